@@ -1,0 +1,73 @@
+// What a run leaves behind, as data: the one type that training writes and every report reads.
+
+/** Named numbers at one logged step: what `metrics.jsonl` holds, one object a line. */
+export interface StepRecord {
+  /** Optimizer steps taken, from 1. */
+  readonly step: number;
+  /** Passes over the training set so far, fractional. */
+  readonly epoch: number;
+  /** Mean training loss of the batch of this step. */
+  readonly loss: number;
+  /** Metrics of the batch, of the whole training set or of the test set, e.g. `{ squaredError: 5.4, testSquaredError: 5.9 }`. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** Seconds of training since the start, evaluation and reporting excluded. */
+  readonly seconds: number;
+  /** The optimizer's own numbers: `damping`, `learningRate`, `momentum`, `iterations` (of CG), `residual`, … */
+  readonly optimizer: Readonly<Record<string, number>>;
+}
+
+/** One grey or colour picture, values in [0, 1], row by row. */
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3;
+  readonly pixels: Float32Array;
+}
+
+/** Loss and metrics over a whole data set, e.g. `{ loss: 0.08, squaredError: 5.4 }`. */
+export type Evaluation = Readonly<Record<string, number>> & { readonly loss: number };
+
+/** One optimizer's training run. */
+export interface RunRecord {
+  /** The optimizer's name, unique in a comparison: `cgfac`, `kfac`, `adam`, … */
+  readonly name: string;
+  readonly steps: readonly StepRecord[];
+  readonly seconds: number;
+  readonly train: Evaluation;
+  readonly test: Evaluation;
+  /** Bytes of optimizer state (parameters and gradients excluded). */
+  readonly stateBytes: number;
+  readonly stepMilliseconds: { readonly median: number; readonly p10: number; readonly p90: number };
+  /** The name of the metric that the run is about, and whether smaller is better. */
+  readonly metric: { readonly name: string; readonly lowerIsBetter: boolean };
+  /** Steps and seconds to the target value, when one was asked for; null when it was not reached. */
+  readonly toTarget?: { readonly steps: number; readonly seconds: number } | null;
+  /** Autoencoders: inputs and their reconstructions, in pairs. */
+  readonly reconstructions?: readonly { readonly input: Picture; readonly output: Picture }[];
+  /** Classifiers: counts by true class (row) and predicted class (column), and pictures that were mistaken. */
+  readonly confusion?: {
+    readonly classes: readonly string[];
+    readonly counts: readonly (readonly number[])[];
+    readonly mistakes: readonly { readonly picture: Picture; readonly actual: string; readonly predicted: string }[];
+  };
+}
+
+/** A section of a report: runs that trained the same model on the same data from the same start. */
+export interface Experiment {
+  readonly model: string;
+  readonly data: string;
+  readonly parameters: number;
+  readonly batchSize: number;
+  readonly target?: { readonly metric: string; readonly value: number };
+  readonly runs: readonly RunRecord[];
+}
+
+/** Everything a report shows. */
+export interface ReportData {
+  readonly title: string;
+  /** The exact command line that produced it. */
+  readonly command: string;
+  /** cgfac's and onnxruntime's versions, Node's, threads, processor. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly experiments: readonly Experiment[];
+}
