@@ -1,0 +1,95 @@
+// Reverse-mode differentiation on the graph: cotangents flow from the outputs back to the targets.
+import { UnsupportedError } from '../errors.js';
+import { dependencies, describeNode, type Node, subgraphs, type Value } from '../graph/graph.js';
+import { isFloatingPoint } from '../graph/tensor.js';
+import { type Builder, sumToShape } from '../ops/builder.js';
+import { gradientContext } from '../ops/definition.js';
+import { definitionOf } from '../ops/table.js';
+
+/** An output of the differentiated function with the cotangent it starts from (in the output's shape). */
+export interface Seed {
+  readonly value: Value;
+  readonly cotangent: Value;
+}
+
+/**
+ * Vector–Jacobian products: for each target the sum over the seeds of cotangentᵀ · ∂value/∂target, in the target's
+ * shape; zeros where nothing depends on a target. The result is graph again and can be differentiated again.
+ * @throws UnsupportedError naming the node where a path to a target crosses an operator without a gradient rule
+ */
+export function vectorJacobianProduct(b: Builder, seeds: readonly Seed[], targets: readonly Value[]): Value[] {
+  const path = nodesBetween(
+    seeds.map((seed) => seed.value),
+    targets,
+  );
+  const onPath = new Set<Value>(targets);
+  for (const node of path) for (const output of node.outputs) onPath.add(output);
+  const cotangents = new Map<Value, Value>();
+  const accumulate = (value: Value, cotangent: Value) => {
+    const fitted = sumToShape(b, cotangent, value.shape);
+    const sum = cotangents.get(value);
+    cotangents.set(value, sum ? b.add(sum, fitted) : fitted);
+  };
+  for (const { value, cotangent } of seeds) if (onPath.has(value)) accumulate(value, cotangent);
+  for (const node of path.reverse()) {
+    const received = node.outputs.map((output) => cotangents.get(output));
+    if (received.every((cotangent) => cotangent === undefined)) continue;
+    for (const [i, cotangent] of inputCotangents(b, node, received).entries()) {
+      const input = node.inputs[i];
+      if (input && cotangent && onPath.has(input) && isFloatingPoint(input.dtype)) accumulate(input, cotangent);
+    }
+  }
+  return targets.map((target) => cotangents.get(target) ?? b.zerosLike(target));
+}
+
+/** Gradients of a scalar by the targets, each in its target's shape. */
+export function gradients(b: Builder, objective: Value, targets: readonly Value[]): Value[] {
+  return vectorJacobianProduct(b, [{ value: objective, cotangent: b.onesLike(objective) }], targets);
+}
+
+/** Nodes on a path from a target to an output, in topological order. */
+function nodesBetween(outputs: readonly Value[], targets: readonly Value[]): Node[] {
+  const reached = new Map<Node, boolean>();
+  const sources = new Set(targets);
+  const order: Node[] = [];
+  const depends = (value: Value | undefined): boolean =>
+    value !== undefined &&
+    (sources.has(value) || (value.producer !== undefined && reached.get(value.producer) === true));
+  // Depth first without recursion: exported networks are thousands of nodes deep.
+  const stack: { node: Node; ready: boolean }[] = [];
+  const visit = (value: Value | undefined) => {
+    if (value?.producer && !reached.has(value.producer)) stack.push({ node: value.producer, ready: false });
+  };
+  for (const output of outputs) {
+    visit(output);
+    for (let top = stack.pop(); top; top = stack.pop()) {
+      if (top.ready) {
+        const isReached = top.node.inputs.some(depends) || crossesBody(top.node, depends);
+        if (isReached && reached.get(top.node) !== true) order.push(top.node);
+        reached.set(top.node, isReached);
+      } else if (!reached.has(top.node)) {
+        reached.set(top.node, false);
+        stack.push({ node: top.node, ready: true });
+        for (const input of dependencies(top.node)) visit(input);
+      }
+    }
+  }
+  return order;
+}
+
+const crossesBody = (node: Node, depends: (value: Value) => boolean): boolean =>
+  subgraphs(node).length > 0 && dependencies(node).some(depends);
+
+function inputCotangents(b: Builder, node: Node, received: readonly (Value | undefined)[]) {
+  const definition = definitionOf(node);
+  if (!definition) {
+    throw new UnsupportedError(
+      `${describeNode(node)} lies on the way from the loss to a trainable parameter, and cgfac has no gradient rule for ` +
+        `this operator; freeze the parameters before it, or replace it before exporting the model`,
+    );
+  }
+  if ('refusal' in definition.gradient) {
+    throw new UnsupportedError(`${describeNode(node)} cannot be differentiated: ${definition.gradient.refusal}`);
+  }
+  return definition.gradient(gradientContext(b, node, received));
+}

@@ -1,0 +1,158 @@
+// Builds graphs: infers types, folds and pools constants, reuses common subexpressions, drops dead code.
+import { GraphError } from '../errors.js';
+import {
+  type Attribute,
+  type Attributes,
+  dependencies,
+  describeNode,
+  formatType,
+  type Graph,
+  type Node,
+  type Shape,
+  type TensorType,
+  Value,
+} from './graph.js';
+import { type DataType, type TensorData, tensorFrom } from './tensor.js';
+
+/** What the builder asks of the operator table: output types, and the outputs themselves where they can be known now. */
+export interface Semantics {
+  infer(node: Omit<Node, 'outputs'>): readonly (TensorType | undefined)[];
+  /** Outputs of a node all of whose inputs are known, or undefined to compute them when the program runs. */
+  fold(node: Omit<Node, 'outputs'>): readonly TensorData[] | undefined;
+}
+
+export interface NodeOptions {
+  readonly name?: string;
+  readonly domain?: string;
+  /** Names of the outputs; their number is how many outputs are asked for. */
+  readonly outputs?: readonly string[];
+  /** Never reuse an equal node: it must be computed in this very graph. */
+  readonly fresh?: boolean;
+}
+
+export class GraphBuilder {
+  readonly #semantics: Semantics;
+  readonly #parent: GraphBuilder | undefined;
+  readonly #nodes: Node[] = [];
+  readonly #inputs: Value[] = [];
+  readonly #constants: Map<string, Value>;
+  readonly #expressions = new Map<string, readonly Value[]>();
+  readonly #identities: Map<Value, number>;
+
+  /** @param parent the builder of the enclosing graph, for the body of a Loop or an If */
+  constructor(semantics: Semantics, parent?: GraphBuilder) {
+    this.#semantics = semantics;
+    this.#parent = parent;
+    this.#constants = parent ? parent.#constants : new Map();
+    this.#identities = parent ? parent.#identities : new Map();
+  }
+
+  /** Declares an input of the graph. */
+  input(name: string, dtype: DataType, shape: Shape): Value {
+    const value = new Value(name, { dtype, shape });
+    this.#inputs.push(value);
+    return value;
+  }
+
+  /** A value known now; equal unnamed constants of up to 4,096 bytes are one value. */
+  constant(data: TensorData, name?: string): Value {
+    const make = () => new Value(name ?? 'constant', { dtype: data.dtype, shape: data.dims }, data);
+    if (name !== undefined || data.data.byteLength > 4096) return make();
+    const bytes = String.fromCharCode(...new Uint8Array(data.data.buffer, data.data.byteOffset, data.data.byteLength));
+    const key = `${data.dtype}[${data.dims.join()}]${bytes}`;
+    const pooled = this.#constants.get(key) ?? make();
+    this.#constants.set(key, pooled);
+    return pooled;
+  }
+
+  scalar(value: number, dtype: DataType): Value {
+    return this.constant(tensorFrom(dtype, [], [value]));
+  }
+
+  /** A one-dimensional int64 constant: axes, shapes, positions. */
+  integers(values: readonly number[]): Value {
+    return this.constant(tensorFrom('int64', [values.length], values));
+  }
+
+  /**
+   * Adds a node, or returns the values of an equal one.
+   * @throws GraphError naming the node where the inputs do not fit the operator
+   */
+  node(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes = {},
+    options: NodeOptions = {},
+  ): readonly Value[] {
+    const domain = options.domain ?? '';
+    const draft = { op, domain, name: options.name ?? '', inputs, attributes };
+    const key = options.fresh ? undefined : this.#expressionKey(draft, options.outputs?.length ?? 1);
+    const known = key === undefined ? undefined : this.#find(key);
+    if (known) return known;
+    const outputs = this.#fold(draft) ?? this.#append(draft, options.outputs);
+    if (key !== undefined) this.#expressions.set(key, outputs);
+    return outputs;
+  }
+
+  /** The graph that computes the outputs: nodes that none of them needs are dropped. */
+  build(name: string, outputs: Readonly<Record<string, Value>>, inputs: readonly Value[] = this.#inputs): Graph {
+    const live = new Set<Value>(Object.values(outputs));
+    const nodes: Node[] = [];
+    for (let i = this.#nodes.length - 1; i >= 0; i--) {
+      const node = this.#nodes[i];
+      if (!node?.outputs.some((output) => live.has(output))) continue;
+      nodes.push(node);
+      for (const value of dependencies(node)) live.add(value);
+    }
+    nodes.reverse();
+    return { name, inputs, outputs: Object.entries(outputs).map(([key, value]) => ({ name: key, value })), nodes };
+  }
+
+  #fold(draft: Omit<Node, 'outputs'>): readonly Value[] | undefined {
+    return this.#semantics.fold(draft)?.map((data) => this.constant(data));
+  }
+
+  #append(draft: Omit<Node, 'outputs'>, names: readonly string[] | undefined): readonly Value[] {
+    const types = this.#inferTypes(draft);
+    const outputs = (names ?? ['']).map((name, i) => new Value(name || draft.op.toLowerCase(), types[i]));
+    const node: Node = { ...draft, outputs };
+    for (const output of outputs) output.producer = node;
+    this.#nodes.push(node);
+    return outputs;
+  }
+
+  #inferTypes(draft: Omit<Node, 'outputs'>): readonly (TensorType | undefined)[] {
+    try {
+      return this.#semantics.infer(draft);
+    } catch (error) {
+      if (!(error instanceof GraphError)) throw error;
+      const given = draft.inputs.map((input) => (input ? formatType(input.knownType) : '—')).join(', ');
+      throw new GraphError(`${describeNode(draft)} of (${given}): ${error.message}`, { cause: error });
+    }
+  }
+
+  #find(key: string): readonly Value[] | undefined {
+    const parent = this.#parent;
+    return this.#expressions.get(key) ?? (parent ? parent.#find(key) : undefined);
+  }
+
+  #identity(value: Value): number {
+    const known = this.#identities.get(value);
+    if (known !== undefined) return known;
+    this.#identities.set(value, this.#identities.size);
+    return this.#identities.size - 1;
+  }
+
+  /** Equal keys compute equal values; undefined for nodes with bodies, which are never shared. */
+  #expressionKey(node: Omit<Node, 'outputs'>, outputs: number): string | undefined {
+    const attributes: string[] = [];
+    for (const name of Object.keys(node.attributes).sort()) {
+      const attribute = node.attributes[name] as Attribute;
+      if (attribute.kind === 'graph') return undefined;
+      if (attribute.kind === 'tensor') attributes.push(`${name}=${this.#identity(this.constant(attribute.value))}`);
+      else attributes.push(`${name}=${attribute.kind}:${JSON.stringify(String(attribute.value))}`);
+    }
+    const inputs = node.inputs.map((input) => (input ? this.#identity(input) : '-'));
+    return `${node.domain}.${node.op}(${inputs.join()})${attributes.join()}>${outputs}`;
+  }
+}

@@ -1,0 +1,179 @@
+// The graph: values with type and shape, nodes that compute them, and graphs of nodes. Plain data, built by GraphBuilder.
+import { GraphError } from '../errors.js';
+import type { DataType, TensorData } from './tensor.js';
+
+/** A size known now, or a named one known when the program runs (`'batch'`). */
+export type Dimension = number | string;
+export type Shape = readonly Dimension[];
+
+export interface TensorType {
+  readonly dtype: DataType;
+  readonly shape: Shape;
+}
+
+/** An attribute of a node, tagged as ONNX tags it. */
+export type Attribute =
+  | { readonly kind: 'int'; readonly value: number }
+  | { readonly kind: 'float'; readonly value: number }
+  | { readonly kind: 'string'; readonly value: string }
+  | { readonly kind: 'ints'; readonly value: readonly number[] }
+  | { readonly kind: 'floats'; readonly value: readonly number[] }
+  | { readonly kind: 'strings'; readonly value: readonly string[] }
+  | { readonly kind: 'tensor'; readonly value: TensorData }
+  | { readonly kind: 'graph'; readonly value: Graph };
+
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+export const int = (value: number): Attribute => ({ kind: 'int', value });
+export const ints = (value: readonly number[]): Attribute => ({ kind: 'ints', value });
+export const float = (value: number): Attribute => ({ kind: 'float', value });
+export const text = (value: string): Attribute => ({ kind: 'string', value });
+
+/** A tensor in a graph: an input, a constant, or the output of a node. Compared by identity. */
+export class Value {
+  /** The name it should have in a file; the writer makes names unique. */
+  readonly name: string;
+  /** The elements, where they are known when the graph is built (constants and parameters). */
+  readonly constant: TensorData | undefined;
+  /** The node that computes it; undefined for inputs and constants. */
+  producer: Node | undefined;
+  readonly #type: TensorType | undefined;
+
+  constructor(name: string, type: TensorType | undefined, constant?: TensorData) {
+    this.name = name;
+    this.#type = type;
+    this.constant = constant;
+  }
+
+  /** Undefined only for outputs of imported operators that cgfac does not know. */
+  get knownType(): TensorType | undefined {
+    return this.#type;
+  }
+
+  get type(): TensorType {
+    if (!this.#type) {
+      const by = this.producer ? `: it is computed by ${describeNode(this.producer)}` : '';
+      throw new GraphError(`the type and shape of '${this.name}' are not known${by}`);
+    }
+    return this.#type;
+  }
+
+  get dtype(): DataType {
+    return this.type.dtype;
+  }
+
+  get shape(): Shape {
+    return this.type.shape;
+  }
+
+  get rank(): number {
+    return this.type.shape.length;
+  }
+
+  /** The shape as numbers; throws where a size is symbolic. */
+  get dims(): readonly number[] {
+    return this.shape.map((size, axis) => {
+      if (typeof size === 'number') return size;
+      throw new GraphError(`axis ${axis} of '${this.name}' has the symbolic size '${size}' where a number is needed`);
+    });
+  }
+}
+
+/** One operation. `inputs` may have gaps: optional inputs that are left out. */
+export interface Node {
+  readonly op: string;
+  /** '' is ONNX's own operator set. */
+  readonly domain: string;
+  readonly name: string;
+  readonly inputs: readonly (Value | undefined)[];
+  readonly outputs: readonly Value[];
+  readonly attributes: Attributes;
+}
+
+/** A graph in topological order. Values used but not defined inside are captured from an outer graph (Loop and If bodies). */
+export interface Graph {
+  readonly name: string;
+  readonly inputs: readonly Value[];
+  /** Names beside the values: one value may be several outputs. */
+  readonly outputs: readonly { readonly name: string; readonly value: Value }[];
+  readonly nodes: readonly Node[];
+}
+
+/** `Gemm node 'fc1'`, for messages. */
+export const describeNode = (node: Pick<Node, 'op' | 'name'>): string =>
+  node.name ? `${node.op} node '${node.name}'` : `a ${node.op} node`;
+
+/** `float32[batch, 784]`, for messages and prints. */
+export const formatType = (type: TensorType | undefined): string =>
+  type ? `${type.dtype}[${type.shape.join(', ')}]` : 'unknown';
+
+/** The input of a node that must be there. */
+export function inputOf(node: Pick<Node, 'op' | 'name' | 'inputs'>, index: number): Value {
+  const value = node.inputs[index];
+  if (!value) throw new GraphError(`${describeNode(node)} lacks its input ${index}`);
+  return value;
+}
+
+export function outputOf(node: Node, index = 0): Value {
+  const value = node.outputs[index];
+  if (!value) throw new GraphError(`${describeNode(node)} has no output ${index}`);
+  return value;
+}
+
+/** The graphs held in a node's attributes: Loop and If bodies. */
+export function subgraphs(node: Node): Graph[] {
+  return Object.values(node.attributes).flatMap((attribute) => (attribute.kind === 'graph' ? [attribute.value] : []));
+}
+
+/** Values that a graph uses and does not define: what it captures from outside. Constants are not counted. */
+export function captures(graph: Graph): Set<Value> {
+  const defined = new Set<Value>(graph.inputs);
+  const captured = new Set<Value>();
+  const use = (value: Value | undefined) => {
+    if (value && !value.constant && !defined.has(value)) captured.add(value);
+  };
+  for (const node of graph.nodes) {
+    for (const input of node.inputs) use(input);
+    for (const body of subgraphs(node)) for (const value of captures(body)) use(value);
+    for (const output of node.outputs) defined.add(output);
+  }
+  for (const output of graph.outputs) use(output.value);
+  return captured;
+}
+
+/** Everything a node reads: its inputs and what its subgraphs capture. */
+export function dependencies(node: Node): Value[] {
+  const inputs = node.inputs.filter((value) => value !== undefined);
+  return [...inputs, ...subgraphs(node).flatMap((body) => [...captures(body)])];
+}
+
+/** Constants (parameters included) that a graph and its subgraphs read, each once. */
+export function constantsOf(graph: Graph): Set<Value> {
+  const constants = new Set<Value>();
+  for (const node of graph.nodes) {
+    for (const input of node.inputs) if (input?.constant) constants.add(input);
+    for (const body of subgraphs(node)) for (const value of constantsOf(body)) constants.add(value);
+  }
+  for (const { value } of graph.outputs) if (value.constant) constants.add(value);
+  return constants;
+}
+
+export function intAttribute(node: Pick<Node, 'attributes'>, name: string, fallback: number): number {
+  const attribute = node.attributes[name];
+  return attribute?.kind === 'int' ? attribute.value : fallback;
+}
+
+export function floatAttribute(node: Pick<Node, 'attributes'>, name: string, fallback: number): number {
+  const attribute = node.attributes[name];
+  return attribute?.kind === 'float' ? attribute.value : fallback;
+}
+
+export function intsAttribute(node: Pick<Node, 'attributes'>, name: string): readonly number[] | undefined {
+  const attribute = node.attributes[name];
+  return attribute?.kind === 'ints' ? attribute.value : undefined;
+}
+
+export function stringAttribute(node: Pick<Node, 'attributes'>, name: string, fallback: string): string {
+  const attribute = node.attributes[name];
+  return attribute?.kind === 'string' ? attribute.value : fallback;
+}

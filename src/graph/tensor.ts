@@ -1,0 +1,78 @@
+// Tensors as plain data: an element type, dimensions, and a typed array in row-major order.
+import { GraphError } from '../errors.js';
+
+const arrayTypes = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+} as const;
+
+/** Element types that a tensor may have; float16 and bfloat16 are held as their bits. */
+export type DataType = keyof typeof arrayTypes;
+
+export type TypedArray = InstanceType<(typeof arrayTypes)[DataType]>;
+
+/** A tensor that lives in JavaScript memory. */
+export interface TensorData {
+  readonly dtype: DataType;
+  /** Sizes, outermost first; empty for a scalar. */
+  readonly dims: readonly number[];
+  readonly data: TypedArray;
+}
+
+export const isDataType = (name: string): name is DataType => Object.hasOwn(arrayTypes, name);
+
+export const isFloatingPoint = (dtype: DataType): boolean =>
+  dtype === 'float32' || dtype === 'float64' || dtype === 'float16' || dtype === 'bfloat16';
+
+/** Bytes of one element. */
+export const bytesPerElement = (dtype: DataType): number => arrayTypes[dtype].BYTES_PER_ELEMENT;
+
+/** Number of elements: the product of the dimensions. */
+export const elementCount = (dims: readonly number[]): number => dims.reduce((product, size) => product * size, 1);
+
+export function allocate(dtype: DataType, length: number): TypedArray {
+  return new arrayTypes[dtype](length);
+}
+
+/** Checks that the data fit the dimensions and the element type. */
+export function tensor(dtype: DataType, dims: readonly number[], data: TypedArray): TensorData {
+  if (!(data instanceof arrayTypes[dtype])) {
+    throw new GraphError(`a ${dtype} tensor is held in a ${arrayTypes[dtype].name}, not a ${data.constructor.name}`);
+  }
+  if (data.length !== elementCount(dims)) {
+    throw new GraphError(
+      `a tensor of shape [${dims.join(', ')}] has ${elementCount(dims)} elements, not ${data.length}`,
+    );
+  }
+  return { dtype, dims, data };
+}
+
+/** A tensor from numbers, converted to the element type. */
+export function tensorFrom(dtype: DataType, dims: readonly number[], values: Iterable<number>): TensorData {
+  const numbers = Array.from(values);
+  const data = allocate(dtype, numbers.length);
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
+    for (const [i, value] of numbers.entries()) data[i] = BigInt(value);
+  } else if (dtype === 'float16' || dtype === 'bfloat16') {
+    throw new GraphError(`tensorFrom: make a float32 tensor and cast it to ${dtype}`);
+  } else {
+    data.set(numbers);
+  }
+  return tensor(dtype, dims, data);
+}
+
+/** The elements as JavaScript numbers; int64 beyond 2^53 loses precision, and -2^63 … stay usable as "very large". */
+export function toNumbers(value: TensorData): number[] {
+  return Array.from<number | bigint, number>(value.data, Number);
+}

@@ -1,0 +1,318 @@
+// The graph builder with a method for each operator that cgfac itself composes: formulas read like formulas.
+import { GraphBuilder, type NodeOptions, type Semantics } from '../graph/builder.js';
+import {
+  type Attributes,
+  type Dimension,
+  float,
+  type Graph,
+  int,
+  ints,
+  type Shape,
+  text,
+  type Value,
+} from '../graph/graph.js';
+import type { DataType } from '../graph/tensor.js';
+import { tensorFrom } from '../graph/tensor.js';
+import { formatShape, sameShape } from './shapes.js';
+import { semantics } from './table.js';
+
+type Operand = Value | number;
+
+const isNumber = (value: Value, number: number): boolean =>
+  value.constant !== undefined && value.rank === 0 && Number(value.constant.data[0]) === number;
+
+export class Builder extends GraphBuilder {
+  constructor(parent?: GraphBuilder, table: Semantics = semantics) {
+    super(table, parent);
+  }
+
+  /** A node with one output. */
+  op(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes = {},
+    options: NodeOptions = {},
+  ): Value {
+    const [output] = this.node(op, inputs, attributes, options);
+    return output as Value; // node() returns as many outputs as are asked for, and one by default
+  }
+
+  add(x: Operand, y: Operand): Value {
+    return this.#binary('Add', x, y, 0, 0);
+  }
+  sub(x: Operand, y: Operand): Value {
+    return this.#binary('Sub', x, y, undefined, 0);
+  }
+  mul(x: Operand, y: Operand): Value {
+    return this.#binary('Mul', x, y, 1, 1);
+  }
+  div(x: Operand, y: Operand): Value {
+    return this.#binary('Div', x, y, undefined, 1);
+  }
+  pow(x: Value, exponent: Operand): Value {
+    return this.#binary('Pow', x, exponent, undefined, 1);
+  }
+  max(x: Operand, y: Operand): Value {
+    return this.#binary('Max', x, y);
+  }
+  min(x: Operand, y: Operand): Value {
+    return this.#binary('Min', x, y);
+  }
+  less(x: Operand, y: Operand): Value {
+    return this.#binary('Less', x, y);
+  }
+  greater(x: Operand, y: Operand): Value {
+    return this.#binary('Greater', x, y);
+  }
+  greaterOrEqual(x: Operand, y: Operand): Value {
+    return this.#binary('GreaterOrEqual', x, y);
+  }
+  equal(x: Operand, y: Operand): Value {
+    return this.#binary('Equal', x, y);
+  }
+  and(x: Value, y: Value): Value {
+    return this.op('And', [x, y]);
+  }
+  where(condition: Value, x: Operand, y: Operand): Value {
+    const dtype = typeof x !== 'number' ? x.dtype : typeof y !== 'number' ? y.dtype : 'float32';
+    return this.op('Where', [condition, this.#operand(x, dtype), this.#operand(y, dtype)]);
+  }
+  neg(x: Value): Value {
+    return this.op('Neg', [x]);
+  }
+  abs(x: Value): Value {
+    return this.op('Abs', [x]);
+  }
+  sign(x: Value): Value {
+    return this.op('Sign', [x]);
+  }
+  exp(x: Value): Value {
+    return this.op('Exp', [x]);
+  }
+  log(x: Value): Value {
+    return this.op('Log', [x]);
+  }
+  sqrt(x: Value): Value {
+    return this.op('Sqrt', [x]);
+  }
+  reciprocal(x: Value): Value {
+    return this.op('Reciprocal', [x]);
+  }
+  square(x: Value): Value {
+    return this.mul(x, x);
+  }
+  tanh(x: Value): Value {
+    return this.op('Tanh', [x]);
+  }
+  relu(x: Value): Value {
+    return this.op('Relu', [x]);
+  }
+  sigmoid(x: Value): Value {
+    return this.op('Sigmoid', [x]);
+  }
+  softmax(x: Value, axis = -1): Value {
+    return this.op('Softmax', [x], { axis: int(axis) });
+  }
+  logSoftmax(x: Value, axis = -1): Value {
+    return this.op('LogSoftmax', [x], { axis: int(axis) });
+  }
+  /** The value with its derivative cut off. */
+  cast(x: Value, dtype: DataType): Value {
+    return x.dtype === dtype ? x : this.op('Cast', [x], { to: text(dtype) });
+  }
+
+  matmul(x: Value, y: Value): Value {
+    return this.op('MatMul', [x, y]);
+  }
+  /** alpha·op(x)·op(y) + beta·c for matrices, op being a transposition where asked for. */
+  gemm(
+    x: Value,
+    y: Value,
+    c?: Value,
+    options: { transposeX?: boolean; transposeY?: boolean; alpha?: number; beta?: number } = {},
+  ): Value {
+    const attributes: Record<string, Attributes[string]> = {};
+    if (options.alpha !== undefined && options.alpha !== 1) attributes.alpha = float(options.alpha);
+    if (options.beta !== undefined && options.beta !== 1) attributes.beta = float(options.beta);
+    if (options.transposeX) attributes.transA = int(1);
+    if (options.transposeY) attributes.transB = int(1);
+    return this.op('Gemm', c ? [x, y, c] : [x, y], attributes);
+  }
+
+  /** Sum over axes (all by default). */
+  sum(x: Value, axes?: readonly number[], keepDimensions = false): Value {
+    return this.#reduce('ReduceSum', x, axes, keepDimensions);
+  }
+  mean(x: Value, axes?: readonly number[], keepDimensions = false): Value {
+    return this.#reduce('ReduceMean', x, axes, keepDimensions);
+  }
+  reduceMax(x: Value, axes?: readonly number[], keepDimensions = false): Value {
+    return this.#reduce('ReduceMax', x, axes, keepDimensions);
+  }
+  /** Sum of the products of two tensors of equal shape: their inner product, a scalar. */
+  dot(x: Value, y: Value): Value {
+    const row = this.reshape(x, [1, -1]);
+    const column = this.reshape(y, [-1, 1]);
+    return this.reshape(this.matmul(row, column), []);
+  }
+
+  reshape(x: Value, shape: readonly number[]): Value {
+    if (sameShape(x.shape, shape)) return x;
+    return this.op('Reshape', [x, this.integers(shape)]);
+  }
+  /** x in the shape of another value with as many elements. */
+  reshapeLike(x: Value, like: Value): Value {
+    return sameShape(x.shape, like.shape) ? x : this.op('Reshape', [x, this.shapeOf(like)]);
+  }
+  transpose(x: Value, permutation?: readonly number[]): Value {
+    const order = permutation ?? Array.from({ length: x.rank }, (_, i) => x.rank - 1 - i);
+    return order.every((axis, i) => axis === i) ? x : this.op('Transpose', [x], { perm: ints(order) });
+  }
+  /** x with the last two axes exchanged. */
+  transposeMatrices(x: Value): Value {
+    const order = Array.from({ length: x.rank }, (_, i) => i);
+    return this.transpose(x, [...order.slice(0, -2), x.rank - 1, x.rank - 2]);
+  }
+  concat(values: readonly Value[], axis: number): Value {
+    return values.length === 1 && values[0] ? values[0] : this.op('Concat', values, { axis: int(axis) });
+  }
+  /** Elements start … end (exclusive) along one axis. */
+  slice(x: Value, axis: number, start: number, end: number): Value {
+    const positive = axis < 0 ? axis + x.rank : axis;
+    if (start === 0 && x.shape[positive] === end) return x;
+    return this.op('Slice', [x, this.integers([start]), this.integers([end]), this.integers([positive])]);
+  }
+  squeeze(x: Value, axes: readonly number[]): Value {
+    return axes.length === 0 ? x : this.op('Squeeze', [x, this.integers(axes)]);
+  }
+  unsqueeze(x: Value, axes: readonly number[]): Value {
+    return axes.length === 0 ? x : this.op('Unsqueeze', [x, this.integers(axes)]);
+  }
+  gather(x: Value, indices: Value, axis = 0): Value {
+    return this.op('Gather', [x, indices], { axis: int(axis) });
+  }
+  expandLike(x: Value, like: Value): Value {
+    return sameShape(x.shape, like.shape) ? x : this.op('Expand', [x, this.shapeOf(like)]);
+  }
+
+  /** The shape as an int64 vector: a constant where all sizes are known. */
+  shapeOf(x: Value): Value {
+    const known = x.shape.every((size): size is number => typeof size === 'number');
+    return known ? this.integers(x.shape as number[]) : this.op('Shape', [x]);
+  }
+  /** One size as a scalar of the given element type. */
+  sizeOf(x: Value, axes: readonly number[], dtype: DataType): Value {
+    const sizes = axes.map((axis): Dimension => x.shape[axis] ?? 1);
+    if (sizes.every((size): size is number => typeof size === 'number')) {
+      return this.scalar(
+        sizes.reduce((product, size) => product * size, 1),
+        dtype,
+      );
+    }
+    const chosen = this.gather(this.op('Shape', [x]), this.integers(axes));
+    return this.cast(this.op('ReduceProd', [chosen, this.integers([0])], { keepdims: int(0) }), dtype);
+  }
+  filled(shape: readonly number[], number: number, dtype: DataType): Value {
+    const value = { kind: 'tensor', value: tensorFrom(dtype, [1], [number]) } as const;
+    return this.op('ConstantOfShape', [this.integers(shape)], { value });
+  }
+  zerosLike(x: Value): Value {
+    return this.#filledLike(x, 0);
+  }
+  onesLike(x: Value): Value {
+    return this.#filledLike(x, 1);
+  }
+  /** Zeros that are no other value's node: a variable to differentiate by. */
+  placeholderLike(x: Value): Value {
+    return this.op('Identity', [this.zerosLike(x)], {}, { fresh: true });
+  }
+
+  /**
+   * Repeats a body while its condition holds, at most `limit` times; carried values keep their types.
+   * The body may use values of the enclosing graph.
+   */
+  loop(
+    limit: number | Value,
+    initial: readonly Value[],
+    body: (
+      b: Builder,
+      iteration: Value,
+      carried: readonly Value[],
+    ) => { readonly carried: readonly Value[]; readonly again?: Value },
+    start: Value = this.constant(tensorFrom('bool', [], [1])),
+  ): readonly Value[] {
+    const inner = new Builder(this);
+    const iteration = inner.input('iteration', 'int64', []);
+    const condition = inner.input('condition', 'bool', []);
+    const carried = initial.map((value, i) => inner.input(`carried${i}`, value.dtype, value.shape));
+    const result = body(inner, iteration, carried);
+    const outputs: Record<string, Value> = { again: inner.output(result.again ?? condition) };
+    for (const [i, value] of result.carried.entries()) outputs[`next${i}`] = inner.output(value);
+    const graph = inner.build('body', outputs, [iteration, condition, ...carried]);
+    const count = typeof limit === 'number' ? this.scalar(limit, 'int64') : limit;
+    const names = initial.map((value) => value.name);
+    return this.node('Loop', [count, start, ...initial], { body: { kind: 'graph', value: graph } }, { outputs: names });
+  }
+
+  /** Values of one of two graphs, chosen when the program runs; only the chosen one is computed. */
+  branch(
+    condition: Value,
+    whenTrue: (b: Builder) => readonly Value[],
+    whenFalse: (b: Builder) => readonly Value[],
+  ): readonly Value[] {
+    const build = (name: string, make: (b: Builder) => readonly Value[]): Graph => {
+      const inner = new Builder(this);
+      const outputs = make(inner).map((value, i) => [`${name}${i}`, inner.output(value)] as const);
+      return inner.build(name, Object.fromEntries(outputs), []);
+    };
+    const then = build('then', whenTrue);
+    const otherwise = build('otherwise', whenFalse);
+    const attributes = {
+      then_branch: { kind: 'graph', value: then },
+      else_branch: { kind: 'graph', value: otherwise },
+    } as const;
+    return this.node('If', [condition], attributes, { outputs: then.outputs.map(({ value }) => value.name) });
+  }
+
+  /** A value computed by a node of this very graph: bodies may not return captured values or constants as they are. */
+  output(value: Value): Value {
+    return this.op('Identity', [value], {}, { fresh: true });
+  }
+
+  #operand(operand: Operand, dtype: DataType): Value {
+    return typeof operand === 'number' ? this.scalar(operand, dtype) : operand;
+  }
+
+  #filledLike(x: Value, number: number): Value {
+    if (x.rank === 0) return this.scalar(number, x.dtype);
+    const value = { kind: 'tensor', value: tensorFrom(x.dtype, [1], [number]) } as const;
+    return this.op('ConstantOfShape', [this.shapeOf(x)], { value });
+  }
+
+  /** `left` and `right` are the neutral numbers of the operator on each side. */
+  #binary(op: string, x: Operand, y: Operand, left?: number, right?: number): Value {
+    const dtype = typeof x !== 'number' ? x.dtype : typeof y !== 'number' ? y.dtype : 'float32';
+    const a = this.#operand(x, dtype);
+    const c = this.#operand(y, dtype);
+    if (left !== undefined && isNumber(a, left)) return c;
+    if (right !== undefined && isNumber(c, right)) return a;
+    return this.op(op, [a, c]);
+  }
+
+  #reduce(op: string, x: Value, axes: readonly number[] | undefined, keepDimensions: boolean): Value {
+    if (axes?.length === 0) return x;
+    const inputs = axes ? [x, this.integers(axes)] : [x];
+    return this.op(op, inputs, { keepdims: int(keepDimensions ? 1 : 0) });
+  }
+}
+
+/** Sums a cotangent over the axes along which a value of the given shape was broadcast. */
+export function sumToShape(b: Builder, cotangent: Value, shape: Shape): Value {
+  if (sameShape(cotangent.shape, shape)) return cotangent;
+  const lead = cotangent.rank - shape.length;
+  if (lead < 0) throw new Error(`cannot sum ${formatShape(cotangent.shape)} to ${formatShape(shape)}`);
+  const leading = Array.from({ length: lead }, (_, axis) => axis);
+  const stretched = shape.flatMap((size, i) => (size === 1 && cotangent.shape[i + lead] !== 1 ? [i + lead] : []));
+  const kept = b.sum(cotangent, [...leading, ...stretched], true);
+  return lead === 0 ? kept : b.squeeze(kept, leading);
+}

@@ -1,0 +1,67 @@
+// What an operator is to cgfac: one definition with its shape rule, its gradient rule and its cost.
+import type { Node, TensorType, Value } from '../graph/graph.js';
+import { inputOf, outputOf } from '../graph/graph.js';
+import type { TensorData } from '../graph/tensor.js';
+import type { Builder } from './builder.js';
+
+/** A node whose outputs are not made yet. */
+export type NodeDraft = Omit<Node, 'outputs'>;
+
+/** What a gradient rule sees. */
+export interface GradientContext {
+  readonly b: Builder;
+  readonly node: Node;
+  /** Input i of the node. */
+  readonly x: (index: number) => Value;
+  /** Output 0 of the node. */
+  readonly y: Value;
+  /** Cotangent of output 0: the derivative of the objective by `y`, in the shape of `y`. */
+  readonly dy: Value;
+  /** Cotangents of all outputs; undefined where the objective does not depend on one. */
+  readonly cotangents: readonly (Value | undefined)[];
+}
+
+/**
+ * Cotangents of the inputs, in order; undefined for an input without one (integers, shapes). A rule of a broadcasting
+ * operator returns cotangents in the broadcast shape: the walker sums them to the input's shape.
+ */
+export type GradientRule = (context: GradientContext) => readonly (Value | undefined)[];
+
+/** Why an operator has no gradient, and what to do; shown to the user behind the node's name. */
+export interface Refusal {
+  readonly refusal: string;
+}
+
+export const noGradient = (refusal: string): Refusal => ({ refusal });
+
+/** For operators whose outputs are integers, booleans or piecewise constant: their derivative is zero wherever it exists. */
+export const zeroGradient: GradientRule = ({ node }) => node.inputs.map(() => undefined);
+
+export interface OpDefinition {
+  /** Types of all outputs the operator can have. Throws GraphError (without naming the node) where the inputs do not fit. */
+  readonly infer: (node: NodeDraft) => readonly (TensorType | undefined)[];
+  readonly gradient: GradientRule | Refusal;
+  /** Floating-point operations of one run; by default one for each element of the first output. */
+  readonly flops?: (node: Node) => number;
+  /** Outputs that can be known when the graph is built (shape arithmetic). */
+  readonly fold?: (node: NodeDraft) => readonly TensorData[] | undefined;
+}
+
+export type OpTable = Readonly<Record<string, OpDefinition>>;
+
+export function gradientContext(b: Builder, node: Node, cotangents: readonly (Value | undefined)[]): GradientContext {
+  return {
+    b,
+    node,
+    x: (index) => inputOf(node, index),
+    get y() {
+      return outputOf(node);
+    },
+    get dy() {
+      const [first] = cotangents;
+      // Only reached when output 0 carries no cotangent though another output does: zero is its exact value.
+      return first ?? b.zerosLike(outputOf(node));
+    },
+    cotangents,
+  };
+}
