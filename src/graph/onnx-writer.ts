@@ -1,0 +1,168 @@
+// Writes a graph as an ONNX model: names made unique, constants as initializers, captured values by name.
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import {
+  type AttributeProto,
+  AttributeProtoSchema,
+  AttributeProto_AttributeType as AttributeType,
+  type GraphProto,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  type ValueInfoProto,
+  ValueInfoProtoSchema,
+} from 'onnx-buf';
+import { type Attribute, constantsOf, type Graph, type Node, type TensorType, type Value } from './graph.js';
+import { encodeTensor, onnxCode } from './onnx-types.js';
+import { isDataType } from './tensor.js';
+
+/** The operator sets that built graphs are written for. */
+export const operatorSets = [
+  { domain: '', version: 21 },
+  { domain: 'com.microsoft', version: 1 },
+] as const;
+const irVersion = 10;
+
+export interface WriteOptions {
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly documentation?: string;
+}
+
+/** The bytes of an `.onnx` file that computes the graph. Named constants become initializers of that name. */
+export function encodeModel(graph: Graph, options: WriteOptions = {}): Uint8Array {
+  const names = new Names();
+  for (const input of graph.inputs) names.reserve(input, input.name);
+  for (const { name, value } of graph.outputs) names.nameOutput(value, name);
+  const usesMicrosoft = usesDomain(graph, 'com.microsoft');
+  const model = create(ModelProtoSchema, {
+    irVersion: BigInt(irVersion),
+    producerName: 'cgfac',
+    ...(options.documentation === undefined ? {} : { docString: options.documentation }),
+    graph: encodeGraph(graph, names, constantsOf(graph)),
+    opsetImport: operatorSets
+      .filter(({ domain }) => domain === '' || usesMicrosoft)
+      .map(({ domain, version }) => ({ domain, version: BigInt(version) })),
+    metadataProps: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),
+  });
+  return toBinary(ModelProtoSchema, model);
+}
+
+/** Gives each value a name that no other value in the model has; a body's names must not shadow outer ones. */
+class Names {
+  readonly #names = new Map<Value, string>();
+  readonly #taken = new Set<string>();
+
+  /** Gives a computed value the name of its output, so that no copy is needed; only blocks the name for others. */
+  nameOutput(value: Value, name: string): void {
+    if (value.producer && !this.#names.has(value) && !this.#taken.has(name)) this.#names.set(value, name);
+    this.#taken.add(name);
+  }
+
+  reserve(value: Value, name: string): void {
+    this.#names.set(value, name);
+    this.#taken.add(name);
+  }
+
+  of(value: Value): string {
+    const known = this.#names.get(value);
+    if (known !== undefined) return known;
+    let name = value.name || 'value';
+    for (let i = 1; this.#taken.has(name); i++) name = `${value.name}_${i}`;
+    this.reserve(value, name);
+    return name;
+  }
+}
+
+function encodeGraph(graph: Graph, names: Names, constants: ReadonlySet<Value>): GraphProto {
+  const initializers = [...constants].map((value) => {
+    if (!value.constant) throw new Error(`constant '${value.name}' has no elements`);
+    return encodeTensor(value.constant, names.of(value));
+  });
+  for (const input of graph.inputs) names.of(input);
+  const nodes = graph.nodes.map((node) => encodeNode(node, names));
+  // An output has the name it was asked under, whatever the value is called inside.
+  const outputs = graph.outputs.map(({ name, value }) => {
+    if (names.of(value) !== name) {
+      nodes.push(create(NodeProtoSchema, { opType: 'Identity', input: [names.of(value)], output: [name] }));
+    }
+    return encodeValueInfo(name, value.knownType);
+  });
+  return create(GraphProtoSchema, {
+    name: graph.name,
+    node: nodes,
+    initializer: initializers,
+    input: graph.inputs.map((value) => encodeValueInfo(names.of(value), value.type)),
+    output: outputs,
+  });
+}
+
+function encodeNode(node: Node, names: Names): NodeProto {
+  const message: MessageInitShape<typeof NodeProtoSchema> = {
+    opType: node.op,
+    domain: node.domain,
+    name: node.name,
+    input: node.inputs.map((input) => (input ? names.of(input) : '')),
+    output: node.outputs.map((output) => names.of(output)),
+    attribute: Object.entries(node.attributes).map(([name, attribute]) => encodeAttribute(name, attribute, names)),
+  };
+  return create(NodeProtoSchema, message);
+}
+
+function encodeAttribute(name: string, attribute: Attribute, names: Names): AttributeProto {
+  switch (attribute.kind) {
+    case 'int':
+      return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(attribute.value) });
+    case 'float':
+      return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: attribute.value });
+    case 'string':
+      // A cast's target is an element type by name here and by number in a file.
+      return name === 'to' && isDataType(attribute.value)
+        ? create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(onnxCode(attribute.value)) })
+        : create(AttributeProtoSchema, { name, type: AttributeType.STRING, s: encodeText(attribute.value) });
+    case 'ints':
+      return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: attribute.value.map(BigInt) });
+    case 'floats':
+      return create(AttributeProtoSchema, { name, type: AttributeType.FLOATS, floats: [...attribute.value] });
+    case 'strings':
+      return create(AttributeProtoSchema, {
+        name,
+        type: AttributeType.STRINGS,
+        strings: attribute.value.map(encodeText),
+      });
+    case 'tensor':
+      return create(AttributeProtoSchema, { name, type: AttributeType.TENSOR, t: encodeTensor(attribute.value) });
+    case 'graph':
+      return create(AttributeProtoSchema, {
+        name,
+        type: AttributeType.GRAPH,
+        g: encodeGraph(attribute.value, names, new Set()),
+      });
+  }
+}
+
+function encodeText(value: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(value);
+}
+
+function encodeValueInfo(name: string, type: TensorType | undefined): ValueInfoProto {
+  if (!type) return create(ValueInfoProtoSchema, { name });
+  const dim = type.shape.map((size) =>
+    typeof size === 'number'
+      ? { value: { case: 'dimValue' as const, value: BigInt(size) } }
+      : { value: { case: 'dimParam' as const, value: size } },
+  );
+  return create(ValueInfoProtoSchema, {
+    name,
+    type: { value: { case: 'tensorType', value: { elemType: onnxCode(type.dtype), shape: { dim } } } },
+  });
+}
+
+function usesDomain(graph: Graph, domain: string): boolean {
+  return graph.nodes.some(
+    (node) =>
+      node.domain === domain ||
+      Object.values(node.attributes).some(
+        (attribute) => attribute.kind === 'graph' && usesDomain(attribute.value, domain),
+      ),
+  );
+}
