@@ -1,0 +1,137 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { OptionError } from '../errors.js';
+import { evaluationBatches, gatherBatch, permutation, trainingBatches } from './batches.js';
+import { autoencoding, type Dataset, dataset, slice, withInputShape } from './dataset.js';
+
+function numbered(size: number): Dataset {
+  return dataset({
+    name: 'numbered',
+    size,
+    inputs: { dtype: 'float32', shape: [2], data: Float32Array.from({ length: 2 * size }, (_, index) => index / 2) },
+    targets: { dtype: 'int64', shape: [], data: Int32Array.from({ length: size }, (_, index) => index - 1) },
+  });
+}
+
+describe('trainingBatches', () => {
+  it('visits each example at most once an epoch, all of them where the batch size divides', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: 1, max: 60 }),
+        fc.nat(),
+        (size, batchSize, seed) => {
+          fc.pre(batchSize <= size);
+          const batches = trainingBatches(numbered(size), { batchSize, seed });
+          for (const epoch of [0, 3]) {
+            const seen = new Set<number>();
+            for (let step = 0; step < batches.stepsPerEpoch; step++) {
+              for (const index of batches.indices(epoch * batches.stepsPerEpoch + step)) seen.add(index);
+            }
+            expect(seen.size).toBe(batches.stepsPerEpoch * batchSize);
+            expect([...seen].every((index) => index < size)).toBe(true);
+          }
+          expect(batches.stepsPerEpoch).toBe(Math.floor(size / batchSize));
+        },
+      ),
+    );
+  });
+
+  it('gives the batch of a step whatever was asked before', () => {
+    const set = numbered(50);
+    const straight = trainingBatches(set, { batchSize: 7, seed: 4 }).from(0);
+    const all = Array.from({ length: 30 }, () => straight.next().value);
+    const jumping = trainingBatches(set, { batchSize: 7, seed: 4 });
+    for (const step of [29, 0, 13, 14, 6, 7, 28]) expect(jumping.at(step)).toEqual(all[step]);
+    const resumed = trainingBatches(set, { batchSize: 7, seed: 4 }).from(17);
+    for (let step = 17; step < 30; step++) expect(resumed.next().value).toEqual(all[step]);
+    expect(trainingBatches(set, { batchSize: 7, seed: 5 }).indices(0)).not.toEqual(jumping.indices(0));
+    expect(jumping.indices(0)).not.toEqual(jumping.indices(7));
+  });
+
+  it('refuses a batch larger than the data, naming both and the way out', () => {
+    expect(() => trainingBatches(numbered(10), { batchSize: 11, seed: 0 })).toThrow(
+      "batch size 11 is larger than the data set 'numbered', which has 10 examples: choose a batch size of at most 10, or more data",
+    );
+    for (const batchSize of [0, -1, 1.5, Number.NaN]) {
+      expect(() => trainingBatches(numbered(10), { batchSize, seed: 0 })).toThrow(OptionError);
+    }
+    expect(() => trainingBatches(numbered(10), { batchSize: 2, seed: 0 }).at(-1)).toThrow('step -1 has no batch');
+  });
+});
+
+describe('permutation', () => {
+  it('is uniform over all orders of three', () => {
+    const counts = new Map<string, number>();
+    for (let epoch = 0; epoch < 6000; epoch++) {
+      const order = permutation(3, 9, epoch).join('');
+      counts.set(order, (counts.get(order) ?? 0) + 1);
+    }
+    expect(counts.size).toBe(6);
+    for (const count of counts.values()) expect(Math.abs(count - 1000)).toBeLessThan(130);
+  });
+});
+
+describe('gatherBatch', () => {
+  it('copies rows, keeps negative labels, and names dims', () => {
+    const { input, target } = gatherBatch(numbered(5), [3, 0]);
+    expect(input).toEqual({ dtype: 'float32', dims: [2, 2], data: Float32Array.of(3, 3.5, 0, 0.5) });
+    expect(target).toEqual({ dtype: 'int64', dims: [2], data: BigInt64Array.of(2n, -1n) });
+  });
+
+  it('scales bytes', () => {
+    const set = dataset({
+      name: 'bytes',
+      size: 2,
+      inputs: { dtype: 'float32', shape: [1, 1, 2], data: Uint8Array.of(0, 51, 255, 1), scale: 1 / 255 },
+      targets: { dtype: 'int64', shape: [], data: Int32Array.of(1, 0) },
+    });
+    const { input } = gatherBatch(set, [1, 0]);
+    expect(input.dims).toEqual([2, 1, 1, 2]);
+    expect(input.data).toEqual(Float32Array.of(1, 1 / 255, 0, 0.2));
+  });
+
+  it('reads overlapping windows', () => {
+    const tokens = Int32Array.of(5, 6, 7, 8, 9);
+    const set = dataset({
+      name: 'windows',
+      size: 2,
+      inputs: { dtype: 'int64', shape: [3], stride: 1, data: tokens },
+      targets: { dtype: 'int64', shape: [3], stride: 1, data: tokens.subarray(1) },
+    });
+    const { input, target } = gatherBatch(set, [1]);
+    expect([...input.data]).toEqual([6n, 7n, 8n]);
+    expect([...target.data]).toEqual([7n, 8n, 9n]);
+  });
+
+  it('refuses an example that is not there', () => {
+    expect(() => gatherBatch(numbered(5), [5])).toThrow("data set 'numbered' has no example 5: it has 5");
+    expect(() => gatherBatch(numbered(5), [0.5])).toThrow(OptionError);
+  });
+});
+
+describe('views of a data set', () => {
+  it('autoencodes, slices and reshapes without copying', () => {
+    const set = numbered(5);
+    const view = slice(withInputShape(set, [1, 2, 1]), 2, 99);
+    expect(view.size).toBe(3);
+    expect(gatherBatch(view, [0]).input).toEqual({
+      dtype: 'float32',
+      dims: [1, 1, 2, 1],
+      data: Float32Array.of(2, 2.5),
+    });
+    const { input, target } = gatherBatch(autoencoding(view), [1]);
+    expect(target.dims).toEqual([1, 2]);
+    expect(target.data).toBe(input.data);
+    expect(view.inputs.data.buffer).toBe(set.inputs.data.buffer);
+    expect(() => withInputShape(set, [3])).toThrow('inputs of shape [2] cannot be seen as [3]');
+    expect(() => dataset({ ...set, size: 6 })).toThrow('inputs hold 10 elements, but 6 examples of shape [2] need 12');
+  });
+
+  it('yields every example for evaluation, the last batch smaller', () => {
+    const sizes = [...evaluationBatches(numbered(10), 4)].map((batch) => batch.target.data.length);
+    expect(sizes).toEqual([4, 4, 2]);
+    const labels = [...evaluationBatches(numbered(10), 4)].flatMap((batch) => [...batch.target.data]);
+    expect(labels).toEqual(Array.from({ length: 10 }, (_, index) => BigInt(index - 1)));
+  });
+});

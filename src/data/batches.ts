@@ -1,0 +1,152 @@
+// Turns a data set into batches of dense arrays. Training batches are a pure function of (seed, size, batch size, step):
+// a run that stops at any step continues with exactly the batches it would have seen.
+import { OptionError } from '../errors.js';
+import { type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
+import { random } from './random.js';
+
+/** A batch's dense array, ready to become a tensor: dims are [batch, ...example shape]. */
+export type BatchArray =
+  | { readonly dtype: 'float32'; readonly dims: readonly number[]; readonly data: Float32Array }
+  | { readonly dtype: 'int64'; readonly dims: readonly number[]; readonly data: BigInt64Array };
+
+/** Inputs and targets of the same examples. */
+export interface Batch {
+  readonly input: BatchArray;
+  readonly target: BatchArray;
+}
+
+/** The endless sequence of a data set's shuffled training batches. */
+export interface BatchSequence {
+  /** Batches in one pass over the data; the examples left over (fewer than a batch) are dropped from that pass. */
+  readonly stepsPerEpoch: number;
+  /** Which examples step k (0, 1, …) trains on, [batchSize]. */
+  indices(step: number): Uint32Array;
+  /** The batch of step k. */
+  at(step: number): Batch;
+  /** Batches from a step on, without end. */
+  from(step: number): Generator<Batch, never>;
+}
+
+/**
+ * Shuffled batches: each epoch is a fresh permutation of the data set, cut into whole batches.
+ * Throws OptionError for a batch size that is not a whole number of at least 1, or larger than the data set.
+ *
+ * @example
+ * const batches = trainingBatches(train, { batchSize: 500, seed: 1 });
+ * for (const { input, target } of batches.from(resumedStep)) …
+ */
+export function trainingBatches(set: Dataset, options: { batchSize: number; seed: number }): BatchSequence {
+  const { batchSize, seed } = options;
+  checkBatchSize(batchSize);
+  if (batchSize > set.size) {
+    throw new OptionError(
+      `batch size ${batchSize} is larger than the data set '${set.name}', which has ${set.size} examples: choose a batch size of at most ${set.size}, or more data`,
+    );
+  }
+  const stepsPerEpoch = Math.floor(set.size / batchSize);
+  // Kept because consecutive steps share an epoch; it is a function of the epoch, so keeping it changes nothing.
+  let kept: { epoch: number; order: Uint32Array } = { epoch: -1, order: new Uint32Array(0) };
+  const indices = (step: number): Uint32Array => {
+    if (!Number.isSafeInteger(step) || step < 0) {
+      throw new OptionError(`step ${step} has no batch: expected a whole number of at least 0`);
+    }
+    const epoch = Math.floor(step / stepsPerEpoch);
+    if (kept.epoch !== epoch) kept = { epoch, order: permutation(set.size, seed, epoch) };
+    const start = (step % stepsPerEpoch) * batchSize;
+    return kept.order.slice(start, start + batchSize);
+  };
+  const at = (step: number): Batch => gatherBatch(set, indices(step));
+  return {
+    stepsPerEpoch,
+    indices,
+    at,
+    *from(step: number) {
+      for (let next = step; ; next++) yield at(next);
+    },
+  };
+}
+
+/**
+ * The whole data set in order, once, for evaluation: nothing is dropped, so the last batch may be smaller.
+ * Throws OptionError for a batch size that is not a whole number of at least 1.
+ */
+export function* evaluationBatches(set: Dataset, batchSize: number): Generator<Batch, void> {
+  checkBatchSize(batchSize);
+  for (let start = 0; start < set.size; start += batchSize) {
+    const count = Math.min(batchSize, set.size - start);
+    yield gatherBatch(
+      set,
+      Uint32Array.from({ length: count }, (_, offset) => start + offset),
+    );
+  }
+}
+
+/** The order in which an epoch visits `size` examples: a Fisher–Yates shuffle drawn from (seed, epoch). */
+export function permutation(size: number, seed: number, epoch: number): Uint32Array {
+  const order = Uint32Array.from({ length: size }, (_, index) => index);
+  const stream = random(seed, 'shuffle', epoch);
+  for (let last = size - 1; last > 0; last--) {
+    const other = stream.integer(last + 1);
+    const moved = order[last] as number;
+    order[last] = order[other] as number;
+    order[other] = moved;
+  }
+  return order;
+}
+
+/** Copies the examples at `indices` into dense arrays. Throws OptionError on an index outside the data set. */
+export function gatherBatch(set: Dataset, indices: ArrayLike<number>): Batch {
+  for (let row = 0; row < indices.length; row++) {
+    const index = indices[row] as number;
+    if (!(Number.isInteger(index) && index >= 0 && index < set.size)) {
+      throw new OptionError(`data set '${set.name}' has no example ${index}: it has ${set.size}, numbered from 0`);
+    }
+  }
+  const input = gather(set.inputs, indices);
+  // An autoencoder's target is its input: gathered once, given twice.
+  const target = set.targets === set.inputs ? input : gather(set.targets, indices);
+  return { input, target };
+}
+
+function gather(column: ExampleArray, indices: ArrayLike<number>): BatchArray {
+  const length = elementCount(column.shape);
+  const stride = exampleStride(column);
+  const dims = [indices.length, ...column.shape];
+  const total = indices.length * length;
+  if (column.dtype === 'int64') {
+    const data = new BigInt64Array(total);
+    // Written as pairs of 32-bit words: far faster than a BigInt per element.
+    const words = new Int32Array(data.buffer);
+    for (let row = 0; row < indices.length; row++) {
+      const from = (indices[row] as number) * stride;
+      for (let element = 0; element < length; element++) {
+        const value = column.data[from + element] as number;
+        const pair = 2 * (row * length + element);
+        words[pair + LOW_WORD] = value;
+        words[pair + 1 - LOW_WORD] = value >> 31;
+      }
+    }
+    return { dtype: 'int64', dims, data };
+  }
+  const data = new Float32Array(total);
+  for (let row = 0; row < indices.length; row++) {
+    const from = (indices[row] as number) * stride;
+    if ('scale' in column) {
+      const { data: bytes, scale } = column;
+      const to = row * length;
+      for (let element = 0; element < length; element++) data[to + element] = (bytes[from + element] as number) * scale;
+    } else {
+      data.set(column.data.subarray(from, from + length), row * length);
+    }
+  }
+  return { dtype: 'float32', dims, data };
+}
+
+function checkBatchSize(batchSize: number): void {
+  if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
+    throw new OptionError(`batch size ${batchSize} cannot be used: expected a whole number of at least 1`);
+  }
+}
+
+/** Which of a 64-bit integer's two words is the low one on this machine. */
+const LOW_WORD = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1;

@@ -1,0 +1,64 @@
+// Reading files whole, with every way of failing told as a FileError that names the file, what was expected, what was
+// found and what to do.
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { FileError } from '../errors.js';
+
+/** The bytes of a file, unpacked where its name ends in .gz. `what` says what the file is for, e.g. 'IDX file'. */
+export async function readBytes(path: string, what: string): Promise<Uint8Array> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    throw new FileError(`${path}: cannot read this ${what}: ${reason(cause)}`, { cause });
+  }
+  return path.endsWith('.gz') ? unpackGzip(bytes, path) : bytes;
+}
+
+/** Unpacks gzip. Throws FileError on damaged or truncated data. */
+export async function unpackGzip(bytes: Uint8Array, path: string): Promise<Uint8Array> {
+  try {
+    return await promisify(gunzip)(bytes);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new FileError(
+      `${path}: expected gzip-compressed data, but ${bytes.length} bytes do not unpack (${why}): fetch the file again, or drop '.gz' from its name if it is not compressed`,
+      { cause },
+    );
+  }
+}
+
+/** A folder's entry names, sorted. Throws FileError where it is missing or not a folder. */
+export async function listFolder(path: string, what: string): Promise<string[]> {
+  try {
+    return (await readdir(path)).sort();
+  } catch (cause) {
+    throw new FileError(`${path}: cannot read this ${what}: ${reason(cause)}`, { cause });
+  }
+}
+
+/** Whether the path is a folder. Throws FileError where nothing is there. */
+export async function isFolder(path: string, what: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (cause) {
+    throw new FileError(`${path}: cannot read this ${what}: ${reason(cause)}`, { cause });
+  }
+}
+
+function reason(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  switch (code) {
+    case 'ENOENT':
+      return 'there is no such file or folder: check the path';
+    case 'EISDIR':
+      return 'it is a folder, expected a file: name the file inside it';
+    case 'ENOTDIR':
+      return 'it is a file, expected a folder: name the folder that holds it';
+    case 'EACCES':
+      return 'permission denied: make it readable for this user';
+    default:
+      return cause instanceof Error ? cause.message : String(cause);
+  }
+}

@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { FileError, OptionError } from '../errors.js';
+import { loadData, parseSpec } from './spec.js';
+
+describe('loadData', () => {
+  it('draws digits as the spec says', async () => {
+    const { train, test } = await loadData('digits?train=30&test=20&seed=3');
+    expect([train.size, test.size]).toEqual([30, 20]);
+    const same = await loadData('digits?train=30&test=20', { seed: 3 });
+    expect(same.train.inputs.data).toEqual(train.inputs.data);
+  });
+
+  it('turns pictures into an autoencoding task', async () => {
+    const { train } = await loadData('digits?train=10&test=10', { task: 'autoencoding' });
+    expect(train.targets).toBe(train.inputs);
+    expect(train.targets.shape).toEqual([784]);
+    expect(train.classes).toBeUndefined();
+  });
+
+  it.each([
+    ['digit', /unknown kind 'digit': expected one of\n {2}digits/],
+    ['constructor', /unknown kind 'constructor'/],
+    ['', /unknown kind ''/],
+    ['mnist', /a path is missing: write mnist:DIR/],
+    ['digits:here', /'digits' takes no path/],
+    ['digits?size=3', /unknown option 'size': 'digits' knows train, test, seed/],
+    ['digits?train=0', /train=0 cannot be used: expected a whole number of at least 1/],
+    ['digits?train=', /train= cannot be used/],
+    ['digits?train', /cannot read the option 'train': expected key=value/],
+    ['digits?seed=1.5', /seed=1.5 cannot be used: expected a whole number/],
+  ])('refuses %j and says how to write it', async (spec, message) => {
+    const failure = loadData(spec);
+    await expect(failure).rejects.toThrow(OptionError);
+    await expect(failure).rejects.toThrow(message);
+  });
+
+  it('tells a missing folder as a file error', async () => {
+    await expect(loadData('mnist:no/such/folder')).rejects.toThrow(FileError);
+  });
+});
+
+describe('parseSpec', () => {
+  it('takes kind, path and options apart', () => {
+    expect(parseSpec('csv:C:/a?b/x.csv?label=y z&test=0.1')).toEqual({
+      kind: 'csv',
+      path: 'C:/a?b/x.csv',
+      options: new Map([
+        ['label', 'y z'],
+        ['test', '0.1'],
+      ]),
+    });
+    expect(parseSpec('digits')).toEqual({ kind: 'digits', path: '', options: new Map() });
+  });
+});
