@@ -1,0 +1,63 @@
+// Numbers and names as people read them, one way for the console, the tables and the report.
+
+/** A number to about three significant digits: `0.0123`, `5.4`, `1,234`, `3.2e-7`; `NaN` and `∞` as they are. */
+export function formatNumber(value: number): string {
+  if (Number.isNaN(value)) return 'NaN';
+  if (!Number.isFinite(value)) return value > 0 ? '∞' : '-∞';
+  const size = Math.abs(value);
+  if (size === 0) return '0';
+  if (size < 1e-3 || size >= 1e7) return value.toExponential(1).replace('.0e', 'e').replace('e+', 'e');
+  if (size >= 999.5) return Math.round(value).toLocaleString('en-US');
+  return String(Number(value.toPrecision(3)));
+}
+
+/** A duration: `0.42 s`, `7.3 s`, `1 min 05 s`, `2 h 03 min`. */
+export function formatSeconds(seconds: number): string {
+  if (!Number.isFinite(seconds)) return formatNumber(seconds);
+  if (seconds < 0.995) return `${Number(seconds.toPrecision(2))} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  const pad = (n: number) => String(n).padStart(2, '0');
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${pad(whole % 60)} s`;
+  return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
+}
+
+/** Bytes in binary units: `0 B`, `512 B`, `1.5 KiB`, `21.8 MiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1023.95 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 99.95 ? Math.round(value) : Number(value.toFixed(1))} ${units[unit]}`;
+}
+
+/** A count with separators: `2,837,314`. */
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+/** A metric's value: shares of one (accuracy) in percent, all else as a number. */
+export function formatMetric(name: string, value: number): string {
+  return isShare(name) && Number.isFinite(value) ? `${(100 * value).toFixed(2)} %` : formatNumber(value);
+}
+
+/** Whether a metric is a share between 0 and 1, to be shown in percent. */
+export function isShare(name: string): boolean {
+  return /accuracy|precision$|recall$/i.test(name);
+}
+
+/** A machine's name as words: `testSquaredError` is `test squared error`. */
+export function words(name: string): string {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .replace(/[_-]+/g, ' ')
+    .toLowerCase();
+}
+
+/** The first letter in upper case. */
+export function capitalized(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
