@@ -14,7 +14,7 @@ import {
 } from 'onnx-buf';
 import { type Attribute, constantsOf, type Graph, type Node, type TensorType, type Value } from './graph.js';
 import { encodeTensor, onnxCode } from './onnx-types.js';
-import { isDataType } from './tensor.js';
+import { isDataType, type TensorData } from './tensor.js';
 
 /** The operator sets that built graphs are written for. */
 export const operatorSets = [
@@ -26,6 +26,8 @@ const irVersion = 10;
 export interface WriteOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly documentation?: string;
+  /** Elements to write instead of a constant's own. */
+  readonly constants?: ReadonlyMap<Value, TensorData>;
 }
 
 /** The bytes of an `.onnx` file that computes the graph. Named constants become initializers of that name. */
@@ -38,7 +40,7 @@ export function encodeModel(graph: Graph, options: WriteOptions = {}): Uint8Arra
     irVersion: BigInt(irVersion),
     producerName: 'cgfac',
     ...(options.documentation === undefined ? {} : { docString: options.documentation }),
-    graph: encodeGraph(graph, names, constantsOf(graph)),
+    graph: encodeGraph(graph, names, constantsOf(graph), options.constants),
     opsetImport: operatorSets
       .filter(({ domain }) => domain === '' || usesMicrosoft)
       .map(({ domain, version }) => ({ domain, version: BigInt(version) })),
@@ -73,10 +75,16 @@ class Names {
   }
 }
 
-function encodeGraph(graph: Graph, names: Names, constants: ReadonlySet<Value>): GraphProto {
+function encodeGraph(
+  graph: Graph,
+  names: Names,
+  constants: ReadonlySet<Value>,
+  elements?: ReadonlyMap<Value, TensorData>,
+): GraphProto {
   const initializers = [...constants].map((value) => {
-    if (!value.constant) throw new Error(`constant '${value.name}' has no elements`);
-    return encodeTensor(value.constant, names.of(value));
+    const data = elements?.get(value) ?? value.constant;
+    if (!data) throw new Error(`constant '${value.name}' has no elements`);
+    return encodeTensor(data, names.of(value));
   });
   for (const input of graph.inputs) names.of(input);
   const nodes = graph.nodes.map((node) => encodeNode(node, names));

@@ -1,0 +1,60 @@
+// A model: a graph with a symbolic batch whose parameters are named constants, and how to write it with new ones.
+import { GraphError } from '../errors.js';
+import { formatType, type Graph, type Value } from './graph.js';
+import { encodeModel, type WriteOptions } from './onnx-writer.js';
+import type { TensorData } from './tensor.js';
+
+export interface Model {
+  readonly name: string;
+  /** Operators of opset 21; the parameters are its named constants. */
+  readonly graph: Graph;
+  /** Trainable tensors by name; `Value.constant` holds their initial elements. */
+  readonly parameters: ReadonlyMap<string, Value>;
+  /** Tensors that are not trained but updated while training: running averages of batch normalization, by name. */
+  readonly statistics: ReadonlyMap<string, Value>;
+  /**
+   * The bytes of an `.onnx` file of the model. Parameters and statistics that the map lacks keep their initial elements.
+   * @throws GraphError naming a tensor that the model does not have or whose shape or element type differs
+   */
+  encode(parameters: ReadonlyMap<string, TensorData>): Uint8Array;
+}
+
+/** A model made of a built graph. */
+export function builtModel(
+  name: string,
+  graph: Graph,
+  parameters: ReadonlyMap<string, Value>,
+  statistics: ReadonlyMap<string, Value> = new Map(),
+  options: WriteOptions = {},
+): Model {
+  return {
+    name,
+    graph,
+    parameters,
+    statistics,
+    encode: (updated) =>
+      encodeModel(graph, { ...options, constants: newElements(name, parameters, statistics, updated) }),
+  };
+}
+
+/** The new elements of a model's tensors, by value. */
+export function newElements(
+  model: string,
+  parameters: ReadonlyMap<string, Value>,
+  statistics: ReadonlyMap<string, Value>,
+  updated: ReadonlyMap<string, TensorData>,
+): Map<Value, TensorData> {
+  const elements = new Map<Value, TensorData>();
+  for (const [name, data] of updated) {
+    const value = parameters.get(name) ?? statistics.get(name);
+    if (!value) throw new GraphError(`model '${model}' has no parameter '${name}'`);
+    const given = { dtype: data.dtype, shape: data.dims };
+    if (formatType(given) !== formatType(value.type)) {
+      throw new GraphError(
+        `parameter '${name}' of model '${model}' is ${formatType(value.type)}; it cannot become ${formatType(given)}`,
+      );
+    }
+    elements.set(value, data);
+  }
+  return elements;
+}
