@@ -29,6 +29,18 @@ export async function unpackGzip(bytes: Uint8Array, path: string): Promise<Uint8
   }
 }
 
+/** Text of UTF-8 bytes, without a byte order mark. Throws FileError where they are not UTF-8 or too long for a string. */
+export function decodeText(bytes: Uint8Array, path: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new FileError(
+      `${path}: expected UTF-8 text that fits in memory, but its ${bytes.length} bytes do not decode: save it as UTF-8, or split it`,
+      { cause },
+    );
+  }
+}
+
 /** A folder's entry names, sorted. Throws FileError where it is missing or not a folder. */
 export async function listFolder(path: string, what: string): Promise<string[]> {
   try {

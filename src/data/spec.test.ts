@@ -27,6 +27,8 @@ describe('loadData', () => {
     ['digits?train=0', /train=0 cannot be used: expected a whole number of at least 1/],
     ['digits?train=', /train= cannot be used/],
     ['digits?train', /cannot read the option 'train': expected key=value/],
+    ['csv:x?test=1', /test=1 cannot be used: expected a share between 0 and 1/],
+    ['npy:x?layout=nwhc', /layout=nwhc cannot be used: expected nchw or nhwc/],
     ['digits?seed=1.5', /seed=1.5 cannot be used: expected a whole number/],
   ])('refuses %j and says how to write it', async (spec, message) => {
     const failure = loadData(spec);

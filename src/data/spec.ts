@@ -3,6 +3,8 @@
 import { OptionError } from '../errors.js';
 import { autoencoding, type DataSplits, type Task } from './dataset.js';
 import { drawnDigits } from './digits.js';
+import type { SplitOptions } from './split.js';
+import type { TableOptions } from './table.js';
 
 /** What holds for any kind of data. */
 export interface LoadOptions {
@@ -13,7 +15,7 @@ export interface LoadOptions {
 }
 
 /** A spec taken apart. */
-export interface ParsedSpec {
+interface ParsedSpec {
   readonly kind: string;
   readonly path: string;
   readonly options: ReadonlyMap<string, string>;
@@ -44,6 +46,56 @@ const kinds: Readonly<Record<string, Kind>> = {
     needsPath: true,
     options: [],
     load: async (path) => (await import('./mnist.js')).readMnist(path),
+  },
+  cifar10: {
+    usage: 'cifar10:DIR (the binary version)',
+    needsPath: true,
+    options: [],
+    load: async (path) => (await import('./cifar10.js')).readCifar10(path),
+  },
+  npy: {
+    usage: 'npy:DIR|FILE.npz|FILE.npy[?inputs=NAME&targets=NAME&layout=nhwc&test=0.1&seed=0] (NumPy arrays)',
+    needsPath: true,
+    options: ['inputs', 'targets', 'layout', 'test', 'seed'],
+    load: async (path, options) => {
+      const [{ readNamedArrays }, { arraySplits }] = await Promise.all([import('./npz.js'), import('./array-set.js')]);
+      const layout = options.oneOf('layout', ['nchw', 'nhwc'], 'nchw');
+      const names = { inputs: options.text('inputs'), targets: options.text('targets') };
+      return arraySplits(await readNamedArrays(path), path, { ...names, layout, ...options.split() });
+    },
+  },
+  csv: {
+    usage: 'csv:FILE?label=COLUMN|target=COLUMN[&drop=A,B&test=0.1&seed=0] (with a header line)',
+    needsPath: true,
+    options: ['label', 'target', 'drop', 'test', 'seed'],
+    load: async (path, options) => (await import('./csv.js')).readCsv(path, options.table()),
+  },
+  parquet: {
+    usage: 'parquet:FILE?label=COLUMN|target=COLUMN[&drop=A,B&test=0.1&seed=0]',
+    needsPath: true,
+    options: ['label', 'target', 'drop', 'test', 'seed'],
+    load: async (path, options) => (await import('./parquet.js')).readParquet(path, options.table()),
+  },
+  text: {
+    usage: 'text:FILE[?context=64&stride=1] (characters)',
+    needsPath: true,
+    options: ['context', 'stride'],
+    load: async (path, options) =>
+      (await import('./text.js')).readText(path, {
+        context: options.count('context', 64),
+        stride: options.count('stride', 1),
+      }),
+  },
+  images: {
+    usage: 'images:DIR[?size=PIXELS&channels=1|3&test=0.1&seed=0] (one folder per class; needs sharp)',
+    needsPath: true,
+    options: ['size', 'channels', 'test', 'seed'],
+    load: async (path, options) => {
+      const { readImages } = await import('./images.js');
+      const size = options.text('size') === undefined ? undefined : options.count('size', 1);
+      const channels = options.oneOf('channels', ['1', '3'], '3') === '1' ? 1 : 3;
+      return readImages(path, { size, channels, ...options.split() });
+    },
   },
 };
 
@@ -96,8 +148,11 @@ export function parseSpec(spec: string): ParsedSpec {
   return { kind, path, options };
 }
 
+/** Share held out for testing where a file has no test part of its own. */
+const TEST_SHARE = 0.1;
+
 /** The options of one spec, read as numbers or words with messages that name the spec. */
-export class SpecOptions {
+class SpecOptions {
   private readonly spec: string;
   private readonly given: ReadonlyMap<string, string>;
   private readonly defaultSeed: number;
@@ -122,9 +177,26 @@ export class SpecOptions {
     );
   }
 
-  /** A share strictly between 0 and 1. */
-  fraction(name: string, fallback: number): number {
-    return this.number(name, fallback, 'a number between 0 and 1', (value) => value > 0 && value < 1);
+  /** One of a few words. */
+  oneOf<Word extends string>(name: string, words: readonly Word[], fallback: Word): Word {
+    const text = this.given.get(name);
+    if (text === undefined) return fallback;
+    const word = words.find((candidate) => candidate === text);
+    if (word !== undefined) return word;
+    throw new OptionError(`data '${this.spec}': ${name}=${text} cannot be used: expected ${words.join(' or ')}`);
+  }
+
+  /** How to hold out a test part. */
+  split(): SplitOptions {
+    const share = (value: number) => value > 0 && value < 1;
+    const testShare = this.number('test', TEST_SHARE, 'a share between 0 and 1', share);
+    return { testShare, seed: this.seed() };
+  }
+
+  /** What the columns of a table mean. */
+  table(): TableOptions {
+    const drop = this.text('drop')?.split(',') ?? [];
+    return { label: this.text('label'), target: this.text('target'), drop, ...this.split() };
   }
 
   seed(): number {

@@ -1,0 +1,64 @@
+// Named arrays: the .npz archives of NumPy (a zip of .npy files), a folder of .npy files, or one .npy file alone.
+import { basename, join } from 'node:path';
+import { unzipSync } from 'fflate';
+import { FileError } from '../errors.js';
+import { isFolder, listFolder, readBytes } from './files.js';
+import { type NumberArray, parseNpy } from './npy.js';
+
+/** Deflate cannot pack better than this; a size that claims more is damage, and would be allocated. */
+const MOST_DEFLATE_PACKS = 1032;
+
+/** Reads the arrays of a .npz file, a folder of .npy files, or one .npy file, by name. Throws FileError on damage. */
+export async function readNamedArrays(path: string): Promise<ReadonlyMap<string, NumberArray>> {
+  if (await isFolder(path, 'NumPy file or folder')) {
+    const names = (await listFolder(path, 'folder of NumPy files')).filter((name) => name.endsWith('.npy'));
+    if (names.length === 0)
+      throw new FileError(`${path}: expected .npy files in this folder, found none: save arrays there`);
+    const arrays = await Promise.all(names.map(async (name) => [stem(name), await readNpy(join(path, name))] as const));
+    return new Map(arrays);
+  }
+  if (!path.endsWith('.npz')) return new Map([[stem(basename(path)), await readNpy(path)]]);
+  return parseNpz(await readBytes(path, 'NumPy archive'), path);
+}
+
+/** Parses the bytes of a .npz archive; `path` is for messages. Throws FileError on damage. */
+export function parseNpz(bytes: Uint8Array, path: string): ReadonlyMap<string, NumberArray> {
+  const arrays = Object.entries(unpack(bytes, path)).filter(([name]) => name.endsWith('.npy'));
+  if (arrays.length === 0) {
+    throw new FileError(`${path}: expected .npy arrays in this archive, found none: write it with numpy.savez`);
+  }
+  return new Map(arrays.map(([name, content]) => [stem(name), parseNpy(content, `${path}/${name}`)]));
+}
+
+function unpack(bytes: Uint8Array, path: string): Record<string, Uint8Array> {
+  let [entries, claimed] = [0, 0];
+  try {
+    return unzipSync(bytes, {
+      filter: ({ name, size, originalSize }) => {
+        // An archive's directory is believed only as far as the file's own length can make it true.
+        entries += 1;
+        claimed += originalSize;
+        if (entries * 46 > bytes.length || size > bytes.length || claimed > bytes.length * MOST_DEFLATE_PACKS) {
+          throw new Error(
+            `entry ${entries}, '${name}', claims ${originalSize} bytes packed in ${size}, more than can be`,
+          );
+        }
+        return name.endsWith('.npy');
+      },
+    });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new FileError(
+      `${path}: expected a zip archive of arrays as numpy.savez writes it, but ${bytes.length} bytes do not unpack (${why}): write the file again`,
+      { cause },
+    );
+  }
+}
+
+async function readNpy(path: string): Promise<NumberArray> {
+  return parseNpy(await readBytes(path, 'NumPy file'), path);
+}
+
+function stem(name: string): string {
+  return name.replace(/\.npy(\.gz)?$/, '');
+}
