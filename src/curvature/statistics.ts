@@ -1,0 +1,91 @@
+// The rows that curvature is made of: each layer's activations and per-example pre-activation gradients.
+import { vectorJacobianProduct } from '../autodiff/gradients.js';
+import { OptionError } from '../errors.js';
+import type { Value } from '../graph/graph.js';
+import type { Loss } from '../losses/loss.js';
+import type { Forward } from '../losses/objective.js';
+import type { Builder } from '../ops/builder.js';
+import type { DenseBlock } from './blocks.js';
+import type { InputRows } from './layer-tensor.js';
+
+/**
+ * Where the targets of the Fisher information come from. `sampled`: drawn from the model's own distribution, an
+ * unbiased estimate of the true Fisher (Martens & Grosse 2015, section 5). `empirical`: the labels of the data.
+ * `exact`: all directions of the output's Hessian root, one backward pass each (the generalized Gauss–Newton matrix).
+ */
+export const fisherKinds = ['sampled', 'empirical', 'exact'] as const;
+export type FisherKind = (typeof fisherKinds)[number];
+
+export function fisherKind(name: string): FisherKind {
+  const kind = fisherKinds.find((known) => known === name);
+  if (!kind) throw new OptionError(`unknown Fisher kind '${name}'; choose one of ${fisherKinds.join(', ')}`);
+  return kind;
+}
+
+/** The rows of one layer, scaled so that `A = aᵀa` and `G = gᵀg` (the division by the number of cases is done). */
+export interface LayerRows {
+  readonly inputs: InputRows;
+  /** `[rows, outputs]` */
+  readonly outputs: Value;
+}
+
+/**
+ * Activations and pre-activation gradients of the layers in one evaluation of the network. Positions of a sequence
+ * count as rows of their own (the "expand" setting of Eschenhagen et al. 2023, arXiv 2311.00636).
+ * @param blocks found in the graph of this very evaluation
+ * @param noise draws the random numbers that sampled targets need
+ */
+export function layerRows(
+  b: Builder,
+  forward: Forward,
+  loss: Loss,
+  blocks: readonly DenseBlock[],
+  kind: FisherKind,
+  noise: (dims: readonly number[]) => Value,
+): LayerRows[] {
+  const { output } = forward;
+  const preActivations = blocks.map((block) => block.use.preActivations);
+  const pull = (cotangent: Value) => vectorJacobianProduct(b, [{ value: output, cotangent }], preActivations);
+  const passes = outputCotangents(b, forward, loss, kind, noise).map(pull);
+  const cases = loss.cases(output);
+  return blocks.map((block, i) => {
+    const activations = asRows(b, block.use.activations);
+    const rows = activations.dims[0] ?? 1;
+    const gradients = b.concat(
+      passes.map((pass) => asRows(b, pass[i] ?? output)),
+      0,
+    );
+    const scale = 1 / Math.sqrt(rows);
+    return {
+      inputs: {
+        values: b.mul(activations, scale),
+        homogeneous: block.bias === undefined ? undefined : b.filled([rows, 1], scale, activations.dtype),
+      },
+      outputs: b.mul(gradients, 1 / Math.sqrt(cases)),
+    };
+  });
+}
+
+function outputCotangents(
+  b: Builder,
+  { output, targets }: Forward,
+  loss: Loss,
+  kind: FisherKind,
+  noise: (dims: readonly number[]) => Value,
+): readonly Value[] {
+  switch (kind) {
+    case 'sampled':
+      return [loss.sampledCotangent(b, output, b.cast(noise(loss.noise.shape(output)), output.dtype))];
+    case 'empirical':
+      return [loss.cotangent(b, output, targets)];
+    case 'exact':
+      return loss.hessianRoot(b, output);
+  }
+}
+
+/** `[rows, …, size]` as `[rows · …, size]`. */
+function asRows(b: Builder, value: Value): Value {
+  const size = value.dims.at(-1) ?? 1;
+  const rows = value.dims.slice(0, -1).reduce((product, extent) => product * extent, 1);
+  return b.reshape(value, [rows, size]);
+}

@@ -1,0 +1,136 @@
+// Natural gradients of Kronecker blocks from their sides: factored damping, and Tikhonov damping by CG in Gram space.
+import type { LayerTensor } from '../curvature/layer-tensor.js';
+import type { InputSide, OutputSide } from '../curvature/sides.js';
+import type { Value } from '../graph/graph.js';
+import { tensorFrom } from '../graph/tensor.js';
+import type { Builder } from '../ops/builder.js';
+import { conjugateGradient } from '../solvers/conjugate-gradient.js';
+import { spdInverse } from '../solvers/spd-inverse.js';
+
+export interface BlockSides {
+  readonly inputs: InputSide;
+  readonly outputs: OutputSide;
+}
+
+/** The damping of the two sides of a block, scalars. */
+export interface FactoredDamping {
+  readonly inputs: Value;
+  readonly outputs: Value;
+}
+
+/** δ_A = π√λ and δ_G = √λ/π with π² = (tr A/m)/(tr G/n): Martens & Grosse 2015, section 6.3. */
+export function factoredDamping(b: Builder, { inputs, outputs }: BlockSides, damping: Value): FactoredDamping {
+  // A dead layer has no gradients: keep the ratio finite, the damping then carries the whole block.
+  const tiny = 1e-30;
+  const pi = b.sqrt(b.div(b.max(inputs.meanEigenvalue, tiny), b.max(outputs.meanEigenvalue, tiny)));
+  const bounded = b.min(b.max(pi, 1e-6), 1e6);
+  const root = b.sqrt(damping);
+  return { inputs: b.mul(bounded, root), outputs: b.div(root, bounded) };
+}
+
+/** Inverses of K + δI for many kernels: those of equal order are inverted together, as one batch. */
+export function dampedInverses(b: Builder, kernels: readonly Value[], deltas: readonly Value[]): Value[] {
+  const inverses = new Map<Value, Value>();
+  for (const group of groupBy(kernels, (kernel) => String(kernel.dims[0]))) {
+    const order = group[0]?.dims[0] ?? 1;
+    const shifted = group.map((kernel) => {
+      const delta = deltas[kernels.indexOf(kernel)] ?? b.scalar(0, kernel.dtype);
+      return b.add(kernel, b.mul(identity(b, order, kernel), delta));
+    });
+    const inverse = spdInverse(b, stack(b, shifted));
+    for (const [i, kernel] of group.entries()) inverses.set(kernel, unstack(b, inverse, i));
+  }
+  return kernels.map((kernel) => inverses.get(kernel) ?? kernel);
+}
+
+/** λ·(A + δ_A I)⁻¹·V·(G + δ_G I)⁻¹ from the inverted kernels; δ_A·δ_G = λ. */
+export function factoredDirection(
+  v: LayerTensor,
+  sides: BlockSides,
+  deltas: FactoredDamping,
+  inverses: { readonly inputs: Value; readonly outputs: Value },
+): LayerTensor {
+  return sides.outputs.damp(sides.inputs.damp(v, inverses.inputs, deltas.inputs), inverses.outputs, deltas.outputs);
+}
+
+export interface TikhonovOptions {
+  readonly maxIterations: number;
+  /** Relative residual at which the solve ends. */
+  readonly tolerance: number;
+}
+
+/**
+ * λ·(A⊗G + λI)⁻¹·V = V − L_a·S·L_gᵀ, where S solves K_a·S·K_g + λS = P_a·V·P_gᵀ by conjugate gradients. Blocks whose
+ * Gram spaces have equal orders are solved together, as one batch.
+ */
+export function tikhonovDirections(
+  b: Builder,
+  gradient: readonly LayerTensor[],
+  sides: readonly BlockSides[],
+  damping: Value,
+  options: TikhonovOptions,
+): { readonly directions: readonly LayerTensor[]; readonly iterations: Value; readonly residual: Value } {
+  const systems = gradient.flatMap((v, i) => {
+    const side = sides[i];
+    return side ? [{ v, side, target: side.outputs.project(side.inputs.project(v)) }] : [];
+  });
+  const directions = new Map<LayerTensor, LayerTensor>();
+  const iterations: Value[] = [];
+  const residuals: Value[] = [];
+  for (const group of groupBy(systems, ({ target }) => target.dims.join())) {
+    const inputKernels = stack(
+      b,
+      group.map(({ side }) => side.inputs.kernel),
+    );
+    const outputKernels = stack(
+      b,
+      group.map(({ side }) => side.outputs.kernel),
+    );
+    const solve = conjugateGradient(b, {
+      operator: (inner, [s]) =>
+        s ? [inner.add(inner.matmul(inner.matmul(inputKernels, s), outputKernels), inner.mul(s, damping))] : [],
+      rightHandSide: [
+        stack(
+          b,
+          group.map(({ target }) => target),
+        ),
+      ],
+      batched: true,
+      ...options,
+    });
+    const [solution] = solve.value;
+    iterations.push(b.cast(solve.iterations, damping.dtype));
+    residuals.push(solve.residual);
+    for (const [i, { v, side }] of group.entries()) {
+      if (solution) directions.set(v, side.inputs.minusLifted(v, side.outputs.lift(unstack(b, solution, i))));
+    }
+  }
+  return {
+    directions: gradient.map((v) => directions.get(v) ?? v),
+    iterations: iterations.reduce((x, y) => b.max(x, y)),
+    residual: residuals.reduce((x, y) => b.max(x, y)),
+  };
+}
+
+const stack = (b: Builder, matrices: readonly Value[]): Value =>
+  b.concat(
+    matrices.map((matrix) => b.unsqueeze(matrix, [0])),
+    0,
+  );
+const unstack = (b: Builder, stacked: Value, index: number): Value =>
+  b.squeeze(b.slice(stacked, 0, index, index + 1), [0]);
+
+function identity(b: Builder, order: number, like: Value): Value {
+  const ones = Array.from({ length: order * order }, (_, i) => Number(i % (order + 1) === 0));
+  return b.constant(tensorFrom(like.dtype, [order, order], ones), 'identity');
+}
+
+function groupBy<T>(items: readonly T[], key: (item: T) => string): T[][] {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(key(item));
+    if (group) group.push(item);
+    else groups.set(key(item), [item]);
+  }
+  return [...groups.values()];
+}

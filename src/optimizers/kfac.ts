@@ -1,0 +1,112 @@
+// K-FAC (Martens & Grosse 2015): moving averages of the Kronecker factors A and G, inverted every T steps.
+import { averageFactor, decayAt, joinedRows } from '../curvature/moving-average.js';
+import { denseInputSide, denseOutputSide } from '../curvature/sides.js';
+import type { Value } from '../graph/graph.js';
+import {
+  type BlockSides,
+  dampedInverses,
+  factoredDamping,
+  factoredDirection,
+  tikhonovDirections,
+} from './damped-solve.js';
+import type { Optimizer } from './optimizer.js';
+import { checked } from './options.js';
+import type { Preconditioned, Preconditioner, PreconditionerInput } from './preconditioner.js';
+import { type SecondOrderOptions, secondOrder } from './second-order.js';
+
+export interface KfacOptions extends SecondOrderOptions {
+  /** `factored` (default): (A + π√λ I)⁻¹ ⊗ (G + √λ/π I)⁻¹. `tikhonov`: (A⊗G + λI)⁻¹ by CG each step. */
+  readonly dampingKind?: 'factored' | 'tikhonov';
+  /** Largest weight ρ of the past in the moving averages; 0.95 by default. */
+  readonly decay?: number;
+  /** Steps between inversions (after the first three, which invert each time); 20 by default. */
+  readonly inverseInterval?: number;
+  /** Limit and relative residual of the conjugate gradients (Tikhonov damping). */
+  readonly maxIterations?: number;
+  readonly tolerance?: number;
+}
+
+/**
+ * The K-FAC optimizer, self-tuning like `cgfac` where no learning rate is given.
+ * @throws OptionError for numbers out of range
+ */
+export function kfac(options: KfacOptions = {}): Optimizer {
+  const decay = checked('decay', options.decay ?? 0.95, { atLeast: 0, below: 1 });
+  const interval = checked('inverseInterval', options.inverseInterval ?? 20, { atLeast: 1, integer: true });
+  const solve = {
+    maxIterations: checked('maxIterations', options.maxIterations ?? 50, { atLeast: 1, integer: true }),
+    tolerance: checked('tolerance', options.tolerance ?? 1e-3, { above: 0 }),
+  };
+  const tikhonov = options.dampingKind === 'tikhonov';
+  const preconditioner: Preconditioner = {
+    build(input) {
+      const state = new Map<string, Value>();
+      const sides = averagedSides(input, state);
+      if (!tikhonov) return cachedInverses(input, sides, state);
+      const { b } = input.context;
+      const { directions, iterations, residual } = tikhonovDirections(b, input.gradient, sides, input.damping, solve);
+      const diagnostics = new Map([
+        ['iterations', iterations],
+        ['residual', residual],
+      ]);
+      return { directions, state, diagnostics };
+    },
+    scalars: (step) => {
+      const keep = decayAt(step, decay);
+      return { keep, take: 1 - keep, ...(tikhonov ? {} : { refresh: step < 3 || step % interval === 0 ? 1 : 0 }) };
+    },
+  };
+  return secondOrder('kfac', preconditioner, options);
+}
+
+/** The factors of each block, after this step's rows have joined their moving averages. */
+function averagedSides({ context, blocks, rows }: PreconditionerInput, state: Map<string, Value>): BlockSides[] {
+  const { b } = context;
+  const decay = { keep: context.scalar('keep'), take: context.scalar('take') };
+  const average = (name: string, values: Value): Value => {
+    const size = values.dims[1] ?? 1;
+    const factor = averageFactor(b, context.state(name, [size, size]), values, decay);
+    state.set(name, factor);
+    return factor;
+  };
+  return blocks.map((block, i) => {
+    const layer = rows[i];
+    if (!layer) throw new Error(`no rows for the layer of ${block.weight}`);
+    return {
+      inputs: denseInputSide(b, average(`A.${block.weight}`, joinedRows(b, layer.inputs))),
+      outputs: denseOutputSide(b, average(`G.${block.weight}`, layer.outputs)),
+    };
+  });
+}
+
+/** Factored damping with inverses that are computed anew only when the controller asks for it. */
+function cachedInverses(
+  { context, blocks, gradient, damping }: PreconditionerInput,
+  sides: readonly BlockSides[],
+  state: Map<string, Value>,
+): Preconditioned {
+  const { b } = context;
+  const names = blocks.flatMap((block) => [`inverse.A.${block.weight}`, `inverse.G.${block.weight}`]);
+  const kernels = sides.flatMap(({ inputs, outputs }) => [inputs.kernel, outputs.kernel]);
+  const old = kernels.map((kernel, i) => context.state(names[i] ?? '', kernel.dims));
+  const inverses = b.branch(
+    b.greater(context.scalar('refresh'), 0.5),
+    (inner) => {
+      const deltas = sides.flatMap((side) => {
+        const { inputs, outputs } = factoredDamping(inner, side, damping);
+        return [inputs, outputs];
+      });
+      return dampedInverses(inner, kernels, deltas);
+    },
+    () => old,
+  );
+  for (const [i, name] of names.entries()) state.set(name, inverses[i] ?? damping);
+  // The inverses keep the damping they were made with; √λ on each side is the factor λ that directions carry.
+  const root = b.sqrt(damping);
+  const directions = gradient.map((v, i) => {
+    const [side, inputs, outputs] = [sides[i], inverses[2 * i], inverses[2 * i + 1]];
+    if (!side || !inputs || !outputs) throw new Error('each gradient has two sides');
+    return factoredDirection(v, side, { inputs: root, outputs: root }, { inputs, outputs });
+  });
+  return { directions, state, diagnostics: new Map() };
+}

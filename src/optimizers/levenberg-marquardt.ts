@@ -1,0 +1,38 @@
+// Levenberg–Marquardt damping: λ falls while the quadratic model predicts the loss well, and grows where it does not.
+import type { Controller } from './optimizer.js';
+import { checked } from './options.js';
+
+export interface DampingOptions {
+  /** Steps between adaptations; 5 by default. */
+  readonly dampingInterval?: number;
+  /** Factor on λ for one step of good predictions; 0.95 by default (Martens & Grosse 2015: 19/20). */
+  readonly dampingDecay?: number;
+  /** λ stays above; 1e-4 by default: float32 inverses need it. */
+  readonly minimumDamping?: number;
+}
+
+/**
+ * Every T steps the reduction ratio ρ = actual/predicted change decides: ρ > ¾ multiplies λ by ωᵀ, ρ < ¼ divides it
+ * (Martens & Grosse 2015, section 6.5).
+ */
+export function levenbergMarquardt(initial: number, options: DampingOptions): Controller {
+  const interval = checked('dampingInterval', options.dampingInterval ?? 5, { atLeast: 1, integer: true });
+  const decay = checked('dampingDecay', options.dampingDecay ?? 0.95, { above: 0, below: 1 });
+  const minimum = checked('minimumDamping', options.minimumDamping ?? 1e-4, { above: 0 });
+  let damping = initial;
+  const measures = (step: number) => (step + 1) % interval === 0;
+  return {
+    scalars: (step) => ({ damping, measureChange: measures(step) ? 1 : 0 }),
+    observe(step, { predictedChange, actualChange }) {
+      if (!measures(step) || predictedChange === undefined || actualChange === undefined) return;
+      const ratio = actualChange / predictedChange;
+      if (ratio > 0.75) damping = Math.max(damping * decay ** interval, minimum);
+      // Not "ratio < 0.25": a ratio that is not a number is a bad prediction, too.
+      else if (!(ratio >= 0.25)) damping /= decay ** interval;
+    },
+    snapshot: () => ({ damping }),
+    restore: (snapshot) => {
+      damping = snapshot.damping ?? initial;
+    },
+  };
+}

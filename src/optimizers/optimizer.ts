@@ -1,0 +1,56 @@
+// The contract of an optimizer: a transformation of the step's graph, and a controller that steers its scalars.
+import type { Value } from '../graph/graph.js';
+import type { TensorData } from '../graph/tensor.js';
+import type { Distribution } from '../losses/loss.js';
+import type { Forward, Objective } from '../losses/objective.js';
+import type { Builder } from '../ops/builder.js';
+
+/** What an optimizer sees when it adds itself to a step's graph. */
+export interface StepContext {
+  readonly b: Builder;
+  readonly objective: Objective;
+  /** The network on the whole batch at the current parameters. */
+  readonly forward: Forward;
+  readonly parameters: ReadonlyMap<string, Value>;
+  /** Gradients of the mean loss by the parameters, in their shapes. */
+  readonly gradients: ReadonlyMap<string, Value>;
+  /** A scalar that the controller sets before each step. */
+  scalar(name: string): Value;
+  /** Fresh random numbers each step. */
+  noise(name: string, dims: readonly number[], distribution: Distribution): Value;
+  /** A tensor that persists from step to step, zero (or `initial`) before the first. */
+  state(name: string, dims: readonly number[], initial?: TensorData): Value;
+}
+
+/** What one step makes of it. */
+export interface StepResult {
+  readonly parameters: ReadonlyMap<string, Value>;
+  /** New values of all declared states. */
+  readonly state: ReadonlyMap<string, Value>;
+  /** Scalars reported after the step: damping, learning rate, CG iterations, … */
+  readonly diagnostics: ReadonlyMap<string, Value>;
+}
+
+/** The part of an optimizer that lives in JavaScript: a few numbers from step to step. */
+export interface Controller {
+  /** The scalars of a step, counted from 0; every scalar that `build` asked for. */
+  scalars(step: number): Record<string, number>;
+  /** Called after each step with its diagnostics: adapts damping and rates. */
+  observe(step: number, diagnostics: Readonly<Record<string, number>>): void;
+  /** What `observe` has changed so far, for checkpoints. */
+  snapshot(): Record<string, number>;
+  restore(snapshot: Readonly<Record<string, number>>): void;
+}
+
+export interface Optimizer {
+  readonly name: string;
+  /** Adds one step to the graph. */
+  build(context: StepContext): StepResult;
+  /** A fresh controller for a run. */
+  controller(): Controller;
+}
+
+/** A controller for optimizers whose scalars are functions of the step alone. */
+export function scheduled(scalars: (step: number) => Record<string, number>): Controller {
+  return { scalars, observe: () => undefined, snapshot: () => ({}), restore: () => undefined };
+}

@@ -1,0 +1,56 @@
+// The paper's own form: conjugate gradients on X for (A⊗G + λI)X = V with F[X] = aᵀ((a·X·gᵀ)g), nothing larger formed.
+import { LayerTensor } from '../curvature/layer-tensor.js';
+import type { LayerRows } from '../curvature/statistics.js';
+import type { Value } from '../graph/graph.js';
+import type { Builder } from '../ops/builder.js';
+import { conjugateGradient } from '../solvers/conjugate-gradient.js';
+import type { Preconditioner } from './preconditioner.js';
+
+interface PrimalOptions {
+  readonly maxIterations: number;
+  readonly tolerance: number;
+  readonly warmStart: boolean;
+}
+
+/** Tikhonov damping, this batch's rows alone; each layer is a system of its own. */
+export function primalPreconditioner(options: PrimalOptions): Preconditioner {
+  return {
+    build({ context: { b, state }, blocks, rows, gradient, damping }) {
+      const states = new Map<string, Value>();
+      const iterations: Value[] = [];
+      const residuals: Value[] = [];
+      const directions = gradient.map((v, i) => {
+        const [layer, block] = [rows[i], blocks[i]];
+        if (!layer || !block) throw new Error('each gradient has a block and rows');
+        const { outputsFirst } = v;
+        const tensorOf = ([weight, bias]: readonly Value[]) => new LayerTensor(weight ?? v.weight, bias, outputsFirst);
+        const partsOf = (x: LayerTensor) => (x.bias ? [x.weight, x.bias] : [x.weight]);
+        const names = [`solution.${block.weight}`, ...(block.bias === undefined ? [] : [`solution.${block.bias}`])];
+        const solve = conjugateGradient(b, {
+          operator: (inner, x) => partsOf(dampedFisher(inner, tensorOf(x), layer, damping)),
+          rightHandSide: partsOf(v),
+          maxIterations: options.maxIterations,
+          tolerance: options.tolerance,
+          ...(options.warmStart ? { initial: partsOf(v).map((part, k) => state(names[k] ?? '', part.dims)) } : {}),
+        });
+        if (options.warmStart) for (const [k, name] of names.entries()) states.set(name, solve.value[k] ?? v.weight);
+        iterations.push(b.cast(solve.iterations, damping.dtype));
+        residuals.push(solve.residual);
+        return tensorOf(solve.value).map((part) => b.mul(part, damping));
+      });
+      const diagnostics = new Map([
+        ['iterations', iterations.reduce((x, y) => b.max(x, y))],
+        ['residual', residuals.reduce((x, y) => b.max(x, y))],
+      ]);
+      return { directions, state: states, diagnostics };
+    },
+    scalars: () => ({}),
+  };
+}
+
+/** A·X·G + λX as aᵀ((a·X·gᵀ)·g) + λX: 4Nmn + 4N²n operations. */
+export function dampedFisher(b: Builder, x: LayerTensor, { inputs, outputs }: LayerRows, damping: Value): LayerTensor {
+  const inner = b.gemm(x.contractInputs(b, inputs), outputs, undefined, { transposeY: true });
+  const columns = b.matmul(inner, outputs);
+  return x.map((part) => b.mul(part, damping)).plusProduct(b, inputs, columns);
+}

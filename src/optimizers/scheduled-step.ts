@@ -1,0 +1,54 @@
+// Scheduled steps: learning rate, heavy-ball momentum, KL clip and decoupled weight decay, as one sets them by hand.
+import { innerProduct } from '../curvature/layer-tensor.js';
+import { type Controller, scheduled } from './optimizer.js';
+import { at, checked } from './options.js';
+import type { SecondOrderOptions } from './second-order.js';
+import { previousSteps, type StepRule, steppedParameters } from './step-rule.js';
+
+/**
+ * v ← μv + Δ; θ ← θ − η·v − η·w·θ, with Δ scaled by ν = min(1, √(κ/(η²·Δᵀ∇))): the squared Fisher norm of the step is
+ * about η²·Δᵀ∇, since (F + λI)Δ = ∇ (Ba, Grosse & Martens 2017, section 5).
+ */
+export function scheduledStep(options: SecondOrderOptions): StepRule {
+  const learningRate = checked('learningRate', options.learningRate ?? 0.1, { above: 0 });
+  const damping = checked('damping', options.damping ?? 1, { above: 0 });
+  const momentum = checked('momentum', options.momentum ?? 0.9, { atLeast: 0, below: 1 });
+  const weightDecay = checked('weightDecay', options.weightDecay ?? 0, { atLeast: 0 });
+  const klClip = checked('klClip', options.klClip ?? 1e-3, { atLeast: 0 });
+  return {
+    build({ context, blocks, gradient, directions, damping: lambda }) {
+      const { b } = context;
+      const rate = context.scalar('learningRate');
+      // directions carry a factor λ: it is taken back out of the scalars.
+      const product = b.div(innerProduct(b, directions, gradient), lambda);
+      const norm = b.mul(b.square(rate), b.max(product, 1e-30));
+      const clip = klClip > 0 ? b.min(b.sqrt(b.div(klClip, norm)), 1) : b.scalar(1, rate.dtype);
+      const factor = b.div(b.neg(b.mul(rate, clip)), lambda);
+      const previous = previousSteps(context, gradient, blocks);
+      // Momentum on steps, not on directions: a changing rate does not rescale the past.
+      const steps = directions.map((direction, i) =>
+        direction.map(
+          (part, old) => b.add(b.mul(old ?? part, momentum), b.mul(part, factor)),
+          ...previous.values.slice(i, i + 1),
+        ),
+      );
+      const decayed = weightDecay > 0 ? shrunk(context, b.sub(1, b.mul(rate, weightDecay))) : context;
+      return {
+        parameters: steppedParameters(decayed, blocks, steps),
+        state: previous.next(steps),
+        diagnostics: new Map([
+          ['learningRate', rate],
+          ['klClip', clip],
+        ]),
+      };
+    },
+    controller: (): Controller =>
+      scheduled((step) => ({ learningRate: at(learningRate, step), damping: at(damping, step) })),
+  };
+}
+
+/** The same context with all parameters multiplied by a scalar. */
+function shrunk(context: Parameters<typeof steppedParameters>[0], factor: ReturnType<typeof context.b.add>) {
+  const parameters = new Map([...context.parameters].map(([name, value]) => [name, context.b.mul(value, factor)]));
+  return { ...context, parameters };
+}

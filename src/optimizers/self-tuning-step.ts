@@ -1,0 +1,114 @@
+// Self-tuning steps: learning rate and momentum minimize the exact quadratic model, damping follows Levenberg–Marquardt.
+import { jacobianVectorProduct } from '../autodiff/jvp.js';
+import { innerProduct, type LayerTensor } from '../curvature/layer-tensor.js';
+import { OptionError } from '../errors.js';
+import type { Value } from '../graph/graph.js';
+import { Objective } from '../losses/objective.js';
+import { type DampingOptions, levenbergMarquardt } from './levenberg-marquardt.js';
+import { checked } from './options.js';
+import type { SecondOrderOptions } from './second-order.js';
+import { previousSteps, type StepRule, type StepRuleInput, steppedParameters } from './step-rule.js';
+
+/**
+ * δ = α·Δ + μ·δ₀, where Δ is the natural gradient, δ₀ the last step, and (α, μ) minimize
+ * M(δ) = ½·δᵀ(F + λI)δ + ∇ᵀδ with F the Gauss–Newton matrix of the sampled examples, exact: no Kronecker
+ * approximation (Martens & Grosse 2015, sections 6.4 and 7).
+ */
+export function selfTuningStep(options: SecondOrderOptions & DampingOptions): StepRule {
+  if (typeof options.damping === 'function') {
+    throw new OptionError('a damping schedule needs a learningRate: without one the step tunes its damping itself');
+  }
+  const initial = checked('damping', options.damping ?? 1, { above: 0 });
+  for (const name of ['momentum', 'weightDecay', 'klClip'] as const) {
+    if (options[name] !== undefined)
+      throw new OptionError(`${name} needs a learningRate: without one the step tunes itself`);
+  }
+  return {
+    build(input) {
+      const { context, blocks, gradient, directions } = input;
+      const { b } = context;
+      const previous = previousSteps(context, gradient, blocks);
+      const { rate, momentum, decrease } = minimizer(input, previous.values);
+      const steps = directions.map((direction, i) =>
+        direction.map(
+          (part, old) => b.add(b.mul(part, rate), b.mul(old ?? part, momentum)),
+          ...previous.values.slice(i, i + 1),
+        ),
+      );
+      const parameters = steppedParameters(context, blocks, steps);
+      return {
+        parameters,
+        state: previous.next(steps),
+        diagnostics: new Map([
+          ['learningRate', b.neg(b.mul(rate, input.damping))],
+          ['momentum', momentum],
+          ['predictedChange', decrease],
+          ['actualChange', actualChange(input, parameters)],
+        ]),
+      };
+    },
+    controller: () => levenbergMarquardt(initial, options),
+  };
+}
+
+/** (α/λ, μ) that minimize the model, and the model's value there. */
+function minimizer(input: StepRuleInput, previous: readonly LayerTensor[]) {
+  const { context, sample, gradient, directions, damping } = input;
+  const { b, objective } = context;
+  const { loss } = objective;
+  const along = (steps: readonly LayerTensor[]) => outputTangent(input, steps);
+  const [first, second] = [along(directions), along(previous)];
+  const hessianFirst = loss.hessianProduct(b, sample.output, first);
+  const hessianSecond = loss.hessianProduct(b, sample.output, second);
+  const perCase = 1 / loss.cases(sample.output);
+  const curvature = (x: Value, hessianY: Value, dot: Value) =>
+    b.add(b.mul(b.dot(x, hessianY), perCase), b.mul(dot, damping));
+  const q11 = curvature(first, hessianFirst, innerProduct(b, directions, directions));
+  const q12 = curvature(second, hessianFirst, innerProduct(b, directions, previous));
+  const q22 = curvature(second, hessianSecond, innerProduct(b, previous, previous));
+  const c1 = innerProduct(b, gradient, directions);
+  const c2 = innerProduct(b, gradient, previous);
+  // Without a last step, or one parallel to the direction, the 2×2 system is singular: go along the direction alone.
+  const determinant = b.sub(b.mul(q11, q22), b.square(q12));
+  const regular = b.greater(determinant, b.mul(b.mul(q11, q22), 1e-6));
+  const alone = b.neg(b.div(c1, b.max(q11, 1e-30)));
+  const rate = b.where(regular, b.div(b.sub(b.mul(q12, c2), b.mul(q22, c1)), determinant), alone);
+  const momentum = b.where(regular, b.div(b.sub(b.mul(q12, c1), b.mul(q11, c2)), determinant), 0);
+  return { rate, momentum, decrease: b.mul(b.add(b.mul(rate, c1), b.mul(momentum, c2)), 0.5) };
+}
+
+/** J·δ: how the sampled outputs move along a step of the blocks' parameters. */
+function outputTangent({ context: { b }, sample, blocks }: StepRuleInput, steps: readonly LayerTensor[]): Value {
+  const inputs: Value[] = [];
+  const tangents: Value[] = [];
+  const push = (name: string | undefined, tangent: Value | undefined) => {
+    const parameter = name === undefined ? undefined : sample.parameters.get(name);
+    if (!parameter || !tangent) return;
+    inputs.push(parameter);
+    tangents.push(b.reshapeLike(tangent, parameter));
+  };
+  for (const [i, block] of blocks.entries()) {
+    push(block.weight, steps[i]?.weight);
+    push(block.bias, steps[i]?.bias);
+  }
+  const [tangent] = jacobianVectorProduct(b, [sample.output], inputs, tangents);
+  if (!tangent) throw new Error('a Jacobian–vector product has as many results as outputs');
+  return tangent;
+}
+
+/** The change of the batch's mean negative log-likelihood by the step; zero at steps that do not ask for it. */
+function actualChange({ context }: StepRuleInput, parameters: ReadonlyMap<string, Value>): Value {
+  const { b, objective, forward } = context;
+  const asked = b.greater(context.scalar('measureChange'), 0.5);
+  const scale = objective.loss.scale(forward.output);
+  const [change] = b.branch(
+    asked,
+    (inner) => {
+      const after = Objective.within(objective, inner).evaluate(new Map([...context.parameters, ...parameters]));
+      return [inner.mul(inner.sub(after.loss, forward.loss), scale)];
+    },
+    (inner) => [inner.scalar(0, forward.loss.dtype)],
+  );
+  if (!change) throw new Error('a branch has as many results as its bodies');
+  return change;
+}

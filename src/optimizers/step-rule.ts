@@ -1,0 +1,65 @@
+// How far to go along a natural gradient: the contract of the two rules, self-tuning and scheduled.
+import type { DenseBlock } from '../curvature/blocks.js';
+import type { LayerTensor } from '../curvature/layer-tensor.js';
+import type { Value } from '../graph/graph.js';
+import type { Forward } from '../losses/objective.js';
+import type { Controller, StepContext, StepResult } from './optimizer.js';
+
+export interface StepRuleInput {
+  readonly context: StepContext;
+  /** The network on the examples that the curvature is measured on. */
+  readonly sample: Forward;
+  readonly blocks: readonly DenseBlock[];
+  /** The gradient of the mean negative log-likelihood, one entry a block. */
+  readonly gradient: readonly LayerTensor[];
+  /** λ times the natural gradient, one entry a block. */
+  readonly directions: readonly LayerTensor[];
+  /** λ, a scalar. */
+  readonly damping: Value;
+}
+
+export interface StepRule {
+  /** New values of the blocks' parameters. */
+  build(input: StepRuleInput): StepResult;
+  controller(): Controller;
+}
+
+/** The last step δ of each block, as state: momentum. */
+export function previousSteps({ state }: StepContext, like: readonly LayerTensor[], blocks: readonly DenseBlock[]) {
+  const names = blocks.map((block) => ({ weight: `step.${block.weight}`, bias: `step.${block.bias}` }));
+  return {
+    values: like.map((tensor, i) => {
+      const name = names[i];
+      if (!name) throw new Error('each gradient has a block');
+      return tensor.mapNamed((part, kind) => state(name[kind], part.dims));
+    }),
+    next(steps: readonly LayerTensor[]): Map<string, Value> {
+      const entries = new Map<string, Value>();
+      for (const [i, step] of steps.entries()) {
+        const name = names[i];
+        if (!name) continue;
+        entries.set(name.weight, step.weight);
+        if (step.bias) entries.set(name.bias, step.bias);
+      }
+      return entries;
+    },
+  };
+}
+
+/** θ + δ for the parameters of the blocks. */
+export function steppedParameters(
+  { b, parameters }: StepContext,
+  blocks: readonly DenseBlock[],
+  steps: readonly LayerTensor[],
+): Map<string, Value> {
+  const updated = new Map<string, Value>();
+  const add = (name: string | undefined, step: Value | undefined) => {
+    const parameter = name === undefined ? undefined : parameters.get(name);
+    if (name !== undefined && parameter && step) updated.set(name, b.add(parameter, b.reshapeLike(step, parameter)));
+  };
+  for (const [i, block] of blocks.entries()) {
+    add(block.weight, steps[i]?.weight);
+    add(block.bias, steps[i]?.bias);
+  }
+  return updated;
+}

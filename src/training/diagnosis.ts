@@ -1,0 +1,77 @@
+// Finds where a computation stopped being finite: reruns a failed step with a flag for each of its tensors.
+import type { Engine } from '../engine/engine.js';
+import { TrainingError } from '../errors.js';
+import { describeNode, type Value } from '../graph/graph.js';
+import { isFloatingPoint, type TensorData } from '../graph/tensor.js';
+import { Builder } from '../ops/builder.js';
+import type { StepProgram } from './step-program.js';
+
+/**
+ * The error for a loss that is not finite. The store holds what the failed step left: a parameter that is not finite
+ * now was spoiled by an update; otherwise the first tensor of the step that is not finite is named.
+ */
+export async function diagnose(
+  engine: Engine,
+  step: StepProgram,
+  feeds: Readonly<Record<string, TensorData>>,
+  number: number,
+  loss: number,
+): Promise<TrainingError> {
+  const culprit = await firstNonFinite(engine, step, feeds);
+  return new TrainingError(
+    `the loss is ${loss} at step ${number}: ${culprit}. Lower the learning rate, raise the damping, or look for values ` +
+      'in the data that are not finite or not scaled',
+  );
+}
+
+async function firstNonFinite(
+  engine: Engine,
+  step: StepProgram,
+  feeds: Readonly<Record<string, TensorData>>,
+): Promise<string> {
+  for (const name of ['input', 'target']) {
+    const { data } = feeds[name] ?? {};
+    if (data && Array.from<number | bigint, number>(data, Number).some((x) => !Number.isFinite(x))) {
+      return `the batch's tensor '${name}' is not finite`;
+    }
+  }
+  const stored = await engine.read([...step.parameters.values()]);
+  for (const [name, key] of step.parameters) {
+    if (stored[key] && !allFinite(stored[key]))
+      return `the first tensor that is not finite is the parameter '${name}', after its last update`;
+  }
+  return firstInGraph(engine, step, feeds);
+}
+
+/** x − x is zero where x is finite and NaN elsewhere: one flag a node. */
+async function firstInGraph(
+  engine: Engine,
+  step: StepProgram,
+  feeds: Readonly<Record<string, TensorData>>,
+): Promise<string> {
+  const b = new Builder();
+  const flags: Record<string, Value> = {};
+  const described = new Map<string, string>();
+  for (const [i, node] of step.graph.nodes.entries()) {
+    for (const output of node.outputs) {
+      if (!output.knownType || !isFloatingPoint(output.dtype)) continue;
+      flags[`flag${i}`] = b.sum(b.sub(output, output));
+      described.set(
+        `flag${i}`,
+        `the first tensor that is not finite is '${output.name}', computed by ${describeNode(node)}`,
+      );
+    }
+  }
+  const checks = b.build('checks', flags, step.graph.inputs);
+  const program = await engine.compile({ ...checks, nodes: [...step.graph.nodes, ...checks.nodes] });
+  try {
+    const result = await program.run(feeds);
+    for (const [name, description] of described) if (result[name] && !allFinite(result[name])) return description;
+    return 'no tensor of the repeated step is not finite';
+  } finally {
+    await program.release();
+  }
+}
+
+const allFinite = ({ data }: TensorData): boolean =>
+  Array.from<number | bigint, number>(data, Number).every((x) => Number.isFinite(x));

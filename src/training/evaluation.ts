@@ -1,0 +1,78 @@
+// Evaluates a model over a whole data set: mean loss and metric, with the parameters that the engine's store holds now.
+import { type Batch, evaluationBatches, gatherBatch } from '../data/batches.js';
+import type { Dataset } from '../data/dataset.js';
+import type { Engine, Program } from '../engine/engine.js';
+import type { Model } from '../graph/model.js';
+import type { TensorData } from '../graph/tensor.js';
+import type { Loss } from '../losses/loss.js';
+import { Objective } from '../losses/objective.js';
+import { Builder } from '../ops/builder.js';
+import type { Evaluation } from '../reporting/run-record.js';
+import type { Metric } from './metrics.js';
+import { parameterKey } from './step-program.js';
+
+export interface Evaluator {
+  /** Means over all examples of the set. */
+  evaluate(set: Dataset): Promise<Evaluation>;
+  /** The model's outputs for some examples, with the batch they belong to. */
+  predict(
+    set: Dataset,
+    indices: ArrayLike<number>,
+  ): Promise<{ readonly batch: Batch; readonly prediction: TensorData }>;
+  release(): Promise<void>;
+}
+
+const defaultBatch = 500;
+
+export function evaluator(engine: Engine, model: Model, loss: Loss, metric: Metric): Evaluator {
+  // One program for each batch size that occurs: the full one and a set's remainder.
+  const programs = new Map<string, Program>();
+  const programFor = async ({ input, target }: Batch): Promise<Program> => {
+    const key = `${input.dims.join()}|${target.dims.join()}`;
+    const known = programs.get(key);
+    if (known) return known;
+    const program = await engine.compile(evaluationGraph(model, loss, metric, { input, target }));
+    programs.set(key, program);
+    return program;
+  };
+  const run = async (batch: Batch) => (await programFor(batch)).run({ input: batch.input, target: batch.target });
+  return {
+    async evaluate(set) {
+      const totals = { loss: 0, metric: 0 };
+      for (const batch of evaluationBatches(set, Math.min(defaultBatch, set.size))) {
+        const result = await run(batch);
+        const share = (batch.input.dims[0] ?? 0) / set.size;
+        totals.loss += share * Number(result.loss?.data[0]);
+        totals.metric += share * Number(result.metric?.data[0]);
+      }
+      return { loss: totals.loss, [metric.name]: totals.metric };
+    },
+    async predict(set, indices) {
+      const batch = gatherBatch(set, indices);
+      const { prediction } = await run(batch);
+      if (!prediction) throw new Error('an evaluation program has the output prediction');
+      return { batch, prediction };
+    },
+    async release() {
+      for (const program of programs.values()) await program.release();
+      programs.clear();
+    },
+  };
+}
+
+function evaluationGraph(model: Model, loss: Loss, metric: Metric, { input, target }: Batch) {
+  const b = new Builder();
+  const objective = new Objective(
+    b,
+    model,
+    loss,
+    b.input('input', input.dtype, input.dims),
+    b.input('target', target.dtype, target.dims),
+  );
+  const parameters = new Map(
+    [...model.parameters].map(([name, { dtype, dims }]) => [name, b.input(parameterKey(name), dtype, dims)]),
+  );
+  const forward = objective.evaluate(parameters);
+  const outputs = { loss: forward.loss, metric: metric.value(b, forward), prediction: forward.prediction };
+  return b.build(`evaluation of ${model.name}`, outputs);
+}

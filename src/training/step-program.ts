@@ -1,0 +1,148 @@
+// One training step as one graph: forward, loss, gradients, curvature and update, its state fed back from run to run.
+import { gradients } from '../autodiff/gradients.js';
+import { OptionError } from '../errors.js';
+import type { Graph, TensorType, Value } from '../graph/graph.js';
+import type { Model } from '../graph/model.js';
+import { allocate, bytesPerElement, elementCount, type TensorData, tensor } from '../graph/tensor.js';
+import type { Distribution, Loss } from '../losses/loss.js';
+import { Objective } from '../losses/objective.js';
+import { Builder } from '../ops/builder.js';
+import type { Optimizer } from '../optimizers/optimizer.js';
+import type { Metric } from './metrics.js';
+
+/** Random numbers the program takes each step. */
+export interface NoiseInput {
+  readonly name: string;
+  readonly dims: readonly number[];
+  readonly distribution: Distribution;
+}
+
+export interface StepProgram {
+  readonly graph: Graph;
+  /** Outputs that replace tensors of the engine's store. */
+  readonly updates: ReadonlyMap<string, string>;
+  /** The optimizer's tensors before the first step, by their names in the store. */
+  readonly initialState: Readonly<Record<string, TensorData>>;
+  /** Names in the store by parameter. */
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly scalars: readonly string[];
+  readonly noise: readonly NoiseInput[];
+  /** Names of the scalar outputs beside `loss` and `metric`. */
+  readonly diagnostics: readonly string[];
+  /** Bytes of optimizer state, parameters and gradients excluded. */
+  readonly stateBytes: number;
+}
+
+export interface StepOptions {
+  readonly model: Model;
+  readonly loss: Loss;
+  readonly metric: Metric;
+  readonly optimizer: Optimizer;
+  /** Types of a whole batch. */
+  readonly input: TensorType;
+  readonly targets: TensorType;
+}
+
+/** Where a parameter lives in the engine's store. */
+export const parameterKey = (name: string): string => `parameter.${name}`;
+
+export function buildStep(options: StepOptions): StepProgram {
+  const { model, loss, metric, optimizer } = options;
+  const b = new Builder();
+  const input = b.input('input', options.input.dtype, options.input.shape);
+  const targets = b.input('target', options.targets.dtype, options.targets.shape);
+  const parameters = new Map(
+    [...model.parameters].map(([name, { dtype, dims }]) => [name, b.input(parameterKey(name), dtype, dims)]),
+  );
+  const objective = new Objective(b, model, loss, input, targets);
+  const forward = objective.evaluate(parameters);
+  const values = [...parameters.values()];
+  const slopes = gradients(b, forward.loss, values);
+  const declared = new Declarations(b);
+  const result = optimizer.build({
+    b,
+    objective,
+    forward,
+    parameters,
+    gradients: new Map([...parameters.keys()].map((name, i) => [name, slopes[i] as Value])), // one gradient a parameter
+    scalar: (name) => declared.scalar(name),
+    noise: (name, dims, distribution) => declared.noise(name, dims, distribution),
+    state: (name, dims, initial) => declared.state(name, dims, initial),
+  });
+  const outputs: Record<string, Value> = { loss: forward.loss, metric: metric.value(b, forward) };
+  const updates = new Map<string, string>();
+  for (const [name, value] of result.diagnostics) outputs[`diagnostic.${name}`] = value;
+  for (const [name, value] of result.parameters) update(outputs, updates, parameterKey(name), value);
+  for (const [name, value] of result.state) update(outputs, updates, stateKey(name), value);
+  const initialState = declared.initialState([...updates.values()]);
+  return {
+    graph: b.build(`${optimizer.name} step of ${model.name}`, outputs),
+    updates,
+    initialState,
+    parameters: new Map([...parameters.keys()].map((name) => [name, parameterKey(name)])),
+    scalars: declared.scalarNames,
+    noise: declared.noiseInputs,
+    diagnostics: [...result.diagnostics.keys()],
+    stateBytes: Object.values(initialState).reduce((bytes, { data }) => bytes + data.byteLength, 0),
+  };
+}
+
+const stateKey = (name: string): string => `state.${name}`;
+
+function update(outputs: Record<string, Value>, updates: Map<string, string>, key: string, value: Value): void {
+  outputs[`next.${key}`] = value;
+  updates.set(`next.${key}`, key);
+}
+
+/** What an optimizer has asked for, each name once. */
+class Declarations {
+  readonly #b: Builder;
+  readonly #values = new Map<string, Value>();
+  readonly #initial = new Map<string, TensorData>();
+  readonly scalarNames: string[] = [];
+  readonly noiseInputs: NoiseInput[] = [];
+
+  constructor(b: Builder) {
+    this.#b = b;
+  }
+
+  scalar(name: string): Value {
+    return this.#once(`scalar.${name}`, [], () => this.scalarNames.push(name));
+  }
+
+  noise(name: string, dims: readonly number[], distribution: Distribution): Value {
+    const key = `noise.${name}`;
+    return this.#once(key, dims, () => this.noiseInputs.push({ name: key, dims, distribution }));
+  }
+
+  state(name: string, dims: readonly number[], initial?: TensorData): Value {
+    const key = stateKey(name);
+    const zero = () => tensor('float32', dims, allocate('float32', elementCount(dims)));
+    return this.#once(key, dims, () => this.#initial.set(key, initial ?? zero()));
+  }
+
+  /** @param updated keys that get new values: a state without one would stay what it is for ever */
+  initialState(updated: readonly string[]): Record<string, TensorData> {
+    const keys = new Set(updated);
+    for (const key of this.#initial.keys()) {
+      if (!keys.has(key)) throw new OptionError(`the optimizer declares '${key}' and never updates it`);
+    }
+    return Object.fromEntries(this.#initial);
+  }
+
+  #once(key: string, dims: readonly number[], declare: () => void): Value {
+    const known = this.#values.get(key);
+    if (known) return known;
+    declare();
+    const value = this.#b.input(key, 'float32', dims);
+    this.#values.set(key, value);
+    return value;
+  }
+}
+
+/** Bytes of a model's parameters. */
+export const parameterBytes = (model: Model): number =>
+  [...model.parameters.values()].reduce(
+    (bytes, { dtype, dims }) => bytes + elementCount(dims) * bytesPerElement(dtype),
+    0,
+  );
