@@ -20,7 +20,17 @@ const arrayTypes = {
 /** Element types that a tensor may have; float16 and bfloat16 are held as their bits. */
 export type DataType = keyof typeof arrayTypes;
 
-export type TypedArray = InstanceType<(typeof arrayTypes)[DataType]>;
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | BigInt64Array
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | BigUint64Array;
 
 /** A tensor that lives in JavaScript memory. */
 export interface TensorData {
