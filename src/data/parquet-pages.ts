@@ -1,5 +1,6 @@
 // Walks the pages of a Parquet file before they are decoded, so that damage is told instead of obeyed: page sizes, value
 // counts and run lengths must fit the file. (hyparquet believes them, and a run may claim two thousand million values.)
+import { gunzipSync } from 'node:zlib';
 import { type FileMetaData, parquetSchema, type SchemaTree, snappyUncompress } from 'hyparquet';
 import { type CompactStruct, compactStruct, readVarint } from './parquet-thrift.js';
 
@@ -7,8 +8,8 @@ type ColumnMeta = NonNullable<FileMetaData['row_groups'][number]['columns'][numb
 
 /** Cells that a table may have in memory. */
 const MOST_VALUES = 2 ** 27;
-/** Snappy packs 64 bytes in 3 at best. */
-const MOST_SNAPPY_PACKS = 32;
+/** What a codec can pack at best: Snappy 64 bytes in 3, deflate 1032 to 1. */
+const MOST_PACKED: Readonly<Record<string, number>> = { UNCOMPRESSED: 1, SNAPPY: 32, GZIP: 1032 };
 
 const DATA_PAGE = 0;
 const DICTIONARY_PAGE = 2;
@@ -64,13 +65,13 @@ function checkColumn(bytes: Uint8Array, meta: ColumnMeta, levels: Levels, rows: 
     const [type, unpacked, packed] = [header.number(1), header.number(2), header.number(3)];
     if (
       !(packed >= 0 && header.end + packed <= end) ||
-      !(unpacked >= 0 && unpacked <= MOST_SNAPPY_PACKS * (packed + 1))
+      !(unpacked >= 0 && unpacked <= (MOST_PACKED[meta.codec] ?? 1032) * (packed + 1))
     ) {
       throw new Error(`a page of column ${name} claims ${unpacked} bytes packed in ${packed}`);
     }
     const body = bytes.subarray(header.end, header.end + packed);
     if (type === DATA_PAGE)
-      values += checkDataPage(unpack(body, unpacked, meta.codec), header.struct(5), levels, claimed);
+      values += checkDataPage(unpackPage(body, unpacked, meta.codec), header.struct(5), levels, claimed);
     else if (type === DATA_PAGE_V2)
       values += checkDataPageV2(body, unpacked, meta.codec, header.struct(8), levels, claimed);
     else if (type === DICTIONARY_PAGE) within(header.struct(7).number(1), 8 * (unpacked + 1), 'a dictionary');
@@ -114,7 +115,7 @@ function checkDataPageV2(
   const packed = body.subarray(repetition + definition);
   const size = unpacked - repetition - definition;
   const compressed = header.flag(7) ?? true;
-  checkValues(compressed ? unpack(packed, size, codec) : packed, 0, header.number(4), count - nulls);
+  checkValues(compressed ? unpackPage(packed, size, codec) : packed, 0, header.number(4), count - nulls);
   return count;
 }
 
@@ -164,15 +165,14 @@ function checkRuns(
   }
 }
 
-function unpack(bytes: Uint8Array, length: number, codec: string): Uint8Array {
+/** Unpacks a page of a known length; throws Error where that cannot be its length, or the compression is not read. */
+export function unpackPage(bytes: Uint8Array, length: number, codec: string): Uint8Array {
+  const most = MOST_PACKED[codec];
+  if (most === undefined) throw new Error(`compression ${codec} is not read`);
   if (codec === 'UNCOMPRESSED') return bytes;
-  if (codec !== 'SNAPPY') throw new Error(`compression ${codec} is not read`);
-  return uncompressSnappy(bytes, length);
-}
-
-/** Uncompresses a Snappy page of a known length; throws Error where that cannot be its length. */
-export function uncompressSnappy(bytes: Uint8Array, length: number): Uint8Array {
-  const output = new Uint8Array(within(length, MOST_SNAPPY_PACKS * (bytes.length + 1), 'bytes of a page'));
+  within(length, most * (bytes.length + 1), 'bytes of a page');
+  if (codec === 'GZIP') return gunzipSync(bytes, { maxOutputLength: length });
+  const output = new Uint8Array(length);
   snappyUncompress(bytes, output);
   return output;
 }

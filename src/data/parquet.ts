@@ -4,7 +4,7 @@ import { type FileMetaData, parquetMetadata, parquetReadObjects } from 'hyparque
 import { FileError } from '../errors.js';
 import type { DataSplits } from './dataset.js';
 import { readBytes } from './files.js';
-import { checkPages, uncompressSnappy } from './parquet-pages.js';
+import { checkPages, unpackPage } from './parquet-pages.js';
 import { type TableOptions, tableSplits } from './table.js';
 
 /** Reads a .parquet file. Throws FileError where it is damaged; see `tableSplits` for the columns. */
@@ -26,7 +26,10 @@ export async function parquetSplits(bytes: Uint8Array, path: string, options: Ta
       file: { byteLength: buffer.byteLength, slice: (start, end) => buffer.slice(start, end) },
       metadata,
       columns: wanted,
-      compressors: { SNAPPY: uncompressSnappy },
+      compressors: {
+        SNAPPY: (page, length) => unpackPage(page, length, 'SNAPPY'),
+        GZIP: (page, length) => unpackPage(page, length, 'GZIP'),
+      },
     });
   } catch (cause) {
     throw damaged(path, cause);
@@ -57,7 +60,7 @@ function attempt<Value>(path: string, read: () => Value): Value {
 function damaged(path: string, cause: unknown): FileError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new FileError(
-    `${path}: expected a Parquet file, uncompressed or Snappy-compressed, but it does not read (${why}): write it again, e.g. with compression='snappy'`,
+    `${path}: expected a Parquet file, uncompressed or compressed by Snappy or gzip, but it does not read (${why}): write it again, e.g. with compression='snappy'`,
     { cause },
   );
 }

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
@@ -98,11 +99,12 @@ describe('csvSplits', () => {
 const count = 40;
 const column = <Value>(make: (index: number) => Value): Value[] =>
   Array.from({ length: count }, (_, index) => make(index));
-const tables = (['UNCOMPRESSED', 'SNAPPY'] as const).map(
+const tables = (['UNCOMPRESSED', 'SNAPPY', 'GZIP'] as const).map(
   (codec) =>
     new Uint8Array(
       parquetWriteBuffer({
         codec,
+        compressors: { GZIP: (page) => gzipSync(page) },
         rowGroupSize: 25,
         columnData: [
           { name: 'a', data: column((index) => index), type: 'INT32' },
@@ -117,7 +119,7 @@ const tables = (['UNCOMPRESSED', 'SNAPPY'] as const).map(
 );
 
 describe('parquetSplits', () => {
-  it.each(tables.map((bytes, index) => [['uncompressed', 'Snappy'][index], bytes] as const))(
+  it.each(tables.map((bytes, index) => [['uncompressed', 'Snappy', 'gzip'][index], bytes] as const))(
     'reads %s tables',
     async (_, bytes) => {
       const splits = await parquetSplits(bytes, 'x.parquet', { ...options, label: 'kind', drop: ['note'] });
@@ -167,6 +169,20 @@ describe('parquetSplits', () => {
     const failure = parquetSplits(tables[0] ?? new Uint8Array(), 'x.parquet', { ...options, ...given });
     await expect(failure).rejects.toThrow(type);
     await expect(failure).rejects.toThrow(message);
+  });
+
+  it('tells runs that claim more values than there are', async () => {
+    const table = tables[0] ?? new Uint8Array();
+    const told = new Set<string>();
+    for (let position = 0; position < table.length; position++) {
+      const bytes = table.slice();
+      bytes[position] = 0xfe;
+      const failure = await parquetSplits(bytes, 'x', { ...options, label: 'kind', drop: ['note'] }).catch(
+        (error) => error,
+      );
+      if (failure instanceof FileError) told.add(/a run of \d+ values where/.exec(failure.message)?.[0] ?? 'other');
+    }
+    expect([...told].filter((message) => message !== 'other').length).toBeGreaterThan(0);
   });
 
   it('answers any damage with FileError or a table', async () => {
