@@ -17,7 +17,7 @@ export async function readBytes(path: string, what: string): Promise<Uint8Array>
 }
 
 /** Unpacks gzip. Throws FileError on damaged or truncated data. */
-export async function unpackGzip(bytes: Uint8Array, path: string): Promise<Uint8Array> {
+async function unpackGzip(bytes: Uint8Array, path: string): Promise<Uint8Array> {
   try {
     return await promisify(gunzip)(bytes);
   } catch (cause) {
