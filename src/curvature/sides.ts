@@ -3,6 +3,7 @@
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import type { InputRows, LayerTensor } from './layer-tensor.js';
+import { traceOf } from './matrices.js';
 
 interface Side {
   /** K, `[order, order]`: the rows' Gram matrix, or the dense factor itself. */
@@ -92,11 +93,4 @@ export function denseOutputSide(b: Builder, factor: Value): OutputSide {
 function denseSide(b: Builder, factor: Value) {
   const size = factor.dims[0] ?? 1;
   return { kernel: factor, order: size, meanEigenvalue: b.mul(traceOf(b, factor), 1 / size) };
-}
-
-/** Trace of a square matrix, a scalar. */
-function traceOf(b: Builder, matrix: Value): Value {
-  const order = matrix.dims[0] ?? 1;
-  const diagonal = Array.from({ length: order }, (_, i) => i * (order + 1));
-  return b.sum(b.gather(b.reshape(matrix, [-1]), b.integers(diagonal)));
 }

@@ -65,6 +65,16 @@ export class GraphBuilder {
     return pooled;
   }
 
+  /** A large constant made once a graph: equal keys are one value. */
+  pooled(key: string, make: () => TensorData): Value {
+    const known = this.#constants.get(key);
+    if (known) return known;
+    const data = make();
+    const value = new Value(key, { dtype: data.dtype, shape: data.dims }, data);
+    this.#constants.set(key, value);
+    return value;
+  }
+
   scalar(value: number, dtype: DataType): Value {
     return this.constant(tensorFrom(dtype, [], [value]));
   }

@@ -53,6 +53,7 @@ export function encodeModel(graph: Graph, options: WriteOptions = {}): Uint8Arra
 class Names {
   readonly #names = new Map<Value, string>();
   readonly #taken = new Set<string>();
+  readonly #nodeNames = new Set<string>();
 
   /** Gives a computed value the name of its output, so that no copy is needed; only blocks the name for others. */
   nameOutput(value: Value, name: string): void {
@@ -63,6 +64,15 @@ class Names {
   reserve(value: Value, name: string): void {
     this.#names.set(value, name);
     this.#taken.add(name);
+  }
+
+  /** Node names are optional, and unique where they are given: the same layer may stand in a program several times. */
+  ofNode({ name }: Node): string {
+    if (name === '') return '';
+    let unique = name;
+    for (let i = 1; this.#nodeNames.has(unique); i++) unique = `${name}_${i}`;
+    this.#nodeNames.add(unique);
+    return unique;
   }
 
   of(value: Value): string {
@@ -108,7 +118,7 @@ function encodeNode(node: Node, names: Names): NodeProto {
   const message: MessageInitShape<typeof NodeProtoSchema> = {
     opType: node.op,
     domain: node.domain,
-    name: node.name,
+    name: names.ofNode(node),
     input: node.inputs.map((input) => (input ? names.of(input) : '')),
     output: node.outputs.map((output) => names.of(output)),
     attribute: Object.entries(node.attributes).map(([name, attribute]) => encodeAttribute(name, attribute, names)),

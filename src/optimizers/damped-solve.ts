@@ -1,8 +1,8 @@
 // Natural gradients of Kronecker blocks from their sides: factored damping, and Tikhonov damping by CG in Gram space.
 import type { LayerTensor } from '../curvature/layer-tensor.js';
+import { identityMatrix, stack, unstack } from '../curvature/matrices.js';
 import type { InputSide, OutputSide } from '../curvature/sides.js';
 import type { Value } from '../graph/graph.js';
-import { tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { conjugateGradient } from '../solvers/conjugate-gradient.js';
 import { spdInverse } from '../solvers/spd-inverse.js';
@@ -35,7 +35,7 @@ export function dampedInverses(b: Builder, kernels: readonly Value[], deltas: re
     const order = group[0]?.dims[0] ?? 1;
     const shifted = group.map((kernel) => {
       const delta = deltas[kernels.indexOf(kernel)] ?? b.scalar(0, kernel.dtype);
-      return b.add(kernel, b.mul(identity(b, order, kernel), delta));
+      return b.add(kernel, b.mul(identityMatrix(b, order, kernel.dtype), delta));
     });
     const inverse = spdInverse(b, stack(b, shifted));
     for (const [i, kernel] of group.entries()) inverses.set(kernel, unstack(b, inverse, i));
@@ -110,19 +110,6 @@ export function tikhonovDirections(
     iterations: iterations.reduce((x, y) => b.max(x, y)),
     residual: residuals.reduce((x, y) => b.max(x, y)),
   };
-}
-
-const stack = (b: Builder, matrices: readonly Value[]): Value =>
-  b.concat(
-    matrices.map((matrix) => b.unsqueeze(matrix, [0])),
-    0,
-  );
-const unstack = (b: Builder, stacked: Value, index: number): Value =>
-  b.squeeze(b.slice(stacked, 0, index, index + 1), [0]);
-
-function identity(b: Builder, order: number, like: Value): Value {
-  const ones = Array.from({ length: order * order }, (_, i) => Number(i % (order + 1) === 0));
-  return b.constant(tensorFrom(like.dtype, [order, order], ones), 'identity');
 }
 
 function groupBy<T>(items: readonly T[], key: (item: T) => string): T[][] {

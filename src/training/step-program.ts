@@ -25,6 +25,7 @@ export interface StepProgram {
   readonly initialState: Readonly<Record<string, TensorData>>;
   /** Names in the store by parameter. */
   readonly parameters: ReadonlyMap<string, string>;
+  /** Names of the scalars that the optimizer's controller sets. */
   readonly scalars: readonly string[];
   readonly noise: readonly NoiseInput[];
   /** Names of the scalar outputs beside `loss` and `metric`. */
@@ -87,6 +88,8 @@ export function buildStep(options: StepOptions): StepProgram {
   };
 }
 
+/** The program's input for a scalar that the controller sets. */
+export const scalarKey = (name: string): string => `scalar.${name}`;
 const stateKey = (name: string): string => `state.${name}`;
 
 function update(outputs: Record<string, Value>, updates: Map<string, string>, key: string, value: Value): void {
@@ -107,7 +110,7 @@ class Declarations {
   }
 
   scalar(name: string): Value {
-    return this.#once(`scalar.${name}`, [], () => this.scalarNames.push(name));
+    return this.#once(scalarKey(name), [], () => this.scalarNames.push(name));
   }
 
   noise(name: string, dims: readonly number[], distribution: Distribution): Value {

@@ -15,7 +15,7 @@ import type { Evaluation, RunRecord, StepRecord } from '../reporting/run-record.
 import { diagnose } from './diagnosis.js';
 import { type Evaluator, evaluator } from './evaluation.js';
 import { type Metric, metricFor } from './metrics.js';
-import { buildStep, type NoiseInput, type StepProgram } from './step-program.js';
+import { buildStep, type NoiseInput, type StepProgram, scalarKey } from './step-program.js';
 
 export interface TrainOptions {
   readonly engine: Engine;
@@ -185,11 +185,11 @@ class Run {
   #scalars(k: number): Record<string, TensorData> {
     const numbers = this.#controller.scalars(k);
     return Object.fromEntries(
-      this.#step.scalars.map((key) => {
-        const value = numbers[key.slice('scalar.'.length)];
+      this.#step.scalars.map((name) => {
+        const value = numbers[name];
         if (value === undefined)
-          throw new Error(`the controller of ${this.#options.optimizer.name} does not set ${key}`);
-        return [key, { dtype: 'float32', dims: [], data: Float32Array.of(value) }];
+          throw new Error(`the controller of ${this.#options.optimizer.name} does not set ${name}`);
+        return [scalarKey(name), { dtype: 'float32', dims: [], data: Float32Array.of(value) }];
       }),
     );
   }
