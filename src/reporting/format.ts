@@ -11,6 +11,12 @@ export function formatNumber(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
+/** A measured number in a table: as `formatNumber`, with all its three digits: `0.240`. */
+export function formatMeasured(value: number): string {
+  const size = Math.abs(value);
+  return size >= 1e-3 && size < 999.5 ? value.toPrecision(3) : formatNumber(value);
+}
+
 /** A duration: `0.42 s`, `7.3 s`, `1 min 05 s`, `2 h 03 min`. */
 export function formatSeconds(seconds: number): string {
   if (!Number.isFinite(seconds)) return formatNumber(seconds);
@@ -39,14 +45,19 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
-/** A metric's value: shares of one (accuracy) in percent, all else as a number. */
+/** A metric's value: shares of right answers in percent, all else as a number. */
 export function formatMetric(name: string, value: number): string {
-  return isShare(name) && Number.isFinite(value) ? `${(100 * value).toFixed(2)} %` : formatNumber(value);
+  return isShare(name) && Number.isFinite(value) ? `${(100 * value).toFixed(2)} %` : formatMeasured(value);
 }
 
-/** Whether a metric is a share between 0 and 1, to be shown in percent. */
+/** A value that was chosen, not measured: `12`, where a measurement would be `12.0`. */
+export function formatTarget(name: string, value: number): string {
+  return isShare(name) ? `${Number((100 * value).toPrecision(6))} %` : formatNumber(value);
+}
+
+/** Whether a metric is a share of right answers, to be shown in percent. */
 export function isShare(name: string): boolean {
-  return /accuracy|precision$|recall$/i.test(name);
+  return /accuracy/i.test(name);
 }
 
 /** A machine's name as words: `testSquaredError` is `test squared error`. */

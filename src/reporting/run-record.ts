@@ -16,7 +16,7 @@ export interface StepRecord {
   readonly optimizer: Readonly<Record<string, number>>;
 }
 
-/** One grey or colour picture, values in [0, 1], row by row. */
+/** One grey or colour picture: `height × width × channels` values in [0, 1], row by row, the channels of a pixel side by side (RGBRGB…). */
 export interface Picture {
   readonly width: number;
   readonly height: number;
@@ -38,9 +38,12 @@ export interface RunRecord {
   /** Bytes of optimizer state (parameters and gradients excluded). */
   readonly stateBytes: number;
   readonly stepMilliseconds: { readonly median: number; readonly p10: number; readonly p90: number };
-  /** The name of the metric that the run is about, and whether smaller is better. */
+  /**
+   * The metric that the run is about, and whether smaller is better: the same in all runs of an experiment. `train`, `test` and the
+   * steps' `metrics` hold it by `name`; a test value along the way is `testName`, e.g. `testSquaredError`.
+   */
   readonly metric: { readonly name: string; readonly lowerIsBetter: boolean };
-  /** Steps and seconds to the target value, when one was asked for; null when it was not reached. */
+  /** Steps and seconds to the experiment's target, when one was asked for; null when it was not reached. */
   readonly toTarget?: { readonly steps: number; readonly seconds: number } | null;
   /** Autoencoders: inputs and their reconstructions, in pairs. */
   readonly reconstructions?: readonly { readonly input: Picture; readonly output: Picture }[];
@@ -58,6 +61,7 @@ export interface Experiment {
   readonly data: string;
   readonly parameters: number;
   readonly batchSize: number;
+  /** What the runs race to: a value of a metric by its name in the steps' `metrics`. */
   readonly target?: { readonly metric: string; readonly value: number };
   readonly runs: readonly RunRecord[];
 }

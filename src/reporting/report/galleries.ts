@@ -1,0 +1,132 @@
+// What a trained model does, to look at: reconstructions beside their inputs, confusion matrices, mistaken pictures.
+
+import { formatCount, formatMetric } from '../format.js';
+import { pictureUrl } from '../png.js';
+import type { Experiment, Picture, RunRecord } from '../run-record.js';
+import { type Html, html } from './html.js';
+import type { Ink } from './palette.js';
+
+type Inks = ReadonlyMap<string, Ink>;
+
+/** The values of pictures that one gallery row may hold: what keeps a report of large photographs under a megabyte. */
+const ROW_VALUES = 30_000;
+const MOST_PICTURES = 12;
+/** A matrix of more classes is no longer read, but searched. */
+const MOST_CLASSES = 24;
+
+/** A row of inputs, and a row of reconstructions by each run below it. */
+export function reconstructionGallery(experiment: Experiment, inks: Inks): Html | undefined {
+  const runs = experiment.runs.flatMap(({ name, reconstructions }) =>
+    reconstructions ? [{ name, pairs: reconstructions }] : [],
+  );
+  const [first] = runs;
+  if (first === undefined || first.pairs.length === 0) return undefined;
+  const shared = runs.every(({ pairs }) =>
+    pairs.every(({ input }, index) => samePicture(input, first.pairs[index]?.input)),
+  );
+  const rows = runs.flatMap(({ name, pairs }, index) => {
+    const shown = pairs.slice(0, rowLength(pairs[0]?.input));
+    const inputs =
+      shared && index > 0
+        ? []
+        : [
+            pictureRow(
+              'input',
+              'var(--quiet)',
+              shown.map(({ input }) => input),
+            ),
+          ];
+    return [
+      ...inputs,
+      pictureRow(
+        name,
+        inks.get(name)?.colour ?? '',
+        shown.map(({ output }) => output),
+      ),
+    ];
+  });
+  return html`<h3>Reconstructions</h3><p class="note">Pictures of the test set above, what each trained model makes of them below.</p><div class="gallery">${rows}</div>`;
+}
+
+function pictureRow(label: string, colour: string, pictures: readonly Picture[]): Html {
+  const images = pictures.map((picture, index) => image(picture, `${label} ${index + 1}`));
+  return html`<div class="row"><span style="color:${colour}">${label}</span><div style="--pictures:${pictures.length}">${images}</div></div>`;
+}
+
+/** A matrix and some mistakes for each run that has them; the first is open, the others unfold. */
+export function confusionGallery(experiment: Experiment, inks: Inks): Html | undefined {
+  const runs = experiment.runs.flatMap((run) => (run.confusion ? [{ run, confusion: run.confusion }] : []));
+  if (runs.length === 0) return undefined;
+  const sections = runs.map(({ run, confusion }, index) => {
+    const { name, metric } = run;
+    const value = run.test[metric.name];
+    const result = value === undefined ? '' : `, ${formatMetric(metric.name, value)} on the test set`;
+    const colour = inks.get(name)?.colour ?? '';
+    const body = html`<div class="confusion">${matrix(confusion)}${mistakes(confusion)}</div>`;
+    const summary = html`<summary><strong style="color:${colour}">${name}</strong>${result}</summary>`;
+    return index === 0 ? html`<details open>${summary}${body}</details>` : html`<details>${summary}${body}</details>`;
+  });
+  return html`<h3>Right and wrong</h3>${sections}`;
+}
+
+type Confusion = NonNullable<RunRecord['confusion']>;
+
+function matrix({ classes, counts }: Confusion): Html {
+  if (classes.length > MOST_CLASSES) return commonest(classes, counts);
+  const head = classes.map((name) => html`<th scope="col">${name}</th>`);
+  const rows = classes.map((name, actual) => {
+    const row = counts[actual] ?? [];
+    const total = row.reduce((sum, count) => sum + count, 0) || 1;
+    const cells = classes.map((_, predicted) => {
+      const count = row[predicted] ?? 0;
+      const share = count / total;
+      if (count === 0) return html`<td></td>`;
+      // Mistakes are few: by the square root one in a hundred is still seen.
+      const strength = Math.round(100 * (actual === predicted ? 0.3 * share : Math.min(1, 1.6 * Math.sqrt(share))));
+      return html`<td class="${actual === predicted ? 'right' : 'wrong'}" style="--strength:${strength}%">${formatCount(count)}</td>`;
+    });
+    return html`<tr><th scope="row">${name}</th>${cells}</tr>`;
+  });
+  return html`<div class="scroll"><table class="matrix"><caption>Rows: true class. Columns: predicted.</caption><thead><tr><td></td>${head}</tr></thead><tbody>${rows}</tbody></table></div>`;
+}
+
+/** The confusions that happen most, as a list. */
+function commonest(classes: readonly string[], counts: Confusion['counts']): Html {
+  const wrong = counts
+    .flatMap((row, actual) => row.map((count, predicted) => ({ actual, predicted, count })))
+    .filter(({ actual, predicted, count }) => actual !== predicted && count > 0)
+    .sort((a, b) => b.count - a.count)
+    .slice(0, 20);
+  const rows = wrong.map(
+    ({ actual, predicted, count }) =>
+      html`<tr><td>${classes[actual]}</td><td>${classes[predicted]}</td><td>${formatCount(count)}</td></tr>`,
+  );
+  return html`<div class="scroll"><table class="list"><caption>The commonest of the mistakes among ${classes.length} classes</caption><thead><tr><th>true</th><th>predicted</th><th>times</th></tr></thead><tbody>${rows}</tbody></table></div>`;
+}
+
+function mistakes({ mistakes: all }: Confusion): Html | undefined {
+  const shown = all.slice(0, rowLength(all[0]?.picture));
+  if (shown.length === 0) return undefined;
+  const figures = shown.map(
+    ({ picture, actual, predicted }) =>
+      html`<figure>${image(picture, `${actual}, taken for ${predicted}`)}<figcaption>${actual} <span>→ ${predicted}</span></figcaption></figure>`,
+  );
+  return html`<div class="mistakes"><p class="note">Mistaken pictures: what it is → what the model said</p><div>${figures}</div></div>`;
+}
+
+function image(picture: Picture, description: string): Html {
+  return html`<img src="${pictureUrl(picture)}" width="${picture.width}" height="${picture.height}" alt="${description}">`;
+}
+
+/** How many pictures of this size a row may have. */
+function rowLength(picture: Picture | undefined): number {
+  return Math.max(1, Math.min(MOST_PICTURES, Math.floor(ROW_VALUES / (picture?.pixels.length ?? ROW_VALUES))));
+}
+
+function samePicture(a: Picture, b: Picture | undefined): boolean {
+  return (
+    b !== undefined &&
+    a.pixels.length === b.pixels.length &&
+    a.pixels.every((value, index) => value === b.pixels[index])
+  );
+}

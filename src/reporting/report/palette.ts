@@ -1,0 +1,50 @@
+// One colour for each optimizer over all charts of a report, from a palette that colour-blind readers can tell apart
+// (after Okabe and Ito, darkened for paper white, lightened for the dark).
+
+import type { Experiment } from '../run-record.js';
+
+/** Colours on a light and on a dark ground. */
+const COLOURS = [
+  { light: '#d1500a', dark: '#ff8f4f' }, // vermilion
+  { light: '#0068b0', dark: '#5fb2ff' }, // blue
+  { light: '#00875f', dark: '#3dd3a0' }, // green
+  { light: '#a8478f', dark: '#ec9bd3' }, // purple
+  { light: '#a87800', dark: '#efc14a' }, // amber
+  { light: '#6a7080', dark: '#a9b0be' }, // grey
+  { light: '#2f93c9', dark: '#93dcff' }, // sky
+  { light: '#7c1d4e', dark: '#ff9bb0' }, // wine
+];
+
+/** The optimizers that every report is likely to have keep their colours between reports. */
+const HOME: Readonly<Record<string, number>> = { cgfac: 0, kfac: 1, adam: 2, momentum: 3, adamw: 4, sgd: 5 };
+
+/** How a run is drawn. */
+export interface Ink {
+  /** A CSS colour that follows the reader's light or dark scheme. */
+  readonly colour: string;
+  /** Beyond the palette's end colours come again, dashed. */
+  readonly dashed: boolean;
+}
+
+/** The ink of each run's name in a report, names in order of appearance. */
+export function assignInks(experiments: readonly Experiment[]): ReadonlyMap<string, Ink> {
+  const names = [...new Set(experiments.flatMap(({ runs }) => runs.map(({ name }) => name)))];
+  const homeOf = (name: string) => (Object.hasOwn(HOME, name) ? HOME[name] : undefined);
+  const taken = new Set(names.map(homeOf));
+  const free = COLOURS.map((_, index) => index).filter((index) => !taken.has(index));
+  let strangers = 0;
+  const inks = new Map<string, Ink>();
+  for (const name of names) {
+    const home = homeOf(name);
+    const order = free.length > 0 ? free : [0];
+    const slot = home ?? order[strangers % order.length] ?? 0;
+    inks.set(name, { colour: `var(--ink-${slot})`, dashed: home === undefined && strangers >= order.length });
+    if (home === undefined) strangers += 1;
+  }
+  return inks;
+}
+
+/** The palette as CSS custom properties. */
+export function paletteCss(scheme: 'light' | 'dark'): string {
+  return COLOURS.map((colour, index) => `--ink-${index}:${colour[scheme]};`).join('');
+}
