@@ -59,7 +59,7 @@ function raceToTarget({ target }: Experiment, runs: readonly RunRecord[]): Findi
     .sort((a, b) => a.seconds - b.seconds);
   const [winner, ...rest] = finishers;
   if (winner === undefined) return undefined;
-  const goal = `${words(target.metric)} ${formatTarget(target.metric, target.value)}`;
+  const goal = `${words(target.metric)}\u00a0${formatTarget(target.metric, target.value)}`;
   const overtakings = rest.map(({ run, seconds, steps }) => ({
     rival: run,
     time: winner.seconds / seconds,

@@ -31,14 +31,14 @@ export function tightScale(values: readonly number[], count: number): Scale {
 /** A logarithmic scale over positive values; ticks at powers of ten, and at 2 and 5 times them where there is room. */
 export function logScale(values: readonly number[], count: number): Scale {
   const positive = values.filter((value) => value > 0);
-  const [low, high] = positive.length > 0 ? range(positive) : [1, 10];
+  // In exponents, and within what the powers of ten can hold.
+  const exponents = (positive.length > 0 ? range(positive) : [1, 10]).map((end) => Math.log10(end));
+  const [low = 0, high = 1] = exponents.map((exponent) => Math.min(250, Math.max(-250, exponent)));
   // A little room above and below, at least a factor of 1.5 between the ends.
-  const room = Math.max(Math.log10(high / low) * 0.07, (Math.log10(1.5) - Math.log10(high / low)) / 2);
-  const [min, max] = [low * 10 ** -room, high * 10 ** room];
-  const decades = Array.from(
-    { length: Math.floor(Math.log10(max)) - Math.floor(Math.log10(min)) + 1 },
-    (_, index) => Math.floor(Math.log10(min)) + index,
-  );
+  const room = Math.max((high - low) * 0.07, (Math.log10(1.5) - (high - low)) / 2);
+  const [min, max] = [10 ** (low - room), 10 ** (high + room)];
+  const first = Math.floor(low - room);
+  const decades = Array.from({ length: Math.floor(high + room) - first + 1 }, (_, index) => first + index);
   const marks = (factors: readonly number[], every = 1) =>
     decades
       .filter((decade) => decade % every === 0)
