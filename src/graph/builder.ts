@@ -26,6 +26,8 @@ export interface NodeOptions {
   readonly domain?: string;
   /** Names of the outputs; their number is how many outputs are asked for. */
   readonly outputs?: readonly string[];
+  /** Types of the outputs that the operator's own rule does not know, as the file declares them. */
+  readonly types?: readonly (TensorType | undefined)[];
   /** Never reuse an equal node: it must be computed in this very graph. */
   readonly fresh?: boolean;
 }
@@ -99,7 +101,7 @@ export class GraphBuilder {
     const key = options.fresh ? undefined : this.#expressionKey(draft, options.outputs?.length ?? 1);
     const known = key === undefined ? undefined : this.#find(key);
     if (known) return known;
-    const outputs = this.#fold(draft) ?? this.#append(draft, options.outputs);
+    const outputs = this.#fold(draft) ?? this.#append(draft, options);
     if (key !== undefined) this.#expressions.set(key, outputs);
     return outputs;
   }
@@ -122,9 +124,11 @@ export class GraphBuilder {
     return this.#semantics.fold(draft)?.map((data) => this.constant(data));
   }
 
-  #append(draft: Omit<Node, 'outputs'>, names: readonly string[] | undefined): readonly Value[] {
+  #append(draft: Omit<Node, 'outputs'>, options: NodeOptions): readonly Value[] {
     const types = this.#inferTypes(draft);
-    const outputs = (names ?? ['']).map((name, i) => new Value(name || draft.op.toLowerCase(), types[i]));
+    const outputs = (options.outputs ?? ['']).map(
+      (name, i) => new Value(name || draft.op.toLowerCase(), types[i] ?? options.types?.[i]),
+    );
     const node: Node = { ...draft, outputs };
     for (const output of outputs) output.producer = node;
     this.#nodes.push(node);
