@@ -75,7 +75,7 @@ function chartOption(chart: LineChart, { font }: Size): ChartOption {
   const em = font * 0.6; // the mean width of a letter
   const text = { fontSize: font, fontFamily: 'inherit', color: 'var(--quiet)' };
   const labels = chart.series.map(({ name }) => shortened(name));
-  const right = 14 + em * Math.max(3, ...labels.map((label) => label.length));
+  const right = 16 + 1.1 * em * Math.max(3, ...labels.map((label) => label.length));
   const left = 12 + em * Math.max(3, ...chart.y.ticks.map((tick) => chart.formatY(tick).length));
   return {
     animation: false,

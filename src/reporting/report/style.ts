@@ -33,8 +33,9 @@ table{border-collapse:collapse}
 .summary tbody tr+tr>*{border-top:1px solid var(--grid)}
 .summary tbody th{max-width:13rem;min-width:6.5rem;white-space:normal;overflow-wrap:break-word}
 .summary th:first-child{text-align:left;padding-left:0;font-weight:600;position:sticky;left:0;background:var(--paper)}
+.summary tbody th:first-child{padding-left:1.25rem}.summary .chip{position:absolute;left:0;top:.95rem}
 .summary .best{font-weight:700}.summary td:not(.best){color:var(--quiet)}
-.chip{display:inline-block;width:.7em;height:.7em;margin-right:.55em;border-radius:50%}
+.chip{width:.7em;height:.7em;border-radius:50%}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:2rem 2.5rem}
 .charts.small{grid-template-columns:repeat(auto-fit,minmax(min(100%,19rem),1fr))}.charts.small .chart{max-width:26rem}
 .chart{margin:0;min-width:0}
