@@ -21,7 +21,7 @@ export interface ProgressState {
 }
 
 /** What the reporter writes to: `process.stderr`, or a test's. */
-export interface ProgressStream {
+interface ProgressStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;
