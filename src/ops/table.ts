@@ -9,7 +9,7 @@ import { linearAlgebraOps } from './linear-algebra.js';
 import { movementOps } from './movement.js';
 import { reductionOps } from './reduction.js';
 
-const table: OpTable = {
+export const operators: OpTable = {
   ...elementwiseOps,
   ...linearAlgebraOps,
   ...reductionOps,
@@ -20,7 +20,7 @@ const table: OpTable = {
 /** The definition of a node's operator, or undefined for one that cgfac does not know. */
 export function definitionOf(node: Pick<NodeDraft, 'op' | 'domain'>): OpDefinition | undefined {
   const name = node.domain === '' ? node.op : `${node.domain}.${node.op}`;
-  return Object.hasOwn(table, name) ? table[name] : undefined;
+  return Object.hasOwn(operators, name) ? operators[name] : undefined;
 }
 
 /** How the builder learns types and constants. Outputs of an unknown operator have no type until someone asks for it. */

@@ -1,0 +1,36 @@
+// Runs a graph on the CPU inside this thread: what tests use to see numbers.
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { Graph } from '../graph/graph.js';
+import { encodeModel } from '../graph/onnx-writer.js';
+import { isDataType, type TensorData, type TypedArray, tensor } from '../graph/tensor.js';
+
+export interface Runner {
+  /** Feeds that the graph does not read are ignored. */
+  run(feeds: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>>;
+  release(): Promise<void>;
+}
+
+export async function runner(graph: Graph): Promise<Runner> {
+  const session = await InferenceSession.create(encodeModel(graph), {
+    intraOpNumThreads: 1,
+    graphOptimizationLevel: 'basic',
+    logSeverityLevel: 3,
+  });
+  return {
+    run: async (feeds) => {
+      const given = session.inputNames.map((name) => {
+        const value = feeds[name];
+        if (!value) throw new Error(`no value for the input '${name}'`);
+        return [name, new Tensor(value.dtype as 'float32', value.data as Float32Array, value.dims)] as const;
+      });
+      const results = await session.run(Object.fromEntries(given));
+      return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, toData(value as Tensor)]));
+    },
+    release: () => session.release(),
+  };
+}
+
+function toData(value: Tensor): TensorData {
+  if (!isDataType(value.type)) throw new Error(`the runtime returned a tensor of ${value.type}`);
+  return tensor(value.type, value.dims, value.data as TypedArray);
+}
