@@ -101,6 +101,11 @@ export function widenModel(model: ModelProto, readExternal?: ReadExternal): void
 /** Attributes that hold an element type by its number: Cast's target, the type of random and filled tensors. */
 const isTypeAttribute = (name: string): boolean => name === 'to' || name === 'dtype';
 
+/** Visits every tensor of a model: initializers, and those in the attributes of nodes. */
+export function visitTensors(model: ModelProto, tensor: (proto: TensorProto) => void): void {
+  visit(model, { tensor, type: () => undefined, node: () => undefined });
+}
+
 interface Visitor {
   tensor(proto: TensorProto): void;
   type(proto: TypeProto): void;

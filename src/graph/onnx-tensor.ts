@@ -87,7 +87,7 @@ const wrongLength = (where: string, dtype: DataType, dims: readonly number[], ex
 
 /** The bytes as elements: the same memory where it is aligned, a copy elsewhere. Constants are never written to. */
 function fromBytes(dtype: DataType, count: number, bytes: Uint8Array): TensorData['data'] {
-  const aligned = bytes.byteOffset % bytesPerElement(dtype) === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % bytesPerElement(dtype) === 0 ? bytes : new Uint8Array(bytes); // slice() of a Node Buffer copies nothing
   const empty = allocate(dtype, 0);
   const ArrayType = empty.constructor as new (buffer: ArrayBufferLike, offset: number, length: number) => typeof empty;
   return new ArrayType(aligned.buffer, aligned.byteOffset, count);

@@ -1,0 +1,110 @@
+// Which of a file's tensors are trained: ONNX stores weights, running averages and plain constants side by side, so it
+// is their use that tells.
+import type { Graph, Node, Value } from './graph.js';
+import { subgraphs } from './graph.js';
+
+export interface ClassifiedInitializers {
+  /** Trained. */
+  readonly parameters: ReadonlyMap<string, Value>;
+  /** Running means and variances of batch normalization: updated, not trained. */
+  readonly statistics: ReadonlyMap<string, Value>;
+  /** Neither, each with the reason. */
+  readonly constants: ReadonlyMap<string, string>;
+}
+
+/** Inputs that hold settings or limits rather than weights, by operator. */
+const settings: Readonly<Record<string, readonly number[]>> = {
+  Clip: [1, 2],
+  Dropout: [1, 2],
+  OneHot: [0, 1, 2],
+  Pad: [1, 2, 3],
+  Pow: [1],
+  Range: [0, 1, 2],
+  Resize: [1, 2, 3],
+  Equal: [0, 1],
+  Less: [0, 1],
+  LessOrEqual: [0, 1],
+  Greater: [0, 1],
+  GreaterOrEqual: [0, 1],
+  QuantizeLinear: [0, 1, 2],
+  DequantizeLinear: [0, 1, 2],
+  QLinearConv: [0, 1, 2, 3, 4, 5, 6, 7, 8],
+  QLinearMatMul: [0, 1, 2, 3, 4, 5, 6, 7],
+};
+
+/** Operators in which a single number is as likely a constant of a formula (√2, ½, ε) as a learned scale. */
+const formulas = new Set(['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'Where', 'Sum', 'PRelu']);
+
+interface Use {
+  readonly node: Node;
+  readonly index: number;
+}
+
+/** Sorts the tensors that a file stores with its graph. */
+export function classifyInitializers(graph: Graph, initializers: readonly Value[]): ClassifiedInitializers {
+  const uses = new Map<Value, Use[]>();
+  collectUses(graph, uses);
+  const parameters = new Map<string, Value>();
+  const statistics = new Map<string, Value>();
+  const constants = new Map<string, string>();
+  for (const value of initializers) {
+    const found = usesOf(value, uses);
+    if (found.length > 0 && found.every(isStatistic)) statistics.set(value.name, value);
+    else {
+      const reason = whyConstant(value, found);
+      if (reason === undefined) parameters.set(value.name, value);
+      else constants.set(value.name, reason);
+    }
+  }
+  return { parameters, statistics, constants };
+}
+
+function collectUses(graph: Graph, uses: Map<Value, Use[]>): void {
+  for (const node of graph.nodes) {
+    for (const [index, input] of node.inputs.entries()) {
+      if (!input) continue;
+      const known = uses.get(input);
+      if (known) known.push({ node, index });
+      else uses.set(input, [{ node, index }]);
+    }
+    for (const body of subgraphs(node)) collectUses(body, uses);
+  }
+}
+
+/** Uses of a tensor; through Identity nodes too, which exporters write for tensors of equal contents. */
+function usesOf(value: Value, uses: ReadonlyMap<Value, readonly Use[]>): Use[] {
+  const found: Use[] = [];
+  const pending = [value];
+  for (let next = pending.pop(); next; next = pending.pop()) {
+    for (const use of uses.get(next) ?? []) {
+      if (use.node.op === 'Identity' && use.node.domain === '') pending.push(...use.node.outputs);
+      else found.push(use);
+    }
+  }
+  return found;
+}
+
+const isStatistic = ({ node, index }: Use): boolean => node.op === 'BatchNormalization' && (index === 3 || index === 4);
+
+function whyConstant(value: Value, uses: readonly Use[]): string | undefined {
+  const { dtype, constant } = value;
+  if (dtype !== 'float32' && dtype !== 'float64') return `its elements are of type ${dtype}`;
+  if (uses.length === 0) return 'no node reads it';
+  const learned = uses.filter(
+    ({ node, index }) => !settings[node.op]?.includes(index) && !isStatistic({ node, index }),
+  );
+  const [first] = uses;
+  if (learned.length === 0 && first) return `it is a setting of ${first.node.op}`;
+  if (!constant) return undefined;
+  const elements = constant.data as Float32Array | Float64Array;
+  if (elements.length === 0) return 'it has no elements';
+  if (elements.some((element) => !Number.isFinite(element))) return 'it holds infinite numbers, as masks do';
+  if (elements.length === 1 && learned.every(({ node }) => formulas.has(node.op)) && !isModulePath(value.name)) {
+    return 'it is a single number without the name of a module: a constant of a formula';
+  }
+  return undefined;
+}
+
+/** `head.scale` and `logit_scale` are names that people give; `onnx::Mul_12`, `/Constant_3` and `val_7` are exporters'. */
+const isModulePath = (name: string): boolean =>
+  /^[A-Za-z]\w*(\.\w+)*$/.test(name) && !/^(val_|scalar|const|clone|lifted|onnx)/i.test(name);
