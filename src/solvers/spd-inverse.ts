@@ -1,0 +1,41 @@
+// Inverses of symmetric positive definite matrices: one LU node for small ones, Cholesky by blocks for large ones.
+import type { Value } from '../graph/graph.js';
+import type { Builder } from '../ops/builder.js';
+import { block, inverseCholeskyFactor, joinBlocks, orderOf, product } from './cholesky.js';
+
+/** Largest order at which the runtime's LU inverse (one node, each matrix of a batch on one thread) is the faster one. */
+const largestLu = (batched: boolean): number => (batched ? 128 : 256);
+
+/** Order below which a Gram matrix is one product: halving saves arithmetic, a product of 128 rows costs as much as its calls. */
+const smallestHalved = 128;
+
+/**
+ * The inverse of a symmetric positive definite matrix, or of each of a batch, in time that LAPACK's Cholesky inverse
+ * takes and with its residual: also where the matrix is one of low rank plus a little damping.
+ * @param matrix `[n, n]` or `[batch, n, n]`, float32 or float64; damping that makes it positive definite is the caller's
+ * @returns the inverse, shaped as the matrix; symmetric up to rounding. Holds NaN, infinities or arbitrary numbers where
+ *   the matrix is not numerically positive definite.
+ * @throws GraphError for a value that is not a square matrix or a batch of them, of known sizes
+ */
+export function spdInverse(b: Builder, matrix: Value): Value {
+  if (orderOf(matrix) <= largestLu(matrix.rank === 3))
+    return b.op('Inverse', [matrix], {}, { domain: 'com.microsoft' });
+  return gramOfTriangle(b, inverseCholeskyFactor(b, matrix));
+}
+
+/** YᵀY for a lower triangular Y by halves, a third of the multiplications of the plain product: L⁻ᵀ·L⁻¹ is A⁻¹. */
+export function gramOfTriangle(b: Builder, triangle: Value): Value {
+  const order = orderOf(triangle);
+  if (order <= smallestHalved) return product(b, triangle, triangle, { transposeX: true });
+  const half = order >> 1;
+  const corner = block(b, triangle, [half, order], [0, half]);
+  const trailing = block(b, triangle, [half, order], [half, order]);
+  // [Y₁ᵀY₁ + Y₂₁ᵀY₂₁, (Y₂ᵀY₂₁)ᵀ; Y₂ᵀY₂₁, Y₂ᵀY₂]
+  const leading = gramOfTriangle(b, block(b, triangle, [0, half], [0, half]));
+  const below = product(b, trailing, corner, { transposeX: true });
+  const sum =
+    triangle.rank === 2
+      ? b.gemm(corner, corner, leading, { transposeX: true })
+      : b.add(leading, product(b, corner, corner, { transposeX: true }));
+  return joinBlocks(b, sum, b.transposeMatrices(below), below, gramOfTriangle(b, trailing));
+}
