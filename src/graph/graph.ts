@@ -1,5 +1,5 @@
 // The graph: values with type and shape, nodes that compute them, and graphs of nodes. Plain data, built by GraphBuilder.
-import { GraphError } from '../errors.js';
+import { GraphError, UnsupportedError } from '../errors.js';
 import type { DataType, TensorData } from './tensor.js';
 
 /** A size known now, or a named one known when the program runs (`'batch'`). */
@@ -52,8 +52,12 @@ export class Value {
 
   get type(): TensorType {
     if (!this.#type) {
-      const by = this.producer ? `: it is computed by ${describeNode(this.producer)}` : '';
-      throw new GraphError(`the type and shape of '${this.name}' are not known${by}`);
+      const by = this.producer;
+      if (!by) throw new GraphError(`the type and shape of '${this.name}' are not known`);
+      throw new UnsupportedError(
+        `the type and shape of '${this.name}' are not known, because it is computed by ${describeNode(by)} and cgfac has ` +
+          `no rule for this operator here; replace it before exporting the model, or export with shape inference`,
+      );
     }
     return this.#type;
   }

@@ -63,7 +63,7 @@ export interface SaveOptions {
  * keeps its inputs, outputs, names, metadata and operator set.
  * @throws FileError, GraphError (a parameter that does not fit), OptionError
  */
-export async function saveModel(
+export async function writeModelFile(
   model: Model,
   parameters: ReadonlyMap<string, TensorData>,
   path: string,

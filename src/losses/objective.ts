@@ -1,6 +1,6 @@
 // A model with its loss on one batch, inside a builder: what optimizers differentiate and evaluate again at other points.
 import { GraphError } from '../errors.js';
-import type { Value } from '../graph/graph.js';
+import { Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
 import type { Model } from '../graph/model.js';
 import type { Builder } from '../ops/builder.js';
@@ -63,21 +63,25 @@ export class Objective {
   }
 }
 
-/** The model's first output on an input, and the value its loss is computed from. */
+/** The model's first output on its input (or inputs by name), and the value its loss is computed from. */
 export function applyModel(
   b: Builder,
   model: Model,
   loss: Loss,
   parameters: ReadonlyMap<string, Value>,
-  input: Value,
+  input: Value | ReadonlyMap<string, Value>,
 ): { readonly output: Value; readonly prediction: Value } {
-  const [declared, ...others] = model.graph.inputs;
-  if (!declared || others.length > 0) {
+  const { inputs } = model.graph;
+  if (input instanceof Value && inputs.length !== 1) {
     throw new GraphError(
-      `model '${model.name}' has ${model.graph.inputs.length} inputs (${model.graph.inputs.map(({ name }) => name).join(', ')}); training takes models with one`,
+      `model '${model.name}' has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')}); training takes models with one`,
     );
   }
-  const bindings = new Map<Value, Value>([[declared, input]]);
+  const bindings = new Map<Value, Value>();
+  for (const declared of inputs) {
+    const bound = input instanceof Value ? input : input.get(declared.name);
+    if (bound) bindings.set(declared, bound);
+  }
   for (const [name, value] of model.parameters) {
     const bound = parameters.get(name);
     if (bound) bindings.set(value, bound);

@@ -1,0 +1,159 @@
+// Loss and gradients of models that PyTorch exported, against what PyTorch computed for them.
+import { existsSync, readFileSync } from 'node:fs';
+import { fromBinary } from '@bufbuild/protobuf';
+import { type GraphProto, ModelProtoSchema } from 'onnx-buf';
+import { Tensor } from 'onnxruntime-common';
+import { describe, expect, it } from 'vitest';
+import { FileError, GraphError, OptionError } from './errors.js';
+import type { LossName } from './losses/loss.js';
+import { loadModel, valueAndGradients } from './model.js';
+
+const folder = new URL('../../shared/models/', import.meta.url);
+const names = ['mlp-relu', 'lenet', 'resnet-groupnorm', 'gpt'];
+
+interface StoredTensor {
+  readonly dtype: 'float32' | 'int64';
+  readonly shape: number[];
+  readonly data: number[];
+}
+
+interface Reference {
+  readonly loss: LossName;
+  readonly lossValue: number;
+  readonly input: StoredTensor;
+  readonly target: StoredTensor;
+  readonly gradients: Readonly<
+    Record<string, { readonly shape: number[]; readonly l2: number; readonly sum: number; readonly first: number[] }>
+  >;
+}
+
+const toTensor = ({ dtype, shape, data }: StoredTensor): Tensor =>
+  dtype === 'int64'
+    ? new Tensor('int64', BigInt64Array.from(data, BigInt), shape)
+    : new Tensor('float32', Float32Array.from(data), shape);
+
+/**
+ * PyTorch's names of what an initializer holds. The exporter stores tensors of equal contents once, with Identity nodes
+ * for the others, and stores what it transposed or reshaped under names of its own; the names of the nodes tell.
+ */
+function namesInPyTorch(graph: GraphProto, initializer: string, known: ReadonlySet<string>) {
+  const aliases = [initializer];
+  for (const node of graph.node)
+    if (node.opType === 'Identity' && node.input[0] === initializer) aliases.push(...node.output);
+  return aliases.flatMap((alias) => {
+    if (known.has(alias)) return [{ name: alias, transposed: false }];
+    const user = graph.node.find((node) => node.opType !== 'Identity' && node.input.includes(alias));
+    const module = user?.name.split('/').slice(1, -1).join('.');
+    if (!user || !module) throw new Error(`no PyTorch name for '${alias}'`);
+    return [{ name: `${module}.${user.opType === 'Add' ? 'bias' : 'weight'}`, transposed: user.opType === 'MatMul' }];
+  });
+}
+
+const close = (actual: number, expected: number, scale: number) =>
+  Math.abs(actual - expected) <= 1e-4 * Math.abs(expected) + 1e-6 * scale;
+
+const available = existsSync(folder) || process.env.CGFAC_REQUIRE_ALL === '1';
+if (!available) console.warn(`skipped: gradients against PyTorch (there is no folder ${folder.pathname})`);
+
+describe.skipIf(!available)('models that PyTorch exported', () => {
+  it.each(names)('%s: loss and every gradient as PyTorch computed them', async (name) => {
+    const bytes = readFileSync(new URL(`${name}.onnx`, folder));
+    const reference = JSON.parse(readFileSync(new URL(`${name}.reference.json`, folder), 'utf8')) as Reference;
+    const { graph } = fromBinary(ModelProtoSchema, bytes);
+    if (!graph) throw new Error('no graph');
+    const model = await loadModel(bytes);
+    const { loss, gradients } = await valueAndGradients(model, {
+      loss: reference.loss,
+      inputs: toTensor(reference.input),
+      targets: toTensor(reference.target),
+    });
+    expect(Math.abs(loss - reference.lossValue) / reference.lossValue).toBeLessThan(1e-5);
+    const known = new Set(Object.keys(reference.gradients));
+    const seen = new Set<string>();
+    for (const [initializer, gradient] of gradients) {
+      const data = gradient.data as Float32Array;
+      const parts = namesInPyTorch(graph, initializer, known);
+      const references = parts.map((part) => {
+        seen.add(part.name);
+        const found = reference.gradients[part.name];
+        if (!found) throw new Error(`no reference for '${part.name}'`);
+        return found;
+      });
+      expect(gradient.dims).toEqual(graph.initializer.find((tensor) => tensor.name === initializer)?.dims.map(Number));
+      // A tensor that is used in several places has the sum of their gradients.
+      const total = (of: (part: (typeof references)[number]) => number) =>
+        references.reduce((sum, part) => sum + of(part), 0);
+      const norm = total(({ l2 }) => l2);
+      const sum = data.reduce((p, element) => p + element, 0);
+      expect(
+        close(
+          sum,
+          total((part) => part.sum),
+          norm * Math.sqrt(data.length),
+        ),
+        `${initializer}: sum ${sum}`,
+      ).toBe(true);
+      const l2 = Math.hypot(...data);
+      if (references.length === 1) expect(close(l2, norm, norm), `${initializer}: norm ${l2}, not ${norm}`).toBe(true);
+      const columns = gradient.dims[1] ?? 1;
+      for (const i of references[0]?.first.keys() ?? []) {
+        const element = data[parts[0]?.transposed ? i * columns : i] ?? Number.NaN;
+        const expected = total(({ first }) => first[i] ?? Number.NaN);
+        expect(close(element, expected, norm), `${initializer}[${i}]: ${element}, not ${expected}`).toBe(true);
+      }
+    }
+    expect([...seen].sort()).toEqual([...known].sort());
+  });
+});
+
+describe('valueAndGradients', () => {
+  const model = () => loadModel(readFileSync(new URL('mlp-relu.onnx', folder)));
+  const inputs = new Tensor('float32', new Float32Array(784), [1, 1, 28, 28]);
+  const targets = new Tensor('int64', BigInt64Array.from([3n]), [1]);
+  const loss = 'softmax-cross-entropy' as const;
+
+  it.skipIf(!available)(
+    'differentiates by the named parameters only, and at other values than the file holds',
+    async () => {
+      const chosen = await valueAndGradients(await model(), { loss, inputs, targets, parameters: ['l.5.bias'] });
+      expect([...chosen.gradients.keys()]).toEqual(['l.5.bias']);
+      // All logits equal: the loss is log 10, and the gradient of the last bias is 0.1 less the label.
+      const zeros = new Map(
+        [...(await model()).parameters].map(([name, { dims }]) => {
+          const size = dims.reduce((product, length) => product * length, 1);
+          return [name, new Tensor('float32', new Float32Array(size), dims)] as const;
+        }),
+      );
+      const flat = await valueAndGradients(await model(), { loss, inputs, targets, parameters: zeros });
+      expect(flat.loss).toBeCloseTo(Math.log(10), 6);
+      const expected = Array.from({ length: 10 }, (_, i) => 0.1 - Number(i === 3));
+      for (const [i, element] of Array.from(flat.gradients.get('l.5.bias')?.data as Float32Array).entries()) {
+        expect(element).toBeCloseTo(expected[i] ?? 0, 6);
+      }
+    },
+  );
+
+  it.skipIf(!available)('says what does not fit', async () => {
+    const loaded = await model();
+    const wrongInput = new Tensor('float32', new Float32Array(4), [1, 4]);
+    await expect(valueAndGradients(loaded, { loss, inputs: wrongInput, targets })).rejects.toThrow(
+      /input 'input' is float32\[batch, 1, 28, 28\]; a tensor float32\[1, 4\] does not fit/,
+    );
+    const wrongTargets = new Tensor('float32', new Float32Array(10), [1, 10]);
+    await expect(valueAndGradients(loaded, { loss, inputs, targets: wrongTargets })).rejects.toThrow(GraphError);
+    await expect(valueAndGradients(loaded, { loss, inputs, targets, parameters: ['nothing'] })).rejects.toThrow(
+      /no parameter 'nothing'; it has l\.1\.weight/,
+    );
+    await expect(valueAndGradients(loaded, { loss, inputs: { image: inputs }, targets })).rejects.toThrow(OptionError);
+    await expect(valueAndGradients(loaded, { loss: 'hinge' as LossName, inputs, targets })).rejects.toThrow(
+      /unknown loss/,
+    );
+  });
+
+  it('names a file that is missing or no model', async () => {
+    await expect(loadModel('/nowhere/model.onnx')).rejects.toThrow(
+      /cannot read the model '\/nowhere\/model.onnx': there is no such file/,
+    );
+    await expect(loadModel(new TextEncoder().encode('not a model'))).rejects.toThrow(FileError);
+  });
+});

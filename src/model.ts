@@ -1,0 +1,209 @@
+// The public functions on models: load a file, take the loss and its gradients, save it with new parameters.
+import { Tensor } from 'onnxruntime-common';
+import { gradients } from './autodiff/gradients.js';
+import type { Engine } from './engine/engine.js';
+import { GraphError, OptionError } from './errors.js';
+import { type FileModel, modelFromBytes } from './graph/file-model.js';
+import { formatType, type TensorType, type Value } from './graph/graph.js';
+import { widen } from './graph/half-precision.js';
+import { type Model, newElements } from './graph/model.js';
+import type { SaveOptions } from './graph/onnx-file.js';
+import { isDataType, isFloatingPoint, type TensorData, type TypedArray, tensor } from './graph/tensor.js';
+import { lossNamed } from './losses/index.js';
+import type { LossName } from './losses/loss.js';
+import { applyModel } from './losses/objective.js';
+import { Builder } from './ops/builder.js';
+import { semantics } from './ops/table.js';
+
+/**
+ * Reads an ONNX model. A path also gives access to external data beside the file.
+ *
+ * Floating-point initializers become the model's parameters, except running averages of batch normalization
+ * (`statistics`) and what is recognizably a constant (`untrained`, with the reason). 16-bit floats are held as float32.
+ * @throws FileError where the file is missing, damaged or no ONNX model; UnsupportedError where it is of an operator set
+ *   or holds tensors that cgfac does not read
+ * @example
+ * const model = await loadModel('classifier.onnx');
+ * console.log([...model.parameters.keys()]);
+ */
+export async function loadModel(pathOrBytes: string | Uint8Array): Promise<FileModel> {
+  if (typeof pathOrBytes !== 'string') return modelFromBytes(pathOrBytes, semantics);
+  const { readModelFile } = await import('./graph/onnx-file.js');
+  return readModelFile(pathOrBytes, semantics);
+}
+
+/** What to differentiate, and where. */
+export interface GradientRequest {
+  readonly loss: LossName;
+  /** The model's input, or its inputs by name; the first axis is the batch. */
+  readonly inputs: Tensor | Readonly<Record<string, Tensor>>;
+  /** Integer labels for softmax cross-entropy (the logits' shape without the last axis), else the output's shape. */
+  readonly targets: Tensor;
+  /**
+   * Names: differentiate by these parameters only. Tensors by name: differentiate by all, at these values instead of
+   * the file's. By default all parameters at the file's values.
+   */
+  readonly parameters?: readonly string[] | ReadonlyMap<string, Tensor>;
+  /** Where to compute; by default a `nodeEngine` of its own, which is closed again. */
+  readonly engine?: Engine;
+}
+
+export interface ValueAndGradients {
+  /** Mean over all rows of logits (softmax cross-entropy) or over all elements, as PyTorch's losses reduce by default. */
+  readonly loss: number;
+  /** By the name of the initializer, in its shape. Zeros where the loss does not depend on one. */
+  readonly gradients: Map<string, Tensor>;
+}
+
+/**
+ * The loss of a model on a batch, and its gradients by the parameters.
+ * @throws GraphError where inputs or targets do not fit the model; UnsupportedError naming the node where an operator
+ *   between the loss and a parameter has no gradient; OptionError for an unknown loss or parameter
+ * @example
+ * const { loss, gradients } = await valueAndGradients(model, { loss: 'softmax-cross-entropy', inputs, targets });
+ */
+export async function valueAndGradients(model: Model, request: GradientRequest): Promise<ValueAndGradients> {
+  const loss = lossNamed(request.loss);
+  const { names, values } = chosenParameters(model, request.parameters);
+  const feeds: Record<string, TensorData> = {};
+  const b = new Builder();
+  const input = (name: string, data: TensorData): Value => {
+    feeds[name] = data;
+    return b.input(name, data.dtype, data.dims);
+  };
+  const inputs = new Map<string, Value>();
+  for (const [name, data] of givenInputs(model, request.inputs)) inputs.set(name, input(name, data));
+  const parameters = new Map<string, Value>();
+  for (const name of names) {
+    const data = values.get(name);
+    if (data) parameters.set(name, input(name, data));
+  }
+  const { output } = applyModel(b, model, loss, parameters, inputs);
+  const targets = input('cgfac/targets', targetsFor(toData(request.targets, 'the targets'), loss.targetType(output)));
+  const value = loss.value(b, output, targets);
+  const targetsOfGradient = [...parameters.values()];
+  const found = gradients(b, value, targetsOfGradient);
+  const outputs: Record<string, Value> = { 'cgfac/loss': value };
+  for (const [i, name] of names.entries()) outputs[`cgfac/gradient/${name}`] = found[i] ?? value;
+  const engine = request.engine ?? (await ownEngine());
+  try {
+    const program = await engine.compile(b.build('gradients', outputs));
+    const results = await program.run(feeds);
+    await program.release();
+    return {
+      loss: Number(results['cgfac/loss']?.data[0]),
+      gradients: new Map(names.map((name) => [name, toTensor(results[`cgfac/gradient/${name}`])])),
+    };
+  } finally {
+    if (engine !== request.engine) await engine.close();
+  }
+}
+
+async function ownEngine(): Promise<Engine> {
+  const { nodeEngine } = await import('./engine/node.js');
+  return nodeEngine({ worker: false });
+}
+
+function chosenParameters(model: Model, chosen: GradientRequest['parameters']) {
+  const values = new Map<string, TensorData>();
+  for (const [name, value] of model.parameters) if (value.constant) values.set(name, value.constant);
+  if (chosen === undefined) return { names: [...values.keys()], values };
+  if (isNames(chosen)) {
+    for (const name of chosen) {
+      if (!values.has(name)) {
+        throw new OptionError(
+          `model '${model.name}' has no parameter '${name}'; it has ${[...values.keys()].join(', ') || 'none'}`,
+        );
+      }
+    }
+    return { names: [...chosen], values };
+  }
+  const given = new Map([...chosen].map(([name, value]) => [name, widen(toData(value, `parameter '${name}'`))]));
+  newElements(model.name, model.parameters, model.statistics, given); // checks names, types and shapes
+  for (const [name, value] of given) values.set(name, value);
+  return { names: [...values.keys()], values };
+}
+
+const isNames = (chosen: readonly string[] | ReadonlyMap<string, Tensor>): chosen is readonly string[] =>
+  Array.isArray(chosen);
+
+function givenInputs(model: Model, inputs: GradientRequest['inputs']): Map<string, TensorData> {
+  const expected = model.graph.inputs;
+  const [only] = expected;
+  const given = new Map(isTensor(inputs) ? (only ? [[only.name, inputs]] : []) : Object.entries(inputs));
+  const names = expected.map(({ name }) => name).join(', ');
+  if (isTensor(inputs) && expected.length !== 1) {
+    throw new OptionError(`model '${model.name}' has ${expected.length} inputs (${names}): give them by name`);
+  }
+  for (const name of given.keys()) {
+    if (!expected.some((value) => value.name === name)) {
+      throw new OptionError(`model '${model.name}' has no input '${name}'; its inputs are ${names}`);
+    }
+  }
+  return new Map(
+    expected.map((value) => {
+      const input = given.get(value.name);
+      if (!input) throw new OptionError(`the input '${value.name}' of model '${model.name}' is missing`);
+      return [value.name, checkedInput(toData(input, `input '${value.name}'`), value)];
+    }),
+  );
+}
+
+function checkedInput(data: TensorData, declared: Value): TensorData {
+  const given = isFloatingPoint(declared.dtype) ? widen(data) : data;
+  const { shape } = declared;
+  const fits =
+    given.dtype === declared.dtype &&
+    given.dims.length === shape.length &&
+    shape.every((size, axis) => typeof size === 'string' || size === given.dims[axis]);
+  if (fits) return given;
+  throw new GraphError(
+    `the input '${declared.name}' is ${formatType(declared.type)}; a tensor ${formatType({ dtype: data.dtype, shape: data.dims })} does not fit it`,
+  );
+}
+
+/** Targets in the element type and shape that the loss takes; labels may be of any integer type. */
+function targetsFor(data: TensorData, expected: TensorType): TensorData {
+  const integers = !isFloatingPoint(expected.dtype) && !isFloatingPoint(data.dtype) && data.dtype !== 'bool';
+  const sameType = data.dtype === expected.dtype;
+  const fits =
+    data.dims.length === expected.shape.length && expected.shape.every((size, axis) => size === data.dims[axis]);
+  if (fits && sameType) return data;
+  if (fits && integers)
+    return tensor('int64', data.dims, BigInt64Array.from(Array.from<number | bigint, bigint>(data.data, BigInt)));
+  throw new GraphError(
+    `the targets for this output are ${formatType(expected)}; a tensor ${formatType({ dtype: data.dtype, shape: data.dims })} does not fit`,
+  );
+}
+
+/** Not by `instanceof`: each copy of onnxruntime-common has a class of its own. */
+const isTensor = (value: Tensor | Readonly<Record<string, Tensor>>): value is Tensor =>
+  'dims' in value && Array.isArray(value.dims) && 'data' in value;
+
+function toData(value: Tensor, what: string): TensorData {
+  if (!isDataType(value.type)) throw new OptionError(`${what} is a tensor of ${value.type}, which models do not take`);
+  return tensor(value.type, value.dims, value.data as TypedArray);
+}
+
+function toTensor(value: TensorData | undefined): Tensor {
+  if (!value) throw new GraphError('the program did not return all gradients'); // a defect of the engine
+  return new Tensor(value.dtype as 'float32', value.data as Float32Array, value.dims);
+}
+
+/**
+ * Writes a model to an `.onnx` file with new parameters (those that the map lacks keep their elements). A model that
+ * came from a file keeps its inputs, outputs, node and parameter names, metadata and operator set. The file is written
+ * whole or not at all.
+ * @throws FileError where the path cannot be written; GraphError naming a parameter that does not fit; OptionError
+ * @example
+ * await saveModel(model, trained.parameters, 'fine-tuned.onnx');
+ */
+export async function saveModel(
+  model: Model,
+  parameters: ReadonlyMap<string, TensorData>,
+  path: string,
+  options: SaveOptions = {},
+): Promise<void> {
+  const { writeModelFile } = await import('./graph/onnx-file.js');
+  await writeModelFile(model, parameters, path, options);
+}
