@@ -1,0 +1,219 @@
+// Conjugate gradients for A·x = b in one loop of the program, with early exit: on one system made of several tensors,
+// or on a batch of systems that step together and freeze one by one as they converge.
+import { GraphError } from '../errors.js';
+import { formatType, type Value } from '../graph/graph.js';
+import type { Builder } from '../ops/builder.js';
+
+/** A linear map on lists of tensors; it gets the builder of the place where it is applied. */
+export type LinearMap = (b: Builder, x: readonly Value[]) => readonly Value[];
+
+export interface ConjugateGradientOptions {
+  /**
+   * A, symmetric positive definite in the inner product. It is applied inside a loop: whatever does not depend on x
+   * (a transposed factor, say) is computed once when it is made outside, with the outer builder.
+   */
+  readonly operator: LinearMap;
+  /** b: the tensors that make up a vector, such as weights and bias. */
+  readonly rightHandSide: readonly Value[];
+  /** Where to start, shaped as b; zero by default. It is dropped where its residual exceeds that of zero, or is NaN. */
+  readonly initial?: readonly Value[];
+  /** An approximate inverse of A, symmetric positive definite. */
+  readonly preconditioner?: LinearMap;
+  /** Most applications of A after the first residual; an int64 scalar if it is a value. */
+  readonly maxIterations: number | Value;
+  /** The solve ends when ‖b − A·x‖ ≤ tolerance·‖b‖. */
+  readonly tolerance: number | Value;
+  /** ⟨x, y⟩: a scalar, or `[batch]`. The sum of products of elements by default. */
+  readonly innerProduct?: (b: Builder, x: readonly Value[], y: readonly Value[]) => Value;
+  /** The leading axis of all tensors counts systems, each with its own step sizes and its own end. */
+  readonly batched?: boolean;
+}
+
+/** Running out of iterations is a result like any other. */
+export interface ConjugateGradientSolution {
+  /** x, shaped as b. Zero where b is zero (or ‖b‖² underflows). */
+  readonly value: readonly Value[];
+  /** Passes of the loop, an int64 scalar: those of the slowest system of a batch. */
+  readonly iterations: Value;
+  /** ‖b − A·x‖/‖b‖ by the solver's recurrence, a scalar: the largest of a batch. */
+  readonly residual: Value;
+  /** Whether all systems reached the tolerance, a bool scalar. */
+  readonly converged: Value;
+}
+
+/** In units of ‖b‖². In exact arithmetic it stays below the condition number: beyond this, the operator is not what it should be. */
+const largestSquaredResidual = 1e16;
+
+/**
+ * Hestenes & Stiefel 1952; with a preconditioner as in Saad, Iterative Methods for Sparse Linear Systems, algorithm 9.1.
+ * A breakdown (⟨p, A·p⟩ ≤ 0 as A is not positive definite or rounding is all that is left, or a residual that explodes)
+ * ends the system's solve with the x before it: nothing here makes NaN of finite inputs.
+ * @throws GraphError where operator, preconditioner or initial do not have the shapes of the right-hand side
+ */
+export function conjugateGradient(b: Builder, options: ConjugateGradientOptions): ConjugateGradientSolution {
+  const { rightHandSide, preconditioner, batched = false } = options;
+  const [first] = rightHandSide;
+  if (!first) throw new GraphError('conjugate gradients: the right-hand side has no tensors');
+  const space = vectorSpace(options, batched);
+  const apply = checkedMap('operator', options.operator, rightHandSide);
+  const precondition = preconditioner && checkedMap('preconditioner', preconditioner, rightHandSide);
+  const tolerance =
+    typeof options.tolerance === 'number' ? b.scalar(options.tolerance, first.dtype) : options.tolerance;
+  const target = b.square(tolerance);
+  const smallest = first.dtype === 'float64' ? 1e-300 : 1e-36;
+
+  // b is scaled to length 1: residuals are then relative, and do not underflow on the way.
+  const squaredLength = space.inner(b, rightHandSide, rightHandSide);
+  const nonzero = b.greater(squaredLength, 0);
+  const length = b.where(nonzero, b.sqrt(squaredLength), 1);
+  const unit = space.divide(b, rightHandSide, length);
+  const start = startingPoint(b, options, space, apply, { unit, length, nonzero });
+  const active = b.greater(start.squaredResidual, target);
+
+  const direction = precondition ? precondition(b, start.residual) : start.residual;
+  const projection = precondition ? [space.inner(b, start.residual, direction)] : [];
+  const count = rightHandSide.length;
+  const initial = [
+    ...start.value,
+    ...start.residual,
+    ...direction,
+    start.squaredResidual,
+    active,
+    b.scalar(0, 'int64'),
+    ...projection, // ⟨r, M·r⟩; without a preconditioner it is the squared residual
+  ];
+  const final = b.loop(
+    options.maxIterations,
+    initial,
+    (inner, iteration, carried) => {
+      const x = carried.slice(0, count);
+      const r = carried.slice(count, 2 * count);
+      const p = carried.slice(2 * count, 3 * count);
+      const [rr, running, , rz = rr] = carried.slice(3 * count);
+      if (!rr || !running || !rz) throw new Error('a loop carries as many values as it begins with');
+      const image = apply(inner, p);
+      const curvature = space.inner(inner, p, image);
+      const step = inner.div(rz, curvature);
+      const candidate = space.addScaled(inner, r, inner.neg(step), image);
+      const candidateRr = space.inner(inner, candidate, candidate);
+      const positive = inner.and(inner.greater(curvature, smallest), inner.greater(rz, smallest));
+      // Comparisons with NaN are false, so that a step made of NaN is not taken either.
+      const taken = inner.and(inner.and(running, positive), inner.less(candidateRr, largestSquaredResidual));
+      const nextX = space.addScaled(inner, x, inner.where(taken, step, 0), p);
+      const nextR = space.keepUnless(inner, taken, candidate, r);
+      const nextRr = inner.where(taken, candidateRr, rr);
+      const z = precondition ? precondition(inner, nextR) : nextR;
+      const nextRz = precondition ? space.inner(inner, nextR, z) : nextRr;
+      const nextP = space.addScaled(inner, z, inner.where(taken, inner.div(nextRz, rz), 0), p);
+      const nextRunning = inner.and(taken, inner.greater(nextRr, target));
+      const done = inner.add(iteration, inner.scalar(1, 'int64'));
+      return {
+        carried: [...nextX, ...nextR, ...nextP, nextRr, nextRunning, done, ...(precondition ? [nextRz] : [])],
+        again: space.any(inner, nextRunning),
+      };
+    },
+    space.any(b, active),
+  );
+  const [squaredResidual, , iterations] = final.slice(3 * count);
+  if (!squaredResidual || !iterations) throw new Error('a loop returns as many values as it begins with');
+  const worst = batched ? b.reduceMax(squaredResidual) : squaredResidual;
+  return {
+    value: space.multiply(b, final.slice(0, count), length),
+    iterations,
+    residual: b.sqrt(worst),
+    converged: b.greaterOrEqual(target, worst),
+  };
+}
+
+/** The start in units of ‖b‖: its value, its residual b − A·x and ‖b − A·x‖². */
+function startingPoint(
+  b: Builder,
+  { initial }: ConjugateGradientOptions,
+  space: VectorSpace,
+  apply: LinearMap,
+  scaled: { readonly unit: readonly Value[]; readonly length: Value; readonly nonzero: Value },
+): { readonly value: readonly Value[]; readonly residual: readonly Value[]; readonly squaredResidual: Value } {
+  const { unit, length, nonzero } = scaled;
+  const zero = unit.map((part) => b.zerosLike(part));
+  const ofZero = b.cast(nonzero, length.dtype);
+  if (!initial) return { value: zero, residual: unit, squaredResidual: ofZero };
+  checkShapes('initial', initial, unit);
+  const warm = space.divide(b, initial, length);
+  const image = apply(b, warm);
+  const residual = unit.map((part, i) => b.sub(part, image[i] ?? part));
+  const squaredResidual = space.inner(b, residual, residual);
+  // A start worse than zero (or NaN, for which every comparison is false) would cost iterations; it also covers b = 0.
+  const better = b.greaterOrEqual(ofZero, squaredResidual);
+  return {
+    value: space.select(b, better, warm, zero),
+    residual: space.select(b, better, residual, unit),
+    squaredResidual: b.where(better, squaredResidual, ofZero),
+  };
+}
+
+/** Vector arithmetic where coefficients are scalars, or `[batch]` with one for each system. */
+interface VectorSpace {
+  inner(b: Builder, x: readonly Value[], y: readonly Value[]): Value;
+  /** x + c·y */
+  addScaled(b: Builder, x: readonly Value[], c: Value, y: readonly Value[]): Value[];
+  multiply(b: Builder, x: readonly Value[], c: Value): Value[];
+  divide(b: Builder, x: readonly Value[], c: Value): Value[];
+  select(b: Builder, condition: Value, x: readonly Value[], y: readonly Value[]): Value[];
+  /** The new vector where the condition holds, the old one for systems that have ended. */
+  keepUnless(b: Builder, condition: Value, next: readonly Value[], old: readonly Value[]): Value[];
+  /** Whether the condition holds for any system, a bool scalar. */
+  any(b: Builder, condition: Value): Value;
+}
+
+function vectorSpace({ innerProduct }: ConjugateGradientOptions, batched: boolean): VectorSpace {
+  /** A coefficient of each system, broadcast over the system's elements. */
+  const over = (b: Builder, c: Value, part: Value): Value =>
+    batched && part.rank > 1
+      ? b.unsqueeze(
+          c,
+          Array.from({ length: part.rank - 1 }, (_, axis) => axis + 1),
+        )
+      : c;
+  const map2 = (x: readonly Value[], y: readonly Value[], f: (x: Value, y: Value) => Value): Value[] =>
+    x.map((part, i) => f(part, y[i] ?? part)); // lists of one space are equally long: checkShapes
+  const select: VectorSpace['select'] = (b, condition, x, y) =>
+    map2(x, y, (part, other) => b.where(over(b, condition, part), part, other));
+  const sumOfProducts = (b: Builder, x: readonly Value[], y: readonly Value[]) =>
+    map2(x, y, (part, other) => (batched ? rowProducts(b, part, other) : b.dot(part, other))).reduce((total, term) =>
+      b.add(total, term),
+    );
+  return {
+    inner: innerProduct ?? sumOfProducts,
+    addScaled: (b, x, c, y) => map2(x, y, (part, other) => b.add(part, b.mul(other, over(b, c, other)))),
+    multiply: (b, x, c) => x.map((part) => b.mul(part, over(b, c, part))),
+    divide: (b, x, c) => x.map((part) => b.div(part, over(b, c, part))),
+    select,
+    // A system that has ended ends the loop, or else must stay finite while the others go on.
+    keepUnless: (b, condition, next, old) => (batched ? select(b, condition, next, old) : [...next]),
+    any: (b, condition) => (batched ? b.cast(b.reduceMax(b.cast(condition, 'int32')), 'bool') : condition),
+  };
+}
+
+/** The inner product of each system: `[batch]`. */
+function rowProducts(b: Builder, x: Value, y: Value): Value {
+  const batch = x.dims[0] ?? 1;
+  const products = b.matmul(b.reshape(x, [batch, 1, -1]), b.reshape(y, [batch, -1, 1]));
+  return b.reshape(products, [batch]);
+}
+
+function checkedMap(what: string, map: LinearMap, like: readonly Value[]): LinearMap {
+  return (b, x) => {
+    const result = map(b, x);
+    checkShapes(what, result, like);
+    return result;
+  };
+}
+
+function checkShapes(what: string, given: readonly Value[], like: readonly Value[]): void {
+  const list = (values: readonly Value[]) => values.map((value) => formatType(value.type)).join(', ');
+  if (list(given) !== list(like)) {
+    throw new GraphError(
+      `conjugate gradients: the ${what} has (${list(given)}), expected the right-hand side's (${list(like)})`,
+    );
+  }
+}
