@@ -1,0 +1,86 @@
+// Loads onnxruntime-node, an optional peer, and sets its sessions up for training.
+import { availableParallelism } from 'node:os';
+import type { InferenceSession } from 'onnxruntime-common';
+import { OptionError, UnsupportedError } from '../errors.js';
+import type { OnnxRuntime } from './runtime-tensor.js';
+
+export interface NodeEngineOptions {
+  /** Threads that compute; by default as many as the process may use cores. Results do not depend on chance. */
+  readonly threads?: number;
+  /** Run programs in a worker thread, so that timers, signals and servers go on meanwhile. True by default. */
+  readonly worker?: boolean;
+  /** ONNX Runtime's execution providers, in order of preference: `['cuda', 'cpu']`. The CPU alone by default. */
+  readonly executionProviders?: readonly ExecutionProvider[];
+}
+
+/** A name (`cpu`, `cuda`, `dml`, `coreml`, …), or a name with that provider's options. */
+export type ExecutionProvider = string | ({ readonly name: string } & Readonly<Record<string, unknown>>);
+
+/** Options as they cross to the worker. */
+export interface NodeSettings {
+  readonly threads: number;
+  readonly executionProviders: readonly ExecutionProvider[];
+}
+
+/** @throws OptionError */
+export function nodeSettings(options: NodeEngineOptions): NodeSettings {
+  const threads = options.threads ?? availableParallelism();
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new OptionError(`threads must be a whole number of at least 1, not ${threads}`);
+  }
+  const executionProviders = options.executionProviders ?? ['cpu'];
+  if (executionProviders.length === 0) throw new OptionError("executionProviders is empty: leave it out for ['cpu']");
+  return { threads, executionProviders };
+}
+
+export function nodeSessionOptions({ threads, executionProviders }: NodeSettings): InferenceSession.SessionOptions {
+  return {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    executionProviders,
+    // Failures are thrown; the runtime would print them too.
+    logSeverityLevel: 4,
+    // Threads that spin while they wait take the cores from other programs of the same process.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  };
+}
+
+/** @throws UnsupportedError where onnxruntime-node is not installed or has no binary for this platform */
+export async function loadNodeRuntime(
+  load: () => Promise<unknown> = () => import('onnxruntime-node'),
+): Promise<OnnxRuntime> {
+  try {
+    // Its Tensor has an overload for each element type, which no one signature matches.
+    return (await load()) as OnnxRuntime;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const missing = /cannot find (package|module) '?onnxruntime-node/i.test(message);
+    throw new UnsupportedError(
+      missing
+        ? "cgfac's Node engine runs on onnxruntime-node, which is not installed: npm install onnxruntime-node"
+        : `onnxruntime-node does not load on ${process.platform}-${process.arch}, Node ${process.version}: ${message}`,
+      { cause: error },
+    );
+  }
+}
+
+/** What computes: versions for reports. */
+export interface RuntimeDescription {
+  readonly runtime: string;
+  readonly version: string;
+  readonly node: string;
+  readonly platform: string;
+}
+
+/** @throws UnsupportedError where onnxruntime-node is not installed */
+export async function describeRuntime(): Promise<RuntimeDescription> {
+  const { versions } = (await loadNodeRuntime()).env;
+  return {
+    runtime: 'onnxruntime-node',
+    version: versions.node ?? versions.common,
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+  };
+}

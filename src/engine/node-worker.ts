@@ -1,0 +1,34 @@
+// The worker thread of the Node engine: loads onnxruntime-node and answers calls until it is told to close.
+import { parentPort, workerData } from 'node:worker_threads';
+import { ExitGate } from './exit-gate.js';
+import { loadNodeRuntime, type NodeSettings, nodeSessionOptions } from './node-runtime.js';
+import { SessionHost } from './session-host.js';
+import { buffersOf, type Call, encodeError, type Greeting, type Reply, type WorkerData } from './worker-protocol.js';
+
+if (!parentPort) throw new Error('node-worker.js runs in a worker thread: use nodeEngine()');
+const port = parentPort;
+
+try {
+  const { settings, gate: memory } = workerData as WorkerData;
+  const gate = new ExitGate(memory);
+  const options = nodeSessionOptions(settings as NodeSettings);
+  const host = new SessionHost(
+    await loadNodeRuntime(),
+    () => options,
+    (task) => gate.during(task),
+  );
+  port.on('message', (call: Call) => void answer(host, call));
+  port.postMessage({ ready: true } satisfies Greeting);
+} catch (error) {
+  port.postMessage({ ready: false, error: encodeError(error) } satisfies Greeting);
+}
+
+async function answer(host: SessionHost, { id, method, args }: Call): Promise<void> {
+  const called = (host[method] as (...args: readonly unknown[]) => Promise<unknown>).apply(host, [...args]);
+  const reply = await called.then(
+    (value): Reply => ({ id, value }),
+    (error): Reply => ({ id, error: encodeError(error) }),
+  );
+  port.postMessage(reply, buffersOf(reply));
+  if (method === 'close') port.close();
+}

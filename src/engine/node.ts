@@ -1,0 +1,39 @@
+// The native engine: onnxruntime-node, in a worker thread or in this one.
+import type { Engine } from './engine.js';
+import type { Host } from './host.js';
+import { HostEngine } from './host-engine.js';
+import {
+  loadNodeRuntime,
+  type NodeEngineOptions,
+  type NodeSettings,
+  nodeSessionOptions,
+  nodeSettings,
+} from './node-runtime.js';
+import { SessionHost } from './session-host.js';
+import { startWorkerHost } from './worker-host.js';
+
+/**
+ * An engine on onnxruntime-node, which must be installed beside cgfac. Tensors given to it are copied before the call
+ * returns: the caller may reuse their memory. An idle engine does not keep the process alive.
+ * @throws UnsupportedError where onnxruntime-node is missing; OptionError
+ * @example
+ * const engine = await nodeEngine({ threads: 4 });
+ * const program = await engine.compile(graph);
+ * const { loss } = await program.run({ input, target });
+ * await engine.close();
+ */
+export async function nodeEngine(options: NodeEngineOptions = {}): Promise<Engine> {
+  const settings = nodeSettings(options);
+  const [provider] = settings.executionProviders;
+  const name = typeof provider === 'string' ? provider : provider?.name;
+  const host = (options.worker ?? true) ? await inWorker(settings) : await inThisThread(settings);
+  return new HostEngine(`node-${name}`, host);
+}
+
+async function inThisThread(settings: NodeSettings): Promise<Host> {
+  return new SessionHost(await loadNodeRuntime(), () => nodeSessionOptions(settings));
+}
+
+function inWorker(settings: NodeSettings): Promise<Host> {
+  return startWorkerHost(new URL('./node-worker.js', import.meta.url), settings);
+}
