@@ -1,0 +1,382 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { GraphError } from '../errors.js';
+import type { Value } from '../graph/graph.js';
+import { type DataType, tensorFrom, toNumbers } from '../graph/tensor.js';
+import { Builder } from '../ops/builder.js';
+import { evaluate } from '../testing/evaluate.js';
+import { type ConjugateGradientOptions, conjugateGradient } from './conjugate-gradient.js';
+import { apply, diagonal, entry, largestDifference, type Matrix, solve, withEigenvalues } from './testing/dense.js';
+
+interface Outcome {
+  readonly value: number[];
+  readonly iterations: number;
+  readonly residual: number;
+  readonly converged: boolean;
+}
+
+type Settings = Partial<Omit<ConjugateGradientOptions, 'operator' | 'rightHandSide'>>;
+
+async function outcome(b: Builder, options: ConjugateGradientOptions): Promise<Outcome> {
+  const { value, iterations, residual, converged } = conjugateGradient(b, options);
+  const parts = Object.fromEntries(value.map((part, i) => [`part${i}`, part]));
+  const results = await evaluate({ ...parts, iterations, residual, converged }, b);
+  const numbers = (name: string) => toNumbers(results[name] ?? tensorFrom('float32', [0], []));
+  expect(results.iterations?.dtype).toBe('int64');
+  for (const scalar of ['iterations', 'residual', 'converged']) expect(results[scalar]?.dims).toEqual([]);
+  return {
+    value: value.flatMap((_, i) => numbers(`part${i}`)),
+    iterations: entry(numbers('iterations'), 0),
+    residual: entry(numbers('residual'), 0),
+    converged: entry(numbers('converged'), 0) === 1,
+  };
+}
+
+const vector = (b: Builder, dtype: DataType, numbers: ArrayLike<number>): Value =>
+  b.constant(tensorFrom(dtype, [numbers.length], Array.from(numbers)));
+const matrixOf = (b: Builder, dtype: DataType, matrix: Matrix): Value => {
+  const order = Math.sqrt(matrix.length);
+  return b.constant(tensorFrom(dtype, [order, order], matrix));
+};
+
+/** Solves for one vector. */
+function solved(
+  matrix: Matrix,
+  rightHandSide: ArrayLike<number>,
+  make: (b: Builder) => Settings = () => ({}),
+  dtype: DataType = 'float64',
+): Promise<Outcome> {
+  const b = new Builder();
+  const a = matrixOf(b, dtype, matrix);
+  return outcome(b, {
+    operator: (inner, [x = a]) => [inner.matmul(a, x)],
+    rightHandSide: [vector(b, dtype, rightHandSide)],
+    maxIterations: 100,
+    tolerance: dtype === 'float64' ? 1e-10 : 1e-5,
+    ...make(b),
+  });
+}
+
+/** Solves all systems at once, each an order×1 matrix. */
+function solvedBatch(matrices: readonly Matrix[], sides: readonly ArrayLike<number>[], settings: Settings = {}) {
+  const b = new Builder();
+  const order = sides[0]?.length ?? 0;
+  const stack = (rows: number, columns: number, parts: readonly ArrayLike<number>[]) =>
+    b.constant(
+      tensorFrom(
+        'float64',
+        [parts.length, rows, columns],
+        parts.flatMap((part) => Array.from(part)),
+      ),
+    );
+  const a = stack(order, order, matrices);
+  return outcome(b, {
+    operator: (inner, [x = a]) => [inner.matmul(a, x)],
+    rightHandSide: [stack(order, 1, sides)],
+    maxIterations: 100,
+    tolerance: 1e-10,
+    batched: true,
+    ...settings,
+  });
+}
+
+/** The first iterates of the method as in a textbook. */
+function textbook(matrix: Matrix, rightHandSide: Float64Array, iterations: number): Float64Array {
+  const dot = (x: Float64Array, y: Float64Array) => x.reduce((sum, number, i) => sum + number * entry(y, i), 0);
+  let x = rightHandSide.map(() => 0);
+  let r = rightHandSide;
+  let p = r;
+  for (let k = 0; k < iterations; k++) {
+    const image = apply(matrix, p);
+    const step = dot(r, r) / dot(p, image);
+    x = x.map((number, i) => number + step * entry(p, i));
+    const next = r.map((number, i) => number - step * entry(image, i));
+    const ratio = dot(next, next) / dot(r, r);
+    p = p.map((number, i) => entry(next, i) + ratio * number);
+    r = next;
+  }
+  return x;
+}
+
+const ramp = (length: number): Float64Array => Float64Array.from({ length }, (_, i) => 1 + ((i * 7) % 5) - (i % 3));
+const spectrum = (order: number, condition: number): number[] =>
+  Array.from({ length: order }, (_, i) => condition ** (-i / Math.max(1, order - 1)));
+const length = (x: ArrayLike<number>): number => Math.hypot(...Array.from(x));
+
+describe('one system', () => {
+  test('agrees with a dense solve over orders, conditions, scales and element types', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 12 }),
+        fc.integer({ min: 0, max: 2 }),
+        fc.integer({ min: -12, max: 12 }),
+        fc.constantFrom('float32', 'float64'),
+        fc.nat(1000),
+        async (order, digits, scale, dtype, seed) => {
+          const matrix = withEigenvalues(spectrum(order, 10 ** digits), seed);
+          const side = ramp(order).map((x) => x * 10 ** scale);
+          const result = await solved(matrix, side, undefined, dtype);
+          expect(result.converged).toBe(true);
+          const error = largestDifference(result.value, solve(matrix, side));
+          // ‖error‖ ≤ ‖A⁻¹‖·‖residual‖
+          expect(error).toBeLessThan(length(side) * 10 ** digits * (dtype === 'float64' ? 1e-9 : 5e-5));
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  test('may be made of several tensors: weights and bias', async () => {
+    const matrix = withEigenvalues(spectrum(8, 30), 1);
+    const side = ramp(8);
+    const b = new Builder();
+    const a = matrixOf(b, 'float64', matrix);
+    const result = await outcome(b, {
+      operator: (inner, [weight = a, bias = a]) => {
+        const y = inner.matmul(a, inner.concat([inner.reshape(weight, [6]), bias], 0));
+        return [inner.reshape(inner.slice(y, 0, 0, 6), [2, 3]), inner.slice(y, 0, 6, 8)];
+      },
+      rightHandSide: [b.reshape(vector(b, 'float64', side.slice(0, 6)), [2, 3]), vector(b, 'float64', side.slice(6))],
+      maxIterations: 50,
+      tolerance: 1e-12,
+    });
+    expect(largestDifference(result.value, solve(matrix, side))).toBeLessThan(1e-9);
+  });
+
+  test('takes at most as many iterations as A has distinct eigenvalues', async () => {
+    for (const distinct of [1, 2, 3, 5]) {
+      const eigenvalues = Array.from({ length: 20 }, (_, i) => 1 + (i % distinct));
+      const result = await solved(withEigenvalues(eigenvalues, distinct), ramp(20));
+      expect(result.iterations).toBeLessThanOrEqual(distinct);
+      expect(result.converged).toBe(true);
+    }
+  });
+
+  test('running out of iterations is a result: the textbook iterate and its residual', async () => {
+    const matrix = withEigenvalues(spectrum(20, 1e4), 3);
+    const result = await solved(matrix, ramp(20), () => ({ maxIterations: 4 }));
+    expect(result).toMatchObject({ iterations: 4, converged: false });
+    expect(largestDifference(result.value, textbook(matrix, ramp(20), 4))).toBeLessThan(1e-10);
+    const image = apply(matrix, Float64Array.from(result.value));
+    const difference = ramp(20).map((x, i) => x - entry(image, i));
+    expect(result.residual).toBeCloseTo(length(difference) / length(ramp(20)), 10);
+  });
+
+  test('limit and tolerance may be values', async () => {
+    const matrix = withEigenvalues(spectrum(20, 1e4), 3);
+    const loose = await solved(matrix, ramp(20), (b) => ({ tolerance: b.scalar(0.05, 'float64') }));
+    expect(loose.converged).toBe(true);
+    expect(loose.residual).toBeLessThanOrEqual(0.05);
+    const before = await solved(matrix, ramp(20), (b) => ({
+      tolerance: 0.05,
+      maxIterations: b.scalar(loose.iterations - 1, 'int64'),
+    }));
+    expect(before.converged).toBe(false);
+    expect(before.residual).toBeGreaterThan(0.05);
+  });
+
+  test('starting from the solution takes no iteration', async () => {
+    const matrix = withEigenvalues(spectrum(10, 100), 4);
+    const solution = solve(matrix, ramp(10));
+    const result = await solved(matrix, ramp(10), (b) => ({ initial: [vector(b, 'float64', solution)] }));
+    expect(result).toMatchObject({ iterations: 0, converged: true });
+    expect(largestDifference(result.value, solution)).toBeLessThan(1e-12);
+  });
+
+  test('starting near the solution takes fewer iterations than from zero', async () => {
+    const matrix = withEigenvalues(spectrum(30, 1e4), 4);
+    const near = solve(matrix, ramp(30)).map((x, i) => x + 1e-9 * (i % 3));
+    const cold = await solved(matrix, ramp(30));
+    const warm = await solved(matrix, ramp(30), (b) => ({ initial: [vector(b, 'float64', near)] }));
+    expect(warm.iterations).toBeLessThan(cold.iterations);
+    expect(largestDifference(warm.value, solve(matrix, ramp(30)))).toBeLessThan(1e-5);
+  });
+
+  test('a start that is worse than zero, or NaN, is dropped', async () => {
+    const matrix = withEigenvalues(spectrum(10, 100), 5);
+    const cold = await solved(matrix, ramp(10));
+    for (const start of [1e6, Number.NaN, Number.POSITIVE_INFINITY]) {
+      const bad = ramp(10).map((_, i) => (i === 3 ? start : 0));
+      expect(await solved(matrix, ramp(10), (b) => ({ initial: [vector(b, 'float64', bad)] }))).toEqual(cold);
+    }
+  });
+
+  test('a zero right-hand side gives zero in no iteration, whatever the start', async () => {
+    const zero = new Float64Array(5);
+    const expected = { value: [...zero], iterations: 0, residual: 0, converged: true };
+    const matrix = withEigenvalues(spectrum(5, 10), 6);
+    expect(await solved(matrix, zero)).toEqual(expected);
+    expect(await solved(matrix, zero, (b) => ({ initial: [vector(b, 'float64', ramp(5))] }))).toEqual(expected);
+  });
+
+  test('scales with the right-hand side, bit by bit for powers of two', async () => {
+    const matrix = withEigenvalues(spectrum(10, 1e3), 7);
+    const plain = await solved(matrix, ramp(10), undefined, 'float32');
+    for (const scale of [2 ** -50, 2 ** 50]) {
+      const scaled = await solved(
+        matrix,
+        ramp(10).map((x) => x * scale),
+        undefined,
+        'float32',
+      );
+      expect(scaled).toEqual({ ...plain, value: plain.value.map((x) => x * scale) });
+    }
+  });
+
+  test('a preconditioner speeds it up: one iteration where it is the inverse', async () => {
+    const eigenvalues = spectrum(30, 1e6);
+    const inverse = eigenvalues.map((x) => 1 / x);
+    const scaledBy = (numbers: readonly number[]) => (b: Builder) => ({
+      preconditioner: (inner: Builder, [r]: readonly Value[]) => {
+        const weights = vector(b, 'float64', numbers);
+        return [inner.mul(r ?? weights, weights)];
+      },
+    });
+    const plain = await solved(diagonal(eigenvalues), ramp(30));
+    const exact = await solved(diagonal(eigenvalues), ramp(30), scaledBy(inverse));
+    expect(exact).toMatchObject({ iterations: 1, converged: true });
+    const rough = await solved(
+      diagonal(eigenvalues),
+      ramp(30),
+      scaledBy(inverse.map((x, i) => x * (1 + 0.5 * (i % 3)))),
+    );
+    expect(rough.iterations).toBeLessThanOrEqual(3);
+    expect(plain.iterations).toBeGreaterThan(20);
+    for (const result of [exact, rough]) {
+      expect(
+        largestDifference(
+          result.value.map((x, i) => x * entry(eigenvalues, i)),
+          ramp(30),
+        ),
+      ).toBeLessThan(1e-8);
+    }
+  });
+
+  test('works in another inner product: A = W⁻¹K is symmetric in ⟨x, y⟩ = xᵀWy', async () => {
+    const weights = Float64Array.from({ length: 12 }, (_, i) => 1 + 3 * (i % 4));
+    const symmetric = withEigenvalues(spectrum(12, 50), 8);
+    const matrix = symmetric.map((x, i) => x / entry(weights, Math.floor(i / 12)));
+    const result = await solved(matrix, ramp(12), (b) => ({
+      maxIterations: 15,
+      innerProduct: (inner, [x], [y]) => {
+        const metric = vector(b, 'float64', weights);
+        return inner.dot(inner.mul(x ?? metric, metric), y ?? metric);
+      },
+    }));
+    expect(result.converged).toBe(true);
+    expect(largestDifference(result.value, solve(matrix, ramp(12)))).toBeLessThan(1e-6);
+  });
+});
+
+describe('a batch of systems', () => {
+  const orders = 12;
+  const matrices = [1, 10, 1e3, 1e5].map((condition, i) => withEigenvalues(spectrum(orders, condition), i));
+  const sides = matrices.map((_, i) => ramp(orders).map((x, at) => (x + i * (at % 2)) * 10 ** (3 * i - 4)));
+
+  test('is its systems one by one; the slowest counts', async () => {
+    const together = await solvedBatch(matrices, sides);
+    const apart = await Promise.all(matrices.map((matrix, i) => solved(matrix, sides[i] ?? [])));
+    expect(together.converged).toBe(true);
+    expect(together.iterations).toBe(Math.max(...apart.map(({ iterations }) => iterations)));
+    expect(together.residual).toBeLessThanOrEqual(1e-10);
+    for (const [i, { value }] of apart.entries()) {
+      const part = together.value.slice(i * orders, (i + 1) * orders);
+      expect(largestDifference(part, value)).toBeLessThan(1e-9 * length(value));
+    }
+  });
+
+  test('takes vectors of one number for each system, and several tensors', async () => {
+    const b = new Builder();
+    const factors = vector(b, 'float64', [2, 4, 5]);
+    const parts = [vector(b, 'float64', [2, 4, 10]), b.constant(tensorFrom('float64', [3, 2], [4, 6, 8, 4, 5, 15]))];
+    const result = await outcome(b, {
+      operator: (inner, [x = factors, y = factors]) => [
+        inner.mul(x, factors),
+        inner.mul(y, inner.unsqueeze(factors, [1])),
+      ],
+      rightHandSide: parts,
+      maxIterations: 3,
+      tolerance: 1e-12,
+      batched: true,
+    });
+    expect(result.iterations).toBe(1);
+    expect(largestDifference(result.value, [1, 1, 2, 2, 3, 2, 1, 1, 3])).toBeLessThan(1e-14);
+  });
+
+  test('a system that is zero, or breaks down, leaves the others alone', async () => {
+    const indefinite = diagonal(ramp(orders).map((_, i) => (i % 2 === 0 ? 1 : -1)));
+    const systems = [...matrices, indefinite, diagonal(new Float64Array(orders))];
+    const result = await solvedBatch(systems, [
+      ...sides.slice(0, 3),
+      new Float64Array(orders),
+      ramp(orders),
+      ramp(orders),
+    ]);
+    expect(result.value.every(Number.isFinite)).toBe(true);
+    expect(result.converged).toBe(false);
+    expect(result.residual).toBe(1);
+    for (const i of [0, 1, 2]) {
+      const part = result.value.slice(i * orders, (i + 1) * orders);
+      const exact = solve(matrices[i] ?? indefinite, sides[i] ?? []);
+      expect(largestDifference(part, exact)).toBeLessThan(1e-6 * length(exact));
+    }
+    expect(result.value.slice(3 * orders, 4 * orders)).toEqual(Array(orders).fill(0));
+  });
+});
+
+describe('breakdowns', () => {
+  test.each([
+    ['zero', 0, 0],
+    ['negative definite', -1, -2],
+    ['indefinite', 1, -1],
+    ['singular', 1, 0],
+    ['tiny', 1e-37, 1e-38],
+    ['huge', 1e37, 1e36],
+    ['both', 1e19, 1e-19],
+  ])('a %s operator ends without NaN', async (_, even, odd) => {
+    const matrix = diagonal(ramp(9).map((__, i) => (i % 2 === 0 ? even : odd)));
+    for (const scale of [1e-25, 1, 1e12]) {
+      const side = ramp(9).map((x) => x * scale);
+      const result = await solved(matrix, side, () => ({ tolerance: 0, maxIterations: 60 }), 'float32');
+      expect(result.value.some(Number.isNaN)).toBe(false);
+      expect(Number.isFinite(result.residual)).toBe(true);
+    }
+  });
+
+  test('a singular but consistent system is solved', async () => {
+    const matrix = diagonal([1, 2, 0, 4]);
+    const result = await solved(matrix, [3, 4, 0, 8]);
+    expect(result.converged).toBe(true);
+    expect(largestDifference(result.value, [3, 2, 0, 2])).toBeLessThan(1e-12);
+  });
+
+  test('asking for more than rounding allows ends, and keeps the solution', async () => {
+    const matrix = withEigenvalues(spectrum(10, 100), 9);
+    const result = await solved(matrix, ramp(10), () => ({ tolerance: 0, maxIterations: 500 }));
+    expect(largestDifference(result.value, solve(matrix, ramp(10)))).toBeLessThan(1e-10);
+  });
+
+  test('an operator that returns NaN leaves the value before it', async () => {
+    const matrix = diagonal([1, 2, Number.NaN]);
+    const result = await solved(matrix, [1, 1, 1]);
+    expect(result).toEqual({ value: [0, 0, 0], iterations: 1, residual: 1, converged: false });
+  });
+});
+
+test('shapes that do not fit are refused', () => {
+  const b = new Builder();
+  const side = b.input('side', 'float32', [4]);
+  const other = b.input('other', 'float32', [5]);
+  const good: ConjugateGradientOptions = {
+    operator: (_, x) => x,
+    rightHandSide: [side],
+    maxIterations: 1,
+    tolerance: 0,
+  };
+  expect(() => conjugateGradient(b, { ...good, rightHandSide: [] })).toThrow(GraphError);
+  expect(() => conjugateGradient(b, { ...good, operator: () => [other] })).toThrow(
+    "the operator has (float32[5]), expected the right-hand side's (float32[4])",
+  );
+  expect(() => conjugateGradient(b, { ...good, initial: [side, side] })).toThrow('the initial has');
+  expect(() => conjugateGradient(b, { ...good, preconditioner: () => [] })).toThrow('the preconditioner has ()');
+});
