@@ -1,0 +1,226 @@
+// Operators that choose elements by integers, and those that put elements back: each is the other's transpose.
+import { GraphError, UnsupportedError } from '../errors.js';
+import {
+  type Dimension,
+  inputOf,
+  int,
+  intAttribute,
+  outputOf,
+  type Shape,
+  stringAttribute,
+  type TensorType,
+  type Value,
+} from '../graph/graph.js';
+import { elementCount, tensorFrom, toNumbers } from '../graph/tensor.js';
+import type { Builder } from './builder.js';
+import { type GradientContext, type NodeDraft, noFlops, noGradient, type OpDefinition } from './definition.js';
+import { foldableInputs } from './folding.js';
+import { formatShape, knownIntegers, normalizeAxis } from './shapes.js';
+
+const axisOf = (node: NodeDraft): number => normalizeAxis(intAttribute(node, 'axis', 0), inputOf(node, 0).rank);
+const add = { kind: 'string', value: 'add' } as const;
+const range = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
+
+function integerIndices(node: NodeDraft): Value {
+  const indices = inputOf(node, 1);
+  if (indices.dtype !== 'int64' && indices.dtype !== 'int32') throw new GraphError(`the indices are ${indices.dtype}`);
+  return indices;
+}
+
+// --- Gather -------------------------------------------------------------------------------------------------------
+
+function inferGather(node: NodeDraft): TensorType[] {
+  const x = inputOf(node, 0);
+  if (x.rank === 0) throw new GraphError('cannot choose from a scalar');
+  const axis = axisOf(node);
+  return [
+    { dtype: x.dtype, shape: [...x.shape.slice(0, axis), ...integerIndices(node).shape, ...x.shape.slice(axis + 1)] },
+  ];
+}
+
+/** The positions that known indices choose of `size`, where each is chosen exactly once; undefined otherwise. */
+function permutationOf(indices: Value, size: Dimension | undefined): number[] | undefined {
+  if (!indices.constant || indices.rank !== 1 || indices.shape[0] !== size) return undefined;
+  const positions = toNumbers(indices.constant).map((i) => (i < 0 ? i + indices.dims.length : i));
+  return new Set(positions).size === size && positions.every((i) => i >= 0) ? positions : undefined;
+}
+
+/**
+ * y = x[…, indices, …]: the slices of dy are added up where the indices point. The chosen axis goes to the front for
+ * that, and dy's index axes with it. Known indices that only reorder the axis are inverted instead.
+ */
+function gatherGradient({ b, node, x, dy }: GradientContext): (Value | undefined)[] {
+  const [data, indices] = [x(0), x(1)];
+  const axis = axisOf(node);
+  const permutation = permutationOf(indices, data.shape[axis]);
+  if (permutation) {
+    const inverse = permutation.map((_, position) => permutation.indexOf(position));
+    return [b.gather(dy, b.integers(inverse), axis), undefined];
+  }
+  const chosen = range(axis, axis + indices.rank);
+  const toFront = [...chosen, ...range(0, axis), ...range(axis + indices.rank, dy.rank)];
+  const order = [axis, ...range(0, data.rank).filter((other) => other !== axis)];
+  const positions = b.unsqueeze(b.cast(indices, 'int64'), [indices.rank]);
+  const zeros = b.zerosLike(b.transpose(data, order));
+  const sums = b.op('ScatterND', [zeros, positions, b.transpose(dy, toFront)], { reduction: add });
+  const back = order.map((_, position) => order.indexOf(position));
+  return [b.transpose(sums, back), undefined];
+}
+
+// --- GatherElements, ScatterElements --------------------------------------------------------------------------------
+
+const gatherElements = (b: Builder, x: Value, indices: Value, axis: number): Value =>
+  b.op('GatherElements', [x, indices], { axis: int(axis) });
+
+function inferGatherElements(node: NodeDraft): TensorType[] {
+  const [x, indices] = [inputOf(node, 0), integerIndices(node)];
+  if (x.rank !== indices.rank) throw new GraphError(`indices of rank ${indices.rank} choose from rank ${x.rank}`);
+  axisOf(node);
+  return [{ dtype: x.dtype, shape: indices.shape }];
+}
+
+/** The reduction of a scatter operator; throws for one whose gradient is not known. */
+function additive(node: NodeDraft): boolean {
+  const reduction = stringAttribute(node, 'reduction', 'none');
+  if (reduction === 'none') return false;
+  if (reduction === 'add') return true;
+  throw new UnsupportedError(`the reduction '${reduction}' has no gradient rule; 'none' and 'add' have one`);
+}
+
+function inferScatter(node: NodeDraft): TensorType[] {
+  const [x, updates] = [inputOf(node, 0), inputOf(node, 2)];
+  integerIndices(node);
+  if (x.dtype !== updates.dtype) throw new GraphError(`puts ${updates.dtype} into ${x.dtype}; cast one of them`);
+  return [x.type];
+}
+
+// --- GatherND, ScatterND --------------------------------------------------------------------------------------------
+
+function inferGatherND(node: NodeDraft): TensorType[] {
+  const [x, indices] = [inputOf(node, 0), integerIndices(node)];
+  const batch = intAttribute(node, 'batch_dims', 0);
+  const depth = indices.shape.at(-1);
+  if (typeof depth !== 'number' || batch + depth > x.rank) {
+    throw new GraphError(`indices ${formatShape(indices.shape)} do not point into rank ${x.rank}`);
+  }
+  return [{ dtype: x.dtype, shape: [...indices.shape.slice(0, -1), ...x.shape.slice(batch + depth)] }];
+}
+
+/** Indices of GatherND with the batch axes' own positions before them, so that they point into the whole tensor. */
+function wholeIndices(b: Builder, indices: Value, batchAxes: number): Value {
+  if (batchAxes === 0) return indices;
+  const rows = indices.dims.slice(0, -1);
+  const count = elementCount(rows);
+  const positions = b.pooled(`positions[${rows.join()}]${batchAxes}`, () => {
+    const values = Array.from({ length: count }, (_, row) => coordinates(row, rows).slice(0, batchAxes)).flat();
+    return tensorFrom('int64', [...rows, batchAxes], values);
+  });
+  return b.concat([positions, indices], rows.length);
+}
+
+function coordinates(flat: number, dims: readonly number[]): number[] {
+  let rest = flat;
+  return dims
+    .toReversed()
+    .map((size) => {
+      const position = rest % size;
+      rest = Math.floor(rest / size);
+      return position;
+    })
+    .reverse();
+}
+
+// --- OneHot, TopK ---------------------------------------------------------------------------------------------------
+
+function oneHotAxis(node: NodeDraft): number {
+  const rank = inputOf(node, 0).rank + 1;
+  return normalizeAxis(intAttribute(node, 'axis', -1), rank);
+}
+
+function inferOneHot(node: NodeDraft): TensorType[] {
+  const [indices, depth, values] = [inputOf(node, 0), inputOf(node, 1), inputOf(node, 2)];
+  const axis = oneHotAxis(node);
+  const size = knownIntegers(depth, 'the depth')[0] ?? 0;
+  return [{ dtype: values.dtype, shape: [...indices.shape.slice(0, axis), size, ...indices.shape.slice(axis)] }];
+}
+
+/** values = [off, on]: y = off + (on − off)·hot, so dOn = Σ dy·hot and dOff = Σ dy − dOn; indices are integers. */
+function oneHotGradient({ b, node, x, dy }: GradientContext): (Value | undefined)[] {
+  const hot = b.op('OneHot', [x(0), x(1), b.constant(tensorFrom(dy.dtype, [2], [0, 1]))], node.attributes);
+  const on = b.sum(b.mul(dy, hot));
+  const pair = b.concat([b.unsqueeze(b.sub(b.sum(dy), on), [0]), b.unsqueeze(on, [0])], 0);
+  return [undefined, undefined, pair];
+}
+
+const topAxis = (node: NodeDraft): number => normalizeAxis(intAttribute(node, 'axis', -1), inputOf(node, 0).rank);
+
+function inferTopK(node: NodeDraft): TensorType[] {
+  const x = inputOf(node, 0);
+  const axis = topAxis(node);
+  const count = knownIntegers(inputOf(node, 1), 'k')[0] ?? 0;
+  const shape: Shape = x.shape.map((size, i) => (i === axis ? count : size));
+  return [
+    { dtype: x.dtype, shape },
+    { dtype: 'int64', shape },
+  ];
+}
+
+/** The largest elements are chosen elements: their cotangents go back to where they were. */
+function topKGradient({ b, node, x, dy }: GradientContext): (Value | undefined)[] {
+  return [b.op('ScatterElements', [b.zerosLike(x(0)), outputOf(node, 1), dy], { axis: int(topAxis(node)) }), undefined];
+}
+
+export const indexingOps = {
+  Gather: {
+    infer: inferGather,
+    gradient: gatherGradient,
+    flops: noFlops,
+    fold: (node) => {
+      const [x, indices] = foldableInputs(node) ?? [];
+      if (x?.dims.length !== 1 || !indices) return undefined;
+      const numbers = toNumbers(x);
+      const chosen = toNumbers(indices).map((i) => numbers.at(i) ?? 0);
+      return [tensorFrom(x.dtype, indices.dims, chosen)];
+    },
+  },
+  GatherElements: {
+    infer: inferGatherElements,
+    gradient: ({ b, node, x, dy }) => {
+      const attributes = { axis: int(axisOf(node)), reduction: add };
+      return [b.op('ScatterElements', [b.zerosLike(x(0)), x(1), dy], attributes), undefined];
+    },
+    flops: noFlops,
+  },
+  // Where an element is replaced its cotangent is the update's; where one is added to, it is both's.
+  ScatterElements: {
+    infer: inferScatter,
+    gradient: ({ b, node, x, dy }) => {
+      const axis = axisOf(node);
+      const kept = additive(node) ? dy : b.op('ScatterElements', [dy, x(1), b.zerosLike(x(2))], { axis: int(axis) });
+      return [kept, undefined, gatherElements(b, dy, x(1), axis)];
+    },
+    flops: noFlops,
+  },
+  GatherND: {
+    infer: inferGatherND,
+    gradient: ({ b, node, x, dy }) => {
+      const indices = wholeIndices(b, x(1), intAttribute(node, 'batch_dims', 0));
+      return [b.op('ScatterND', [b.zerosLike(x(0)), indices, dy], { reduction: add }), undefined];
+    },
+    flops: noFlops,
+  },
+  ScatterND: {
+    infer: inferScatter,
+    gradient: ({ b, node, x, dy }) => {
+      const kept = additive(node) ? dy : b.op('ScatterND', [dy, x(1), b.zerosLike(x(2))]);
+      return [kept, undefined, b.op('GatherND', [dy, x(1)])];
+    },
+    flops: noFlops,
+  },
+  OneHot: { infer: inferOneHot, gradient: oneHotGradient, flops: noFlops },
+  TopK: { infer: inferTopK, gradient: topKGradient },
+  NonZero: {
+    infer: () => [undefined],
+    gradient: noGradient('how many elements are not zero depends on them; choose elements with Where or Gather'),
+  },
+} satisfies Record<string, OpDefinition>;
