@@ -1,6 +1,12 @@
 // Reads the tensors of ONNX files into typed arrays, wherever the file keeps the elements: raw, typed or external.
 // Every size is checked against the bytes that are there before anything is allocated.
-import { TensorProto_DataLocation as DataLocation, type TensorProto, TensorProto_DataType } from 'onnx-buf';
+import { clearField } from '@bufbuild/protobuf';
+import {
+  TensorProto_DataLocation as DataLocation,
+  type TensorProto,
+  TensorProto_DataType,
+  TensorProtoSchema,
+} from 'onnx-buf';
 import { FileError, UnsupportedError } from '../errors.js';
 import { dataTypeOf, onnxCode } from './onnx-types.js';
 import { allocate, bytesPerElement, type DataType, elementCount, type TensorData, tensor } from './tensor.js';
@@ -131,5 +137,5 @@ export function replaceElements(proto: TensorProto, value: TensorData): void {
   proto.int64Data = [];
   proto.uint64Data = [];
   proto.externalData = [];
-  proto.dataLocation = DataLocation.DEFAULT;
+  clearField(proto, TensorProtoSchema.field.dataLocation);
 }

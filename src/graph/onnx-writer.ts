@@ -101,7 +101,9 @@ function encodeGraph(
   // An output has the name it was asked under, whatever the value is called inside.
   const outputs = graph.outputs.map(({ name, value }) => {
     if (names.of(value) !== name) {
-      nodes.push(create(NodeProtoSchema, { opType: 'Identity', input: [names.of(value)], output: [name] }));
+      nodes.push(
+        create(NodeProtoSchema, { opType: 'Identity', domain: '', name: '', input: [names.of(value)], output: [name] }),
+      );
     }
     return encodeValueInfo(name, value.knownType);
   });
