@@ -21,7 +21,7 @@ export class HostEngine implements Engine {
       name: graph.name,
       bytes: encodeModel(graph),
       inputs: new Map(graph.inputs.map((input) => [input.name, input.type])),
-      outputs: graph.outputs.map((output) => output.name),
+      outputs: new Map(graph.outputs.map(({ name, value }) => [name, value.knownType])),
       updates: options.updates ?? new Map(),
     });
     return {

@@ -13,7 +13,8 @@ export interface CompileRequest {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly inputs: ReadonlyMap<string, TensorType>;
-  readonly outputs: readonly string[];
+  /** In the graph's order; the type is undefined where an imported operator computes the output. */
+  readonly outputs: ReadonlyMap<string, TensorType | undefined>;
   /** Outputs that go to the store: output name → name in the store. */
   readonly updates: ReadonlyMap<string, string>;
 }

@@ -54,7 +54,8 @@ export class SessionHost implements Host {
       const compiled = this.#programs.get(program);
       if (!compiled) throw new EngineError('this program has been released: compile its graph again');
       const { request, session } = compiled;
-      const results = await session.run(this.#inputs(request, feeds), request.outputs).catch((error) => {
+      const inputs = this.#inputs(request, feeds);
+      const results = await session.run(inputs, [...request.outputs.keys()]).catch((error) => {
         throw new GraphError(`program '${request.name}' failed: ${messageOf(error)}`, { cause: error });
       });
       return this.#keep(request, results);
@@ -84,7 +85,8 @@ export class SessionHost implements Host {
       for (const name of names) {
         const value = this.#store.get(name);
         if (!value) throw new OptionError(`the store holds no tensor '${name}'; it holds ${list(this.#store.keys())}`);
-        if (value.location !== 'cpu') await value.getData();
+        // A tensor on a device moves to this side with its first reading, and back with the next run.
+        if (value.location !== 'cpu') await value.getData(true);
         tensors[name] = copyTensor(fromRuntime(value, `the tensor '${name}'`));
       }
       return tensors;
@@ -138,7 +140,7 @@ export class SessionHost implements Host {
 
   #keep(request: CompileRequest, results: Readonly<Record<string, unknown>>): Record<string, TensorData> {
     const returned: Record<string, TensorData> = {};
-    for (const output of request.outputs) {
+    for (const output of request.outputs.keys()) {
       const value = results[output] as Tensor; // the session returns each output that it is asked for
       const stored = request.updates.get(output);
       if (stored === undefined) {
@@ -162,7 +164,7 @@ export class SessionHost implements Host {
 function checkUpdates({ name, outputs, updates }: CompileRequest): void {
   const stored = new Set<string>();
   for (const [output, target] of updates) {
-    if (!outputs.includes(output)) {
+    if (!outputs.has(output)) {
       throw new OptionError(`'${output}' is to update '${target}', but the graph '${name}' has no such output`);
     }
     if (stored.has(target)) throw new OptionError(`two outputs of the graph '${name}' update '${target}'`);

@@ -1,0 +1,22 @@
+// The engine for browsers: onnxruntime-web, on WebAssembly or on WebGPU.
+import { OptionError } from '../errors.js';
+import type { Engine } from './engine.js';
+import { HostEngine } from './host-engine.js';
+import { SessionHost } from './session-host.js';
+import { loadWebRuntime, type WebEngineOptions, webSessionOptions } from './web-runtime.js';
+
+/**
+ * An engine on onnxruntime-web, which must be installed beside cgfac. It computes in the thread that makes it: make it in
+ * a worker where the page should stay responsive. `wasm` runs in Node too.
+ * @throws UnsupportedError where onnxruntime-web is missing, or WebGPU where it is asked for; OptionError
+ * @example
+ * const engine = await webEngine({ provider: 'wasm' });
+ */
+export async function webEngine(options: WebEngineOptions): Promise<Engine> {
+  const { provider } = options;
+  if (provider !== 'wasm' && provider !== 'webgpu') {
+    throw new OptionError(`provider must be 'wasm' or 'webgpu', not '${String(provider)}'`);
+  }
+  const ort = await loadWebRuntime(options);
+  return new HostEngine(provider, new SessionHost(ort, (request) => webSessionOptions(provider, request)));
+}

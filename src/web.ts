@@ -1,0 +1,3 @@
+// `cgfac/web`: the engine for browsers. It needs the package onnxruntime-web.
+export { webEngine } from './engine/web.js';
+export type { WebEngineOptions, WebProvider } from './engine/web-runtime.js';
