@@ -1,7 +1,16 @@
 // Copies a graph into a builder with its inputs and parameters bound to other values: how a model becomes part of a program.
-import { UnsupportedError } from '../errors.js';
+import { GraphError, UnsupportedError } from '../errors.js';
 import type { GraphBuilder } from './builder.js';
-import { describeNode, type Graph, type Node, subgraphs, type Value } from './graph.js';
+import {
+  type Attributes,
+  type Dimension,
+  describeNode,
+  type Graph,
+  type Node,
+  subgraphs,
+  type TensorType,
+  Value,
+} from './graph.js';
 
 export interface Inlined {
   /** The outputs by name. */
@@ -12,38 +21,132 @@ export interface Inlined {
 
 /**
  * Emits the nodes of `graph` into `b`. Types are inferred anew, so a graph with a symbolic batch becomes concrete when
- * its inputs are bound to concrete values, and shape arithmetic folds away.
+ * its inputs are bound to concrete values, and shape arithmetic folds away; a branch whose condition is known then is
+ * replaced by the graph that it takes.
  * @param bindings inputs and parameters to replace; constants that are not bound are kept
  */
 export function inline(b: GraphBuilder, graph: Graph, bindings: ReadonlyMap<Value, Value>): Inlined {
-  const values = new Map<Value, Value>(bindings);
-  const resolve = (value: Value | undefined, node?: Node): Value | undefined => {
-    if (!value) return undefined;
-    const bound = values.get(value);
+  const copy = new Copy(b, graph, bindings);
+  copy.emit(graph);
+  return { outputs: copy.outputsOf(graph), values: copy.values };
+}
+
+class Copy {
+  readonly values: Map<Value, Value>;
+  readonly #b: GraphBuilder;
+  readonly #graph: Graph;
+  /** Sizes that symbols stand for: `batch` is 32. */
+  readonly #sizes = new Map<string, Dimension>();
+
+  constructor(b: GraphBuilder, graph: Graph, bindings: ReadonlyMap<Value, Value>) {
+    this.#b = b;
+    this.#graph = graph;
+    this.values = new Map(bindings);
+    for (const input of graph.inputs) {
+      const bound = bindings.get(input)?.knownType?.shape ?? [];
+      for (const [axis, size] of (input.knownType?.shape ?? []).entries()) {
+        if (typeof size === 'string') this.#sizes.set(size, bound[axis] ?? size);
+      }
+    }
+  }
+
+  emit(graph: Graph): void {
+    for (const node of graph.nodes) {
+      const taken = this.#takenBranch(node);
+      if (taken) {
+        this.emit(taken);
+        for (const [i, output] of node.outputs.entries()) {
+          const result = taken.outputs[i];
+          if (result) this.values.set(output, this.#resolve(result.value, node));
+        }
+      } else this.#emitNode(node);
+    }
+  }
+
+  outputsOf(graph: Graph): ReadonlyMap<string, Value> {
+    return new Map(graph.outputs.map(({ name, value }) => [name, this.#resolve(value)]));
+  }
+
+  #emitNode(node: Node): void {
+    const inputs = node.inputs.map((input) => input && this.#resolve(input, node));
+    const outputs = this.#b.node(node.op, inputs, this.#attributes(node), {
+      name: node.name,
+      domain: node.domain,
+      outputs: node.outputs.map(({ name }) => name),
+      types: node.outputs.map(({ knownType }) => knownType && this.#concrete(knownType)),
+    });
+    for (const [i, output] of node.outputs.entries()) {
+      const copy = outputs[i];
+      if (copy) this.values.set(output, copy);
+    }
+  }
+
+  #resolve(value: Value, node?: Node): Value {
+    const bound = this.values.get(value);
     if (bound) return bound;
     if (!value.constant) {
       throw new UnsupportedError(
-        `the input '${value.name}' of graph '${graph.name}'${node ? ` (read by ${describeNode(node)})` : ''} is not bound`,
+        `the input '${value.name}' of graph '${this.#graph.name}'${node ? ` (read by ${describeNode(node)})` : ''} is not bound`,
       );
     }
-    const constant = b.constant(value.constant, value.constant.data.byteLength > 4096 ? value.name : undefined);
-    values.set(value, constant);
+    const name = value.constant.data.byteLength > 4096 ? value.name : undefined;
+    const constant = this.#b.constant(value.constant, name);
+    this.values.set(value, constant);
     return constant;
-  };
-  for (const node of graph.nodes) {
-    if (subgraphs(node).length > 0) {
-      throw new UnsupportedError(
-        `${describeNode(node)} holds a graph of its own, which cannot become part of a training program`,
-      );
-    }
-    const inputs = node.inputs.map((input) => resolve(input, node));
-    const names = node.outputs.map((output) => output.name);
-    const outputs = b.node(node.op, inputs, node.attributes, { name: node.name, domain: node.domain, outputs: names });
-    for (const [i, output] of node.outputs.entries()) {
-      const copy = outputs[i];
-      if (copy) values.set(output, copy);
-    }
   }
-  const outputs = new Map(graph.outputs.map(({ name, value }) => [name, resolve(value) as Value]));
-  return { outputs, values };
+
+  /** The graph that an If takes, where its condition is known: exporters guard shapes by such branches. */
+  #takenBranch(node: Node): Graph | undefined {
+    const [input] = node.inputs;
+    if (node.op !== 'If' || node.domain !== '' || !input) return undefined;
+    const { constant } = this.#resolve(input, node);
+    if (constant?.data.length !== 1) return undefined;
+    const name = constant.data[0] ? 'then_branch' : 'else_branch';
+    const attribute = node.attributes[name];
+    if (attribute?.kind !== 'graph') throw new GraphError(`${describeNode(node)} lacks its graph '${name}'`);
+    return attribute.value;
+  }
+
+  /** Attributes with bodies read the copies of the values that they capture. */
+  #attributes(node: Node): Attributes {
+    if (subgraphs(node).length === 0) return node.attributes;
+    return Object.fromEntries(
+      Object.entries(node.attributes).map(([name, attribute]) => [
+        name,
+        attribute.kind === 'graph' ? { kind: 'graph', value: this.#body(attribute.value) } : attribute,
+      ]),
+    );
+  }
+
+  #body(graph: Graph): Graph {
+    const own = (value: Value): Value => {
+      const copy = new Value(value.name, value.knownType && this.#concrete(value.knownType));
+      this.values.set(value, copy);
+      return copy;
+    };
+    const inputs = graph.inputs.map(own);
+    const nodes = graph.nodes.map((node): Node => {
+      const copy: Node = {
+        ...node,
+        inputs: node.inputs.map((input) => input && this.#resolve(input, node)),
+        attributes: this.#attributes(node),
+        outputs: node.outputs.map(own),
+      };
+      for (const output of copy.outputs) output.producer = copy;
+      return copy;
+    });
+    return {
+      name: graph.name,
+      inputs,
+      nodes,
+      outputs: graph.outputs.map(({ name, value }) => ({ name, value: this.#resolve(value) })),
+    };
+  }
+
+  #concrete(type: TensorType): TensorType {
+    return {
+      dtype: type.dtype,
+      shape: type.shape.map((size) => (typeof size === 'string' ? (this.#sizes.get(size) ?? size) : size)),
+    };
+  }
 }
