@@ -207,6 +207,7 @@ describe('one system', () => {
     const matrix = withEigenvalues(spectrum(5, 10), 6);
     expect(await solved(matrix, zero)).toEqual(expected);
     expect(await solved(matrix, zero, (b) => ({ initial: [vector(b, 'float64', ramp(5))] }))).toEqual(expected);
+    expect(await solved(matrix, zero, () => ({ tolerance: 0 }))).toEqual(expected);
   });
 
   test('scales with the right-hand side, bit by bit for powers of two', async () => {
@@ -340,6 +341,16 @@ describe('breakdowns', () => {
       const result = await solved(matrix, side, () => ({ tolerance: 0, maxIterations: 60 }), 'float32');
       expect(result.value.some(Number.isNaN)).toBe(false);
       expect(Number.isFinite(result.residual)).toBe(true);
+    }
+  });
+
+  test('a direction of no or negative curvature, or one along which the residual explodes, is not taken', async () => {
+    const negative = diagonal([-1, -2]);
+    const flat = Float64Array.of(0, 1, 1, 0);
+    const explosive = Float64Array.of(1e-12, 1, 1, 0);
+    for (const matrix of [negative, flat, explosive]) {
+      const result = await solved(matrix, [3, 0]);
+      expect(result).toEqual({ value: [0, 0], iterations: 1, residual: 1, converged: false });
     }
   });
 
