@@ -88,6 +88,7 @@ function denseBlock(
   if ((node.op !== 'Gemm' && node.op !== 'MatMul') || factor !== matrix || !activations) {
     return `read by ${node.op}, which is not a dense layer`;
   }
+  if (activations === matrix) return 'multiplied by itself';
   if (node.op === 'Gemm' && !isPlainGemm(node)) return 'a Gemm with scaling or a transposed input';
   const outputsFirst = (transposed !== undefined) !== (node.op === 'Gemm' && intAttribute(node, 'transB', 0) === 1);
   const [rows, columns] = weight.dims;
