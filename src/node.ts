@@ -1,5 +1,9 @@
 // `cgfac/node`: the native engine. It needs the package onnxruntime-node.
-
+export { EngineError } from './engine/host.js';
 export { nodeEngine } from './engine/node.js';
-export type { NodeEngineOptions } from './engine/node-runtime.js';
-export { describeRuntime, type ExecutionProvider, type RuntimeDescription } from './engine/node-runtime.js';
+export {
+  describeRuntime,
+  type ExecutionProvider,
+  type NodeEngineOptions,
+  type RuntimeDescription,
+} from './engine/node-runtime.js';

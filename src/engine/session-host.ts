@@ -16,7 +16,7 @@ export class SessionHost implements Host {
   readonly #options: (request: CompileRequest) => InferenceSession.SessionOptions;
   readonly #during: <T>(task: () => Promise<T>) => Promise<T>;
   readonly #programs = new Map<number, Compiled>();
-  /** Tensors as the runtime returned them: feeding them back is the cheapest way to keep state (docs/decisions.md). */
+  /** Tensors as the runtime returned them: feeding them back is the cheapest way to keep state. */
   readonly #store = new Map<string, Tensor>();
   #compiled = 0;
   #closed = false;
