@@ -1,5 +1,5 @@
 // Reverse-mode differentiation on the graph: cotangents flow from the outputs back to the targets.
-import { UnsupportedError } from '../errors.js';
+import { GraphError, UnsupportedError } from '../errors.js';
 import { dependencies, describeNode, type Node, subgraphs, type Value } from '../graph/graph.js';
 import { isFloatingPoint } from '../graph/tensor.js';
 import { type Builder, sumToShape } from '../ops/builder.js';
@@ -34,9 +34,13 @@ export function vectorJacobianProduct(b: Builder, seeds: readonly Seed[], target
   for (const node of path.reverse()) {
     const received = node.outputs.map((output) => cotangents.get(output));
     if (received.every((cotangent) => cotangent === undefined)) continue;
-    for (const [i, cotangent] of inputCotangents(b, node, received).entries()) {
+    const isWanted = (i: number): boolean => {
       const input = node.inputs[i];
-      if (input && cotangent && onPath.has(input) && isFloatingPoint(input.dtype)) accumulate(input, cotangent);
+      return input !== undefined && onPath.has(input) && isFloatingPoint(input.dtype);
+    };
+    for (const [i, cotangent] of inputCotangents(b, node, received, isWanted).entries()) {
+      const input = node.inputs[i];
+      if (cotangent && isWanted(i)) accumulate(input as Value, cotangent); // a missing input is not wanted
     }
   }
   return targets.map((target) => cotangents.get(target) ?? b.zerosLike(target));
@@ -80,7 +84,12 @@ function nodesBetween(outputs: readonly Value[], targets: readonly Value[]): Nod
 const crossesBody = (node: Node, depends: (value: Value) => boolean): boolean =>
   subgraphs(node).length > 0 && dependencies(node).some(depends);
 
-function inputCotangents(b: Builder, node: Node, received: readonly (Value | undefined)[]) {
+function inputCotangents(
+  b: Builder,
+  node: Node,
+  received: readonly (Value | undefined)[],
+  isWanted: (index: number) => boolean,
+): readonly (Value | undefined)[] {
   const definition = definitionOf(node);
   if (!definition) {
     throw new UnsupportedError(
@@ -88,8 +97,13 @@ function inputCotangents(b: Builder, node: Node, received: readonly (Value | und
         `this operator; freeze the parameters before it, or replace it before exporting the model`,
     );
   }
-  if ('refusal' in definition.gradient) {
-    throw new UnsupportedError(`${describeNode(node)} cannot be differentiated: ${definition.gradient.refusal}`);
+  const refuse = (reason: string, cause?: Error) =>
+    new UnsupportedError(`${describeNode(node)} cannot be differentiated: ${reason}`, { cause });
+  if ('refusal' in definition.gradient) throw refuse(definition.gradient.refusal);
+  try {
+    return definition.gradient(gradientContext(b, node, received, isWanted));
+  } catch (error) {
+    if (error instanceof GraphError || error instanceof UnsupportedError) throw refuse(error.message, error);
+    throw error;
   }
-  return definition.gradient(gradientContext(b, node, received));
 }

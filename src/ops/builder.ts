@@ -13,13 +13,14 @@ import {
 } from '../graph/graph.js';
 import type { DataType } from '../graph/tensor.js';
 import { tensorFrom } from '../graph/tensor.js';
+import { isAnonymous } from './folding.js';
 import { formatShape, sameShape } from './shapes.js';
 import { semantics } from './table.js';
 
 type Operand = Value | number;
 
 const isNumber = (value: Value, number: number): boolean =>
-  value.constant !== undefined && value.rank === 0 && Number(value.constant.data[0]) === number;
+  isAnonymous(value) && value.rank === 0 && Number(value.constant?.data[0]) === number;
 
 export class Builder extends GraphBuilder {
   constructor(parent?: GraphBuilder, table: Semantics = semantics) {
@@ -116,7 +117,6 @@ export class Builder extends GraphBuilder {
   logSoftmax(x: Value, axis = -1): Value {
     return this.op('LogSoftmax', [x], { axis: int(axis) });
   }
-  /** The value with its derivative cut off. */
   cast(x: Value, dtype: DataType): Value {
     return x.dtype === dtype ? x : this.op('Cast', [x], { to: text(dtype) });
   }
@@ -162,7 +162,10 @@ export class Builder extends GraphBuilder {
   }
   /** x in the shape of another value with as many elements. */
   reshapeLike(x: Value, like: Value): Value {
-    return sameShape(x.shape, like.shape) ? x : this.op('Reshape', [x, this.shapeOf(like)]);
+    if (sameShape(x.shape, like.shape)) return x;
+    // A size that is or may be 0 is meant: by default a Reshape would copy the size of its input instead.
+    const meansZero = like.shape.some((size) => size === 0 || typeof size === 'string');
+    return this.op('Reshape', [x, this.shapeOf(like)], meansZero ? { allowzero: int(1) } : {});
   }
   transpose(x: Value, permutation?: readonly number[]): Value {
     const order = permutation ?? Array.from({ length: x.rank }, (_, i) => x.rank - 1 - i);
@@ -182,6 +185,18 @@ export class Builder extends GraphBuilder {
     if (start === 0 && x.shape[positive] === end) return x;
     return this.op('Slice', [x, this.integers([start]), this.integers([end]), this.integers([positive])]);
   }
+  /** The elements in reverse order along one axis. */
+  reverse(x: Value, axis: number): Value {
+    if (x.shape[axis] === 1) return x;
+    // From the last element down to the one before the first, which is beyond every negative index.
+    const [start, end] = [this.integers([-1]), this.integers([1 - 2 ** 31])];
+    return this.op('Slice', [x, start, end, this.integers([axis]), this.integers([-1])]);
+  }
+  /** Zeros before and after each axis; negative numbers cut elements off. */
+  pad(x: Value, before: readonly number[], after: readonly number[]): Value {
+    const sizes = [...before, ...after];
+    return sizes.every((size) => size === 0) ? x : this.op('Pad', [x, this.integers(sizes)]);
+  }
   squeeze(x: Value, axes: readonly number[]): Value {
     return axes.length === 0 ? x : this.op('Squeeze', [x, this.integers(axes)]);
   }
@@ -199,6 +214,21 @@ export class Builder extends GraphBuilder {
   shapeOf(x: Value): Value {
     const known = x.shape.every((size): size is number => typeof size === 'number');
     return known ? this.integers(x.shape as number[]) : this.op('Shape', [x]);
+  }
+  /** One size: a number, or an int64 vector of one element where it is only known when the program runs. */
+  dimension(x: Value, axis: number): number | Value {
+    const size = x.shape[axis];
+    if (typeof size === 'number') return size;
+    return this.op('Shape', [x], { start: int(axis), end: int(axis + 1) });
+  }
+  /** An int64 vector of numbers and vectors. */
+  vector(parts: readonly (number | Value)[]): Value {
+    const numbers = parts.filter((part) => typeof part === 'number');
+    if (numbers.length === parts.length) return this.integers(numbers);
+    return this.concat(
+      parts.map((part) => (typeof part === 'number' ? this.integers([part]) : part)),
+      0,
+    );
   }
   /** One size as a scalar of the given element type. */
   sizeOf(x: Value, axes: readonly number[], dtype: DataType): Value {
@@ -301,7 +331,8 @@ export class Builder extends GraphBuilder {
 
   #reduce(op: string, x: Value, axes: readonly number[] | undefined, keepDimensions: boolean): Value {
     if (axes?.length === 0) return x;
-    const inputs = axes ? [x, this.integers(axes)] : [x];
+    // Counted from the front: the runtime (1.30.0) mistakes negative axes of empty tensors.
+    const inputs = axes ? [x, this.integers(axes.map((axis) => (axis < 0 ? axis + x.rank : axis)))] : [x];
     return this.op(op, inputs, { keepdims: int(keepDimensions ? 1 : 0) });
   }
 }

@@ -19,11 +19,16 @@ export interface GradientContext {
   readonly dy: Value;
   /** Cotangents of all outputs; undefined where the objective does not depend on one. */
   readonly cotangents: readonly (Value | undefined)[];
+  /** Whether the cotangent of input i is needed; a rule may leave out costly ones that are not. */
+  readonly isWanted: (index: number) => boolean;
 }
 
 /**
  * Cotangents of the inputs, in order; undefined for an input without one (integers, shapes). A rule of a broadcasting
- * operator returns cotangents in the broadcast shape: the walker sums them to the input's shape.
+ * operator returns cotangents in the broadcast shape: the walker sums them to the input's shape. A rule is linear in
+ * `dy` for every value of it (forward mode differentiates by `dy` at zero), so it never asks whether `dy` is zero; and
+ * it selects with Where instead of multiplying by a mask, as 0 · ∞ is not a number.
+ * It throws UnsupportedError (without naming the node) for a form of the operator that it does not cover.
  */
 export type GradientRule = (context: GradientContext) => readonly (Value | undefined)[];
 
@@ -49,7 +54,21 @@ export interface OpDefinition {
 
 export type OpTable = Readonly<Record<string, OpDefinition>>;
 
-export function gradientContext(b: Builder, node: Node, cotangents: readonly (Value | undefined)[]): GradientContext {
+/** The `flops` of an operator that only moves elements. */
+export const noFlops = (): number => 0;
+
+/** The `flops` of an operator that reads each element of its first input once. */
+export function oneForEachInput(node: Node): number {
+  const shape = node.inputs[0]?.knownType?.shape ?? [];
+  return shape.reduce<number>((product, size) => product * (typeof size === 'number' ? size : 1), 1);
+}
+
+export function gradientContext(
+  b: Builder,
+  node: Node,
+  cotangents: readonly (Value | undefined)[],
+  isWanted: (index: number) => boolean,
+): GradientContext {
   return {
     b,
     node,
@@ -63,5 +82,6 @@ export function gradientContext(b: Builder, node: Node, cotangents: readonly (Va
       return first ?? b.zerosLike(outputOf(node));
     },
     cotangents,
+    isWanted,
   };
 }

@@ -1,7 +1,7 @@
-// Operators that act on each element by itself, with NumPy broadcasting where they take several tensors.
+// Arithmetic and elementary functions of each element, with NumPy broadcasting where they take several tensors.
 import { GraphError } from '../errors.js';
-import { floatAttribute, inputOf, stringAttribute, type TensorType } from '../graph/graph.js';
-import { isDataType } from '../graph/tensor.js';
+import { inputOf, stringAttribute, type TensorType, type Value } from '../graph/graph.js';
+import { isDataType, isFloatingPoint } from '../graph/tensor.js';
 import {
   type GradientContext,
   type GradientRule,
@@ -13,8 +13,8 @@ import {
 import { foldElementwise } from './folding.js';
 import { broadcastShapes } from './shapes.js';
 
-/** The inputs broadcast together; they share one element type. */
-function inferBroadcast(node: NodeDraft): TensorType[] {
+/** The inputs that are there broadcast together; they share one element type. */
+export function inferBroadcast(node: NodeDraft): TensorType[] {
   const inputs = node.inputs.filter((input) => input !== undefined);
   const [first, ...rest] = inputs;
   if (!first) throw new GraphError('has no inputs');
@@ -24,87 +24,117 @@ function inferBroadcast(node: NodeDraft): TensorType[] {
   return [{ dtype: first.dtype, shape: broadcastShapes(...inputs.map((input) => input.shape)) }];
 }
 
-const inferSame = (node: NodeDraft): TensorType[] => [inputOf(node, 0).type];
+export const inferSame = (node: NodeDraft): TensorType[] => [inputOf(node, 0).type];
 
-const inferComparison = (node: NodeDraft): TensorType[] =>
-  inferBroadcast(node).map(({ shape }) => ({ dtype: 'bool', shape }));
-
-const unary = (gradient: GradientRule): OpDefinition => ({ infer: inferSame, gradient });
-const binary = (op: string, gradient: GradientRule): OpDefinition => ({
+export const unary = (gradient: GradientRule): OpDefinition => ({ infer: inferSame, gradient });
+const folded = (op: string, gradient: GradientRule): OpDefinition => ({
   infer: inferBroadcast,
   gradient,
-  fold: foldElementwise(op),
-});
-const comparison = (op: string): OpDefinition => ({
-  infer: inferComparison,
-  gradient: zeroGradient,
   fold: foldElementwise(op),
 });
 
 /** Max and Min of any number of tensors: the cotangent goes to the winner and is shared equally where they tie. */
 const extremum: GradientRule = ({ b, node, y, dy }) => {
-  const winners = node.inputs.map((input) => (input ? b.cast(b.equal(input, y), dy.dtype) : undefined));
-  const present = winners.filter((winner) => winner !== undefined);
-  const count = present.reduce((total, winner) => b.add(total, winner));
-  const share = b.div(dy, count);
-  return winners.map((winner) => winner && b.mul(share, winner));
+  if (node.inputs.length === 1) return [dy];
+  const isWinner = node.inputs.map((input) => input && b.equal(input, y));
+  const counted = isWinner.flatMap((winner) => (winner ? [b.cast(winner, dy.dtype)] : []));
+  const share = b.div(
+    dy,
+    counted.reduce((total, winner) => b.add(total, winner)),
+  );
+  return isWinner.map((winner) => winner && b.where(winner, share, 0));
 };
 
-/** d erf(x)/dx = 2/√π · e^(−x²) */
-const erfSlope = ({ b, x }: GradientContext) => b.mul(2 / Math.sqrt(Math.PI), b.exp(b.neg(b.square(x(0)))));
+/** Clip passes the cotangent on inside the limits (the ends belong to it), and to a limit where that is in force. */
+const clipGradient: GradientRule = ({ b, node, x, dy }) => {
+  const [, low, high] = node.inputs;
+  const belowLow = low && b.less(x(0), low);
+  const aboveHigh = high && b.greater(x(0), high);
+  let inside = dy;
+  if (belowLow) inside = b.where(belowLow, 0, inside);
+  if (aboveHigh) inside = b.where(aboveHigh, 0, inside);
+  return [inside, belowLow && b.where(belowLow, dy, 0), aboveHigh && b.where(aboveHigh, dy, 0)];
+};
+
+/** The exponent of a Pow where it is one known number. */
+function knownExponent({ x }: GradientContext): number | undefined {
+  const { constant } = x(1);
+  return constant?.data.length === 1 ? Number(constant.data[0]) : undefined;
+}
+
+/** d xᵖ = p·xᵖ⁻¹·dx + xᵖ·log(x)·dp, finite at x = 0 for p = 0, 1, 2, … to any order. */
+const powGradient: GradientRule = (context) => {
+  const { b, x, y, dy, isWanted } = context;
+  const exponent = b.cast(x(1), dy.dtype);
+  const known = knownExponent(context);
+  const powerBefore = (): Value => {
+    if (known === 0) return b.zerosLike(dy);
+    if (known === 1) return dy;
+    if (known !== undefined) return b.mul(dy, b.mul(known, known === 2 ? x(0) : b.pow(x(0), known - 1)));
+    // At p = 0 the derivative is 0, where p·xᵖ⁻¹ would be 0·∞.
+    return b.mul(dy, b.where(b.equal(exponent, 0), 0, b.mul(exponent, b.pow(x(0), b.sub(exponent, 1)))));
+  };
+  // 0ᵖ is 0 for every p > 0, so its derivative by p is too; log 0 must not enter.
+  const logarithm = () => b.log(b.where(b.equal(x(0), 0), 1, x(0)));
+  return [isWanted(0) ? powerBefore() : undefined, isWanted(1) ? b.mul(dy, b.mul(y, logarithm())) : undefined];
+};
 
 export const elementwiseOps = {
-  Add: binary('Add', ({ dy }) => [dy, dy]),
-  Sub: binary('Sub', ({ b, dy }) => [dy, b.neg(dy)]),
-  Mul: binary('Mul', ({ b, x, dy }) => [b.mul(dy, x(1)), b.mul(dy, x(0))]),
+  Add: folded('Add', ({ dy }) => [dy, dy]),
+  Sub: folded('Sub', ({ b, dy }) => [dy, b.neg(dy)]),
+  Mul: folded('Mul', ({ b, x, dy }) => [b.mul(dy, x(1)), b.mul(dy, x(0))]),
   // d(x/z) = dx/z − (x/z)·dz/z
-  Div: binary('Div', ({ b, x, y, dy }) => [b.div(dy, x(1)), b.neg(b.div(b.mul(dy, y), x(1)))]),
+  Div: folded('Div', ({ b, x, y, dy }) => [b.div(dy, x(1)), b.neg(b.div(b.mul(dy, y), x(1)))]),
+  Mod: {
+    infer: inferBroadcast,
+    gradient: noGradient('the remainder jumps; keep trainable parameters out of it'),
+    fold: (node) => (inputOf(node, 0).dtype === 'int64' ? foldElementwise('Mod')(node) : undefined),
+  },
+  Pow: {
+    infer: (node) => {
+      const [x, exponent] = [inputOf(node, 0), inputOf(node, 1)];
+      return [{ dtype: x.dtype, shape: broadcastShapes(x.shape, exponent.shape) }];
+    },
+    gradient: powGradient,
+  },
   Sum: { infer: inferBroadcast, gradient: ({ node, dy }) => node.inputs.map(() => dy) },
-  Max: { infer: inferBroadcast, gradient: extremum, fold: foldElementwise('Max') },
-  Min: { infer: inferBroadcast, gradient: extremum, fold: foldElementwise('Min') },
+  Mean: {
+    infer: inferBroadcast,
+    gradient: ({ b, node, dy }) => node.inputs.map(() => b.div(dy, node.inputs.length)),
+  },
+  Max: folded('Max', extremum),
+  Min: folded('Min', extremum),
+  Clip: {
+    infer: (node) => [inputOf(node, 0).type],
+    gradient: clipGradient,
+  },
 
-  Identity: { infer: inferSame, gradient: ({ dy }) => [dy] },
-  Neg: { ...unary(({ b, dy }) => [b.neg(dy)]), fold: foldElementwise('Neg') },
-  Abs: unary(({ b, x, dy }) => [b.mul(dy, b.sign(x(0)))]),
-  Sign: unary(zeroGradient),
-  Floor: unary(zeroGradient),
-  Ceil: unary(zeroGradient),
+  Neg: folded('Neg', ({ b, dy }) => [b.neg(dy)]),
+  Abs: folded('Abs', ({ b, x, dy }) => [b.mul(dy, b.sign(x(0)))]),
+  Sign: folded('Sign', zeroGradient),
+  Floor: folded('Floor', zeroGradient),
+  Ceil: folded('Ceil', zeroGradient),
   Round: unary(zeroGradient),
   Exp: unary(({ b, y, dy }) => [b.mul(dy, y)]),
   Log: unary(({ b, x, dy }) => [b.div(dy, x(0))]),
   // d√x = 1/(2√x)
-  Sqrt: unary(({ b, y, dy }) => [b.div(b.mul(dy, 0.5), y)]),
+  Sqrt: folded('Sqrt', ({ b, y, dy }) => [b.div(b.mul(dy, 0.5), y)]),
   // d(1/x) = −1/x²
   Reciprocal: unary(({ b, y, dy }) => [b.neg(b.mul(dy, b.square(y)))]),
-  Erf: unary((context) => [context.b.mul(context.dy, erfSlope(context))]),
+  // d erf(x) = 2/√π · e^(−x²)
+  Erf: unary(({ b, x, dy }) => [b.mul(dy, b.mul(2 / Math.sqrt(Math.PI), b.exp(b.neg(b.square(x(0))))))]),
 
-  Relu: unary(({ b, y, dy }) => [b.where(b.greater(y, 0), dy, 0)]),
-  Tanh: unary(({ b, y, dy }) => [b.mul(dy, b.sub(1, b.square(y)))]),
-  Sigmoid: unary(({ b, y, dy }) => [b.mul(dy, b.mul(y, b.sub(1, y)))]),
-  // d log(1 + eˣ) = σ(x)
-  Softplus: unary(({ b, x, dy }) => [b.mul(dy, b.sigmoid(x(0)))]),
-  LeakyRelu: unary(({ b, x, dy, node }) => [
-    b.where(b.greater(x(0), 0), dy, b.mul(dy, floatAttribute(node, 'alpha', 0.01))),
-  ]),
-
-  Equal: comparison('Equal'),
-  Less: comparison('Less'),
-  LessOrEqual: comparison('LessOrEqual'),
-  Greater: comparison('Greater'),
-  GreaterOrEqual: comparison('GreaterOrEqual'),
-  And: comparison('And'),
-  Or: comparison('Or'),
-  Not: { infer: inferComparison, gradient: zeroGradient },
-
-  Where: {
-    infer: (node) => {
-      const [condition, x, z] = [inputOf(node, 0), inputOf(node, 1), inputOf(node, 2)];
-      if (condition.dtype !== 'bool') throw new GraphError(`the condition is ${condition.dtype}, not bool`);
-      if (x.dtype !== z.dtype) throw new GraphError(`mixes ${x.dtype} and ${z.dtype}; cast one of them`);
-      return [{ dtype: x.dtype, shape: broadcastShapes(condition.shape, x.shape, z.shape) }];
-    },
-    gradient: ({ b, x, dy }) => [undefined, b.where(x(0), dy, 0), b.where(x(0), 0, dy)],
-  },
+  Sin: unary(({ b, x, dy }) => [b.mul(dy, b.op('Cos', [x(0)]))]),
+  Cos: unary(({ b, x, dy }) => [b.neg(b.mul(dy, b.op('Sin', [x(0)])))]),
+  Tan: unary(({ b, y, dy }) => [b.mul(dy, b.add(1, b.square(y)))]),
+  Asin: unary(({ b, x, dy }) => [b.div(dy, b.sqrt(b.sub(1, b.square(x(0)))))]),
+  Acos: unary(({ b, x, dy }) => [b.neg(b.div(dy, b.sqrt(b.sub(1, b.square(x(0))))))]),
+  Atan: unary(({ b, x, dy }) => [b.div(dy, b.add(1, b.square(x(0))))]),
+  Sinh: unary(({ b, x, dy }) => [b.mul(dy, b.op('Cosh', [x(0)]))]),
+  Cosh: unary(({ b, x, dy }) => [b.mul(dy, b.op('Sinh', [x(0)]))]),
+  Asinh: unary(({ b, x, dy }) => [b.div(dy, b.sqrt(b.add(b.square(x(0)), 1)))]),
+  Acosh: unary(({ b, x, dy }) => [b.div(dy, b.sqrt(b.sub(b.square(x(0)), 1)))]),
+  Atanh: unary(({ b, x, dy }) => [b.div(dy, b.sub(1, b.square(x(0))))]),
 
   Cast: {
     infer: (node) => {
@@ -112,8 +142,7 @@ export const elementwiseOps = {
       if (!isDataType(to)) throw new GraphError(`cannot cast to '${to}'`);
       return [{ dtype: to, shape: inputOf(node, 0).shape }];
     },
-    gradient: ({ b, x, dy }) => [b.cast(dy, x(0).dtype)],
+    gradient: ({ b, x, dy }) => [isFloatingPoint(x(0).dtype) ? b.cast(dy, x(0).dtype) : undefined],
     fold: foldElementwise('Cast'),
   },
-  BitShift: { infer: inferBroadcast, gradient: noGradient('integers have no gradient; train what comes after it') },
 } satisfies Record<string, OpDefinition>;

@@ -4,11 +4,27 @@ import { expect, test } from 'vitest';
 import { type CaseTable, checkGradients, type GradientCase } from '../testing/gradient-check.js';
 import { zeroGradient } from './definition.js';
 import { operators } from './table.js';
+import { activationCases } from './testing/activations.js';
+import { convolutionCases } from './testing/convolution.js';
 import { elementwiseCases } from './testing/elementwise.js';
+import { indexingCases } from './testing/indexing.js';
+import { linearAlgebraCases } from './testing/linear-algebra.js';
+import { logicCases } from './testing/logic.js';
+import { movementCases } from './testing/movement.js';
+import { normalizationCases } from './testing/normalization.js';
+import { reductionCases } from './testing/reduction.js';
 
 /** One line for each family: a file of src/ops/testing. */
 const families: Readonly<Record<string, CaseTable>> = {
   elementwise: elementwiseCases,
+  activations: activationCases,
+  logic: logicCases,
+  'linear algebra': linearAlgebraCases,
+  reduction: reductionCases,
+  movement: movementCases,
+  convolution: convolutionCases,
+  indexing: indexingCases,
+  normalization: normalizationCases,
 };
 
 /** Cases of an operator: as written, or so many drawn from its generator. */

@@ -76,8 +76,9 @@ function matmulGradient({ b, x, dy }: GradientContext) {
   if (left.rank === 2 && right.rank === 2) {
     return [b.gemm(dy, right, undefined, { transposeY: true }), b.gemm(left, dy, undefined, { transposeX: true })];
   }
-  if (left.rank > 2 && right.rank === 2) {
-    const rowsOf = (value: typeof left) => b.op('Reshape', [value, b.integers([-1, Number(value.dims.at(-1))])]);
+  const [inner, columns] = [left.shape.at(-1), right.shape.at(-1)];
+  if (left.rank > 2 && right.rank === 2 && typeof inner === 'number' && typeof columns === 'number') {
+    const rowsOf = (value: typeof left) => b.op('Reshape', [value, b.integers([-1, Number(value.shape.at(-1))])]);
     const dLeft = b.matmul(dy, b.transpose(right));
     return [dLeft, b.gemm(rowsOf(left), rowsOf(dy), undefined, { transposeX: true })];
   }
@@ -108,7 +109,6 @@ export const linearAlgebraOps = {
       const transposed = b.transposeMatrices(y);
       return [b.neg(b.matmul(b.matmul(transposed, dy), transposed))];
     },
-    flops: (node) =>
-      2 * outputOf(node).dims.reduce((product, size) => product * size, 1) * Number(outputOf(node).dims.at(-1)),
+    flops: productFlops, // 2n³ a matrix
   },
 } satisfies Record<string, OpDefinition>;

@@ -1,93 +1,156 @@
-// Operators that reduce axes, and softmax, which normalizes over one.
-import { inputOf, intAttribute, type Shape, type TensorType } from '../graph/graph.js';
-import { tensorFrom, toNumbers } from '../graph/tensor.js';
-import type { GradientContext, NodeDraft, OpDefinition } from './definition.js';
+// Operators that reduce axes to one number each.
+import { UnsupportedError } from '../errors.js';
+import { inputOf, intAttribute, type Shape, type TensorType, type Value } from '../graph/graph.js';
+import { type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
+import type { Builder } from './builder.js';
+import {
+  type GradientContext,
+  type GradientRule,
+  type NodeDraft,
+  type OpDefinition,
+  oneForEachInput,
+  zeroGradient,
+} from './definition.js';
 import { foldableInputs } from './folding.js';
-import { knownIntegers, normalizeAxis } from './shapes.js';
+import { integersOf, knownIntegers, normalizeAxis } from './shapes.js';
 
 /** The axes that are reduced, counted from the front: all where none are given, unless `noop_with_empty_axes`. */
 function reducedAxes(node: NodeDraft): number[] {
   const rank = inputOf(node, 0).rank;
   const given = node.inputs[1] ? knownIntegers(node.inputs[1], 'the axes') : [];
-  if (given.length > 0) return given.map((axis) => normalizeAxis(axis, rank));
+  if (given.length > 0) return given.map((axis) => normalizeAxis(axis, rank)).sort((p, q) => p - q);
   return intAttribute(node, 'noop_with_empty_axes', 0) === 1 ? [] : Array.from({ length: rank }, (_, axis) => axis);
 }
 
 const keepsDimensions = (node: NodeDraft): boolean => intAttribute(node, 'keepdims', 1) === 1;
 
-function inferReduction(node: NodeDraft): TensorType[] {
-  const { dtype, shape } = inputOf(node, 0);
-  const axes = new Set(reducedAxes(node));
-  const reduced: Shape = keepsDimensions(node)
-    ? shape.map((size, axis) => (axes.has(axis) ? 1 : size))
-    : shape.filter((_, axis) => !axes.has(axis));
-  return [{ dtype, shape: reduced }];
+function reducedShape(node: NodeDraft, axes: readonly number[]): Shape {
+  const { shape } = inputOf(node, 0);
+  return keepsDimensions(node)
+    ? shape.map((size, axis) => (axes.includes(axis) ? 1 : size))
+    : shape.filter((_, axis) => !axes.includes(axis));
+}
+
+function inferReduction(node: NodeDraft): (TensorType | undefined)[] {
+  if (node.inputs[1] && !integersOf(node.inputs[1])) return [undefined];
+  return [{ dtype: inputOf(node, 0).dtype, shape: reducedShape(node, reducedAxes(node)) }];
 }
 
 /** A reduced value with its reduced axes back as size 1, so that it broadcasts against the input. */
-function withReducedAxes({ b, node }: GradientContext, value: Parameters<typeof b.unsqueeze>[0]) {
-  return keepsDimensions(node)
-    ? value
-    : b.unsqueeze(
-        value,
-        reducedAxes(node).sort((p, q) => p - q),
-      );
+function withReducedAxes({ b, node }: GradientContext, value: Value): Value {
+  return keepsDimensions(node) ? value : b.unsqueeze(value, reducedAxes(node));
 }
-
-const axisOf = (node: NodeDraft): number => normalizeAxis(intAttribute(node, 'axis', -1), inputOf(node, 0).rank);
-const inferSame = (node: NodeDraft): TensorType[] => {
-  axisOf(node);
-  return [inputOf(node, 0).type];
-};
 
 /** Cotangent shared by the elements equal to the extremum of their group. */
-function extremeGradient(context: GradientContext) {
+const extremeGradient: GradientRule = (context) => {
   const { b, node, x, y, dy } = context;
-  const chosen = b.cast(b.equal(x(0), withReducedAxes(context, y)), dy.dtype);
-  const count = b.sum(chosen, reducedAxes(node), true);
-  return [b.mul(chosen, b.div(withReducedAxes(context, dy), count))];
+  const isChosen = b.equal(x(0), withReducedAxes(context, y));
+  const count = b.sum(b.cast(isChosen, dy.dtype), reducedAxes(node), true);
+  return [b.where(isChosen, b.div(withReducedAxes(context, dy), count), 0)];
+};
+
+/**
+ * y = Π xⱼ: ∂y/∂xᵢ is the product of the others. Each is multiplied out by itself (n² multiplications for n factors),
+ * because y/xᵢ fails at zeros and has no second derivative there.
+ */
+const productGradient: GradientRule = (context) => {
+  const { b, node, x, dy } = context;
+  const axes = reducedAxes(node);
+  const kept = Array.from({ length: x(0).rank }, (_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const permutation = [...kept, ...axes];
+  const factors = axes.reduce((product, axis) => product * sizeToUnroll(x(0), axis), 1);
+  const last = kept.length;
+  const moved = b.transpose(x(0), permutation);
+  // [kept…, 1, n] without its own factor: [kept…, n, n]
+  const rows = b.op('Reshape', [moved, b.integers([...kept.map(() => 0), 1, factors])]);
+  const others = b.op('ReduceProd', [b.where(identityMask(b, factors), 1, rows), b.integers([last + 1])], {
+    keepdims: { kind: 'int', value: 0 },
+  });
+  const slopes = b.transpose(
+    b.reshapeLike(others, moved),
+    permutation.map((_, axis) => permutation.indexOf(axis)),
+  );
+  return [b.mul(slopes, withReducedAxes(context, dy))];
+};
+
+function sizeToUnroll(x: Value, axis: number): number {
+  const size = x.shape[axis] ?? 1;
+  if (typeof size === 'number') return size;
+  throw new UnsupportedError(
+    `the product over axis ${axis} of the symbolic size '${size}'; build the program for a fixed size`,
+  );
 }
+
+const identityMask = (b: Builder, size: number): Value =>
+  b.pooled(`identityMask${size}`, () =>
+    tensorFrom(
+      'bool',
+      [size, size],
+      Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0)),
+    ),
+  );
+
+/** Folding of a reduction of all elements of a small integer vector. */
+const foldVector =
+  (combine: (p: number, q: number) => number) =>
+  (node: NodeDraft): TensorData[] | undefined => {
+    const [x] = foldableInputs(node) ?? [];
+    if (x?.dims.length !== 1 || x.data.length === 0 || reducedAxes(node).length !== 1) return undefined;
+    const result = toNumbers(x).reduce(combine);
+    return Number.isSafeInteger(result) ? [tensorFrom(x.dtype, keepsDimensions(node) ? [1] : [], [result])] : undefined;
+  };
+
+const reduction = (gradient: GradientRule): OpDefinition => ({
+  infer: inferReduction,
+  gradient,
+  flops: oneForEachInput,
+});
+
+const indexOfExtremum: OpDefinition = {
+  infer: (node) => {
+    const x = inputOf(node, 0);
+    return [{ dtype: 'int64', shape: reducedShape(node, [normalizeAxis(intAttribute(node, 'axis', 0), x.rank)]) }];
+  },
+  gradient: zeroGradient,
+  flops: oneForEachInput,
+};
 
 export const reductionOps = {
   ReduceSum: {
-    infer: inferReduction,
-    gradient: (context) => [context.b.expandLike(withReducedAxes(context, context.dy), context.x(0))],
+    ...reduction((context) => [context.b.expandLike(withReducedAxes(context, context.dy), context.x(0))]),
+    fold: foldVector((p, q) => p + q),
   },
-  ReduceMean: {
-    infer: inferReduction,
-    gradient: (context) => {
-      const { b, node, x, dy } = context;
-      const count = b.sizeOf(x(0), reducedAxes(node), dy.dtype);
-      return [b.expandLike(b.div(withReducedAxes(context, dy), count), x(0))];
-    },
-  },
-  ReduceMax: { infer: inferReduction, gradient: extremeGradient },
-  ReduceMin: { infer: inferReduction, gradient: extremeGradient },
-  ReduceProd: {
-    infer: inferReduction,
-    gradient: { refusal: 'products have no gradient rule yet; write it as Exp(ReduceSum(Log(x)))' },
-    fold: (node) => {
-      const [x] = foldableInputs(node) ?? [];
-      if (x?.dims.length !== 1) return undefined;
-      const product = toNumbers(x).reduce((p, q) => p * q, 1);
-      return [tensorFrom(x.dtype, keepsDimensions(node) ? [1] : [], [product])];
-    },
-  },
-
-  // y = softmax(x): dx = y·(dy − Σ dy·y)
-  Softmax: {
-    infer: inferSame,
-    gradient: ({ b, node, y, dy }) => {
-      const weighted = b.mul(dy, y);
-      return [b.sub(weighted, b.mul(y, b.sum(weighted, [axisOf(node)], true)))];
-    },
-  },
-  // y = log softmax(x): dx = dy − softmax(x)·Σ dy
-  LogSoftmax: {
-    infer: inferSame,
-    gradient: ({ b, node, x, dy }) => {
-      const axis = axisOf(node);
-      return [b.sub(dy, b.mul(b.softmax(x(0), axis), b.sum(dy, [axis], true)))];
-    },
-  },
+  ReduceMean: reduction((context) => {
+    const { b, node, x, dy } = context;
+    const count = b.sizeOf(x(0), reducedAxes(node), dy.dtype);
+    return [b.expandLike(b.div(withReducedAxes(context, dy), count), x(0))];
+  }),
+  ReduceMax: { ...reduction(extremeGradient), fold: foldVector(Math.max) },
+  ReduceMin: { ...reduction(extremeGradient), fold: foldVector(Math.min) },
+  ReduceProd: { ...reduction(productGradient), fold: foldVector((p, q) => p * q) },
+  // Σ|x|
+  ReduceL1: reduction((context) => [context.b.mul(withReducedAxes(context, context.dy), context.b.sign(context.x(0)))]),
+  // √Σx²: x/y, and the subgradient 0 of the norm at the origin
+  ReduceL2: reduction((context) => {
+    const { b, x, y, dy } = context;
+    const norm = b.where(b.equal(y, 0), 1, y);
+    return [b.mul(x(0), withReducedAxes(context, b.div(dy, norm)))];
+  }),
+  ReduceSumSquare: reduction((context) => {
+    const { b, x, dy } = context;
+    return [b.mul(b.mul(2, x(0)), withReducedAxes(context, dy))];
+  }),
+  // log Σx: 1/Σx
+  ReduceLogSum: reduction((context) => {
+    const { b, node, x, dy } = context;
+    return [b.expandLike(b.div(withReducedAxes(context, dy), b.sum(x(0), reducedAxes(node), true)), x(0))];
+  }),
+  // log Σeˣ: e^(x − y); where all x are −∞ so is y, and the slope is 0
+  ReduceLogSumExp: reduction((context) => {
+    const { b, x, y, dy } = context;
+    const shift = withReducedAxes(context, b.where(b.equal(y, Number.NEGATIVE_INFINITY), 0, y));
+    return [b.mul(withReducedAxes(context, dy), b.exp(b.sub(x(0), shift)))];
+  }),
+  ArgMax: indexOfExtremum,
+  ArgMin: indexOfExtremum,
 } satisfies Record<string, OpDefinition>;

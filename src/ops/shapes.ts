@@ -34,16 +34,41 @@ export function knownIntegers(value: Value, what: string): number[] {
   return toNumbers(value.constant);
 }
 
+/** The integers of a value where they are known. */
+export const integersOf = (value: Value): number[] | undefined => value.constant && toNumbers(value.constant);
+
 /** Product of sizes: a number, a single symbol, or a new symbol such as `batch*32`. */
 export function productOf(sizes: Shape): Dimension {
-  let number = 1;
-  const symbols: string[] = [];
-  for (const size of sizes) {
-    if (typeof size === 'number') number *= size;
-    else symbols.push(size);
-  }
+  const { number, symbols } = factorsOf(sizes);
   if (symbols.length === 0 || number === 0) return number;
-  return [...symbols.sort(), ...(number === 1 ? [] : [number])].join('*');
+  // A sum in a product would be read as another expression.
+  const [first, ...others] = symbols.sort();
+  if (others.length === 0 && number === 1) return first ?? 1;
+  return [...symbols, ...(number === 1 ? [] : [number])].map(grouped).join('*');
+}
+
+const grouped = (factor: Dimension): string => (/[+/-]/.test(`${factor}`) ? `(${factor})` : `${factor}`);
+
+/** What remains of a product of sizes after dividing by others: `[batch, 4, 8] / [32]` is `batch`. */
+export function quotientOf(sizes: Shape, divisors: Shape): Dimension {
+  const [over, under] = [factorsOf(sizes), factorsOf(divisors)];
+  const number = over.number / under.number;
+  for (const symbol of under.symbols) {
+    const at = over.symbols.indexOf(symbol);
+    if (at < 0) return `${productOf(sizes)}/${productOf(divisors)}`;
+    over.symbols.splice(at, 1);
+  }
+  return Number.isInteger(number) ? productOf([...over.symbols, number]) : `${productOf(sizes)}/${productOf(divisors)}`;
+}
+
+/** Symbols and numbers of a product, products written as one symbol (`batch*4`) taken apart. */
+function factorsOf(sizes: Shape): { number: number; symbols: string[] } {
+  const factors = sizes.flatMap((size): Dimension[] => {
+    if (typeof size === 'number' || !/^[^+/-]*$/.test(size)) return [size];
+    return size.split('*').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  });
+  const number = factors.reduce<number>((product, part) => (typeof part === 'number' ? product * part : product), 1);
+  return { number, symbols: factors.filter((part) => typeof part === 'string') };
 }
 
 /** Number of elements; throws where a size is symbolic. */

@@ -1,19 +1,39 @@
 // The operator table: every operator cgfac knows, by ONNX name (other domains as `domain.Name`).
 import type { Semantics } from '../graph/builder.js';
-import { type Node, outputOf } from '../graph/graph.js';
+import { type Node, outputOf, type Value } from '../graph/graph.js';
 import { isFloatingPoint } from '../graph/tensor.js';
+import { activationOps } from './activations.js';
+import { alongAxisOps } from './along-axis.js';
 import { controlOps } from './control.js';
+import { convolutionOps } from './convolution.js';
+import { creationOps } from './creation.js';
 import type { NodeDraft, OpDefinition, OpTable } from './definition.js';
 import { elementwiseOps } from './elementwise.js';
+import { indexingOps } from './indexing.js';
+import { joiningOps } from './joining.js';
 import { linearAlgebraOps } from './linear-algebra.js';
+import { logicOps } from './logic.js';
 import { movementOps } from './movement.js';
+import { normalizationOps } from './normalization.js';
+import { paddingOps } from './padding.js';
 import { reductionOps } from './reduction.js';
+import { slicingOps } from './slicing.js';
 
 export const operators: OpTable = {
   ...elementwiseOps,
+  ...activationOps,
+  ...logicOps,
   ...linearAlgebraOps,
   ...reductionOps,
+  ...alongAxisOps,
   ...movementOps,
+  ...joiningOps,
+  ...slicingOps,
+  ...paddingOps,
+  ...creationOps,
+  ...indexingOps,
+  ...convolutionOps,
+  ...normalizationOps,
   ...controlOps,
 };
 
@@ -23,9 +43,15 @@ export function definitionOf(node: Pick<NodeDraft, 'op' | 'domain'>): OpDefiniti
   return Object.hasOwn(operators, name) ? operators[name] : undefined;
 }
 
-/** How the builder learns types and constants. Outputs of an unknown operator have no type until someone asks for it. */
+/** Computed by an operator that cgfac does not know, or in a shape that is only known when the program runs. */
+const isUntyped = (input: Value | undefined): boolean => input !== undefined && input.knownType === undefined;
+
+/**
+ * How the builder learns types and constants. What an unknown operator computes, and what follows from it, has no type;
+ * that is an error only where someone asks for it.
+ */
 export const semantics: Semantics = {
-  infer: (node) => definitionOf(node)?.infer(node) ?? [],
+  infer: (node) => (node.inputs.some(isUntyped) ? [] : (definitionOf(node)?.infer(node) ?? [])),
   fold: (node) => definitionOf(node)?.fold?.(node),
 };
 

@@ -1,0 +1,57 @@
+// Comparisons, logic and selection: booleans and integers have no derivative, and Where passes on what it selects.
+import { GraphError } from '../errors.js';
+import { inputOf, type TensorType } from '../graph/graph.js';
+import { type NodeDraft, type OpDefinition, zeroGradient } from './definition.js';
+import { inferBroadcast, inferSame } from './elementwise.js';
+import { broadcastPositions, foldableInputs, foldElementwise, joined, rearranged } from './folding.js';
+import { broadcastShapes } from './shapes.js';
+
+const inferTruth = (node: NodeDraft): TensorType[] =>
+  inferBroadcast(node).map(({ shape }) => ({ dtype: 'bool', shape }));
+
+const comparison = (op: string): OpDefinition => ({
+  infer: inferTruth,
+  gradient: zeroGradient,
+  fold: foldElementwise(op),
+});
+const test: OpDefinition = { infer: inferTruth, gradient: zeroGradient };
+const bitwise: OpDefinition = { infer: inferBroadcast, gradient: zeroGradient };
+
+function foldWhere(node: NodeDraft) {
+  const [condition, x, z] = foldableInputs(node) ?? [];
+  if (!condition || !x || !z || x.dtype !== z.dtype) return undefined;
+  const dims = broadcastShapes(condition.dims, x.dims, z.dims) as number[]; // constants have numeric sizes
+  const [atCondition = [], atX = [], atZ = []] = [condition, x, z].map((value) => broadcastPositions(value.dims, dims));
+  const positions = atCondition.map((at, i) => (condition.data[at] ? (atX[i] ?? 0) : x.data.length + (atZ[i] ?? 0)));
+  return [rearranged(joined([x, z], x.dtype), dims, positions)];
+}
+
+export const logicOps = {
+  Equal: comparison('Equal'),
+  Less: comparison('Less'),
+  LessOrEqual: comparison('LessOrEqual'),
+  Greater: comparison('Greater'),
+  GreaterOrEqual: comparison('GreaterOrEqual'),
+  And: comparison('And'),
+  Or: comparison('Or'),
+  Xor: comparison('Xor'),
+  Not: comparison('Not'),
+  IsNaN: test,
+  IsInf: test,
+  BitShift: bitwise,
+  BitwiseAnd: bitwise,
+  BitwiseOr: bitwise,
+  BitwiseXor: bitwise,
+  BitwiseNot: { infer: inferSame, gradient: zeroGradient },
+
+  Where: {
+    infer: (node) => {
+      const [condition, x, z] = [inputOf(node, 0), inputOf(node, 1), inputOf(node, 2)];
+      if (condition.dtype !== 'bool') throw new GraphError(`the condition is ${condition.dtype}, not bool`);
+      if (x.dtype !== z.dtype) throw new GraphError(`mixes ${x.dtype} and ${z.dtype}; cast one of them`);
+      return [{ dtype: x.dtype, shape: broadcastShapes(condition.shape, x.shape, z.shape) }];
+    },
+    gradient: ({ b, x, dy }) => [undefined, b.where(x(0), dy, 0), b.where(x(0), 0, dy)],
+    fold: foldWhere,
+  },
+} satisfies Record<string, OpDefinition>;
