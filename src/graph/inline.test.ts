@@ -8,7 +8,7 @@ import { inline } from './inline.js';
 import { decodeModel } from './onnx-reader.js';
 import { encodeModel } from './onnx-writer.js';
 import { tensorFrom } from './tensor.js';
-import { ramp, runOnnx } from './testing/onnx-models.js';
+import { modelBytes, ramp, runOnnx } from './testing/onnx-models.js';
 
 describe('a model in a program', () => {
   const guarded = () => {
@@ -59,6 +59,39 @@ describe('a model in a program', () => {
     const numbers = tensorFrom('float32', [2, 2], [1, 2, 3, 4]);
     const result = await runOnnx(bytes, { input: numbers, one: tensorFrom('float32', [2], [1, 1]) });
     expect([...(result.y?.data ?? [])]).toEqual([7, 14, 21, 28]);
+  });
+
+  it('keeps what the runtime writes to, in batch normalization that trains, away from other readers', async () => {
+    const bytes = modelBytes({
+      opset: 17,
+      inputs: { x: ['float32', ['batch', 2]] },
+      initializers: {
+        scale: tensorFrom('float32', [2], [1, 1]),
+        zero: tensorFrom('float32', [2], [0, 0]),
+        one: tensorFrom('float32', [2], [1, 1]),
+      },
+      // The shift is the old mean and the scale has the old variance's elements, as exporters store equal tensors once.
+      nodes: [
+        {
+          op: 'BatchNormalization',
+          inputs: ['x', 'scale', 'zero', 'zero', 'one'],
+          outputs: ['y', 'mean', 'variance'],
+          attributes: { training_mode: 1 },
+        },
+      ],
+      outputs: ['y'],
+    });
+    const { graph } = decodeModel(bytes, semantics);
+    const b = new Builder();
+    const [x] = graph.inputs;
+    if (!x) throw new Error('no input');
+    const { outputs } = inline(b, graph, new Map([[x, b.input('x', 'float32', [4, 2])]]));
+    const program = encodeModel(b.build('program', Object.fromEntries(outputs)));
+    const { y } = await runOnnx(program, { x: tensorFrom('float32', [4, 2], [1, 2, 3, 4, 5, 6, 7, 8]) });
+    const normal = [-3, -1, 1, 3].map((distance) => distance / Math.sqrt(5 + 1e-5));
+    for (const [i, element] of Array.from(y?.data as Float32Array).entries()) {
+      expect(element).toBeCloseTo(normal[Math.floor(i / 2)] ?? 0, 5);
+    }
   });
 
   it('gives unknown operators the types that the file declares, at the batch that is bound', () => {

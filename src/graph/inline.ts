@@ -11,6 +11,7 @@ import {
   type TensorType,
   Value,
 } from './graph.js';
+import { protectedInputs } from './private-copy.js';
 
 export interface Inlined {
   /** The outputs by name. */
@@ -20,13 +21,24 @@ export interface Inlined {
 }
 
 /**
+ * Emits something else for a node, given the copies of its inputs, or undefined to copy the node as it is.
+ * @returns the outputs, as many as the node has and others read
+ */
+export type Rewrite = (
+  node: Node,
+  inputs: readonly (Value | undefined)[],
+  b: GraphBuilder,
+) => readonly (Value | undefined)[] | undefined;
+
+/**
  * Emits the nodes of `graph` into `b`. Types are inferred anew, so a graph with a symbolic batch becomes concrete when
  * its inputs are bound to concrete values, and shape arithmetic folds away; a branch whose condition is known then is
  * replaced by the graph that it takes.
  * @param bindings inputs and parameters to replace; constants that are not bound are kept
+ * @param rewrite what to emit instead of some nodes
  */
-export function inline(b: GraphBuilder, graph: Graph, bindings: ReadonlyMap<Value, Value>): Inlined {
-  const copy = new Copy(b, graph, bindings);
+export function inline(b: GraphBuilder, graph: Graph, bindings: ReadonlyMap<Value, Value>, rewrite?: Rewrite): Inlined {
+  const copy = new Copy(b, graph, bindings, rewrite);
   copy.emit(graph);
   return { outputs: copy.outputsOf(graph), values: copy.values };
 }
@@ -35,11 +47,13 @@ class Copy {
   readonly values: Map<Value, Value>;
   readonly #b: GraphBuilder;
   readonly #graph: Graph;
+  readonly #rewrite: Rewrite | undefined;
   /** Sizes that symbols stand for: `batch` is 32. */
   readonly #sizes = new Map<string, Dimension>();
 
-  constructor(b: GraphBuilder, graph: Graph, bindings: ReadonlyMap<Value, Value>) {
+  constructor(b: GraphBuilder, graph: Graph, bindings: ReadonlyMap<Value, Value>, rewrite: Rewrite | undefined) {
     this.#b = b;
+    this.#rewrite = rewrite;
     this.#graph = graph;
     this.values = new Map(bindings);
     for (const input of graph.inputs) {
@@ -69,16 +83,20 @@ class Copy {
 
   #emitNode(node: Node): void {
     const inputs = node.inputs.map((input) => input && this.#resolve(input, node));
-    const outputs = this.#b.node(node.op, inputs, this.#attributes(node), {
+    const outputs = this.#rewrite?.(node, inputs, this.#b) ?? this.#copyNode(node, inputs);
+    for (const [i, output] of node.outputs.entries()) {
+      const copy = outputs[i];
+      if (copy) this.values.set(output, copy);
+    }
+  }
+
+  #copyNode(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
+    return this.#b.node(node.op, protectedInputs(this.#b, node, inputs), this.#attributes(node), {
       name: node.name,
       domain: node.domain,
       outputs: node.outputs.map(({ name }) => name),
       types: node.outputs.map(({ knownType }) => knownType && this.#concrete(knownType)),
     });
-    for (const [i, output] of node.outputs.entries()) {
-      const copy = outputs[i];
-      if (copy) this.values.set(output, copy);
-    }
   }
 
   #resolve(value: Value, node?: Node): Value {
