@@ -91,6 +91,12 @@ export function withInputShape(set: Dataset, shape: readonly number[]): Dataset 
   return { ...set, inputs: reshaped(set, set.inputs, shape) };
 }
 
+/** The same examples with targets of another shape. Throws OptionError where the sizes differ. */
+export function withTargetShape(set: Dataset, shape: readonly number[]): Dataset {
+  if (String(shape) === String(set.targets.shape)) return set;
+  return { ...set, targets: reshaped(set, set.targets, shape, 'targets') };
+}
+
 /** Autoencoding on the same data: inputs and targets are both the inputs, flattened to one axis. Shares memory. */
 export function autoencoding(set: Dataset): Dataset {
   if (set.inputs.dtype !== 'float32') {
@@ -122,10 +128,10 @@ function tail(column: ExampleArray, from: number): ExampleArray {
   }
 }
 
-function reshaped(set: Dataset, column: ExampleArray, shape: readonly number[]): ExampleArray {
+function reshaped(set: Dataset, column: ExampleArray, shape: readonly number[], role = 'inputs'): ExampleArray {
   if (elementCount(shape) !== elementCount(column.shape)) {
     throw new OptionError(
-      `data set '${set.name}': inputs of shape [${column.shape}] cannot be seen as [${shape}]: ${elementCount(column.shape)} elements are not ${elementCount(shape)}`,
+      `data set '${set.name}': ${role} of shape [${column.shape}] cannot be seen as [${shape}]: ${elementCount(column.shape)} elements are not ${elementCount(shape)}`,
     );
   }
   return { ...column, shape };

@@ -1,5 +1,5 @@
-// Evaluates a model over a whole data set: mean loss and metric, with the parameters that the engine's store holds now.
-import { type Batch, evaluationBatches, gatherBatch } from '../data/batches.js';
+// Evaluates a model on a data set: mean loss and metric, with the parameters that the engine's store holds now.
+import { type Batch, gatherBatch } from '../data/batches.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Engine, Program } from '../engine/engine.js';
 import type { Model } from '../graph/model.js';
@@ -12,17 +12,31 @@ import type { Metric } from './metrics.js';
 import { parameterKey } from './step-program.js';
 
 export interface Evaluator {
-  /** Means over all examples of the set. */
-  evaluate(set: Dataset): Promise<Evaluation>;
-  /** The model's outputs for some examples, with the batch they belong to. */
-  predict(
-    set: Dataset,
-    indices: ArrayLike<number>,
-  ): Promise<{ readonly batch: Batch; readonly prediction: TensorData }>;
+  /** Means over all examples of the set, or over those given. */
+  evaluate(set: Dataset, indices?: Uint32Array): Promise<Evaluation>;
+  /** What the model makes of the examples, batch by batch; by default of all of them. */
+  predict(set: Dataset, indices?: Uint32Array): AsyncGenerator<Predictions>;
   release(): Promise<void>;
 }
 
-const defaultBatch = 500;
+/** A batch of examples with the model's answers. */
+export interface Predictions {
+  /** The examples' numbers in the set. */
+  readonly indices: Uint32Array;
+  readonly batch: Batch;
+  /** Reconstructions in the range of the data, or logits. */
+  readonly prediction: TensorData;
+}
+
+const largestBatch = 500;
+
+/** All examples in order, or those given, in batches. */
+function* batchesOf(set: Dataset, indices: Uint32Array = Uint32Array.from({ length: set.size }, (_, i) => i)) {
+  for (let start = 0; start < indices.length; start += largestBatch) {
+    const some = indices.slice(start, start + largestBatch);
+    yield { indices: some, batch: gatherBatch(set, some), share: some.length / indices.length };
+  }
+}
 
 export function evaluator(engine: Engine, model: Model, loss: Loss, metric: Metric): Evaluator {
   // One program for each batch size that occurs: the full one and a set's remainder.
@@ -37,21 +51,21 @@ export function evaluator(engine: Engine, model: Model, loss: Loss, metric: Metr
   };
   const run = async (batch: Batch) => (await programFor(batch)).run({ input: batch.input, target: batch.target });
   return {
-    async evaluate(set) {
+    async evaluate(set, chosen) {
       const totals = { loss: 0, metric: 0 };
-      for (const batch of evaluationBatches(set, Math.min(defaultBatch, set.size))) {
+      for (const { batch, share } of batchesOf(set, chosen)) {
         const result = await run(batch);
-        const share = (batch.input.dims[0] ?? 0) / set.size;
         totals.loss += share * Number(result.loss?.data[0]);
         totals.metric += share * Number(result.metric?.data[0]);
       }
       return { loss: totals.loss, [metric.name]: totals.metric };
     },
-    async predict(set, indices) {
-      const batch = gatherBatch(set, indices);
-      const { prediction } = await run(batch);
-      if (!prediction) throw new Error('an evaluation program has the output prediction');
-      return { batch, prediction };
+    async *predict(set, chosen) {
+      for (const { indices, batch } of batchesOf(set, chosen)) {
+        const { prediction } = await run(batch);
+        if (!prediction) throw new Error('an evaluation program has the output prediction');
+        yield { indices, batch, prediction };
+      }
     },
     async release() {
       for (const program of programs.values()) await program.release();
@@ -73,6 +87,6 @@ function evaluationGraph(model: Model, loss: Loss, metric: Metric, { input, targ
     [...model.parameters].map(([name, { dtype, dims }]) => [name, b.input(parameterKey(name), dtype, dims)]),
   );
   const forward = objective.evaluate(parameters);
-  const outputs = { loss: forward.loss, metric: metric.value(b, forward), prediction: forward.prediction };
+  const outputs = { loss: forward.loss, metric: metric.value(b, forward), prediction: metric.shown(b, forward) };
   return b.build(`evaluation of ${model.name}`, outputs);
 }

@@ -1,0 +1,32 @@
+// `cgfac data`: what a data set holds.
+import { Command, Option } from 'commander';
+import { dataKinds, type LoadOptions } from '../data/spec.js';
+import { debugFlag, number } from './flags.js';
+
+const examples = `
+Data
+${dataKinds()
+  .map((kind) => `  ${kind}`)
+  .join('\n')}
+
+Examples
+  cgfac data digits
+  cgfac data mnist:data/mnist
+  cgfac data 'csv:wine.csv?label=quality'`;
+
+export function command(): Command {
+  return new Command('data')
+    .description('Show what a data set holds')
+    .argument('[spec]', 'the data', 'digits')
+    .addOption(
+      new Option('--seed <n>', 'seed of what is drawn or split at random')
+        .argParser(number('--seed', { atLeast: 0, integer: true }))
+        .default(0),
+    )
+    .addOption(debugFlag())
+    .addHelpText('after', examples)
+    .action(async (spec: string, options: LoadOptions) => {
+      const { describeData } = await import('../data/describe.js');
+      console.log((await describeData(spec, options)).join('\n'));
+    });
+}

@@ -1,0 +1,72 @@
+// `cgfac demo`: a deep autoencoder and a classifier on the built-in digits, four optimizers each, one report.
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { loadData } from '../data/spec.js';
+import { paint, wantsColour } from '../reporting/colour.js';
+import type { Experiment } from '../reporting/run-record.js';
+import { raceOf } from './compare.js';
+import { experimentOf, makePlan, optimizerFor } from './experiment.js';
+import { debugFlag, number, type RunFlags } from './flags.js';
+import { interruptedExitCode } from './interruption.js';
+import { printTable } from './output.js';
+import { Workbench } from './workbench.js';
+
+interface DemoFlags {
+  readonly out: string;
+  readonly threads?: number;
+  readonly seed: number;
+}
+
+const optimizers = ['cgfac', 'kfac', 'adam', 'sgd'];
+
+/** Lengths are chosen for two minutes on two cores. */
+const acts: readonly { model: string; flags: Pick<RunFlags, 'steps' | 'target' | 'batchSize'> }[] = [
+  { model: 'autoencoder', flags: { steps: 100, batchSize: 500, target: { metric: 'squaredError', value: 12 } } },
+  { model: 'mlp', flags: { steps: 250, batchSize: 128, target: { metric: 'accuracy', value: 0.97 } } },
+];
+
+export function command(): Command {
+  return new Command('demo')
+    .description('Watch CG-FAC, K-FAC, Adam and SGD race on the built-in digits (about two minutes)')
+    .option('--out <dir>', 'folder for the report and the models', join('runs', 'demo'))
+    .addOption(
+      new Option('--threads <n>', 'threads that compute (default: all cores)').argParser(
+        number('--threads', { atLeast: 1, integer: true }),
+      ),
+    )
+    .addOption(
+      new Option('--seed <n>', 'seed of all random numbers')
+        .argParser(number('--seed', { atLeast: 0, integer: true }))
+        .default(0),
+    )
+    .addOption(debugFlag())
+    .addHelpText('after', '\nExamples\n  cgfac demo\n  cgfac demo --out /tmp/demo --threads 4')
+    .action(run);
+}
+
+async function run({ out, threads, seed }: DemoFlags): Promise<void> {
+  const { bold, dim } = paint(wantsColour(process.stdout, process.env));
+  await Workbench.use(out, threads, async (bench) => {
+    const experiments: Experiment[] = [];
+    bench.progress.print('Drawing 20,000 digits …');
+    const data = await loadData('digits', { seed });
+    for (const { model, flags } of acts) {
+      if (bench.interrupted) break;
+      const plan = await makePlan(model, { data: 'digits', seed, ...flags }, data);
+      console.log(`\n${bold(model)} ${dim(`on digits, ${plan.total} steps of ${plan.batchSize}`)}`);
+      const chosen = optimizers.map((name) => optimizerFor(plan, name, {}));
+      const outcomes = await raceOf(bench, plan, chosen, join(out, model));
+      if (outcomes.length === 0) break;
+      const experiment = experimentOf(
+        plan,
+        outcomes.map(({ record }) => record),
+      );
+      experiments.push(experiment);
+      printTable(experiment);
+    }
+    if (bench.interrupted) process.exitCode = interruptedExitCode;
+    if (experiments.length === 0) return;
+    const path = await bench.report(out, 'CG-FAC on drawn digits', experiments);
+    console.log(`\nReport: ${bold(path)}`);
+  });
+}

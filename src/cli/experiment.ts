@@ -1,0 +1,51 @@
+// What `train`, `compare` and `demo` share: a model, data and the plan of a run, checked before anything is computed.
+import { type DataSplits, elementCount } from '../data/dataset.js';
+import { loadData } from '../data/spec.js';
+import type { Model } from '../graph/model.js';
+import { elementCount as tensorElements } from '../graph/tensor.js';
+import type { Experiment, RunRecord } from '../reporting/run-record.js';
+import { type LearningTask, learningTask } from '../training/task.js';
+import { plannedSteps } from '../training/trainer.js';
+import type { RunFlags } from './flags.js';
+import { modelTitle, openModel, sizesOf } from './models.js';
+import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
+
+/** A model and a task with all that is to be known before the first step. */
+export interface Plan {
+  readonly title: string;
+  readonly dataSpec: string;
+  readonly model: Model;
+  readonly task: LearningTask;
+  readonly batchSize: number;
+  /** Steps of each run. */
+  readonly total: number;
+  readonly flags: RunFlags;
+}
+
+const defaultEpochs = 5;
+
+/** @param data loaded already, where several plans share it */
+export async function makePlan(modelName: string, flags: RunFlags, data?: DataSplits): Promise<Plan> {
+  const { seed } = flags;
+  const splits = data ?? (await loadData(flags.data, { seed }));
+  const model = await openModel(modelName, sizesOf(splits.train), seed);
+  const task = learningTask(model, splits, flags.loss);
+  const batchSize = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
+  const length = flags.steps === undefined ? { epochs: flags.epochs ?? defaultEpochs } : { steps: flags.steps };
+  const total = plannedSteps(task, { batchSize, seed, ...length });
+  return { title: modelTitle(modelName), dataSpec: flags.data, model, task, batchSize, total, flags };
+}
+
+export function optimizerFor({ task }: Plan, spec: string, shared: SharedOptions): ChosenOptimizer {
+  return chooseOptimizer(spec, shared, { loss: task.loss, outputs: elementCount(task.data.train.targets.shape) });
+}
+
+/** The plan with the runs made of it, as reports take it. */
+export function experimentOf(
+  { title, dataSpec, model, batchSize, flags }: Plan,
+  runs: readonly RunRecord[],
+): Experiment {
+  const parameters = [...model.parameters.values()].reduce((sum, { dims }) => sum + tensorElements(dims), 0);
+  const { target } = flags;
+  return { model: title, data: dataSpec, parameters, batchSize, ...(target && { target }), runs };
+}

@@ -1,0 +1,97 @@
+// The flags that several commands share, read strictly: a number is a number in its range, or a message says what it must be.
+import { Option } from 'commander';
+import { dataKinds } from '../data/spec.js';
+import { OptionError } from '../errors.js';
+import { lossNames } from '../losses/index.js';
+import type { LossName } from '../losses/loss.js';
+import { checked } from '../optimizers/options.js';
+import { didYouMean } from './suggest.js';
+
+type Range = Parameters<typeof checked>[2];
+
+/** Reads a flag's number. */
+export function number(flag: string, range: Range): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (Number.isNaN(value) && text.toLowerCase() !== 'nan') {
+      throw new OptionError(`${flag} is '${text}', which is not a number`);
+    }
+    return checked(flag, value, range);
+  };
+}
+
+const count: Range = { atLeast: 1, integer: true };
+
+/** What the shared flags come to. */
+export interface RunFlags {
+  readonly data: string;
+  readonly steps?: number;
+  readonly epochs?: number;
+  readonly batchSize?: number;
+  readonly learningRate?: number;
+  readonly damping?: number;
+  readonly rank?: number;
+  readonly loss?: LossName;
+  readonly evaluateEvery?: number;
+  readonly target?: { readonly metric: string; readonly value: number };
+  readonly seed: number;
+  readonly threads?: number;
+  readonly out?: string;
+  readonly json?: boolean;
+}
+
+export const dataFlag = (): Option =>
+  new Option('--data <spec>', `the data: one of\n${dataKinds().join('\n')}`).default('digits');
+
+/** The flags of `train` and `compare`, in the order in which help shows them. */
+export function runFlags(): Option[] {
+  return [
+    dataFlag(),
+    new Option('--steps <n>', 'optimizer steps to take').argParser(number('--steps', count)).conflicts('epochs'),
+    new Option('--epochs <n>', 'passes over the training data (default: 5)').argParser(
+      number('--epochs', { above: 0 }),
+    ),
+    new Option('--batch-size <n>', 'examples a step (default: 500 to autoencode, else 128)').argParser(
+      number('--batch-size', count),
+    ),
+    new Option('--learning-rate <x>', 'learning rate; cgfac and kfac tune their own without it').argParser(
+      number('--learning-rate', { above: 0 }),
+    ),
+    new Option('--damping <x>', 'damping λ of cgfac and kfac: its first value when they tune it').argParser(
+      number('--damping', { above: 0 }),
+    ),
+    new Option('--rank <r>', 'rows R that cgfac keeps of each Kronecker factor').argParser(number('--rank', count)),
+    new Option('--loss <name>', `the loss: ${lossNames.join(', ')} (default: what model and data suggest)`).argParser(
+      lossNamed,
+    ),
+    new Option('--target <metric=value>', 'when is it reached? e.g. squaredError=6 or testAccuracy=0.98').argParser(
+      target,
+    ),
+    new Option('--evaluate-every <n>', 'steps between evaluations (default: a tenth of the run)').argParser(
+      number('--evaluate-every', count),
+    ),
+    new Option('--seed <n>', 'seed of initial parameters, order of the examples, and all random numbers')
+      .argParser(number('--seed', { atLeast: 0, integer: true }))
+      .default(0),
+    new Option('--threads <n>', 'threads that compute (default: all cores)').argParser(number('--threads', count)),
+    new Option('--out <dir>', 'folder for model.onnx, metrics.jsonl and report.html (default: under runs/)'),
+    new Option('--json', 'print one JSON object as the last line'),
+    debugFlag(),
+  ];
+}
+
+export const debugFlag = (): Option => new Option('--debug', 'show the stack of an error');
+
+function lossNamed(text: string): LossName {
+  const found = lossNames.find((name) => name === text);
+  if (found) return found;
+  throw new OptionError(`unknown loss '${text}'${didYouMean(text, lossNames)}; choose one of ${lossNames.join(', ')}`);
+}
+
+function target(text: string): { metric: string; value: number } {
+  const [, metric, value] = /^([A-Za-z]+)=(.+)$/.exec(text) ?? [];
+  if (metric === undefined || value === undefined) {
+    throw new OptionError(`--target is '${text}'; write METRIC=VALUE, such as squaredError=6 or testAccuracy=0.98`);
+  }
+  return { metric, value: number('--target', {})(value) };
+}

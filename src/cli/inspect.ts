@@ -1,0 +1,136 @@
+// `cgfac inspect`: a model's layers, the Kronecker block that each gets and what it costs, and what is left to first order.
+import { Command, Option } from 'commander';
+import { type BlockTable, findBlocks } from '../curvature/blocks.js';
+import { OptionError } from '../errors.js';
+import { formatType, type Value } from '../graph/graph.js';
+import { inline } from '../graph/inline.js';
+import type { Model } from '../graph/model.js';
+import { elementCount } from '../graph/tensor.js';
+import { Builder } from '../ops/builder.js';
+import { flopsOf } from '../ops/table.js';
+import { formatBytes, formatCount, formatNumber } from '../reporting/format.js';
+import { debugFlag, number } from './flags.js';
+import { modelHelp, openModel } from './models.js';
+
+const examples = `
+${modelHelp()}
+
+Examples
+  cgfac inspect autoencoder
+  cgfac inspect classifier.onnx --rank 64
+  cgfac inspect mlp --graph`;
+
+interface InspectFlags {
+  readonly rank: number;
+  readonly graph?: boolean;
+}
+
+export function command(): Command {
+  return new Command('inspect')
+    .description('Show the layers of a model, the Kronecker block each gets, and what it costs')
+    .argument('<model>', 'a built-in model or an .onnx file')
+    .addOption(
+      new Option('--rank <r>', 'rows R that cgfac keeps of each factor')
+        .argParser(number('--rank', { atLeast: 1, integer: true }))
+        .default(128),
+    )
+    .option('--graph', 'print the graph')
+    .addOption(debugFlag())
+    .addHelpText('after', examples)
+    .action(run);
+}
+
+async function run(name: string, { rank, graph }: InspectFlags): Promise<void> {
+  const model = await openModel(name, { inputs: 784, classes: 10 }, 0);
+  if (graph) {
+    const { printGraph } = await import('../graph/print.js');
+    console.log(printGraph(model.graph));
+    return;
+  }
+  console.log(describeModel(model, rank).join('\n'));
+}
+
+/** Lines about a model. */
+export function describeModel(model: Model, rank: number): string[] {
+  const { graph, parameters } = model;
+  const total = [...parameters.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
+  const { table, flops } = blocksOf(model);
+  return [
+    model.name,
+    ...graph.inputs.map((input) => `  input   ${input.name}: ${formatType(input.knownType)}`),
+    ...graph.outputs.map(({ name, value }) => `  output  ${name}: ${formatType(value.knownType)}`),
+    `  ${formatCount(parameters.size)} parameter tensors, ${formatCount(total)} parameters, ${formatNumber(flops)} floating-point operations an example forward`,
+    '',
+    ...blockLines(table, rank),
+    '',
+    ...restLines(model, table),
+  ];
+}
+
+/** The blocks of the model as a training step sees it, on one example. */
+function blocksOf(model: Model): { table: BlockTable; flops: number } {
+  const b = new Builder();
+  const bindings = new Map<Value, Value>();
+  for (const input of model.graph.inputs) {
+    const shape = input.shape.map((size, axis) => {
+      if (typeof size === 'number') return size;
+      if (axis === 0) return 1;
+      throw new OptionError(
+        `input '${input.name}' of '${model.name}' is ${formatType(input.type)}: only the batch may be symbolic`,
+      );
+    });
+    bindings.set(input, b.input(input.name, input.dtype, shape));
+  }
+  const parameters = new Map<string, Value>();
+  for (const [name, value] of model.parameters) {
+    const input = b.input(`parameter.${name}`, value.dtype, value.dims);
+    parameters.set(name, input);
+    bindings.set(value, input);
+  }
+  const [output] = inline(b, model.graph, bindings).outputs.values();
+  if (!output) throw new OptionError(`model '${model.name}' has no output`);
+  const { nodes } = b.build('inspected', { output });
+  return { table: findBlocks(parameters, output), flops: nodes.reduce((sum, node) => sum + flopsOf(node), 0) };
+}
+
+function blockLines({ blocks }: BlockTable, rank: number): string[] {
+  if (blocks.length === 0) return ['No Kronecker block: cgfac and kfac have nothing to work on here.'];
+  const rows = blocks.map(({ kind, weight, bias, inputs, outputs }) => {
+    const m = inputs + (bias === undefined ? 0 : 1);
+    const [left, right] = [side(m, rank), side(outputs, rank)];
+    return [
+      weight + (bias === undefined ? '' : ` + ${bias}`),
+      kind,
+      `${m} × ${outputs}`,
+      `${left.text} ⊗ ${right.text}`,
+      formatBytes(4 * (left.elements + right.elements)),
+      formatBytes(8 * (m * m + outputs * outputs)),
+    ];
+  });
+  const header = ['Kronecker block', 'layer', 'size', `cgfac keeps (R = ${rank})`, 'cgfac memory', 'kfac memory'];
+  return aligned([header, ...rows], 4);
+}
+
+/** What cgfac keeps of a factor of m × m: itself where that is smaller, else R rows. */
+function side(m: number, rank: number): { text: string; elements: number } {
+  return m <= rank ? { text: `${m}×${m}`, elements: m * m } : { text: `${rank}×${m} rows`, elements: rank * m };
+}
+
+function restLines(model: Model, { rest }: BlockTable): string[] {
+  if (rest.size === 0) return ['Every parameter is in a block.'];
+  const lines = [...rest].map(([name, reason]) => [name, formatType(model.parameters.get(name)?.type), reason]);
+  return ['Left to first order (Adam):', ...aligned(lines, 3).map((line) => `  ${line}`)];
+}
+
+/** Columns side by side; those from `firstNumber` on are flush right. */
+function aligned(rows: readonly (readonly string[])[], firstNumber: number): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((text, column) =>
+        column < firstNumber ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+}

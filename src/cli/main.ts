@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+// The command `cgfac`: finds the command asked for, loads only that one, and turns errors into one line.
+import { Command, CommanderError } from 'commander';
+import { CgfacError, TrainingError } from '../errors.js';
+import { packageVersion } from './environment.js';
+
+interface Entry {
+  readonly summary: string;
+  readonly load: () => Promise<{ command(): Command }>;
+}
+
+const commands: Readonly<Record<string, Entry>> = {
+  train: { summary: 'Train a model with one optimizer, and save it', load: () => import('./train.js') },
+  compare: { summary: 'Train a model with several optimizers side by side', load: () => import('./compare.js') },
+  inspect: { summary: 'Show the layers of a model and their Kronecker blocks', load: () => import('./inspect.js') },
+  data: { summary: 'Show what a data set holds', load: () => import('./data.js') },
+  demo: { summary: 'Watch CG-FAC, K-FAC, Adam and SGD race on the built-in digits', load: () => import('./demo.js') },
+};
+
+/** Bad input; training that failed. */
+const exitCodes = { input: 2, training: 1 };
+
+async function program(parameters: readonly string[]): Promise<Command> {
+  const root = new Command('cgfac')
+    .description('Train and fine-tune ONNX models with CG-FAC, a matrix-free second-order optimizer')
+    .version(await packageVersion(), '-V, --version', 'print the version')
+    .helpCommand('help [command]', 'show help for a command')
+    .addHelpText(
+      'after',
+      '\nStart with\n  cgfac demo\n  cgfac train autoencoder --data digits\n  cgfac train --help\n',
+    );
+  const wanted = parameters[0] === 'help' ? parameters[1] : parameters[0];
+  for (const [name, { summary, load }] of Object.entries(commands)) {
+    root.addCommand(name === wanted ? (await load()).command() : new Command(name).description(summary));
+  }
+  for (const each of [root, ...root.commands]) {
+    each.exitOverride().configureOutput({ writeErr: () => undefined });
+    each.configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 120) });
+  }
+  return root;
+}
+
+async function main(parameters: readonly string[]): Promise<void> {
+  try {
+    const root = await program(parameters);
+    if (parameters.length === 0) root.outputHelp();
+    else await root.parseAsync(parameters, { from: 'user' });
+  } catch (error) {
+    process.exitCode = report(error, parameters.includes('--debug'));
+  }
+}
+
+/** Says what went wrong in one line (with its stack where asked for) and returns the exit code. */
+function report(error: unknown, debug: boolean): number {
+  if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  const message = error instanceof Error ? error.message : String(error);
+  const line = message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  const isOurs = error instanceof CgfacError || error instanceof CommanderError;
+  // Anything else is a defect of cgfac: its stack is what a bug report needs.
+  const hint = isOurs ? '' : ' (this is a defect of cgfac: please report it with the output of --debug)';
+  process.stderr.write(`cgfac: ${line}${hint}\n`);
+  if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  return error instanceof TrainingError || !isOurs ? exitCodes.training : exitCodes.input;
+}
+
+await main(process.argv.slice(2));

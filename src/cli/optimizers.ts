@@ -1,0 +1,163 @@
+// Optimizers by name with their options, as the command line writes them: `adam`, `cgfac:rank=64:damping=3`.
+import { OptionError } from '../errors.js';
+import type { LossName } from '../losses/loss.js';
+import { adam, adamw } from '../optimizers/adam.js';
+import { cgfac } from '../optimizers/cgfac.js';
+import { kfac } from '../optimizers/kfac.js';
+import type { Optimizer } from '../optimizers/optimizer.js';
+import { sgd } from '../optimizers/sgd.js';
+import { didYouMean } from './suggest.js';
+
+/** How an option's text is read: a number (checked by the optimizer itself), yes or no, or one of some words. */
+type OptionKind = 'number' | 'boolean' | readonly string[];
+
+interface Kind {
+  readonly options: Readonly<Record<string, OptionKind>>;
+  readonly create: (options: Readonly<Record<string, number | boolean | string>>) => Optimizer;
+}
+
+const firstOrder = { 'learning-rate': 'number', 'weight-decay': 'number' } as const;
+const adamOptions = { ...firstOrder, beta1: 'number', beta2: 'number', epsilon: 'number' } as const;
+/** Only a scheduled step has these: without a learning rate the step tunes itself. */
+const scheduledOnly = ['momentum', 'weight-decay', 'kl-clip'];
+const secondOrder = {
+  ...firstOrder,
+  damping: 'number',
+  momentum: 'number',
+  'kl-clip': 'number',
+  'curvature-rows': 'number',
+  fisher: ['sampled', 'empirical', 'exact'],
+  'damping-kind': ['factored', 'tikhonov'],
+  decay: 'number',
+  'max-iterations': 'number',
+  tolerance: 'number',
+  'rest-learning-rate': 'number',
+} as const;
+
+const kinds: Readonly<Record<string, Kind>> = {
+  cgfac: {
+    options: { ...secondOrder, rank: 'number', form: ['gram', 'primal'], 'warm-start': 'boolean' },
+    create: cgfac,
+  },
+  kfac: { options: { ...secondOrder, 'inverse-interval': 'number' }, create: kfac },
+  adam: { options: adamOptions, create: adam },
+  adamw: { options: adamOptions, create: adamw },
+  sgd: { options: { ...firstOrder, momentum: 'number', nesterov: 'boolean' }, create: sgd },
+};
+
+export const optimizerNames: readonly string[] = Object.keys(kinds);
+
+/** Lines for --help: each optimizer with its options. */
+export function optimizerHelp(): string {
+  const lines = Object.entries(kinds).map(([name, { options }]) => {
+    const described = Object.entries(options).map(([option, kind]) =>
+      typeof kind === 'string' ? option : `${option}=${kind.join('|')}`,
+    );
+    return `  ${name.padEnd(6)} ${described.join(', ')}`;
+  });
+  return ['Optimizers and their options, written NAME:option=value:option=value', ...lines].join('\n');
+}
+
+/** An optimizer as it was asked for. */
+export interface ChosenOptimizer {
+  /** `adam`, or with its own options `adam:learning-rate=0.003`: unique in a comparison. */
+  readonly label: string;
+  readonly optimizer: Optimizer;
+}
+
+/** Options that hold where an optimizer does not set its own. */
+export interface SharedOptions {
+  readonly learningRate?: number;
+  readonly damping?: number;
+  readonly rank?: number;
+}
+
+/** What SGD's default learning rate depends on. */
+export interface Setting {
+  readonly loss: LossName;
+  /** Elements of one example's output: losses that are means over elements have gradients that much smaller. */
+  readonly outputs: number;
+}
+
+/** @throws OptionError for an unknown optimizer or option, or a value that it does not take */
+export function chooseOptimizer(spec: string, shared: SharedOptions, setting: Setting): ChosenOptimizer {
+  const [name = '', ...parts] = spec.split(':');
+  const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
+  if (!kind) {
+    throw new OptionError(
+      `unknown optimizer '${name}'${didYouMean(name, optimizerNames)}; choose one of ${optimizerNames.join(', ')}`,
+    );
+  }
+  const own = Object.fromEntries(parts.map((part) => readOption(spec, part, kind)));
+  for (const [key, value] of Object.entries(shared)) {
+    const option = kebab(key);
+    if (value === undefined || option in own) continue;
+    if (!(option in kind.options)) throw new OptionError(`--${option} is no option of ${name}${known(kind)}`);
+    own[option] = value;
+  }
+  const idle = scheduledOnly.find((option) => option in own);
+  if (idle && 'damping' in kind.options && !('learning-rate' in own)) {
+    throw new OptionError(
+      `optimizer '${spec}': ${idle} needs a learning-rate: without one ${name} chooses its steps itself and has no ${idle}`,
+    );
+  }
+  if (name === 'sgd') own['learning-rate'] ??= sgdLearningRate(setting);
+  try {
+    return {
+      label: spec,
+      optimizer: kind.create(Object.fromEntries(Object.entries(own).map(([key, value]) => [camel(key), value]))),
+    };
+  } catch (error) {
+    if (error instanceof OptionError) throw new OptionError(`optimizer '${spec}': ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+/** Those of the shared options that concern an optimizer of a comparison: a learning rate is for first-order ones. */
+export function sharedFor(spec: string, shared: SharedOptions): SharedOptions {
+  const kind = kinds[spec.split(':')[0] ?? ''];
+  if (!kind) return {};
+  const isSecondOrder = 'damping' in kind.options;
+  return Object.fromEntries(
+    Object.entries(shared).filter(([key]) => kebab(key) in kind.options && !(isSecondOrder && key === 'learningRate')),
+  );
+}
+
+function readOption(spec: string, part: string, kind: Kind): [string, number | boolean | string] {
+  const equals = part.indexOf('=');
+  const [key, text] = equals < 0 ? [part, 'true'] : [part.slice(0, equals), part.slice(equals + 1)];
+  const type = Object.hasOwn(kind.options, key) ? kind.options[key] : undefined;
+  if (type === undefined) {
+    const near = didYouMean(key, Object.keys(kind.options));
+    throw new OptionError(`optimizer '${spec}': unknown option '${key}'${near}${known(kind)}`);
+  }
+  const refuse = (expected: string) =>
+    new OptionError(`optimizer '${spec}': ${key} is '${equals < 0 ? '' : text}'; it must be ${expected}`);
+  if (type === 'boolean') {
+    if (text !== 'true' && text !== 'false') throw refuse('true or false');
+    return [key, text === 'true'];
+  }
+  if (type === 'number') {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (Number.isNaN(value)) throw refuse('a number');
+    return [key, value];
+  }
+  if (!type.includes(text)) throw refuse(type.join(' or '));
+  return [key, text];
+}
+
+const known = (kind: Kind): string => `; it takes ${Object.keys(kind.options).join(', ')}`;
+const camel = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** Learning rates of SGD with momentum 0.9 for losses reduced to the sum over an example's outputs. */
+const sgdRates: Readonly<Record<LossName, number>> = {
+  'softmax-cross-entropy': 0.1,
+  'sigmoid-cross-entropy': 0.01,
+  'mean-squared-error': 0.01,
+};
+
+/** Losses that are means over an example's outputs take rates larger by their number. */
+function sgdLearningRate({ loss, outputs }: Setting): number {
+  return sgdRates[loss] * (loss === 'softmax-cross-entropy' ? 1 : outputs);
+}

@@ -1,0 +1,94 @@
+// What a model is to learn from a data set: classify, reproduce its inputs, or predict numbers; decided by shapes.
+import { type DataSplits, type Dataset, elementCount, withInputShape, withTargetShape } from '../data/dataset.js';
+import { OptionError } from '../errors.js';
+import { formatType } from '../graph/graph.js';
+import type { Model } from '../graph/model.js';
+import { lossNamed } from '../losses/index.js';
+import type { LossName } from '../losses/loss.js';
+import { applyModel } from '../losses/objective.js';
+import { Builder } from '../ops/builder.js';
+
+/** A loss, and the data in the shapes that the model and the loss take. */
+export interface LearningTask {
+  readonly kind: 'classification' | 'autoencoding' | 'regression';
+  readonly loss: LossName;
+  readonly data: DataSplits;
+}
+
+/**
+ * Fits data to a model: inputs are reshaped where only their arrangement differs, and targets are the data's own, or the
+ * inputs where the data have labels and the model gives back as many numbers as it takes.
+ * @param loss by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
+ *   mean squared error
+ * @throws OptionError naming both shapes where the data do not fit the model
+ */
+export function learningTask(model: Model, data: DataSplits, loss?: LossName): LearningTask {
+  if (loss !== undefined) lossNamed(loss);
+  const fitted = { train: withModelInput(model, data.train), test: withModelInput(model, data.test) };
+  const output = outputOf(model, fitted.train);
+  const kind = kindOf(model, fitted.train, output.shape, loss);
+  const chosen = kind === 'classification' ? 'softmax-cross-entropy' : (loss ?? output.loss);
+  const targets = (set: Dataset): Dataset => {
+    if (kind === 'classification') return set;
+    const { classes: _, ...rest } = set;
+    return withTargetShape(kind === 'autoencoding' ? { ...rest, targets: set.inputs } : set, output.shape);
+  };
+  return { kind, loss: chosen, data: { train: targets(fitted.train), test: targets(fitted.test) } };
+}
+
+/** The data in the shape of the model's one input. */
+function withModelInput(model: Model, set: Dataset): Dataset {
+  const [input, ...others] = model.graph.inputs;
+  if (!input || others.length > 0) {
+    const names = model.graph.inputs.map(({ name }) => `'${name}'`).join(', ');
+    throw new OptionError(`model '${model.name}' has the inputs ${names || '(none)'}; training takes models with one`);
+  }
+  const { dtype, shape } = set.inputs;
+  const wanted = input.shape.slice(1);
+  const misfit = () =>
+    new OptionError(
+      `the data '${set.name}' do not fit the model '${model.name}': its input '${input.name}' is ${formatType(input.type)}, ` +
+        `and an example is ${formatType({ dtype, shape })}; choose data or a model with equally many elements`,
+    );
+  if (input.dtype !== dtype) throw misfit();
+  if (wanted.length === shape.length && wanted.every((size, i) => typeof size === 'string' || size === shape[i])) {
+    return set;
+  }
+  const sizes = wanted.filter((size) => typeof size === 'number');
+  if (sizes.length < wanted.length || elementCount(sizes) !== elementCount(shape)) throw misfit();
+  return withInputShape(set, sizes);
+}
+
+/** Shape of one example's output, and the loss that the network's end suggests for real-valued targets. */
+function outputOf(model: Model, set: Dataset): { readonly shape: readonly number[]; readonly loss: LossName } {
+  const b = new Builder();
+  const input = b.input('input', set.inputs.dtype, [2, ...set.inputs.shape]);
+  const { prediction } = applyModel(b, model, lossNamed('mean-squared-error'), new Map(), input);
+  const loss = prediction.producer?.op === 'Sigmoid' ? 'sigmoid-cross-entropy' : 'mean-squared-error';
+  return { shape: prediction.dims.slice(1), loss };
+}
+
+function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: LossName): LearningTask['kind'] {
+  const { inputs, targets } = set;
+  const labels = targets.dtype === 'int64';
+  const classes = output.at(-1) ?? 0;
+  const softmax = loss === undefined || loss === 'softmax-cross-entropy';
+  if (labels && softmax && String(output.slice(0, -1)) === String(targets.shape)) {
+    const known = set.classes?.length;
+    if (known === undefined || classes === known) return 'classification';
+    // More logits than classes is only meant where it is said; fewer cannot be.
+    if (loss !== undefined && classes > known) return 'classification';
+  }
+  if (loss !== 'softmax-cross-entropy') {
+    const wanted = elementCount(output);
+    if (!labels && wanted === elementCount(targets.shape)) return targets === inputs ? 'autoencoding' : 'regression';
+    if (labels && inputs.dtype === 'float32' && wanted === elementCount(inputs.shape)) return 'autoencoding';
+  }
+  const meaning = labels ? `labels of ${set.classes?.length ?? 'some'} classes` : 'numbers';
+  throw new OptionError(
+    `the output of model '${model.name}' has the shape [batch, ${output.join(', ')}]${loss ? ` (loss ${loss})` : ''}, which fits ` +
+      `neither the targets of '${set.name}' (${formatType({ dtype: targets.dtype, shape: targets.shape })} an example, ${meaning}) ` +
+      `nor its inputs (${formatType({ dtype: inputs.dtype, shape: inputs.shape })}); choose a model with one logit for each class, ` +
+      'or one that gives back as many numbers as it takes',
+  );
+}
