@@ -1,0 +1,200 @@
+// The rows that curvature is made of, against forward and backward passes by hand.
+import { describe, expect, test } from 'vitest';
+import { gradients } from '../autodiff/gradients.js';
+import { random } from '../data/random.js';
+import { OptionError } from '../errors.js';
+import type { Value } from '../graph/graph.js';
+import { lossNamed } from '../losses/index.js';
+import type { LossName } from '../losses/loss.js';
+import {
+  at,
+  generate,
+  gram,
+  type Matrix,
+  multiplied,
+  plus,
+  relativeError,
+  rowsOf,
+  scaled,
+  transposed,
+} from '../testing/dense.js';
+import {
+  backwardByHand,
+  denseNetwork,
+  examplesFor,
+  float64Objective,
+  forwardByHand,
+  homogeneous,
+  outputCotangent,
+  outputHessian,
+} from '../testing/dense-network.js';
+import { FedBuilder, randomMatrix } from '../testing/fed-builder.js';
+import { joinedOf, layouts } from '../testing/layer-tensors.js';
+import { findBlocks } from './blocks.js';
+import { LayerTensor } from './layer-tensor.js';
+import { joinedRows } from './moving-average.js';
+import { type FisherKind, fisherKind, type LayerRows, layerRows } from './statistics.js';
+
+const rounding = 1e-12;
+const unexpectedNoise = (): Value => {
+  throw new Error('only sampled targets take noise');
+};
+
+/** A, G and aᵀg of each layer. */
+async function factorsOf(b: FedBuilder, rows: readonly LayerRows[], others: Readonly<Record<string, Value>> = {}) {
+  const outputs: Record<string, Value> = { ...others };
+  for (const [i, { inputs, outputs: g }] of rows.entries()) {
+    outputs[`a${i}`] = joinedRows(b, inputs);
+    outputs[`g${i}`] = g;
+  }
+  const results = await b.matrices(outputs);
+  const get = (name: string): Matrix => results[name] ?? generate(0, 0, () => 0);
+  return { get, layers: rows.map((_, i) => ({ a: get(`a${i}`), g: get(`g${i}`) })) };
+}
+
+const losses: readonly LossName[] = ['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-error'];
+
+describe.each(losses.flatMap((loss) => layouts.map((layout) => ({ loss, ...layout }))))(
+  '$loss, outputs first: $outputsFirst, bias: $hasBias',
+  ({ loss, ...layout }) => {
+    const count = 5;
+    const network = denseNetwork([3, 4, 2], { ...layout, activation: 'tanh', seed: 3 });
+    const source = random(4, loss);
+    const examples = examplesFor(network, loss, count, source);
+    const { activations, output } = forwardByHand(network, examples.inputs);
+    const setUp = (kind: FisherKind, noise: (dims: readonly number[], b: FedBuilder) => Value = unexpectedNoise) => {
+      const b = new FedBuilder();
+      const { forward } = float64Objective(b, network, loss, examples);
+      const { blocks, rest } = findBlocks(forward.parameters, forward.output);
+      expect(rest.size).toBe(0);
+      const rows = layerRows(b, forward, lossNamed(loss), blocks, kind, (dims) => noise(dims, b));
+      return { b, forward, blocks, rows };
+    };
+
+    test('empirical: A and G by hand, and aᵀg is the gradient', async () => {
+      const { b, forward, blocks, rows } = setUp('empirical');
+      const names = [...forward.parameters.keys()];
+      const slopes = gradients(b, forward.loss, [...forward.parameters.values()]);
+      const slope = (name: string | undefined) => slopes[names.indexOf(name ?? '')] ?? forward.loss;
+      const joined = blocks.map(({ weight, bias, outputsFirst }, i) => [
+        `slope${i}`,
+        joinedOf(b, new LayerTensor(slope(weight), bias === undefined ? undefined : slope(bias), outputsFirst)),
+      ]);
+      const { get, layers } = await factorsOf(b, rows, Object.fromEntries(joined));
+      const byHand = backwardByHand(network, activations, outputCotangent(loss, output, examples.targets));
+      expect(layers).toHaveLength(2);
+      for (const [i, { a, g }] of layers.entries()) {
+        const [expectedA, expectedG] = [activations[i], byHand[i]];
+        if (!expectedA || !expectedG) throw new Error('a layer too many');
+        expect(relativeError(gram(a), scaled(gram(expectedA), 1 / count))).toBeLessThan(rounding);
+        expect(relativeError(gram(g), scaled(gram(expectedG), 1 / count))).toBeLessThan(rounding);
+        const gradient = scaled(get(`slope${i}`), lossNamed(loss).scale(forward.output));
+        expect(relativeError(multiplied(transposed(a), g), gradient)).toBeLessThan(rounding);
+      }
+    });
+
+    test('exact: G is the mean of JᵀHJ', async () => {
+      const { b, rows } = setUp('exact');
+      const { layers } = await factorsOf(b, rows);
+      const width = output.columns;
+      // Row k·N + i of the Jacobian: the derivative of output k of example i.
+      const jacobians = Array.from({ length: width }, (_, k) =>
+        backwardByHand(
+          network,
+          activations,
+          generate(count, width, (_i, j) => Number(j === k)),
+        ),
+      );
+      for (const [layer, { a, g }] of layers.entries()) {
+        let expected = generate(g.columns, g.columns, () => 0);
+        for (let i = 0; i < count; i++) {
+          const jacobian = generate(width, g.columns, (k, j) => at(jacobians[k]?.[layer] ?? g, i, j));
+          const hessian = outputHessian(loss, [...rowsOf(output, i, i + 1).data]);
+          expected = plus(expected, multiplied(transposed(jacobian), hessian, jacobian));
+        }
+        expect(relativeError(gram(g), scaled(expected, 1 / count))).toBeLessThan(rounding);
+        expect(relativeError(gram(a), scaled(gram(activations[layer] ?? a), 1 / count))).toBeLessThan(rounding);
+      }
+    });
+
+    test('sampled: G by hand from the noise', async () => {
+      const isNormal = loss === 'mean-squared-error';
+      const draws = Array.from({ length: count * 2 }, () => (isNormal ? source.normal() : source.uniform()));
+      const { b, rows } = setUp('sampled', (dims, builder) =>
+        builder.given(
+          dims,
+          draws.slice(
+            0,
+            dims.reduce((product, size) => product * size, 1),
+          ),
+        ),
+      );
+      const { layers } = await factorsOf(b, rows);
+      const draw = (i: number) => draws[i] ?? Number.NaN;
+      const cotangent = outputCotangent(
+        loss,
+        output,
+        Array.from({ length: count * 2 }, () => 0),
+      );
+      const zero = (i: number, j: number) => at(cotangent, i, j); // for target 0, or class 0
+      const firstClass = (i: number) => zero(i, 0) + 1;
+      const expectedCotangent = generate(count, 2, (i, j) => {
+        if (isNormal) return draw(i * 2 + j);
+        if (loss === 'sigmoid-cross-entropy') return zero(i, j) - Number(draw(i * 2 + j) < zero(i, j));
+        const label = Number(draw(i) >= firstClass(i));
+        return (j === 0 ? firstClass(i) : zero(i, 1)) - Number(label === j);
+      });
+      const byHand = backwardByHand(network, activations, expectedCotangent);
+      for (const [i, { g }] of layers.entries()) {
+        expect(relativeError(gram(g), scaled(gram(byHand[i] ?? g), 1 / count))).toBeLessThan(rounding);
+      }
+    });
+  },
+);
+
+test('positions of a sequence count as rows of their own', async () => {
+  const [batch, length, inputs, classes] = [2, 3, 4, 3];
+  const source = random(11);
+  const x = randomMatrix(source, batch * length, inputs);
+  const w = randomMatrix(source, inputs, classes);
+  const bias = randomMatrix(source, 1, classes);
+  const labels = Array.from({ length: batch * length }, () => source.integer(classes));
+  const b = new FedBuilder();
+  const parameters = new Map([
+    ['w', b.matrix(w)],
+    ['c', b.given([classes], bias.data)],
+  ]);
+  const [weight, shift] = parameters.values();
+  if (!weight || !shift) throw new Error('two parameters');
+  const output = b.add(b.matmul(b.given([batch, length, inputs], x.data), weight), shift);
+  const targets = b.given([batch, length], labels, 'int64');
+  const loss = lossNamed('softmax-cross-entropy');
+  const forward = {
+    parameters,
+    output,
+    prediction: output,
+    targets,
+    loss: loss.value(b, output, targets),
+    rows: batch,
+  };
+  const { blocks } = findBlocks(parameters, output);
+  const [slope] = gradients(b, forward.loss, [weight]);
+  const { get, layers } = await factorsOf(b, layerRows(b, forward, loss, blocks, 'empirical', unexpectedNoise), {
+    slope: slope ?? weight,
+  });
+  const [layer] = layers;
+  if (!layer) throw new Error('one layer');
+  const a = homogeneous(x, true);
+  const joined = generate(inputs + 1, classes, (i, j) => (i < inputs ? at(w, i, j) : at(bias, 0, j)));
+  const g = outputCotangent('softmax-cross-entropy', multiplied(a, joined), labels);
+  expect(relativeError(gram(layer.a), scaled(gram(a), 1 / 6))).toBeLessThan(rounding);
+  expect(relativeError(gram(layer.g), scaled(gram(g), 1 / 6))).toBeLessThan(rounding);
+  const product = multiplied(transposed(layer.a), layer.g);
+  expect(relativeError(rowsOf(product, 0, inputs), get('slope'))).toBeLessThan(rounding);
+});
+
+test('Fisher kinds have names', () => {
+  expect(fisherKind('exact')).toBe('exact');
+  expect(() => fisherKind('true')).toThrow(OptionError);
+  expect(() => fisherKind('true')).toThrow("unknown Fisher kind 'true'; choose one of sampled, empirical, exact");
+});

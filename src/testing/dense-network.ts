@@ -1,0 +1,177 @@
+// A small network of dense layers, as a model and as plain TypeScript: activations and derivatives by hand.
+import { type Random, random } from '../data/random.js';
+import type { Value } from '../graph/graph.js';
+import { builtModel, type Model } from '../graph/model.js';
+import { tensorFrom } from '../graph/tensor.js';
+import { lossNamed } from '../losses/index.js';
+import type { LossName } from '../losses/loss.js';
+import { type Forward, Objective } from '../losses/objective.js';
+import { Builder } from '../ops/builder.js';
+import { at, generate, type Matrix, multiplied, rowsOf, transposed } from './dense.js';
+import { type FedBuilder, normals } from './fed-builder.js';
+import type { Layout } from './layer-tensors.js';
+
+export interface DenseNetwork extends Layout {
+  /** Between the layers; the last layer has none. */
+  readonly activation: 'tanh' | 'linear';
+  /** Each layer's weight `[inputs (+1), outputs]`, the bias its last row; all are float32 numbers. */
+  readonly layers: readonly Matrix[];
+}
+
+export function denseNetwork(
+  sizes: readonly number[],
+  options: Layout & { readonly activation: DenseNetwork['activation']; readonly seed: number },
+): DenseNetwork {
+  const source = random(options.seed, 'network');
+  const layers = sizes.slice(1).map((outputs, i) => {
+    const inputs = (sizes[i] ?? 0) + Number(options.hasBias);
+    const scale = 1 / Math.sqrt(inputs);
+    return generate(inputs, outputs, () => Math.fround(scale * source.normal()));
+  });
+  return { ...options, layers };
+}
+
+/** Parameters are `layer0.weight`, `layer0.bias`, `layer1.weight`, … */
+export function modelOf({ layers, activation, outputsFirst, hasBias }: DenseNetwork): Model {
+  const b = new Builder();
+  const parameters = new Map<string, Value>();
+  const parameter = (name: string, dims: readonly number[], elements: Iterable<number>): Value => {
+    const value = b.constant(tensorFrom('float32', dims, elements), name);
+    parameters.set(name, value);
+    return value;
+  };
+  let x = b.input('input', 'float32', ['batch', (layers[0]?.rows ?? 1) - Number(hasBias)]);
+  for (const [i, layer] of layers.entries()) {
+    const inputs = layer.rows - Number(hasBias);
+    const weight = rowsOf(layer, 0, inputs);
+    const held = outputsFirst ? transposed(weight) : weight;
+    const w = parameter(`layer${i}.weight`, [held.rows, held.columns], held.data);
+    const bias = hasBias
+      ? parameter(`layer${i}.bias`, [layer.columns], rowsOf(layer, inputs, layer.rows).data)
+      : undefined;
+    x = b.gemm(x, w, bias, { transposeY: outputsFirst });
+    if (activation === 'tanh' && i < layers.length - 1) x = b.tanh(x);
+  }
+  return builtModel('network', b.build('network', { output: x }), parameters);
+}
+
+export interface Examples {
+  /** `[examples, inputs]` */
+  readonly inputs: Matrix;
+  /** Labels, or one target for each output. */
+  readonly targets: readonly number[];
+}
+
+export function examplesFor(
+  { layers, hasBias }: DenseNetwork,
+  loss: LossName,
+  count: number,
+  source: Random,
+): Examples {
+  const inputs = (layers[0]?.rows ?? 1) - Number(hasBias);
+  const outputs = layers.at(-1)?.columns ?? 1;
+  const fill = (length: number, draw: () => number) => Array.from({ length }, draw);
+  const targets = {
+    'softmax-cross-entropy': () => fill(count, () => source.integer(outputs)),
+    'sigmoid-cross-entropy': () => fill(count * outputs, () => source.uniform()),
+    'mean-squared-error': () => normals(source, count * outputs),
+  }[loss]();
+  return { inputs: generate(count, inputs, () => source.normal()), targets };
+}
+
+/** The model on the examples in a float64 program, its parameters as inputs. */
+export function float64Objective(
+  b: FedBuilder,
+  network: DenseNetwork,
+  lossName: LossName,
+  { inputs, targets }: Examples,
+): { readonly objective: Objective; readonly forward: Forward } {
+  const model = modelOf(network);
+  const loss = lossNamed(lossName);
+  const parameters = new Map(
+    [...model.parameters].map(([name, { dims, constant }]) => [
+      name,
+      b.named(`parameter.${name}`, dims, Array.from(constant?.data ?? [], Number)),
+    ]),
+  );
+  const { dtype, shape } = loss.targetType({
+    dtype: 'float64',
+    shape: [inputs.rows, network.layers.at(-1)?.columns ?? 1],
+  });
+  const target = b.named('targets', shape.map(Number), targets, dtype);
+  const objective = new Objective(
+    b,
+    model,
+    loss,
+    b.named('inputs', [inputs.rows, inputs.columns], inputs.data),
+    target,
+  );
+  return { objective, forward: objective.evaluate(parameters) };
+}
+
+/** `[rows, columns (+1)]`: with a last column of ones where the layers have biases. */
+export const homogeneous = (x: Matrix, hasBias: boolean): Matrix =>
+  generate(x.rows, x.columns + Number(hasBias), (i, j) => (j < x.columns ? at(x, i, j) : 1));
+
+/** Each layer's (homogeneous) activations, and the network's output. */
+export function forwardByHand({ layers, activation, hasBias }: DenseNetwork, inputs: Matrix) {
+  const activations: Matrix[] = [];
+  let x = inputs;
+  for (const [i, layer] of layers.entries()) {
+    const a = homogeneous(x, hasBias);
+    activations.push(a);
+    x = multiplied(a, layer);
+    if (activation === 'tanh' && i < layers.length - 1) x = { ...x, data: x.data.map(Math.tanh) };
+  }
+  return { activations, output: x };
+}
+
+/** Each layer's pre-activation gradients `[rows, outputs]` for cotangents of the output. */
+export function backwardByHand(network: DenseNetwork, activations: readonly Matrix[], cotangent: Matrix): Matrix[] {
+  const { layers, activation, hasBias } = network;
+  const gradients: Matrix[] = [];
+  let g = cotangent;
+  for (let i = layers.length - 1; i >= 0; i--) {
+    gradients.unshift(g);
+    const [layer, a] = [layers[i], activations[i]];
+    if (!layer || !a) break;
+    const pulled = multiplied(g, transposed(rowsOf(layer, 0, layer.rows - Number(hasBias))));
+    g =
+      activation === 'tanh'
+        ? generate(pulled.rows, pulled.columns, (r, c) => at(pulled, r, c) * (1 - at(a, r, c) ** 2))
+        : pulled;
+  }
+  return gradients;
+}
+
+/** The Hessian of one case's negative log-likelihood by its outputs. */
+export function outputHessian(loss: LossName, output: readonly number[]): Matrix {
+  const order = output.length;
+  const z = (i: number) => output[i] ?? Number.NaN;
+  if (loss === 'mean-squared-error') return generate(order, order, (i, j) => Number(i === j));
+  if (loss === 'sigmoid-cross-entropy') {
+    const p = (i: number) => 1 / (1 + Math.exp(-z(i)));
+    return generate(order, order, (i, j) => (i === j ? p(i) * (1 - p(i)) : 0));
+  }
+  const total = output.reduce((sum, x) => sum + Math.exp(x), 0);
+  const p = (i: number) => Math.exp(z(i)) / total;
+  return generate(order, order, (i, j) => (i === j ? p(i) : 0) - p(i) * p(j));
+}
+
+/** Derivative of each case's negative log-likelihood by its outputs. */
+export function outputCotangent(loss: LossName, output: Matrix, targets: readonly number[]): Matrix {
+  const target = (i: number, j: number) => targets[i * output.columns + j] ?? Number.NaN;
+  if (loss === 'mean-squared-error')
+    return generate(output.rows, output.columns, (i, j) => at(output, i, j) - target(i, j));
+  if (loss === 'sigmoid-cross-entropy') {
+    return generate(output.rows, output.columns, (i, j) => 1 / (1 + Math.exp(-at(output, i, j))) - target(i, j));
+  }
+  const totals = Array.from({ length: output.rows }, (_, i) =>
+    rowsOf(output, i, i + 1).data.reduce((sum, x) => sum + Math.exp(x), 0),
+  );
+  return generate(
+    output.rows,
+    output.columns,
+    (i, j) => Math.exp(at(output, i, j)) / (totals[i] ?? 1) - Number(targets[i] === j),
+  );
+}
