@@ -67,6 +67,9 @@ interface Prepared {
   readonly sizes: ReadonlyMap<string, number>;
 }
 
+/** Cases in one program: more save runs, but the runtime's time to load a graph grows faster than the graph. */
+const together = 50;
+
 /** Steps are large, as the five-point formula's error falls with the fourth power of the step. */
 const steps = { float64: 1e-3, float32: 2e-2 } as const;
 const tolerances = { float64: 1e-6, float32: 2e-4 } as const;
@@ -90,7 +93,10 @@ export async function checkGradients(cases: readonly GradientCase[], seed = 1): 
       failures.push(`${describe(one)}: ${message(error)}`);
     }
   }
-  return [...failures, ...(await checkTogether(sound, seed))];
+  for (let at = 0; at < sound.length; at += together) {
+    failures.push(...(await checkTogether(sound.slice(at, at + together), seed)));
+  }
+  return failures;
 }
 
 async function checkTogether(cases: readonly GradientCase[], seed: number): Promise<string[]> {
@@ -156,8 +162,7 @@ function prepare(b: Builder, one: GradientCase, c: number, numbers: Random): Pre
   const weigh = (value: Value, name: string): Value => {
     const dims = value.shape.map((size) => (typeof size === 'number' ? size : sizeOfSymbol(size, sizes)));
     const weights = Array.from({ length: elementCount(dims) }, () => 0.5 + numbers.uniform());
-    fixed.set(name, tensorFrom(value.dtype, dims, weights));
-    return b.input(name, value.dtype, value.shape);
+    return b.constant(tensorFrom(value.dtype, dims, weights), name);
   };
   const made = one.build(b, values);
   const outputs = Array.isArray(made) ? (made as readonly Value[]) : [made as Value];

@@ -13,7 +13,7 @@ export interface Runner {
 export async function runner(graph: Graph): Promise<Runner> {
   const session = await InferenceSession.create(encodeModel(graph), {
     intraOpNumThreads: 1,
-    graphOptimizationLevel: 'basic',
+    graphOptimizationLevel: 'disabled',
     logSeverityLevel: 3,
   });
   return {
