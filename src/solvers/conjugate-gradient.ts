@@ -5,7 +5,7 @@ import { formatType, type Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 
 /** A linear map on lists of tensors; it gets the builder of the place where it is applied. */
-export type LinearMap = (b: Builder, x: readonly Value[]) => readonly Value[];
+type LinearMap = (b: Builder, x: readonly Value[]) => readonly Value[];
 
 export interface ConjugateGradientOptions {
   /**
@@ -30,7 +30,7 @@ export interface ConjugateGradientOptions {
 }
 
 /** Running out of iterations is a result like any other. */
-export interface ConjugateGradientSolution {
+interface ConjugateGradientSolution {
   /** x, shaped as b. Zero where b is zero (or ‖b‖² underflows). */
   readonly value: readonly Value[];
   /** Passes of the loop, an int64 scalar: those of the slowest system of a batch. */
@@ -47,7 +47,7 @@ const largestSquaredResidual = 1e16;
 /**
  * Hestenes & Stiefel 1952; with a preconditioner as in Saad, Iterative Methods for Sparse Linear Systems, algorithm 9.1.
  * A breakdown (⟨p, A·p⟩ ≤ 0 as A is not positive definite or rounding is all that is left, or a residual that explodes)
- * ends the system's solve with the x before it: nothing here makes NaN of finite inputs.
+ * ends the system's solve with the x before it: as long as the operator returns finite numbers, so does the solve.
  * @throws GraphError where operator, preconditioner or initial do not have the shapes of the right-hand side
  */
 export function conjugateGradient(b: Builder, options: ConjugateGradientOptions): ConjugateGradientSolution {
@@ -93,15 +93,15 @@ export function conjugateGradient(b: Builder, options: ConjugateGradientOptions)
       if (!rr || !running || !rz) throw new Error('a loop carries as many values as it begins with');
       const image = apply(inner, p);
       const curvature = space.inner(inner, p, image);
-      const step = inner.div(rz, curvature);
-      const candidate = space.addScaled(inner, r, inner.neg(step), image);
-      const candidateRr = space.inner(inner, candidate, candidate);
       const positive = inner.and(inner.greater(curvature, smallest), inner.greater(rz, smallest));
+      const usable = inner.and(running, positive);
+      const step = inner.where(usable, inner.div(rz, curvature), 0);
+      const nextR = space.addScaled(inner, r, inner.neg(step), image);
+      const squaredR = space.inner(inner, nextR, nextR);
       // Comparisons with NaN are false, so that a step made of NaN is not taken either.
-      const taken = inner.and(inner.and(running, positive), inner.less(candidateRr, largestSquaredResidual));
+      const taken = inner.and(usable, inner.less(squaredR, largestSquaredResidual));
       const nextX = space.addScaled(inner, x, inner.where(taken, step, 0), p);
-      const nextR = space.keepUnless(inner, taken, candidate, r);
-      const nextRr = inner.where(taken, candidateRr, rr);
+      const nextRr = inner.where(taken, squaredR, rr);
       const z = precondition ? precondition(inner, nextR) : nextR;
       const nextRz = precondition ? space.inner(inner, nextR, z) : nextRr;
       const nextP = space.addScaled(inner, z, inner.where(taken, inner.div(nextRz, rz), 0), p);
@@ -159,47 +159,32 @@ interface VectorSpace {
   multiply(b: Builder, x: readonly Value[], c: Value): Value[];
   divide(b: Builder, x: readonly Value[], c: Value): Value[];
   select(b: Builder, condition: Value, x: readonly Value[], y: readonly Value[]): Value[];
-  /** The new vector where the condition holds, the old one for systems that have ended. */
-  keepUnless(b: Builder, condition: Value, next: readonly Value[], old: readonly Value[]): Value[];
   /** Whether the condition holds for any system, a bool scalar. */
   any(b: Builder, condition: Value): Value;
 }
 
 function vectorSpace({ innerProduct }: ConjugateGradientOptions, batched: boolean): VectorSpace {
   /** A coefficient of each system, broadcast over the system's elements. */
-  const over = (b: Builder, c: Value, part: Value): Value =>
-    batched && part.rank > 1
-      ? b.unsqueeze(
-          c,
-          Array.from({ length: part.rank - 1 }, (_, axis) => axis + 1),
-        )
-      : c;
+  const over = (b: Builder, c: Value, part: Value): Value => (batched ? b.unsqueeze(c, elementAxes(part)) : c);
   const map2 = (x: readonly Value[], y: readonly Value[], f: (x: Value, y: Value) => Value): Value[] =>
     x.map((part, i) => f(part, y[i] ?? part)); // lists of one space are equally long: checkShapes
-  const select: VectorSpace['select'] = (b, condition, x, y) =>
-    map2(x, y, (part, other) => b.where(over(b, condition, part), part, other));
+  // A product and a sum: a matrix product of a row and a column takes the runtime four times as long.
   const sumOfProducts = (b: Builder, x: readonly Value[], y: readonly Value[]) =>
-    map2(x, y, (part, other) => (batched ? rowProducts(b, part, other) : b.dot(part, other))).reduce((total, term) =>
-      b.add(total, term),
+    map2(x, y, (part, other) => b.sum(b.mul(part, other), batched ? elementAxes(part) : undefined)).reduce(
+      (total, term) => b.add(total, term),
     );
   return {
     inner: innerProduct ?? sumOfProducts,
     addScaled: (b, x, c, y) => map2(x, y, (part, other) => b.add(part, b.mul(other, over(b, c, other)))),
     multiply: (b, x, c) => x.map((part) => b.mul(part, over(b, c, part))),
     divide: (b, x, c) => x.map((part) => b.div(part, over(b, c, part))),
-    select,
-    // A system that has ended ends the loop, or else must stay finite while the others go on.
-    keepUnless: (b, condition, next, old) => (batched ? select(b, condition, next, old) : [...next]),
+    select: (b, condition, x, y) => map2(x, y, (part, other) => b.where(over(b, condition, part), part, other)),
     any: (b, condition) => (batched ? b.cast(b.reduceMax(b.cast(condition, 'int32')), 'bool') : condition),
   };
 }
 
-/** The inner product of each system: `[batch]`. */
-function rowProducts(b: Builder, x: Value, y: Value): Value {
-  const batch = x.dims[0] ?? 1;
-  const products = b.matmul(b.reshape(x, [batch, 1, -1]), b.reshape(y, [batch, -1, 1]));
-  return b.reshape(products, [batch]);
-}
+/** All axes but the batch's. */
+const elementAxes = (part: Value): number[] => Array.from({ length: part.rank - 1 }, (_, axis) => axis + 1);
 
 function checkedMap(what: string, map: LinearMap, like: readonly Value[]): LinearMap {
   return (b, x) => {
