@@ -30,17 +30,20 @@ export function factoredDamping(b: Builder, { inputs, outputs }: BlockSides, dam
 
 /** Inverses of K + δI for many kernels: those of equal order are inverted together, as one batch. */
 export function dampedInverses(b: Builder, kernels: readonly Value[], deltas: readonly Value[]): Value[] {
-  const inverses = new Map<Value, Value>();
-  for (const group of groupBy(kernels, (kernel) => String(kernel.dims[0]))) {
-    const order = group[0]?.dims[0] ?? 1;
-    const shifted = group.map((kernel) => {
-      const delta = deltas[kernels.indexOf(kernel)] ?? b.scalar(0, kernel.dtype);
-      return b.add(kernel, b.mul(identityMatrix(b, order, kernel.dtype), delta));
-    });
+  // Layers that read the same activations can share a kernel, each with a damping of its own.
+  const systems = kernels.flatMap((kernel, i) => {
+    const delta = deltas[i];
+    return delta ? [{ kernel, delta, order: kernel.dims[0] ?? 1 }] : [];
+  });
+  const inverses = new Map<(typeof systems)[number], Value>();
+  for (const group of groupBy(systems, ({ order }) => String(order))) {
+    const shifted = group.map(({ kernel, delta, order }) =>
+      b.add(kernel, b.mul(identityMatrix(b, order, kernel.dtype), delta)),
+    );
     const inverse = spdInverse(b, stack(b, shifted));
-    for (const [i, kernel] of group.entries()) inverses.set(kernel, unstack(b, inverse, i));
+    for (const [i, system] of group.entries()) inverses.set(system, unstack(b, inverse, i));
   }
-  return kernels.map((kernel) => inverses.get(kernel) ?? kernel);
+  return systems.map((system) => inverses.get(system) ?? system.kernel);
 }
 
 /** λ·(A + δ_A I)⁻¹·V·(G + δ_G I)⁻¹ from the inverted kernels; δ_A·δ_G = λ. */

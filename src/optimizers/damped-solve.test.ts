@@ -1,0 +1,233 @@
+// Every way to solve with a damped Kronecker block, run to convergence, against one dense float64 solve.
+import { describe, expect, test } from 'vitest';
+import { LayerTensor } from '../curvature/layer-tensor.js';
+import { denseInputSide, denseOutputSide, inputRowsSide, outputRowsSide } from '../curvature/sides.js';
+import type { LayerRows } from '../curvature/statistics.js';
+import { type Random, random } from '../data/random.js';
+import type { Value } from '../graph/graph.js';
+import { conjugateGradient } from '../solvers/conjugate-gradient.js';
+import {
+  gram,
+  identity,
+  inverted,
+  kronecker,
+  type Matrix,
+  matrixOf,
+  multiplied,
+  relativeError,
+  scaled,
+  shifted,
+  solved,
+  trace,
+  vectorized,
+} from '../testing/dense.js';
+import { FedBuilder, randomMatrix } from '../testing/fed-builder.js';
+import { inputRowsOf, joinedOf, type Layout, layerTensorOf, layouts } from '../testing/layer-tensors.js';
+import {
+  type BlockSides,
+  dampedInverses,
+  factoredDamping,
+  factoredDirection,
+  tikhonovDirections,
+} from './damped-solve.js';
+import { dampedFisher } from './primal.js';
+
+const tight = 1e-10;
+const converged = { maxIterations: 500, tolerance: 1e-14 };
+
+interface System {
+  readonly layout: Layout;
+  /** Rows with A = aᵀa and G = gᵀg. */
+  readonly a: Matrix;
+  readonly g: Matrix;
+  readonly v: Matrix;
+}
+
+function drawSystem(layout: Layout, source: Random, [inputs, outputs]: readonly [number, number], rows = 3): System {
+  const size = inputs + Number(layout.hasBias);
+  return {
+    layout,
+    a: randomMatrix(source, rows, size),
+    g: randomMatrix(source, rows, outputs),
+    v: randomMatrix(source, size, outputs),
+  };
+}
+
+/** (A⊗G + λI)⁻¹·vec(V) */
+function denseTikhonov({ a, g, v }: System, damping: number): Matrix {
+  const solution = solved(shifted(kronecker(gram(a), gram(g)), damping), vectorized(v));
+  return matrixOf(v.rows, v.columns, solution.data);
+}
+
+type Held = 'rows' | 'dense';
+const combinations: readonly (readonly [Held, Held])[] = [
+  ['rows', 'rows'],
+  ['dense', 'rows'],
+  ['rows', 'dense'],
+  ['dense', 'dense'],
+];
+
+function sidesOf(b: FedBuilder, { a, g, layout }: System, [inputs, outputs]: readonly [Held, Held]): BlockSides {
+  return {
+    inputs:
+      inputs === 'dense'
+        ? denseInputSide(b, b.matrix(gram(a)))
+        : inputRowsSide(b, inputRowsOf(b, a, layout), a.columns),
+    outputs: outputs === 'dense' ? denseOutputSide(b, b.matrix(gram(g))) : outputRowsSide(b, b.matrix(g)),
+  };
+}
+
+const scalar = (b: FedBuilder, x: number): Value => b.reshape(b.given([1], [x]), []);
+const damping = 0.05;
+
+describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) => {
+  const system = drawSystem(layout, random(20, String(layout.outputsFirst), String(layout.hasBias)), [5, 4]);
+  const { a, g, v } = system;
+  const exact = denseTikhonov(system, damping);
+
+  test('primal conjugate gradients', async () => {
+    const b = new FedBuilder();
+    const gradient = layerTensorOf(b, v, layout);
+    const rows: LayerRows = { inputs: inputRowsOf(b, a, layout), outputs: b.matrix(g) };
+    const lambda = scalar(b, damping);
+    const tensorOf = ([weight, bias]: readonly Value[]) =>
+      new LayerTensor(weight ?? gradient.weight, bias, layout.outputsFirst);
+    const partsOf = (x: LayerTensor) => (x.bias ? [x.weight, x.bias] : [x.weight]);
+    const solve = conjugateGradient(b, {
+      operator: (inner, x) => partsOf(dampedFisher(inner, tensorOf(x), rows, lambda)),
+      rightHandSide: partsOf(gradient),
+      ...converged,
+    });
+    const results = await b.matrices({
+      applied: joinedOf(b, dampedFisher(b, gradient, rows, lambda)),
+      solution: joinedOf(b, tensorOf(solve.value)),
+    });
+    const applied = multiplied(shifted(kronecker(gram(a), gram(g)), damping), vectorized(v));
+    expect(relativeError(vectorized(results.applied), applied)).toBeLessThan(1e-13);
+    expect(relativeError(results.solution, exact)).toBeLessThan(tight);
+  });
+
+  test.each(combinations)('Gram-space conjugate gradients, %s × %s', async (...held) => {
+    const b = new FedBuilder();
+    const { directions, residual, iterations } = tikhonovDirections(
+      b,
+      [layerTensorOf(b, v, layout)],
+      [sidesOf(b, system, held)],
+      scalar(b, damping),
+      converged,
+    );
+    const [direction] = directions;
+    if (!direction) throw new Error('one direction');
+    const results = await b.matrices({
+      direction: joinedOf(b, direction),
+      residual: b.reshape(residual, [1, 1]),
+      iterations: b.reshape(iterations, [1, 1]),
+    });
+    expect(relativeError(results.direction, scaled(exact, damping))).toBeLessThan(tight);
+    expect(results.residual.data[0]).toBeLessThan(1e-12);
+    expect(results.iterations.data[0]).toBeGreaterThan(3);
+  });
+
+  test.each(combinations)('factored damping, %s × %s', async (...held) => {
+    const b = new FedBuilder();
+    const sides = sidesOf(b, system, held);
+    const deltas = factoredDamping(b, sides, scalar(b, damping));
+    const [inputs, outputs] = dampedInverses(
+      b,
+      [sides.inputs.kernel, sides.outputs.kernel],
+      [deltas.inputs, deltas.outputs],
+    );
+    if (!inputs || !outputs) throw new Error('two inverses');
+    const results = await b.matrices({
+      direction: joinedOf(b, factoredDirection(layerTensorOf(b, v, layout), sides, deltas, { inputs, outputs })),
+      deltas: b.reshape(b.concat([b.unsqueeze(deltas.inputs, [0]), b.unsqueeze(deltas.outputs, [0])], 0), [1, 2]),
+    });
+    const [factorA, factorG] = [gram(a), gram(g)];
+    const pi = Math.sqrt(trace(factorA) / a.columns / (trace(factorG) / g.columns));
+    const [deltaA, deltaG] = [pi * Math.sqrt(damping), Math.sqrt(damping) / pi];
+    expect(relativeError(results.deltas, matrixOf(1, 2, [deltaA, deltaG]))).toBeLessThan(1e-13);
+    const dense = multiplied(inverted(shifted(factorA, deltaA)), v, inverted(shifted(factorG, deltaG)));
+    expect(relativeError(results.direction, scaled(dense, damping))).toBeLessThan(tight);
+  });
+});
+
+test('blocks of equal Gram orders are solved together, each to its own solution', async () => {
+  const source = random(21);
+  const shapes: readonly (readonly [number, number])[] = [
+    [5, 4],
+    [6, 3],
+    [2, 7],
+    [5, 4],
+  ];
+  const systems = shapes.map((shape, i) => drawSystem({ outputsFirst: i % 2 === 0, hasBias: i < 2 }, source, shape));
+  const held: readonly (readonly [Held, Held])[] = [
+    ['rows', 'rows'],
+    ['rows', 'rows'], // the same orders as the first: one batch
+    ['dense', 'rows'],
+    ['rows', 'rows'],
+  ];
+  const b = new FedBuilder();
+  const { directions } = tikhonovDirections(
+    b,
+    systems.map(({ v, layout }) => layerTensorOf(b, v, layout)),
+    systems.map((system, i) => sidesOf(b, system, held[i] ?? ['rows', 'rows'])),
+    scalar(b, damping),
+    converged,
+  );
+  const results = await b.matrices(Object.fromEntries(directions.map((x, i) => [`direction${i}`, joinedOf(b, x)])));
+  for (const [i, system] of systems.entries()) {
+    const found = results[`direction${i}`] ?? system.v;
+    expect(relativeError(found, scaled(denseTikhonov(system, damping), damping))).toBeLessThan(tight);
+  }
+});
+
+test('inverses of many orders, and of one kernel with two dampings', async () => {
+  const source = random(22);
+  const b = new FedBuilder();
+  const factors = [4, 7, 4, 1].map((order) => gram(randomMatrix(source, 3, order)));
+  const kernels = factors.map((factor) => b.matrix(factor));
+  const [first, firstFactor] = [kernels[0], factors[0]];
+  if (!first || !firstFactor) throw new Error('a first kernel');
+  const dampings = [0.1, 0.2, 0.3, 0.4, 0.5];
+  const inverses = dampedInverses(
+    b,
+    [...kernels, first],
+    dampings.map((delta) => scalar(b, delta)),
+  );
+  const results = await b.matrices(Object.fromEntries(inverses.map((inverse, i) => [`inverse${i}`, inverse])));
+  for (const [i, factor] of [...factors, firstFactor].entries()) {
+    const damped = shifted(factor, dampings[i] ?? 0);
+    const product = multiplied(results[`inverse${i}`] ?? factor, damped);
+    expect(relativeError(product, identity(factor.rows))).toBeLessThan(1e-12);
+  }
+});
+
+test('the damping of a dead layer stays finite and carries the whole block', async () => {
+  const b = new FedBuilder();
+  const source = random(23);
+  const dead = { values: b.given([3, 4], new Float64Array(12)), homogeneous: undefined };
+  const live = randomMatrix(source, 3, 2);
+  const zeros = b.given([3, 2], new Float64Array(6));
+  const deltas = [
+    {
+      inputs: inputRowsSide(b, inputRowsOf(b, live, { outputsFirst: false, hasBias: false }), 2),
+      outputs: outputRowsSide(b, zeros),
+    },
+    { inputs: inputRowsSide(b, dead, 4), outputs: outputRowsSide(b, b.matrix(live)) },
+    { inputs: inputRowsSide(b, dead, 4), outputs: outputRowsSide(b, zeros) },
+  ].map((sides) => factoredDamping(b, sides, scalar(b, damping)));
+  const results = await b.compute(
+    Object.fromEntries(
+      deltas.flatMap(({ inputs, outputs }, i) => [
+        [`inputs${i}`, inputs],
+        [`outputs${i}`, outputs],
+      ]),
+    ),
+  );
+  for (const i of deltas.keys()) {
+    const [inputs = 0, outputs = 0] = [results[`inputs${i}`]?.[0], results[`outputs${i}`]?.[0]];
+    expect(inputs).toBeGreaterThan(0);
+    expect(outputs).toBeGreaterThan(0);
+    expect(inputs * outputs).toBeCloseTo(damping, 12);
+  }
+});
