@@ -11,6 +11,7 @@ import { indexingCases } from './testing/indexing.js';
 import { linearAlgebraCases } from './testing/linear-algebra.js';
 import { logicCases } from './testing/logic.js';
 import { movementCases } from './testing/movement.js';
+import { poolingCases } from './testing/pooling.js';
 import { normalizationCases } from './testing/normalization.js';
 import { reductionCases } from './testing/reduction.js';
 
@@ -24,6 +25,7 @@ const families: Readonly<Record<string, CaseTable>> = {
   movement: movementCases,
   convolution: convolutionCases,
   indexing: indexingCases,
+  pooling: poolingCases,
   normalization: normalizationCases,
 };
 

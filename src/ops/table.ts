@@ -16,6 +16,7 @@ import { logicOps } from './logic.js';
 import { movementOps } from './movement.js';
 import { normalizationOps } from './normalization.js';
 import { paddingOps } from './padding.js';
+import { poolingOps } from './pooling.js';
 import { reductionOps } from './reduction.js';
 import { slicingOps } from './slicing.js';
 
@@ -33,6 +34,7 @@ export const operators: OpTable = {
   ...creationOps,
   ...indexingOps,
   ...convolutionOps,
+  ...poolingOps,
   ...normalizationOps,
   ...controlOps,
 };
