@@ -287,7 +287,7 @@ function boundAttributes(node: NodeProto, bindings: ReadonlyMap<string, Attribut
 }
 
 /** Operators whose types cannot be known yet (their shapes are computed, or come from unknown operators) have none. */
-function whileReading(semantics: Semantics): Semantics {
+export function whileReading(semantics: Semantics): Semantics {
   return {
     infer: (node) => {
       try {

@@ -1,0 +1,77 @@
+// Which of a file's tensors are trained, by what they are used for.
+import { describe, expect, it } from 'vitest';
+import { semantics } from '../ops/table.js';
+import { modelFromBytes } from './file-model.js';
+import { type TensorData, tensorFrom } from './tensor.js';
+import { type ModelSpec, modelBytes, type NodeSpec, ramp } from './testing/onnx-models.js';
+
+const scalar = (value: number) => tensorFrom('float32', [], [value]);
+
+function classified(initializers: Record<string, TensorData>, nodes: readonly NodeSpec[]) {
+  const spec: ModelSpec = {
+    opset: 17,
+    inputs: { x: ['float32', ['batch', 4]] },
+    initializers,
+    nodes,
+    outputs: nodes.at(-1)?.outputs ?? [],
+  };
+  const { parameters, statistics, untrained } = modelFromBytes(modelBytes(spec), semantics);
+  return {
+    trained: [...parameters.keys()],
+    statistics: [...statistics.keys()],
+    untrained: Object.fromEntries(untrained),
+  };
+}
+
+const add = (...inputs: string[]): NodeSpec => ({ op: 'Add', inputs, outputs: ['y'] });
+
+describe('tensors of a file', () => {
+  it('are trained where they are weights, biases and embeddings', () => {
+    const { trained } = classified({ 'fc.weight': ramp([4, 3]), 'onnx::Add_7': ramp([3]), slope: ramp([1]) }, [
+      { op: 'MatMul', inputs: ['x', 'fc.weight'], outputs: ['h'] },
+      { op: 'Add', inputs: ['h', 'onnx::Add_7'], outputs: ['z'] },
+      { op: 'PRelu', inputs: ['z', 'slope'], outputs: ['y'] },
+    ]);
+    expect(trained).toEqual(['fc.weight', 'onnx::Add_7', 'slope']);
+  });
+
+  it('are statistics where batch normalization reads them as running averages, through Identity nodes too', () => {
+    const vectors = { 'bn.weight': ramp([4]), 'bn.bias': ramp([4]), 'bn.mean': ramp([4]), 'bn.var': ramp([4]) };
+    const { trained, statistics } = classified(vectors, [
+      { op: 'Identity', inputs: ['bn.mean'], outputs: ['other.mean'] },
+      { op: 'BatchNormalization', inputs: ['x', 'bn.weight', 'bn.bias', 'other.mean', 'bn.var'], outputs: ['y'] },
+    ]);
+    expect(trained).toEqual(['bn.weight', 'bn.bias']);
+    expect(statistics).toEqual(['bn.mean', 'bn.var']);
+  });
+
+  it.each([
+    ['a limit of Clip', { low: scalar(0) }, { op: 'Clip', inputs: ['x', 'low'], outputs: ['y'] }, /setting of Clip/],
+    ['an exponent', { two: scalar(2) }, { op: 'Pow', inputs: ['x', 'two'], outputs: ['y'] }, /setting of Pow/],
+    ['√2 of a formula', { 'onnx::Div_12': scalar(Math.SQRT2) }, add('x', 'onnx::Div_12'), /constant of a formula/],
+    ['a lifted constant', { val_3: scalar(0.5) }, add('x', 'val_3'), /constant of a formula/],
+    [
+      'a mask',
+      { mask: tensorFrom('float32', [4], [0, 0, -Infinity, -Infinity]) },
+      add('x', 'mask'),
+      /infinite numbers, as masks do/,
+    ],
+    [
+      'integers',
+      { ids: tensorFrom('int64', [1], [0]) },
+      { op: 'Gather', inputs: ['x', 'ids'], outputs: ['y'] },
+      /type int64/,
+    ],
+    ['what no node reads', { left: ramp([4]) }, add('x', 'x'), /no node reads it/],
+  ] as const)('are not trained where they are %s', (_, initializers, node, reason) => {
+    const { trained, untrained } = classified({ ...initializers } as Record<string, TensorData>, [node]);
+    expect(trained).toEqual([]);
+    expect(Object.values(untrained)).toEqual([expect.stringMatching(reason)]);
+  });
+
+  it('are trained where a single number has the name of a module', () => {
+    expect(
+      classified({ logit_scale: scalar(2.6) }, [{ op: 'Mul', inputs: ['x', 'logit_scale'], outputs: ['y'] }]).trained,
+    ).toEqual(['logit_scale']);
+  });
+});
