@@ -2,10 +2,8 @@
 import { GraphError, UnsupportedError } from '../errors.js';
 import {
   type Dimension,
-  float,
   floatAttribute,
   inputOf,
-  int,
   intAttribute,
   type Shape,
   type TensorType,
@@ -86,21 +84,6 @@ function fixedGradient({ b, node, x, dy }: GradientContext): (Value | undefined)
 }
 
 /**
- * Batch normalization by the batch's own statistics: y = scale·(x − mean)/√(variance + ε) + bias, and the mean and the
- * (biased) variance of each channel of x `[batch, channels, …]`. This is how to train with it: the runtime's operator
- * writes the running statistics over its own inputs where nothing reads them (microsoft/onnxruntime#29790), so it gets
- * tensors here that are nobody else's, and the running averages are the caller's to form.
- */
-export function normalizeBatch(b: Builder, x: Value, scale: Value, bias: Value, epsilon: number) {
-  const nothing = () => b.op('Sub', [bias, bias], {}, { fresh: true });
-  const attributes = { epsilon: float(epsilon), momentum: float(0), training_mode: int(1) };
-  const inputs = [x, scale, bias, nothing(), nothing()];
-  const made = b.node('BatchNormalization', inputs, attributes, { outputs: ['normalized', 'mean', 'variance'] });
-  const [y, mean, variance] = made as readonly [Value, Value, Value]; // three outputs are asked for
-  return { y, mean, variance };
-}
-
-/**
  * With the batch's own statistics: dx = scale·r·(dy − Σdy/n − x̂·Σ(dy·x̂)/n). The running statistics
  * m·old + (1 − m)·new are outputs as well, and pass their cotangents on: the mean's through 1/n, the variance's
  * through 2(x − mean)/n.
@@ -108,9 +91,8 @@ export function normalizeBatch(b: Builder, x: Value, scale: Value, bias: Value, 
 function batchGradient({ b, node, x, dy, cotangents }: GradientContext): (Value | undefined)[] {
   const axes = exceptChannels(dy.rank);
   const momentum = floatAttribute(node, 'momentum', 0.9);
-  const unit = [b.onesLike(x(1)), b.zerosLike(x(1))] as const;
-  const { y: normal, variance } = normalizeBatch(b, x(0), ...unit, epsilonOf(node));
-  const inverse = b.reciprocal(b.sqrt(b.add(variance, epsilonOf(node))));
+  const { normal, inverse: wideInverse } = normalize(b, x(0), axes, epsilonOf(node));
+  const inverse = b.squeeze(wideInverse, axes);
   const count = b.sizeOf(x(0), axes, dy.dtype);
   const [, ofMean, ofVariance] = cotangents;
   const [scale, bias] = [sum(b, dy, normal, axes), b.sum(dy, axes)];
