@@ -1,4 +1,11 @@
-// `cgfac/node`: the native engine. It needs the package onnxruntime-node.
+// `cgfac/node`: all of `cgfac` with the native engine, which needs the package onnxruntime-node; and reports.
+import type { DataSplits } from './data/dataset.js';
+import { loadData } from './data/spec.js';
+import type { Engine } from './engine/engine.js';
+import { nodeEngine } from './engine/node.js';
+import type { Model } from './graph/model.js';
+import { type TrainingResult, type TrainOptions, train as trainOn } from './training/trainer.js';
+
 export { EngineError } from './engine/host.js';
 export { nodeEngine } from './engine/node.js';
 export {
@@ -7,3 +14,37 @@ export {
   type NodeEngineOptions,
   type RuntimeDescription,
 } from './engine/node-runtime.js';
+export * from './index.js';
+export { createProgress, type Progress, type ProgressOptions } from './reporting/progress.js';
+export { renderReport } from './reporting/report.js';
+export { renderMarkdownTable, renderTable } from './reporting/table.js';
+
+export interface NodeTrainOptions extends Omit<TrainOptions, 'engine' | 'data'> {
+  /** The data, or what `loadData` takes: `digits`, `mnist:FOLDER`, … */
+  readonly data: DataSplits | string;
+  /** Where to compute; by default a native engine of its own, which is closed again. */
+  readonly engine?: Engine;
+  /** Threads of that engine; by default all cores. */
+  readonly threads?: number;
+}
+
+/**
+ * Trains a model on the native engine. The model itself is not changed: `saveModel` writes it with the new parameters.
+ * @throws OptionError where options do not fit together or the data do not fit the model; FileError where data cannot
+ *   be read; TrainingError where the loss stops being finite, naming the first tensor that did
+ * @example
+ * const model = autoencoder({ seed: 1 });
+ * const { parameters } = await train(model, { data: 'digits', optimizer: cgfac(), batchSize: 500, steps: 150 });
+ * await saveModel(model, parameters, 'model.onnx');
+ */
+export async function train(model: Model, options: NodeTrainOptions): Promise<TrainingResult> {
+  const { data: given, threads, engine: shared, ...rest } = options;
+  const { seed } = rest;
+  const data = typeof given === 'string' ? await loadData(given, seed === undefined ? {} : { seed }) : given;
+  const engine = shared ?? (await nodeEngine(threads === undefined ? {} : { threads }));
+  try {
+    return await trainOn(model, { ...rest, data, engine });
+  } finally {
+    if (!shared) await engine.close();
+  }
+}
