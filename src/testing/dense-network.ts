@@ -1,6 +1,5 @@
 // A small network of dense layers, as a model and as plain TypeScript: activations and derivatives by hand.
 import { type Random, random } from '../data/random.js';
-import type { Value } from '../graph/graph.js';
 import { builtModel, type Model } from '../graph/model.js';
 import { tensorFrom } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
@@ -14,7 +13,7 @@ import type { Layout } from './layer-tensors.js';
 export interface DenseNetwork extends Layout {
   /** Between the layers; the last layer has none. */
   readonly activation: 'tanh' | 'linear';
-  /** Each layer's weight `[inputs (+1), outputs]`, the bias its last row; all are float32 numbers. */
+  /** Each layer's weight `[inputs (+1), outputs]`, the bias its last row. */
   readonly layers: readonly Matrix[];
 }
 
@@ -31,25 +30,51 @@ export function denseNetwork(
   return { ...options, layers };
 }
 
-/** Parameters are `layer0.weight`, `layer0.bias`, `layer1.weight`, … */
-export function modelOf({ layers, activation, outputsFirst, hasBias }: DenseNetwork): Model {
-  const b = new Builder();
-  const parameters = new Map<string, Value>();
-  const parameter = (name: string, dims: readonly number[], elements: Iterable<number>): Value => {
-    const value = b.constant(tensorFrom('float32', dims, elements), name);
-    parameters.set(name, value);
-    return value;
-  };
-  let x = b.input('input', 'float32', ['batch', (layers[0]?.rows ?? 1) - Number(hasBias)]);
+interface ParameterElements {
+  readonly dims: readonly number[];
+  readonly elements: Float64Array;
+}
+
+/** `layer0.weight`, `layer0.bias`, `layer1.weight`, … as the layout stores them. */
+export function parametersOf({ layers, outputsFirst, hasBias }: DenseNetwork): Map<string, ParameterElements> {
+  const parameters = new Map<string, ParameterElements>();
   for (const [i, layer] of layers.entries()) {
     const inputs = layer.rows - Number(hasBias);
     const weight = rowsOf(layer, 0, inputs);
     const held = outputsFirst ? transposed(weight) : weight;
-    const w = parameter(`layer${i}.weight`, [held.rows, held.columns], held.data);
-    const bias = hasBias
-      ? parameter(`layer${i}.bias`, [layer.columns], rowsOf(layer, inputs, layer.rows).data)
-      : undefined;
-    x = b.gemm(x, w, bias, { transposeY: outputsFirst });
+    parameters.set(`layer${i}.weight`, { dims: [held.rows, held.columns], elements: held.data });
+    if (!hasBias) continue;
+    parameters.set(`layer${i}.bias`, { dims: [layer.columns], elements: rowsOf(layer, inputs, layer.rows).data });
+  }
+  return parameters;
+}
+
+/** The layers' joined matrices from elements by parameter name: the inverse of `parametersOf`. */
+export function layersFrom(like: DenseNetwork, elements: Readonly<Record<string, ArrayLike<number>>>): Matrix[] {
+  return like.layers.map(({ rows, columns }, layer) => {
+    const [weight = [], bias = []] = [elements[`layer${layer}.weight`], elements[`layer${layer}.bias`]];
+    const inputs = rows - Number(like.hasBias);
+    return generate(rows, columns, (i, j) => {
+      const element = i === inputs ? bias[j] : weight[like.outputsFirst ? j * inputs + i : i * columns + j];
+      return element ?? Number.NaN;
+    });
+  });
+}
+
+export function modelOf(network: DenseNetwork): Model {
+  const { layers, activation, outputsFirst, hasBias } = network;
+  const b = new Builder();
+  const parameters = new Map(
+    [...parametersOf(network)].map(([name, { dims, elements }]) => [
+      name,
+      b.constant(tensorFrom('float32', dims, elements), name),
+    ]),
+  );
+  let x = b.input('input', 'float32', ['batch', (layers[0]?.rows ?? 1) - Number(hasBias)]);
+  for (const i of layers.keys()) {
+    const weight = parameters.get(`layer${i}.weight`);
+    if (!weight) throw new Error('each layer has a weight');
+    x = b.gemm(x, weight, parameters.get(`layer${i}.bias`), { transposeY: outputsFirst });
     if (activation === 'tanh' && i < layers.length - 1) x = b.tanh(x);
   }
   return builtModel('network', b.build('network', { output: x }), parameters);
@@ -89,9 +114,9 @@ export function float64Objective(
   const model = modelOf(network);
   const loss = lossNamed(lossName);
   const parameters = new Map(
-    [...model.parameters].map(([name, { dims, constant }]) => [
+    [...parametersOf(network)].map(([name, { dims, elements }]) => [
       name,
-      b.named(`parameter.${name}`, dims, Array.from(constant?.data ?? [], Number)),
+      b.named(`parameter.${name}`, dims, elements),
     ]),
   );
   const { dtype, shape } = loss.targetType({
