@@ -151,9 +151,7 @@ export class Builder extends GraphBuilder {
   }
   /** Sum of the products of two tensors of equal shape: their inner product, a scalar. */
   dot(x: Value, y: Value): Value {
-    const row = this.reshape(x, [1, -1]);
-    const column = this.reshape(y, [-1, 1]);
-    return this.reshape(this.matmul(row, column), []);
+    return this.sum(this.mul(x, y)); // four times as fast as the product of a row and a column (benchmarks/solvers.ts)
   }
 
   reshape(x: Value, shape: readonly number[]): Value {
