@@ -90,6 +90,7 @@ function encodeGraph(
   names: Names,
   constants: ReadonlySet<Value>,
   elements?: ReadonlyMap<Value, TensorData>,
+  isBody = false,
 ): GraphProto {
   const initializers = [...constants].map((value) => {
     const data = elements?.get(value) ?? value.constant;
@@ -98,8 +99,11 @@ function encodeGraph(
   });
   for (const input of graph.inputs) names.of(input);
   const nodes = graph.nodes.map((node) => encodeNode(node, names));
-  // An output has the name it was asked under, whatever the value is called inside.
+  // An output of the model has the name it was asked under, whatever the value is called inside. Those of a body are
+  // known by their positions.
+  const computed = new Set(graph.nodes.flatMap((node) => node.outputs));
   const outputs = graph.outputs.map(({ name, value }) => {
+    if (isBody && computed.delete(value)) return encodeValueInfo(names.of(value), value.knownType);
     if (names.of(value) !== name) {
       nodes.push(
         create(NodeProtoSchema, { opType: 'Identity', domain: '', name: '', input: [names.of(value)], output: [name] }),
@@ -111,7 +115,7 @@ function encodeGraph(
     name: graph.name,
     node: nodes,
     initializer: initializers,
-    input: graph.inputs.map((value) => encodeValueInfo(names.of(value), value.type)),
+    input: graph.inputs.map((value) => encodeValueInfo(names.of(value), value.knownType)),
     output: outputs,
   });
 }
@@ -155,7 +159,7 @@ function encodeAttribute(name: string, attribute: Attribute, names: Names): Attr
       return create(AttributeProtoSchema, {
         name,
         type: AttributeType.GRAPH,
-        g: encodeGraph(attribute.value, names, new Set()),
+        g: encodeGraph(attribute.value, names, new Set(), undefined, true),
       });
   }
 }
