@@ -1,0 +1,95 @@
+// What second-order optimizers do with parameters outside all Kronecker blocks, and with models that have no block.
+import { expect, test } from 'vitest';
+import { random } from '../data/random.js';
+import { OptionError } from '../errors.js';
+import type { Value } from '../graph/graph.js';
+import { builtModel, type Model } from '../graph/model.js';
+import { type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
+import { lossNamed } from '../losses/index.js';
+import { Builder } from '../ops/builder.js';
+import { normals } from '../testing/fed-builder.js';
+import { runner } from '../testing/runner.js';
+import { metricFor } from '../training/metrics.js';
+import { buildStep, scalarKey } from '../training/step-program.js';
+import { adam } from './adam.js';
+import { cgfac } from './cgfac.js';
+import { kfac } from './kfac.js';
+import type { Optimizer } from './optimizer.js';
+
+/** x·W (or x alone), scaled and shifted elementwise. */
+function scaledModel(hasLayer: boolean): Model {
+  const b = new Builder();
+  const source = random(60);
+  const parameters = new Map<string, Value>();
+  const parameter = (name: string, dims: readonly number[]): Value => {
+    const value = b.constant(
+      tensorFrom(
+        'float32',
+        dims,
+        normals(
+          source,
+          dims.reduce((product, size) => product * size, 1),
+        ),
+      ),
+      name,
+    );
+    parameters.set(name, value);
+    return value;
+  };
+  const x = b.input('input', 'float32', ['batch', 4]);
+  const y = hasLayer ? b.matmul(x, parameter('weight', [4, 4])) : x;
+  const output = b.mul(b.tanh(y), parameter('scale', [4]));
+  return builtModel('scaled', b.build('scaled', { output }), parameters);
+}
+
+const [rows, loss] = [6, lossNamed('mean-squared-error')];
+
+/** Parameters after the first step. */
+async function firstStep(model: Model, optimizer: Optimizer) {
+  const type = { dtype: 'float32', shape: [rows, 4] } as const;
+  const step = buildStep({ model, loss, metric: metricFor(loss.name), optimizer, input: type, targets: type });
+  const source = random(61);
+  const feeds: Record<string, TensorData> = { ...step.initialState };
+  for (const name of ['input', 'target']) feeds[name] = tensorFrom('float32', type.shape, normals(source, rows * 4));
+  for (const [name, key] of step.parameters) {
+    const elements = model.parameters.get(name)?.constant;
+    if (elements) feeds[key] = elements;
+  }
+  const scalars = optimizer.controller().scalars(0);
+  for (const name of step.scalars) feeds[scalarKey(name)] = tensorFrom('float32', [], [scalars[name] ?? Number.NaN]);
+  for (const { name, dims } of step.noise) {
+    feeds[name] = tensorFrom(
+      'float32',
+      dims,
+      normals(
+        source,
+        dims.reduce((product, size) => product * size, 1),
+      ),
+    );
+  }
+  const program = await runner(step.graph);
+  const results = await program.run(feeds);
+  await program.release();
+  return (name: string) => toNumbers(results[`next.parameter.${name}`] ?? tensorFrom('float32', [0], []));
+}
+
+test.each([
+  ['cgfac', cgfac({ restLearningRate: 0.02 })],
+  ['cgfac, scheduled', cgfac({ learningRate: 0.1, restLearningRate: 0.02 })],
+  ['kfac', kfac({ restLearningRate: 0.02 })],
+])('%s trains parameters outside all blocks as Adam does', async (_name, optimizer) => {
+  const model = scaledModel(true);
+  const [ours, byAdam] = [await firstStep(model, optimizer), await firstStep(model, adam({ learningRate: 0.02 }))];
+  expect(ours('scale')).toHaveLength(4);
+  expect(ours('scale')).toEqual(byAdam('scale'));
+  expect(ours('weight')).not.toEqual(byAdam('weight'));
+  expect(ours('weight').every(Number.isFinite)).toBe(true);
+});
+
+test.each([cgfac(), kfac({ learningRate: 0.1 })])('$name says why a model has no block', async (optimizer) => {
+  const refused = firstStep(scaledModel(false), optimizer);
+  await expect(refused).rejects.toThrow(OptionError);
+  await expect(refused).rejects.toThrow(
+    `${optimizer.name} finds no Kronecker block in 'scaled' (scale: a parameter of rank 1 outside a dense layer); use adam instead`,
+  );
+});
