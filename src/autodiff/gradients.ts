@@ -26,6 +26,7 @@ export function vectorJacobianProduct(b: Builder, seeds: readonly Seed[], target
   for (const node of path) for (const output of node.outputs) onPath.add(output);
   const cotangents = new Map<Value, Value>();
   const accumulate = (value: Value, cotangent: Value) => {
+    checkTyped(value);
     const fitted = sumToShape(b, cotangent, value.shape);
     const sum = cotangents.get(value);
     cotangents.set(value, sum ? b.add(sum, fitted) : fitted);
@@ -36,7 +37,9 @@ export function vectorJacobianProduct(b: Builder, seeds: readonly Seed[], target
     if (received.every((cotangent) => cotangent === undefined)) continue;
     const isWanted = (i: number): boolean => {
       const input = node.inputs[i];
-      return input !== undefined && onPath.has(input) && isFloatingPoint(input.dtype);
+      if (input === undefined || !onPath.has(input)) return false;
+      checkTyped(input);
+      return isFloatingPoint(input.dtype);
     };
     for (const [i, cotangent] of inputCotangents(b, node, received, isWanted).entries()) {
       const input = node.inputs[i];
@@ -48,6 +51,7 @@ export function vectorJacobianProduct(b: Builder, seeds: readonly Seed[], target
 
 /** Gradients of a scalar by the targets, each in its target's shape. */
 export function gradients(b: Builder, objective: Value, targets: readonly Value[]): Value[] {
+  checkTyped(objective);
   return vectorJacobianProduct(b, [{ value: objective, cotangent: b.onesLike(objective) }], targets);
 }
 
@@ -84,6 +88,28 @@ function nodesBetween(outputs: readonly Value[], targets: readonly Value[]): Nod
 const crossesBody = (node: Node, depends: (value: Value) => boolean): boolean =>
   subgraphs(node).length > 0 && dependencies(node).some(depends);
 
+/** Throws, naming the operator that is to blame, for a value on the path whose type is not known. */
+function checkTyped(value: Value): void {
+  let origin = value;
+  for (let next: Value | undefined = value; next && !next.knownType; ) {
+    origin = next;
+    next = next.producer?.inputs.find((input) => input && !input.knownType);
+  }
+  const node = origin.producer;
+  if (origin.knownType || !node) return;
+  if (!definitionOf(node)) throw unknownOperator(node);
+  throw new UnsupportedError(
+    `${describeNode(node)} lies on the way from the loss to a trainable parameter, and the shape it computes is only known ` +
+      `when the program runs; export the model with fixed sizes (all but the batch)`,
+  );
+}
+
+const unknownOperator = (node: Node) =>
+  new UnsupportedError(
+    `${describeNode(node)} lies on the way from the loss to a trainable parameter, and cgfac has no gradient rule for ` +
+      `this operator; freeze the parameters before it, or replace it before exporting the model`,
+  );
+
 function inputCotangents(
   b: Builder,
   node: Node,
@@ -91,12 +117,7 @@ function inputCotangents(
   isWanted: (index: number) => boolean,
 ): readonly (Value | undefined)[] {
   const definition = definitionOf(node);
-  if (!definition) {
-    throw new UnsupportedError(
-      `${describeNode(node)} lies on the way from the loss to a trainable parameter, and cgfac has no gradient rule for ` +
-        `this operator; freeze the parameters before it, or replace it before exporting the model`,
-    );
-  }
+  if (!definition) throw unknownOperator(node);
   const refuse = (reason: string, cause?: Error) =>
     new UnsupportedError(`${describeNode(node)} cannot be differentiated: ${reason}`, { cause });
   if ('refusal' in definition.gradient) throw refuse(definition.gradient.refusal);

@@ -125,5 +125,6 @@ test('what follows from an unknown operator has no type, and says where it comes
   const after = b.relu(odd);
   expect(after.knownType).toBeUndefined();
   expect(() => after.shape).toThrow(UnsupportedError);
+  expect(() => after.shape).toThrow("Odd node 'strange'");
   expect(() => odd.shape).toThrow("Odd node 'strange'");
 });

@@ -52,10 +52,12 @@ export class Value {
 
   get type(): TensorType {
     if (!this.#type) {
-      const by = this.producer;
+      // What follows from an untyped value is untyped: the first one is to blame.
+      let by = this.producer;
+      for (let next = by; next; next = next.inputs.find((input) => input && !input.#type)?.producer) by = next;
       if (!by) throw new GraphError(`the type and shape of '${this.name}' are not known`);
       throw new UnsupportedError(
-        `the type and shape of '${this.name}' are not known, because it is computed by ${describeNode(by)} and cgfac has ` +
+        `the type and shape of '${this.name}' are not known, because ${this.producer === by ? 'it is computed by' : 'it follows from'} ${describeNode(by)} and cgfac has ` +
           `no rule for this operator here; replace it before exporting the model, or export with shape inference`,
       );
     }
