@@ -127,8 +127,9 @@ function sketchedSides(
   const { rank } = options;
   const averaging = options.decay > 0;
   const decay = (): Decay => ({ keep: context.scalar('keep'), take: context.scalar('take') });
-  const signs = (side: string) =>
-    context.noise(`signs.${side}.${block.weight}`, [rows.outputs.dims[0] ?? 1, 1], 'sign');
+  // The sides have rows of their own: the exact Fisher gives several gradients for each example.
+  const signs = (side: string, values: Value) =>
+    context.noise(`signs.${side}.${block.weight}`, [values.dims[0] ?? 1, 1], 'sign');
   const remember = (name: string, dims: readonly number[], next: (old: Value) => Value): Value => {
     const key = `${name}.${block.weight}`;
     const value = next(context.state(key, dims));
@@ -141,8 +142,11 @@ function sketchedSides(
     return remember(name, [size, size], (old) => averageFactor(b, old, values, decay()));
   };
   const sketch = (name: string, values: Value, side: string): Value => {
-    if (!averaging) return (values.dims[0] ?? 1) <= rank ? values : foldRows(b, b.mul(values, signs(side)), rank);
-    return remember(name, [rank, values.dims[1] ?? 1], (old) => averageRows(b, old, values, signs(side), decay()));
+    if (!averaging)
+      return (values.dims[0] ?? 1) <= rank ? values : foldRows(b, b.mul(values, signs(side, values)), rank);
+    return remember(name, [rank, values.dims[1] ?? 1], (old) =>
+      averageRows(b, old, values, signs(side, values), decay()),
+    );
   };
   const size = block.inputs + (block.bias === undefined ? 0 : 1);
   const { values, homogeneous } = rows.inputs;
