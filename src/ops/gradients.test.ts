@@ -6,14 +6,16 @@ import { zeroGradient } from './definition.js';
 import { operators } from './table.js';
 import { activationCases } from './testing/activations.js';
 import { convolutionCases } from './testing/convolution.js';
+import { einsumCases } from './testing/einsum.js';
 import { elementwiseCases } from './testing/elementwise.js';
 import { indexingCases } from './testing/indexing.js';
 import { linearAlgebraCases } from './testing/linear-algebra.js';
 import { logicCases } from './testing/logic.js';
 import { movementCases } from './testing/movement.js';
-import { poolingCases } from './testing/pooling.js';
 import { normalizationCases } from './testing/normalization.js';
+import { poolingCases } from './testing/pooling.js';
 import { reductionCases } from './testing/reduction.js';
+import { resizeCases } from './testing/resize.js';
 
 /** One line for each family: a file of src/ops/testing. */
 const families: Readonly<Record<string, CaseTable>> = {
@@ -26,6 +28,8 @@ const families: Readonly<Record<string, CaseTable>> = {
   convolution: convolutionCases,
   indexing: indexingCases,
   pooling: poolingCases,
+  einsum: einsumCases,
+  resizing: resizeCases,
   normalization: normalizationCases,
 };
 

@@ -8,6 +8,8 @@ import { controlOps } from './control.js';
 import { convolutionOps } from './convolution.js';
 import { creationOps } from './creation.js';
 import type { NodeDraft, OpDefinition, OpTable } from './definition.js';
+import { depthSpaceOps } from './depth-space.js';
+import { einsumOps } from './einsum.js';
 import { elementwiseOps } from './elementwise.js';
 import { indexingOps } from './indexing.js';
 import { joiningOps } from './joining.js';
@@ -18,6 +20,7 @@ import { normalizationOps } from './normalization.js';
 import { paddingOps } from './padding.js';
 import { poolingOps } from './pooling.js';
 import { reductionOps } from './reduction.js';
+import { resizeOps } from './resize.js';
 import { slicingOps } from './slicing.js';
 
 export const operators: OpTable = {
@@ -36,6 +39,9 @@ export const operators: OpTable = {
   ...convolutionOps,
   ...poolingOps,
   ...normalizationOps,
+  ...resizeOps,
+  ...depthSpaceOps,
+  ...einsumOps,
   ...controlOps,
 };
 
