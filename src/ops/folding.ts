@@ -1,5 +1,6 @@
 // Evaluates small nodes when the graph is built: the shape arithmetic that exporters write, and scalars of floats where
 // the result has the very bits that the runtime would compute. Parameters (named floating-point constants) stay.
+import { GraphError } from '../errors.js';
 import { stringAttribute, type Value } from '../graph/graph.js';
 import {
   allocate,
@@ -119,7 +120,13 @@ export function joined(parts: readonly TensorData[], dtype: DataType): TensorDat
 /** A tensor made of elements of another one, named by their positions in it; copied, not converted. */
 export function rearranged(x: TensorData, dims: readonly number[], positions: readonly number[]): TensorData {
   const data = allocate(x.dtype, positions.length) as Float64Array; // as in `joined`
-  for (const [i, position] of positions.entries()) data[i] = x.data[position] as number;
+  for (const [i, position] of positions.entries()) {
+    const element = x.data[position];
+    if (element === undefined) {
+      throw new GraphError(`reads element ${position} of a tensor with ${x.data.length} elements`);
+    }
+    data[i] = element as number;
+  }
   return { dtype: x.dtype, dims, data };
 }
 
