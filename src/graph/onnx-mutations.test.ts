@@ -11,6 +11,7 @@ import {
   TensorProto_DataLocation,
 } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
+import { gradients } from '../autodiff/gradients.js';
 import { type Random, random } from '../data/random.js';
 import { CgfacError } from '../errors.js';
 import { Builder } from '../ops/builder.js';
@@ -203,19 +204,22 @@ function mutated(source: Random): Uint8Array {
   return bytes;
 }
 
-/** Decodes a file, writes it, and binds it to a batch of three. */
+/** Decodes a file, writes it, binds it to a batch of three, and differentiates it. */
 function use(bytes: Uint8Array): void {
-  const { graph, encode } = modelFromBytes(bytes, semantics, { readExternal: externalDataIn(tmpdir()) });
+  const { graph, encode, parameters } = modelFromBytes(bytes, semantics, { readExternal: externalDataIn(tmpdir()) });
   encode(new Map());
   const b = new Builder();
   const bindings = new Map(
-    graph.inputs.map((input) => {
-      const dims = input.shape.map((size) => (typeof size === 'string' ? 3 : size));
-      return [input, b.input(input.name, input.dtype, dims)] as const;
+    [...graph.inputs, ...parameters.values()].map((value) => {
+      const dims = value.shape.map((size) => (typeof size === 'string' ? 3 : size));
+      return [value, b.input(value.name, value.dtype, dims)] as const;
     }),
   );
-  const { outputs } = inline(b, graph, bindings);
-  encodeModel(b.build('bound', Object.fromEntries(outputs)));
+  const [output] = inline(b, graph, bindings).outputs.values();
+  if (!output) throw new Error('a graph without outputs was decoded');
+  const targets = [...parameters.values()].flatMap((value) => bindings.get(value) ?? []);
+  const slopes = gradients(b, b.sum(output), targets);
+  encodeModel(b.build('bound', Object.fromEntries([output, ...slopes].map((value, i) => [`${i}`, value]))));
 }
 
 describe('1,000 mutated files', () => {
