@@ -96,7 +96,7 @@ const foldVector =
   (node: NodeDraft): TensorData[] | undefined => {
     const [x] = foldableInputs(node) ?? [];
     if (x?.dims.length !== 1 || x.data.length === 0 || reducedAxes(node).length !== 1) return undefined;
-    const result = toNumbers(x).reduce(combine);
+    const result = toNumbers(x).reduce((p, q) => combine(p, q)); // reduce passes more than two
     return Number.isSafeInteger(result) ? [tensorFrom(x.dtype, keepsDimensions(node) ? [1] : [], [result])] : undefined;
   };
 

@@ -1,4 +1,5 @@
-// Runs a graph on the CPU inside this thread: what tests use to see numbers.
+// Runs a graph as it is, without the runtime's optimizations: checks load large graphs and run them a few times, and
+// each operator's own kernel is what they are about.
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Graph } from '../graph/graph.js';
 import { encodeModel } from '../graph/onnx-writer.js';
