@@ -6,6 +6,7 @@ import { type FisherKind, layerRows } from '../curvature/statistics.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { adamRule } from './adam.js';
+import type { DampingOptions } from './levenberg-marquardt.js';
 import type { Controller, Optimizer, StepContext, StepResult } from './optimizer.js';
 import { checked, type Schedule } from './options.js';
 import type { Preconditioner } from './preconditioner.js';
@@ -13,7 +14,7 @@ import { scheduledStep } from './scheduled-step.js';
 import { selfTuningStep } from './self-tuning-step.js';
 import type { StepRule } from './step-rule.js';
 
-export interface SecondOrderOptions {
+export interface SecondOrderOptions extends DampingOptions {
   readonly gradientDecay?: number;
   /** Where the targets of the Fisher information come from; `sampled` by default. */
   readonly fisher?: FisherKind;

@@ -200,3 +200,19 @@ export function outputCotangent(loss: LossName, output: Matrix, targets: readonl
     (i, j) => Math.exp(at(output, i, j)) / (totals[i] ?? 1) - Number(targets[i] === j),
   );
 }
+
+/** The mean negative log-likelihood of a case, without the constant of the normal distribution. */
+export function meanLikelihood(loss: LossName, output: Matrix, targets: readonly number[]): number {
+  const target = (k: number) => targets[k] ?? Number.NaN;
+  const total = Array.from({ length: output.rows }, (_, i) => {
+    const row = [...rowsOf(output, i, i + 1).data];
+    if (loss === 'softmax-cross-entropy') {
+      return Math.log(row.reduce((sum, z) => sum + Math.exp(z), 0)) - at(output, i, target(i));
+    }
+    return row.reduce((sum, z, j) => {
+      const y = target(i * output.columns + j);
+      return sum + (loss === 'mean-squared-error' ? (z - y) ** 2 / 2 : Math.log(1 + Math.exp(z)) - y * z);
+    }, 0);
+  });
+  return total.reduce((sum, x) => sum + x, 0) / output.rows;
+}

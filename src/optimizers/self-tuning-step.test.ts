@@ -1,0 +1,159 @@
+// Self-tuning steps minimize the quadratic model: rates, momentum and predictions against a model made by differences.
+import { describe, expect, test } from 'vitest';
+import { random } from '../data/random.js';
+import type { LossName } from '../losses/loss.js';
+import {
+  generate,
+  type Matrix,
+  matrixOf,
+  minus,
+  multiplied,
+  plus,
+  relativeError,
+  rowsOf,
+  scaled,
+  solved,
+  trace,
+  transposed,
+} from '../testing/dense.js';
+import {
+  type DenseNetwork,
+  denseNetwork,
+  type Examples,
+  examplesFor,
+  forwardByHand,
+  meanLikelihood,
+  outputHessian,
+} from '../testing/dense-network.js';
+import { type Numbers, stepOnce } from '../testing/optimizer-step.js';
+import { cgfac } from './cgfac.js';
+import { levenbergMarquardt } from './levenberg-marquardt.js';
+
+type Step = readonly Matrix[];
+const inner = (x: Step, y: Step): number =>
+  x.reduce((sum, part, i) => sum + trace(multiplied(transposed(part), y[i] ?? part)), 0);
+const combined = (x: Step, alpha: number, y: Step, beta: number): Step =>
+  x.map((part, i) => plus(scaled(part, alpha), scaled(y[i] ?? part, beta)));
+
+/** xᵀFy with F the whole Gauss–Newton matrix on some examples: the outputs' derivatives by central differences. */
+function gaussNewtonProduct(network: DenseNetwork, loss: LossName, inputs: Matrix, x: Step, y: Step): number {
+  const h = 1e-4;
+  const { output } = forwardByHand(network, inputs);
+  const along = (step: Step): Matrix => {
+    const moved = (offset: number) =>
+      forwardByHand({ ...network, layers: combined(network.layers, 1, step, offset) }, inputs).output;
+    const near = scaled(minus(moved(h), moved(-h)), 8);
+    return scaled(minus(near, minus(moved(2 * h), moved(-2 * h))), 1 / (12 * h));
+  };
+  const [jx, jy] = [along(x), along(y)];
+  let sum = 0;
+  for (let i = 0; i < output.rows; i++) {
+    const row = (z: Matrix) => rowsOf(z, i, i + 1);
+    const hessian = outputHessian(loss, [...row(output).data]);
+    sum += multiplied(row(jx), hessian, transposed(row(jy))).data[0] ?? Number.NaN;
+  }
+  return sum / output.rows;
+}
+
+const options = { fisher: 'empirical', decay: 0, rank: 8, curvatureRows: 4 } as const;
+
+describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-error'] as const)('%s', (loss) => {
+  test('learning rate and momentum minimize the model; predicted and actual change', async () => {
+    const optimizer = cgfac({ ...options, damping: 0.3, dampingInterval: 2 });
+    const controller = optimizer.controller();
+    const source = random(71, loss);
+    let network = denseNetwork([4, 3, 2], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 70 });
+    let state: Numbers = {};
+    let last: Step = network.layers.map(({ rows, columns }) => generate(rows, columns, () => 0));
+    for (let step = 0; step < 4; step++) {
+      const examples = examplesFor(network, loss, 6, source);
+      const lambda = controller.scalars(step).damping ?? Number.NaN;
+      const outcome = await stepOnce({ network, loss, examples, optimizer, controller, step, state });
+      const natural = await naturalGradient(network, loss, examples, lambda);
+      const scale = loss === 'softmax-cross-entropy' ? 1 : loss === 'mean-squared-error' ? 1 : 2; // D/2 and D for D = 2
+      const gradient = outcome.gradients.map((part) => scaled(part, scale));
+      const sample = rowsOf(examples.inputs, 0, options.curvatureRows);
+      const product = (x: Step, y: Step) => gaussNewtonProduct(network, loss, sample, x, y) + lambda * inner(x, y);
+      const descent = natural.map((part) => scaled(part, -1));
+      const [q11, q12, q22] = [product(descent, descent), product(descent, last), product(last, last)];
+      const right = matrixOf(2, 1, [-inner(gradient, descent), -inner(gradient, last)]);
+      const [rate = 0, momentum = 0] =
+        step === 0 ? [(right.data[0] ?? 0) / q11, 0] : solved(matrixOf(2, 2, [q11, q12, q12, q22]), right).data;
+      const taken = combined(descent, rate, last, momentum);
+      for (const [i, layer] of outcome.network.layers.entries()) {
+        expect(relativeError(minus(layer, network.layers[i] ?? layer), taken[i] ?? layer)).toBeLessThan(1e-6);
+      }
+      const { diagnostics } = outcome;
+      expect(diagnostics.damping).toBeCloseTo(lambda, 12);
+      expect(diagnostics.learningRate).toBeCloseTo(rate, 6);
+      expect(diagnostics.momentum).toBeCloseTo(momentum, 6);
+      if (step > 0) expect(Math.abs(momentum)).toBeGreaterThan(1e-3);
+      expect(diagnostics.predictedChange).toBeCloseTo(product(taken, taken) / 2 + inner(gradient, taken), 7);
+      const likelihood = (at: DenseNetwork) =>
+        meanLikelihood(loss, forwardByHand(at, examples.inputs).output, examples.targets);
+      const change = likelihood(outcome.network) - likelihood(network);
+      expect(diagnostics.actualChange).toBeCloseTo(step % 2 === 1 ? change : 0, 10);
+      expect(Math.abs(change)).toBeGreaterThan(1e-4);
+      ({ network, state } = outcome);
+      last = taken;
+    }
+  });
+});
+
+/** The damped natural gradient: what a scheduled step without momentum and clip subtracts at rate 1. */
+async function naturalGradient(network: DenseNetwork, loss: LossName, examples: Examples, damping: number) {
+  const optimizer = cgfac({ ...options, damping, learningRate: 1, momentum: 0, klClip: 0 });
+  const outcome = await stepOnce({ network, loss, examples, optimizer, controller: optimizer.controller(), step: 0 });
+  return network.layers.map((layer, i) => minus(layer, outcome.network.layers[i] ?? layer));
+}
+
+describe('Levenberg–Marquardt', () => {
+  /** λ after one interval whose last step had this reduction ratio. */
+  const dampingAfter = (ratio: number, initial = 2, minimumDamping = 1e-4): number | undefined => {
+    const controller = levenbergMarquardt(initial, { dampingInterval: 3, dampingDecay: 0.9, minimumDamping });
+    for (let step = 0; step < 3; step++) {
+      // Steps that are not measured report no change: they must not count.
+      controller.observe(step, { predictedChange: -2, actualChange: step === 2 ? -2 * ratio : 0 });
+    }
+    return controller.scalars(3).damping;
+  };
+
+  test.each([
+    [1, 2 * 0.9 ** 3],
+    [0.76, 2 * 0.9 ** 3],
+    [0.75, 2],
+    [0.5, 2],
+    [0.25, 2],
+    [0.24, 2 / 0.9 ** 3],
+    [-1, 2 / 0.9 ** 3],
+    [Number.NaN, 2 / 0.9 ** 3],
+    [Number.NEGATIVE_INFINITY, 2 / 0.9 ** 3],
+  ])('a ratio of %d', (ratio, damping) => {
+    expect(dampingAfter(ratio)).toBeCloseTo(damping, 12);
+  });
+
+  test('λ stays above its minimum', () => {
+    expect(dampingAfter(1, 0.11, 0.1)).toBe(0.1);
+  });
+
+  test('it asks for the change at the last step of each interval', () => {
+    const controller = levenbergMarquardt(1, { dampingInterval: 3 });
+    expect([0, 1, 2, 3, 4, 5].map((step) => controller.scalars(step).measureChange)).toEqual([0, 0, 1, 0, 0, 1]);
+  });
+
+  test('a snapshot restores it', () => {
+    const [first, second] = [levenbergMarquardt(2, {}), levenbergMarquardt(2, {})];
+    first.observe(4, { predictedChange: -1, actualChange: -1 });
+    expect(first.scalars(5).damping).not.toBe(2);
+    second.restore(JSON.parse(JSON.stringify(first.snapshot())));
+    expect(second.scalars(5)).toEqual(first.scalars(5));
+  });
+
+  test.each([
+    ['dampingInterval is 0; it must be a whole number, at least 1', { dampingInterval: 0 }],
+    ['dampingDecay is 1; it must be a finite number, greater than 0, less than 1', { dampingDecay: 1 }],
+    ['minimumDamping is NaN; it must be a finite number, greater than 0', { minimumDamping: Number.NaN }],
+  ])('%s', (message, wrong) => {
+    expect(() => levenbergMarquardt(1, wrong)).toThrow(message);
+  });
+});
