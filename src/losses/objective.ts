@@ -1,7 +1,7 @@
 // A model with its loss on one batch, inside a builder: what optimizers differentiate and evaluate again at other points.
 import { GraphError } from '../errors.js';
 import { Value } from '../graph/graph.js';
-import { inline } from '../graph/inline.js';
+import { inline, type Rewrite } from '../graph/inline.js';
 import type { Model } from '../graph/model.js';
 import type { Builder } from '../ops/builder.js';
 import type { Loss } from './loss.js';
@@ -34,18 +34,21 @@ export class Objective {
   readonly loss: Loss;
   readonly #input: Value;
   readonly #targets: Value;
+  readonly #rewrite: Rewrite | undefined;
 
-  constructor(b: Builder, model: Model, loss: Loss, input: Value, targets: Value) {
+  /** @param rewrite what nodes become while training: see TrainingMode */
+  constructor(b: Builder, model: Model, loss: Loss, input: Value, targets: Value, rewrite?: Rewrite) {
     this.b = b;
     this.model = model;
     this.loss = loss;
     this.#input = input;
     this.#targets = targets;
+    this.#rewrite = rewrite;
   }
 
   /** The same objective inside another builder: the body of a branch. */
   static within(objective: Objective, b: Builder): Objective {
-    return new Objective(b, objective.model, objective.loss, objective.#input, objective.#targets);
+    return new Objective(b, objective.model, objective.loss, objective.#input, objective.#targets, objective.#rewrite);
   }
 
   /** Examples in the batch. */
@@ -58,18 +61,22 @@ export class Objective {
     const { b } = this;
     const input = b.slice(this.#input, 0, 0, rows);
     const targets = b.slice(this.#targets, 0, 0, rows);
-    const { output, prediction } = applyModel(b, this.model, this.loss, parameters, input);
+    const { output, prediction } = applyModel(b, this.model, this.loss, parameters, input, this.#rewrite);
     return { parameters, output, prediction, targets, loss: this.loss.value(b, output, targets), rows };
   }
 }
 
-/** The model's first output on its input (or inputs by name), and the value its loss is computed from. */
+/**
+ * The model's first output on its input (or inputs by name), and the value its loss is computed from.
+ * @param parameters new values of parameters and running averages by name; others keep their elements
+ */
 export function applyModel(
   b: Builder,
   model: Model,
   loss: Loss,
   parameters: ReadonlyMap<string, Value>,
   input: Value | ReadonlyMap<string, Value>,
+  rewrite?: Rewrite,
 ): { readonly output: Value; readonly prediction: Value } {
   const { inputs } = model.graph;
   if (input instanceof Value && inputs.length !== 1) {
@@ -82,11 +89,11 @@ export function applyModel(
     const bound = input instanceof Value ? input : input.get(declared.name);
     if (bound) bindings.set(declared, bound);
   }
-  for (const [name, value] of model.parameters) {
+  for (const [name, value] of [...model.parameters, ...model.statistics]) {
     const bound = parameters.get(name);
     if (bound) bindings.set(value, bound);
   }
-  const [prediction] = inline(b, model.graph, bindings).outputs.values();
+  const [prediction] = inline(b, model.graph, bindings, rewrite).outputs.values();
   if (!prediction) throw new GraphError(`model '${model.name}' has no output`);
   const last = prediction.producer;
   const contained = last && containedActivations[loss.name].includes(last.op) ? last.inputs[0] : undefined;
