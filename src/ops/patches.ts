@@ -15,7 +15,7 @@ export function channelsFirst(b: Builder, x: Value): Value {
 }
 
 /** Zeros around the spatial axes (all but the first two). */
-export function padSpatial(b: Builder, x: Value, pads: readonly { before: number; after: number }[]): Value {
+function padSpatial(b: Builder, x: Value, pads: readonly { before: number; after: number }[]): Value {
   if (pads.every(({ before, after }) => before === 0 && after === 0)) return x;
   const [before, after] = [pads.map((pad) => pad.before), pads.map((pad) => pad.after)];
   return b.op('Pad', [x, b.integers([0, 0, ...before, 0, 0, ...after])]);

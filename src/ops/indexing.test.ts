@@ -1,0 +1,50 @@
+// What gradient checks do not see of the indexing operators: folding, cheap inverses, refusals.
+import { expect, test } from 'vitest';
+import { gradients } from '../autodiff/gradients.js';
+import { type Graph, text } from '../graph/graph.js';
+import { toNumbers } from '../graph/tensor.js';
+import { Builder } from './builder.js';
+
+const operators = (graph: Graph): string[] => graph.nodes.map(({ op }) => op);
+
+test('elements of a known shape are known', () => {
+  const b = new Builder();
+  const shape = b.op('Shape', [b.input('x', 'float32', [4, 6, 8])]);
+  const chosen = b.gather(shape, b.integers([-1, 0]));
+  expect(chosen.constant && toNumbers(chosen.constant)).toEqual([8, 4]);
+});
+
+test('a known permutation is inverted by another, not scattered', () => {
+  const b = new Builder();
+  const x = b.input('x', 'float32', [3]);
+  const [slope] = gradients(b, b.sum(b.square(b.gather(x, b.integers([2, 0, 1])))), [x]);
+  const used = operators(b.build('test', { slope: slope ?? x }));
+  expect(used).toContain('Gather');
+  expect(used).not.toContain('ScatterND');
+});
+
+test('what cannot be differentiated says so', () => {
+  const b = new Builder();
+  const x = b.input('x', 'float32', [3, 2]);
+  const indices = b.integers([0, 1, 2]);
+  const largest = b.op('ScatterND', [x, b.unsqueeze(indices, [1]), x], { reduction: text('max') });
+  expect(() => gradients(b, b.sum(largest), [x])).toThrow("the reduction 'max' has no gradient rule");
+  const diagonal = b.op('Einsum', [b.matmul(x, b.transpose(x))], { equation: text('ii->i') });
+  expect(() => gradients(b, b.sum(diagonal), [x])).toThrow("a diagonal ('ii') has no gradient rule");
+});
+
+test.each([
+  ['Gather', [[], [2]], 'cannot choose from a scalar'],
+  ['GatherElements', [[3, 2], [2]], 'indices of rank 1 choose from rank 2'],
+  [
+    'GatherND',
+    [
+      [3, 2],
+      [2, 3],
+    ],
+    'indices [2, 3] do not point into rank 2',
+  ],
+] as const)('%s refuses what does not fit', (op, [x, indices], message) => {
+  const b = new Builder();
+  expect(() => b.op(op, [b.input('x', 'float32', x), b.input('i', 'int64', indices)])).toThrow(message);
+});
