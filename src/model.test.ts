@@ -4,7 +4,8 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { type GraphProto, ModelProtoSchema } from 'onnx-buf';
 import { Tensor } from 'onnxruntime-common';
 import { describe, expect, it } from 'vitest';
-import { FileError, GraphError, OptionError } from './errors.js';
+import { FileError, GraphError, OptionError, UnsupportedError } from './errors.js';
+import { type ModelSpec, modelBytes, ramp } from './graph/testing/onnx-models.js';
 import type { LossName } from './losses/loss.js';
 import { loadModel, valueAndGradients } from './model.js';
 
@@ -148,6 +149,34 @@ describe('valueAndGradients', () => {
     await expect(valueAndGradients(loaded, { loss: 'hinge' as LossName, inputs, targets })).rejects.toThrow(
       /unknown loss/,
     );
+  });
+
+  it('takes models whose other outputs come from operators that cgfac does not know, and names one that is in the way', async () => {
+    const spec: ModelSpec = {
+      opset: 17,
+      inputs: { x: ['float32', ['batch', 2]] },
+      initializers: { weight: ramp([2, 3]) },
+      nodes: [
+        { op: 'MatMul', inputs: ['x', 'weight'], outputs: ['y'] },
+        { op: 'Mystery', name: 'odd', domain: 'com.example', inputs: ['y'], outputs: ['m'] },
+        { op: 'Relu', inputs: ['m'], outputs: ['other'] },
+      ],
+      outputs: ['y', 'other'],
+    };
+    const request = {
+      loss: 'mean-squared-error',
+      inputs: { x: new Tensor('float32', Float32Array.of(1, 2), [1, 2]) },
+      targets: new Tensor('float32', new Float32Array(3), [1, 3]),
+    } as const;
+    const { loss, gradients } = await valueAndGradients(await loadModel(modelBytes(spec)), request);
+    const y = [0, 1, 2].map((j) => Number(ramp([2, 3]).data[j]) + 2 * Number(ramp([2, 3]).data[3 + j]));
+    expect(loss).toBeCloseTo(y.reduce((sum, element) => sum + element ** 2, 0) / 3, 5);
+    for (const [i, slope] of Array.from(gradients.get('weight')?.data as Float32Array).entries()) {
+      expect(slope).toBeCloseTo(((i < 3 ? 1 : 2) * 2 * (y[i % 3] ?? 0)) / 3, 5);
+    }
+    const blocked = await loadModel(modelBytes({ ...spec, outputs: ['other'] }));
+    await expect(valueAndGradients(blocked, request)).rejects.toThrow(UnsupportedError);
+    await expect(valueAndGradients(blocked, request)).rejects.toThrow(/Mystery node 'odd'.* no rule for this operator/);
   });
 
   it('names a file that is missing or no model', async () => {

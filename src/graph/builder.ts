@@ -3,11 +3,11 @@ import { GraphError } from '../errors.js';
 import {
   type Attribute,
   type Attributes,
-  dependencies,
   describeNode,
   formatType,
   type Graph,
   type Node,
+  neededNodes,
   type Shape,
   type TensorType,
   Value,
@@ -108,15 +108,7 @@ export class GraphBuilder {
 
   /** The graph that computes the outputs: nodes that none of them needs are dropped. */
   build(name: string, outputs: Readonly<Record<string, Value>>, inputs: readonly Value[] = this.#inputs): Graph {
-    const live = new Set<Value>(Object.values(outputs));
-    const nodes: Node[] = [];
-    for (let i = this.#nodes.length - 1; i >= 0; i--) {
-      const node = this.#nodes[i];
-      if (!node?.outputs.some((output) => live.has(output))) continue;
-      nodes.push(node);
-      for (const value of dependencies(node)) live.add(value);
-    }
-    nodes.reverse();
+    const nodes = neededNodes(this.#nodes, Object.values(outputs));
     return { name, inputs, outputs: Object.entries(outputs).map(([key, value]) => ({ name: key, value })), nodes };
   }
 

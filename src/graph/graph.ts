@@ -147,6 +147,17 @@ export function captures(graph: Graph): Set<Value> {
   return captured;
 }
 
+/** The nodes, in their order, that some of the values depend on. */
+export function neededNodes(nodes: readonly Node[], values: Iterable<Value>): Node[] {
+  const live = new Set(values);
+  const needed = [...nodes].reverse().filter((node) => {
+    const isLive = node.outputs.some((output) => live.has(output));
+    if (isLive) for (const value of dependencies(node)) live.add(value);
+    return isLive;
+  });
+  return needed.reverse();
+}
+
 /** Everything a node reads: its inputs and what its subgraphs capture. */
 export function dependencies(node: Node): Value[] {
   const inputs = node.inputs.filter((value) => value !== undefined);

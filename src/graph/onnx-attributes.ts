@@ -103,3 +103,13 @@ export function decodeConstant(
       throw new UnsupportedError(`${what} holds its value as '${attribute.name}', which cgfac does not read`);
   }
 }
+
+/** The attributes of a node, those that refer to an attribute of the enclosing function replaced by its value. */
+export function boundAttributes(node: NodeProto, bindings: ReadonlyMap<string, AttributeProto>): AttributeProto[] {
+  return node.attribute.flatMap((attribute) => {
+    if (attribute.refAttrName === '') return [attribute];
+    const value = bindings.get(attribute.refAttrName);
+    // A message's fields that are not set are on its prototype.
+    return value ? [Object.assign(Object.create(Object.getPrototypeOf(value)), value, { name: attribute.name })] : [];
+  });
+}

@@ -13,7 +13,8 @@ import {
 import { CgfacError, FileError, GraphError, UnsupportedError } from '../errors.js';
 import { GraphBuilder, type Semantics } from './builder.js';
 import { type Dimension, describeNode, type Graph, type TensorType, Value } from './graph.js';
-import { type DecodeGraph, decodeAttributes, decodeConstant } from './onnx-attributes.js';
+import { boundAttributes, type DecodeGraph, decodeAttributes, decodeConstant } from './onnx-attributes.js';
+import { Scope } from './onnx-scope.js';
 import { checkedSize, decodeTensor, elementTypeOf, type ReadExternal } from './onnx-tensor.js';
 import { type ImportedNode, newestOpset, oldestOpset, upgradeNode } from './opset-upgrade.js';
 
@@ -69,32 +70,6 @@ export function readModel(proto: ModelProto, semantics: Semantics, options: Deco
     throw error instanceof GraphError
       ? new FileError(`the model is not well formed: ${error.message}`, { cause: error })
       : error;
-  }
-}
-
-/** Names of one graph (or function body), and of those around it. */
-class Scope {
-  readonly parent: Scope | undefined;
-  readonly #values = new Map<string, Value | undefined>();
-  /** Set before the nodes of the names' names when function bodies are written out. */
-  readonly prefix: string;
-
-  constructor(parent: Scope | undefined, prefix = '') {
-    this.parent = parent;
-    this.prefix = prefix;
-  }
-
-  get(name: string): Value | undefined {
-    return this.#values.has(name) ? this.#values.get(name) : this.parent?.get(name);
-  }
-
-  has(name: string): boolean {
-    return this.#values.has(name) || (this.parent?.has(name) ?? false);
-  }
-
-  define(name: string, value: Value | undefined, what: string): void {
-    if (this.has(name)) throw new FileError(`${what} defines '${name}', but this name is taken already`);
-    this.#values.set(name, value);
   }
 }
 
@@ -274,16 +249,6 @@ class Reader {
       throw error;
     }
   }
-}
-
-/** The attributes of a node, those that refer to an attribute of the enclosing function replaced by its value. */
-function boundAttributes(node: NodeProto, bindings: ReadonlyMap<string, AttributeProto>): AttributeProto[] {
-  return node.attribute.flatMap((attribute) => {
-    if (attribute.refAttrName === '') return [attribute];
-    const value = bindings.get(attribute.refAttrName);
-    // A message's fields that are not set are on its prototype.
-    return value ? [Object.assign(Object.create(Object.getPrototypeOf(value)), value, { name: attribute.name })] : [];
-  });
 }
 
 /** Operators whose types cannot be known yet (their shapes are computed, or come from unknown operators) have none. */

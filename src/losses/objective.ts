@@ -1,6 +1,6 @@
 // A model with its loss on one batch, inside a builder: what optimizers differentiate and evaluate again at other points.
 import { GraphError } from '../errors.js';
-import { Value } from '../graph/graph.js';
+import { neededNodes, Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
 import type { Model } from '../graph/model.js';
 import type { Builder } from '../ops/builder.js';
@@ -93,7 +93,13 @@ export function applyModel(
     const bound = parameters.get(name);
     if (bound) bindings.set(value, bound);
   }
-  const [prediction] = inline(b, model.graph, bindings, rewrite).outputs.values();
+  // Other outputs may come from operators that cgfac does not know.
+  const outputs = model.graph.outputs.slice(0, 1);
+  const nodes = neededNodes(
+    model.graph.nodes,
+    outputs.map(({ value }) => value),
+  );
+  const [prediction] = inline(b, { ...model.graph, outputs, nodes }, bindings, rewrite).outputs.values();
   if (!prediction) throw new GraphError(`model '${model.name}' has no output`);
   const last = prediction.producer;
   const contained = last && containedActivations[loss.name].includes(last.op) ? last.inputs[0] : undefined;

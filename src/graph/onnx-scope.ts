@@ -1,0 +1,29 @@
+// The names of values while a file is read: each is defined once, and bodies see what is around them.
+import { FileError } from '../errors.js';
+import type { Value } from './graph.js';
+
+/** Names of one graph (or function body), and of those around it. */
+export class Scope {
+  readonly parent: Scope | undefined;
+  readonly #values = new Map<string, Value | undefined>();
+  /** Set before the nodes of the names' names when function bodies are written out. */
+  readonly prefix: string;
+
+  constructor(parent: Scope | undefined, prefix = '') {
+    this.parent = parent;
+    this.prefix = prefix;
+  }
+
+  get(name: string): Value | undefined {
+    return this.#values.has(name) ? this.#values.get(name) : this.parent?.get(name);
+  }
+
+  has(name: string): boolean {
+    return this.#values.has(name) || (this.parent?.has(name) ?? false);
+  }
+
+  define(name: string, value: Value | undefined, what: string): void {
+    if (this.has(name)) throw new FileError(`${what} defines '${name}', but this name is taken already`);
+    this.#values.set(name, value);
+  }
+}
