@@ -1,7 +1,6 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
 import { type DenseBlock, findBlocks } from '../curvature/blocks.js';
 import { LayerTensor } from '../curvature/layer-tensor.js';
-import { decayAt } from '../curvature/moving-average.js';
 import { type FisherKind, layerRows } from '../curvature/statistics.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
@@ -15,7 +14,6 @@ import { selfTuningStep } from './self-tuning-step.js';
 import type { StepRule } from './step-rule.js';
 
 export interface SecondOrderOptions extends DampingOptions {
-  readonly gradientDecay?: number;
   /** Where the targets of the Fisher information come from; `sampled` by default. */
   readonly fisher?: FisherKind;
   /** Examples of the batch that the curvature is measured on; at most the batch. */
@@ -58,14 +56,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       layerTensor(block, context.gradients).map((part) => b.mul(part, scale)),
     );
     const damping = context.scalar('damping');
-    const averaged = averagedGradient(context, table.blocks, gradient);
-    const conditioned = preconditioner.build({
-      context,
-      blocks: table.blocks,
-      rows,
-      gradient: averaged.gradient,
-      damping,
-    });
+    const conditioned = preconditioner.build({ context, blocks: table.blocks, rows, gradient, damping });
     const stepped = step.build({
       context,
       sample,
@@ -77,32 +68,11 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const others = rest.build(restContext(context), [...table.rest.keys()]);
     return {
       parameters: new Map([...stepped.parameters, ...others.parameters]),
-      state: new Map([...averaged.state, ...conditioned.state, ...stepped.state, ...others.state]),
+      state: new Map([...conditioned.state, ...stepped.state, ...others.state]),
       diagnostics: new Map([['damping', damping], ...stepped.diagnostics, ...conditioned.diagnostics]),
     };
   };
-  return {
-    name,
-    build,
-    controller: () => joined(step.controller(), preconditioner, rest, options.gradientDecay ?? 0.9),
-  };
-}
-
-/** The moving average of the gradient: its noise is that of many batches. */
-function averagedGradient(context: StepContext, blocks: readonly DenseBlock[], gradient: readonly LayerTensor[]) {
-  const { b } = context;
-  const keep = context.scalar('gradientKeep');
-  const state = new Map<string, Value>();
-  const averaged = gradient.map((v, i) =>
-    v.mapNamed((part, kind) => {
-      const name = `gradient.${kind}.${blocks[i]?.weight}`;
-      const old = context.state(name, part.dims);
-      const next = b.add(part, b.mul(b.sub(old, part), keep));
-      state.set(name, next);
-      return next;
-    }),
-  );
-  return { gradient: averaged, state };
+  return { name, build, controller: () => joined(step.controller(), preconditioner, rest) };
 }
 
 /** A block's part of tensors that are keyed by parameter. */
@@ -120,18 +90,12 @@ const restContext = (context: StepContext): StepContext => ({
   scalar: (name) => context.scalar(restName(name)),
 });
 
-function joined(
-  step: Controller,
-  preconditioner: Preconditioner,
-  rest: ReturnType<typeof adamRule>,
-  gradientDecay: number,
-): Controller {
+function joined(step: Controller, preconditioner: Preconditioner, rest: ReturnType<typeof adamRule>): Controller {
   return {
     ...step,
     scalars: (k) => ({
       ...step.scalars(k),
       ...preconditioner.scalars(k),
-      gradientKeep: decayAt(k, gradientDecay),
       ...Object.fromEntries(Object.entries(rest.scalars(k)).map(([name, value]) => [restName(name), value])),
     }),
   };
