@@ -15,7 +15,7 @@ import { type TensorData, tensor } from './tensor.js';
 const isHalf = (code: number): boolean => code === Type.FLOAT16 || code === Type.BFLOAT16;
 
 /** The value of IEEE half-precision bits: 1 sign bit, 5 of exponent, 10 of fraction. */
-export function halfToNumber(bits: number): number {
+function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
   const fraction = bits & 0x3ff;
@@ -25,7 +25,7 @@ export function halfToNumber(bits: number): number {
 }
 
 /** Half-precision bits nearest to a number; ties go to the even fraction, as IEEE 754 rounds. */
-export function numberToHalf(value: number): number {
+function numberToHalf(value: number): number {
   if (Number.isNaN(value)) return 0x7e00;
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
   const size = Math.abs(value);

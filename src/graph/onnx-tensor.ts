@@ -59,7 +59,7 @@ export function checkedSize(size: bigint, where: string): number {
 }
 
 /** Where the bytes of an external tensor are. */
-export function externalRange(proto: TensorProto): { location: string; offset: number; length: number | undefined } {
+function externalRange(proto: TensorProto): { location: string; offset: number; length: number | undefined } {
   const where = `tensor '${proto.name}'`;
   const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
   const integer = (key: string): number | undefined => {

@@ -17,7 +17,7 @@ import { encodeTensor, onnxCode } from './onnx-types.js';
 import { isDataType, type TensorData } from './tensor.js';
 
 /** The operator sets that built graphs are written for. */
-export const operatorSets = [
+const operatorSets = [
   { domain: '', version: 21 },
   { domain: 'com.microsoft', version: 1 },
 ] as const;
