@@ -27,6 +27,10 @@ export interface StepResult {
   readonly parameters: ReadonlyMap<string, Value>;
   /** New values of all declared states. */
   readonly state: ReadonlyMap<string, Value>;
+  /**
+   * States that hold what to evaluate and to keep in place of a parameter, by parameter: the average of its iterates.
+   */
+  readonly averages?: ReadonlyMap<string, string>;
   /** Scalars reported after the step: damping, learning rate, CG iterations, … */
   readonly diagnostics: ReadonlyMap<string, Value>;
 }

@@ -1,6 +1,7 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
 import { type DenseBlock, findBlocks } from '../curvature/blocks.js';
 import { LayerTensor } from '../curvature/layer-tensor.js';
+import { decayAt } from '../curvature/moving-average.js';
 import { type FisherKind, layerRows } from '../curvature/statistics.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
@@ -28,6 +29,11 @@ export interface SecondOrderOptions extends DampingOptions {
   readonly weightDecay?: number;
   /** Bound κ on the squared Fisher norm of a scheduled step (Osawa et al., Ba et al. 2017); 0.001 by default, 0 is none. */
   readonly klClip?: number;
+  /**
+   * Largest weight ξ of the past in the average of the iterates, which is what is evaluated and kept; 0 keeps the last
+   * iterate. 0.9 by default.
+   */
+  readonly iterateAveraging?: number;
   /** Adam's learning rate for parameters outside all Kronecker blocks; 0.001 by default. */
   readonly restLearningRate?: Schedule;
 }
@@ -35,6 +41,7 @@ export interface SecondOrderOptions extends DampingOptions {
 /** An optimizer from a preconditioner. */
 export function secondOrder(name: string, preconditioner: Preconditioner, options: SecondOrderOptions): Optimizer {
   const curvatureRows = checked('curvatureRows', options.curvatureRows ?? 128, { atLeast: 1, integer: true });
+  const iterateAveraging = checked('iterateAveraging', options.iterateAveraging ?? 0.9, { atLeast: 0, below: 1 });
   const step: StepRule = options.learningRate === undefined ? selfTuningStep(options) : scheduledStep(options);
   const restLearningRate = checked('restLearningRate', options.restLearningRate ?? 1e-3, { above: 0 });
   const rest = adamRule({ learningRate: restLearningRate });
@@ -66,13 +73,37 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       damping,
     });
     const others = rest.build(restContext(context), [...table.rest.keys()]);
+    const updated = new Map([...stepped.parameters, ...others.parameters]);
+    const averaged = iterateAveraging > 0 ? averagedIterates(context, updated) : undefined;
     return {
-      parameters: new Map([...stepped.parameters, ...others.parameters]),
-      state: new Map([...conditioned.state, ...stepped.state, ...others.state]),
+      parameters: updated,
+      state: new Map([...conditioned.state, ...stepped.state, ...others.state, ...(averaged?.state ?? [])]),
+      ...(averaged && { averages: averaged.names }),
       diagnostics: new Map([['damping', damping], ...stepped.diagnostics, ...conditioned.diagnostics]),
     };
   };
-  return { name, build, controller: () => joined(step.controller(), preconditioner, rest) };
+  return {
+    name,
+    build,
+    controller: () => joined(step.controller(), preconditioner, rest, iterateAveraging),
+  };
+}
+
+/**
+ * ξ·average + (1 − ξ)·θ for each parameter (Polyak & Juditsky 1992; exponential as in Martens & Grosse 2015, section
+ * 10): steps that fit their batch's noise bounce around the solution, their average does not.
+ */
+function averagedIterates({ b, objective, scalar, state }: StepContext, updated: ReadonlyMap<string, Value>) {
+  const keep = scalar('averageKeep');
+  const states = new Map<string, Value>();
+  const names = new Map<string, string>();
+  for (const [name, value] of updated) {
+    const key = `average.${name}`;
+    const old = state(key, value.dims, objective.model.parameters.get(name)?.constant);
+    states.set(key, b.add(value, b.mul(b.sub(old, value), keep)));
+    names.set(name, key);
+  }
+  return { state: states, names };
 }
 
 /** A block's part of tensors that are keyed by parameter. */
@@ -90,12 +121,18 @@ const restContext = (context: StepContext): StepContext => ({
   scalar: (name) => context.scalar(restName(name)),
 });
 
-function joined(step: Controller, preconditioner: Preconditioner, rest: ReturnType<typeof adamRule>): Controller {
+function joined(
+  step: Controller,
+  preconditioner: Preconditioner,
+  rest: ReturnType<typeof adamRule>,
+  iterateAveraging: number,
+): Controller {
   return {
     ...step,
     scalars: (k) => ({
       ...step.scalars(k),
       ...preconditioner.scalars(k),
+      averageKeep: decayAt(k, iterateAveraging),
       ...Object.fromEntries(Object.entries(rest.scalars(k)).map(([name, value]) => [restName(name), value])),
     }),
   };

@@ -38,14 +38,21 @@ function* batchesOf(set: Dataset, indices: Uint32Array = Uint32Array.from({ leng
   }
 }
 
-export function evaluator(engine: Engine, model: Model, loss: Loss, metric: Metric): Evaluator {
+/** @param keys where the engine's store holds each parameter */
+export function evaluator(
+  engine: Engine,
+  model: Model,
+  loss: Loss,
+  metric: Metric,
+  keys: ReadonlyMap<string, string>,
+): Evaluator {
   // One program for each batch size that occurs: the full one and a set's remainder.
   const programs = new Map<string, Program>();
   const programFor = async ({ input, target }: Batch): Promise<Program> => {
     const key = `${input.dims.join()}|${target.dims.join()}`;
     const known = programs.get(key);
     if (known) return known;
-    const program = await engine.compile(evaluationGraph(model, loss, metric, { input, target }));
+    const program = await engine.compile(evaluationGraph(model, loss, metric, keys, { input, target }));
     programs.set(key, program);
     return program;
   };
@@ -74,7 +81,13 @@ export function evaluator(engine: Engine, model: Model, loss: Loss, metric: Metr
   };
 }
 
-function evaluationGraph(model: Model, loss: Loss, metric: Metric, { input, target }: Batch) {
+function evaluationGraph(
+  model: Model,
+  loss: Loss,
+  metric: Metric,
+  keys: ReadonlyMap<string, string>,
+  { input, target }: Batch,
+) {
   const b = new Builder();
   const objective = new Objective(
     b,
@@ -84,7 +97,10 @@ function evaluationGraph(model: Model, loss: Loss, metric: Metric, { input, targ
     b.input('target', target.dtype, target.dims),
   );
   const parameters = new Map(
-    [...model.parameters].map(([name, { dtype, dims }]) => [name, b.input(parameterKey(name), dtype, dims)]),
+    [...model.parameters].map(([name, { dtype, dims }]) => [
+      name,
+      b.input(keys.get(name) ?? parameterKey(name), dtype, dims),
+    ]),
   );
   const forward = objective.evaluate(parameters);
   const outputs = { loss: forward.loss, metric: metric.value(b, forward), prediction: metric.shown(b, forward) };

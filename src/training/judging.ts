@@ -40,7 +40,7 @@ export class Judging {
     this.#sets = { train: sampled(data.train, examples), test: sampled(data.test, examples) };
     this.#every = checked('evaluateEvery', every, { atLeast: 1, integer: true });
     this.#targetEvery = Math.min(this.#every, Math.max(1, Math.min(10, Math.floor(total / 50))));
-    this.#target = target && resolved(target, metric);
+    this.#target = target && resolveTarget(target, metric);
   }
 
   /** Undefined where no target was asked for, null where it has not been reached. */
@@ -77,8 +77,11 @@ function sampled(set: Dataset, examples: number) {
   return { set, sample: permutation(set.size, 0, 0).slice(0, examples) };
 }
 
-/** A target by the name its value has in the records; a bare name means the training set. */
-function resolved(target: Target, metric: Metric): Target & { split: Split; key: string } {
+/**
+ * A target by the name its value has in the records; a bare name means the training set.
+ * @throws OptionError listing the names that there are
+ */
+export function resolveTarget(target: Target, metric: Metric): Target & { split: Split; key: string } {
   for (const split of ['train', 'test'] as const) {
     for (const name of [metric.name, 'loss']) {
       const key = keyOf(split, name);

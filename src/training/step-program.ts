@@ -23,7 +23,7 @@ export interface StepProgram {
   readonly updates: ReadonlyMap<string, string>;
   /** The optimizer's tensors before the first step, by their names in the store. */
   readonly initialState: Readonly<Record<string, TensorData>>;
-  /** Names in the store by parameter. */
+  /** Where the store holds what is trained, by parameter: the parameter itself, or the average of its iterates. */
   readonly parameters: ReadonlyMap<string, string>;
   /** Names of the scalars that the optimizer's controller sets. */
   readonly scalars: readonly string[];
@@ -80,7 +80,12 @@ export function buildStep(options: StepOptions): StepProgram {
     graph: b.build(`${optimizer.name} step of ${model.name}`, outputs),
     updates,
     initialState,
-    parameters: new Map([...parameters.keys()].map((name) => [name, parameterKey(name)])),
+    parameters: new Map(
+      [...parameters.keys()].map((name) => {
+        const average = result.averages?.get(name);
+        return [name, average === undefined ? parameterKey(name) : stateKey(average)];
+      }),
+    ),
     scalars: declared.scalarNames,
     noise: declared.noiseInputs,
     diagnostics: [...result.diagnostics.keys()],

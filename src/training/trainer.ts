@@ -94,7 +94,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     input: { dtype: input.dtype, shape: input.dims },
     targets: { dtype: target.dtype, shape: target.dims },
   });
-  const judge = evaluator(engine, model, loss, metric);
+  const judge = evaluator(engine, model, loss, metric, step.parameters);
   const judging = new Judging(judge, metric, data, total, options);
   const program = await engine.compile(step.graph, { updates: step.updates });
   try {
@@ -118,7 +118,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
   } finally {
     await judge.release();
     await program.release();
-    await engine.forget([...step.parameters.values(), ...Object.keys(step.initialState)]);
+    await engine.forget([...[...step.parameters.keys()].map(parameterKey), ...Object.keys(step.initialState)]);
   }
 }
 

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import type { Dataset } from '../data/dataset.js';
+import { OptionError } from '../errors.js';
+import type { Model } from '../graph/model.js';
+import { Network, zeros } from '../nn/network.js';
+import { autoencoder, mlp } from '../nn/zoo.js';
+import { learningTask } from './task.js';
+
+const labelled: Dataset = {
+  name: 'labelled',
+  size: 4,
+  inputs: { dtype: 'float32', shape: [6], data: new Float32Array(24) },
+  targets: { dtype: 'int64', shape: [], data: Int32Array.of(0, 1, 2, 0) },
+  classes: ['a', 'b', 'c'],
+  picture: { width: 3, height: 2, channels: 1 },
+};
+const measured: Dataset = {
+  name: 'measured',
+  size: 4,
+  inputs: labelled.inputs,
+  targets: { dtype: 'float32', shape: [2], data: new Float32Array(8) },
+};
+const both = (set: Dataset) => ({ train: set, test: set });
+
+/** A linear model that takes and gives pictures. */
+function pictureModel(): Model {
+  const network = new Network('pictures', { seed: 0 });
+  const x = network.input([1, 2, 3]);
+  const scale = network.parameter('scale', [1], zeros);
+  return network.model(network.b.mul(x, scale));
+}
+
+describe('learningTask', () => {
+  it('classifies where there is a logit for each class', () => {
+    const task = learningTask(mlp({ seed: 0, sizes: [6, 3] }), both(labelled));
+    expect(task).toMatchObject({ kind: 'classification', loss: 'softmax-cross-entropy' });
+    expect(task.data.train).toBe(labelled);
+  });
+
+  it('autoencodes where as much comes out as goes in, by the loss that the end of the model suggests', () => {
+    const task = learningTask(autoencoder({ seed: 0, sizes: [6, 2] }), both(labelled));
+    expect(task).toMatchObject({ kind: 'autoencoding', loss: 'sigmoid-cross-entropy' });
+    // The same column twice is gathered once.
+    expect(task.data.train.targets).toBe(task.data.train.inputs);
+    expect(learningTask(mlp({ seed: 0, sizes: [6, 6] }), both(labelled)).loss).toBe('mean-squared-error');
+  });
+
+  it('sees inputs and targets in the shape of the model', () => {
+    const { data, kind } = learningTask(pictureModel(), both(labelled));
+    expect(kind).toBe('autoencoding');
+    expect(data.test.inputs.shape).toEqual([1, 2, 3]);
+    expect(data.test.targets.shape).toEqual([1, 2, 3]);
+    expect(data.test.inputs.data).toBe(labelled.inputs.data);
+  });
+
+  it('predicts numbers', () => {
+    expect(learningTask(mlp({ seed: 0, sizes: [6, 2] }), both(measured))).toMatchObject({
+      kind: 'regression',
+      loss: 'mean-squared-error',
+    });
+  });
+
+  it('refuses what does not fit, naming both shapes', () => {
+    const refuse = (model: Model, set: Dataset, message: RegExp, loss?: 'softmax-cross-entropy') => {
+      expect(() => learningTask(model, both(set), loss)).toThrow(OptionError);
+      expect(() => learningTask(model, both(set), loss)).toThrow(message);
+    };
+    refuse(mlp({ seed: 0, sizes: [5, 3] }), labelled, /float32\[batch, 5\], and an example is float32\[6\]/);
+    refuse(mlp({ seed: 0, sizes: [6, 2] }), labelled, /\[batch, 2\], which fits neither .* labels of 3 classes/);
+    refuse(mlp({ seed: 0, sizes: [6, 2] }), labelled, /\(loss softmax-cross-entropy\)/, 'softmax-cross-entropy');
+    refuse(mlp({ seed: 0, sizes: [6, 4] }), measured, /fits neither the targets of 'measured' \(float32\[2\]/);
+  });
+
+  it('takes more logits than classes only where the loss is given', () => {
+    const model = mlp({ seed: 0, sizes: [6, 5] });
+    expect(() => learningTask(model, both(labelled))).toThrow(OptionError);
+    expect(learningTask(model, both(labelled), 'softmax-cross-entropy').kind).toBe('classification');
+  });
+});
