@@ -1,9 +1,10 @@
 // Reverse-mode differentiation on the graph: cotangents flow from the outputs back to the targets.
 import { GraphError, UnsupportedError } from '../errors.js';
-import { dependencies, describeNode, type Node, subgraphs, type Value } from '../graph/graph.js';
+import { dependencies, describeNode, type Node, type Shape, subgraphs, type Value } from '../graph/graph.js';
 import { isFloatingPoint } from '../graph/tensor.js';
-import { type Builder, sumToShape } from '../ops/builder.js';
+import type { Builder } from '../ops/builder.js';
 import { gradientContext } from '../ops/definition.js';
+import { formatShape, sameShape } from '../ops/shapes.js';
 import { definitionOf } from '../ops/table.js';
 
 /** An output of the differentiated function with the cotangent it starts from (in the output's shape). */
@@ -127,4 +128,15 @@ function inputCotangents(
     if (error instanceof GraphError || error instanceof UnsupportedError) throw refuse(error.message, error);
     throw error;
   }
+}
+
+/** Sums a cotangent over the axes along which a value of the given shape was broadcast. */
+function sumToShape(b: Builder, cotangent: Value, shape: Shape): Value {
+  if (sameShape(cotangent.shape, shape)) return cotangent;
+  const lead = cotangent.rank - shape.length;
+  if (lead < 0) throw new Error(`cannot sum ${formatShape(cotangent.shape)} to ${formatShape(shape)}`);
+  const leading = Array.from({ length: lead }, (_, axis) => axis);
+  const stretched = shape.flatMap((size, i) => (size === 1 && cotangent.shape[i + lead] !== 1 ? [i + lead] : []));
+  const kept = b.sum(cotangent, [...leading, ...stretched], true);
+  return lead === 0 ? kept : b.squeeze(kept, leading);
 }

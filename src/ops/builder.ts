@@ -1,20 +1,10 @@
 // The graph builder with a method for each operator that cgfac itself composes: formulas read like formulas.
 import { GraphBuilder, type NodeOptions, type Semantics } from '../graph/builder.js';
-import {
-  type Attributes,
-  type Dimension,
-  float,
-  type Graph,
-  int,
-  ints,
-  type Shape,
-  text,
-  type Value,
-} from '../graph/graph.js';
+import { type Attributes, type Dimension, float, type Graph, int, ints, text, type Value } from '../graph/graph.js';
 import type { DataType } from '../graph/tensor.js';
 import { tensorFrom } from '../graph/tensor.js';
 import { isAnonymous } from './folding.js';
-import { formatShape, sameShape } from './shapes.js';
+import { sameShape } from './shapes.js';
 import { semantics } from './table.js';
 
 type Operand = Value | number;
@@ -333,15 +323,4 @@ export class Builder extends GraphBuilder {
     const inputs = axes ? [x, this.integers(axes.map((axis) => (axis < 0 ? axis + x.rank : axis)))] : [x];
     return this.op(op, inputs, { keepdims: int(keepDimensions ? 1 : 0) });
   }
-}
-
-/** Sums a cotangent over the axes along which a value of the given shape was broadcast. */
-export function sumToShape(b: Builder, cotangent: Value, shape: Shape): Value {
-  if (sameShape(cotangent.shape, shape)) return cotangent;
-  const lead = cotangent.rank - shape.length;
-  if (lead < 0) throw new Error(`cannot sum ${formatShape(cotangent.shape)} to ${formatShape(shape)}`);
-  const leading = Array.from({ length: lead }, (_, axis) => axis);
-  const stretched = shape.flatMap((size, i) => (size === 1 && cotangent.shape[i + lead] !== 1 ? [i + lead] : []));
-  const kept = b.sum(cotangent, [...leading, ...stretched], true);
-  return lead === 0 ? kept : b.squeeze(kept, leading);
 }

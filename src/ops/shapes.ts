@@ -71,9 +71,4 @@ function factorsOf(sizes: Shape): { number: number; symbols: string[] } {
   return { number, symbols: factors.filter((part) => typeof part === 'string') };
 }
 
-/** Number of elements; throws where a size is symbolic. */
-export function sizeOf(value: Value): number {
-  return value.dims.reduce((product, size) => product * size, 1);
-}
-
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((size, i) => size === b[i]);

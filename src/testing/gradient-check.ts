@@ -4,33 +4,12 @@ import type fc from 'fast-check';
 import { gradients } from '../autodiff/gradients.js';
 import { type Random, random } from '../data/random.js';
 import { type Dimension, formatType, type Value } from '../graph/graph.js';
-import {
-  type DataType,
-  elementCount,
-  isFloatingPoint,
-  type TensorData,
-  tensorFrom,
-  toNumbers,
-} from '../graph/tensor.js';
+import { elementCount, isFloatingPoint, type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
+import { elements, type InputSpec, sizeOfSymbol, symbolOf } from './checked-inputs.js';
 import { type Runner, runner } from './runner.js';
 
-/** A size; `'batch=3'` is the symbolic size 'batch' that is 3 when the program runs. */
-export type CheckedSize = number | `${string}=${number}`;
-
-export interface InputSpec {
-  readonly shape: readonly CheckedSize[];
-  /** Elements are drawn uniformly between these; −1.5 and 1.5 by default. */
-  readonly range?: readonly [number, number];
-  /** Points that elements keep away from by 0.1: kinks and poles. */
-  readonly avoid?: readonly number[];
-  /** All elements differ by at least 0.1 (for Max, sorting, pooling); `range` is ignored. */
-  readonly separated?: boolean;
-  /** The elements themselves, row by row. */
-  readonly values?: readonly number[];
-  /** By default the case's own type; inputs of integers and booleans are not differentiated by. */
-  readonly dtype?: DataType;
-}
+export type { CheckedSize, InputSpec } from './checked-inputs.js';
 
 export interface GradientCase {
   readonly name: string;
@@ -182,48 +161,6 @@ function prepare(b: Builder, one: GradientCase, c: number, numbers: Random): Pre
     checked.push({ order: 2, objective: slope, derivatives: gradients(b, slope, targets) });
   }
   return { name: one.name, dtype, inputs, fixed, outputs, checked, sizes };
-}
-
-function symbolOf(size: CheckedSize, c: number, sizes: Map<string, number>): Dimension {
-  if (typeof size === 'number') return size;
-  const [name = '', number = ''] = size.split('=');
-  // Each case has symbols of its own: the runtime plans memory by them.
-  sizes.set(`${name}${c}`, Number(number));
-  return `${name}${c}`;
-}
-
-/** What a symbol is when the program runs, products (`batch*4`), sums and quotients of symbols included. */
-function sizeOfSymbol(symbol: string, sizes: ReadonlyMap<string, number>): number {
-  const whole = sizes.get(symbol);
-  if (whole !== undefined) return whole;
-  if (/^\d+$/.test(symbol)) return Number(symbol);
-  for (const operator of ['+', '/', '*']) {
-    const at = symbol.lastIndexOf(operator);
-    if (at < 0) continue;
-    const left = sizeOfSymbol(symbol.slice(0, at), sizes);
-    const right = sizeOfSymbol(symbol.slice(at + 1), sizes);
-    return operator === '+' ? left + right : operator === '/' ? left / right : left * right;
-  }
-  throw new Error(`the size '${symbol}' is none of the case's`);
-}
-
-function elements(spec: InputSpec, dims: readonly number[], numbers: Random): number[] {
-  const count = elementCount(dims);
-  if (spec.values) {
-    if (spec.values.length !== count) throw new Error(`${spec.values.length} values for the shape [${dims}]`);
-    return [...spec.values];
-  }
-  if (spec.separated) {
-    const grid = Array.from({ length: count }, (_, i) => ({ order: numbers.uniform(), value: (i - count / 2) * 0.13 }));
-    return grid.sort((p, q) => p.order - q.order).map(({ value }) => value);
-  }
-  const [low, high] = spec.range ?? [-1.5, 1.5];
-  return Array.from({ length: count }, () => {
-    for (;;) {
-      const value = low + (high - low) * numbers.uniform();
-      if (!spec.avoid?.some((point) => Math.abs(point - value) < 0.1)) return value;
-    }
-  });
 }
 
 const feedsOf = (prepared: readonly Prepared[]): Record<string, TensorData> =>
