@@ -86,6 +86,12 @@ describe('ensureWritableFolder', () => {
     await expect(ensureWritableFolder(join(path, 'sub'))).rejects.toThrow(OptionError);
   });
 
+  it.skipIf(process.platform !== 'linux')('refuses a folder that the system will not make', async () => {
+    await expect(ensureWritableFolder('/proc/cgfac/runs')).rejects.toThrow(
+      /Cannot make the folder '\/proc\/cgfac\/runs'/,
+    );
+  });
+
   it.skipIf(process.getuid?.() === 0)('refuses a folder without the permission to write', async () => {
     await chmod(folder, 0o500);
     await expect(ensureWritableFolder(folder)).rejects.toThrow(/Cannot write in the folder.*Permission was denied/);

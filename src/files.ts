@@ -72,6 +72,20 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** As `mkdir` with `recursive`, which never returns where the system says ENOENT inside a folder that exists (/proc). */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || parent === path || (await stat(parent).catch(() => undefined))?.isDirectory()) throw error;
+    await makeFolder(parent);
+    await mkdir(path);
+  }
+}
+
 /**
  * Makes the folder (and those above it) if need be, and proves by writing that files can be written in it.
  *
@@ -80,7 +94,7 @@ async function syncFolder(folder: string): Promise<void> {
  */
 export async function ensureWritableFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolder(path);
   } catch (error) {
     const blocked = ['EEXIST', 'ENOTDIR'].includes(systemCode(error) ?? '');
     const found = await stat(path).catch(() => undefined);

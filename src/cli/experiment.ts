@@ -4,6 +4,8 @@ import { loadData } from '../data/spec.js';
 import type { Model } from '../graph/model.js';
 import { elementCount as tensorElements } from '../graph/tensor.js';
 import type { Experiment, RunRecord } from '../reporting/run-record.js';
+import { resolveTarget } from '../training/judging.js';
+import { metricFor } from '../training/metrics.js';
 import { type LearningTask, learningTask } from '../training/task.js';
 import { plannedSteps } from '../training/trainer.js';
 import type { RunFlags } from './flags.js';
@@ -30,6 +32,7 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   const splits = data ?? (await loadData(flags.data, { seed }));
   const model = await openModel(modelName, sizesOf(splits.train), seed);
   const task = learningTask(model, splits, flags.loss);
+  if (flags.target) resolveTarget(flags.target, metricFor(task.loss));
   const batchSize = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
   const length = flags.steps === undefined ? { epochs: flags.epochs ?? defaultEpochs } : { steps: flags.steps };
   const total = plannedSteps(task, { batchSize, seed, ...length });

@@ -107,8 +107,10 @@ export function createProgress(options: ProgressOptions = {}): Progress {
     },
     finish(run) {
       if (state === undefined) return;
-      if (!redraws && state.step !== drawnStep) draw();
-      const line = run ? renderFinished(run, state.step, colour) : redraws ? renderPlain(state) : undefined;
+      // Nothing is said of a run that failed before its first step: its error says it all.
+      const logged = state.loss !== undefined;
+      if (!redraws && logged && state.step !== drawnStep) draw();
+      const line = run ? renderFinished(run, state.step, colour) : redraws && logged ? renderPlain(state) : undefined;
       if (redraws) stream.write(CLEAR_LINE);
       if (line !== undefined) stream.write(`${line}\n`);
       state = undefined;
