@@ -152,23 +152,29 @@ describe.each(losses.flatMap((loss) => layouts.map((layout) => ({ loss, ...layou
   },
 );
 
-test('positions of a sequence count as rows of their own', async () => {
-  const [batch, length, inputs, classes] = [2, 3, 4, 3];
+// Labels make each position a case of the likelihood; with squared error the case is the whole example.
+test.each([
+  ['softmax-cross-entropy', 6],
+  ['mean-squared-error', 2],
+] as const)('%s: positions of a sequence are rows of %d cases', async (name, cases) => {
+  const [batch, length, inputs, outputs] = [2, 3, 4, 3];
+  const positions = batch * length;
   const source = random(11);
-  const x = randomMatrix(source, batch * length, inputs);
-  const w = randomMatrix(source, inputs, classes);
-  const bias = randomMatrix(source, 1, classes);
-  const labels = Array.from({ length: batch * length }, () => source.integer(classes));
+  const x = randomMatrix(source, positions, inputs);
+  const w = randomMatrix(source, inputs, outputs);
+  const bias = randomMatrix(source, 1, outputs);
+  const isClassifier = name === 'softmax-cross-entropy';
+  const goals = Array.from({ length: isClassifier ? positions : positions * outputs }, () => source.integer(outputs));
   const b = new FedBuilder();
   const parameters = new Map([
     ['w', b.matrix(w)],
-    ['c', b.given([classes], bias.data)],
+    ['c', b.given([outputs], bias.data)],
   ]);
   const [weight, shift] = parameters.values();
   if (!weight || !shift) throw new Error('two parameters');
   const output = b.add(b.matmul(b.given([batch, length, inputs], x.data), weight), shift);
-  const targets = b.given([batch, length], labels, 'int64');
-  const loss = lossNamed('softmax-cross-entropy');
+  const targets = isClassifier ? b.given([batch, length], goals, 'int64') : b.given([batch, length, outputs], goals);
+  const loss = lossNamed(name);
   const forward = {
     parameters,
     output,
@@ -180,16 +186,16 @@ test('positions of a sequence count as rows of their own', async () => {
   const { blocks } = findBlocks(parameters, output);
   const [slope] = gradients(b, forward.loss, [weight]);
   const { get, layers } = await factorsOf(b, layerRows(b, forward, loss, blocks, 'empirical', unexpectedNoise), {
-    slope: slope ?? weight,
+    slope: b.mul(slope ?? weight, loss.scale(output)),
   });
   const [layer] = layers;
   if (!layer) throw new Error('one layer');
   const a = homogeneous(x, true);
-  const joined = generate(inputs + 1, classes, (i, j) => (i < inputs ? at(w, i, j) : at(bias, 0, j)));
-  const g = outputCotangent('softmax-cross-entropy', multiplied(a, joined), labels);
-  expect(relativeError(gram(layer.a), scaled(gram(a), 1 / 6))).toBeLessThan(rounding);
-  expect(relativeError(gram(layer.g), scaled(gram(g), 1 / 6))).toBeLessThan(rounding);
-  const product = multiplied(transposed(layer.a), layer.g);
+  const joined = generate(inputs + 1, outputs, (i, j) => (i < inputs ? at(w, i, j) : at(bias, 0, j)));
+  const g = outputCotangent(name, multiplied(a, joined), goals);
+  expect(relativeError(gram(layer.a), scaled(gram(a), 1 / positions))).toBeLessThan(rounding);
+  expect(relativeError(gram(layer.g), scaled(gram(g), 1 / cases))).toBeLessThan(rounding);
+  const product = scaled(multiplied(transposed(layer.a), layer.g), Math.sqrt(positions / cases));
   expect(relativeError(rowsOf(product, 0, inputs), get('slope'))).toBeLessThan(rounding);
 });
 
