@@ -7,10 +7,13 @@ import { builtModel, type Model } from '../graph/model.js';
 import { type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
 import { Builder } from '../ops/builder.js';
+import { type Matrix, plus, relativeError, scaled } from '../testing/dense.js';
+import { denseNetwork, examplesFor, layersFrom } from '../testing/dense-network.js';
 import { normals } from '../testing/fed-builder.js';
+import { type Numbers, stepOnce } from '../testing/optimizer-step.js';
 import { runner } from '../testing/runner.js';
 import { metricFor } from '../training/metrics.js';
-import { buildStep, scalarKey } from '../training/step-program.js';
+import { buildStep, parameterKey, scalarKey } from '../training/step-program.js';
 import { adam } from './adam.js';
 import { cgfac } from './cgfac.js';
 import { kfac } from './kfac.js';
@@ -51,10 +54,7 @@ async function firstStep(model: Model, optimizer: Optimizer) {
   const source = random(61);
   const feeds: Record<string, TensorData> = { ...step.initialState };
   for (const name of ['input', 'target']) feeds[name] = tensorFrom('float32', type.shape, normals(source, rows * 4));
-  for (const [name, key] of step.parameters) {
-    const elements = model.parameters.get(name)?.constant;
-    if (elements) feeds[key] = elements;
-  }
+  for (const [name, { constant }] of model.parameters) if (constant) feeds[parameterKey(name)] = constant;
   const scalars = optimizer.controller().scalars(0);
   for (const name of step.scalars) feeds[scalarKey(name)] = tensorFrom('float32', [], [scalars[name] ?? Number.NaN]);
   for (const { name, dims } of step.noise) {
@@ -92,4 +92,29 @@ test.each([cgfac(), kfac({ learningRate: 0.1 })])('$name says why a model has no
   await expect(refused).rejects.toThrow(
     `${optimizer.name} finds no Kronecker block in 'scaled' (scale: a parameter of rank 1 outside a dense layer); use adam instead`,
   );
+});
+
+test('the average of the iterates is what is kept, each of the first steps with equal weight', async () => {
+  const optimizer = cgfac({ fisher: 'empirical', decay: 0, rank: 8, iterateAveraging: 0.6 });
+  const controller = optimizer.controller();
+  const source = random(62);
+  const iterates: (readonly Matrix[])[] = [];
+  let network = denseNetwork([4, 3, 2], { outputsFirst: true, hasBias: true, activation: 'tanh', seed: 63 });
+  let state: Numbers = {};
+  for (let step = 0; step < 4; step++) {
+    const examples = examplesFor(network, 'mean-squared-error', 5, source);
+    const setting = { network, loss: 'mean-squared-error', examples, optimizer, controller, step, state } as const;
+    ({ network, state } = await stepOnce(setting));
+    iterates.push(network.layers);
+    // Weights 1/(k + 1) as long as k/(k + 1) is at most 0.6: equal for two steps, exponential from the third on.
+    const weights = [[1], [1 / 2, 1 / 2], [0.3, 0.3, 0.4], [0.18, 0.18, 0.24, 0.4]][step] ?? [];
+    const kept = layersFrom(
+      network,
+      Object.fromEntries(Object.entries(state).map(([name, numbers]) => [name.replace('average.', ''), numbers])),
+    );
+    for (const [i, layer] of kept.entries()) {
+      const terms = iterates.map((layers, k) => scaled(layers[i] ?? layer, weights[k] ?? 0));
+      expect(relativeError(layer, terms.reduce(plus))).toBeLessThan(1e-12);
+    }
+  }
 });
