@@ -1,0 +1,224 @@
+// The command line from outside: the built program is started, and judged by its exit code, its output and its files.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readMetricsFile } from '../src/reporting/metrics-file.js';
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Starts `cgfac`; `interrupt` is sent SIGINT when stderr first matches it. */
+function cgfac(parameters: readonly string[], interrupt?: RegExp): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['dist/cli/main.js', ...parameters], {
+      env: { ...process.env, NO_COLOR: '1' },
+    });
+    let [stdout, stderr, sent] = ['', '', false];
+    child.stdout.on('data', (text) => {
+      stdout += text;
+    });
+    child.stderr.on('data', (text) => {
+      stderr += text;
+      if (interrupt && !sent && interrupt.test(stderr)) sent = child.kill('SIGINT');
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cgfac-cli-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const few = 'digits?train=200&test=40';
+
+describe('cgfac train', () => {
+  it('leaves a model, metrics and a report, and prints one JSON object', async () => {
+    const out = join(folder, 'train');
+    const { code, stdout } = await cgfac([
+      ...['train', 'mlp', '--data', few, '--optimizer', 'cgfac', '--steps', '3', '--batch-size', '50', '--rank', '16'],
+      ...['--threads', '1', '--out', out, '--json'],
+    ]);
+    expect(code).toBe(0);
+    const result = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+    expect(result).toMatchObject({ steps: 3, out, optimizer: { name: 'cgfac' } });
+    expect(result.train).toEqual({ loss: expect.any(Number), accuracy: expect.any(Number) });
+    expect(result.test).toEqual({ loss: expect.any(Number), accuracy: expect.any(Number) });
+    expect(result.stepMilliseconds.median).toBeGreaterThan(0);
+    expect(result.optimizer.stateBytes).toBeGreaterThan(0);
+    const metrics = await readMetricsFile(join(out, 'metrics.jsonl'));
+    expect(metrics.map(({ step }) => step)).toEqual([1, 2, 3]);
+    expect(metrics[2]).toMatchObject({ epoch: 0.75, metrics: { testLoss: result.test.loss } });
+    expect(await readFile(join(out, 'report.html'), 'utf8')).toContain('cgfac train mlp');
+
+    // The model that was saved is one to go on from, and computes what was reported.
+    const again = await cgfac([
+      ...['train', join(out, 'model.onnx'), '--data', few, '--optimizer', 'sgd:learning-rate=1e-12:momentum=0'],
+      ...['--steps', '1', '--out', join(folder, 'again'), '--json'],
+    ]);
+    expect(JSON.parse(again.stdout).test.loss).toBeCloseTo(result.test.loss, 5);
+  });
+
+  it('stops on Ctrl-C after the running step and keeps what was done', async () => {
+    const out = join(folder, 'interrupted');
+    const parameters = ['train', 'mlp', '--data', few, '--optimizer', 'adam', '--steps', '1000000', '--out', out];
+    const { code, stderr, stdout } = await cgfac([...parameters, '--batch-size', '20', '--json'], /adam: step \d/);
+    expect(stderr).toContain('Stopping after this step');
+    expect(code).toBe(130);
+    const { steps } = JSON.parse(stdout);
+    expect(steps).toBeGreaterThan(0);
+    expect(await readMetricsFile(join(out, 'metrics.jsonl'))).toHaveLength(steps);
+    for (const file of ['model.onnx', 'report.html']) expect(existsSync(join(out, file))).toBe(true);
+  });
+
+  it('names the first tensor that is not finite, and keeps the metrics', async () => {
+    const out = join(folder, 'diverged');
+    const parameters = ['train', 'mlp', '--data', few, '--optimizer', 'sgd', '--learning-rate', '1e30', '--steps', '9'];
+    const { code, stderr } = await cgfac([...parameters, '--out', out]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /cgfac: the loss is .* at step \d: the first tensor that is not finite is .*Lower the learning rate/,
+    );
+    expect((await readMetricsFile(join(out, 'metrics.jsonl'))).length).toBeGreaterThan(0);
+    expect(existsSync(join(out, 'model.onnx'))).toBe(false);
+  });
+});
+
+describe('cgfac compare', () => {
+  it('gives each optimizer the same start and the same batches', async () => {
+    const out = join(folder, 'compare');
+    const { code, stdout } = await cgfac([
+      ...['compare', 'mlp', '--data', few, '--optimizers', 'adam,sgd,adam:learning-rate=0.01', '--steps', '2'],
+      ...['--batch-size', '50', '--out', out, '--target', 'accuracy=0.999', '--json'],
+    ]);
+    expect(code).toBe(0);
+    const { runs } = JSON.parse(stdout);
+    expect(runs.map((run: { optimizer: { name: string } }) => run.optimizer.name)).toEqual([
+      ...['adam', 'sgd', 'adam:learning-rate=0.01'],
+    ]);
+    expect(runs[0].toTarget).toBeNull();
+    const first = await Promise.all(
+      ['adam', 'sgd', 'adam-learning-rate=0.01'].map(async (name) => {
+        expect(existsSync(join(out, name, 'model.onnx'))).toBe(true);
+        return (await readMetricsFile(join(out, name, 'metrics.jsonl')))[0]?.loss;
+      }),
+    );
+    expect(first[1]).toBeCloseTo(first[0] ?? 0, 6);
+    expect(first[2]).toBe(first[0]);
+    expect(existsSync(join(out, 'report.html'))).toBe(true);
+  });
+});
+
+describe('other commands', () => {
+  it('inspect shows every layer and its block', async () => {
+    const { stdout } = await cgfac(['inspect', 'mlp', '--rank', '64']);
+    expect(stdout).toMatch(/fc1\.weight \+ fc1\.bias\s+dense\s+785 × 256\s+64×785 rows ⊗ 64×256 rows/);
+    expect(stdout).toContain('Every parameter is in a block.');
+  });
+
+  it('inspect --graph prints the graph', async () => {
+    const { stdout } = await cgfac(['inspect', 'mlp', '--graph']);
+    expect(stdout).toMatch(/Gemm/);
+  });
+
+  it('data describes', async () => {
+    expect((await cgfac(['data', few])).stdout).toMatch(/train +200 examples[\s\S]*test +40 examples/);
+  });
+});
+
+describe('bad input is one line on stderr, exit code 2, and nothing written', () => {
+  const out = () => join(folder, 'refused');
+  const cases: [string, string[], RegExp][] = [
+    ['an unknown flag', ['train', '--optimzer', 'adam'], /unknown option '--optimzer' \(Did you mean --optimizer\?\)/],
+    ['an unknown command', ['trian'], /unknown command 'trian' \(Did you mean train\?\)/],
+    [
+      'an unknown optimizer',
+      ['train', 'mlp', '--optimizer', 'adm'],
+      /unknown optimizer 'adm' \(did you mean 'adam'\?\)/,
+    ],
+    ['an unknown model', ['train', 'mlpp'], /unknown model 'mlpp' \(did you mean 'mlp'\?\)/],
+    ['a missing model', ['train', 'none.onnx'], /cannot read the model 'none.onnx'/],
+    ['unknown data', ['train', 'mlp', '--data', 'dgits'], /unknown kind 'dgits'/],
+    ['missing data', ['train', 'mlp', '--data', 'mnist:/nowhere'], /\/nowhere: cannot read/],
+    ['a large batch', ['train', 'mlp', '--data', few, '--batch-size', '201'], /batch size 201 is larger than/],
+    ['a NaN', ['train', 'mlp', '--learning-rate', 'NaN'], /--learning-rate is NaN; it must be a finite number/],
+    ['a negative number', ['train', 'mlp', '--damping', '-3'], /--damping is -3; it must be .* greater than 0/],
+    ['no number', ['train', 'mlp', '--steps', 'many'], /--steps is 'many', which is not a number/],
+    ['steps and epochs', ['train', 'mlp', '--steps', '1', '--epochs', '1'], /cannot be used with option/],
+    ['an unknown target', ['train', 'mlp', '--data', few, '--target', 'x=1'], /unknown target metric 'x'/],
+  ];
+  it.each(cases)('%s', async (_, parameters, message) => {
+    const { code, stdout, stderr } = await cgfac(
+      parameters[0] === 'train' ? [...parameters, '--out', out()] : parameters,
+    );
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(existsSync(out())).toBe(false);
+  });
+
+  it('an unwritable folder', async () => {
+    await writeFile(join(folder, 'file'), '');
+    const { code, stderr } = await cgfac(['train', 'mlp', '--data', few, '--out', join(folder, 'file', 'run')]);
+    expect(stderr).toMatch(/^cgfac: '.*' is a file|^cgfac: Cannot make the folder/);
+    expect(code).toBe(2);
+  });
+
+  it('damaged MNIST files', async () => {
+    const data = join(folder, 'mnist');
+    await mkdir(data);
+    const header = (magic: number, ...sizes: number[]) => {
+      const bytes = Buffer.alloc(4 + 4 * sizes.length);
+      for (const [i, number] of [magic, ...sizes].entries()) bytes.writeUInt32BE(number, 4 * i);
+      return bytes;
+    };
+    const write = async (images: Buffer, labels: Buffer) => {
+      for (const part of ['train', 't10k']) {
+        await writeFile(join(data, `${part}-images-idx3-ubyte`), images);
+        await writeFile(join(data, `${part}-labels-idx1-ubyte`), labels);
+      }
+      return cgfac(['train', 'mlp', '--data', `mnist:${data}`, '--out', out()]);
+    };
+    const images = Buffer.concat([header(2051, 3, 2, 2), Buffer.alloc(12)]);
+    const labels = Buffer.concat([header(2049, 3), Buffer.alloc(3)]);
+    const ended = [
+      await write(images.subarray(0, 20), labels),
+      await write(Buffer.concat([header(2052, 3, 2, 2), Buffer.alloc(12)]), labels),
+      await write(images, Buffer.concat([header(2049, 2), Buffer.alloc(2)])),
+    ];
+    expect(ended.map(({ code }) => code)).toEqual([2, 2, 2]);
+    expect(ended[2]?.stderr).toMatch(/expected 3 labels, one for each image/);
+    for (const { stderr } of ended) expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(existsSync(out())).toBe(false);
+  });
+
+  it('a model that the data do not fit', async () => {
+    const data = join(folder, 'table.csv');
+    await writeFile(data, `a,b,label\n${'1,2,x\n3,4,y\n'.repeat(20)}`);
+    const model = join(folder, 'train', 'model.onnx');
+    const { code, stderr } = await cgfac(['train', model, '--data', `csv:${data}?label=label`, '--out', out()]);
+    expect(stderr).toMatch(/its input 'input' is float32\[batch, 784\], and an example is float32\[2\]/);
+    expect(code).toBe(2);
+  });
+
+  it('shows the stack with --debug only', async () => {
+    const { stderr } = await cgfac(['train', 'mlpp', '--debug']);
+    expect(stderr).toMatch(/\n +at /);
+  });
+});
+
+describe('help', () => {
+  it.each(['', 'train', 'compare', 'inspect', 'data', 'demo'])('cgfac %s --help', async (command) => {
+    const { code, stdout } = await cgfac([...(command ? [command] : []), '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatchSnapshot();
+  });
+});
