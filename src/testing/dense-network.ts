@@ -36,7 +36,7 @@ interface ParameterElements {
 }
 
 /** `layer0.weight`, `layer0.bias`, `layer1.weight`, … as the layout stores them. */
-export function parametersOf({ layers, outputsFirst, hasBias }: DenseNetwork): Map<string, ParameterElements> {
+function parametersOf({ layers, outputsFirst, hasBias }: DenseNetwork): Map<string, ParameterElements> {
   const parameters = new Map<string, ParameterElements>();
   for (const [i, layer] of layers.entries()) {
     const inputs = layer.rows - Number(hasBias);
@@ -61,7 +61,7 @@ export function layersFrom(like: DenseNetwork, elements: Readonly<Record<string,
   });
 }
 
-export function modelOf(network: DenseNetwork): Model {
+function modelOf(network: DenseNetwork): Model {
   const { layers, activation, outputsFirst, hasBias } = network;
   const b = new Builder();
   const parameters = new Map(

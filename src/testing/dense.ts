@@ -74,9 +74,6 @@ export const trace = (x: Matrix): number => {
 export const rowsOf = (x: Matrix, from: number, to: number): Matrix =>
   generate(to - from, x.columns, (i, j) => at(x, i + from, j));
 
-export const stacked = (x: Matrix, y: Matrix): Matrix =>
-  generate(x.rows + y.rows, x.columns, (i, j) => (i < x.rows ? at(x, i, j) : at(y, i - x.rows, j)));
-
 /** The same elements as one column. */
 export const vectorized = (x: Matrix): Matrix => ({ rows: x.rows * x.columns, columns: 1, data: x.data });
 
