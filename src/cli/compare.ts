@@ -6,7 +6,7 @@ import { experimentOf, makePlan, optimizerFor, type Plan } from './experiment.js
 import { type RunFlags, runFlags } from './flags.js';
 import { interruptedExitCode } from './interruption.js';
 import { modelHelp } from './models.js';
-import { type ChosenOptimizer, optimizerHelp, sharedFor } from './optimizers.js';
+import { type ChosenOptimizer, checkOptimizer, optimizerHelp, sharedFor, sharedOptions } from './optimizers.js';
 import { printTable, runSummary } from './output.js';
 import { type Outcome, Workbench } from './workbench.js';
 
@@ -37,8 +37,11 @@ export function command(): Command {
 }
 
 async function run(modelName: string, flags: CompareFlags): Promise<void> {
+  const specs = specsOf(flags);
+  const shared = sharedOptions(flags);
+  for (const spec of specs) checkOptimizer(spec, sharedFor(spec, shared));
   const plan = await makePlan(modelName, flags);
-  const optimizers = chosenOptimizers(plan, flags);
+  const optimizers = specs.map((spec) => optimizerFor(plan, spec, sharedFor(spec, shared)));
   const folder = flags.out ?? join('runs', `${plan.title}-compare`);
   await Workbench.use(folder, flags.threads, async (bench) => {
     const outcomes = await raceOf(bench, plan, optimizers, folder);
@@ -75,19 +78,11 @@ export async function raceOf(
   return outcomes;
 }
 
-function chosenOptimizers(plan: Plan, flags: CompareFlags): ChosenOptimizer[] {
-  const specs = flags.optimizers.split(',').map((spec) => spec.trim());
+function specsOf({ optimizers }: CompareFlags): string[] {
+  const specs = optimizers.split(',').map((spec) => spec.trim());
   const twice = specs.find((spec, i) => specs.indexOf(spec) !== i);
-  if (twice !== undefined) {
-    throw new OptionError(`--optimizers names '${twice}' twice; give each options of its own, such as ${twice}:…`);
-  }
-  const { learningRate, damping, rank } = flags;
-  const shared = {
-    ...(learningRate !== undefined && { learningRate }),
-    ...(damping !== undefined && { damping }),
-    ...(rank !== undefined && { rank }),
-  };
-  return specs.map((spec) => optimizerFor(plan, spec, sharedFor(spec, shared)));
+  if (twice === undefined) return specs;
+  throw new OptionError(`--optimizers names '${twice}' twice; give each options of its own, such as ${twice}:…`);
 }
 
 const folderName = (label: string): string => label.replace(/[^\w.=-]+/g, '-');

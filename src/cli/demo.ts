@@ -20,9 +20,12 @@ interface DemoFlags {
 const optimizers = ['cgfac', 'kfac', 'adam', 'sgd'];
 
 /** Lengths are chosen for two minutes on two cores. */
-const acts: readonly { model: string; flags: Pick<RunFlags, 'steps' | 'target' | 'batchSize'> }[] = [
-  { model: 'autoencoder', flags: { steps: 100, batchSize: 500, target: { metric: 'squaredError', value: 12 } } },
-  { model: 'mlp', flags: { steps: 250, batchSize: 128, target: { metric: 'accuracy', value: 0.97 } } },
+const acts: readonly { model: string; flags: Pick<RunFlags, 'steps' | 'target' | 'evaluationExamples'> }[] = [
+  {
+    model: 'autoencoder',
+    flags: { steps: 80, evaluationExamples: 1000, target: { metric: 'squaredError', value: 12 } },
+  },
+  { model: 'mlp', flags: { steps: 250, evaluationExamples: 1000, target: { metric: 'accuracy', value: 0.97 } } },
 ];
 
 export function command(): Command {

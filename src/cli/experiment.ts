@@ -29,8 +29,9 @@ const defaultEpochs = 5;
 /** @param data loaded already, where several plans share it */
 export async function makePlan(modelName: string, flags: RunFlags, data?: DataSplits): Promise<Plan> {
   const { seed } = flags;
+  const create = await openModel(modelName);
   const splits = data ?? (await loadData(flags.data, { seed }));
-  const model = await openModel(modelName, sizesOf(splits.train), seed);
+  const model = create(sizesOf(splits.train), seed);
   const task = learningTask(model, splits, flags.loss);
   if (flags.target) resolveTarget(flags.target, metricFor(task.loss));
   const batchSize = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);

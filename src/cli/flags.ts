@@ -33,6 +33,7 @@ export interface RunFlags {
   readonly rank?: number;
   readonly loss?: LossName;
   readonly evaluateEvery?: number;
+  readonly evaluationExamples?: number;
   readonly target?: { readonly metric: string; readonly value: number };
   readonly seed: number;
   readonly threads?: number;
@@ -70,6 +71,10 @@ export function runFlags(): Option[] {
     new Option('--evaluate-every <n>', 'steps between evaluations (default: a tenth of the run)').argParser(
       number('--evaluate-every', count),
     ),
+    new Option(
+      '--evaluation-examples <n>',
+      'examples of each set that evaluations along the way take (default: 5000)',
+    ).argParser(number('--evaluation-examples', count)),
     new Option('--seed <n>', 'seed of initial parameters, order of the examples, and all random numbers')
       .argParser(number('--seed', { atLeast: 0, integer: true }))
       .default(0),

@@ -41,7 +41,7 @@ export function command(): Command {
 }
 
 async function run(name: string, { rank, graph }: InspectFlags): Promise<void> {
-  const model = await openModel(name, { inputs: 784, classes: 10 }, 0);
+  const model = (await openModel(name))({ inputs: 784, classes: 10 }, 0);
   if (graph) {
     const { printGraph } = await import('../graph/print.js');
     console.log(printGraph(model.graph));

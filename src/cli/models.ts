@@ -12,7 +12,7 @@ interface BuiltIn {
 }
 
 /** What built-in models need to know of the data. */
-export interface DataSizes {
+interface DataSizes {
   /** Numbers in one example. */
   readonly inputs: number;
   readonly classes: number;
@@ -29,7 +29,7 @@ const builtIn: Readonly<Record<string, BuiltIn>> = {
   },
 };
 
-export const modelNames: readonly string[] = Object.keys(builtIn);
+const modelNames: readonly string[] = Object.keys(builtIn);
 
 /** Lines for --help. */
 export function modelHelp(): string {
@@ -48,13 +48,18 @@ export const sizesOf = (set: Dataset): DataSizes => ({
   classes: set.classes?.length ?? elementCount(set.targets.shape),
 });
 
-/** @throws OptionError for an unknown name; FileError and others as `loadModel` does */
-export async function openModel(name: string, sizes: DataSizes, seed: number): Promise<Model> {
+/**
+ * A model by its name: what is wrong with the name or the file is known before data are read.
+ * @returns makes the model for data of given sizes
+ * @throws OptionError for an unknown name; FileError and others as `loadModel` does
+ */
+export async function openModel(name: string): Promise<BuiltIn['create']> {
   const known = Object.hasOwn(builtIn, name) ? builtIn[name] : undefined;
-  if (known) return known.create(sizes, seed);
+  if (known) return known.create;
   if (/\.onnx$/i.test(name)) {
     const { loadModel } = await import('../model.js');
-    return loadModel(name);
+    const model = await loadModel(name);
+    return () => model;
   }
   throw new OptionError(
     `unknown model '${name}'${didYouMean(name, modelNames)}; choose ${modelNames.join(', ')} or a file that ends in .onnx`,

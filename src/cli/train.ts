@@ -5,7 +5,7 @@ import { experimentOf, makePlan, optimizerFor } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { interruptedExitCode } from './interruption.js';
 import { modelHelp } from './models.js';
-import { optimizerHelp } from './optimizers.js';
+import { checkOptimizer, optimizerHelp, sharedOptions } from './optimizers.js';
 import { printTable, runSummary } from './output.js';
 import { Workbench } from './workbench.js';
 
@@ -34,13 +34,10 @@ export function command(): Command {
 }
 
 async function run(modelName: string, flags: TrainFlags): Promise<void> {
+  const shared = sharedOptions(flags);
+  checkOptimizer(flags.optimizer, shared);
   const plan = await makePlan(modelName, flags);
-  const { learningRate, damping, rank } = flags;
-  const chosen = optimizerFor(plan, flags.optimizer, {
-    ...(learningRate !== undefined && { learningRate }),
-    ...(damping !== undefined && { damping }),
-    ...(rank !== undefined && { rank }),
-  });
+  const chosen = optimizerFor(plan, flags.optimizer, shared);
   const folder = flags.out ?? join('runs', `${plan.title}-${chosen.optimizer.name}`);
   await Workbench.use(folder, flags.threads, async (bench) => {
     const outcome = await bench.run(plan, chosen, folder);

@@ -80,6 +80,7 @@ export class Workbench {
         signal: this.#interruption.signal,
         ...(flags.target && { target: flags.target }),
         ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
+        ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
         onStep: async (step) => {
           metrics ??= await openEmpty(folder);
           metrics.append(step);
