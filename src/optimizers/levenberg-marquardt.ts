@@ -7,7 +7,7 @@ export interface DampingOptions {
   readonly dampingInterval?: number;
   /** Factor on λ for one step of good predictions; 0.95 by default (Martens & Grosse 2015: 19/20). */
   readonly dampingDecay?: number;
-  /** λ stays above; 1e-4 by default: float32 inverses need it. */
+  /** λ stays above; 0.01 by default: below it, steps fit their batch's noise. */
   readonly minimumDamping?: number;
 }
 
@@ -18,7 +18,7 @@ export interface DampingOptions {
 export function levenbergMarquardt(initial: number, options: DampingOptions): Controller {
   const interval = checked('dampingInterval', options.dampingInterval ?? 5, { atLeast: 1, integer: true });
   const decay = checked('dampingDecay', options.dampingDecay ?? 0.95, { above: 0, below: 1 });
-  const minimum = checked('minimumDamping', options.minimumDamping ?? 1e-4, { above: 0 });
+  const minimum = checked('minimumDamping', options.minimumDamping ?? 0.01, { above: 0 });
   let damping = initial;
   const measures = (step: number) => (step + 1) % interval === 0;
   return {

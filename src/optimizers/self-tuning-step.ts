@@ -18,7 +18,7 @@ export function selfTuningStep(options: SecondOrderOptions & DampingOptions): St
   if (typeof options.damping === 'function') {
     throw new OptionError('a damping schedule needs a learningRate: without one the step tunes its damping itself');
   }
-  const initial = checked('damping', options.damping ?? 1, { above: 0 });
+  const initial = checked('damping', options.damping ?? 0.03, { above: 0 });
   for (const name of ['momentum', 'weightDecay', 'klClip'] as const) {
     if (options[name] !== undefined)
       throw new OptionError(`${name} needs a learningRate: without one the step tunes itself`);
