@@ -41,7 +41,7 @@ export interface RunFlags {
   readonly json?: boolean;
 }
 
-export const dataFlag = (): Option =>
+const dataFlag = (): Option =>
   new Option('--data <spec>', `the data: one of\n${dataKinds().join('\n')}`).default('digits');
 
 /** The flags of `train` and `compare`, in the order in which help shows them. */

@@ -20,7 +20,7 @@ export interface Evaluator {
 }
 
 /** A batch of examples with the model's answers. */
-export interface Predictions {
+interface Predictions {
   /** The examples' numbers in the set. */
   readonly indices: Uint32Array;
   readonly batch: Batch;

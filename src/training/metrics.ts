@@ -14,7 +14,7 @@ export interface Metric {
 }
 
 type Judged = Pick<Forward, 'output' | 'prediction' | 'targets'>;
-export type MetricName = 'squaredError' | 'accuracy';
+type MetricName = 'squaredError' | 'accuracy';
 
 /** The sum of squared differences of an example, averaged over the examples. */
 function squaredError(shown: Metric['shown']): Metric {

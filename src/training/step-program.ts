@@ -3,7 +3,7 @@ import { gradients } from '../autodiff/gradients.js';
 import { OptionError } from '../errors.js';
 import type { Graph, TensorType, Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
-import { allocate, bytesPerElement, elementCount, type TensorData, tensor } from '../graph/tensor.js';
+import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
 import type { Distribution, Loss } from '../losses/loss.js';
 import { Objective } from '../losses/objective.js';
 import { Builder } from '../ops/builder.js';
@@ -147,10 +147,3 @@ class Declarations {
     return value;
   }
 }
-
-/** Bytes of a model's parameters. */
-export const parameterBytes = (model: Model): number =>
-  [...model.parameters.values()].reduce(
-    (bytes, { dtype, dims }) => bytes + elementCount(dims) * bytesPerElement(dtype),
-    0,
-  );
