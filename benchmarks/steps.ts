@@ -1,7 +1,9 @@
 // Milliseconds of one training step on the deep autoencoder, beside the bare matrix products of its gradient.
 // npm run bench:steps [-- batchSize rounds threads]
-import { nodeEngine } from '../src/engine/node.js';
+
+import { random } from '../src/data/random.js';
 import type { Engine, Program } from '../src/engine/engine.js';
+import { nodeEngine } from '../src/engine/node.js';
 import type { Graph, Value } from '../src/graph/graph.js';
 import { elementCount, type TensorData } from '../src/graph/tensor.js';
 import { lossNamed } from '../src/losses/index.js';
@@ -12,7 +14,6 @@ import { cgfac } from '../src/optimizers/cgfac.js';
 import { kfac } from '../src/optimizers/kfac.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
 import { sgd } from '../src/optimizers/sgd.js';
-import { random } from '../src/data/random.js';
 import { metricFor } from '../src/training/metrics.js';
 import { buildStep, parameterKey, scalarKey } from '../src/training/step-program.js';
 import { type Contender, takeTurns } from './measure.js';
@@ -30,12 +31,19 @@ const uniform = (dims: readonly number[]): TensorData => {
 const batch = uniform([batchSize, 784]);
 
 /** Each optimizer has an engine of its own only in name: state keys would clash in a shared store. */
-async function stepOf(engine: Engine, label: string, optimizer: Optimizer): Promise<Contender & { graph: Graph; stateBytes: number }> {
+async function stepOf(
+  engine: Engine,
+  label: string,
+  optimizer: Optimizer,
+): Promise<Contender & { graph: Graph; stateBytes: number }> {
   const type = { dtype: 'float32' as const, shape: batch.dims };
   const step = buildStep({ model, loss, metric: metricFor(loss.name), optimizer, input: type, targets: type });
   const program = await engine.compile(step.graph, { updates: step.updates });
   const parameters = [...model.parameters].map(([name, { constant }]) => [parameterKey(name), constant] as const);
-  await engine.write({ ...Object.fromEntries(parameters.filter((entry): entry is [string, TensorData] => entry[1] !== undefined)), ...step.initialState });
+  await engine.write({
+    ...Object.fromEntries(parameters.filter((entry): entry is [string, TensorData] => entry[1] !== undefined)),
+    ...step.initialState,
+  });
   const controller = optimizer.controller();
   const noise = Object.fromEntries(step.noise.map(({ name, dims }) => [name, uniform(dims)]));
   let k = 0;
@@ -46,10 +54,16 @@ async function stepOf(engine: Engine, label: string, optimizer: Optimizer): Prom
     async run() {
       const numbers = controller.scalars(k);
       const scalars = Object.fromEntries(
-        step.scalars.map((name) => [scalarKey(name), { dtype: 'float32' as const, dims: [], data: Float32Array.of(numbers[name] ?? 0) }]),
+        step.scalars.map((name) => [
+          scalarKey(name),
+          { dtype: 'float32' as const, dims: [], data: Float32Array.of(numbers[name] ?? 0) },
+        ]),
       );
       const result = await program.run({ input: batch, target: batch, ...noise, ...scalars });
-      controller.observe(k, Object.fromEntries(step.diagnostics.map((name) => [name, Number(result[`diagnostic.${name}`]?.data[0])])));
+      controller.observe(
+        k,
+        Object.fromEntries(step.diagnostics.map((name) => [name, Number(result[`diagnostic.${name}`]?.data[0])])),
+      );
       k++;
     },
   };
@@ -93,10 +107,14 @@ const [plain] = steps;
 if (!plain) throw new Error('no steps to measure');
 const contenders = [plain, await bareProducts(await fresh(), plain.graph), ...steps.slice(1)];
 const timings = await takeTurns(contenders, rounds);
-console.log(`autoencoder, batch ${batchSize}, ${threads} threads, ${rounds} rounds in turns: medians, ratios to sgd of the same round`);
+console.log(
+  `autoencoder, batch ${batchSize}, ${threads} threads, ${rounds} rounds in turns: medians, ratios to sgd of the same round`,
+);
 for (const { name, medianMilliseconds, ratio } of timings) {
   const bytes = steps.find((step) => step.name === name)?.stateBytes;
   const memory = bytes === undefined ? '' : `${(bytes / 1e6).toFixed(1)} MB state`;
-  console.log(`${name.padEnd(32)} ${medianMilliseconds.toFixed(1).padStart(8)} ms ${ratio.toFixed(2).padStart(6)}×  ${memory}`);
+  console.log(
+    `${name.padEnd(32)} ${medianMilliseconds.toFixed(1).padStart(8)} ms ${ratio.toFixed(2).padStart(6)}×  ${memory}`,
+  );
 }
 for (const engine of engines) await engine.close();
