@@ -35,6 +35,7 @@ describe('chooseOptimizer', () => {
       ['cgfac:rank=1.5', {}, /rank is 1.5; it must be a whole number/],
       ['cgfac:rank', {}, /rank is ''; it must be a number/],
       ['cgfac:momentum=0.9', {}, /momentum needs a learning-rate/],
+      ['kfac:learning-rate=1:damping-decay=0.9', {}, /damping-decay is for steps that tune themselves/],
       ['sgd:nesterov=yes', {}, /nesterov is 'yes'; it must be true or false/],
       ['adam:learning-rate=-1', {}, /learningRate is -1/],
     ];

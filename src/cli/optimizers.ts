@@ -20,6 +20,8 @@ const firstOrder = { 'learning-rate': 'number', 'weight-decay': 'number' } as co
 const adamOptions = { ...firstOrder, beta1: 'number', beta2: 'number', epsilon: 'number' } as const;
 /** Only a scheduled step has these: without a learning rate the step tunes itself. */
 const scheduledOnly = ['momentum', 'weight-decay', 'kl-clip'];
+/** Only a step that tunes itself has these. */
+const selfTuningOnly = ['damping-interval', 'damping-decay', 'minimum-damping'];
 const secondOrder = {
   ...firstOrder,
   damping: 'number',
@@ -28,9 +30,13 @@ const secondOrder = {
   'curvature-rows': 'number',
   fisher: ['sampled', 'empirical', 'exact'],
   'damping-kind': ['factored', 'tikhonov'],
+  'damping-interval': 'number',
+  'damping-decay': 'number',
+  'minimum-damping': 'number',
   decay: 'number',
   'max-iterations': 'number',
   tolerance: 'number',
+  'iterate-averaging': 'number',
   'rest-learning-rate': 'number',
 } as const;
 
@@ -95,12 +101,7 @@ export function chooseOptimizer(spec: string, shared: SharedOptions, setting: Se
     if (!(option in kind.options)) throw new OptionError(`--${option} is no option of ${name}${known(kind)}`);
     own[option] = value;
   }
-  const idle = scheduledOnly.find((option) => option in own);
-  if (idle && 'damping' in kind.options && !('learning-rate' in own)) {
-    throw new OptionError(
-      `optimizer '${spec}': ${idle} needs a learning-rate: without one ${name} chooses its steps itself and has no ${idle}`,
-    );
-  }
+  if ('damping' in kind.options) checkStepOptions(spec, own);
   if (name === 'sgd') own['learning-rate'] ??= sgdLearningRate(setting);
   try {
     return {
@@ -111,6 +112,20 @@ export function chooseOptimizer(spec: string, shared: SharedOptions, setting: Se
     if (error instanceof OptionError) throw new OptionError(`optimizer '${spec}': ${error.message}`, { cause: error });
     throw error;
   }
+}
+
+/** Refuses options that have no effect in the mode of second-order steps that is asked for. */
+function checkStepOptions(spec: string, own: Readonly<Record<string, unknown>>): void {
+  const scheduled = 'learning-rate' in own;
+  const idle = (scheduled ? selfTuningOnly : scheduledOnly).find((option) => option in own);
+  if (idle === undefined) return;
+  throw new OptionError(
+    `optimizer '${spec}': ${idle} ${
+      scheduled
+        ? 'is for steps that tune themselves; leave out the learning-rate'
+        : 'needs a learning-rate; without one the steps tune themselves'
+    }`,
+  );
 }
 
 /** Throws as `chooseOptimizer` does, when the setting is not known yet. */
