@@ -9,7 +9,6 @@ import { Objective } from '../losses/objective.js';
 import { Builder } from '../ops/builder.js';
 import type { Evaluation } from '../reporting/run-record.js';
 import type { Metric } from './metrics.js';
-import { parameterKey } from './step-program.js';
 
 export interface Evaluator {
   /** Means over all examples of the set, or over those given. */
@@ -38,7 +37,10 @@ function* batchesOf(set: Dataset, indices: Uint32Array = Uint32Array.from({ leng
   }
 }
 
-/** @param keys where the engine's store holds each parameter */
+/**
+ * The network is evaluated as it is used: without dropout, normalized by the running averages.
+ * @param keys where the engine's store holds each parameter and each running average
+ */
 export function evaluator(
   engine: Engine,
   model: Model,
@@ -97,10 +99,10 @@ function evaluationGraph(
     b.input('target', target.dtype, target.dims),
   );
   const parameters = new Map(
-    [...model.parameters].map(([name, { dtype, dims }]) => [
-      name,
-      b.input(keys.get(name) ?? parameterKey(name), dtype, dims),
-    ]),
+    [...model.parameters, ...model.statistics].flatMap(([name, { dtype, dims }]) => {
+      const key = keys.get(name);
+      return key === undefined ? [] : [[name, b.input(key, dtype, dims)]];
+    }),
   );
   const forward = objective.evaluate(parameters);
   const outputs = { loss: forward.loss, metric: metric.value(b, forward), prediction: metric.shown(b, forward) };

@@ -4,6 +4,7 @@ import { OptionError } from '../errors.js';
 import type { Graph, TensorType, Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
+import { TrainingMode } from '../graph/training-mode.js';
 import type { Distribution, Loss } from '../losses/loss.js';
 import { Objective } from '../losses/objective.js';
 import { Builder } from '../ops/builder.js';
@@ -25,6 +26,8 @@ export interface StepProgram {
   readonly initialState: Readonly<Record<string, TensorData>>;
   /** Where the store holds what is trained, by parameter: the parameter itself, or the average of its iterates. */
   readonly parameters: ReadonlyMap<string, string>;
+  /** Where the store holds the running averages of batch normalization, by name. */
+  readonly statistics: ReadonlyMap<string, string>;
   /** Names of the scalars that the optimizer's controller sets. */
   readonly scalars: readonly string[];
   readonly noise: readonly NoiseInput[];
@@ -46,7 +49,14 @@ export interface StepOptions {
 
 /** Where a parameter lives in the engine's store. */
 export const parameterKey = (name: string): string => `parameter.${name}`;
+/** Where a running average lives in it. */
+export const statisticKey = (name: string): string => `statistic.${name}`;
 
+/**
+ * One step. All its evaluations are of the network as it trains, with one set of dropout masks: the curvature and the
+ * change of the loss belong to the very function whose gradient is taken. Only the first evaluation, that of the whole
+ * batch, moves the running averages; the curvature's first rows are normalized by their own mean and variance.
+ */
 export function buildStep(options: StepOptions): StepProgram {
   const { model, loss, metric, optimizer } = options;
   const b = new Builder();
@@ -55,11 +65,15 @@ export function buildStep(options: StepOptions): StepProgram {
   const parameters = new Map(
     [...model.parameters].map(([name, { dtype, dims }]) => [name, b.input(parameterKey(name), dtype, dims)]),
   );
-  const objective = new Objective(b, model, loss, input, targets);
-  const forward = objective.evaluate(parameters);
+  const statistics = new Map(
+    [...model.statistics].map(([name, { dtype, dims }]) => [name, b.input(statisticKey(name), dtype, dims)]),
+  );
+  const declared = new Declarations(b);
+  const training = new TrainingMode(model, (name, dims) => declared.noise(name, dims, 'uniform'));
+  const objective = new Objective(b, model, loss, input, targets, training.rewrite);
+  const forward = objective.evaluate(new Map([...parameters, ...statistics]));
   const values = [...parameters.values()];
   const slopes = gradients(b, forward.loss, values);
-  const declared = new Declarations(b);
   const result = optimizer.build({
     b,
     objective,
@@ -74,6 +88,7 @@ export function buildStep(options: StepOptions): StepProgram {
   const updates = new Map<string, string>();
   for (const [name, value] of result.diagnostics) outputs[`diagnostic.${name}`] = value;
   for (const [name, value] of result.parameters) update(outputs, updates, parameterKey(name), value);
+  for (const [name, value] of training.updates) update(outputs, updates, statisticKey(name), value);
   for (const [name, value] of result.state) update(outputs, updates, stateKey(name), value);
   const initialState = declared.initialState([...updates.values()]);
   return {
@@ -86,6 +101,7 @@ export function buildStep(options: StepOptions): StepProgram {
         return [name, average === undefined ? parameterKey(name) : stateKey(average)];
       }),
     ),
+    statistics: new Map([...statistics.keys()].map((name) => [name, statisticKey(name)])),
     scalars: declared.scalarNames,
     noise: declared.noiseInputs,
     diagnostics: [...result.diagnostics.keys()],

@@ -15,7 +15,7 @@ import { Judging, type JudgingOptions } from './judging.js';
 import { metricFor } from './metrics.js';
 import { picturesOf } from './pictures.js';
 import { Run } from './run.js';
-import { buildStep, parameterKey, type StepProgram } from './step-program.js';
+import { buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
 import { type LearningTask, learningTask } from './task.js';
 
 export interface RunOptions extends JudgingOptions {
@@ -42,7 +42,7 @@ export interface TrainOptions extends RunOptions {
 }
 
 export interface TrainingResult {
-  /** Trained parameters by name. */
+  /** Trained parameters and the running averages of batch normalization, by name: what `saveModel` takes. */
   readonly parameters: ReadonlyMap<string, TensorData>;
   readonly record: RunRecord;
   /** True where the signal ended it before its last step. */
@@ -94,14 +94,15 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     input: { dtype: input.dtype, shape: input.dims },
     targets: { dtype: target.dtype, shape: target.dims },
   });
-  const judge = evaluator(engine, model, loss, metric, step.parameters);
+  const keys = new Map([...step.parameters, ...step.statistics]);
+  const judge = evaluator(engine, model, loss, metric, keys);
   const judging = new Judging(judge, metric, data, total, options);
   const program = await engine.compile(step.graph, { updates: step.updates });
   try {
-    await engine.write({ ...initialParameters(model, step), ...step.initialState });
+    await engine.write({ ...initialTensors(model, step), ...step.initialState });
     const run = new Run({ engine, step, program, optimizer, metric, judging, batches, total, seed, signal, onStep });
     await run.go();
-    const stored = await engine.read([...step.parameters.values()]);
+    const stored = await engine.read([...keys.values()]);
     const [onTrain, onTest] = [await judge.evaluate(data.train), await judge.evaluate(data.test)];
     if (!Number.isFinite(onTrain.loss)) {
       throw run.diverged(
@@ -111,23 +112,28 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       );
     }
     return {
-      parameters: new Map([...step.parameters].flatMap(([name, key]) => (stored[key] ? [[name, stored[key]]] : []))),
+      parameters: new Map([...keys].flatMap(([name, key]) => (stored[key] ? [[name, stored[key]]] : []))),
       record: { ...run.record(onTrain, onTest), ...(await picturesOf(judge, task)) },
       interrupted: run.done < total,
     };
   } finally {
     await judge.release();
     await program.release();
-    await engine.forget([...[...step.parameters.keys()].map(parameterKey), ...Object.keys(step.initialState)]);
+    const stored = [...[...step.parameters.keys()].map(parameterKey), ...step.statistics.values()];
+    await engine.forget([...stored, ...Object.keys(step.initialState)]);
   }
 }
 
-function initialParameters(model: Model, step: StepProgram): Record<string, TensorData> {
+function initialTensors(model: Model, step: StepProgram): Record<string, TensorData> {
   const initial: Record<string, TensorData> = {};
-  for (const name of step.parameters.keys()) {
-    const elements = model.parameters.get(name)?.constant;
-    if (!elements) throw new OptionError(`parameter '${name}' of '${model.name}' has no initial elements`);
-    initial[parameterKey(name)] = elements;
-  }
+  const take = (names: Iterable<string>, tensors: Model['parameters'], key: (name: string) => string) => {
+    for (const name of names) {
+      const elements = tensors.get(name)?.constant;
+      if (!elements) throw new OptionError(`'${name}' of model '${model.name}' has no initial elements`);
+      initial[key(name)] = elements;
+    }
+  };
+  take(step.parameters.keys(), model.parameters, parameterKey);
+  take(step.statistics.keys(), model.statistics, statisticKey);
   return initial;
 }
