@@ -23,7 +23,7 @@ const optimizers = ['cgfac', 'kfac', 'adam', 'sgd'];
 const acts: readonly { model: string; flags: Pick<RunFlags, 'steps' | 'target' | 'evaluationExamples'> }[] = [
   {
     model: 'autoencoder',
-    flags: { steps: 100, evaluationExamples: 1000, target: { metric: 'squaredError', value: 12 } },
+    flags: { steps: 80, evaluationExamples: 1000, target: { metric: 'squaredError', value: 12 } },
   },
   { model: 'mlp', flags: { steps: 250, evaluationExamples: 1000, target: { metric: 'accuracy', value: 0.97 } } },
 ];

@@ -1,6 +1,7 @@
 // What `train`, `compare` and `demo` share: a model, data and the plan of a run, checked before anything is computed.
 import { type DataSplits, elementCount } from '../data/dataset.js';
 import { loadData } from '../data/spec.js';
+import { fineTuned } from '../finetune/fine-tuning.js';
 import type { Model } from '../graph/model.js';
 import { elementCount as tensorElements } from '../graph/tensor.js';
 import type { Experiment, RunRecord } from '../reporting/run-record.js';
@@ -31,7 +32,7 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   const { seed } = flags;
   const create = await openModel(modelName);
   const splits = data ?? (await loadData(flags.data, { seed }));
-  const model = create(sizesOf(splits.train), seed);
+  const model = fineTuned(create(sizesOf(splits.train), seed), flags);
   const task = learningTask(model, splits, flags.loss);
   if (flags.target) resolveTarget(flags.target, metricFor(task.loss));
   const batchSize = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);

@@ -22,6 +22,9 @@ export function number(flag: string, range: Range): (text: string) => number {
 
 const count: Range = { atLeast: 1, integer: true };
 
+/** Collects a flag that may be given several times. */
+const repeated = (text: string, before: readonly string[] = []): string[] => [...before, text];
+
 /** What the shared flags come to. */
 export interface RunFlags {
   readonly data: string;
@@ -39,6 +42,10 @@ export interface RunFlags {
   readonly threads?: number;
   readonly out?: string;
   readonly json?: boolean;
+  readonly train?: readonly string[];
+  readonly freeze?: readonly string[];
+  readonly newHead?: number;
+  readonly lora?: number;
 }
 
 const dataFlag = (): Option =>
@@ -79,6 +86,12 @@ export function runFlags(): Option[] {
       .argParser(number('--seed', { atLeast: 0, integer: true }))
       .default(0),
     new Option('--threads <n>', 'threads that compute (default: all cores)').argParser(number('--threads', count)),
+    new Option('--train <glob>', "train only parameters of such names, e.g. 'head.*'; repeatable").argParser(repeated),
+    new Option('--freeze <glob>', 'leave parameters of such names as they are; repeatable').argParser(repeated),
+    new Option('--new-head <n>', 'begin with a new last layer for n classes').argParser(number('--new-head', count)),
+    new Option('--lora <r>', 'train adapters of rank r on the dense layers, merged into model.onnx').argParser(
+      number('--lora', count),
+    ),
     new Option('--out <dir>', 'folder for model.onnx, metrics.jsonl and report.html (default: under runs/)'),
     new Option('--json', 'print one JSON object as the last line'),
     debugFlag(),
