@@ -8,7 +8,7 @@ import type { LossName } from '../losses/loss.js';
 import { applyModel } from '../losses/objective.js';
 import { autoencoder, mlp } from '../nn/zoo.js';
 import { Builder } from '../ops/builder.js';
-import { type DenseBlock, findBlocks } from './blocks.js';
+import { findBlocks, type KroneckerBlock } from './blocks.js';
 
 type Tensors = Readonly<Record<string, Value>>;
 
@@ -26,7 +26,7 @@ function tableOf(build: Form, extra: Record<string, readonly number[]> = {}) {
   return { x, ...findBlocks(used, build(b, x, parameters)) };
 }
 
-const layer = ({ kind, weight, bias, inputs, outputs, outputsFirst }: DenseBlock) => ({
+const layer = ({ kind, weight, bias, inputs, outputs, outputsFirst }: KroneckerBlock) => ({
   kind,
   weight,
   bias,
@@ -64,7 +64,8 @@ test.each(forms)('%s is a dense layer', (_name, build, expected) => {
   const { x, blocks, rest } = tableOf((b, input, p) => b.tanh(build(b, input, p)));
   expect(blocks.map(layer)).toEqual([expected]);
   const [block] = blocks;
-  const { activations, preActivations } = block?.use ?? {};
+  const { activations, preActivations } = block?.uses[0] ?? {};
+  expect(block?.uses).toHaveLength(1);
   expect([activations, activations?.producer?.inputs[0]]).toContain(x); // the sequence's is x with an axis more
   expect(preActivations?.producer?.op).toMatch(/^(Gemm|MatMul)$/);
   const unused = ['w', 'v'].filter((name) => name !== block?.weight);
@@ -96,12 +97,12 @@ const refusals: readonly [string, Form, string][] = [
   [
     'tied weights',
     (b, x, p) => b.gemm(b.tanh(b.gemm(x, get(p, 'w'))), get(p, 'w'), undefined, { transposeY: true }),
-    'used 2 times',
+    'used as it is and transposed',
   ],
   [
     'weights tied through the transpose',
     (b, x, p) => b.matmul(b.tanh(b.matmul(x, get(p, 'w'))), b.transpose(get(p, 'w'))),
-    'used 2 times',
+    'used as it is and transposed',
   ],
   [
     'a transpose that is used twice',
@@ -110,7 +111,7 @@ const refusals: readonly [string, Form, string][] = [
       const y = b.gemm(x, turnedWeight, undefined, { transposeY: true });
       return b.matmul(y, turnedWeight);
     },
-    'its transpose is used 2 times',
+    'used as it is and transposed',
   ],
   [
     'a product from the left',
@@ -147,6 +148,99 @@ test.each(refusals)('%s is no dense layer', (name, build, reason) => {
   expect(rest.get(parameter)).toBe(reason);
 });
 
+// Networks on pictures [2, 4, 6, 6], tokens, and normalized rows; `p` are parameters of the given shapes.
+const picture = (b: Builder) => b.input('picture', 'float32', [2, 4, 6, 6]);
+const tokens = (b: Builder) => b.input('tokens', 'int64', [4]);
+
+test('a convolution is a block of its patches', () => {
+  const { blocks, rest } = tableOf((b, _x, p) => b.op('Conv', [picture(b), get(p, 'k'), get(p, 'kb')]), {
+    k: [8, 4, 3, 2],
+    kb: [8],
+  });
+  expect(blocks.map(layer)).toEqual([
+    { kind: 'convolution', weight: 'k', bias: 'kb', inputs: 24, outputs: 8, outputsFirst: true },
+  ]);
+  expect(rest.has('kb')).toBe(false);
+});
+
+test('a weight used twice, through a copy, is one block of two uses with their common bias', () => {
+  const { blocks, rest } = tableOf(
+    (b, x, p) => {
+      const copy = (name: string) => b.op('Identity', [get(p, name)], {}, { fresh: true });
+      return b.gemm(b.tanh(b.gemm(x, get(p, 's'), get(p, 'sc'))), copy('s'), copy('sc'));
+    },
+    { s: [3, 3], sc: [3] },
+  );
+  expect(blocks.map(({ weight, bias, uses }) => [weight, bias, uses.length])).toEqual([['s', 'sc', 2]]);
+  expect(rest.has('sc')).toBe(false);
+});
+
+test('two uses with biases of their own: the biases stay apart', () => {
+  const { blocks, rest } = tableOf(
+    (b, x, p) => b.gemm(b.gemm(x, get(p, 's'), get(p, 's1')), get(p, 's'), get(p, 's2')),
+    { s: [3, 3], s1: [3], s2: [3] },
+  );
+  expect(blocks.map(({ weight, bias, uses }) => [weight, bias, uses.length])).toEqual([['s', undefined, 2]]);
+  expect([rest.has('s1'), rest.has('s2')]).toEqual([true, true]);
+});
+
+const normalization = 'scale and shift of a normalization layer';
+const firstOrder: readonly [string, readonly number[], Form, string][] = [
+  [
+    'a grouped convolution',
+    [8, 2, 3, 3],
+    (b, _x, p) => b.op('Conv', [picture(b), get(p, 'q')], { group: int(2) }),
+    'the weight of a convolution with 2 groups',
+  ],
+  [
+    'a transposed convolution',
+    [4, 2, 3, 3],
+    (b, _x, p) => b.op('ConvTranspose', [picture(b), get(p, 'q')]),
+    'the weight of a transposed convolution',
+  ],
+  ['an embedding', [9, 3], (b, _x, p) => b.gather(get(p, 'q'), tokens(b)), 'an embedding table'],
+  [
+    'an embedding tied to the last layer',
+    [9, 3],
+    (b, _x, p) => b.matmul(b.gather(get(p, 'q'), tokens(b)), b.transpose(get(p, 'q'))),
+    'an embedding table, in one of its 2 uses',
+  ],
+  ['a layer norm', [3], (b, x, p) => b.op('LayerNormalization', [x, get(p, 'q')]), normalization],
+  [
+    'a group norm spelled out',
+    [4, 1, 1],
+    (b, _x, p) => {
+      const grouped = b.reshape(picture(b), [2, 2, 72]);
+      const parts = ['one', 'zero'].map((name) => b.input(name, 'float32', [2]));
+      const normalized = b.reshape(b.op('InstanceNormalization', [grouped, ...parts]), [2, 4, 6, 6]);
+      return b.add(b.mul(normalized, get(p, 'q')), b.input('shift', 'float32', [4, 1, 1]));
+    },
+    normalization,
+  ],
+  [
+    'the shift of a layer norm spelled out',
+    [3],
+    (b, x, p) => {
+      const centred = b.sub(x, b.mean(x, [1], true));
+      const deviation = b.sqrt(b.add(b.mean(b.square(centred), [1], true), 1e-5));
+      return b.add(b.mul(b.div(centred, deviation), b.input('scale', 'float32', [3])), get(p, 'q'));
+    },
+    normalization,
+  ],
+  [
+    'the shift of a plain product',
+    [3],
+    (b, x, p) => b.add(b.mul(x, b.input('scale', 'float32', [3])), get(p, 'q')),
+    'a parameter of rank 1 outside a dense layer',
+  ],
+];
+
+test.each(firstOrder)('%s is left to first order', (_name, dims, build, reason) => {
+  const { blocks, rest } = tableOf(build, { q: dims });
+  expect(blocks).toEqual([]);
+  expect(rest.get('q')).toBe(reason);
+});
+
 test('parameters of other ranks have no block', () => {
   const { blocks, rest } = tableOf((b, x, p) => b.matmul(x, get(p, 'batched')), { batched: [2, 3, 5] });
   expect(blocks).toEqual([]);
@@ -174,8 +268,8 @@ test.each([
   );
   expect(rest.size).toBe(0);
   expect(new Set(blocks.flatMap(({ weight, bias }) => [weight, bias]))).toEqual(new Set(model.parameters.keys()));
-  for (const { use, inputs, outputs } of blocks) {
-    expect(use.activations.dims).toEqual([rows, inputs]);
-    expect(use.preActivations.dims).toEqual([rows, outputs]);
+  for (const { uses, inputs, outputs } of blocks) {
+    expect(uses.map((use) => use.activations.dims)).toEqual([[rows, inputs]]);
+    expect(uses.map((use) => use.preActivations.dims)).toEqual([[rows, outputs]]);
   }
 });

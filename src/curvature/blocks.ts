@@ -1,30 +1,42 @@
 // Finds the Kronecker blocks of a network: for each parameter the layer it belongs to, or why it has none.
 import type { Node, Value } from '../graph/graph.js';
-import { dependencies, intAttribute, outputOf } from '../graph/graph.js';
+import { dependencies, outputOf } from '../graph/graph.js';
+import { type Application, applicationOf, isNode, type Reading } from './applications.js';
 
-/** One application of a layer: its activations and pre-activations, whose last axes are the layer's inputs and outputs. */
+/** One application of a layer. */
 export interface LayerUse {
-  /** `[rows, …, inputs]` */
+  /** `[rows, …, inputs]` of a dense layer, `[rows, channels, …]` of a convolution. */
   readonly activations: Value;
-  /** `[rows, …, outputs]`: before the bias is added or after, the cotangent is the same. */
+  /** `[rows, …, outputs]`, or `[rows, outputs, …]`: before the bias is added or after, the cotangent is the same. */
   readonly preActivations: Value;
+  /** The Gemm, MatMul or Conv that applies it. */
+  readonly node: Node;
 }
 
-/** A dense layer `s = a·W + b`: its Fisher block is approximated by the Kronecker product of E[aaᵀ] and E[ggᵀ]. */
-export interface DenseBlock {
-  readonly kind: 'dense';
+/**
+ * A layer `s = a·W + b`: its Fisher block is approximated by the Kronecker product of E[aaᵀ] and E[ggᵀ]. A convolution is
+ * such a layer at each of its positions, a being the patch that the kernel sees there (Grosse & Martens 2016, arXiv
+ * 1602.01407).
+ */
+export interface KroneckerBlock {
+  readonly kind: 'dense' | 'convolution';
   readonly weight: string;
   /** The bias that rides along as a homogeneous coordinate of the activations. */
   readonly bias: string | undefined;
+  /** Of a convolution: channels · kernel area. */
   readonly inputs: number;
   readonly outputs: number;
-  /** The weight is stored `[outputs, inputs]`, as PyTorch does, not `[inputs, outputs]`. */
+  /**
+   * The weight is stored `[outputs, inputs]`, as PyTorch does, not `[inputs, outputs]`; a convolution's
+   * `[outputs, channels, …kernel]` reads as the former.
+   */
   readonly outputsFirst: boolean;
-  readonly use: LayerUse;
+  /** Where the network applies the layer: once, or several times where weights are tied. */
+  readonly uses: readonly LayerUse[];
 }
 
 export interface BlockTable {
-  readonly blocks: readonly DenseBlock[];
+  readonly blocks: readonly KroneckerBlock[];
   /** Parameters outside all blocks, trained by a first-order rule, each with the reason. */
   readonly rest: ReadonlyMap<string, string>;
 }
@@ -36,10 +48,10 @@ export interface BlockTable {
 export function findBlocks(parameters: ReadonlyMap<string, Value>, output: Value): BlockTable {
   const consumers = consumersOf(output);
   const names = new Map([...parameters].map(([name, value]) => [value, name]));
-  const blocks: DenseBlock[] = [];
+  const blocks: KroneckerBlock[] = [];
   const rest = new Map<string, string>();
   for (const [name, value] of parameters) {
-    const found = denseBlock(name, value, consumers, names);
+    const found = blockOf(name, value, consumers, names);
     if (typeof found === 'string') rest.set(name, found);
     else blocks.push(found);
   }
@@ -67,63 +79,69 @@ function consumersOf(output: Value): Consumers {
   return consumers;
 }
 
-/** The dense layer whose weight a parameter is, or why it is none. */
-function denseBlock(
+/** Where a value is read, Identity nodes and transpositions of a matrix seen through. */
+function readingsOf(value: Value, consumers: Consumers, transposed = false): Reading[] {
+  return (consumers.get(value) ?? []).flatMap((node) => {
+    if (isNode(node, 'Identity')) return readingsOf(outputOf(node), consumers, transposed);
+    if (isNode(node, 'Transpose') && value.rank === 2) {
+      const order = node.attributes.perm;
+      const exchanged = order?.kind !== 'ints' || order.value[0] === 1;
+      return readingsOf(outputOf(node), consumers, transposed !== exchanged);
+    }
+    return [{ node, value, transposed }];
+  });
+}
+
+/** The layer whose weight a parameter is, or why it is none. */
+function blockOf(
   name: string,
   weight: Value,
   consumers: Consumers,
   names: ReadonlyMap<Value, string>,
-): DenseBlock | string {
-  if (weight.rank !== 2) return `a parameter of rank ${weight.rank} outside a dense layer`;
-  const readers = consumers.get(weight) ?? [];
-  const [reader] = readers;
-  if (!reader) return 'not used by the network';
-  if (readers.length > 1) return `used ${readers.length} times`;
-  const transposed = reader.op === 'Transpose' ? outputOf(reader) : undefined;
-  const matrix = transposed ?? weight;
-  const multipliers = consumers.get(matrix) ?? [];
-  const [node] = multipliers;
-  if (!node || multipliers.length > 1) return `its transpose is used ${multipliers.length} times`;
-  const [activations, factor, added] = node.inputs;
-  if ((node.op !== 'Gemm' && node.op !== 'MatMul') || factor !== matrix || !activations) {
-    return `read by ${node.op}, which is not a dense layer`;
-  }
-  if (activations === matrix) return 'multiplied by itself';
-  if (node.op === 'Gemm' && !isPlainGemm(node)) return 'a Gemm with scaling or a transposed input';
-  const outputsFirst = (transposed !== undefined) !== (node.op === 'Gemm' && intAttribute(node, 'transB', 0) === 1);
-  const [rows, columns] = weight.dims;
-  const [inputs, outputs] = outputsFirst ? [columns ?? 0, rows ?? 0] : [rows ?? 0, columns ?? 0];
-  const preActivations = outputOf(node);
-  const bias = node.op === 'Gemm' ? added : addedBias(preActivations, consumers);
-  const biasName = bias && isBias(bias, outputs, consumers) ? names.get(bias) : undefined;
+): KroneckerBlock | string {
+  const found = readingsOf(weight, consumers).map(applicationOf);
+  const applications = found.filter((each) => typeof each !== 'string');
+  const [refusal] = found.filter((each) => typeof each === 'string');
+  const [first] = applications;
+  if (refusal !== undefined) return first ? `${refusal}, in one of its ${found.length} uses` : refusal;
+  if (!first) return 'not used by the network';
+  const { kind, outputsFirst, inputs, outputs } = first;
+  if (applications.some((other) => other.kind !== kind)) return 'used by a dense layer and by a convolution';
+  if (applications.some((other) => other.outputsFirst !== outputsFirst)) return 'used as it is and transposed';
   return {
-    kind: 'dense',
+    kind,
     weight: name,
-    bias: biasName,
+    bias: commonBias(applications, consumers, names),
     inputs,
     outputs,
     outputsFirst,
-    use: { activations, preActivations },
+    uses: applications.map(({ node, activations }) => ({ node, activations, preActivations: outputOf(node) })),
   };
 }
 
-function isPlainGemm(node: Node): boolean {
-  const scaled = ['alpha', 'beta'].some((name) => {
-    const attribute = node.attributes[name];
-    return attribute?.kind === 'float' && attribute.value !== 1;
-  });
-  return !scaled && intAttribute(node, 'transA', 0) === 0;
+/** The vector over the outputs that all applications of a layer add, and nothing else reads. */
+function commonBias(
+  applications: readonly Application[],
+  consumers: Consumers,
+  names: ReadonlyMap<Value, string>,
+): string | undefined {
+  const [bias, ...others] = new Set(
+    applications.map((each) => origin(each.addsBias ? each.node.inputs[2] : addedTo(outputOf(each.node), consumers))),
+  );
+  if (!bias || others.length > 0 || bias.rank !== 1 || bias.dims[0] !== applications[0]?.outputs) return undefined;
+  return readingsOf(bias, consumers).length === applications.length ? names.get(bias) : undefined;
+}
+
+/** What Identity nodes copy. */
+function origin(value: Value | undefined): Value | undefined {
+  const producer = value?.producer;
+  return producer && isNode(producer, 'Identity') ? origin(producer.inputs[0]) : value;
 }
 
 /** The other operand of the addition that alone reads a product. */
-function addedBias(product: Value, consumers: Consumers): Value | undefined {
+function addedTo(product: Value, consumers: Consumers): Value | undefined {
   const readers = consumers.get(product) ?? [];
   const [reader] = readers;
-  if (readers.length !== 1 || reader?.op !== 'Add') return undefined;
+  if (readers.length !== 1 || !reader || !isNode(reader, 'Add')) return undefined;
   return reader.inputs.find((input) => input !== product);
-}
-
-/** A vector over the outputs that no other layer reads. */
-function isBias(value: Value, outputs: number, consumers: Consumers): boolean {
-  return (consumers.get(value)?.length ?? 0) === 1 && value.rank === 1 && value.dims[0] === outputs;
 }

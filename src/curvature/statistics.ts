@@ -5,7 +5,8 @@ import type { Value } from '../graph/graph.js';
 import type { Loss } from '../losses/loss.js';
 import type { Forward } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
-import type { DenseBlock } from './blocks.js';
+import { patches } from '../ops/patches.js';
+import type { KroneckerBlock, LayerUse } from './blocks.js';
 import type { InputRows } from './layer-tensor.js';
 
 /**
@@ -30,8 +31,16 @@ export interface LayerRows {
 }
 
 /**
- * Activations and pre-activation gradients of the layers in one evaluation of the network. Positions of a sequence
- * count as rows of their own (the "expand" setting of Eschenhagen et al. 2023, arXiv 2311.00636).
+ * Rows of patches of one convolution that its factor A is made of, at most (but one example's at least): the patches of
+ * the first examples stand for those of all. A patch is as large as its kernel, and neighbours overlap.
+ */
+const maximumPatchRows = 16_384;
+
+/**
+ * Activations and pre-activation gradients of the layers in one evaluation of the network. Positions of a sequence or of
+ * an image, and the several uses of tied weights, count as rows of their own: with N cases of T positions A = Σaaᵀ/(N·T)
+ * and G = Σggᵀ/N (the "expand" setting of Eschenhagen et al. 2023, arXiv 2311.00636; for convolutions Grosse & Martens
+ * 2016, arXiv 1602.01407, where the factor T is in A).
  * @param blocks found in the graph of this very evaluation
  * @param noise draws the random numbers that sampled targets need
  */
@@ -39,22 +48,25 @@ export function layerRows(
   b: Builder,
   forward: Forward,
   loss: Loss,
-  blocks: readonly DenseBlock[],
+  blocks: readonly KroneckerBlock[],
   kind: FisherKind,
   noise: (dims: readonly number[]) => Value,
 ): LayerRows[] {
   const { output } = forward;
-  const preActivations = blocks.map((block) => block.use.preActivations);
+  const preActivations = blocks.flatMap((block) => block.uses.map((use) => use.preActivations));
   const pull = (cotangent: Value) => vectorJacobianProduct(b, [{ value: output, cotangent }], preActivations);
   const passes = outputCotangents(b, forward, loss, kind, noise).map(pull);
   const cases = loss.cases(output);
-  return blocks.map((block, i) => {
-    const activations = asRows(b, block.use.activations);
-    const rows = activations.dims[0] ?? 1;
+  return blocks.map((block) => {
+    const seen = block.uses.map((use) => activationRows(b, block, use));
+    const activations = b.concat(seen, 0);
     const gradients = b.concat(
-      passes.map((pass) => asRows(b, pass[i] ?? output)),
+      passes.flatMap((pass) =>
+        block.uses.map((use) => gradientRows(b, block, pass[preActivations.indexOf(use.preActivations)] ?? output)),
+      ),
       0,
     );
+    const rows = activations.dims[0] ?? 1;
     const scale = 1 / Math.sqrt(rows);
     return {
       inputs: {
@@ -64,6 +76,22 @@ export function layerRows(
       outputs: b.mul(gradients, 1 / Math.sqrt(cases)),
     };
   });
+}
+
+/** What one use of a layer multiplies its weight with: `[rows, inputs]`. */
+function activationRows(b: Builder, { kind }: KroneckerBlock, { activations, preActivations, node }: LayerUse): Value {
+  if (kind === 'dense') return asRows(b, activations);
+  const [examples = 1, , ...positions] = preActivations.dims;
+  const perExample = positions.reduce((product, extent) => product * extent, 1);
+  const taken = Math.min(examples, Math.max(1, Math.floor(maximumPatchRows / perExample)));
+  return patches(b, b.slice(activations, 0, 0, taken), node);
+}
+
+/** The cotangent of pre-activations as rows: `[rows, outputs]`. */
+function gradientRows(b: Builder, { kind }: KroneckerBlock, cotangent: Value): Value {
+  if (kind === 'dense') return asRows(b, cotangent);
+  const [, , ...positions] = cotangent.dims;
+  return asRows(b, b.transpose(cotangent, [0, ...positions.map((_, i) => i + 2), 1]));
 }
 
 function outputCotangents(

@@ -1,6 +1,6 @@
 // CG-FAC (arXiv 2101.00218): natural gradients of Kronecker blocks without forming A, G or the Fisher matrix.
 
-import type { DenseBlock } from '../curvature/blocks.js';
+import type { KroneckerBlock } from '../curvature/blocks.js';
 import { averageFactor, averageRows, type Decay, decayAt, foldRows, joinedRows } from '../curvature/moving-average.js';
 import { denseInputSide, denseOutputSide, inputRowsSide, outputRowsSide } from '../curvature/sides.js';
 import type { LayerRows } from '../curvature/statistics.js';
@@ -118,7 +118,7 @@ function tikhonov(
 /** The two sides of a block after this step's rows have joined their moving averages. */
 function sketchedSides(
   context: StepContext,
-  block: DenseBlock,
+  block: KroneckerBlock,
   rows: LayerRows,
   options: GramOptions,
   state: Map<string, Value>,

@@ -1,5 +1,5 @@
 // What turns a gradient into a natural gradient: the contract between a second-order step and its preconditioner.
-import type { DenseBlock } from '../curvature/blocks.js';
+import type { KroneckerBlock } from '../curvature/blocks.js';
 import type { LayerTensor } from '../curvature/layer-tensor.js';
 import type { LayerRows } from '../curvature/statistics.js';
 import type { Value } from '../graph/graph.js';
@@ -7,7 +7,7 @@ import type { StepContext } from './optimizer.js';
 
 export interface PreconditionerInput {
   readonly context: StepContext;
-  readonly blocks: readonly DenseBlock[];
+  readonly blocks: readonly KroneckerBlock[];
   /** The step's own activations and gradients, one entry a block. */
   readonly rows: readonly LayerRows[];
   /** The gradient V of the mean negative log-likelihood, one entry a block. */

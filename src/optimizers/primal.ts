@@ -48,9 +48,17 @@ export function primalPreconditioner(options: PrimalOptions): Preconditioner {
   };
 }
 
-/** A·X·G + λX as aᵀ((a·X·gᵀ)·g) + λX: 4Nmn + 4N²n operations. */
+/**
+ * A·X·G + λX as aᵀ((a·X·gᵀ)·g) + λX: 4Nmn + 4N²n operations. With more rows than inputs (convolutions, sequences) as
+ * aᵀ(a·((X·gᵀ)·g)) + λX: 8Nmn operations, and no matrix of rows × rows.
+ */
 export function dampedFisher(b: Builder, x: LayerTensor, { inputs, outputs }: LayerRows, damping: Value): LayerTensor {
-  const inner = b.gemm(x.contractInputs(b, inputs), outputs, undefined, { transposeY: true });
-  const columns = b.matmul(inner, outputs);
-  return x.map((part) => b.mul(part, damping)).plusProduct(b, inputs, columns);
+  const [rows = 1, size = 1] = inputs.values.dims;
+  const columns = () => {
+    if (rows <= size)
+      return b.matmul(b.gemm(x.contractInputs(b, inputs), outputs, undefined, { transposeY: true }), outputs);
+    const zero = x.map((part) => b.zerosLike(part));
+    return zero.plusProduct(b, x.contractOutputs(b, outputs), outputs).contractInputs(b, inputs);
+  };
+  return x.map((part) => b.mul(part, damping)).plusProduct(b, inputs, columns());
 }

@@ -1,9 +1,10 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
-import { type DenseBlock, findBlocks } from '../curvature/blocks.js';
+import { findBlocks, type KroneckerBlock } from '../curvature/blocks.js';
 import { LayerTensor } from '../curvature/layer-tensor.js';
 import { type FisherKind, layerRows } from '../curvature/statistics.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
+import type { Builder } from '../ops/builder.js';
 import { adamRule } from './adam.js';
 import type { DampingOptions } from './levenberg-marquardt.js';
 import type { Controller, Optimizer, StepContext, StepResult } from './optimizer.js';
@@ -59,7 +60,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const rows = layerRows(b, sample, loss, table.blocks, options.fisher ?? 'sampled', noise);
     const scale = loss.scale(context.forward.output);
     const gradient = table.blocks.map((block) =>
-      layerTensor(block, context.gradients).map((part) => b.mul(part, scale)),
+      layerTensor(b, block, context.gradients).map((part) => b.mul(part, scale)),
     );
     const damping = context.scalar('damping');
     const conditioned = preconditioner.build({ context, blocks: table.blocks, rows, gradient, damping });
@@ -111,11 +112,13 @@ function averagedIterates({ b, objective, scalar, state }: StepContext, updated:
   return { state: states, names };
 }
 
-/** A block's part of tensors that are keyed by parameter. */
-export function layerTensor(block: DenseBlock, tensors: ReadonlyMap<string, Value>): LayerTensor {
+/** A block's part of tensors that are keyed by parameter; the kernel of a convolution is seen as `[outputs, inputs]`. */
+export function layerTensor(b: Builder, block: KroneckerBlock, tensors: ReadonlyMap<string, Value>): LayerTensor {
   const weight = tensors.get(block.weight);
   if (!weight) throw new Error(`no tensor for parameter ${block.weight}`);
-  return new LayerTensor(weight, block.bias === undefined ? undefined : tensors.get(block.bias), block.outputsFirst);
+  const { inputs, outputs, outputsFirst } = block;
+  const matrix = b.reshape(weight, outputsFirst ? [outputs, inputs] : [inputs, outputs]);
+  return new LayerTensor(matrix, block.bias === undefined ? undefined : tensors.get(block.bias), outputsFirst);
 }
 
 const restName = (name: string): string => `rest.${name}`;

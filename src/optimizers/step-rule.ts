@@ -1,5 +1,5 @@
 // How far to go along a natural gradient: the contract of the two rules, self-tuning and scheduled.
-import type { DenseBlock } from '../curvature/blocks.js';
+import type { KroneckerBlock } from '../curvature/blocks.js';
 import type { LayerTensor } from '../curvature/layer-tensor.js';
 import type { Value } from '../graph/graph.js';
 import type { Forward } from '../losses/objective.js';
@@ -9,7 +9,7 @@ export interface StepRuleInput {
   readonly context: StepContext;
   /** The network on the examples that the curvature is measured on. */
   readonly sample: Forward;
-  readonly blocks: readonly DenseBlock[];
+  readonly blocks: readonly KroneckerBlock[];
   /** The gradient of the mean negative log-likelihood, one entry a block. */
   readonly gradient: readonly LayerTensor[];
   /** λ times the natural gradient, one entry a block. */
@@ -25,7 +25,7 @@ export interface StepRule {
 }
 
 /** The last step δ of each block, as state: momentum. */
-export function previousSteps({ state }: StepContext, like: readonly LayerTensor[], blocks: readonly DenseBlock[]) {
+export function previousSteps({ state }: StepContext, like: readonly LayerTensor[], blocks: readonly KroneckerBlock[]) {
   const names = blocks.map((block) => ({ weight: `step.${block.weight}`, bias: `step.${block.bias}` }));
   return {
     values: like.map((tensor, i) => {
@@ -49,7 +49,7 @@ export function previousSteps({ state }: StepContext, like: readonly LayerTensor
 /** θ + δ for the parameters of the blocks. */
 export function steppedParameters(
   { b, parameters }: StepContext,
-  blocks: readonly DenseBlock[],
+  blocks: readonly KroneckerBlock[],
   steps: readonly LayerTensor[],
 ): Map<string, Value> {
   const updated = new Map<string, Value>();
