@@ -1,36 +1,11 @@
 // The command line from outside: the built program is started, and judged by its exit code, its output and its files.
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readMetricsFile } from '../src/reporting/metrics-file.js';
-
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Starts `cgfac`; `interrupt` is sent SIGINT when stderr first matches it. */
-function cgfac(parameters: readonly string[], interrupt?: RegExp): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['dist/cli/main.js', ...parameters], {
-      env: { ...process.env, NO_COLOR: '1' },
-    });
-    let [stdout, stderr, sent] = ['', '', false];
-    child.stdout.on('data', (text) => {
-      stdout += text;
-    });
-    child.stderr.on('data', (text) => {
-      stderr += text;
-      if (interrupt && !sent && interrupt.test(stderr)) sent = child.kill('SIGINT');
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
-}
+import { cgfac } from './command.js';
 
 let folder: string;
 beforeAll(async () => {

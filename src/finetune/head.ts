@@ -56,6 +56,12 @@ export function replaceHead(model: Model, classes: number, seed: number): FileMo
   return changed;
 }
 
+/** Names of the last layer's weight and bias. @throws UnsupportedError as `replaceHead` does */
+export function headOf(model: Model): string[] {
+  const { weight, bias } = lastLayer(model);
+  return bias === undefined ? [weight] : [weight, bias];
+}
+
 /** The layer that computes the model's first output. */
 function lastLayer(model: Model): DenseLayer {
   const [output] = model.graph.outputs;

@@ -19,6 +19,8 @@ export interface LoraOptions {
   readonly alpha?: number;
   /** Globs of the weights that get adapters; by default those of all dense layers. */
   readonly weights?: readonly string[];
+  /** Globs of weights that get none after all. By default none. */
+  readonly except?: readonly string[];
   /** Globs of parameters that are trained beside the adapters, such as a new head. By default none. */
   readonly train?: readonly string[];
   readonly seed: number;
@@ -63,12 +65,13 @@ export function addLora(model: Model, options: LoraOptions): Model {
 function adaptersOf(model: Model, options: LoraOptions): Map<Node, Adapter> {
   const users = usersOf(model.graph);
   const chosen = options.weights && matching(model, options.weights);
+  const excepted = matching(model, options.except ?? []);
   const adapters = new Map<Node, Adapter>();
   const adapted = new Set<string>();
   for (const node of model.graph.nodes) {
     const layer = denseLayer(model, node, users);
     if (!layer || node.op === 'Conv' || intAttribute(node, 'transA', 0) === 1) continue;
-    if (chosen && !chosen.has(layer.weight)) continue;
+    if ((chosen && !chosen.has(layer.weight)) || excepted.has(layer.weight)) continue;
     if (adapted.has(layer.weight)) {
       throw new UnsupportedError(
         `the weight '${layer.weight}' is shared by several layers and cannot get adapters; choose others by their names`,
@@ -78,7 +81,8 @@ function adaptersOf(model: Model, options: LoraOptions): Map<Node, Adapter> {
     adapters.set(node, newAdapter(model, layer, options));
   }
   for (const name of chosen ?? []) {
-    if (!adapted.has(name)) throw new OptionError(`'${name}' is no weight of a dense layer, and cannot get adapters`);
+    if (!adapted.has(name) && !excepted.has(name))
+      throw new OptionError(`'${name}' is no weight of a dense layer, and cannot get adapters`);
   }
   if (adapters.size === 0) throw new OptionError(`model '${model.name}' has no dense layer that adapters fit`);
   return adapters;

@@ -1,0 +1,32 @@
+// What is asked of a model before it is trained further, put together: a new head, low-rank adapters, chosen parameters.
+import type { Model } from '../graph/model.js';
+import { headOf, replaceHead } from './head.js';
+import { addLora } from './lora.js';
+import { matching, type Selection, selectParameters } from './select.js';
+
+export interface FineTuningOptions extends Selection {
+  /** Classes of a new last layer. */
+  readonly newHead?: number;
+  /** Rank of low-rank adapters on the dense layers. A new head, and what `train` names, are trained in full beside them. */
+  readonly lora?: number;
+  /** Seeds new weights. */
+  readonly seed: number;
+}
+
+/**
+ * The model to train. With adapters, `freeze` names weights that get none.
+ * @throws OptionError for globs that match nothing, or where nothing is left to train; UnsupportedError as `replaceHead`
+ *   and `addLora` do
+ * @example
+ * const model = fineTuned(await loadModel('encoder.onnx'), { newHead: 5, lora: 8, seed: 1 });
+ */
+export function fineTuned(model: Model, options: FineTuningOptions): Model {
+  const { train, freeze = [], newHead, lora, seed } = options;
+  const headed = newHead === undefined ? model : replaceHead(model, newHead, seed);
+  if (lora === undefined) return train || freeze.length > 0 ? selectParameters(headed, options) : headed;
+  const full = matching(headed, train ?? []);
+  if (newHead !== undefined) for (const name of headOf(headed)) full.add(name);
+  const frozen = matching(headed, freeze);
+  for (const name of frozen) full.delete(name);
+  return addLora(headed, { rank: lora, train: [...full], except: [...full, ...frozen], seed });
+}

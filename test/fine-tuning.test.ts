@@ -1,0 +1,110 @@
+// Fine-tuning from the command line: an exported classifier goes in, a file that ONNX Runtime runs comes out.
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { gatherBatch } from '../src/data/batches.js';
+import { withInputShape } from '../src/data/dataset.js';
+import { loadData } from '../src/data/spec.js';
+import { modelFromBytes } from '../src/graph/file-model.js';
+import { runOnnx } from '../src/graph/testing/onnx-models.js';
+import { semantics } from '../src/ops/table.js';
+import { cgfac } from './command.js';
+
+const shared = new URL('../../shared/models/', import.meta.url);
+const available = existsSync(shared) || process.env.CGFAC_REQUIRE_ALL === '1';
+if (!available) console.warn(`skipped: fine-tuning from the command line (there is no folder ${shared.pathname})`);
+
+const file = (name: string) => fileURLToPath(new URL(`${name}.onnx`, shared));
+const few = 'digits?train=200&test=40';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cgfac-fine-tuning-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Trains for three steps; returns the reported result and the bytes of the model. */
+async function fineTune(name: string, flags: readonly string[]) {
+  const out = join(folder, name);
+  const { code, stdout, stderr } = await cgfac([
+    ...['train', file('mlp-relu'), '--data', few, '--steps', '3', '--batch-size', '50', '--threads', '1'],
+    ...['--out', out, '--json', ...flags],
+  ]);
+  expect(code, stderr).toBe(0);
+  return { result: JSON.parse(stdout.trim().split('\n').at(-1) ?? ''), bytes: readFileSync(join(out, 'model.onnx')) };
+}
+
+/** The mean cross-entropy of a file on the test set: a fresh session, the loss in float64. */
+async function lossOf(bytes: Uint8Array): Promise<number> {
+  const { test } = await loadData(few, { seed: 0 });
+  const indices = Uint32Array.from({ length: test.size }, (_, i) => i);
+  const { input, target } = gatherBatch(withInputShape(test, [1, 28, 28]), indices);
+  const { output } = await runOnnx(bytes, { input });
+  let sum = 0;
+  for (const [i, label] of Array.from(target.data, Number).entries()) {
+    const logits = Array.from(output?.data ?? [], Number).slice(10 * i, 10 * i + 10);
+    sum += Math.log(logits.reduce((total, logit) => total + Math.exp(logit), 0)) - (logits[label] ?? Number.NaN);
+  }
+  return sum / test.size;
+}
+
+/** Names of the tensors of a file, and of those that are not the same bits as in the original. */
+function comparedWithOriginal(bytes: Uint8Array) {
+  const tensors = (encoded: Uint8Array) =>
+    [...modelFromBytes(encoded, semantics).parameters].map(([name, { constant }]) => {
+      const { buffer, byteOffset, byteLength } = constant?.data ?? new Float32Array();
+      return [name, Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength).toString('base64')] as const;
+    });
+  const before = new Map(tensors(readFileSync(file('mlp-relu'))));
+  const after = tensors(bytes);
+  expect(after.map(([name]) => name)).toEqual([...before.keys()]);
+  return after.filter(([name, bits]) => bits !== before.get(name)).map(([name]) => name);
+}
+
+describe.skipIf(!available)('cgfac train FILE.onnx', () => {
+  it.each([
+    ['train', ['--train', 'l.5.*'], ['l.5.weight', 'l.5.bias']],
+    ['freeze', ['--freeze', '*.weight', '--freeze', 'l.1.*', '--optimizer', 'adam'], ['l.3.bias', 'l.5.bias']],
+    ['new-head', ['--new-head', '10', '--freeze', 'l.1.*', '--freeze', 'l.3.*'], ['l.5.weight', 'l.5.bias']],
+    ['lora', ['--lora', '4', '--train', 'l.5.bias'], ['l.1.weight', 'l.3.weight', 'l.5.weight', 'l.5.bias']],
+    ['lora-head', ['--lora', '4', '--new-head', '10', '--freeze', 'l.3.*'], ['l.1.weight', 'l.5.weight', 'l.5.bias']],
+  ])(
+    '%s: trains what it is to, keeps the bits of the rest, and writes what it evaluated',
+    async (name, flags, moved) => {
+      const { result, bytes } = await fineTune(name, flags);
+      expect(comparedWithOriginal(bytes)).toEqual(moved);
+      expect(Math.abs((await lossOf(bytes)) - result.test.loss)).toBeLessThan(1e-6);
+    },
+  );
+
+  it('says what a name may be, and what does not fit', async () => {
+    const run = async (...flags: string[]) =>
+      cgfac(['train', file('mlp-relu'), '--data', few, '--steps', '1', '--out', join(folder, 'refused'), ...flags]);
+    const unknown = await run('--train', 'head.*');
+    expect(unknown.code).toBe(2);
+    expect(unknown.stderr).toMatch(
+      /^cgfac: 'head\.\*' matches no parameter of model 'mlp-relu.*'; it has l\.1\.weight/,
+    );
+    const tooFew = await run('--new-head', '5');
+    expect(tooFew.code).toBe(2);
+    expect(tooFew.stderr).toMatch(/choose a model with one logit for each class/);
+  });
+});
+
+describe.skipIf(!available)('cgfac inspect FILE.onnx', () => {
+  it.each([
+    ['mlp-relu', /109,386 parameters/, 'l.1.weight + l.1.bias'],
+    ['lenet', /61,706 parameters/, 'f1.weight + f1.bias'],
+    ['resnet-groupnorm', /19,586 parameters/, 'fc.weight + fc.bias'],
+    ['gpt', /30,400 parameters/, 'onnx::MatMul_243 + u.0.bias'],
+  ])('%s: counts the parameters and shows their blocks', async (name, counted, block) => {
+    const { code, stdout, stderr } = await cgfac(['inspect', file(name)]);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(counted);
+    expect(stdout).toContain(block);
+  });
+});
