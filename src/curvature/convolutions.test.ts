@@ -1,0 +1,199 @@
+// The rows of convolutions and tied weights, against patches by hand and the Gauss–Newton matrix.
+import { expect, test } from 'vitest';
+import { gradients } from '../autodiff/gradients.js';
+import { jacobianVectorProduct } from '../autodiff/jvp.js';
+import { random } from '../data/random.js';
+import { ints, type Value } from '../graph/graph.js';
+import { lossNamed } from '../losses/index.js';
+import {
+  at,
+  generate,
+  gram,
+  kronecker,
+  type Matrix,
+  matrixOf,
+  multiplied,
+  plus,
+  relativeError,
+  rowsOf,
+  scaled,
+  transposed,
+} from '../testing/dense.js';
+import { outputHessian } from '../testing/dense-network.js';
+import { FedBuilder, normals } from '../testing/fed-builder.js';
+import { findBlocks } from './blocks.js';
+import { joinedRows } from './moving-average.js';
+import { layerRows } from './statistics.js';
+
+// In float32: the runtime has no Conv of float64.
+const rounding = 2e-6;
+const loss = lossNamed('softmax-cross-entropy');
+const size = (dims: readonly number[]): number => dims.reduce((product, extent) => product * extent, 1);
+
+interface Setting {
+  readonly parameters: Readonly<Record<string, readonly number[]>>;
+  readonly input: readonly number[];
+  readonly network: (b: FedBuilder, x: Value, p: (name: string) => Value) => Value;
+}
+
+/** The blocks, their rows, and each parameter's gradient and Jacobian columns. */
+async function measured({ parameters: shapes, input, network }: Setting, kind: 'exact' | 'empirical') {
+  const b = new FedBuilder();
+  const source = random(5, 'convolutions');
+  const elements = new Map(
+    Object.entries(shapes).map(([name, dims]) => [name, normals(source, size(dims)).map(Math.fround)]),
+  );
+  const images = normals(source, size(input)).map(Math.fround);
+  const parameters = new Map(
+    Object.entries(shapes).map(([name, dims]) => [name, b.named(name, dims, elements.get(name) ?? [], 'float32')]),
+  );
+  const get = (name: string): Value => {
+    const value = parameters.get(name);
+    if (!value) throw new Error(`no parameter ${name}`);
+    return value;
+  };
+  const output = network(b, b.given(input, images, 'float32'), get);
+  const rows = output.dims[0] ?? 1;
+  const labels = Array.from({ length: rows }, () => source.integer(output.dims[1] ?? 1));
+  const targets = b.given([rows], labels, 'int64');
+  const value = loss.value(b, output, targets);
+  const forward = { parameters, output, prediction: output, targets, loss: value, rows };
+  const { blocks, rest } = findBlocks(parameters, output);
+  const layers = layerRows(b, forward, loss, blocks, kind, () => value);
+  const slopes = gradients(b, value, [...parameters.values()]);
+  const wanted: Record<string, Value> = { output };
+  for (const [i, { inputs, outputs }] of layers.entries()) {
+    wanted[`a${i}`] = joinedRows(b, inputs);
+    wanted[`g${i}`] = outputs;
+  }
+  for (const [i, [name, parameter]] of [...parameters].entries()) {
+    wanted[`slope.${name}`] = b.reshape(slopes[i] ?? value, [1, size(parameter.dims)]);
+    for (let k = 0; kind === 'exact' && k < size(parameter.dims); k++) {
+      const unit = b.given(
+        parameter.dims,
+        Array.from({ length: size(parameter.dims) }, (_, j) => Number(j === k)),
+        'float32',
+      );
+      wanted[`column.${name}.${k}`] = jacobianVectorProduct(b, [output], [parameter], [unit])[0] ?? output;
+    }
+  }
+  const results = await b.matrices(wanted);
+  const matrix = (name: string): Matrix => results[name] ?? generate(0, 0, () => 0);
+  return { blocks, rest, matrix, images, elements };
+}
+
+/** 1/N Σ JᵀHJ for one parameter in its own order. */
+function gaussNewton(matrix: (name: string) => Matrix, name: string, order: number): Matrix {
+  const output = matrix('output');
+  const columns = Array.from({ length: order }, (_, k) => matrix(`column.${name}.${k}`));
+  let total = generate(order, order, () => 0);
+  for (let example = 0; example < output.rows; example++) {
+    const jacobian = generate(output.columns, order, (i, k) => at(columns[k] ?? output, example, i));
+    const hessian = outputHessian('softmax-cross-entropy', [...rowsOf(output, example, example + 1).data]);
+    total = plus(total, multiplied(transposed(jacobian), hessian, jacobian));
+  }
+  return scaled(total, 1 / output.rows);
+}
+
+// With one position a convolution is a dense layer on the whole image.
+test('one example, one position: G ⊗ A is the Gauss–Newton block of the kernel', async () => {
+  const { blocks, matrix } = await measured(
+    {
+      parameters: { k: [3, 2, 2, 3], w: [3, 3] },
+      input: [1, 2, 2, 3],
+      network: (b, x, p) => b.matmul(b.tanh(b.reshape(b.op('Conv', [x, p('k')]), [1, 3])), p('w')),
+    },
+    'exact',
+  );
+  expect(blocks.map(({ kind, inputs, outputs }) => [kind, inputs, outputs])).toEqual([
+    ['convolution', 12, 3],
+    ['dense', 3, 3],
+  ]);
+  // The kernel's own order is outputs first.
+  const kfac = kronecker(gram(matrix('g0')), gram(matrix('a0')));
+  expect(relativeError(kfac, gaussNewton(matrix, 'k', 36))).toBeLessThan(rounding);
+});
+
+// Strides, dilation and padding, a bias: the sum over positions of aᵀg is the gradient, whatever the order of rows.
+test('rows of all positions: aᵀg is the gradient of kernel and bias', async () => {
+  const [examples, windows] = [3, 4 * 2];
+  const { blocks, rest, matrix } = await measured(
+    {
+      parameters: { k: [4, 2, 3, 2], c: [4], w: [4 * windows, 3] },
+      input: [examples, 2, 7, 6],
+      network: (b, x, p) => {
+        const attributes = { strides: ints([2, 3]), pads: ints([1, 0, 1, 0]), dilations: ints([1, 2]) };
+        const y = b.tanh(b.op('Conv', [x, p('k'), p('c')], attributes));
+        return b.matmul(b.reshape(y, [examples, 4 * windows]), p('w'));
+      },
+    },
+    'empirical',
+  );
+  expect([...rest]).toEqual([]);
+  expect(blocks[0]).toMatchObject({ kind: 'convolution', weight: 'k', bias: 'c', inputs: 12, outputs: 4 });
+  const [a, g] = [matrix('a0'), matrix('g0')];
+  expect([a.rows, a.columns]).toEqual([examples * windows, 13]);
+  // a carries 1/√(N·T) and g carries 1/√N, the gradient 1/N.
+  const product = scaled(multiplied(transposed(g), a), Math.sqrt(windows));
+  const kernel = generate(4, 12, (i, j) => at(product, i, j));
+  expect(relativeError(kernel, matrixOf(4, 12, matrix('slope.k').data))).toBeLessThan(rounding);
+  const bias = generate(1, 4, (_, j) => at(product, j, 12));
+  expect(relativeError(bias, matrix('slope.c'))).toBeLessThan(rounding);
+});
+
+test('A is the mean over all positions of the patches', async () => {
+  const { matrix, images } = await measured(
+    {
+      parameters: { k: [2, 2, 2], w: [6, 3] },
+      input: [2, 2, 4],
+      network: (b, x, p) => b.matmul(b.reshape(b.op('Conv', [x, p('k')]), [2, 6]), p('w')),
+    },
+    'empirical',
+  );
+  // [channel 0 at t, t + 1, channel 1 at t, t + 1] for both examples and three positions
+  const patch = (row: number, j: number): number => {
+    const [example, t, channel, offset] = [Math.floor(row / 3), row % 3, Math.floor(j / 2), j % 2];
+    return images[example * 8 + channel * 4 + t + offset] ?? Number.NaN;
+  };
+  expect(relativeError(gram(matrix('a0')), scaled(gram(generate(6, 4, patch)), 1 / 6))).toBeLessThan(rounding);
+});
+
+test('many positions: the patches of the first examples stand for all', async () => {
+  const { matrix, images } = await measured(
+    {
+      parameters: { k: [1, 1, 1], w: [1, 2] },
+      input: [3, 1, 10_000],
+      network: (b, x, p) => b.matmul(b.mean(b.op('Conv', [x, p('k')]), [2]), p('w')),
+    },
+    'empirical',
+  );
+  const expected = images.slice(0, 10_000).reduce((sum, x) => sum + x * x, 0) / 10_000;
+  expect(matrix('a0').rows).toBe(10_000);
+  expect(matrix('g0').rows).toBe(30_000);
+  expect((gram(matrix('a0')).data[0] ?? 0) / expected).toBeCloseTo(1, 5);
+});
+
+test('tied weights: rows of all uses, aᵀg is their common gradient', async () => {
+  const examples = 4;
+  const { blocks, rest, matrix, images, elements } = await measured(
+    {
+      parameters: { w: [3, 3], c: [3] },
+      input: [examples, 3],
+      network: (b, x, p) => b.gemm(b.tanh(b.gemm(x, p('w'), p('c'))), p('w'), p('c')),
+    },
+    'empirical',
+  );
+  expect(rest.size).toBe(0);
+  expect(blocks.map(({ weight, bias, uses }) => [weight, bias, uses.length])).toEqual([['w', 'c', 2]]);
+  const [a, g] = [matrix('a0'), matrix('g0')];
+  const x = matrixOf(examples, 3, images);
+  const hidden = multiplied(x, matrixOf(3, 3, elements.get('w') ?? []));
+  const second = generate(examples, 3, (i, j) => Math.tanh(at(hidden, i, j) + (elements.get('c')?.[j] ?? 0)));
+  const both = generate(2 * examples, 4, (i, j) =>
+    j === 3 ? 1 : i < examples ? at(x, i, j) : at(second, i - examples, j),
+  );
+  expect(relativeError(gram(a), scaled(gram(both), 1 / (2 * examples)))).toBeLessThan(rounding);
+  const product = scaled(multiplied(transposed(a), g), Math.sqrt(2));
+  expect(relativeError(rowsOf(product, 0, 3), matrixOf(3, 3, matrix('slope.w').data))).toBeLessThan(rounding);
+  expect(relativeError(rowsOf(product, 3, 4), matrix('slope.c'))).toBeLessThan(rounding);
+});
