@@ -14,7 +14,7 @@ import type { InputRows } from './layer-tensor.js';
  * unbiased estimate of the true Fisher (Martens & Grosse 2015, section 5). `empirical`: the labels of the data.
  * `exact`: all directions of the output's Hessian root, one backward pass each (the generalized Gauss–Newton matrix).
  */
-export const fisherKinds = ['sampled', 'empirical', 'exact'] as const;
+const fisherKinds = ['sampled', 'empirical', 'exact'] as const;
 export type FisherKind = (typeof fisherKinds)[number];
 
 export function fisherKind(name: string): FisherKind {

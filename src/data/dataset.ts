@@ -13,20 +13,20 @@ interface Column {
 }
 
 /** Real numbers. */
-export interface FloatColumn extends Column {
+interface FloatColumn extends Column {
   readonly dtype: 'float32';
   readonly data: Float32Array;
 }
 
 /** Real numbers kept as bytes: an element's value is `byte × scale`. */
-export interface ByteColumn extends Column {
+interface ByteColumn extends Column {
   readonly dtype: 'float32';
   readonly data: Uint8Array;
   readonly scale: number;
 }
 
 /** Whole numbers (labels, tokens): kept in 32 bits, int64 once gathered, as ONNX's loss and Gather want them. */
-export interface IntegerColumn extends Column {
+interface IntegerColumn extends Column {
   readonly dtype: 'int64';
   readonly data: Int32Array;
 }

@@ -113,7 +113,7 @@ function averagedIterates({ b, objective, scalar, state }: StepContext, updated:
 }
 
 /** A block's part of tensors that are keyed by parameter; the kernel of a convolution is seen as `[outputs, inputs]`. */
-export function layerTensor(b: Builder, block: KroneckerBlock, tensors: ReadonlyMap<string, Value>): LayerTensor {
+function layerTensor(b: Builder, block: KroneckerBlock, tensors: ReadonlyMap<string, Value>): LayerTensor {
   const weight = tensors.get(block.weight);
   if (!weight) throw new Error(`no tensor for parameter ${block.weight}`);
   const { inputs, outputs, outputsFirst } = block;

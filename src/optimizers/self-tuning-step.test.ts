@@ -100,6 +100,23 @@ describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-e
   });
 });
 
+test('a step promises at most the whole loss, where the curvature of one example hides that of the others', async () => {
+  const loss = 'softmax-cross-entropy';
+  const network = denseNetwork([4, 3, 2], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 72 });
+  const examples = examplesFor(network, loss, 6, random(73));
+  const optimizer = cgfac({ ...options, curvatureRows: 1, damping: 1e-3, minimumDamping: 1e-4 });
+  const { diagnostics } = await stepOnce({
+    network,
+    loss,
+    examples,
+    optimizer,
+    controller: optimizer.controller(),
+    step: 0,
+  });
+  const likelihood = meanLikelihood(loss, forwardByHand(network, examples.inputs).output, examples.targets);
+  expect(diagnostics.predictedChange).toBeCloseTo(-likelihood, 10);
+});
+
 /** The damped natural gradient: what a scheduled step without momentum and clip subtracts at rate 1. */
 async function naturalGradient(network: DenseNetwork, loss: LossName, examples: Examples, damping: number) {
   const optimizer = cgfac({ ...options, damping, learningRate: 1, momentum: 0, klClip: 0 });

@@ -4,6 +4,7 @@ import { innerProduct, type LayerTensor } from '../curvature/layer-tensor.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { Objective } from '../losses/objective.js';
+import type { Builder } from '../ops/builder.js';
 import { type DampingOptions, levenbergMarquardt } from './levenberg-marquardt.js';
 import { checked } from './options.js';
 import type { SecondOrderOptions } from './second-order.js';
@@ -74,7 +75,22 @@ function minimizer(input: StepRuleInput, previous: readonly LayerTensor[]) {
   const alone = b.neg(b.div(c1, b.max(q11, 1e-30)));
   const rate = b.where(regular, b.div(b.sub(b.mul(q12, c2), b.mul(q22, c1)), determinant), alone);
   const momentum = b.where(regular, b.div(b.sub(b.mul(q12, c1), b.mul(q11, c2)), determinant), 0);
-  return { rate, momentum, decrease: b.mul(b.add(b.mul(rate, c1), b.mul(momentum, c2)), 0.5) };
+  const decrease = b.mul(b.add(b.mul(rate, c1), b.mul(momentum, c2)), 0.5);
+  const trust = trusted(b, decrease, b.mul(context.forward.loss, loss.scale(context.forward.output)));
+  return {
+    rate: b.mul(rate, trust),
+    momentum: b.mul(momentum, trust),
+    decrease: b.mul(decrease, b.mul(trust, b.sub(2, trust))),
+  };
+}
+
+/**
+ * The part c of the minimizing step that promises at most the whole loss: no negative log-likelihood here falls below
+ * zero, so a model that promises more is wrong. Along the step the model is (2c − c²)·M, and c = 1 − √(1 − loss/|M|).
+ */
+function trusted(b: Builder, decrease: Value, likelihood: Value): Value {
+  const share = b.div(likelihood, b.max(b.neg(decrease), 1e-30));
+  return b.sub(1, b.sqrt(b.sub(1, b.min(share, 1))));
 }
 
 /** J·δ: how the sampled outputs move along a step of the blocks' parameters. */

@@ -4,7 +4,7 @@ import { TrainingError } from '../errors.js';
 import { describeNode, type Value } from '../graph/graph.js';
 import { isFloatingPoint, type TensorData } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
-import type { StepProgram } from './step-program.js';
+import { parameterKey, type StepProgram } from './step-program.js';
 
 /**
  * The error for a loss that is not finite. The store holds what the failed step left: a parameter that is not finite
@@ -35,8 +35,9 @@ async function firstNonFinite(
       return `the batch's tensor '${name}' is not finite`;
     }
   }
-  const stored = await engine.read([...step.parameters.values()]);
-  for (const [name, key] of step.parameters) {
+  const keys = [...step.parameters.keys()].map((name) => [name, parameterKey(name)] as const);
+  const stored = await engine.read(keys.map(([, key]) => key));
+  for (const [name, key] of keys) {
     if (stored[key] && !allFinite(stored[key]))
       return `the first tensor that is not finite is the parameter '${name}', after its last update`;
   }
