@@ -1,4 +1,5 @@
 // `cgfac`: models, optimizers, losses, data and training, wherever there is an engine (`cgfac/node`, `cgfac/web`).
+export { type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
 export {
   autoencoding,
   type DataSplits,
@@ -23,6 +24,9 @@ export type { TensorData } from './graph/tensor.js';
 export { lossNames } from './losses/index.js';
 export type { LossName } from './losses/loss.js';
 export { type GradientRequest, loadModel, saveModel, type ValueAndGradients, valueAndGradients } from './model.js';
+export { type CharTransformerOptions, charTransformer } from './nn/char-transformer.js';
+export { type LenetOptions, lenet } from './nn/lenet.js';
+export { type ResnetOptions, resnet20 } from './nn/resnet.js';
 export { type AutoencoderOptions, autoencoder, type MlpOptions, mlp } from './nn/zoo.js';
 export { type AdamOptions, adam, adamw } from './optimizers/adam.js';
 export { type CgfacOptions, cgfac } from './optimizers/cgfac.js';

@@ -1,6 +1,6 @@
 // Builds models: a graph with a symbolic batch whose parameters are drawn from a seed by named initializations.
 import { type Random, random } from '../data/random.js';
-import type { Shape, Value } from '../graph/graph.js';
+import { int, ints, type Shape, type Value } from '../graph/graph.js';
 import { builtModel, type Model } from '../graph/model.js';
 import { elementCount, tensor } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
@@ -9,7 +9,7 @@ import { Builder } from '../ops/builder.js';
 export type Initialization = (random: Random, elements: Float32Array) => void;
 
 export const zeros: Initialization = () => undefined;
-export const ones: Initialization = (_, elements) => {
+const ones: Initialization = (_, elements) => {
   elements.fill(1);
 };
 export const normal =
@@ -30,6 +30,17 @@ export const he = (inputs: number): Initialization => normal(Math.sqrt(2 / input
 export interface NetworkOptions {
   /** Seeds the initial parameters; each parameter has its own stream, so a change of one leaves the others alone. */
   readonly seed: number;
+}
+
+/** Sizes in elements, equal along height and width. */
+interface ConvolutionOptions {
+  readonly kernel: number;
+  /** 1 by default. */
+  readonly stride?: number;
+  /** Zeros on each side; 0 by default. */
+  readonly padding?: number;
+  /** True by default. */
+  readonly bias?: boolean;
 }
 
 /** A graph under construction with its parameters. */
@@ -57,7 +68,7 @@ export class Network {
     return value;
   }
 
-  /** x·W + b for `x: [rows, inputs]`; `W: [inputs, outputs]` is `<name>.weight`. */
+  /** x·W + b for `x: [rows, …, inputs]`; `W: [inputs, outputs]` is `<name>.weight`. */
   dense(
     x: Value,
     name: string,
@@ -68,7 +79,46 @@ export class Network {
     const draw = (initialization ?? glorot)(inputs, outputs);
     const weight = this.parameter(`${name}.weight`, [inputs, outputs], draw);
     const bias = this.parameter(`${name}.bias`, [outputs], zeros);
-    return this.b.op('Gemm', [x, weight, bias], {}, { name });
+    if (x.rank === 2) return this.b.op('Gemm', [x, weight, bias], {}, { name });
+    return this.b.add(this.b.op('MatMul', [x, weight], {}, { name }), bias);
+  }
+
+  /**
+   * A convolution of `x: [batch, channels, height, width]`; `<name>.weight` is `[outputs, channels, kernel, kernel]`, He's
+   * normal initialization.
+   */
+  conv2d(x: Value, name: string, outputs: number, options: ConvolutionOptions): Value {
+    const { kernel, stride = 1, padding = 0, bias = true } = options;
+    const channels = Number(x.shape[1]);
+    const weight = this.parameter(`${name}.weight`, [outputs, channels, kernel, kernel], he(channels * kernel ** 2));
+    const shift = bias ? [this.parameter(`${name}.bias`, [outputs], zeros)] : [];
+    const attributes = { strides: ints([stride, stride]), pads: ints([padding, padding, padding, padding]) };
+    return this.b.op('Conv', [x, weight, ...shift], attributes, { name });
+  }
+
+  /** The largest of each 2×2 square: `[batch, channels, height/2, width/2]`. */
+  maxPool2d(x: Value): Value {
+    return this.b.op('MaxPool', [x], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) });
+  }
+
+  /** Normalizes the last axis (Ba et al. 2016); `<name>.scale` begins at 1 and `<name>.shift` at 0. */
+  layerNorm(x: Value, name: string): Value {
+    return this.b.op('LayerNormalization', [x, ...this.#scaleAndShift(name, Number(x.shape.at(-1)))], {}, { name });
+  }
+
+  /** Normalizes each group of channels (axis 1; Wu & He 2018); scale and shift as in `layerNorm`, one a channel. */
+  groupNorm(x: Value, name: string, groups: number): Value {
+    const inputs = [x, ...this.#scaleAndShift(name, Number(x.shape[1]))];
+    return this.b.op('GroupNormalization', inputs, { num_groups: int(groups) }, { name });
+  }
+
+  /** Rows of a table for `tokens: [batch, …]` of int64; the table `[vocabulary, width]` is `<name>.weight`. */
+  embedding(tokens: Value, name: string, vocabulary: number, width: number, initialization: Initialization): Value {
+    return this.b.gather(this.parameter(`${name}.weight`, [vocabulary, width], initialization), tokens);
+  }
+
+  #scaleAndShift(name: string, size: number): Value[] {
+    return [this.parameter(`${name}.scale`, [size], ones), this.parameter(`${name}.shift`, [size], zeros)];
   }
 
   /** The finished model with its one output `output`. */

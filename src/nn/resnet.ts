@@ -1,0 +1,60 @@
+// The residual network of 20 layers for small pictures, with group normalization: no running averages, any batch size.
+import { OptionError } from '../errors.js';
+import type { Value } from '../graph/graph.js';
+import type { Model } from '../graph/model.js';
+import { Network, type NetworkOptions } from './network.js';
+
+export interface ResnetOptions extends NetworkOptions {
+  /** Channels, height and width of a picture; [3, 32, 32] by default. */
+  readonly input?: readonly [number, number, number];
+  /** 10 by default. */
+  readonly classes?: number;
+  /** Channels of the first stage; the second and third have twice and four times as many. 16 by default. */
+  readonly width?: number;
+  /** Groups of each normalization; 8 by default. */
+  readonly groups?: number;
+}
+
+/**
+ * He et al. 2016, section 4.2, with group normalization (Wu & He 2018) for batch normalization: a 3×3 convolution, three
+ * stages of three residual blocks of two 3×3 convolutions, the mean over all positions, a dense layer. Where channels
+ * double and sizes halve, the short cut is a 1×1 convolution of stride 2 (option B). He's normal initialization, no
+ * biases before normalizations, scales 1 and shifts 0; Glorot's uniform for the dense layer. (Scales that begin at 0, as
+ * one sees elsewhere, would leave the convolutions before them without gradient and curvature.)
+ * Parameters: `stem`, `stage1.block1.conv1`, `stage1.block1.norm1`, …, `head`.
+ * @throws OptionError where the groups do not divide the width
+ */
+export function resnet20(options: ResnetOptions): Model {
+  const { input = [3, 32, 32], classes = 10, width = 16, groups = 8 } = options;
+  if (width % groups !== 0) throw new OptionError(`${groups} groups do not divide the ${width} channels of resnet20`);
+  const network = new Network('resnet20', options);
+  const { b } = network;
+  let x = network.input(input);
+  x = b.relu(network.groupNorm(convolution(network, x, 'stem', width, 3, 1), 'stem.norm', groups));
+  for (const stage of [1, 2, 3]) {
+    const channels = width * 2 ** (stage - 1);
+    for (const block of [1, 2, 3]) {
+      const stride = stage > 1 && block === 1 ? 2 : 1;
+      x = residualBlock(network, x, `stage${stage}.block${block}`, { channels, stride, groups });
+    }
+  }
+  return network.model(network.dense(b.mean(x, [2, 3]), 'head', classes));
+}
+
+function residualBlock(
+  network: Network,
+  x: Value,
+  name: string,
+  { channels, stride, groups }: { readonly channels: number; readonly stride: number; readonly groups: number },
+): Value {
+  const { b } = network;
+  const norm = (y: Value, part: string) => network.groupNorm(y, `${name}.${part}`, groups);
+  const first = b.relu(norm(convolution(network, x, `${name}.conv1`, channels, 3, stride), 'norm1'));
+  const second = norm(convolution(network, first, `${name}.conv2`, channels, 3, 1), 'norm2');
+  const short =
+    stride === 1 ? x : norm(convolution(network, x, `${name}.shortcut`, channels, 1, stride), 'shortcut.norm');
+  return b.relu(b.add(second, short));
+}
+
+const convolution = (network: Network, x: Value, name: string, outputs: number, kernel: number, stride: number) =>
+  network.conv2d(x, name, outputs, { kernel, stride, padding: (kernel - 1) / 2, bias: false });
