@@ -1,0 +1,70 @@
+// Compares a gradient with differences of the loss along a direction, as far as the loss's rounding lets one see it.
+import type { Random } from '../data/random.js';
+
+/** `flat`: the loss changes by no more than its rounding, and the gradient says the same. */
+export type Verdict = 'agrees' | 'differs' | 'flat';
+
+export interface SlopeCheck {
+  /** The gradient's product with the direction. */
+  readonly slope: number;
+  /** (L(h) − L(−h))/2h at the step h whose error is estimated smallest. */
+  readonly quotient: number;
+  /** |slope − quotient| over the larger of the two. */
+  readonly relativeError: number;
+  readonly verdict: Verdict;
+}
+
+/** Steps as parts of the parameter's norm: from where the loss curves to where it rounds. */
+const steps = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4];
+/** Roundings of the loss that one difference of it may be off by. */
+const roundings = 4;
+/** Relative error that is let pass beside the estimated one; a wrong term of a gradient is far larger. */
+const tolerance = 5e-3;
+
+/**
+ * The step is chosen by what the quotients say of themselves (their change from step to step, and rounding), never by
+ * the slope: choosing the best match would be lenient to wrong gradients.
+ * @param lossAt the loss at θ + h·v for a direction v of norm 1
+ * @param slope the gradient times v
+ * @param norm of θ, to scale the steps
+ * @param precision spacing of the loss's numbers at 1: 2⁻²³ for float32
+ */
+export async function checkSlope(
+  lossAt: (h: number) => Promise<number>,
+  slope: number,
+  norm: number,
+  precision: number,
+): Promise<SlopeCheck> {
+  const rounding = roundings * precision * Math.max(Math.abs(await lossAt(0)), 0.1);
+  const quotients: { quotient: number; noise: number }[] = [];
+  for (const part of steps) {
+    const h = part * norm;
+    quotients.push({ quotient: ((await lossAt(h)) - (await lossAt(-h))) / (2 * h), noise: rounding / (2 * h) });
+  }
+  let best = { quotient: Number.NaN, error: Number.POSITIVE_INFINITY };
+  for (const [i, { quotient, noise }] of quotients.entries()) {
+    const next = quotients[i + 1];
+    if (!next) break;
+    const error = noise + Math.abs(quotient - next.quotient);
+    if (error < best.error) best = { quotient, error };
+  }
+  const { quotient, error } = best;
+  const size = Math.max(Math.abs(slope), Math.abs(quotient));
+  const difference = Math.abs(slope - quotient);
+  const relativeError = size === 0 ? 0 : difference / size;
+  const verdict = !(difference <= 2 * error + tolerance * size) ? 'differs' : 4 * error > size ? 'flat' : 'agrees';
+  return { slope, quotient, relativeError, verdict };
+}
+
+/**
+ * A random direction of norm 1 in which each element goes the way of the gradient's: the slope is a sum without
+ * cancellation, far above the loss's rounding, and a gradient with wrong signs or in the wrong places promises a slope
+ * that the loss does not have.
+ */
+export function directionAlong(gradient: ArrayLike<number>, source: Random): Float64Array {
+  const drawn = new Float32Array(gradient.length);
+  source.fillNormal(drawn);
+  const direction = Float64Array.from(drawn, (x, i) => (gradient[i] ? Math.abs(x) * Math.sign(gradient[i] ?? 0) : x));
+  const norm = Math.sqrt(direction.reduce((sum, x) => sum + x * x, 0)) || 1;
+  return direction.map((x) => x / norm);
+}
