@@ -85,8 +85,12 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
   const { a, g, v } = system;
   const exact = denseTikhonov(system, damping);
 
-  test('primal conjugate gradients', async () => {
+  // With more rows than inputs the operator multiplies in another order.
+  test.each([3, 9])('primal conjugate gradients, %d rows', async (count) => {
     const b = new FedBuilder();
+    const system = drawSystem(layout, random(21, String(layout.outputsFirst), String(layout.hasBias)), [5, 4], count);
+    const { a, g, v } = system;
+    const exact = denseTikhonov(system, damping);
     const gradient = layerTensorOf(b, v, layout);
     const rows: LayerRows = { inputs: inputRowsOf(b, a, layout), outputs: b.matrix(g) };
     const lambda = scalar(b, damping);

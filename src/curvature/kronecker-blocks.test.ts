@@ -1,0 +1,166 @@
+// The block table of each model of the zoo and of files that PyTorch exported: every parameter is where it belongs.
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { OptionError } from '../errors.js';
+import { builtModel, type Model } from '../graph/model.js';
+import { tensorFrom } from '../graph/tensor.js';
+import { loadModel } from '../model.js';
+import { charTransformer } from '../nn/char-transformer.js';
+import { lenet } from '../nn/lenet.js';
+import { resnet20 } from '../nn/resnet.js';
+import { autoencoder, mlp } from '../nn/zoo.js';
+import { Builder } from '../ops/builder.js';
+import { kroneckerBlocks } from './kronecker-blocks.js';
+
+/** `weight + bias: kind inputs × outputs`, with `ᵀ` where the weight is stored outputs first. */
+function lines(model: Model): string[] {
+  return kroneckerBlocks(model).blocks.map(({ kind, weight, bias, inputs, outputs, outputsFirst, uses }) => {
+    const names = bias === undefined ? weight : `${weight} + ${bias}`;
+    return `${names}: ${kind}${outputsFirst ? 'ᵀ' : ''} ${inputs} × ${outputs}${uses > 1 ? `, ${uses} uses` : ''}`;
+  });
+}
+
+const reasons = (model: Model): Record<string, string> => Object.fromEntries(kroneckerBlocks(model).rest);
+const normalization = 'scale and shift of a normalization layer';
+
+/** Every parameter is in one block or in the rest, and in no other. */
+function expectComplete(model: Model): void {
+  const { blocks, rest } = kroneckerBlocks(model);
+  const named = blocks.flatMap(({ weight, bias }) => (bias === undefined ? [weight] : [weight, bias]));
+  expect([...named, ...rest.keys()].sort()).toEqual([...model.parameters.keys()].sort());
+}
+
+const digitLayers = (names: readonly string[], transposed: string): string[] => {
+  const [c1, c2, f1, f2, f3] = names.map((name) => `${name}.weight + ${name}.bias`);
+  return [
+    `${c1}: convolutionᵀ 25 × 6`,
+    `${c2}: convolutionᵀ 150 × 16`,
+    `${f1}: dense${transposed} 400 × 120`,
+    `${f2}: dense${transposed} 120 × 84`,
+    `${f3}: dense${transposed} 84 × 10`,
+  ];
+};
+
+describe('the zoo', () => {
+  test('mlp and autoencoder: every parameter in a dense block', () => {
+    for (const model of [mlp({ seed: 1 }), autoencoder({ seed: 1 })]) {
+      expectComplete(model);
+      expect(kroneckerBlocks(model).rest.size).toBe(0);
+      expect(kroneckerBlocks(model).blocks.every(({ kind }) => kind === 'dense')).toBe(true);
+    }
+  });
+
+  test('lenet', () => {
+    const model = lenet({ seed: 1 });
+    expect(lines(model)).toEqual(digitLayers(['conv1', 'conv2', 'fc1', 'fc2', 'fc3'], ''));
+    expect(reasons(model)).toEqual({});
+  });
+
+  test('resnet20: all convolutions, and the normalizations by first order', () => {
+    const model = resnet20({ seed: 1 });
+    expectComplete(model);
+    const table = lines(model);
+    // 1 + 3·3·2 convolutions of 3×3, 2 short cuts, 1 dense layer
+    expect(table).toHaveLength(22);
+    expect(table[0]).toBe('stem.weight: convolutionᵀ 27 × 16');
+    expect(table).toContain('stage1.block2.conv1.weight: convolutionᵀ 144 × 16');
+    expect(table).toContain('stage2.block1.conv1.weight: convolutionᵀ 144 × 32');
+    expect(table).toContain('stage2.block1.shortcut.weight: convolutionᵀ 16 × 32');
+    expect(table).toContain('stage3.block3.conv2.weight: convolutionᵀ 576 × 64');
+    expect(table.at(-1)).toBe('head.weight + head.bias: dense 64 × 10');
+    const rest = reasons(model);
+    expect(new Set(Object.values(rest))).toEqual(new Set([normalization]));
+    expect(Object.keys(rest).every((name) => /norm\d?\.(scale|shift)$/.test(name))).toBe(true);
+    expect(Object.keys(rest)).toHaveLength(2 * 21);
+  });
+
+  test('char-transformer: all dense layers; embeddings and normalizations by first order', () => {
+    const model = charTransformer({ seed: 1, layers: 2, width: 16, heads: 2, vocabulary: 11, context: 8 });
+    expectComplete(model);
+    const layer = (name: string) => [
+      ...['query', 'key', 'value', 'output'].map(
+        (part) => `${name}.attention.${part}.weight + ${name}.attention.${part}.bias: dense 16 × 16`,
+      ),
+      `${name}.feedforward.up.weight + ${name}.feedforward.up.bias: dense 16 × 64`,
+      `${name}.feedforward.down.weight + ${name}.feedforward.down.bias: dense 64 × 16`,
+    ];
+    expect(lines(model)).toEqual([...layer('layer1'), ...layer('layer2'), 'head.weight + head.bias: dense 16 × 11']);
+    const { 'token.weight': token, 'position.weight': position, ...norms } = reasons(model);
+    expect(token).toBe('an embedding table');
+    expect(position).toBe('read by Add, which is not a dense layer');
+    expect(Object.keys(norms)).toHaveLength(2 * 5);
+    expect(new Set(Object.values(norms))).toEqual(new Set([normalization]));
+  });
+});
+
+const folder = new URL('../../../shared/models/', import.meta.url);
+const available = existsSync(folder) || process.env.CGFAC_REQUIRE_ALL === '1';
+if (!available) console.warn(`skipped: block tables of exported models (there is no folder ${folder.pathname})`);
+const file = (name: string) => loadModel(fileURLToPath(new URL(name, folder)));
+
+describe.skipIf(!available)('models that PyTorch exported', () => {
+  test('lenet', async () => {
+    const model = await file('lenet.onnx');
+    expect(lines(model)).toEqual(digitLayers(['c1', 'c2', 'f1', 'f2', 'f3'], 'ᵀ'));
+    expect(reasons(model)).toEqual({});
+  });
+
+  test('mlp-relu', async () => {
+    const model = await file('mlp-relu.onnx');
+    expect(lines(model)).toEqual([
+      'l.1.weight + l.1.bias: denseᵀ 784 × 128',
+      'l.3.weight + l.3.bias: denseᵀ 128 × 64',
+      'l.5.weight + l.5.bias: denseᵀ 64 × 10',
+    ]);
+    expect(reasons(model)).toEqual({});
+  });
+
+  test('resnet-groupnorm', async () => {
+    const model = await file('resnet-groupnorm.onnx');
+    expectComplete(model);
+    expect(lines(model)).toEqual([
+      'stem.weight: convolutionᵀ 9 × 8',
+      'b1.c1.weight: convolutionᵀ 72 × 8',
+      'b1.c2.weight: convolutionᵀ 72 × 8',
+      'b2.c1.weight: convolutionᵀ 72 × 16',
+      'b2.c2.weight: convolutionᵀ 144 × 16',
+      'b2.sc.weight: convolutionᵀ 8 × 16',
+      'b3.c1.weight: convolutionᵀ 144 × 32',
+      'b3.c2.weight: convolutionᵀ 288 × 32',
+      'b3.sc.weight: convolutionᵀ 16 × 32',
+      'fc.weight + fc.bias: denseᵀ 32 × 10',
+    ]);
+    // The exporter shares scales and shifts of equal elements between layers of equal size.
+    const norms = ['Mul_123', 'Add_124', 'Mul_127', 'Add_128', 'Mul_131', 'Add_132'];
+    expect(reasons(model)).toEqual(Object.fromEntries(norms.map((name) => [`onnx::${name}`, normalization])));
+  });
+
+  test('gpt', async () => {
+    const model = await file('gpt.onnx');
+    expectComplete(model);
+    const layer = (i: number, first: number, second: number) => [
+      `onnx::MatMul_${first} + qkv.${i}.bias: dense 32 × 96`,
+      `onnx::MatMul_${second} + pr.${i}.bias: dense 32 × 32`,
+      `onnx::MatMul_${second + 1} + u.${i}.bias: dense 32 × 128`,
+      `onnx::MatMul_${second + 2} + dn.${i}.bias: dense 128 × 32`,
+    ];
+    const expected = [...layer(0, 223, 242), ...layer(1, 245, 246), 'onnx::MatMul_249: dense 32 × 65'];
+    expect(lines(model).sort()).toEqual(expected.sort());
+    expect(reasons(model)).toEqual({
+      'te.weight': 'an embedding table',
+      'pe.weight': 'an embedding table',
+      'ln.0.weight': normalization,
+      'ln.0.bias': normalization,
+    });
+  });
+});
+
+test('a symbolic size beside the batch is refused', () => {
+  const b = new Builder();
+  const weight = b.constant(tensorFrom('float32', [3, 2], [1, 2, 3, 4, 5, 6]), 'w');
+  const output = b.matmul(b.input('x', 'float32', ['batch', 'time', 3]), weight);
+  const model = builtModel('sequences', b.build('sequences', { output }), new Map([['w', weight]]));
+  expect(() => kroneckerBlocks(model)).toThrow(OptionError);
+  expect(() => kroneckerBlocks(model)).toThrow("input 'x' of 'sequences' is float32[batch, time, 3]");
+});
