@@ -1,6 +1,6 @@
 // Fine-tuning from the command line: an exported classifier goes in, a file that ONNX Runtime runs comes out.
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,8 @@ import { gatherBatch } from '../src/data/batches.js';
 import { withInputShape } from '../src/data/dataset.js';
 import { loadData } from '../src/data/spec.js';
 import { modelFromBytes } from '../src/graph/file-model.js';
-import { runOnnx } from '../src/graph/testing/onnx-models.js';
+import { tensorFrom } from '../src/graph/tensor.js';
+import { modelBytes, runOnnx } from '../src/graph/testing/onnx-models.js';
 import { semantics } from '../src/ops/table.js';
 import { cgfac } from './command.js';
 
@@ -106,5 +107,45 @@ describe.skipIf(!available)('cgfac inspect FILE.onnx', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(counted);
     expect(stdout).toContain(block);
+  });
+});
+
+describe('cgfac check FILE.onnx', () => {
+  it.skipIf(!available).each(['mlp-relu', 'gpt'])('%s: the gradients agree with the loss', async (name) => {
+    const { code, stdout, stderr } = await cgfac(['check', file(name), '--batch-size', '4', '--json']);
+    expect(code, stderr).toBe(0);
+    const { loss, ok, parameters } = JSON.parse(stdout);
+    expect({ loss, ok }).toEqual({ loss: 'softmax-cross-entropy', ok: true });
+    const { parameters: expected } = modelFromBytes(readFileSync(file(name)), semantics);
+    expect(parameters.map((parameter: { name: string }) => parameter.name)).toEqual([...expected.keys()]);
+  });
+
+  it('shows what does not agree and ends with 1: at its kink, Relu has no derivative', async () => {
+    const zeros = (...dims: number[]) => tensorFrom('float32', dims, Array(dims.reduce((a, b) => a * b, 1)).fill(0));
+    const path = join(folder, 'kink.onnx');
+    const spec = {
+      opset: 17,
+      inputs: { x: ['float32', ['batch', 'width']] },
+      initializers: {
+        'fc1.bias': zeros(3),
+        'fc2.weight': tensorFrom('float32', [3, 2], [1, -1, 2, 1, 0, 3]),
+        'fc2.bias': zeros(2),
+      },
+      nodes: [
+        { op: 'Sub', inputs: ['x', 'x'], outputs: ['zero'] },
+        { op: 'Add', inputs: ['zero', 'fc1.bias'], outputs: ['h'] },
+        { op: 'Relu', inputs: ['h'], outputs: ['r'] },
+        { op: 'Gemm', inputs: ['r', 'fc2.weight', 'fc2.bias'], outputs: ['y'] },
+      ],
+      outputs: ['y'],
+    } as const;
+    await writeFile(path, modelBytes(spec));
+    const { code, stdout } = await cgfac(['check', path, '--size', 'width=3']);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/fc1\.bias .* NO\n/);
+    expect(stdout).toMatch(/fc2\.bias .* yes\n/);
+    const unsized = await cgfac(['check', path]);
+    expect(unsized.code).toBe(2);
+    expect(unsized.stderr).toContain("say how large 'width' is with --size width=N");
   });
 });

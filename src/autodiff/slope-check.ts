@@ -17,12 +17,12 @@ export interface SlopeCheck {
 /** Steps as parts of the parameter's norm: from where the loss curves to where it rounds. */
 const steps = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4];
 /** Roundings of the loss that one difference of it may be off by. */
-const roundings = 4;
+const roundings = 2;
 /** Relative error that is let pass beside the estimated one; a wrong term of a gradient is far larger. */
-const tolerance = 5e-3;
+const tolerance = 1e-2;
 
 /**
- * The step is chosen by what the quotients say of themselves (their change from step to step, and rounding), never by
+ * The step is chosen by what the quotients say of themselves (their distance to those of smaller steps, and rounding), never by
  * the slope: choosing the best match would be lenient to wrong gradients.
  * @param lossAt the loss at θ + h·v for a direction v of norm 1
  * @param slope the gradient times v
@@ -42,10 +42,10 @@ export async function checkSlope(
     quotients.push({ quotient: ((await lossAt(h)) - (await lossAt(-h))) / (2 * h), noise: rounding / (2 * h) });
   }
   let best = { quotient: Number.NaN, error: Number.POSITIVE_INFINITY };
-  for (const [i, { quotient, noise }] of quotients.entries()) {
-    const next = quotients[i + 1];
-    if (!next) break;
-    const error = noise + Math.abs(quotient - next.quotient);
+  for (const [i, { quotient, noise }] of quotients.slice(0, -1).entries()) {
+    // What a smaller step finds beyond its own rounding is curvature, or a kink between the two.
+    const missed = quotients.slice(i + 1).map((smaller) => Math.abs(quotient - smaller.quotient) - smaller.noise);
+    const error = noise + Math.max(0, ...missed);
     if (error < best.error) best = { quotient, error };
   }
   const { quotient, error } = best;

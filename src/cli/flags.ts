@@ -69,9 +69,7 @@ export function runFlags(): Option[] {
       number('--damping', { above: 0 }),
     ),
     new Option('--rank <r>', 'rows R that cgfac keeps of each Kronecker factor').argParser(number('--rank', count)),
-    new Option('--loss <name>', `the loss: ${lossNames.join(', ')} (default: what model and data suggest)`).argParser(
-      lossNamed,
-    ),
+    lossFlag('what model and data suggest'),
     new Option('--target <metric=value>', 'when is it reached? e.g. squaredError=6 or testAccuracy=0.98').argParser(
       target,
     ),
@@ -97,6 +95,9 @@ export function runFlags(): Option[] {
     debugFlag(),
   ];
 }
+
+export const lossFlag = (otherwise: string): Option =>
+  new Option('--loss <name>', `the loss: ${lossNames.join(', ')} (default: ${otherwise})`).argParser(lossNamed);
 
 export const debugFlag = (): Option => new Option('--debug', 'show the stack of an error');
 

@@ -11,6 +11,7 @@ import { flopsOf } from '../ops/table.js';
 import { formatBytes, formatCount, formatNumber } from '../reporting/format.js';
 import { debugFlag, number } from './flags.js';
 import { modelHelp, openModel } from './models.js';
+import { aligned } from './output.js';
 
 const examples = `
 ${modelHelp()}
@@ -120,17 +121,4 @@ function restLines(model: Model, { rest }: BlockTable): string[] {
   if (rest.size === 0) return ['Every parameter is in a block.'];
   const lines = [...rest].map(([name, reason]) => [name, formatType(model.parameters.get(name)?.type), reason]);
   return ['Left to first order (Adam):', ...aligned(lines, 3).map((line) => `  ${line}`)];
-}
-
-/** Columns side by side; those from `firstNumber` on are flush right. */
-function aligned(rows: readonly (readonly string[])[], firstNumber: number): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((text, column) =>
-        column < firstNumber ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0),
-      )
-      .join('  ')
-      .trimEnd(),
-  );
 }

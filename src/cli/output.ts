@@ -20,3 +20,16 @@ export function runSummary({ name, steps, seconds, train, test, stateBytes, step
     ...(toTarget !== undefined && { toTarget }),
   };
 }
+
+/** Columns side by side; those from `firstNumber` on are flush right. */
+export function aligned(rows: readonly (readonly string[])[], firstNumber: number): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((text, column) =>
+        column < firstNumber ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -19,7 +19,7 @@ Examples
   cgfac train mlp --data mnist:data/mnist --epochs 3 --out runs/first
   cgfac train classifier.onnx --data images:photos --optimizer adamw:learning-rate=0.0003
   cgfac train classifier.onnx --data images:photos --new-head 5 --freeze 'features.*'
-  cgfac train encoder.onnx --data csv:rows.csv --lora 8 --train '*.bias'
+  cgfac train encoder.onnx --data 'csv:rows.csv?label=kind' --lora 8 --train '*.bias'
   cgfac train autoencoder --data digits --optimizer cgfac:damping=10 --rank 64 --steps 200 --json`;
 
 interface TrainFlags extends RunFlags {

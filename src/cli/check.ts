@@ -1,0 +1,210 @@
+// `cgfac check`: the gradients of a model against differences of its loss, parameter by parameter.
+import { Command, Option } from 'commander';
+import { Tensor } from 'onnxruntime-common';
+import { checkSlope, directionAlong, type SlopeCheck } from '../autodiff/slope-check.js';
+import { random } from '../data/random.js';
+import type { Engine } from '../engine/engine.js';
+import { nodeEngine } from '../engine/node.js';
+import { OptionError } from '../errors.js';
+import type { Value } from '../graph/graph.js';
+import type { Model } from '../graph/model.js';
+import { allocate, type TensorData, tensor } from '../graph/tensor.js';
+import { lossNamed } from '../losses/index.js';
+import type { LossName } from '../losses/loss.js';
+import { applyModel } from '../losses/objective.js';
+import { valueAndGradients } from '../model.js';
+import { Builder } from '../ops/builder.js';
+import { type BatchSizes, drawnInputs, drawnTargets } from './drawn-batch.js';
+import { debugFlag, lossFlag, number } from './flags.js';
+import { modelHelp, openModel } from './models.js';
+import { aligned } from './output.js';
+
+const examples = `
+Inputs and targets are drawn at random. Each parameter is moved along a random direction with the signs of its
+gradient; the exit code is 1 where the loss does not change as the gradient says. 'flat' is a direction in which the
+loss changes by no more than its rounding in float32, as the gradient says too: a bias before a normalization, say.
+
+${modelHelp()}
+
+Examples
+  cgfac check classifier.onnx
+  cgfac check encoder.onnx --size sequence=16 --loss mean-squared-error --seed 3
+  cgfac check mlp --json`;
+
+interface CheckFlags {
+  readonly loss?: LossName;
+  readonly batchSize: number;
+  readonly size?: Readonly<Record<string, number>>;
+  readonly seed: number;
+  readonly json?: boolean;
+}
+
+export function command(): Command {
+  return new Command('check')
+    .description('Compare the gradients of a model with differences of its loss')
+    .argument('<model>', 'a built-in model or an .onnx file')
+    .addOption(lossFlag("what the model's end suggests"))
+    .addOption(
+      new Option('--batch-size <n>', 'examples')
+        .argParser(number('--batch-size', { atLeast: 1, integer: true }))
+        .default(16),
+    )
+    .addOption(new Option('--size <axis=n>', 'size of another symbolic axis; repeatable').argParser(axisSize))
+    .addOption(
+      new Option('--seed <n>', 'seed of inputs, targets and directions')
+        .argParser(number('--seed', { atLeast: 0, integer: true }))
+        .default(0),
+    )
+    .option('--json', 'print one JSON object')
+    .addOption(debugFlag())
+    .addHelpText('after', examples)
+    .action(run);
+}
+
+function axisSize(text: string, before: Readonly<Record<string, number>> = {}): Record<string, number> {
+  const equals = text.lastIndexOf('=');
+  if (equals < 1) throw new OptionError(`--size is '${text}'; write AXIS=N, such as sequence=16`);
+  const size = number(`--size ${text.slice(0, equals)}`, { atLeast: 1, integer: true })(text.slice(equals + 1));
+  return { ...before, [text.slice(0, equals)]: size };
+}
+
+async function run(name: string, flags: CheckFlags): Promise<void> {
+  const { seed } = flags;
+  const model = (await openModel(name))({ inputs: 784, classes: 10 }, seed);
+  const engine = await nodeEngine({ worker: false });
+  try {
+    const { loss, value, checks } = await checkModel(engine, model, {
+      batchSize: flags.batchSize,
+      sizes: flags.size ?? {},
+      seed,
+      ...(flags.loss && { loss: flags.loss }),
+    });
+    const wrong = [...checks].filter(([, { verdict }]) => verdict === 'differs').map(([parameter]) => parameter);
+    if (wrong.length > 0) process.exitCode = 1;
+    if (flags.json) {
+      const parameters = [...checks].map(([parameter, check]) => ({ name: parameter, ...check }));
+      console.log(JSON.stringify({ loss, value, ok: wrong.length === 0, parameters }));
+      return;
+    }
+    console.log([`${model.name}: ${loss} ${value.toPrecision(6)}`, '', ...table(checks), ''].join('\n'));
+    console.log(
+      wrong.length === 0
+        ? `The gradients of all ${checks.size} parameters agree with the loss.`
+        : `The gradients of ${wrong.join(', ')} do not agree with the loss.`,
+    );
+  } finally {
+    await engine.close();
+  }
+}
+
+const marks: Readonly<Record<SlopeCheck['verdict'], string>> = { agrees: 'yes', differs: 'NO', flat: 'yes (flat)' };
+
+function table(checks: ReadonlyMap<string, SlopeCheck>): string[] {
+  const rows = [...checks].map(([parameter, { slope, quotient, relativeError, verdict }]) => [
+    parameter,
+    slope.toExponential(4),
+    quotient.toExponential(4),
+    verdict === 'flat' ? '–' : relativeError.toExponential(1),
+    marks[verdict],
+  ]);
+  return aligned([['parameter', 'directional derivative', 'difference quotient', 'relative error', 'ok'], ...rows], 1);
+}
+
+interface ModelCheck {
+  readonly loss: LossName;
+  /** The loss at the model's parameters. */
+  readonly value: number;
+  /** By parameter. */
+  readonly checks: ReadonlyMap<string, SlopeCheck>;
+}
+
+/**
+ * Checks each parameter of a model on a drawn batch.
+ * @param differentiate whose gradients are checked
+ * @throws UnsupportedError where an operator has no gradient
+ */
+export async function checkModel(
+  engine: Engine,
+  model: Model,
+  options: BatchSizes & { readonly loss?: LossName; readonly seed: number },
+  differentiate: typeof valueAndGradients = valueAndGradients,
+): Promise<ModelCheck> {
+  const { seed } = options;
+  const inputs = drawnInputs(model, options, seed);
+  const { graph, targets, loss } = lossGraph(model, inputs, seed, options.loss);
+  const { loss: value, gradients } = await differentiate(model, {
+    loss,
+    inputs: Object.fromEntries([...inputs].map(([name, data]) => [name, toTensor(data)])),
+    targets: toTensor(targets),
+    engine,
+  });
+  const stored = new Map([...model.parameters].map(([name, parameter]) => [key(name), parameter.constant]));
+  const program = await engine.compile(graph);
+  try {
+    await engine.write(
+      Object.fromEntries([...stored].flatMap(([name, constant]) => (constant ? [[name, constant]] : []))),
+    );
+    const feeds = { ...Object.fromEntries([...inputs].map(([name, data]) => [`input.${name}`, data])), targets };
+    const checks = new Map<string, SlopeCheck>();
+    for (const [name, gradient] of gradients) {
+      const start = stored.get(key(name));
+      if (!start) throw new OptionError(`'${name}' of model '${model.name}' has no elements`);
+      const slopes = Array.from(gradient.data as Float32Array, Number);
+      for (let attempt = 0; attempt < attempts; attempt++) {
+        const direction = directionAlong(slopes, random(seed, 'direction', name, attempt));
+        const lossAt = async (h: number): Promise<number> => {
+          const result = await program.run({ ...feeds, [key(name)]: moved(start, direction, h) });
+          return Number(result.loss?.data[0]);
+        };
+        const slope = direction.reduce((sum, x, i) => sum + x * (slopes[i] ?? 0), 0);
+        const check = await checkSlope(lossAt, slope, stepScale(start), precisionOf(start));
+        checks.set(name, check);
+        if (check.verdict !== 'differs') break;
+      }
+    }
+    return { loss, value, checks };
+  } finally {
+    await program.release();
+    await engine.forget([...stored.keys()]);
+  }
+}
+
+/** Directions in which a gradient may differ: a kink (of Relu, say) right beside the start spoils some, a wrong gradient all. */
+const attempts = 3;
+
+const key = (name: string): string => `parameter.${name}`;
+const precisionOf = ({ dtype }: TensorData): number => (dtype === 'float64' ? 2 ** -52 : 2 ** -23);
+const toTensor = ({ dtype, data, dims }: TensorData): Tensor =>
+  new Tensor(dtype as 'float32', data as Float32Array, dims);
+
+/** The norm of a parameter; of one whose elements are 0.01 where they are smaller, as new biases are. */
+function stepScale({ data }: TensorData): number {
+  const numbers = Array.from<number | bigint, number>(data, Number);
+  return Math.max(Math.sqrt(numbers.reduce((sum, x) => sum + x * x, 0)), 0.01 * Math.sqrt(numbers.length));
+}
+
+function moved({ dtype, dims, data }: TensorData, direction: Float64Array, h: number): TensorData {
+  const elements = allocate(dtype, direction.length);
+  for (const [i, x] of direction.entries()) elements[i] = Number(data[i]) + h * x;
+  return tensor(dtype, dims, elements);
+}
+
+/** The loss alone, with the parameters as inputs, and targets that fit it. */
+function lossGraph(model: Model, inputs: ReadonlyMap<string, TensorData>, seed: number, chosen?: LossName) {
+  const b = new Builder();
+  const bound = new Map([...inputs].map(([name, { dtype, dims }]) => [name, b.input(`input.${name}`, dtype, dims)]));
+  const parameters = new Map(
+    [...model.parameters].map(([name, { dtype, dims }]) => [name, b.input(key(name), dtype, dims)]),
+  );
+  const loss = chosen ?? suggestedLoss(applyModel(b, model, lossNamed('mean-squared-error'), parameters, bound).output);
+  const { output } = applyModel(b, model, lossNamed(loss), parameters, bound);
+  const targets = drawnTargets(lossNamed(loss).targetType(output), output.dims.at(-1) ?? 1, seed);
+  const value = lossNamed(loss).value(b, output, b.input('targets', targets.dtype, targets.dims));
+  return { graph: b.build('loss', { loss: value }), targets, loss };
+}
+
+/** Cross-entropy for classifiers, whose last axis are classes or whose end is the activation; else squared error. */
+function suggestedLoss(prediction: Value): LossName {
+  if (prediction.producer?.op === 'Sigmoid') return 'sigmoid-cross-entropy';
+  return prediction.rank > 1 && (prediction.dims.at(-1) ?? 1) > 1 ? 'softmax-cross-entropy' : 'mean-squared-error';
+}

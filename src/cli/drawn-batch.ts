@@ -1,0 +1,84 @@
+// A random batch that fits a model, for looking at its gradients without data.
+import { type Random, random } from '../data/random.js';
+import { OptionError } from '../errors.js';
+import { usersOf } from '../finetune/dense-layers.js';
+import { formatType, intAttribute, type TensorType, type Value } from '../graph/graph.js';
+import type { Model } from '../graph/model.js';
+import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
+
+export interface BatchSizes {
+  readonly batchSize: number;
+  /** Sizes of other symbolic axes, by the names they have in the model. */
+  readonly sizes: Readonly<Record<string, number>>;
+}
+
+/** Inputs by name: normal numbers, or whole numbers that the model's tables have rows for. */
+export function drawnInputs(model: Model, sizes: BatchSizes, seed: number): Map<string, TensorData> {
+  return new Map(
+    model.graph.inputs.map((input) => {
+      const dims = input.shape.map((size, axis) => sizeOf(model, input, size, axis, sizes));
+      const limit = input.dtype.startsWith('float') ? undefined : tableRows(model, input);
+      return [input.name, drawnTensor(input, dims, random(seed, 'input', input.name), limit)];
+    }),
+  );
+}
+
+function sizeOf(model: Model, input: Value, size: number | string, axis: number, { batchSize, sizes }: BatchSizes) {
+  if (typeof size === 'number') return size;
+  const given = Object.hasOwn(sizes, size) ? sizes[size] : axis === 0 ? batchSize : undefined;
+  if (given !== undefined) return given;
+  throw new OptionError(
+    `input '${input.name}' of '${model.name}' is ${formatType(input.type)}: say how large '${size}' is with --size ${size}=N`,
+  );
+}
+
+/** Rows of the smallest table that an input looks up; 2 where it looks up none, which fits every mask and flag. */
+function tableRows(model: Model, input: Value): number {
+  const users = usersOf(model.graph);
+  const reached = new Set<Value>([input]);
+  let rows = Number.POSITIVE_INFINITY;
+  for (const value of reached) {
+    for (const node of users.get(value) ?? []) {
+      if (node.op === 'Gather' && node.inputs[1] === value) {
+        const table = node.inputs[0]?.knownType?.shape ?? [];
+        const axis = intAttribute(node, 'axis', 0);
+        const size = table[axis < 0 ? axis + table.length : axis];
+        if (typeof size === 'number') rows = Math.min(rows, size);
+      } else if (['Identity', 'Cast', 'Reshape', 'Unsqueeze', 'Squeeze', 'Flatten', 'Transpose'].includes(node.op)) {
+        for (const output of node.outputs) reached.add(output);
+      }
+    }
+  }
+  return Number.isFinite(rows) ? rows : 2;
+}
+
+function drawnTensor({ name, dtype }: Value, dims: readonly number[], source: Random, limit = 2): TensorData {
+  const count = elementCount(dims);
+  if (dtype === 'float32' || dtype === 'float64') {
+    const normal = new Float32Array(count);
+    source.fillNormal(normal);
+    return tensor(dtype, dims, dtype === 'float32' ? normal : Float64Array.from(normal));
+  }
+  if (dtype === 'int64') return tensor(dtype, dims, BigInt64Array.from(wholeNumbers(count, limit, source), BigInt));
+  if (dtype === 'int32') return tensor(dtype, dims, Int32Array.from(wholeNumbers(count, limit, source)));
+  throw new OptionError(`input '${name}' is of type ${dtype}; cgfac draws float, int64 and int32 inputs`);
+}
+
+/** Targets of a loss: labels of the classes, or numbers in (0, 1), which fit both other losses. */
+export function drawnTargets({ dtype, shape }: TensorType, classes: number, seed: number): TensorData {
+  const dims = shape.map(Number);
+  const source = random(seed, 'targets');
+  const count = elementCount(dims);
+  if (dtype === 'int64') return tensor(dtype, dims, BigInt64Array.from(wholeNumbers(count, classes, source), BigInt));
+  const uniform = new Float32Array(count);
+  source.fillUniform(uniform);
+  const data = allocate(dtype, count);
+  for (const [i, x] of uniform.entries()) data[i] = x;
+  return tensor(dtype, dims, data);
+}
+
+function wholeNumbers(count: number, limit: number, source: Random): number[] {
+  const uniform = new Float32Array(count);
+  source.fillUniform(uniform);
+  return Array.from(uniform, (x) => Math.min(limit - 1, Math.floor(x * limit)));
+}
