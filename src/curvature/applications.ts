@@ -1,4 +1,5 @@
-// How a node applies a parameter: as the weight of a dense layer or of a convolution, or in some way that has no block.
+// How a node applies a parameter: as the weight of a dense layer or of a convolution, as a table, or in a way that
+// has no block.
 import { intAttribute, type Node, type Value } from '../graph/graph.js';
 
 /** A node that reads a parameter, or its transpose. */
@@ -12,7 +13,7 @@ export interface Reading {
 
 /** A layer as one node applies it. */
 export interface Application {
-  readonly kind: 'dense' | 'convolution';
+  readonly kind: 'dense' | 'convolution' | 'embedding';
   readonly node: Node;
   readonly activations: Value;
   readonly inputs: number;
@@ -31,7 +32,7 @@ export function applicationOf(reading: Reading): Application | string {
   if (isNode(node, 'Gemm', 'MatMul') && value.rank === 2) return dense(reading);
   if (isNode(node, 'Conv') && node.inputs[1] === value) return convolution(reading);
   if (isNode(node, 'ConvTranspose') && node.inputs[1] === value) return 'the weight of a transposed convolution';
-  if (isNode(node, 'Gather') && node.inputs[0] === value) return 'an embedding table';
+  if (isNode(node, 'Gather') && node.inputs[0] === value) return embedding(reading);
   if (scalesOrShifts(reading)) return 'scale and shift of a normalization layer';
   if (value.rank !== 2) return `a parameter of rank ${value.rank} outside a dense layer`;
   return `read by ${node.op}, which is not a dense layer`;
@@ -67,6 +68,20 @@ function convolution({ node, value }: Reading): Application | string {
   const [outputs = 0, ...field] = value.dims;
   const inputs = field.reduce((product, size) => product * size, 1);
   return { kind: 'convolution', node, activations, inputs, outputs, outputsFirst: true, addsBias: true };
+}
+
+/** Rows of an embedding table that is a block, at most: its factor A is made of one-hot rows. Enough for bytes. */
+const largestVocabulary = 256;
+
+/** Rows of a table by number: a dense layer on one-hot rows, whose A is the diagonal of the tokens' frequencies. */
+function embedding({ node, value, transposed }: Reading): Application | string {
+  const [, indices] = node.inputs;
+  if (value.rank !== 2 || transposed || !indices || intAttribute(node, 'axis', 0) !== 0) return 'read by Gather';
+  // The gradients of rows that all examples read at once are sums over the batch.
+  if (indices.constant) return 'an embedding table at fixed positions';
+  const [inputs = 0, outputs = 0] = value.dims;
+  if (inputs > largestVocabulary) return `an embedding table of ${inputs} rows: more than ${largestVocabulary}`;
+  return { kind: 'embedding', node, activations: indices, inputs, outputs, outputsFirst: false, addsBias: false };
 }
 
 /** A parameter of a normalization operator, or a factor or summand of what was normalized. */

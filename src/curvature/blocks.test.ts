@@ -163,6 +163,16 @@ test('a convolution is a block of its patches', () => {
   expect(rest.has('kb')).toBe(false);
 });
 
+test('an embedding is a block of the tokens’ frequencies', () => {
+  const { blocks, rest } = tableOf((b, _x, p) => b.add(b.gather(get(p, 'q'), tokens(b)), get(p, 'qc')), {
+    q: [9, 3],
+    qc: [3],
+  });
+  const expected = { kind: 'embedding', weight: 'q', bias: undefined, inputs: 9, outputs: 3, outputsFirst: false };
+  expect(blocks.map(layer)).toEqual([expected]);
+  expect(rest.has('qc')).toBe(true);
+});
+
 test('a weight used twice, through a copy, is one block of two uses with their common bias', () => {
   const { blocks, rest } = tableOf(
     (b, x, p) => {
@@ -198,12 +208,24 @@ const firstOrder: readonly [string, readonly number[], Form, string][] = [
     (b, _x, p) => b.op('ConvTranspose', [picture(b), get(p, 'q')]),
     'the weight of a transposed convolution',
   ],
-  ['an embedding', [9, 3], (b, _x, p) => b.gather(get(p, 'q'), tokens(b)), 'an embedding table'],
+  [
+    'a large embedding',
+    [257, 3],
+    (b, _x, p) => b.gather(get(p, 'q'), tokens(b)),
+    'an embedding table of 257 rows: more than 256',
+  ],
+  [
+    'an embedding of positions',
+    [9, 3],
+    (b, x, p) => b.add(x, b.gather(get(p, 'q'), b.integers([0, 1, 2, 3]))),
+    'an embedding table at fixed positions',
+  ],
+  ['columns by number', [9, 3], (b, _x, p) => b.gather(get(p, 'q'), tokens(b), 1), 'read by Gather'],
   [
     'an embedding tied to the last layer',
     [9, 3],
     (b, _x, p) => b.matmul(b.gather(get(p, 'q'), tokens(b)), b.transpose(get(p, 'q'))),
-    'an embedding table, in one of its 2 uses',
+    'used by layers of different kinds',
   ],
   ['a layer norm', [3], (b, x, p) => b.op('LayerNormalization', [x, get(p, 'q')]), normalization],
   [

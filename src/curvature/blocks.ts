@@ -5,25 +5,25 @@ import { type Application, applicationOf, isNode, type Reading } from './applica
 
 /** One application of a layer. */
 export interface LayerUse {
-  /** `[rows, …, inputs]` of a dense layer, `[rows, channels, …]` of a convolution. */
+  /** `[rows, …, inputs]` of a dense layer, `[rows, channels, …]` of a convolution, an embedding's row numbers `[rows, …]`. */
   readonly activations: Value;
   /** `[rows, …, outputs]`, or `[rows, outputs, …]`: before the bias is added or after, the cotangent is the same. */
   readonly preActivations: Value;
-  /** The Gemm, MatMul or Conv that applies it. */
+  /** The Gemm, MatMul, Conv or Gather that applies it. */
   readonly node: Node;
 }
 
 /**
  * A layer `s = a·W + b`: its Fisher block is approximated by the Kronecker product of E[aaᵀ] and E[ggᵀ]. A convolution is
  * such a layer at each of its positions, a being the patch that the kernel sees there (Grosse & Martens 2016, arXiv
- * 1602.01407).
+ * 1602.01407). An embedding is one on one-hot rows.
  */
 export interface KroneckerBlock {
-  readonly kind: 'dense' | 'convolution';
+  readonly kind: 'dense' | 'convolution' | 'embedding';
   readonly weight: string;
   /** The bias that rides along as a homogeneous coordinate of the activations. */
   readonly bias: string | undefined;
-  /** Of a convolution: channels · kernel area. */
+  /** Of a convolution: channels · kernel area; of an embedding: the vocabulary. */
   readonly inputs: number;
   readonly outputs: number;
   /**
@@ -106,12 +106,12 @@ function blockOf(
   if (refusal !== undefined) return first ? `${refusal}, in one of its ${found.length} uses` : refusal;
   if (!first) return 'not used by the network';
   const { kind, outputsFirst, inputs, outputs } = first;
-  if (applications.some((other) => other.kind !== kind)) return 'used by a dense layer and by a convolution';
+  if (applications.some((other) => other.kind !== kind)) return 'used by layers of different kinds';
   if (applications.some((other) => other.outputsFirst !== outputsFirst)) return 'used as it is and transposed';
   return {
     kind,
     weight: name,
-    bias: commonBias(applications, consumers, names),
+    bias: kind === 'embedding' ? undefined : commonBias(applications, consumers, names),
     inputs,
     outputs,
     outputsFirst,

@@ -1,4 +1,4 @@
-// The rows of convolutions and tied weights, against patches by hand and the Gauss–Newton matrix.
+// The rows of convolutions, tied weights and embeddings, against patches by hand and the Gauss–Newton matrix.
 import { expect, test } from 'vitest';
 import { gradients } from '../autodiff/gradients.js';
 import { jacobianVectorProduct } from '../autodiff/jvp.js';
@@ -196,4 +196,22 @@ test('tied weights: rows of all uses, aᵀg is their common gradient', async () 
   const product = scaled(multiplied(transposed(a), g), Math.sqrt(2));
   expect(relativeError(rowsOf(product, 0, 3), matrixOf(3, 3, matrix('slope.w').data))).toBeLessThan(rounding);
   expect(relativeError(rowsOf(product, 3, 4), matrix('slope.c'))).toBeLessThan(rounding);
+});
+
+test('an embedding: A is the diagonal of the tokens’ frequencies, aᵀg the gradient of the table', async () => {
+  const tokens = [4, 0, -1, 2, 4, 4];
+  const { blocks, matrix } = await measured(
+    {
+      parameters: { e: [5, 3] },
+      input: [6],
+      network: (b, _x, p) => b.tanh(b.gather(p('e'), b.given([6], tokens, 'int64'))),
+    },
+    'empirical',
+  );
+  expect(blocks.map(({ kind, inputs, outputs }) => [kind, inputs, outputs])).toEqual([['embedding', 5, 3]]);
+  const frequencies = [1, 0, 1, 0, 4]; // −1 is the last
+  const expected = generate(5, 5, (i, j) => (i === j ? (frequencies[i] ?? 0) / 6 : 0));
+  expect(relativeError(gram(matrix('a0')), expected)).toBeLessThan(rounding);
+  const product = multiplied(transposed(matrix('a0')), matrix('g0'));
+  expect(relativeError(product, matrixOf(5, 3, matrix('slope.e').data))).toBeLessThan(rounding);
 });

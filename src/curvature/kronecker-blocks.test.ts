@@ -75,7 +75,7 @@ describe('the zoo', () => {
     expect(Object.keys(rest)).toHaveLength(2 * 21);
   });
 
-  test('char-transformer: all dense layers; embeddings and normalizations by first order', () => {
+  test('char-transformer: all dense layers and tokens; positions and normalizations by first order', () => {
     const model = charTransformer({ seed: 1, layers: 2, width: 16, heads: 2, vocabulary: 11, context: 8 });
     expectComplete(model);
     const layer = (name: string) => [
@@ -85,9 +85,13 @@ describe('the zoo', () => {
       `${name}.feedforward.up.weight + ${name}.feedforward.up.bias: dense 16 × 64`,
       `${name}.feedforward.down.weight + ${name}.feedforward.down.bias: dense 64 × 16`,
     ];
-    expect(lines(model)).toEqual([...layer('layer1'), ...layer('layer2'), 'head.weight + head.bias: dense 16 × 11']);
-    const { 'token.weight': token, 'position.weight': position, ...norms } = reasons(model);
-    expect(token).toBe('an embedding table');
+    expect(lines(model)).toEqual([
+      'token.weight: embedding 11 × 16',
+      ...layer('layer1'),
+      ...layer('layer2'),
+      'head.weight + head.bias: dense 16 × 11',
+    ]);
+    const { 'position.weight': position, ...norms } = reasons(model);
     expect(position).toBe('read by Add, which is not a dense layer');
     expect(Object.keys(norms)).toHaveLength(2 * 5);
     expect(new Set(Object.values(norms))).toEqual(new Set([normalization]));
@@ -145,11 +149,11 @@ describe.skipIf(!available)('models that PyTorch exported', () => {
       `onnx::MatMul_${second + 1} + u.${i}.bias: dense 32 × 128`,
       `onnx::MatMul_${second + 2} + dn.${i}.bias: dense 128 × 32`,
     ];
-    const expected = [...layer(0, 223, 242), ...layer(1, 245, 246), 'onnx::MatMul_249: dense 32 × 65'];
+    const tokens = 'te.weight: embedding 65 × 32';
+    const expected = [tokens, ...layer(0, 223, 242), ...layer(1, 245, 246), 'onnx::MatMul_249: dense 32 × 65'];
     expect(lines(model).sort()).toEqual(expected.sort());
     expect(reasons(model)).toEqual({
-      'te.weight': 'an embedding table',
-      'pe.weight': 'an embedding table',
+      'pe.weight': 'an embedding table at fixed positions',
       'ln.0.weight': normalization,
       'ln.0.bias': normalization,
     });

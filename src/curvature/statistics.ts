@@ -2,6 +2,7 @@
 import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
+import type { DataType } from '../graph/tensor.js';
 import type { Loss } from '../losses/loss.js';
 import type { Forward } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
@@ -79,17 +80,32 @@ export function layerRows(
 }
 
 /** What one use of a layer multiplies its weight with: `[rows, inputs]`. */
-function activationRows(b: Builder, { kind }: KroneckerBlock, { activations, preActivations, node }: LayerUse): Value {
+function activationRows(
+  b: Builder,
+  { kind, inputs }: KroneckerBlock,
+  { activations, preActivations, node }: LayerUse,
+): Value {
   if (kind === 'dense') return asRows(b, activations);
+  if (kind === 'embedding') return oneHotRows(b, activations, inputs, preActivations.dtype);
   const [examples = 1, , ...positions] = preActivations.dims;
   const perExample = positions.reduce((product, extent) => product * extent, 1);
   const taken = Math.min(examples, Math.max(1, Math.floor(maximumPatchRows / perExample)));
   return patches(b, b.slice(activations, 0, 0, taken), node);
 }
 
+/** A row for each number, 1 at it and 0 elsewhere: `[count, size]`. Negative numbers count from the end, as in Gather. */
+function oneHotRows(b: Builder, numbers: Value, size: number, dtype: DataType): Value {
+  const column = b.cast(
+    b.reshape(numbers, [numbers.dims.reduce((product, extent) => product * extent, 1), 1]),
+    'int64',
+  );
+  const counted = b.where(b.less(column, 0), b.add(column, size), column);
+  return b.cast(b.equal(counted, b.integers(Array.from({ length: size }, (_, i) => i))), dtype);
+}
+
 /** The cotangent of pre-activations as rows: `[rows, outputs]`. */
 function gradientRows(b: Builder, { kind }: KroneckerBlock, cotangent: Value): Value {
-  if (kind === 'dense') return asRows(b, cotangent);
+  if (kind !== 'convolution') return asRows(b, cotangent);
   const [, , ...positions] = cotangent.dims;
   return asRows(b, b.transpose(cotangent, [0, ...positions.map((_, i) => i + 2), 1]));
 }
