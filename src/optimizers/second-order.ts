@@ -1,4 +1,5 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
+import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import { findBlocks, type KroneckerBlock } from '../curvature/blocks.js';
 import { LayerTensor } from '../curvature/layer-tensor.js';
 import { type FisherKind, layerRows } from '../curvature/statistics.js';
@@ -59,9 +60,8 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const noise = (dims: readonly number[]) => context.noise('targets', dims, loss.noise.distribution);
     const rows = layerRows(b, sample, loss, table.blocks, options.fisher ?? 'sampled', noise);
     const scale = loss.scale(context.forward.output);
-    const gradient = table.blocks.map((block) =>
-      layerTensor(b, block, context.gradients).map((part) => b.mul(part, scale)),
-    );
+    const slopes = likelihoodGradients(context, scale);
+    const gradient = table.blocks.map((block) => layerTensor(b, block, slopes));
     const damping = context.scalar('damping');
     const conditioned = preconditioner.build({ context, blocks: table.blocks, rows, gradient, damping });
     const stepped = step.build({
@@ -72,7 +72,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       directions: conditioned.directions,
       damping,
     });
-    const others = rest.build(restContext(context), [...table.rest.keys()]);
+    const others = rest.build(restContext(context, slopes, scale), [...table.rest.keys()]);
     const updated = new Map([...stepped.parameters, ...others.parameters]);
     const averaged = iterateAveraging > 0 ? averagedIterates(context, updated) : undefined;
     return {
@@ -123,11 +123,23 @@ function layerTensor(b: Builder, block: KroneckerBlock, tensors: ReadonlyMap<str
 
 const restName = (name: string): string => `rest.${name}`;
 
-/** The context that first-order parameters see: their scalars and states under names of their own. */
-const restContext = (context: StepContext): StepContext => ({
+/** The context that first-order parameters see: the loss's gradients, their scalars under names of their own. */
+const restContext = (context: StepContext, slopes: ReadonlyMap<string, Value>, scale: number): StepContext => ({
   ...context,
+  gradients: new Map([...slopes].map(([name, slope]) => [name, context.b.mul(slope, 1 / scale)])),
   scalar: (name) => context.scalar(restName(name)),
 });
+
+/**
+ * Gradients of the mean negative log-likelihood, `scale` times the loss. The factor enters where the backward pass
+ * begins, not at its end: that spares a pass over all parameters.
+ */
+function likelihoodGradients({ b, forward, parameters }: StepContext, scale: number): Map<string, Value> {
+  const names = [...parameters.keys()];
+  const seed = { value: forward.loss, cotangent: b.scalar(scale, forward.loss.dtype) };
+  const slopes = vectorJacobianProduct(b, [seed], [...parameters.values()]);
+  return new Map(names.map((name, i) => [name, slopes[i] as Value])); // one gradient a parameter
+}
 
 function joined(
   step: Controller,

@@ -29,7 +29,7 @@ export function selfTuningStep(options: SecondOrderOptions & DampingOptions): St
       const { context, blocks, gradient, directions } = input;
       const { b } = context;
       const previous = previousSteps(context, gradient, blocks);
-      const { rate, momentum, decrease } = minimizer(input, previous.values);
+      const { rate, momentum, decrease, squaredLength } = minimizer(input, previous.values);
       const steps = directions.map((direction, i) =>
         direction.map(
           (part, old) => b.add(b.mul(part, rate), b.mul(old ?? part, momentum)),
@@ -39,7 +39,7 @@ export function selfTuningStep(options: SecondOrderOptions & DampingOptions): St
       const parameters = steppedParameters(context, blocks, steps);
       return {
         parameters,
-        state: previous.next(steps),
+        state: previous.next(steps).set(squaredLengthState, squaredLength),
         diagnostics: new Map([
           ['learningRate', b.neg(b.mul(rate, input.damping))],
           ['momentum', momentum],
@@ -51,6 +51,9 @@ export function selfTuningStep(options: SecondOrderOptions & DampingOptions): St
     controller: () => levenbergMarquardt(initial, options),
   };
 }
+
+/** |δ₀|² by the scalars of the step that made it: that spares a pass over all parameters. */
+const squaredLengthState = 'step.squaredLength';
 
 /** (α/λ, μ) that minimize the model, and the model's value there. */
 function minimizer(input: StepRuleInput, previous: readonly LayerTensor[]) {
@@ -64,9 +67,14 @@ function minimizer(input: StepRuleInput, previous: readonly LayerTensor[]) {
   const perCase = 1 / loss.cases(sample.output);
   const curvature = (x: Value, hessianY: Value, dot: Value) =>
     b.add(b.mul(b.dot(x, hessianY), perCase), b.mul(dot, damping));
-  const q11 = curvature(first, hessianFirst, innerProduct(b, directions, directions));
-  const q12 = curvature(second, hessianFirst, innerProduct(b, directions, previous));
-  const q22 = curvature(second, hessianSecond, innerProduct(b, previous, previous));
+  const dots = {
+    directions: innerProduct(b, directions, directions),
+    mixed: innerProduct(b, directions, previous),
+    previous: context.state(squaredLengthState, []),
+  };
+  const q11 = curvature(first, hessianFirst, dots.directions);
+  const q12 = curvature(second, hessianFirst, dots.mixed);
+  const q22 = curvature(second, hessianSecond, dots.previous);
   const c1 = innerProduct(b, gradient, directions);
   const c2 = innerProduct(b, gradient, previous);
   // Without a last step, or one parallel to the direction, the 2×2 system is singular: go along the direction alone.
@@ -77,9 +85,16 @@ function minimizer(input: StepRuleInput, previous: readonly LayerTensor[]) {
   const momentum = b.where(regular, b.div(b.sub(b.mul(q12, c1), b.mul(q11, c2)), determinant), 0);
   const decrease = b.mul(b.add(b.mul(rate, c1), b.mul(momentum, c2)), 0.5);
   const trust = trusted(b, decrease, b.mul(context.forward.loss, loss.scale(context.forward.output)));
+  const [alpha, mu] = [b.mul(rate, trust), b.mul(momentum, trust)];
+  // |αΔ + μδ₀|², the next step's |δ₀|²
+  const squaredLength = b.add(
+    b.add(b.mul(b.square(alpha), dots.directions), b.mul(b.mul(b.mul(alpha, mu), dots.mixed), 2)),
+    b.mul(b.square(mu), dots.previous),
+  );
   return {
-    rate: b.mul(rate, trust),
-    momentum: b.mul(momentum, trust),
+    rate: alpha,
+    momentum: mu,
+    squaredLength,
     decrease: b.mul(decrease, b.mul(trust, b.sub(2, trust))),
   };
 }
