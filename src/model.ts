@@ -41,7 +41,8 @@ export interface GradientRequest {
   readonly targets: Tensor;
   /**
    * Names: differentiate by these parameters only. Tensors by name: differentiate by all, at these values instead of
-   * the file's. By default all parameters at the file's values.
+   * the file's; running averages may be among them, as `train` returns them. By default all parameters at the file's
+   * values.
    */
   readonly parameters?: readonly string[] | ReadonlyMap<string, Tensor>;
   /** Where to compute; by default a `nodeEngine` of its own, which is closed again. */
@@ -78,7 +79,9 @@ export async function valueAndGradients(model: Model, request: GradientRequest):
     const data = values.get(name);
     if (data) parameters.set(name, input(name, data));
   }
-  const { output } = applyModel(b, model, loss, parameters, inputs);
+  const bound = new Map(parameters);
+  for (const [name, data] of values) if (model.statistics.has(name)) bound.set(name, input(name, data));
+  const { output } = applyModel(b, model, loss, bound, inputs);
   const targets = input('cgfac/targets', targetsFor(toData(request.targets, 'the targets'), loss.targetType(output)));
   const value = loss.value(b, output, targets);
   const targetsOfGradient = [...parameters.values()];
@@ -121,7 +124,7 @@ function chosenParameters(model: Model, chosen: GradientRequest['parameters']) {
   const given = new Map([...chosen].map(([name, value]) => [name, widen(toData(value, `parameter '${name}'`))]));
   newElements(model.name, model.parameters, model.statistics, given); // checks names, types and shapes
   for (const [name, value] of given) values.set(name, value);
-  return { names: [...values.keys()], values };
+  return { names: [...model.parameters.keys()].filter((name) => values.has(name)), values };
 }
 
 const isNames = (chosen: readonly string[] | ReadonlyMap<string, Tensor>): chosen is readonly string[] =>

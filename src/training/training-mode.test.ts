@@ -1,4 +1,5 @@
 // Networks with dropout and batch normalization trained as a whole: averages, seeds, and evaluation as the file is used.
+import { Tensor } from 'onnxruntime-common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DataSplits, dataset } from '../data/dataset.js';
 import { random } from '../data/random.js';
@@ -7,6 +8,7 @@ import { nodeEngine } from '../engine/node.js';
 import { modelFromBytes } from '../graph/file-model.js';
 import { type TensorData, tensor, tensorFrom } from '../graph/tensor.js';
 import { type ModelSpec, modelBytes, runOnnx } from '../graph/testing/onnx-models.js';
+import { valueAndGradients } from '../model.js';
 import { semantics } from '../ops/table.js';
 import { adam } from '../optimizers/adam.js';
 import { cgfac } from '../optimizers/cgfac.js';
@@ -106,6 +108,19 @@ describe.each(['adam', 'cgfac'] as const)('%s', (name) => {
     }
     expect(record.test.loss).toBeCloseTo(loss / examples, 5);
     expect(record.test).toEqual(record.train);
+
+    // What training returns is a point to differentiate at: running averages are used, not differentiated.
+    const asTensor = ({ dtype, dims, data: elements }: TensorData) =>
+      new Tensor(dtype as 'float32', elements as Float32Array, dims);
+    const { loss: again, gradients } = await valueAndGradients(model, {
+      loss: 'softmax-cross-entropy',
+      inputs: asTensor(tensor('float32', [examples, features], inputs)),
+      targets: asTensor(tensor('int64', [examples], BigInt64Array.from(labels, BigInt))),
+      parameters: new Map([...parameters].map(([key, value]) => [key, asTensor(value)])),
+      engine,
+    });
+    expect(again).toBeCloseTo(loss / examples, 5);
+    expect([...gradients.keys()]).toEqual([...model.parameters.keys()]);
   });
 
   it('draws its masks from the seed', async () => {
