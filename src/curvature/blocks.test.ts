@@ -225,7 +225,7 @@ const firstOrder: readonly [string, readonly number[], Form, string][] = [
     'an embedding tied to the last layer',
     [9, 3],
     (b, _x, p) => b.matmul(b.gather(get(p, 'q'), tokens(b)), b.transpose(get(p, 'q'))),
-    'used by layers of different kinds',
+    'shared by layers of different kinds: dense, embedding',
   ],
   ['a layer norm', [3], (b, x, p) => b.op('LayerNormalization', [x, get(p, 'q')]), normalization],
   [

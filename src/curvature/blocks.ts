@@ -106,7 +106,8 @@ function blockOf(
   if (refusal !== undefined) return first ? `${refusal}, in one of its ${found.length} uses` : refusal;
   if (!first) return 'not used by the network';
   const { kind, outputsFirst, inputs, outputs } = first;
-  if (applications.some((other) => other.kind !== kind)) return 'used by layers of different kinds';
+  const kinds = new Set(applications.map((each) => each.kind));
+  if (kinds.size > 1) return `shared by layers of different kinds: ${[...kinds].sort().join(', ')}`;
   if (applications.some((other) => other.outputsFirst !== outputsFirst)) return 'used as it is and transposed';
   return {
     kind,
