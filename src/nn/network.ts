@@ -22,7 +22,7 @@ const uniform =
     source.fillUniform(elements, -bound, bound);
 
 /** Uniform of variance 2/(inputs + outputs): Glorot & Bengio 2010, eq. 16; keeps the scale of tanh networks. */
-export const glorot = (inputs: number, outputs: number): Initialization => uniform(Math.sqrt(6 / (inputs + outputs)));
+const glorot = (inputs: number, outputs: number): Initialization => uniform(Math.sqrt(6 / (inputs + outputs)));
 
 /** Normal of variance 2/inputs: He et al. 2015, eq. 10; keeps the scale of ReLU networks. */
 export const he = (inputs: number): Initialization => normal(Math.sqrt(2 / inputs));
