@@ -2,7 +2,7 @@
 import type { Random } from '../data/random.js';
 
 /** `flat`: the loss changes by no more than its rounding, and the gradient says the same. */
-export type Verdict = 'agrees' | 'differs' | 'flat';
+type Verdict = 'agrees' | 'differs' | 'flat';
 
 export interface SlopeCheck {
   /** The gradient's product with the direction. */
