@@ -13,7 +13,7 @@ export interface Timing {
 }
 
 /** Rounds of A B C, A B C, …; the first `warmUp` rounds are not counted. */
-export async function takeTurns(contenders: readonly Contender[], rounds: number, warmUp = 2): Promise<Timing[]> {
+export async function takeTurns(contenders: readonly Contender[], rounds: number, warmUp = 9): Promise<Timing[]> {
   const times = contenders.map((): number[] => []);
   for (let round = 0; round < rounds + warmUp; round++) {
     for (const [i, contender] of contenders.entries()) {

@@ -14,6 +14,7 @@ import { cgfac } from '../src/optimizers/cgfac.js';
 import { kfac } from '../src/optimizers/kfac.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
 import { sgd } from '../src/optimizers/sgd.js';
+import { IterateAverage } from '../src/training/iterate-average.js';
 import { metricFor } from '../src/training/metrics.js';
 import { buildStep, parameterKey, scalarKey } from '../src/training/step-program.js';
 import { type Contender, takeTurns } from './measure.js';
@@ -44,13 +45,20 @@ async function stepOf(
     ...Object.fromEntries(parameters.filter((entry): entry is [string, TensorData] => entry[1] !== undefined)),
     ...step.initialState,
   });
+  const averages = optimizer.iterateAveraging && (await IterateAverage.of(engine, model, optimizer.iterateAveraging));
+  if (averages) {
+    const initial = [...averages.keys].map(([name, key]) => [key, model.parameters.get(name)?.constant] as const);
+    await engine.write(
+      Object.fromEntries(initial.filter((entry): entry is [string, TensorData] => entry[1] !== undefined)),
+    );
+  }
   const controller = optimizer.controller();
   const noise = Object.fromEntries(step.noise.map(({ name, dims }) => [name, uniform(dims)]));
   let k = 0;
   return {
     name: label,
     graph: step.graph,
-    stateBytes: step.stateBytes,
+    stateBytes: step.stateBytes + (averages ? averages.bytes : 0),
     async run() {
       const numbers = controller.scalars(k);
       const scalars = Object.fromEntries(
@@ -65,6 +73,7 @@ async function stepOf(
         Object.fromEntries(step.diagnostics.map((name) => [name, Number(result[`diagnostic.${name}`]?.data[0])])),
       );
       k++;
+      if (averages) await averages.after(k, false);
     },
   };
 }

@@ -53,7 +53,7 @@ export function cgfac(options: CgfacOptions = {}): Optimizer {
     options.form === 'primal'
       ? primalPreconditioner({ ...solve, warmStart: options.warmStart ?? true })
       : gramPreconditioner({ ...solve, rank, decay, tikhonov: options.dampingKind === 'tikhonov' });
-  return secondOrder('cgfac', preconditioner, { curvatureRows: rank, ...options });
+  return secondOrder('cgfac', preconditioner, options);
 }
 
 interface GramOptions {

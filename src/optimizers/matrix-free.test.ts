@@ -64,7 +64,7 @@ const forms: readonly (readonly [string, CgfacOptions])[] = [
 ];
 
 test.each(forms)('cgfac %s forms no factor', (_name, options) => {
-  const graph = stepOf(cgfac({ rank, ...options }));
+  const graph = stepOf(cgfac({ rank, curvatureRows: rank, ...options }));
   expect([...formed(graph)]).toEqual([]);
   // Nor anything else that is larger than a layer's weights, or than the rows of all passes together.
   const passes = options.fisher === 'exact' ? (sizes.at(-1) ?? 1) : 1;

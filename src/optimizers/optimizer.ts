@@ -27,10 +27,6 @@ export interface StepResult {
   readonly parameters: ReadonlyMap<string, Value>;
   /** New values of all declared states. */
   readonly state: ReadonlyMap<string, Value>;
-  /**
-   * States that hold what to evaluate and to keep in place of a parameter, by parameter: the average of its iterates.
-   */
-  readonly averages?: ReadonlyMap<string, string>;
   /** Scalars reported after the step: damping, learning rate, CG iterations, … */
   readonly diagnostics: ReadonlyMap<string, Value>;
 }
@@ -48,6 +44,8 @@ export interface Controller {
 
 export interface Optimizer {
   readonly name: string;
+  /** Largest weight of the past in the average of the iterates, which is then evaluated and kept; none by default. */
+  readonly iterateAveraging?: number;
   /** Adds one step to the graph. */
   build(context: StepContext): StepResult;
   /** A fresh controller for a run. */

@@ -7,10 +7,7 @@ import { builtModel, type Model } from '../graph/model.js';
 import { type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
 import { Builder } from '../ops/builder.js';
-import { plus, relativeError, scaled } from '../testing/dense.js';
-import { denseNetwork, examplesFor, layersFrom } from '../testing/dense-network.js';
 import { normals } from '../testing/fed-builder.js';
-import { type Numbers, stepOnce } from '../testing/optimizer-step.js';
 import { runner } from '../testing/runner.js';
 import { metricFor } from '../training/metrics.js';
 import { buildStep, parameterKey, scalarKey } from '../training/step-program.js';
@@ -92,28 +89,4 @@ test.each([cgfac(), kfac({ learningRate: 0.1 })])('$name says why a model has no
   await expect(refused).rejects.toThrow(
     `${optimizer.name} finds no Kronecker block in 'scaled' (scale: a parameter of rank 1 outside a dense layer); use adam instead`,
   );
-});
-
-test('the average of the iterates is what is kept', async () => {
-  const optimizer = cgfac({ fisher: 'empirical', decay: 0, rank: 8, iterateAveraging: 0.6 });
-  const controller = optimizer.controller();
-  const keepAt = (step: number): number => controller.scalars(step).averageKeep ?? Number.NaN;
-  expect(keepAt(0)).toBe(0); // the initial parameters are no iterate
-  expect(keepAt(1)).toBeGreaterThan(0);
-  expect(keepAt(1000)).toBe(0.6);
-  const source = random(62);
-  let network = denseNetwork([4, 3, 2], { outputsFirst: true, hasBias: true, activation: 'tanh', seed: 63 });
-  let state: Numbers = {};
-  let averages = network.layers;
-  for (const step of [0, 1, 2, 1000]) {
-    const examples = examplesFor(network, 'mean-squared-error', 5, source);
-    const setting = { network, loss: 'mean-squared-error', examples, optimizer, controller, step, state } as const;
-    ({ network, state } = await stepOnce(setting));
-    const keep = keepAt(step);
-    averages = averages.map((old, i) => plus(scaled(old, keep), scaled(network.layers[i] ?? old, 1 - keep)));
-    const entries = Object.entries(state).map(([name, numbers]) => [name.replace('average.', ''), numbers]);
-    for (const [i, layer] of layersFrom(network, Object.fromEntries(entries)).entries()) {
-      expect(relativeError(layer, averages[i] ?? layer)).toBeLessThan(1e-12);
-    }
-  }
 });

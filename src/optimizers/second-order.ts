@@ -18,7 +18,7 @@ import type { StepRule } from './step-rule.js';
 export interface SecondOrderOptions extends DampingOptions {
   /** Where the targets of the Fisher information come from; `sampled` by default. */
   readonly fisher?: FisherKind;
-  /** Examples of the batch that the curvature is measured on; at most the batch. */
+  /** Examples of the batch that the curvature is measured on; at most the batch. 96 by default (docs/decisions.md). */
   readonly curvatureRows?: number;
   /** λ: the first value when self-tuning, a constant or a schedule otherwise. 0.03 by default when self-tuning, 1 otherwise. */
   readonly damping?: Schedule;
@@ -41,7 +41,7 @@ export interface SecondOrderOptions extends DampingOptions {
 
 /** An optimizer from a preconditioner. */
 export function secondOrder(name: string, preconditioner: Preconditioner, options: SecondOrderOptions): Optimizer {
-  const curvatureRows = checked('curvatureRows', options.curvatureRows ?? 128, { atLeast: 1, integer: true });
+  const curvatureRows = checked('curvatureRows', options.curvatureRows ?? 96, { atLeast: 1, integer: true });
   const iterateAveraging = checked('iterateAveraging', options.iterateAveraging ?? 0.99, { atLeast: 0, below: 1 });
   const step: StepRule = options.learningRate === undefined ? selfTuningStep(options) : scheduledStep(options);
   const restLearningRate = checked('restLearningRate', options.restLearningRate ?? 1e-3, { above: 0 });
@@ -73,43 +73,18 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       damping,
     });
     const others = rest.build(restContext(context, slopes, scale), [...table.rest.keys()]);
-    const updated = new Map([...stepped.parameters, ...others.parameters]);
-    const averaged = iterateAveraging > 0 ? averagedIterates(context, updated) : undefined;
     return {
-      parameters: updated,
-      state: new Map([...conditioned.state, ...stepped.state, ...others.state, ...(averaged?.state ?? [])]),
-      ...(averaged && { averages: averaged.names }),
+      parameters: new Map([...stepped.parameters, ...others.parameters]),
+      state: new Map([...conditioned.state, ...stepped.state, ...others.state]),
       diagnostics: new Map([['damping', damping], ...stepped.diagnostics, ...conditioned.diagnostics]),
     };
   };
   return {
     name,
+    ...(iterateAveraging > 0 && { iterateAveraging }),
     build,
-    controller: () => joined(step.controller(), preconditioner, rest, iterateAveraging),
+    controller: () => joined(step.controller(), preconditioner, rest),
   };
-}
-
-/**
- * ξ at a step counted from 0: min(1 − (η + 1)/(k + η + 1), maximum) with η = 8, the polynomial-decay average of Shamir &
- * Zhang 2013, section 4: whatever the length of the run, the average forgets its beginning.
- */
-const averagingAt = (step: number, maximum: number): number => Math.min(1 - 9 / (step + 9), maximum);
-
-/**
- * ξ·average + (1 − ξ)·θ for each parameter (Polyak & Juditsky 1992; exponential as in Martens & Grosse 2015, section
- * 10): steps that fit their batch's noise bounce around the solution, their average does not.
- */
-function averagedIterates({ b, objective, scalar, state }: StepContext, updated: ReadonlyMap<string, Value>) {
-  const keep = scalar('averageKeep');
-  const states = new Map<string, Value>();
-  const names = new Map<string, string>();
-  for (const [name, value] of updated) {
-    const key = `average.${name}`;
-    const old = state(key, value.dims, objective.model.parameters.get(name)?.constant);
-    states.set(key, b.add(value, b.mul(b.sub(old, value), keep)));
-    names.set(name, key);
-  }
-  return { state: states, names };
 }
 
 /** A block's part of tensors that are keyed by parameter; the kernel of a convolution is seen as `[outputs, inputs]`. */
@@ -141,18 +116,12 @@ function likelihoodGradients({ b, forward, parameters }: StepContext, scale: num
   return new Map(names.map((name, i) => [name, slopes[i] as Value])); // one gradient a parameter
 }
 
-function joined(
-  step: Controller,
-  preconditioner: Preconditioner,
-  rest: ReturnType<typeof adamRule>,
-  iterateAveraging: number,
-): Controller {
+function joined(step: Controller, preconditioner: Preconditioner, rest: ReturnType<typeof adamRule>): Controller {
   return {
     ...step,
     scalars: (k) => ({
       ...step.scalars(k),
       ...preconditioner.scalars(k),
-      averageKeep: averagingAt(k, iterateAveraging),
       ...Object.fromEntries(Object.entries(rest.scalars(k)).map(([name, value]) => [restName(name), value])),
     }),
   };

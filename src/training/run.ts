@@ -7,6 +7,7 @@ import type { TensorData } from '../graph/tensor.js';
 import type { Controller, Optimizer } from '../optimizers/optimizer.js';
 import type { Evaluation, RunRecord, StepRecord } from '../reporting/run-record.js';
 import { diagnose } from './diagnosis.js';
+import type { IterateAverage } from './iterate-average.js';
 import type { Judging } from './judging.js';
 import type { Metric } from './metrics.js';
 import { type NoiseInput, type StepProgram, scalarKey } from './step-program.js';
@@ -15,6 +16,7 @@ export interface RunParts {
   readonly engine: Engine;
   readonly step: StepProgram;
   readonly program: Program;
+  readonly averages: IterateAverage | undefined;
   readonly optimizer: Optimizer;
   readonly metric: Metric;
   readonly judging: Judging;
@@ -55,7 +57,7 @@ export class Run {
 
   /** Takes all steps, or as many as there is time for before the signal. @throws DivergedError */
   async go(): Promise<void> {
-    const { program, total, signal } = this.#parts;
+    const { program, averages, total, signal } = this.#parts;
     let feeds = this.#feeds(0);
     for (let k = 0; k < total && !signal?.aborted; k++) {
       const given = { ...feeds, ...this.#scalars(k) };
@@ -64,6 +66,7 @@ export class Run {
       // The next batch is gathered while this step computes.
       if (k + 1 < total) feeds = this.#feeds(k + 1);
       const numbers = scalarOutputs(await running);
+      await averages?.after(k + 1, k + 1 === total || signal?.aborted === true);
       const elapsed = performance.now() - started;
       this.#milliseconds.push(elapsed);
       this.#seconds += elapsed / 1000;
@@ -102,7 +105,7 @@ export class Run {
   }
 
   record(train: Evaluation, test: Evaluation): RunRecord {
-    const { step, optimizer, metric, judging } = this.#parts;
+    const { step, averages, optimizer, metric, judging } = this.#parts;
     const { toTarget } = judging;
     return {
       name: optimizer.name,
@@ -110,7 +113,7 @@ export class Run {
       seconds: this.#seconds,
       train,
       test,
-      stateBytes: step.stateBytes,
+      stateBytes: step.stateBytes + (averages?.bytes ?? 0),
       stepMilliseconds: quantiles(this.#milliseconds),
       metric: { name: metric.name, lowerIsBetter: metric.lowerIsBetter },
       ...(toTarget !== undefined && { toTarget }),

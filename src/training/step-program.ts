@@ -24,7 +24,7 @@ export interface StepProgram {
   readonly updates: ReadonlyMap<string, string>;
   /** The optimizer's tensors before the first step, by their names in the store. */
   readonly initialState: Readonly<Record<string, TensorData>>;
-  /** Where the store holds what is trained, by parameter: the parameter itself, or the average of its iterates. */
+  /** Names in the store by parameter. */
   readonly parameters: ReadonlyMap<string, string>;
   /** Where the store holds the running averages of batch normalization, by name. */
   readonly statistics: ReadonlyMap<string, string>;
@@ -95,12 +95,7 @@ export function buildStep(options: StepOptions): StepProgram {
     graph: b.build(`${optimizer.name} step of ${model.name}`, outputs),
     updates,
     initialState,
-    parameters: new Map(
-      [...parameters.keys()].map((name) => {
-        const average = result.averages?.get(name);
-        return [name, average === undefined ? parameterKey(name) : stateKey(average)];
-      }),
-    ),
+    parameters: new Map([...parameters.keys()].map((name) => [name, parameterKey(name)])),
     statistics: new Map([...statistics.keys()].map((name) => [name, statisticKey(name)])),
     scalars: declared.scalarNames,
     noise: declared.noiseInputs,

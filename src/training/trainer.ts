@@ -11,6 +11,7 @@ import type { Optimizer } from '../optimizers/optimizer.js';
 import { checked } from '../optimizers/options.js';
 import type { RunRecord, StepRecord } from '../reporting/run-record.js';
 import { evaluator } from './evaluation.js';
+import { IterateAverage } from './iterate-average.js';
 import { Judging, type JudgingOptions } from './judging.js';
 import { metricFor } from './metrics.js';
 import { picturesOf } from './pictures.js';
@@ -94,13 +95,29 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     input: { dtype: input.dtype, shape: input.dims },
     targets: { dtype: target.dtype, shape: target.dims },
   });
-  const keys = new Map([...step.parameters, ...step.statistics]);
+  const { iterateAveraging } = optimizer;
+  const averages =
+    iterateAveraging === undefined ? undefined : await IterateAverage.of(engine, model, iterateAveraging);
+  const keys = new Map([...(averages?.keys ?? step.parameters), ...step.statistics]);
   const judge = evaluator(engine, model, loss, metric, keys);
   const judging = new Judging(judge, metric, data, total, options);
   const program = await engine.compile(step.graph, { updates: step.updates });
   try {
-    await engine.write({ ...initialTensors(model, step), ...step.initialState });
-    const run = new Run({ engine, step, program, optimizer, metric, judging, batches, total, seed, signal, onStep });
+    await engine.write({ ...initialTensors(model, step, keys), ...step.initialState });
+    const run = new Run({
+      engine,
+      step,
+      program,
+      averages,
+      optimizer,
+      metric,
+      judging,
+      batches,
+      total,
+      seed,
+      signal,
+      onStep,
+    });
     await run.go();
     const stored = await engine.read([...keys.values()]);
     const [onTrain, onTest] = [await judge.evaluate(data.train), await judge.evaluate(data.test)];
@@ -119,18 +136,24 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
   } finally {
     await judge.release();
     await program.release();
-    const stored = [...[...step.parameters.keys()].map(parameterKey), ...step.statistics.values()];
-    await engine.forget([...stored, ...Object.keys(step.initialState)]);
+    await averages?.release();
+    await engine.forget([...step.parameters.values(), ...keys.values(), ...Object.keys(step.initialState)]);
   }
 }
 
-function initialTensors(model: Model, step: StepProgram): Record<string, TensorData> {
+/** @param keys where what is evaluated is held: an average begins at the initial parameters */
+function initialTensors(
+  model: Model,
+  step: StepProgram,
+  keys: ReadonlyMap<string, string>,
+): Record<string, TensorData> {
   const initial: Record<string, TensorData> = {};
   const take = (names: Iterable<string>, tensors: Model['parameters'], key: (name: string) => string) => {
     for (const name of names) {
       const elements = tensors.get(name)?.constant;
       if (!elements) throw new OptionError(`'${name}' of model '${model.name}' has no initial elements`);
       initial[key(name)] = elements;
+      initial[keys.get(name) ?? key(name)] = elements;
     }
   };
   take(step.parameters.keys(), model.parameters, parameterKey);
