@@ -17,6 +17,7 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup: ['test/build.ts'],
+    setupFiles: ['test/properties.ts'],
     testTimeout: 60_000,
     maxWorkers: 2,
   },

@@ -58,6 +58,7 @@ describe('thinned', () => {
           expect(few.length).toBe(Math.min(values.length, count));
         },
       ),
+      { examples: [[[8.988465674311592e307, 0, 0, -1.7976931348623133e308, 0], 4]] },
     );
   });
 });

@@ -65,7 +65,8 @@ export function thinned(
     let best: CurvePoint | undefined;
     for (const point of bucket(index)) {
       const area = Math.abs((x(from) - toX) * (y(point) - y(from)) - (x(from) - x(point)) * (toY - y(from)));
-      if (area > largest) {
+      // The first point stands where areas overflow: a bucket never goes empty.
+      if (best === undefined || area > largest) {
         largest = area;
         best = point;
       }
