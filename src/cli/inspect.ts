@@ -1,12 +1,10 @@
 // `cgfac inspect`: a model's layers, the Kronecker block that each gets and what it costs, and what is left to first order.
 import { Command, Option } from 'commander';
-import { type BlockTable, findBlocks } from '../curvature/blocks.js';
-import { OptionError } from '../errors.js';
-import { formatType, type Value } from '../graph/graph.js';
-import { inline } from '../graph/inline.js';
+import type { BlockTable } from '../curvature/blocks.js';
+import { oneExample } from '../curvature/kronecker-blocks.js';
+import { formatType } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import { elementCount } from '../graph/tensor.js';
-import { Builder } from '../ops/builder.js';
 import { flopsOf } from '../ops/table.js';
 import { formatBytes, formatCount, formatNumber } from '../reporting/format.js';
 import { debugFlag, number } from './flags.js';
@@ -55,7 +53,8 @@ async function run(name: string, { rank, graph }: InspectFlags): Promise<void> {
 export function describeModel(model: Model, rank: number): string[] {
   const { graph, parameters } = model;
   const total = [...parameters.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
-  const { table, flops } = blocksOf(model);
+  const { table, nodes } = oneExample(model);
+  const flops = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
   return [
     model.name,
     ...graph.inputs.map((input) => `  input   ${input.name}: ${formatType(input.knownType)}`),
@@ -66,32 +65,6 @@ export function describeModel(model: Model, rank: number): string[] {
     '',
     ...restLines(model, table),
   ];
-}
-
-/** The blocks of the model as a training step sees it, on one example. */
-function blocksOf(model: Model): { table: BlockTable; flops: number } {
-  const b = new Builder();
-  const bindings = new Map<Value, Value>();
-  for (const input of model.graph.inputs) {
-    const shape = input.shape.map((size, axis) => {
-      if (typeof size === 'number') return size;
-      if (axis === 0) return 1;
-      throw new OptionError(
-        `input '${input.name}' of '${model.name}' is ${formatType(input.type)}: only the batch may be symbolic`,
-      );
-    });
-    bindings.set(input, b.input(input.name, input.dtype, shape));
-  }
-  const parameters = new Map<string, Value>();
-  for (const [name, value] of model.parameters) {
-    const input = b.input(`parameter.${name}`, value.dtype, value.dims);
-    parameters.set(name, input);
-    bindings.set(value, input);
-  }
-  const [output] = inline(b, model.graph, bindings).outputs.values();
-  if (!output) throw new OptionError(`model '${model.name}' has no output`);
-  const { nodes } = b.build('inspected', { output });
-  return { table: findBlocks(parameters, output), flops: nodes.reduce((sum, node) => sum + flopsOf(node), 0) };
 }
 
 function blockLines({ blocks }: BlockTable, rank: number): string[] {

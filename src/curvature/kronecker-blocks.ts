@@ -1,10 +1,10 @@
 // The Kronecker blocks of a model, without training it: what each parameter will be trained by, and why.
 import { GraphError, OptionError } from '../errors.js';
-import { formatType, neededNodes, type Value } from '../graph/graph.js';
+import { formatType, type Node, neededNodes, type Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
 import type { Model } from '../graph/model.js';
 import { Builder } from '../ops/builder.js';
-import { findBlocks, type KroneckerBlock } from './blocks.js';
+import { type BlockTable, findBlocks, type KroneckerBlock } from './blocks.js';
 
 export interface KroneckerBlocks {
   readonly blocks: readonly (Omit<KroneckerBlock, 'uses'> & {
@@ -22,6 +22,15 @@ export interface KroneckerBlocks {
  * const { blocks, rest } = kroneckerBlocks(await loadModel('classifier.onnx'));
  */
 export function kroneckerBlocks(model: Model): KroneckerBlocks {
+  const { blocks, rest } = oneExample(model).table;
+  return { blocks: blocks.map(({ uses, ...block }) => ({ ...block, uses: uses.length })), rest };
+}
+
+/**
+ * The model on one example, as a training step sees it: its blocks, and the nodes that its first output needs.
+ * @throws OptionError where an input has a symbolic size that is not the batch; GraphError where the model has no output
+ */
+export function oneExample(model: Model): { readonly table: BlockTable; readonly nodes: readonly Node[] } {
   const b = new Builder();
   const bindings = new Map<Value, Value>();
   for (const input of model.graph.inputs) {
@@ -42,12 +51,12 @@ export function kroneckerBlocks(model: Model): KroneckerBlocks {
   }
   // Other outputs may come from operators that cgfac does not know.
   const outputs = model.graph.outputs.slice(0, 1);
-  const nodes = neededNodes(
+  const needed = neededNodes(
     model.graph.nodes,
     outputs.map(({ value }) => value),
   );
-  const [output] = inline(b, { ...model.graph, outputs, nodes }, bindings).outputs.values();
+  const [output] = inline(b, { ...model.graph, outputs, nodes: needed }, bindings).outputs.values();
   if (!output) throw new GraphError(`model '${model.name}' has no output`);
-  const { blocks, rest } = findBlocks(parameters, output);
-  return { blocks: blocks.map(({ uses, ...block }) => ({ ...block, uses: uses.length })), rest };
+  const { nodes } = b.build(model.name, { output });
+  return { table: findBlocks(parameters, output), nodes };
 }
