@@ -52,7 +52,7 @@ async function stepOf(
       Object.fromEntries(initial.filter((entry): entry is [string, TensorData] => entry[1] !== undefined)),
     );
   }
-  const controller = optimizer.controller();
+  const controller = optimizer.controller(loss.name);
   const noise = Object.fromEntries(step.noise.map(({ name, dims }) => [name, uniform(dims)]));
   let k = 0;
   return {

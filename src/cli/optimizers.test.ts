@@ -4,7 +4,7 @@ import { chooseOptimizer, optimizerHelp, optimizerNames, sharedFor } from './opt
 
 const setting = { loss: 'sigmoid-cross-entropy', outputs: 784 } as const;
 const rate = (spec: string, shared = {}) =>
-  chooseOptimizer(spec, shared, setting).optimizer.controller().scalars(0).learningRate;
+  chooseOptimizer(spec, shared, setting).optimizer.controller(setting.loss).scalars(0).learningRate;
 
 describe('chooseOptimizer', () => {
   it('knows each name, and passes options on to the optimizer', () => {
@@ -21,7 +21,7 @@ describe('chooseOptimizer', () => {
 
   it("scales SGD's default with the number of outputs that a loss is a mean over", () => {
     const small = chooseOptimizer('sgd', {}, { ...setting, outputs: 1 })
-      .optimizer.controller()
+      .optimizer.controller(setting.loss)
       .scalars(0).learningRate;
     expect((rate('sgd') ?? 0) / (small ?? 0)).toBeCloseTo(784);
   });
@@ -34,8 +34,9 @@ describe('chooseOptimizer', () => {
       ['cgfac:form=x', {}, /form is 'x'; it must be gram or primal/],
       ['cgfac:rank=1.5', {}, /rank is 1.5; it must be a whole number/],
       ['cgfac:rank', {}, /rank is ''; it must be a number/],
-      ['cgfac:momentum=0.9', {}, /momentum needs a learning-rate/],
-      ['kfac:learning-rate=1:damping-decay=0.9', {}, /damping-decay is for steps that tune themselves/],
+      ['cgfac:momentum=0.9', {}, /momentum has no effect on self-tuning steps; it is an option of normalized and/],
+      ['cgfac:step=normalized:kl-clip=1', {}, /klClip has no effect on normalized steps; .* scheduled steps/],
+      ['kfac:learning-rate=1:damping-decay=0.9', {}, /dampingDecay has no effect on scheduled steps; .* self-tuning/],
       ['sgd:nesterov=yes', {}, /nesterov is 'yes'; it must be true or false/],
       ['adam:learning-rate=-1', {}, /learningRate is -1/],
     ];

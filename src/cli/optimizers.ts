@@ -6,6 +6,7 @@ import { cgfac } from '../optimizers/cgfac.js';
 import { kfac } from '../optimizers/kfac.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import { sgd } from '../optimizers/sgd.js';
+import { stepKinds } from '../optimizers/step-kinds.js';
 import { didYouMean } from './suggest.js';
 
 /** How an option's text is read: a number (checked by the optimizer itself), yes or no, or one of some words. */
@@ -18,11 +19,8 @@ interface Kind {
 
 const firstOrder = { 'learning-rate': 'number', 'weight-decay': 'number' } as const;
 const adamOptions = { ...firstOrder, beta1: 'number', beta2: 'number', epsilon: 'number' } as const;
-/** Only a scheduled step has these: without a learning rate the step tunes itself. */
-const scheduledOnly = ['momentum', 'weight-decay', 'kl-clip'];
-/** Only a step that tunes itself has these. */
-const selfTuningOnly = ['damping-interval', 'damping-decay', 'minimum-damping'];
 const secondOrder = {
+  step: stepKinds,
   ...firstOrder,
   damping: 'number',
   momentum: 'number',
@@ -87,6 +85,16 @@ export interface Setting {
 
 /** @throws OptionError for an unknown optimizer or option, or a value that it does not take */
 export function chooseOptimizer(spec: string, shared: SharedOptions, setting: Setting): ChosenOptimizer {
+  // Which options an optimizer takes may depend on the loss: its controller knows.
+  return { label: spec, optimizer: created(spec, shared, setting, (optimizer) => optimizer.controller(setting.loss)) };
+}
+
+function created(
+  spec: string,
+  shared: SharedOptions,
+  setting: Setting,
+  check: (optimizer: Optimizer) => unknown,
+): Optimizer {
   const [name = '', ...parts] = spec.split(':');
   const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
   if (!kind) {
@@ -101,36 +109,20 @@ export function chooseOptimizer(spec: string, shared: SharedOptions, setting: Se
     if (!(option in kind.options)) throw new OptionError(`--${option} is no option of ${name}${known(kind)}`);
     own[option] = value;
   }
-  if ('damping' in kind.options) checkStepOptions(spec, own);
   if (name === 'sgd') own['learning-rate'] ??= sgdLearningRate(setting);
   try {
-    return {
-      label: spec,
-      optimizer: kind.create(Object.fromEntries(Object.entries(own).map(([key, value]) => [camel(key), value]))),
-    };
+    const optimizer = kind.create(Object.fromEntries(Object.entries(own).map(([key, value]) => [camel(key), value])));
+    check(optimizer);
+    return optimizer;
   } catch (error) {
     if (error instanceof OptionError) throw new OptionError(`optimizer '${spec}': ${error.message}`, { cause: error });
     throw error;
   }
 }
 
-/** Refuses options that have no effect in the mode of second-order steps that is asked for. */
-function checkStepOptions(spec: string, own: Readonly<Record<string, unknown>>): void {
-  const scheduled = 'learning-rate' in own;
-  const idle = (scheduled ? selfTuningOnly : scheduledOnly).find((option) => option in own);
-  if (idle === undefined) return;
-  throw new OptionError(
-    `optimizer '${spec}': ${idle} ${
-      scheduled
-        ? 'is for steps that tune themselves; leave out the learning-rate'
-        : 'needs a learning-rate; without one the steps tune themselves'
-    }`,
-  );
-}
-
-/** Throws as `chooseOptimizer` does, when the setting is not known yet. */
+/** Throws as `chooseOptimizer` does, where the setting is not known yet and does not matter. */
 export function checkOptimizer(spec: string, shared: SharedOptions): void {
-  chooseOptimizer(spec, shared, { loss: 'mean-squared-error', outputs: 1 });
+  created(spec, shared, { loss: 'mean-squared-error', outputs: 1 }, () => undefined);
 }
 
 /** The shared options among a command's flags. */

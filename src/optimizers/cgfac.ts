@@ -7,6 +7,7 @@ import type { LayerRows } from '../curvature/statistics.js';
 import type { Value } from '../graph/graph.js';
 import {
   type BlockSides,
+  blockDamping,
   dampedInverses,
   factoredDamping,
   factoredDirection,
@@ -86,7 +87,7 @@ function factored(
   { context: { b }, gradient, damping }: PreconditionerInput,
   sides: readonly BlockSides[],
 ): Omit<Preconditioned, 'state'> {
-  const deltas = sides.map((side) => factoredDamping(b, side, damping));
+  const deltas = sides.map((side) => factoredDamping(b, side, blockDamping(b, side, damping)));
   const inverses = dampedInverses(
     b,
     sides.flatMap(({ inputs, outputs }) => [inputs.kernel, outputs.kernel]),

@@ -30,6 +30,7 @@ import {
   factoredDirection,
   tikhonovDirections,
 } from './damped-solve.js';
+import { absolute } from './preconditioner.js';
 import { dampedFisher } from './primal.js';
 
 const tight = 1e-10;
@@ -117,7 +118,7 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
       b,
       [layerTensorOf(b, v, layout)],
       [sidesOf(b, system, held)],
-      scalar(b, damping),
+      absolute(scalar(b, damping)),
       converged,
     );
     const [direction] = directions;
@@ -175,7 +176,7 @@ test('blocks of equal Gram orders are solved together, each to its own solution'
     b,
     systems.map(({ v, layout }) => layerTensorOf(b, v, layout)),
     systems.map((system, i) => sidesOf(b, system, held[i] ?? ['rows', 'rows'])),
-    scalar(b, damping),
+    absolute(scalar(b, damping)),
     converged,
   );
   const results = await b.matrices(Object.fromEntries(directions.map((x, i) => [`direction${i}`, joinedOf(b, x)])));

@@ -6,6 +6,7 @@ import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { conjugateGradient } from '../solvers/conjugate-gradient.js';
 import { spdInverse } from '../solvers/spd-inverse.js';
+import type { BlockDamping } from './preconditioner.js';
 
 export interface BlockSides {
   readonly inputs: InputSide;
@@ -17,6 +18,10 @@ export interface FactoredDamping {
   readonly inputs: Value;
   readonly outputs: Value;
 }
+
+/** λ of a block by the mean eigenvalue of A⊗G. */
+export const blockDamping = (b: Builder, { inputs, outputs }: BlockSides, damping: BlockDamping): Value =>
+  damping(() => b.mul(inputs.meanEigenvalue, outputs.meanEigenvalue));
 
 /** δ_A = π√λ and δ_G = √λ/π with π² = (tr A/m)/(tr G/n): Martens & Grosse 2015, section 6.3. */
 export function factoredDamping(b: Builder, { inputs, outputs }: BlockSides, damping: Value): FactoredDamping {
@@ -70,12 +75,14 @@ export function tikhonovDirections(
   b: Builder,
   gradient: readonly LayerTensor[],
   sides: readonly BlockSides[],
-  damping: Value,
+  damping: BlockDamping,
   options: TikhonovOptions,
 ): { readonly directions: readonly LayerTensor[]; readonly iterations: Value; readonly residual: Value } {
   const systems = gradient.flatMap((v, i) => {
     const side = sides[i];
-    return side ? [{ v, side, target: side.outputs.project(side.inputs.project(v)) }] : [];
+    return side
+      ? [{ v, side, damping: blockDamping(b, side, damping), target: side.outputs.project(side.inputs.project(v)) }]
+      : [];
   });
   const directions = new Map<LayerTensor, LayerTensor>();
   const iterations: Value[] = [];
@@ -89,9 +96,14 @@ export function tikhonovDirections(
       b,
       group.map(({ side }) => side.outputs.kernel),
     );
+    // One λ for each system of the batch: [systems, 1, 1].
+    const dampings = b.concat(
+      group.map((system) => b.reshape(system.damping, [1, 1, 1])),
+      0,
+    );
     const solve = conjugateGradient(b, {
       operator: (inner, [s]) =>
-        s ? [inner.add(inner.matmul(inner.matmul(inputKernels, s), outputKernels), inner.mul(s, damping))] : [],
+        s ? [inner.add(inner.matmul(inner.matmul(inputKernels, s), outputKernels), inner.mul(s, dampings))] : [],
       rightHandSide: [
         stack(
           b,
@@ -102,7 +114,7 @@ export function tikhonovDirections(
       ...options,
     });
     const [solution] = solve.value;
-    iterations.push(b.cast(solve.iterations, damping.dtype));
+    iterations.push(b.cast(solve.iterations, dampings.dtype));
     residuals.push(solve.residual);
     for (const [i, { v, side }] of group.entries()) {
       if (solution) directions.set(v, side.inputs.minusLifted(v, side.outputs.lift(unstack(b, solution, i))));

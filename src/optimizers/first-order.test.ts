@@ -64,7 +64,7 @@ test.each(rules)('%s', async (_name, optimizer, rule) => {
   let network: DenseNetwork = denseNetwork([3, 4, 2], { ...layout, activation: 'tanh', seed: 30 });
   let expected: readonly Matrix[] = network.layers;
   let state: Numbers = {};
-  const controller = optimizer.controller();
+  const controller = optimizer.controller('mean-squared-error');
   const memories = expected.map(({ data }) => Array.from(data, () => ({})));
   const source = random(31);
   for (let step = 0; step < 4; step++) {
@@ -122,12 +122,30 @@ describe('options out of range are errors that say so', () => {
       'momentum is 2; it must be a finite number, at least 0, less than 1',
       () => cgfac({ learningRate: 0.1, momentum: 2 }),
     ],
-    ['momentum needs a learningRate: without one the step tunes itself', () => cgfac({ momentum: 0.5 })],
-    ['weightDecay needs a learningRate: without one the step tunes itself', () => cgfac({ weightDecay: 0.5 })],
-    ['klClip needs a learningRate: without one the step tunes itself', () => cgfac({ klClip: 0.5 })],
     [
-      'a damping schedule needs a learningRate: without one the step tunes its damping itself',
-      () => cgfac({ damping: () => 1 }),
+      'momentum has no effect on self-tuning steps; it is an option of normalized and scheduled steps',
+      () => cgfac({ momentum: 0.5 }), // of which loss, is known only later
+    ],
+    [
+      'weightDecay has no effect on self-tuning steps; it is an option of normalized and scheduled steps',
+      () => kfac({ step: 'self-tuning', weightDecay: 0.5 }),
+    ],
+    ['klClip has no effect on normalized steps; it is an option of scheduled steps', () => cgfac({ klClip: 0.5 })],
+    [
+      'dampingDecay has no effect on scheduled steps; it is an option of self-tuning steps',
+      () => cgfac({ learningRate: 0.1, dampingDecay: 0.5 }),
+    ],
+    [
+      'learningRate is 0; it must be a finite number, greater than 0',
+      () => cgfac({ step: 'normalized', learningRate: 0 }),
+    ],
+    [
+      "unknown step 'greedy'; choose one of normalized, self-tuning, scheduled",
+      () => cgfac({ step: 'greedy' as 'normalized' }),
+    ],
+    [
+      'a damping schedule is not for self-tuning steps: they tune their damping themselves',
+      () => cgfac({ step: 'self-tuning', damping: () => 1 }),
     ],
     ['inverseInterval is 0; it must be a whole number, at least 1', () => kfac({ inverseInterval: 0 })],
     ['decay is -1; it must be a finite number, at least 0, less than 1', () => kfac({ decay: -1 })],
@@ -136,7 +154,7 @@ describe('options out of range are errors that say so', () => {
   test.each(wrong)('%s', (message, make) => {
     let error: unknown;
     try {
-      make().controller(); // some options are the controller's to check
+      make().controller('mean-squared-error'); // some options are the controller's to check
     } catch (thrown) {
       error = thrown;
     }

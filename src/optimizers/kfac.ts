@@ -4,6 +4,7 @@ import { denseInputSide, denseOutputSide } from '../curvature/sides.js';
 import type { Value } from '../graph/graph.js';
 import {
   type BlockSides,
+  blockDamping,
   dampedInverses,
   factoredDamping,
   factoredDirection,
@@ -86,26 +87,31 @@ function cachedInverses(
   state: Map<string, Value>,
 ): Preconditioned {
   const { b } = context;
+  const get = <T>(items: readonly T[], i: number): T => {
+    const item = items[i];
+    if (item === undefined) throw new Error('each block has a gradient, two sides and their inverses');
+    return item;
+  };
   const names = blocks.flatMap((block) => [`inverse.A.${block.weight}`, `inverse.G.${block.weight}`]);
   const kernels = sides.flatMap(({ inputs, outputs }) => [inputs.kernel, outputs.kernel]);
   const old = kernels.map((kernel, i) => context.state(names[i] ?? '', kernel.dims));
+  const dampings = sides.map((side) => blockDamping(b, side, damping));
   const inverses = b.branch(
     b.greater(context.scalar('refresh'), 0.5),
     (inner) => {
-      const deltas = sides.flatMap((side) => {
-        const { inputs, outputs } = factoredDamping(inner, side, damping);
+      const deltas = sides.flatMap((side, i) => {
+        const { inputs, outputs } = factoredDamping(inner, side, get(dampings, i));
         return [inputs, outputs];
       });
       return dampedInverses(inner, kernels, deltas);
     },
     () => old,
   );
-  for (const [i, name] of names.entries()) state.set(name, inverses[i] ?? damping);
-  // The inverses keep the damping they were made with; √λ on each side is the factor λ that directions carry.
-  const root = b.sqrt(damping);
+  for (const [i, name] of names.entries()) state.set(name, get(inverses, i));
   const directions = gradient.map((v, i) => {
-    const [side, inputs, outputs] = [sides[i], inverses[2 * i], inverses[2 * i + 1]];
-    if (!side || !inputs || !outputs) throw new Error('each gradient has two sides');
+    const [side, inputs, outputs] = [get(sides, i), get(inverses, 2 * i), get(inverses, 2 * i + 1)];
+    // The inverses keep the damping they were made with; √λ on each side is the factor λ that directions carry.
+    const root = b.sqrt(get(dampings, i));
     return factoredDirection(v, side, { inputs: root, outputs: root }, { inputs, outputs });
   });
   return { directions, state, diagnostics: new Map() };

@@ -54,6 +54,7 @@ function formed(graph: Graph): Set<string> {
 
 const forms: readonly (readonly [string, CgfacOptions])[] = [
   ['with no options but the rank', {}],
+  ['self-tuning', { step: 'self-tuning' }],
   ['scheduled', { learningRate: 0.1 }],
   ['without moving averages', { decay: 0 }],
   ['folding more rows than the rank', { curvatureRows: batch }],
@@ -74,7 +75,9 @@ test.each(forms)('cgfac %s forms no factor', (_name, options) => {
 });
 
 test('the walk sees the bodies of loops and branches', () => {
-  const bodies = stepOf(cgfac({ rank, dampingKind: 'tikhonov' })).nodes.filter((node) => subgraphs(node).length > 0);
+  const bodies = stepOf(cgfac({ rank, step: 'self-tuning', dampingKind: 'tikhonov' })).nodes.filter(
+    (node) => subgraphs(node).length > 0,
+  );
   expect(new Set(bodies.map(({ op }) => op))).toEqual(new Set(['Loop', 'If']));
 });
 

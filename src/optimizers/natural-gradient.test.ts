@@ -5,7 +5,6 @@ import { random } from '../data/random.js';
 import {
   at,
   generate,
-  gram,
   identity,
   inverted,
   kronecker,
@@ -20,15 +19,14 @@ import {
   shifted,
   solved,
   trace,
-  transposed,
   vectorized,
 } from '../testing/dense.js';
 import {
   backwardByHand,
-  type DenseNetwork,
+  curvatureByHand,
   denseNetwork,
-  type Examples,
   examplesFor,
+  type Factors,
   forwardByHand,
   outputCotangent,
 } from '../testing/dense-network.js';
@@ -44,26 +42,6 @@ const damping = 0.07;
 const rate = 0.3;
 const bare = { learningRate: rate, momentum: 0, klClip: 0, damping, fisher: 'empirical' } as const;
 const converged = { tolerance: 1e-14, maxIterations: 400 };
-
-interface Factors {
-  readonly a: Matrix;
-  readonly g: Matrix;
-}
-
-/** Each layer's A and G of one batch with empirical targets, and the gradient. */
-function curvatureByHand(network: DenseNetwork, { inputs, targets }: Examples): (Factors & { gradient: Matrix })[] {
-  const { activations, output } = forwardByHand(network, inputs);
-  const gradients = backwardByHand(network, activations, outputCotangent(loss, output, targets));
-  return gradients.map((g, i) => {
-    const a = activations[i] ?? g;
-    const count = inputs.rows;
-    return {
-      a: scaled(gram(a), 1 / count),
-      g: scaled(gram(g), 1 / count),
-      gradient: scaled(multiplied(transposed(a), g), 1 / count),
-    };
-  });
-}
 
 const tikhonov = (v: Matrix, { a, g }: Factors): Matrix =>
   matrixOf(v.rows, v.columns, solved(shifted(kronecker(a, g), damping), vectorized(v)).data);
@@ -101,7 +79,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
 
   test.each(cgfacForms)('cgfac, %s: two steps of this batch’s natural gradient', async (_name, options, direction) => {
     const optimizer = cgfac({ ...bare, ...options });
-    const controller = optimizer.controller();
+    const controller = optimizer.controller(loss);
     const source = random(41);
     let network = start;
     let state: Numbers = {};
@@ -117,7 +95,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
         state,
         noise: signs(step),
       });
-      for (const [i, { gradient, ...factors }] of curvatureByHand(network, examples).entries()) {
+      for (const [i, { gradient, ...factors }] of curvatureByHand(network, loss, examples).entries()) {
         const moved = minus(outcome.network.layers[i] ?? gradient, network.layers[i] ?? gradient);
         expect(relativeError(moved, scaled(direction(gradient, factors), -rate))).toBeLessThan(1e-9);
       }
@@ -133,7 +111,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
   ];
 
   test.each(averaged)('%s: natural gradients of the exact moving averages', async (_name, optimizer, direction) => {
-    const controller = optimizer.controller();
+    const controller = optimizer.controller(loss);
     const source = random(42);
     let network = start;
     let state: Numbers = {};
@@ -145,7 +123,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
       const examples = examplesFor(network, loss, examplesPerStep, source);
       const outcome = await stepOnce({ network, loss, examples, optimizer, controller, step, state });
       const keep = decayAt(step, 0.95);
-      const batch = curvatureByHand(network, examples);
+      const batch = curvatureByHand(network, loss, examples);
       averages = averages.map(({ a, g }, i) => ({
         a: plus(scaled(a, keep), scaled(batch[i]?.a ?? a, 1 - keep)),
         g: plus(scaled(g, keep), scaled(batch[i]?.g ?? g, 1 - keep)),
@@ -165,7 +143,7 @@ const layout = { outputsFirst: false, hasBias: true };
 test('kfac keeps its inverses between refreshes, each the inverse of its damped factor', async () => {
   const options: KfacOptions = { ...bare, inverseInterval: 5 };
   const optimizer = kfac(options);
-  const controller = optimizer.controller();
+  const controller = optimizer.controller(loss);
   const source = random(43);
   let network = denseNetwork([4, 3, 2], { ...layout, activation: 'tanh', seed: 44 });
   let state: Numbers = {};
@@ -196,7 +174,7 @@ test('kfac keeps its inverses between refreshes, each the inverse of its damped 
 test('cgfac’s sketches follow their recurrence, with signs of their own for each side', async () => {
   const [rank, examplesInCurvature] = [3, 6];
   const optimizer = cgfac({ ...bare, rank, curvatureRows: examplesInCurvature });
-  const controller = optimizer.controller();
+  const controller = optimizer.controller(loss);
   const source = random(45);
   let network = denseNetwork([5, 4], { ...layout, activation: 'tanh', seed: 46 });
   let state: Numbers = {};

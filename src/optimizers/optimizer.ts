@@ -1,7 +1,7 @@
 // The contract of an optimizer: a transformation of the step's graph, and a controller that steers its scalars.
 import type { Value } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
-import type { Distribution } from '../losses/loss.js';
+import type { Distribution, LossName } from '../losses/loss.js';
 import type { Forward, Objective } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
 
@@ -48,8 +48,8 @@ export interface Optimizer {
   readonly iterateAveraging?: number;
   /** Adds one step to the graph. */
   build(context: StepContext): StepResult;
-  /** A fresh controller for a run. */
-  controller(): Controller;
+  /** A fresh controller for a run: the loss may decide how steps are steered. */
+  controller(loss: LossName): Controller;
 }
 
 /** A controller for optimizers whose scalars are functions of the step alone. */

@@ -1,4 +1,5 @@
 // The paper's own form: conjugate gradients on X for (A⊗G + λI)X = V with F[X] = aᵀ((a·X·gᵀ)g), nothing larger formed.
+import type { KroneckerBlock } from '../curvature/blocks.js';
 import { LayerTensor } from '../curvature/layer-tensor.js';
 import type { LayerRows } from '../curvature/statistics.js';
 import type { Value } from '../graph/graph.js';
@@ -23,20 +24,21 @@ export function primalPreconditioner(options: PrimalOptions): Preconditioner {
         const [layer, block] = [rows[i], blocks[i]];
         if (!layer || !block) throw new Error('each gradient has a block and rows');
         const { outputsFirst } = v;
+        const lambda = damping(() => meanEigenvalue(b, layer, block));
         const tensorOf = ([weight, bias]: readonly Value[]) => new LayerTensor(weight ?? v.weight, bias, outputsFirst);
         const partsOf = (x: LayerTensor) => (x.bias ? [x.weight, x.bias] : [x.weight]);
         const names = [`solution.${block.weight}`, ...(block.bias === undefined ? [] : [`solution.${block.bias}`])];
         const solve = conjugateGradient(b, {
-          operator: (inner, x) => partsOf(dampedFisher(inner, tensorOf(x), layer, damping)),
+          operator: (inner, x) => partsOf(dampedFisher(inner, tensorOf(x), layer, lambda)),
           rightHandSide: partsOf(v),
           maxIterations: options.maxIterations,
           tolerance: options.tolerance,
           ...(options.warmStart ? { initial: partsOf(v).map((part, k) => state(names[k] ?? '', part.dims)) } : {}),
         });
         if (options.warmStart) for (const [k, name] of names.entries()) states.set(name, solve.value[k] ?? v.weight);
-        iterations.push(b.cast(solve.iterations, damping.dtype));
+        iterations.push(b.cast(solve.iterations, lambda.dtype));
         residuals.push(solve.residual);
-        return tensorOf(solve.value).map((part) => b.mul(part, damping));
+        return tensorOf(solve.value).map((part) => b.mul(part, lambda));
       });
       const diagnostics = new Map([
         ['iterations', iterations.reduce((x, y) => b.max(x, y))],
@@ -46,6 +48,14 @@ export function primalPreconditioner(options: PrimalOptions): Preconditioner {
     },
     scalars: () => ({}),
   };
+}
+
+/** (tr A/m)·(tr G/n), from the rows. */
+function meanEigenvalue(b: Builder, { inputs, outputs }: LayerRows, block: KroneckerBlock): Value {
+  const { values, homogeneous } = inputs;
+  const trace = homogeneous ? b.add(b.dot(values, values), b.dot(homogeneous, homogeneous)) : b.dot(values, values);
+  const size = block.inputs + (homogeneous ? 1 : 0);
+  return b.mul(b.mul(trace, b.dot(outputs, outputs)), 1 / (size * block.outputs));
 }
 
 /**

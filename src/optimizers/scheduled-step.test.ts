@@ -33,7 +33,7 @@ function naturalGradients(make: (options: SecondOrderOptions) => Optimizer, damp
       loss,
       examples,
       optimizer,
-      controller: optimizer.controller(),
+      controller: optimizer.controller(loss),
       step: 0,
     });
     const scale = loss === 'mean-squared-error' ? 3 / 2 : 1; // of the likelihood by the reported mean
@@ -63,7 +63,7 @@ describe.each(['softmax-cross-entropy', 'mean-squared-error'] as const)('%s', (l
       learningRate: rates,
       damping: dampings,
     });
-    const controller = optimizer.controller();
+    const controller = optimizer.controller(loss);
     const source = random(51);
     let current = network;
     let state: Numbers = {};

@@ -2,14 +2,14 @@
 import { innerProduct } from '../curvature/layer-tensor.js';
 import { type Controller, scheduled } from './optimizer.js';
 import { at, checked } from './options.js';
-import type { SecondOrderOptions } from './second-order.js';
-import { previousSteps, type StepRule, steppedParameters } from './step-rule.js';
+import type { StepOptions } from './step-kinds.js';
+import { previousSteps, type StepRule, shrunk, steppedParameters } from './step-rule.js';
 
 /**
  * v ← μv + Δ; θ ← θ − η·v − η·w·θ, with Δ scaled by ν = min(1, √(κ/(η²·Δᵀ∇))): the squared Fisher norm of the step is
  * about η²·Δᵀ∇, since (F + λI)Δ = ∇ (Ba, Grosse & Martens 2017, section 5).
  */
-export function scheduledStep(options: SecondOrderOptions): StepRule {
+export function scheduledStep(options: StepOptions): StepRule {
   const learningRate = checked('learningRate', options.learningRate ?? 0.1, { above: 0 });
   const damping = checked('damping', options.damping ?? 1, { above: 0 });
   const momentum = checked('momentum', options.momentum ?? 0.9, { atLeast: 0, below: 1 });
@@ -45,10 +45,4 @@ export function scheduledStep(options: SecondOrderOptions): StepRule {
     controller: (): Controller =>
       scheduled((step) => ({ learningRate: at(learningRate, step), damping: at(damping, step) })),
   };
-}
-
-/** The same context with all parameters multiplied by a scalar. */
-function shrunk(context: Parameters<typeof steppedParameters>[0], factor: ReturnType<typeof context.b.add>) {
-  const parameters = new Map([...context.parameters].map(([name, value]) => [name, context.b.mul(value, factor)]));
-  return { ...context, parameters };
 }

@@ -52,7 +52,7 @@ async function firstStep(model: Model, optimizer: Optimizer) {
   const feeds: Record<string, TensorData> = { ...step.initialState };
   for (const name of ['input', 'target']) feeds[name] = tensorFrom('float32', type.shape, normals(source, rows * 4));
   for (const [name, { constant }] of model.parameters) if (constant) feeds[parameterKey(name)] = constant;
-  const scalars = optimizer.controller().scalars(0);
+  const scalars = optimizer.controller(loss.name).scalars(0);
   for (const name of step.scalars) feeds[scalarKey(name)] = tensorFrom('float32', [], [scalars[name] ?? Number.NaN]);
   for (const { name, dims } of step.noise) {
     feeds[name] = tensorFrom(

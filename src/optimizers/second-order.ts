@@ -5,51 +5,57 @@ import { LayerTensor } from '../curvature/layer-tensor.js';
 import { type FisherKind, layerRows } from '../curvature/statistics.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
+import type { LossName } from '../losses/loss.js';
 import type { Builder } from '../ops/builder.js';
 import { adamRule } from './adam.js';
-import type { DampingOptions } from './levenberg-marquardt.js';
 import type { Controller, Optimizer, StepContext, StepResult } from './optimizer.js';
 import { checked, type Schedule } from './options.js';
-import type { Preconditioner } from './preconditioner.js';
-import { scheduledStep } from './scheduled-step.js';
-import { selfTuningStep } from './self-tuning-step.js';
-import type { StepRule } from './step-rule.js';
+import { absolute, type Preconditioner, relative } from './preconditioner.js';
+import { checkStepOptions, defaultStep, type StepKind, type StepOptions, stepRule } from './step-kinds.js';
 
-export interface SecondOrderOptions extends DampingOptions {
+export interface SecondOrderOptions extends StepOptions {
+  /**
+   * How far steps go. `normalized`: each block's step has the root mean square `learningRate`. `self-tuning`: learning
+   * rate, momentum and damping follow the quadratic model of the loss. `scheduled`: learning rate, momentum and KL clip
+   * are set by hand. By default `scheduled` where a learning rate is given, else `normalized` to classify (softmax
+   * cross-entropy), where the noise of a batch rules, and `self-tuning` for the other losses.
+   */
+  readonly step?: StepKind;
   /** Where the targets of the Fisher information come from; `sampled` by default. */
   readonly fisher?: FisherKind;
-  /** Examples of the batch that the curvature is measured on; at most the batch. 96 by default (docs/decisions.md). */
+  /**
+   * Examples of the batch that the curvature is measured on; at most the batch. By default 96 for self-tuning steps,
+   * which also judge themselves by them, else 32; of sequences, fewer: those of 256 cases, at least four.
+   */
   readonly curvatureRows?: number;
-  /** λ: the first value when self-tuning, a constant or a schedule otherwise. 0.03 by default when self-tuning, 1 otherwise. */
-  readonly damping?: Schedule;
-  /** η: given, the step is scheduled (learning rate, momentum, KL clip); left out, the step tunes itself. */
-  readonly learningRate?: Schedule;
-  /** μ of a scheduled step; 0.9 by default. */
-  readonly momentum?: number;
-  /** Decoupled weight decay of a scheduled step; 0 by default. */
-  readonly weightDecay?: number;
-  /** Bound κ on the squared Fisher norm of a scheduled step (Osawa et al., Ba et al. 2017); 0.001 by default, 0 is none. */
-  readonly klClip?: number;
   /**
    * Largest weight ξ of the past in the average of the iterates, which is what is evaluated and kept; 0 keeps the last
    * iterate. 0.99 by default, and less early on: the average reaches back over the last ninth of the run.
    */
   readonly iterateAveraging?: number;
-  /** Adam's learning rate for parameters outside all Kronecker blocks; 0.001 by default. */
+  /** Adam's learning rate for parameters outside all Kronecker blocks; 0.001 by default, 0.003 with normalized steps. */
   readonly restLearningRate?: Schedule;
 }
 
 /** An optimizer from a preconditioner. */
 export function secondOrder(name: string, preconditioner: Preconditioner, options: SecondOrderOptions): Optimizer {
-  const curvatureRows = checked('curvatureRows', options.curvatureRows ?? 96, { atLeast: 1, integer: true });
+  if (options.curvatureRows !== undefined) {
+    checked('curvatureRows', options.curvatureRows, { atLeast: 1, integer: true });
+  }
   const iterateAveraging = checked('iterateAveraging', options.iterateAveraging ?? 0.99, { atLeast: 0, below: 1 });
-  const step: StepRule = options.learningRate === undefined ? selfTuningStep(options) : scheduledStep(options);
-  const restLearningRate = checked('restLearningRate', options.restLearningRate ?? 1e-3, { above: 0 });
-  const rest = adamRule({ learningRate: restLearningRate });
+  if (options.restLearningRate !== undefined) checked('restLearningRate', options.restLearningRate, { above: 0 });
+  checkStepOptions(options.step, options);
+  const partsFor = (loss: LossName) => {
+    const kind = options.step ?? defaultStep(options, loss);
+    const learningRate = options.restLearningRate ?? (kind === 'normalized' ? 3e-3 : 1e-3);
+    return { kind, step: stepRule(kind, options), rest: adamRule({ learningRate }) };
+  };
   const build = (context: StepContext): StepResult => {
     const { b, objective, parameters } = context;
     const { loss } = objective;
-    const sample = objective.evaluate(parameters, Math.min(curvatureRows, objective.batchSize));
+    const { kind, step, rest } = partsFor(loss.name);
+    const examples = options.curvatureRows ?? defaultExamples(kind, context);
+    const sample = objective.evaluate(parameters, Math.min(examples, objective.batchSize));
     const table = findBlocks(parameters, sample.output);
     if (table.blocks.length === 0) {
       const reasons = [...table.rest].map(([parameter, reason]) => `${parameter}: ${reason}`).join('; ');
@@ -57,25 +63,27 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
         `${name} finds no Kronecker block in '${objective.model.name}' (${reasons}); use adam instead`,
       );
     }
+    const { blocks } = table;
     const noise = (dims: readonly number[]) => context.noise('targets', dims, loss.noise.distribution);
-    const rows = layerRows(b, sample, loss, table.blocks, options.fisher ?? 'sampled', noise);
+    const rows = layerRows(b, sample, loss, blocks, options.fisher ?? 'sampled', noise);
     const scale = loss.scale(context.forward.output);
     const slopes = likelihoodGradients(context, scale);
-    const gradient = table.blocks.map((block) => layerTensor(b, block, slopes));
+    const gradient = blocks.map((block) => layerTensor(b, block, slopes));
+    const smoothed = step.smooth?.(context, blocks, gradient) ?? { values: gradient, state: new Map() };
     const damping = context.scalar('damping');
-    const conditioned = preconditioner.build({ context, blocks: table.blocks, rows, gradient, damping });
-    const stepped = step.build({
+    const conditioned = preconditioner.build({
       context,
-      sample,
-      blocks: table.blocks,
-      gradient,
-      directions: conditioned.directions,
-      damping,
+      blocks,
+      rows,
+      gradient: smoothed.values,
+      damping: step.relativeDamping ? relative(b, damping) : absolute(damping),
     });
+    const { directions } = conditioned;
+    const stepped = step.build({ context, sample, blocks, gradient, directions, damping });
     const others = rest.build(restContext(context, slopes, scale), [...table.rest.keys()]);
     return {
       parameters: new Map([...stepped.parameters, ...others.parameters]),
-      state: new Map([...conditioned.state, ...stepped.state, ...others.state]),
+      state: new Map([...smoothed.state, ...conditioned.state, ...stepped.state, ...others.state]),
       diagnostics: new Map([['damping', damping], ...stepped.diagnostics, ...conditioned.diagnostics]),
     };
   };
@@ -83,8 +91,18 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     name,
     ...(iterateAveraging > 0 && { iterateAveraging }),
     build,
-    controller: () => joined(step.controller(), preconditioner, rest),
+    controller(loss) {
+      const { step, rest } = partsFor(loss);
+      return joined(step.controller(), preconditioner, rest);
+    },
   };
+}
+
+/** See `curvatureRows`. A case is an example, or a position of a sequence. */
+function defaultExamples(kind: StepKind, { objective, forward }: StepContext): number {
+  if (kind === 'self-tuning') return 96;
+  const cases = objective.loss.cases(forward.output) / objective.batchSize;
+  return Math.max(4, Math.min(32, Math.ceil(256 / cases)));
 }
 
 /** A block's part of tensors that are keyed by parameter; the kernel of a convolution is seen as `[outputs, inputs]`. */

@@ -59,8 +59,8 @@ const options = { fisher: 'empirical', decay: 0, rank: 8, curvatureRows: 4 } as 
 
 describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-error'] as const)('%s', (loss) => {
   test('learning rate and momentum minimize the model; predicted and actual change', async () => {
-    const optimizer = cgfac({ ...options, damping: 0.3, dampingInterval: 2 });
-    const controller = optimizer.controller();
+    const optimizer = cgfac({ ...options, step: 'self-tuning', damping: 0.3, dampingInterval: 2 });
+    const controller = optimizer.controller(loss);
     const source = random(71, loss);
     let network = denseNetwork([4, 3, 2], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 70 });
     let state: Numbers = {};
@@ -104,13 +104,13 @@ test('a step promises at most the whole loss, where the curvature of one example
   const loss = 'softmax-cross-entropy';
   const network = denseNetwork([4, 3, 2], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 72 });
   const examples = examplesFor(network, loss, 6, random(73));
-  const optimizer = cgfac({ ...options, curvatureRows: 1, damping: 1e-3, minimumDamping: 1e-4 });
+  const optimizer = cgfac({ ...options, step: 'self-tuning', curvatureRows: 1, damping: 1e-3, minimumDamping: 1e-4 });
   const { diagnostics } = await stepOnce({
     network,
     loss,
     examples,
     optimizer,
-    controller: optimizer.controller(),
+    controller: optimizer.controller(loss),
     step: 0,
   });
   const likelihood = meanLikelihood(loss, forwardByHand(network, examples.inputs).output, examples.targets);
@@ -120,7 +120,14 @@ test('a step promises at most the whole loss, where the curvature of one example
 /** The damped natural gradient: what a scheduled step without momentum and clip subtracts at rate 1. */
 async function naturalGradient(network: DenseNetwork, loss: LossName, examples: Examples, damping: number) {
   const optimizer = cgfac({ ...options, damping, learningRate: 1, momentum: 0, klClip: 0 });
-  const outcome = await stepOnce({ network, loss, examples, optimizer, controller: optimizer.controller(), step: 0 });
+  const outcome = await stepOnce({
+    network,
+    loss,
+    examples,
+    optimizer,
+    controller: optimizer.controller(loss),
+    step: 0,
+  });
   return network.layers.map((layer, i) => minus(layer, outcome.network.layers[i] ?? layer));
 }
 

@@ -5,9 +5,9 @@ import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { Objective } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
-import { type DampingOptions, levenbergMarquardt } from './levenberg-marquardt.js';
+import { levenbergMarquardt } from './levenberg-marquardt.js';
 import { checked } from './options.js';
-import type { SecondOrderOptions } from './second-order.js';
+import type { StepOptions } from './step-kinds.js';
 import { previousSteps, type StepRule, type StepRuleInput, steppedParameters } from './step-rule.js';
 
 /**
@@ -15,15 +15,13 @@ import { previousSteps, type StepRule, type StepRuleInput, steppedParameters } f
  * M(δ) = ½·δᵀ(F + λI)δ + ∇ᵀδ with F the Gauss–Newton matrix of the sampled examples, exact: no Kronecker
  * approximation (Martens & Grosse 2015, sections 6.4 and 7).
  */
-export function selfTuningStep(options: SecondOrderOptions & DampingOptions): StepRule {
+export function selfTuningStep(options: StepOptions): StepRule {
   if (typeof options.damping === 'function') {
-    throw new OptionError('a damping schedule needs a learningRate: without one the step tunes its damping itself');
+    throw new OptionError('a damping schedule is not for self-tuning steps: they tune their damping themselves');
   }
   const initial = checked('damping', options.damping ?? 0.03, { above: 0 });
-  for (const name of ['momentum', 'weightDecay', 'klClip'] as const) {
-    if (options[name] !== undefined)
-      throw new OptionError(`${name} needs a learningRate: without one the step tunes itself`);
-  }
+  const controller = () => levenbergMarquardt(initial, options);
+  controller(); // checks its options
   return {
     build(input) {
       const { context, blocks, gradient, directions } = input;
@@ -48,7 +46,7 @@ export function selfTuningStep(options: SecondOrderOptions & DampingOptions): St
         ]),
       };
     },
-    controller: () => levenbergMarquardt(initial, options),
+    controller,
   };
 }
 

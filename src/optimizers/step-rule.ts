@@ -1,4 +1,4 @@
-// How far to go along a natural gradient: the contract of the two rules, self-tuning and scheduled.
+// How far to go along a natural gradient: the contract of the rules, self-tuning, normalized and scheduled.
 import type { KroneckerBlock } from '../curvature/blocks.js';
 import type { LayerTensor } from '../curvature/layer-tensor.js';
 import type { Value } from '../graph/graph.js';
@@ -12,21 +12,36 @@ export interface StepRuleInput {
   readonly blocks: readonly KroneckerBlock[];
   /** The gradient of the mean negative log-likelihood, one entry a block. */
   readonly gradient: readonly LayerTensor[];
-  /** λ times the natural gradient, one entry a block. */
+  /** The natural gradient times the block's λ, one entry a block. */
   readonly directions: readonly LayerTensor[];
-  /** λ, a scalar. */
+  /** The damping that the controller sets, a scalar: λ, or ε where the rule's damping is relative. */
   readonly damping: Value;
 }
 
 export interface StepRule {
+  /** The damping is relative to the mean eigenvalue of each block's Fisher matrix; an absolute λ where left out. */
+  readonly relativeDamping?: boolean;
+  /** What is preconditioned: an average of the gradients of several steps; the batch's own gradient where left out. */
+  smooth?(context: StepContext, blocks: readonly KroneckerBlock[], gradient: readonly LayerTensor[]): Smoothed;
   /** New values of the blocks' parameters. */
   build(input: StepRuleInput): StepResult;
   controller(): Controller;
 }
 
+interface Smoothed {
+  readonly values: readonly LayerTensor[];
+  /** New values of the states it declared. */
+  readonly state: ReadonlyMap<string, Value>;
+}
+
+/** Names of the states that belong to the parts of a block's tensor. */
+export function stateNames(kind: string, { weight, bias }: KroneckerBlock): Record<'weight' | 'bias', string> {
+  return { weight: `${kind}.${weight}`, bias: `${kind}.${bias}` };
+}
+
 /** The last step δ of each block, as state: momentum. */
 export function previousSteps({ state }: StepContext, like: readonly LayerTensor[], blocks: readonly KroneckerBlock[]) {
-  const names = blocks.map((block) => ({ weight: `step.${block.weight}`, bias: `step.${block.bias}` }));
+  const names = blocks.map((block) => stateNames('step', block));
   return {
     values: like.map((tensor, i) => {
       const name = names[i];
@@ -62,4 +77,10 @@ export function steppedParameters(
     add(block.bias, steps[i]?.bias);
   }
   return updated;
+}
+
+/** The same context with all parameters multiplied by a scalar: decoupled weight decay. */
+export function shrunk(context: StepContext, factor: Value): StepContext {
+  const parameters = new Map([...context.parameters].map(([name, value]) => [name, context.b.mul(value, factor)]));
+  return { ...context, parameters };
 }

@@ -6,7 +6,7 @@ import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
 import { type Forward, Objective } from '../losses/objective.js';
 import { Builder } from '../ops/builder.js';
-import { at, generate, type Matrix, multiplied, rowsOf, transposed } from './dense.js';
+import { at, generate, gram, type Matrix, multiplied, rowsOf, scaled, transposed } from './dense.js';
 import { type FedBuilder, normals } from './fed-builder.js';
 import type { Layout } from './layer-tensors.js';
 
@@ -215,4 +215,29 @@ export function meanLikelihood(loss: LossName, output: Matrix, targets: readonly
     }, 0);
   });
   return total.reduce((sum, x) => sum + x, 0) / output.rows;
+}
+
+/** The Kronecker factors of one layer. */
+export interface Factors {
+  readonly a: Matrix;
+  readonly g: Matrix;
+}
+
+/** Each layer's A and G of one batch with empirical targets, and the gradient of the mean negative log-likelihood. */
+export function curvatureByHand(
+  network: DenseNetwork,
+  loss: LossName,
+  { inputs, targets }: Examples,
+): (Factors & { gradient: Matrix })[] {
+  const { activations, output } = forwardByHand(network, inputs);
+  const gradients = backwardByHand(network, activations, outputCotangent(loss, output, targets));
+  return gradients.map((g, i) => {
+    const a = activations[i] ?? g;
+    const count = inputs.rows;
+    return {
+      a: scaled(gram(a), 1 / count),
+      g: scaled(gram(g), 1 / count),
+      gradient: scaled(multiplied(transposed(a), g), 1 / count),
+    };
+  });
 }

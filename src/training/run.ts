@@ -4,6 +4,7 @@ import { type Random, random } from '../data/random.js';
 import type { Engine, Program } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
 import type { TensorData } from '../graph/tensor.js';
+import type { LossName } from '../losses/loss.js';
 import type { Controller, Optimizer } from '../optimizers/optimizer.js';
 import type { Evaluation, RunRecord, StepRecord } from '../reporting/run-record.js';
 import { diagnose } from './diagnosis.js';
@@ -18,6 +19,7 @@ export interface RunParts {
   readonly program: Program;
   readonly averages: IterateAverage | undefined;
   readonly optimizer: Optimizer;
+  readonly loss: LossName;
   readonly metric: Metric;
   readonly judging: Judging;
   readonly batches: BatchSequence;
@@ -47,7 +49,7 @@ export class Run {
 
   constructor(parts: RunParts) {
     this.#parts = parts;
-    this.#controller = parts.optimizer.controller();
+    this.#controller = parts.optimizer.controller(parts.loss);
   }
 
   /** Steps taken. */

@@ -110,6 +110,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       program,
       averages,
       optimizer,
+      loss: task.loss,
       metric,
       judging,
       batches,

@@ -1,0 +1,82 @@
+// The kinds of second-order steps: which options each takes, and which one is meant where none is named.
+import { OptionError } from '../errors.js';
+import type { LossName } from '../losses/loss.js';
+import type { DampingOptions } from './levenberg-marquardt.js';
+import { normalizedStep } from './normalized-step.js';
+import type { Schedule } from './options.js';
+import { scheduledStep } from './scheduled-step.js';
+import { selfTuningStep } from './self-tuning-step.js';
+import type { StepRule } from './step-rule.js';
+
+export const stepKinds = ['normalized', 'self-tuning', 'scheduled'] as const;
+export type StepKind = (typeof stepKinds)[number];
+
+/** What rules take, some of them only some of it. */
+export interface StepOptions extends DampingOptions {
+  /**
+   * Damping. Self-tuning: λ at first, 0.03 by default. Scheduled: λ, 1 by default. Normalized: relative to the mean
+   * eigenvalue of each block's Fisher matrix, 0.1 by default. The last two may be schedules.
+   */
+  readonly damping?: Schedule;
+  /** η of scheduled steps; of normalized steps, the root mean square of the change of a block's parameters, 0.001 by default. */
+  readonly learningRate?: Schedule;
+  /** μ of a scheduled step; of a normalized step, the weight β of the past in the averaged gradient. 0.9 by default. */
+  readonly momentum?: number;
+  /** Decoupled weight decay of scheduled and normalized steps; 0 by default. */
+  readonly weightDecay?: number;
+  /** Bound κ on the squared Fisher norm of a scheduled step (Osawa et al., Ba et al. 2017); 0.001 by default, 0 is none. */
+  readonly klClip?: number;
+}
+
+const rules: Readonly<
+  Record<StepKind, { create(options: StepOptions): StepRule; readonly takes: readonly (keyof StepOptions)[] }>
+> = {
+  normalized: { create: normalizedStep, takes: ['learningRate', 'damping', 'momentum', 'weightDecay'] },
+  'self-tuning': {
+    create: selfTuningStep,
+    takes: ['damping', 'dampingInterval', 'dampingDecay', 'minimumDamping'],
+  },
+  scheduled: { create: scheduledStep, takes: ['learningRate', 'damping', 'momentum', 'weightDecay', 'klClip'] },
+};
+
+/** Every option that belongs to some kinds of steps only. */
+const ownOptions = [...new Set(stepKinds.flatMap((kind) => rules[kind].takes))];
+
+/** The kinds that may be meant where none is named: which of them, the loss decides. */
+const candidates = (options: StepOptions): readonly StepKind[] =>
+  options.learningRate === undefined ? ['normalized', 'self-tuning'] : ['scheduled'];
+
+/** The kind of step that is meant where none is named. */
+export function defaultStep(options: StepOptions, loss: LossName): StepKind {
+  if (options.learningRate !== undefined) return 'scheduled';
+  return loss === 'softmax-cross-entropy' ? 'normalized' : 'self-tuning';
+}
+
+/**
+ * Refuses options that would have no effect, whatever the loss, and values out of range.
+ * @throws OptionError naming the option and the kinds of steps it is for
+ */
+export function checkStepOptions(kind: StepKind | undefined, options: StepOptions): void {
+  if (kind !== undefined && !stepKinds.includes(kind)) {
+    throw new OptionError(`unknown step '${kind}'; choose one of ${stepKinds.join(', ')}`);
+  }
+  const failures = (kind === undefined ? candidates(options) : [kind]).map((each) => {
+    try {
+      stepRule(each, options);
+      return undefined;
+    } catch (error) {
+      if (error instanceof OptionError) return error;
+      throw error;
+    }
+  });
+  if (failures.every((failure) => failure)) throw failures[0];
+}
+
+/** @throws OptionError for options that the kind does not take, and for values out of range */
+export function stepRule(kind: StepKind, options: StepOptions): StepRule {
+  const { create, takes } = rules[kind];
+  const idle = ownOptions.find((option) => options[option] !== undefined && !takes.includes(option));
+  if (idle === undefined) return create(options);
+  const owners = stepKinds.filter((other) => rules[other].takes.includes(idle));
+  throw new OptionError(`${idle} has no effect on ${kind} steps; it is an option of ${owners.join(' and ')} steps`);
+}
