@@ -1,6 +1,7 @@
-// How a node applies a parameter: as the weight of a dense layer or of a convolution, as a table, or in a way that
-// has no block.
-import { intAttribute, type Node, type Value } from '../graph/graph.js';
+// How a node applies a parameter: as the weight of a dense layer or of a convolution, as a table, as the scale of what
+// was normalized, or in a way that has no block.
+import { intAttribute, type Node, outputOf, type Value } from '../graph/graph.js';
+import { elementCount } from '../graph/tensor.js';
 
 /** A node that reads a parameter, or its transpose. */
 export interface Reading {
@@ -11,14 +12,18 @@ export interface Reading {
   readonly transposed: boolean;
 }
 
+export type LayerKind = 'dense' | 'convolution' | 'embedding' | 'scale-and-shift';
+
 /** A layer as one node applies it. */
 export interface Application {
-  readonly kind: 'dense' | 'convolution' | 'embedding';
+  readonly kind: LayerKind;
   readonly node: Node;
   readonly activations: Value;
   readonly inputs: number;
   readonly outputs: number;
   readonly outputsFirst: boolean;
+  /** The axes of the node's output that hold the outputs, from the first to the one after the last. */
+  readonly outputAxes: readonly [number, number];
   /** The bias is an input of the node, and not added afterwards. */
   readonly addsBias: boolean;
 }
@@ -33,7 +38,8 @@ export function applicationOf(reading: Reading): Application | string {
   if (isNode(node, 'Conv') && node.inputs[1] === value) return convolution(reading);
   if (isNode(node, 'ConvTranspose') && node.inputs[1] === value) return 'the weight of a transposed convolution';
   if (isNode(node, 'Gather') && node.inputs[0] === value) return embedding(reading);
-  if (scalesOrShifts(reading)) return 'scale and shift of a normalization layer';
+  const scale = scaling(reading);
+  if (scale) return scale;
   if (value.rank !== 2) return `a parameter of rank ${value.rank} outside a dense layer`;
   return `read by ${node.op}, which is not a dense layer`;
 }
@@ -48,7 +54,8 @@ function dense({ node, value, transposed }: Reading): Application | string {
   const exchanged = isGemm && intAttribute(node, 'transB', 0) === 1;
   const [inputs, outputs] = exchanged ? [columns, rows] : [rows, columns];
   const outputsFirst = transposed !== exchanged;
-  return { kind: 'dense', node, activations, inputs, outputs, outputsFirst, addsBias: isGemm };
+  const outputAxes = lastAxis(node);
+  return { kind: 'dense', node, activations, inputs, outputs, outputsFirst, outputAxes, addsBias: isGemm };
 }
 
 function isPlainGemm(node: Node): boolean {
@@ -67,7 +74,8 @@ function convolution({ node, value }: Reading): Application | string {
   if (!activations || activations === value) return 'convolved with itself';
   const [outputs = 0, ...field] = value.dims;
   const inputs = field.reduce((product, size) => product * size, 1);
-  return { kind: 'convolution', node, activations, inputs, outputs, outputsFirst: true, addsBias: true };
+  const layout = { outputsFirst: true, outputAxes: [1, 2] } as const;
+  return { kind: 'convolution', node, activations, inputs, outputs, ...layout, addsBias: true };
 }
 
 /** Rows of an embedding table that is a block, at most: its factor A is made of one-hot rows. Enough for bytes. */
@@ -81,15 +89,65 @@ function embedding({ node, value, transposed }: Reading): Application | string {
   if (indices.constant) return 'an embedding table at fixed positions';
   const [inputs = 0, outputs = 0] = value.dims;
   if (inputs > largestVocabulary) return `an embedding table of ${inputs} rows: more than ${largestVocabulary}`;
-  return { kind: 'embedding', node, activations: indices, inputs, outputs, outputsFirst: false, addsBias: false };
+  const layout = { outputsFirst: false, outputAxes: lastAxis(node) };
+  return { kind: 'embedding', node, activations: indices, inputs, outputs, ...layout, addsBias: false };
 }
 
-/** A parameter of a normalization operator, or a factor or summand of what was normalized. */
-function scalesOrShifts({ node, value }: Reading): boolean {
-  if (isNormalization(node)) return node.inputs[0] !== value;
-  if (!isNode(node, 'Mul', 'Add')) return false;
+const lastAxis = (node: Node): readonly [number, number] => {
+  const { rank } = outputOf(node);
+  return [rank - 1, rank];
+};
+
+/**
+ * The scale γ of what was normalized, y = γ⊙x̂ + β, by a normalization operator or as exporters spell it out; its reason
+ * where the parameter is the shift, which belongs to the block of the scale.
+ */
+function scaling({ node, value }: Reading): Application | string | undefined {
+  const made = outputOf(node);
+  if (isNormalization(node)) {
+    if (node.inputs[2] === value) return 'the shift of a normalization layer without a trained scale';
+    if (node.inputs[1] !== value) return undefined;
+    return scaleOf(node, value, normalizedAxes(node), true);
+  }
   const other = node.inputs.find((input) => input !== value);
-  return isNormalized(other) || (isNode(node, 'Add') && isMadeBy(other, 'Mul') && inputsOf(other).some(isNormalized));
+  if (isNode(node, 'Mul') && isNormalized(other)) {
+    const axes = occupiedAxes(value, made.rank);
+    return axes ? scaleOf(node, value, axes, false) : 'a scale that is not one number for each feature';
+  }
+  const scaled = isMadeBy(other, 'Mul') && inputsOf(other).some(isNormalized);
+  if (!isNode(node, 'Add') || !(scaled || isNormalized(other))) return undefined;
+  return 'the shift of a normalization layer without a trained scale';
+}
+
+function scaleOf(
+  node: Node,
+  value: Value,
+  outputAxes: readonly [number, number],
+  addsBias: boolean,
+): Application | string {
+  const [activations] = node.inputs;
+  const outputs = elementCount(value.dims);
+  const held = outputOf(node).dims.slice(...outputAxes);
+  if (!activations || elementCount(held) !== outputs) return 'a scale that is not one number for each feature';
+  const layout = { outputsFirst: false, outputAxes };
+  return { kind: 'scale-and-shift', node, activations, inputs: 1, outputs, ...layout, addsBias };
+}
+
+/** The axes that a normalization operator scales: those that it normalizes, or the channels. */
+function normalizedAxes(node: Node): readonly [number, number] {
+  if (node.op !== 'LayerNormalization') return [1, 2];
+  const { rank } = outputOf(node);
+  const axis = intAttribute(node, 'axis', -1);
+  return [axis < 0 ? axis + rank : axis, rank];
+}
+
+/** The adjoining axes in which a tensor is larger than 1 when it is broadcast to a rank; none where it is one number. */
+function occupiedAxes({ dims }: Value, rank: number): readonly [number, number] | undefined {
+  const axes = dims.flatMap((size, axis) => (size > 1 ? [axis + rank - dims.length] : []));
+  const [first] = axes;
+  const last = axes.at(-1);
+  if (first === undefined || last === undefined || last - first + 1 !== axes.length) return undefined;
+  return [first, last + 1];
 }
 
 const isNormalization = (node: Node): boolean =>

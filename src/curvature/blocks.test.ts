@@ -194,7 +194,86 @@ test('two uses with biases of their own: the biases stay apart', () => {
   expect([rest.has('s1'), rest.has('s2')]).toEqual([true, true]);
 });
 
-const normalization = 'scale and shift of a normalization layer';
+/** Layer normalization as exporters spell it out. */
+function normalized(b: Builder, x: Value): Value {
+  const centred = b.sub(x, b.mean(x, [1], true));
+  return b.div(centred, b.sqrt(b.add(b.mean(b.square(centred), [1], true), 1e-5)));
+}
+
+/** Group normalization as exporters spell it out, on `[2, 4, 6, 6]`. */
+function groupNormalized(b: Builder): Value {
+  const grouped = b.reshape(picture(b), [2, 2, 72]);
+  const parts = ['one', 'zero'].map((name) => b.input(name, 'float32', [2]));
+  return b.reshape(b.op('InstanceNormalization', [grouped, ...parts]), [2, 4, 6, 6]);
+}
+
+const scales: readonly [string, readonly number[], Form, number, readonly [number, number], boolean][] = [
+  ['a layer norm', [3], (b, x, p) => b.op('LayerNormalization', [x, get(p, 'q'), get(p, 'r')]), 3, [1, 2], true],
+  ['a layer norm without shift', [3], (b, x, p) => b.op('LayerNormalization', [x, get(p, 'q')]), 3, [1, 2], false],
+  [
+    'a layer norm of several axes',
+    [6, 6],
+    (b, _x, p) => b.op('LayerNormalization', [picture(b), get(p, 'q'), get(p, 'r')], { axis: int(2) }),
+    36,
+    [2, 4],
+    true,
+  ],
+  [
+    'a group norm',
+    [4],
+    (b, _x, p) => b.op('GroupNormalization', [picture(b), get(p, 'q'), get(p, 'r')], { num_groups: int(2) }),
+    4,
+    [1, 2],
+    true,
+  ],
+  [
+    'a batch norm',
+    [4],
+    (b, _x, p) => {
+      const averages = ['mean', 'variance'].map((name) => b.input(name, 'float32', [4]));
+      return b.op('BatchNormalization', [picture(b), get(p, 'q'), get(p, 'r'), ...averages]);
+    },
+    4,
+    [1, 2],
+    true,
+  ],
+  [
+    'a layer norm spelled out',
+    [3],
+    (b, x, p) => b.add(b.mul(normalized(b, x), get(p, 'q')), get(p, 'r')),
+    3,
+    [1, 2],
+    true,
+  ],
+  [
+    'a root mean square norm spelled out',
+    [3],
+    (b, x, p) => {
+      const root = b.sqrt(b.add(b.mean(b.square(x), [1], true), 1e-5));
+      return b.mul(get(p, 'q'), b.mul(x, b.op('Reciprocal', [root])));
+    },
+    3,
+    [1, 2],
+    false,
+  ],
+  [
+    'a group norm spelled out',
+    [4, 1, 1],
+    (b, _x, p) => b.add(b.mul(groupNormalized(b), get(p, 'q')), get(p, 'r')),
+    4,
+    [1, 2],
+    true,
+  ],
+];
+
+test.each(scales)('%s: scale and shift are a block', (_name, dims, build, outputs, outputAxes, shifted) => {
+  const { blocks, rest } = tableOf(build, { q: dims, r: dims });
+  const expected = { kind: 'scale-and-shift', weight: 'q', bias: shifted ? 'r' : undefined, inputs: 1, outputs };
+  expect(blocks).toMatchObject([{ ...expected, outputsFirst: false, uses: [{ outputAxes }] }]);
+  expect(rest.has('r')).toBe(!shifted);
+});
+
+const lonelyShift = 'the shift of a normalization layer without a trained scale';
 const firstOrder: readonly [string, readonly number[], Form, string][] = [
   [
     'a grouped convolution',
@@ -227,27 +306,23 @@ const firstOrder: readonly [string, readonly number[], Form, string][] = [
     (b, _x, p) => b.matmul(b.gather(get(p, 'q'), tokens(b)), b.transpose(get(p, 'q'))),
     'shared by layers of different kinds: dense, embedding',
   ],
-  ['a layer norm', [3], (b, x, p) => b.op('LayerNormalization', [x, get(p, 'q')]), normalization],
   [
-    'a group norm spelled out',
-    [4, 1, 1],
-    (b, _x, p) => {
-      const grouped = b.reshape(picture(b), [2, 2, 72]);
-      const parts = ['one', 'zero'].map((name) => b.input(name, 'float32', [2]));
-      const normalized = b.reshape(b.op('InstanceNormalization', [grouped, ...parts]), [2, 4, 6, 6]);
-      return b.add(b.mul(normalized, get(p, 'q')), b.input('shift', 'float32', [4, 1, 1]));
-    },
-    normalization,
+    'the shift of a layer norm with a fixed scale',
+    [3],
+    (b, x, p) => b.op('LayerNormalization', [x, b.input('scale', 'float32', [3]), get(p, 'q')]),
+    lonelyShift,
   ],
   [
-    'the shift of a layer norm spelled out',
+    'the shift of a layer norm with a fixed scale, spelled out',
     [3],
-    (b, x, p) => {
-      const centred = b.sub(x, b.mean(x, [1], true));
-      const deviation = b.sqrt(b.add(b.mean(b.square(centred), [1], true), 1e-5));
-      return b.add(b.mul(b.div(centred, deviation), b.input('scale', 'float32', [3])), get(p, 'q'));
-    },
-    normalization,
+    (b, x, p) => b.add(b.mul(normalized(b, x), b.input('scale', 'float32', [3])), get(p, 'q')),
+    lonelyShift,
+  ],
+  [
+    'one scale for all features of a layer norm spelled out',
+    [1],
+    (b, x, p) => b.mul(normalized(b, x), get(p, 'q')),
+    'a scale that is not one number for each feature',
   ],
   [
     'the shift of a plain product',

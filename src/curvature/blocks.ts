@@ -1,29 +1,35 @@
 // Finds the Kronecker blocks of a network: for each parameter the layer it belongs to, or why it has none.
 import type { Node, Value } from '../graph/graph.js';
 import { dependencies, outputOf } from '../graph/graph.js';
-import { type Application, applicationOf, isNode, type Reading } from './applications.js';
+import { type Application, applicationOf, isNode, type LayerKind, type Reading } from './applications.js';
 
 /** One application of a layer. */
 export interface LayerUse {
-  /** `[rows, …, inputs]` of a dense layer, `[rows, channels, …]` of a convolution, an embedding's row numbers `[rows, …]`. */
+  /**
+   * `[rows, …, inputs]` of a dense layer, `[rows, channels, …]` of a convolution, an embedding's row numbers `[rows, …]`;
+   * of a scale what it multiplies, or what its operator normalizes.
+   */
   readonly activations: Value;
-  /** `[rows, …, outputs]`, or `[rows, outputs, …]`: before the bias is added or after, the cotangent is the same. */
+  /** Before the bias is added or after: the cotangent is the same. */
   readonly preActivations: Value;
-  /** The Gemm, MatMul, Conv or Gather that applies it. */
+  /** The axes of the pre-activations that hold the outputs, from the first to the one after the last. */
+  readonly outputAxes: readonly [number, number];
+  /** The Gemm, MatMul, Conv, Gather, Mul or normalization that applies it. */
   readonly node: Node;
 }
 
 /**
  * A layer `s = a·W + b`: its Fisher block is approximated by the Kronecker product of E[aaᵀ] and E[ggᵀ]. A convolution is
  * such a layer at each of its positions, a being the patch that the kernel sees there (Grosse & Martens 2016, arXiv
- * 1602.01407). An embedding is one on one-hot rows.
+ * 1602.01407). An embedding is one on one-hot rows. Scale and shift of a normalization layer, γ⊙x̂ + β, are the two rows of
+ * a weight: its inputs are x̂ and 1, and A is the identity, since what is normalized has mean 0 and variance 1.
  */
 export interface KroneckerBlock {
-  readonly kind: 'dense' | 'convolution' | 'embedding';
+  readonly kind: LayerKind;
   readonly weight: string;
   /** The bias that rides along as a homogeneous coordinate of the activations. */
   readonly bias: string | undefined;
-  /** Of a convolution: channels · kernel area; of an embedding: the vocabulary. */
+  /** Of a convolution: channels · kernel area; of an embedding: the vocabulary; of a scale: 1. */
   readonly inputs: number;
   readonly outputs: number;
   /**
@@ -112,24 +118,36 @@ function blockOf(
   return {
     kind,
     weight: name,
-    bias: kind === 'embedding' ? undefined : commonBias(applications, consumers, names),
+    bias: kind === 'embedding' ? undefined : commonBias(applications, weight, consumers, names),
     inputs,
     outputs,
     outputsFirst,
-    uses: applications.map(({ node, activations }) => ({ node, activations, preActivations: outputOf(node) })),
+    uses: applications.map(({ node, activations, outputAxes }) => ({
+      node,
+      activations,
+      preActivations: outputOf(node),
+      outputAxes,
+    })),
   };
 }
 
 /** The vector over the outputs that all applications of a layer add, and nothing else reads. */
 function commonBias(
   applications: readonly Application[],
+  weight: Value,
   consumers: Consumers,
   names: ReadonlyMap<Value, string>,
 ): string | undefined {
   const [bias, ...others] = new Set(
     applications.map((each) => origin(each.addsBias ? each.node.inputs[2] : addedTo(outputOf(each.node), consumers))),
   );
-  if (!bias || others.length > 0 || bias.rank !== 1 || bias.dims[0] !== applications[0]?.outputs) return undefined;
+  const [first] = applications;
+  if (!bias || !first || others.length > 0) return undefined;
+  const fits =
+    first.kind === 'scale-and-shift'
+      ? bias.dims.join() === weight.dims.join()
+      : bias.rank === 1 && bias.dims[0] === first.outputs;
+  if (!fits) return undefined;
   return readingsOf(bias, consumers).length === applications.length ? names.get(bias) : undefined;
 }
 

@@ -1,9 +1,9 @@
-// The rows of convolutions, tied weights and embeddings, against patches by hand and the Gauss–Newton matrix.
+// The rows of convolutions, tied weights, embeddings and scales, against patches by hand and the Gauss–Newton matrix.
 import { expect, test } from 'vitest';
 import { gradients } from '../autodiff/gradients.js';
 import { jacobianVectorProduct } from '../autodiff/jvp.js';
 import { random } from '../data/random.js';
-import { ints, type Value } from '../graph/graph.js';
+import { int, ints, type Value } from '../graph/graph.js';
 import { lossNamed } from '../losses/index.js';
 import {
   at,
@@ -215,3 +215,46 @@ test('an embedding: A is the diagonal of the tokens’ frequencies, aᵀg the gr
   const product = multiplied(transposed(matrix('a0')), matrix('g0'));
   expect(relativeError(product, matrixOf(5, 3, matrix('slope.e').data))).toBeLessThan(rounding);
 });
+
+type Normalization = (b: FedBuilder, x: Value, p: (name: string) => Value) => Value;
+const normalizations: readonly [string, readonly number[], readonly number[], Normalization][] = [
+  [
+    'channels of pictures',
+    [3, 4, 2, 3],
+    [4],
+    (b, x, p) => b.op('GroupNormalization', [x, p('s'), p('t')], { num_groups: int(2) }),
+  ],
+  ['features of sequences', [3, 4, 6], [6], (b, x, p) => b.op('LayerNormalization', [x, p('s'), p('t')])],
+  [
+    'several normalized axes',
+    [3, 4, 6],
+    [4, 6],
+    (b, x, p) => b.op('LayerNormalization', [x, p('s'), p('t')], { axis: int(1) }),
+  ],
+];
+
+test.each(normalizations)(
+  'scale and shift of %s: A is the identity, G sums to the shift’s gradient',
+  async (...given) => {
+    const [, input, features, normalize] = given;
+    const [examples] = input;
+    const { blocks, matrix } = await measured(
+      {
+        parameters: { s: features, t: features, w: [size(input) / examples, 3] },
+        input,
+        network: (b, x, p) =>
+          b.matmul(b.reshape(b.tanh(normalize(b, x, p)), [examples, size(input) / examples]), p('w')),
+      },
+      'empirical',
+    );
+    const found = blocks.findIndex(({ kind }) => kind === 'scale-and-shift');
+    expect(blocks[found]).toMatchObject({ weight: 's', bias: 't', inputs: 1, outputs: size(features) });
+    expect(gram(matrix(`a${found}`)).data).toEqual(Float64Array.of(1, 0, 0, 1));
+    const g = matrix(`g${found}`);
+    expect([g.rows, g.columns]).toEqual([size(input) / size(features), size(features)]);
+    const sums = generate(1, g.columns, (_, j) =>
+      Array.from({ length: g.rows }, (_, i) => at(g, i, j)).reduce((sum, x) => sum + x, 0),
+    );
+    expect(relativeError(scaled(sums, 1 / Math.sqrt(examples)), matrix('slope.t'))).toBeLessThan(rounding);
+  },
+);

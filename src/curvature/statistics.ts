@@ -2,7 +2,7 @@
 import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
-import type { DataType } from '../graph/tensor.js';
+import { type DataType, elementCount, tensorFrom } from '../graph/tensor.js';
 import type { Loss } from '../losses/loss.js';
 import type { Forward } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
@@ -59,24 +59,37 @@ export function layerRows(
   const passes = outputCotangents(b, forward, loss, kind, noise).map(pull);
   const cases = loss.cases(output);
   return blocks.map((block) => {
-    const seen = block.uses.map((use) => activationRows(b, block, use));
-    const activations = b.concat(seen, 0);
     const gradients = b.concat(
       passes.flatMap((pass) =>
-        block.uses.map((use) => gradientRows(b, block, pass[preActivations.indexOf(use.preActivations)] ?? output)),
+        block.uses.map((use) => gradientRows(b, use, pass[preActivations.indexOf(use.preActivations)] ?? output)),
       ),
       0,
     );
-    const rows = activations.dims[0] ?? 1;
-    const scale = 1 / Math.sqrt(rows);
-    return {
-      inputs: {
-        values: b.mul(activations, scale),
-        homogeneous: block.bias === undefined ? undefined : b.filled([rows, 1], scale, activations.dtype),
-      },
-      outputs: b.mul(gradients, 1 / Math.sqrt(cases)),
-    };
+    return { inputs: inputRows(b, block), outputs: b.mul(gradients, 1 / Math.sqrt(cases)) };
   });
+}
+
+/** What a layer multiplies its weight with, in all its uses, and the homogeneous coordinate. */
+function inputRows(b: Builder, block: KroneckerBlock): InputRows {
+  const { kind, bias, uses } = block;
+  if (kind === 'scale-and-shift') {
+    // x̂ and 1 have the second moments E[x̂²] = E[1] = 1 and E[x̂] = 0.
+    const column = (...values: number[]) =>
+      b.constant(tensorFrom(uses[0]?.preActivations.dtype ?? 'float32', [values.length, 1], values));
+    return bias === undefined
+      ? { values: column(1), homogeneous: undefined }
+      : { values: column(1, 0), homogeneous: column(0, 1) };
+  }
+  const activations = b.concat(
+    uses.map((use) => activationRows(b, block, use)),
+    0,
+  );
+  const rows = activations.dims[0] ?? 1;
+  const scale = 1 / Math.sqrt(rows);
+  return {
+    values: b.mul(activations, scale),
+    homogeneous: bias === undefined ? undefined : b.filled([rows, 1], scale, activations.dtype),
+  };
 }
 
 /** What one use of a layer multiplies its weight with: `[rows, inputs]`. */
@@ -104,10 +117,12 @@ function oneHotRows(b: Builder, numbers: Value, size: number, dtype: DataType): 
 }
 
 /** The cotangent of pre-activations as rows: `[rows, outputs]`. */
-function gradientRows(b: Builder, { kind }: KroneckerBlock, cotangent: Value): Value {
-  if (kind !== 'convolution') return asRows(b, cotangent);
-  const [, , ...positions] = cotangent.dims;
-  return asRows(b, b.transpose(cotangent, [0, ...positions.map((_, i) => i + 2), 1]));
+function gradientRows(b: Builder, { outputAxes: [from, to] }: LayerUse, cotangent: Value): Value {
+  const axes = cotangent.dims.map((_, axis) => axis);
+  const order = [...axes.slice(0, from), ...axes.slice(to), ...axes.slice(from, to)];
+  const outputs = elementCount(cotangent.dims.slice(from, to));
+  const arranged = to === axes.length ? cotangent : b.transpose(cotangent, order);
+  return b.reshape(arranged, [elementCount(cotangent.dims) / outputs, outputs]);
 }
 
 function outputCotangents(

@@ -152,7 +152,7 @@ function sketchedSides(
   const size = block.inputs + (block.bias === undefined ? 0 : 1);
   const { values, homogeneous } = rows.inputs;
   const inputs =
-    size <= rank
+    block.inputs <= rank // a bias makes no side a sketch
       ? denseInputSide(b, dense('A', joinedRows(b, rows.inputs)))
       : inputRowsSide(
           b,

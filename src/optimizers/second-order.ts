@@ -111,7 +111,8 @@ function layerTensor(b: Builder, block: KroneckerBlock, tensors: ReadonlyMap<str
   if (!weight) throw new Error(`no tensor for parameter ${block.weight}`);
   const { inputs, outputs, outputsFirst } = block;
   const matrix = b.reshape(weight, outputsFirst ? [outputs, inputs] : [inputs, outputs]);
-  return new LayerTensor(matrix, block.bias === undefined ? undefined : tensors.get(block.bias), outputsFirst);
+  const bias = block.bias === undefined ? undefined : tensors.get(block.bias);
+  return new LayerTensor(matrix, bias && b.reshape(bias, [outputs]), outputsFirst);
 }
 
 const restName = (name: string): string => `rest.${name}`;
