@@ -71,7 +71,7 @@ function blockLines({ blocks }: BlockTable, rank: number): string[] {
   if (blocks.length === 0) return ['No Kronecker block: cgfac and kfac have nothing to work on here.'];
   const rows = blocks.map(({ kind, weight, bias, inputs, outputs }) => {
     const m = inputs + (bias === undefined ? 0 : 1);
-    const [left, right] = [side(m, rank), side(outputs, rank)];
+    const [left, right] = [side(m, inputs <= rank, rank), side(outputs, outputs <= rank, rank)];
     return [
       weight + (bias === undefined ? '' : ` + ${bias}`),
       kind,
@@ -85,9 +85,9 @@ function blockLines({ blocks }: BlockTable, rank: number): string[] {
   return aligned([header, ...rows], 4);
 }
 
-/** What cgfac keeps of a factor of m × m: itself where that is smaller, else R rows. */
-function side(m: number, rank: number): { text: string; elements: number } {
-  return m <= rank ? { text: `${m}×${m}`, elements: m * m } : { text: `${rank}×${m} rows`, elements: rank * m };
+/** What cgfac keeps of a factor of m × m: itself where it is held dense, else R rows. */
+function side(m: number, dense: boolean, rank: number): { text: string; elements: number } {
+  return dense ? { text: `${m}×${m}`, elements: m * m } : { text: `${rank}×${m} rows`, elements: rank * m };
 }
 
 function restLines(model: Model, { rest }: BlockTable): string[] {

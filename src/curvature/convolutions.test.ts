@@ -237,7 +237,7 @@ test.each(normalizations)(
   'scale and shift of %s: A is the identity, G sums to the shift’s gradient',
   async (...given) => {
     const [, input, features, normalize] = given;
-    const [examples] = input;
+    const [examples = 1] = input;
     const { blocks, matrix } = await measured(
       {
         parameters: { s: features, t: features, w: [size(input) / examples, 3] },
