@@ -78,9 +78,6 @@ function convolution({ node, value }: Reading): Application | string {
   return { kind: 'convolution', node, activations, inputs, outputs, ...layout, addsBias: true };
 }
 
-/** Rows of an embedding table that is a block, at most: its factor A is made of one-hot rows. Enough for bytes. */
-const largestVocabulary = 256;
-
 /** Rows of a table by number: a dense layer on one-hot rows, whose A is the diagonal of the tokens' frequencies. */
 function embedding({ node, value, transposed }: Reading): Application | string {
   const [, indices] = node.inputs;
@@ -88,7 +85,6 @@ function embedding({ node, value, transposed }: Reading): Application | string {
   // The gradients of rows that all examples read at once are sums over the batch.
   if (indices.constant) return 'an embedding table at fixed positions';
   const [inputs = 0, outputs = 0] = value.dims;
-  if (inputs > largestVocabulary) return `an embedding table of ${inputs} rows: more than ${largestVocabulary}`;
   const layout = { outputsFirst: false, outputAxes: lastAxis(node) };
   return { kind: 'embedding', node, activations: indices, inputs, outputs, ...layout, addsBias: false };
 }

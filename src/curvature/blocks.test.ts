@@ -95,25 +95,6 @@ test('what is added to a product that something else reads too is no bias', () =
 
 const refusals: readonly [string, Form, string][] = [
   [
-    'tied weights',
-    (b, x, p) => b.gemm(b.tanh(b.gemm(x, get(p, 'w'))), get(p, 'w'), undefined, { transposeY: true }),
-    'used as it is and transposed',
-  ],
-  [
-    'weights tied through the transpose',
-    (b, x, p) => b.matmul(b.tanh(b.matmul(x, get(p, 'w'))), b.transpose(get(p, 'w'))),
-    'used as it is and transposed',
-  ],
-  [
-    'a transpose that is used twice',
-    (b, x, p) => {
-      const turnedWeight = b.transpose(get(p, 'w'));
-      const y = b.gemm(x, turnedWeight, undefined, { transposeY: true });
-      return b.matmul(y, turnedWeight);
-    },
-    'used as it is and transposed',
-  ],
-  [
     'a product from the left',
     (b, x, p) => b.matmul(b.transpose(get(p, 'w')), b.transpose(x)),
     'read by MatMul, which is not a dense layer',
@@ -273,6 +254,44 @@ test.each(scales)('%s: scale and shift are a block', (_name, dims, build, output
   expect(rest.has('r')).toBe(!shifted);
 });
 
+const turnedUses: readonly [string, Form, object][] = [
+  [
+    'tied weights',
+    (b, x, p) => b.gemm(b.tanh(b.gemm(x, get(p, 'q'), get(p, 'r'))), get(p, 'q'), undefined, { transposeY: true }),
+    { kind: 'dense', outputsFirst: false, uses: [{ exchanged: false }, { exchanged: true }] },
+  ],
+  [
+    'a transpose that is used twice',
+    (b, x, p) => {
+      const turnedWeight = b.transpose(get(p, 'q'));
+      return b.matmul(b.gemm(x, turnedWeight, get(p, 'r'), { transposeY: true }), turnedWeight);
+    },
+    { kind: 'dense', outputsFirst: false, uses: [{ exchanged: false }, { exchanged: true }] },
+  ],
+  [
+    'an embedding tied to the last layer',
+    (b, _x, p) => b.add(b.matmul(b.gather(get(p, 'q'), tokens(b)), b.transpose(get(p, 'q'))), get(p, 't')),
+    {
+      kind: 'tied',
+      outputsFirst: false,
+      uses: [
+        { kind: 'embedding', exchanged: false },
+        { kind: 'dense', exchanged: true },
+      ],
+    },
+  ],
+];
+
+test.each(turnedUses)('%s: a block without the biases', (_name, build, expected) => {
+  const { blocks, rest } = tableOf(build, { q: [3, 5], r: [5], t: [3] });
+  const [block, ...others] = blocks;
+  expect(others).toEqual([]);
+  // Uses come in the order in which the network is walked, from its end.
+  const uses = [...(block?.uses ?? [])].sort((x, y) => Number(x.exchanged) - Number(y.exchanged));
+  expect({ ...block, uses }).toMatchObject({ weight: 'q', bias: undefined, inputs: 3, outputs: 5, ...expected });
+  expect([rest.has('r'), rest.has('t')]).toEqual([true, true]);
+});
+
 const lonelyShift = 'the shift of a normalization layer without a trained scale';
 const firstOrder: readonly [string, readonly number[], Form, string][] = [
   [
@@ -288,24 +307,12 @@ const firstOrder: readonly [string, readonly number[], Form, string][] = [
     'the weight of a transposed convolution',
   ],
   [
-    'a large embedding',
-    [257, 3],
-    (b, _x, p) => b.gather(get(p, 'q'), tokens(b)),
-    'an embedding table of 257 rows: more than 256',
-  ],
-  [
     'an embedding of positions',
     [9, 3],
     (b, x, p) => b.add(x, b.gather(get(p, 'q'), b.integers([0, 1, 2, 3]))),
     'an embedding table at fixed positions',
   ],
   ['columns by number', [9, 3], (b, _x, p) => b.gather(get(p, 'q'), tokens(b), 1), 'read by Gather'],
-  [
-    'an embedding tied to the last layer',
-    [9, 3],
-    (b, _x, p) => b.matmul(b.gather(get(p, 'q'), tokens(b)), b.transpose(get(p, 'q'))),
-    'shared by layers of different kinds: dense, embedding',
-  ],
   [
     'the shift of a layer norm with a fixed scale',
     [3],

@@ -5,6 +5,12 @@ import { type Application, applicationOf, isNode, type LayerKind, type Reading }
 
 /** One application of a layer. */
 export interface LayerUse {
+  readonly kind: LayerKind;
+  /**
+   * It applies the transpose of the block's matrix: its activations are the block's outputs, and its pre-activations
+   * the block's inputs.
+   */
+  readonly exchanged: boolean;
   /**
    * `[rows, …, inputs]` of a dense layer, `[rows, channels, …]` of a convolution, an embedding's row numbers `[rows, …]`;
    * of a scale what it multiplies, or what its operator normalizes.
@@ -21,11 +27,12 @@ export interface LayerUse {
 /**
  * A layer `s = a·W + b`: its Fisher block is approximated by the Kronecker product of E[aaᵀ] and E[ggᵀ]. A convolution is
  * such a layer at each of its positions, a being the patch that the kernel sees there (Grosse & Martens 2016, arXiv
- * 1602.01407). An embedding is one on one-hot rows. Scale and shift of a normalization layer, γ⊙x̂ + β, are the two rows of
+ * 1602.01407). An embedding is one on one-hot rows: A is the diagonal of the tokens' frequencies. Scale and shift of a normalization layer, γ⊙x̂ + β, are the two rows of
  * a weight: its inputs are x̂ and 1, and A is the identity, since what is normalized has mean 0 and variance 1.
  */
 export interface KroneckerBlock {
-  readonly kind: LayerKind;
+  /** `tied`: the matrix is an embedding table in one use and a dense layer in another. */
+  readonly kind: LayerKind | 'tied';
   readonly weight: string;
   /** The bias that rides along as a homogeneous coordinate of the activations. */
   readonly bias: string | undefined;
@@ -108,25 +115,29 @@ function blockOf(
   const found = readingsOf(weight, consumers).map(applicationOf);
   const applications = found.filter((each) => typeof each !== 'string');
   const [refusal] = found.filter((each) => typeof each === 'string');
-  const [first] = applications;
+  // Where it is used as it is stored and transposed, the block is as it is stored.
+  const first = applications.find((each) => !each.outputsFirst) ?? applications[0];
   if (refusal !== undefined) return first ? `${refusal}, in one of its ${found.length} uses` : refusal;
   if (!first) return 'not used by the network';
   const { kind, outputsFirst, inputs, outputs } = first;
   const kinds = new Set(applications.map((each) => each.kind));
-  if (kinds.size > 1) return `shared by layers of different kinds: ${[...kinds].sort().join(', ')}`;
-  if (applications.some((other) => other.outputsFirst !== outputsFirst)) return 'used as it is and transposed';
+  const tied = kinds.size === 2 && kinds.has('dense') && kinds.has('embedding');
+  if (kinds.size > 1 && !tied) return `shared by layers of different kinds: ${[...kinds].sort().join(', ')}`;
+  const exchanges = applications.some((other) => other.outputsFirst !== outputsFirst);
   return {
-    kind,
+    kind: tied ? 'tied' : kind,
     weight: name,
-    bias: kind === 'embedding' ? undefined : commonBias(applications, weight, consumers, names),
+    bias: kind === 'embedding' || exchanges ? undefined : commonBias(applications, weight, consumers, names),
     inputs,
     outputs,
     outputsFirst,
-    uses: applications.map(({ node, activations, outputAxes }) => ({
-      node,
-      activations,
-      preActivations: outputOf(node),
-      outputAxes,
+    uses: applications.map((each) => ({
+      kind: each.kind,
+      exchanged: each.outputsFirst !== outputsFirst,
+      node: each.node,
+      activations: each.activations,
+      preActivations: outputOf(each.node),
+      outputAxes: each.outputAxes,
     })),
   };
 }

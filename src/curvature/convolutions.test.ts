@@ -17,6 +17,7 @@ import {
   relativeError,
   rowsOf,
   scaled,
+  trace,
   transposed,
 } from '../testing/dense.js';
 import { outputHessian } from '../testing/dense-network.js';
@@ -62,9 +63,10 @@ async function measured({ parameters: shapes, input, network }: Setting, kind: '
   const layers = layerRows(b, forward, loss, blocks, kind, () => value);
   const slopes = gradients(b, value, [...parameters.values()]);
   const wanted: Record<string, Value> = { output };
-  for (const [i, { inputs, outputs }] of layers.entries()) {
+  for (const [i, { inputs, outputs, diagonal }] of layers.entries()) {
     wanted[`a${i}`] = joinedRows(b, inputs);
     wanted[`g${i}`] = outputs;
+    if (diagonal) wanted[`diagonal${i}`] = b.unsqueeze(diagonal, [1]);
   }
   for (const [i, [name, parameter]] of [...parameters].entries()) {
     wanted[`slope.${name}`] = b.reshape(slopes[i] ?? value, [1, size(parameter.dims)]);
@@ -212,6 +214,8 @@ test('an embedding: A is the diagonal of the tokens’ frequencies, aᵀg the gr
   const frequencies = [1, 0, 1, 0, 4]; // −1 is the last
   const expected = generate(5, 5, (i, j) => (i === j ? (frequencies[i] ?? 0) / 6 : 0));
   expect(relativeError(gram(matrix('a0')), expected)).toBeLessThan(rounding);
+  const diagonal = generate(5, 1, (i) => (frequencies[i] ?? 0) / 6);
+  expect(relativeError(matrix('diagonal0'), diagonal)).toBeLessThan(rounding);
   const product = multiplied(transposed(matrix('a0')), matrix('g0'));
   expect(relativeError(product, matrixOf(5, 3, matrix('slope.e').data))).toBeLessThan(rounding);
 });
@@ -258,3 +262,51 @@ test.each(normalizations)(
     expect(relativeError(scaled(sums, 1 / Math.sqrt(examples)), matrix('slope.t'))).toBeLessThan(rounding);
   },
 );
+
+// The layer whose weight is `w` and that whose weight is its transpose, applied one after the other.
+const turned: readonly [string, Setting['parameters'], (b: FedBuilder, x: Value, w: Value, wt: Value) => Value][] = [
+  ['a dense layer and its transpose', { w: [3, 4] }, (b, x, w, wt) => b.matmul(b.tanh(b.matmul(x, w)), wt)],
+  [
+    'an embedding and the last layer',
+    { w: [5, 3] },
+    (b, _x, w, wt) => b.matmul(b.tanh(b.gather(w, b.given([4], [4, 0, 2, 4], 'int64'))), wt),
+  ],
+];
+
+test.each(turned)('%s: one product with the trace of the sum of theirs', async (_name, parameters, network) => {
+  const { w: [rows = 1, columns = 1] = [] } = parameters;
+  const input = [4, 3];
+  const tied = await measured(
+    { parameters, input, network: (b, x, p) => network(b, x, p('w'), b.transpose(p('w'))) },
+    'empirical',
+  );
+  expect(tied.blocks.map(({ uses }) => uses.map(({ exchanged }) => exchanged).sort())).toEqual([[false, true]]);
+  // The two layers with equal weights that are parameters of their own, one at a time.
+  const weights = tied.elements.get('w') ?? [];
+  const first = await measured(
+    {
+      parameters,
+      input,
+      network: (b, x, p) => network(b, x, p('w'), b.transpose(b.given([rows, columns], weights, 'float32'))),
+    },
+    'empirical',
+  );
+  const second = await measured(
+    {
+      parameters,
+      input,
+      network: (b, x, p) => network(b, x, b.given([rows, columns], weights, 'float32'), b.transpose(p('w'))),
+    },
+    'empirical',
+  );
+  const [l1, r1] = [gram(first.matrix('a0')), gram(first.matrix('g0'))];
+  // By itself the second layer's block is stored outputs first: its inputs are the columns of w.
+  const [l2, r2] = [gram(second.matrix('g0')), gram(second.matrix('a0'))];
+  const mean = (x: Matrix): number => trace(x) / x.rows;
+  const left = plus(scaled(l1, mean(r1)), scaled(l2, mean(r2)));
+  const total = mean(l1) * mean(r1) + mean(l2) * mean(r2);
+  const right = plus(scaled(r1, mean(l1) / total), scaled(r2, mean(l2) / total));
+  expect(relativeError(gram(tied.matrix('a0')), left)).toBeLessThan(2 * rounding);
+  expect(relativeError(gram(tied.matrix('g0')), right)).toBeLessThan(2 * rounding);
+  expect(trace(left) * trace(right)).toBeCloseTo(trace(l1) * trace(r1) + trace(l2) * trace(r2), 6);
+});

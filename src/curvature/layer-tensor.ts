@@ -71,6 +71,13 @@ export class LayerTensor {
     return new LayerTensor(weight, b.squeeze(bias, [0]), this.outputsFirst);
   }
 
+  /** diag(factors)·V for factors `[inputs]` of a layer without bias. */
+  scaledInputs(b: Builder, factors: Value): LayerTensor {
+    if (this.bias) throw new Error('the inputs of a layer with bias are one more');
+    const column = b.unsqueeze(factors, [this.outputsFirst ? 0 : 1]);
+    return this.map((part) => b.mul(part, column));
+  }
+
   /** One matrix `[inputs (+1), outputs]`, the bias its last row: a copy, for small layers and dense factors. */
   joined(b: Builder): Value {
     const weight = this.outputsFirst ? b.transpose(this.weight) : this.weight;

@@ -18,9 +18,12 @@ export interface Decay {
 export const decayAt = (step: number, maximum: number): number => Math.min(1 - 1 / (step + 1), maximum);
 
 /** ρ·F + (1 − ρ)·rowsᵀ·rows, `[size, size]`. */
-export function averageFactor(b: Builder, old: Value, rows: Value, { keep, take }: Decay): Value {
-  return b.add(b.mul(old, keep), b.mul(b.gemm(rows, rows, undefined, { transposeX: true }), take));
-}
+export const averageFactor = (b: Builder, old: Value, rows: Value, decay: Decay): Value =>
+  averaged(b, old, b.gemm(rows, rows, undefined, { transposeX: true }), decay);
+
+/** ρ·old + (1 − ρ)·value */
+export const averaged = (b: Builder, old: Value, value: Value, { keep, take }: Decay): Value =>
+  b.add(b.mul(old, keep), b.mul(value, take));
 
 /**
  * √ρ·old + √(1 − ρ)·fold(signs ⊙ rows): with independent random signs E[RᵀR] is exactly the moving average of

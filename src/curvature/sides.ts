@@ -1,12 +1,12 @@
 // The two sides of a Kronecker block, each held as rows (a sketch, R×m) or as the dense factor (m×m): whichever is
-// smaller. A side acts through its Gram space: P projects into it, L lifts out of it, F = L·P is the factor, K = P·L.
+// smaller; an embedding's inputs as a diagonal (m). A side acts through its Gram space: P projects into it, L lifts out of it, F = L·P is the factor, K = P·L.
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import type { InputRows, LayerTensor } from './layer-tensor.js';
 import { traceOf } from './matrices.js';
 
 interface Side {
-  /** K, `[order, order]`: the rows' Gram matrix, or the dense factor itself. */
+  /** K, `[order, order]`: the rows' Gram matrix, or the dense factor itself; `[order]` where it is diagonal. */
   readonly kernel: Value;
   /** Order of the Gram space: R for rows, m for a dense factor. */
   readonly order: number;
@@ -87,6 +87,18 @@ export function denseOutputSide(b: Builder, factor: Value): OutputSide {
     project: (y) => y,
     lift: (s) => b.matmul(s, factor),
     damp: (v, inverse, delta) => v.split(b, b.matmul(v.joined(b), b.mul(inverse, delta))),
+  };
+}
+
+/** @param diagonal of A, `[m]`, of a layer without bias */
+export function diagonalInputSide(b: Builder, diagonal: Value): InputSide {
+  return {
+    kernel: diagonal,
+    order: diagonal.dims[0] ?? 1,
+    meanEigenvalue: b.mean(diagonal),
+    project: (v) => v.joined(b),
+    minusLifted: (v, y) => v.split(b, b.sub(v.joined(b), b.mul(b.unsqueeze(diagonal, [1]), y))),
+    damp: (v, inverse, delta) => v.scaledInputs(b, b.mul(inverse, delta)),
   };
 }
 

@@ -1,7 +1,7 @@
 // The rows that curvature is made of: each layer's activations and per-example pre-activation gradients.
 import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import { OptionError } from '../errors.js';
-import type { Value } from '../graph/graph.js';
+import { int, text, type Value } from '../graph/graph.js';
 import { type DataType, elementCount, tensorFrom } from '../graph/tensor.js';
 import type { Loss } from '../losses/loss.js';
 import type { Forward } from '../losses/objective.js';
@@ -29,6 +29,8 @@ export interface LayerRows {
   readonly inputs: InputRows;
   /** `[rows, outputs]` */
   readonly outputs: Value;
+  /** `[inputs]`: the diagonal of A where it is no more than that, as an embedding's is: what `inputs` would add up to. */
+  readonly diagonal?: Value;
 }
 
 /**
@@ -57,16 +59,51 @@ export function layerRows(
   const preActivations = blocks.flatMap((block) => block.uses.map((use) => use.preActivations));
   const pull = (cotangent: Value) => vectorJacobianProduct(b, [{ value: output, cotangent }], preActivations);
   const passes = outputCotangents(b, forward, loss, kind, noise).map(pull);
-  const cases = loss.cases(output);
-  return blocks.map((block) => {
-    const gradients = b.concat(
-      passes.flatMap((pass) =>
-        block.uses.map((use) => gradientRows(b, use, pass[preActivations.indexOf(use.preActivations)] ?? output)),
-      ),
-      0,
+  const perCase = 1 / Math.sqrt(loss.cases(output));
+  /** Rows of pre-activation gradients of some uses, from all passes. */
+  const gradients = (uses: readonly LayerUse[]): Value => {
+    const rows = passes.flatMap((pass) =>
+      uses.map((use) => gradientRows(b, use, pass[preActivations.indexOf(use.preActivations)] ?? output)),
     );
-    return { inputs: inputRows(b, block), outputs: b.mul(gradients, 1 / Math.sqrt(cases)) };
+    return b.mul(b.concat(rows, 0), perCase);
+  };
+  return blocks.map((block) => {
+    const [exchanged, plain] = [true, false].map((turned) => block.uses.filter((use) => use.exchanged === turned));
+    if (!plain || !exchanged) throw new Error('uses are as they are stored or exchanged');
+    if (exchanged.length > 0) {
+      const stored = { left: activationsOf(b, block, plain), right: gradients(plain) };
+      return balancedRows(b, stored, { left: gradients(exchanged), right: activationsOf(b, block, exchanged) });
+    }
+    const rows = { inputs: inputRows(b, block), outputs: gradients(plain) };
+    return block.kind === 'embedding' ? { ...rows, diagonal: frequencies(b, block) } : rows;
   });
+}
+
+/** Rows of the two sides of one Kronecker product: L = leftᵀ·left, R = rightᵀ·right. */
+interface RowPair {
+  readonly left: Value;
+  readonly right: Value;
+}
+
+/**
+ * Rows of one product that stands for the sum of two, L₁⊗R₁ + L₂⊗R₂, and has its trace: with mean eigenvalues l and r,
+ * L = r₁·L₁ + r₂·L₂ and R = (l₁·R₁ + l₂·R₂)/(l₁r₁ + l₂r₂). It is the sum itself where L₁ and L₂ are multiples of each
+ * other, or R₁ and R₂ are, and where one of the two is zero.
+ */
+function balancedRows(b: Builder, ...pairs: readonly [RowPair, RowPair]): LayerRows {
+  const mean = (rows: Value): Value => b.mul(b.dot(rows, rows), 1 / (rows.dims[1] ?? 1));
+  const weighed = pairs.map(({ left, right }) => ({ left, right, l: mean(left), r: mean(right) }));
+  const trace = weighed.map(({ l, r }) => b.mul(l, r)).reduce((x, y) => b.add(x, y));
+  const share = (l: Value): Value => b.sqrt(b.div(l, b.max(trace, 1e-30)));
+  const left = b.concat(
+    weighed.map((pair) => b.mul(pair.left, b.sqrt(pair.r))),
+    0,
+  );
+  const right = b.concat(
+    weighed.map((pair) => b.mul(pair.right, share(pair.l))),
+    0,
+  );
+  return { inputs: { values: left, homogeneous: undefined }, outputs: right };
 }
 
 /** What a layer multiplies its weight with, in all its uses, and the homogeneous coordinate. */
@@ -74,29 +111,47 @@ function inputRows(b: Builder, block: KroneckerBlock): InputRows {
   const { kind, bias, uses } = block;
   if (kind === 'scale-and-shift') {
     // x̂ and 1 have the second moments E[x̂²] = E[1] = 1 and E[x̂] = 0.
-    const column = (...values: number[]) =>
-      b.constant(tensorFrom(uses[0]?.preActivations.dtype ?? 'float32', [values.length, 1], values));
+    const dtype = uses[0]?.preActivations.dtype ?? 'float32';
+    const column = (...values: number[]) => b.constant(tensorFrom(dtype, [values.length, 1], values));
     return bias === undefined
       ? { values: column(1), homogeneous: undefined }
       : { values: column(1, 0), homogeneous: column(0, 1) };
   }
-  const activations = b.concat(
+  const values = activationsOf(b, block, uses);
+  const rows = values.dims[0] ?? 1;
+  return {
+    values,
+    homogeneous: bias === undefined ? undefined : b.filled([rows, 1], 1 / Math.sqrt(rows), values.dtype),
+  };
+}
+
+/** Rows of activations of some uses, of which A is the sum of squares. */
+function activationsOf(b: Builder, block: KroneckerBlock, uses: readonly LayerUse[]): Value {
+  const rows = b.concat(
     uses.map((use) => activationRows(b, block, use)),
     0,
   );
-  const rows = activations.dims[0] ?? 1;
-  const scale = 1 / Math.sqrt(rows);
-  return {
-    values: b.mul(activations, scale),
-    homogeneous: bias === undefined ? undefined : b.filled([rows, 1], scale, activations.dtype),
-  };
+  return b.mul(rows, 1 / Math.sqrt(rows.dims[0] ?? 1));
+}
+
+/** The share of each token among all that an embedding reads: `[vocabulary]`. */
+function frequencies(b: Builder, { inputs, uses }: KroneckerBlock): Value {
+  const numbers = b.concat(
+    uses.map(({ activations }) => b.cast(b.reshape(activations, [elementCount(activations.dims)]), 'int64')),
+    0,
+  );
+  const count = numbers.dims[0] ?? 1;
+  const dtype = uses[0]?.preActivations.dtype ?? 'float32';
+  const counted = b.where(b.less(numbers, 0), b.add(numbers, inputs), numbers);
+  const [zeros, shares] = [b.filled([inputs], 0, dtype), b.filled([count], 1 / count, dtype)];
+  return b.op('ScatterElements', [zeros, counted, shares], { axis: int(0), reduction: text('add') });
 }
 
 /** What one use of a layer multiplies its weight with: `[rows, inputs]`. */
 function activationRows(
   b: Builder,
-  { kind, inputs }: KroneckerBlock,
-  { activations, preActivations, node }: LayerUse,
+  { inputs }: KroneckerBlock,
+  { kind, activations, preActivations, node }: LayerUse,
 ): Value {
   if (kind === 'dense') return asRows(b, activations);
   if (kind === 'embedding') return oneHotRows(b, activations, inputs, preActivations.dtype);

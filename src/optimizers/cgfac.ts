@@ -1,8 +1,23 @@
 // CG-FAC (arXiv 2101.00218): natural gradients of Kronecker blocks without forming A, G or the Fisher matrix.
 
 import type { KroneckerBlock } from '../curvature/blocks.js';
-import { averageFactor, averageRows, type Decay, decayAt, foldRows, joinedRows } from '../curvature/moving-average.js';
-import { denseInputSide, denseOutputSide, inputRowsSide, outputRowsSide } from '../curvature/sides.js';
+import {
+  averaged,
+  averageFactor,
+  averageRows,
+  type Decay,
+  decayAt,
+  foldRows,
+  joinedRows,
+} from '../curvature/moving-average.js';
+import {
+  denseInputSide,
+  denseOutputSide,
+  diagonalInputSide,
+  type InputSide,
+  inputRowsSide,
+  outputRowsSide,
+} from '../curvature/sides.js';
 import type { LayerRows } from '../curvature/statistics.js';
 import type { Value } from '../graph/graph.js';
 import {
@@ -149,22 +164,22 @@ function sketchedSides(
       averageRows(b, old, values, signs(side, values), decay()),
     );
   };
-  const size = block.inputs + (block.bias === undefined ? 0 : 1);
-  const { values, homogeneous } = rows.inputs;
-  const inputs =
-    block.inputs <= rank // a bias makes no side a sketch
-      ? denseInputSide(b, dense('A', joinedRows(b, rows.inputs)))
-      : inputRowsSide(
-          b,
-          {
-            values: sketch('activations', values, 'inputs'),
-            homogeneous: homogeneous && sketch('homogeneous', homogeneous, 'inputs'),
-          },
-          size,
-        );
+  const diagonal = (name: string, values: Value): Value =>
+    averaging ? remember(name, values.dims, (old) => averaged(b, old, values, decay())) : values;
+  const inputSide = (): InputSide => {
+    if (rows.diagonal) return diagonalInputSide(b, diagonal('A', rows.diagonal));
+    // A bias makes no side a sketch.
+    if (block.inputs <= rank) return denseInputSide(b, dense('A', joinedRows(b, rows.inputs)));
+    const { values, homogeneous } = rows.inputs;
+    const sketched = {
+      values: sketch('activations', values, 'inputs'),
+      homogeneous: homogeneous && sketch('homogeneous', homogeneous, 'inputs'),
+    };
+    return inputRowsSide(b, sketched, block.inputs + (homogeneous ? 1 : 0));
+  };
   const outputs =
     block.outputs <= rank
       ? denseOutputSide(b, dense('G', rows.outputs))
       : outputRowsSide(b, sketch('gradients', rows.outputs, 'outputs'));
-  return { inputs, outputs };
+  return { inputs: inputSide(), outputs };
 }

@@ -1,12 +1,19 @@
 // Every way to solve with a damped Kronecker block, run to convergence, against one dense float64 solve.
 import { describe, expect, test } from 'vitest';
 import { LayerTensor } from '../curvature/layer-tensor.js';
-import { denseInputSide, denseOutputSide, inputRowsSide, outputRowsSide } from '../curvature/sides.js';
+import {
+  denseInputSide,
+  denseOutputSide,
+  diagonalInputSide,
+  inputRowsSide,
+  outputRowsSide,
+} from '../curvature/sides.js';
 import type { LayerRows } from '../curvature/statistics.js';
 import { type Random, random } from '../data/random.js';
 import type { Value } from '../graph/graph.js';
 import { conjugateGradient } from '../solvers/conjugate-gradient.js';
 import {
+  generate,
   gram,
   identity,
   inverted,
@@ -234,5 +241,45 @@ test('the damping of a dead layer stays finite and carries the whole block', asy
     expect(inputs).toBeGreaterThan(0);
     expect(outputs).toBeGreaterThan(0);
     expect(inputs * outputs).toBeCloseTo(damping, 12);
+  }
+});
+
+test('a diagonal side solves as a dense one of the same factor, beside others of its order', async () => {
+  const source = random(23);
+  const layout = { outputsFirst: false, hasBias: false };
+  const diagonal = [0.5, 0, 2, 0.25, 1];
+  const a = generate(5, 5, (i, j) => (i === j ? Math.sqrt(diagonal[i] ?? 0) : 0));
+  const system = { ...drawSystem(layout, source, [5, 4]), a };
+  const other = drawSystem(layout, source, [5, 4]);
+  const b = new FedBuilder();
+  const gradient = [system, other].map(({ v }) => layerTensorOf(b, v, layout));
+  const sides = [
+    { inputs: diagonalInputSide(b, b.given([5], diagonal)), outputs: outputRowsSide(b, b.matrix(system.g)) },
+    sidesOf(b, other, ['dense', 'rows']),
+  ];
+  const { directions } = tikhonovDirections(b, gradient, sides, absolute(scalar(b, damping)), converged);
+  const deltas = sides.map((side) => factoredDamping(b, side, scalar(b, damping)));
+  const inverses = dampedInverses(
+    b,
+    sides.flatMap(({ inputs, outputs }) => [inputs.kernel, outputs.kernel]),
+    deltas.flatMap(({ inputs, outputs }) => [inputs, outputs]),
+  );
+  const outputs: Record<string, Value> = {};
+  for (const [i, v] of gradient.entries()) {
+    const [side, delta, left, right] = [sides[i], deltas[i], inverses[2 * i], inverses[2 * i + 1]];
+    const direction = directions[i];
+    if (!side || !delta || !left || !right || !direction) throw new Error('two systems');
+    outputs[`tikhonov${i}`] = joinedOf(b, direction);
+    outputs[`factored${i}`] = joinedOf(b, factoredDirection(v, side, delta, { inputs: left, outputs: right }));
+  }
+  const results = await b.matrices(outputs);
+  for (const [i, { a, g, v }] of [system, other].entries()) {
+    const tikhonov = scaled(denseTikhonov({ layout, a, g, v }, damping), damping);
+    expect(relativeError(results[`tikhonov${i}`] ?? v, tikhonov)).toBeLessThan(tight);
+    const [factorA, factorG] = [gram(a), gram(g)];
+    const pi = Math.sqrt(trace(factorA) / a.columns / (trace(factorG) / g.columns));
+    const left = inverted(shifted(factorA, pi * Math.sqrt(damping)));
+    const dense = multiplied(left, v, inverted(shifted(factorG, Math.sqrt(damping) / pi)));
+    expect(relativeError(results[`factored${i}`] ?? v, scaled(dense, damping))).toBeLessThan(tight);
   }
 });

@@ -41,7 +41,9 @@ export function dampedInverses(b: Builder, kernels: readonly Value[], deltas: re
     return delta ? [{ kernel, delta, order: kernel.dims[0] ?? 1 }] : [];
   });
   const inverses = new Map<(typeof systems)[number], Value>();
-  for (const group of groupBy(systems, ({ order }) => String(order))) {
+  const [diagonal, full] = [1, 2].map((rank) => systems.filter(({ kernel }) => kernel.rank === rank));
+  for (const system of diagonal ?? []) inverses.set(system, b.reciprocal(b.add(system.kernel, system.delta)));
+  for (const group of groupBy(full ?? [], ({ order }) => String(order))) {
     const shifted = group.map(({ kernel, delta, order }) =>
       b.add(kernel, b.mul(identityMatrix(b, order, kernel.dtype), delta)),
     );
@@ -87,11 +89,15 @@ export function tikhonovDirections(
   const directions = new Map<LayerTensor, LayerTensor>();
   const iterations: Value[] = [];
   const residuals: Value[] = [];
-  for (const group of groupBy(systems, ({ target }) => target.dims.join())) {
+  const shapeOf = ({ side, target }: (typeof systems)[number]) => [...target.dims, side.inputs.kernel.rank].join();
+  for (const group of groupBy(systems, shapeOf)) {
+    const diagonal = group.every(({ side }) => side.inputs.kernel.rank === 1);
     const inputKernels = stack(
       b,
-      group.map(({ side }) => side.inputs.kernel),
+      group.map(({ side: { inputs } }) => (diagonal ? b.unsqueeze(inputs.kernel, [1]) : inputs.kernel)),
     );
+    const fromLeft = (inner: Builder, s: Value) =>
+      diagonal ? inner.mul(inputKernels, s) : inner.matmul(inputKernels, s);
     const outputKernels = stack(
       b,
       group.map(({ side }) => side.outputs.kernel),
@@ -103,7 +109,7 @@ export function tikhonovDirections(
     );
     const solve = conjugateGradient(b, {
       operator: (inner, [s]) =>
-        s ? [inner.add(inner.matmul(inner.matmul(inputKernels, s), outputKernels), inner.mul(s, dampings))] : [],
+        s ? [inner.add(inner.matmul(fromLeft(inner, s), outputKernels), inner.mul(s, dampings))] : [],
       rightHandSide: [
         stack(
           b,

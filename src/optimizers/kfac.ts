@@ -1,6 +1,6 @@
 // K-FAC (Martens & Grosse 2015): moving averages of the Kronecker factors A and G, inverted every T steps.
-import { averageFactor, decayAt, joinedRows } from '../curvature/moving-average.js';
-import { denseInputSide, denseOutputSide } from '../curvature/sides.js';
+import { averaged, averageFactor, decayAt, joinedRows } from '../curvature/moving-average.js';
+import { denseInputSide, denseOutputSide, diagonalInputSide } from '../curvature/sides.js';
 import type { Value } from '../graph/graph.js';
 import {
   type BlockSides,
@@ -64,18 +64,25 @@ export function kfac(options: KfacOptions = {}): Optimizer {
 function averagedSides({ context, blocks, rows }: PreconditionerInput, state: Map<string, Value>): BlockSides[] {
   const { b } = context;
   const decay = { keep: context.scalar('keep'), take: context.scalar('take') };
-  const average = (name: string, values: Value): Value => {
-    const size = values.dims[1] ?? 1;
-    const factor = averageFactor(b, context.state(name, [size, size]), values, decay);
-    state.set(name, factor);
-    return factor;
+  const remember = (name: string, dims: readonly number[], next: (old: Value) => Value): Value => {
+    const value = next(context.state(name, dims));
+    state.set(name, value);
+    return value;
   };
+  const dense = (name: string, values: Value): Value => {
+    const size = values.dims[1] ?? 1;
+    return remember(name, [size, size], (old) => averageFactor(b, old, values, decay));
+  };
+  const diagonal = (name: string, values: Value): Value =>
+    remember(name, values.dims, (old) => averaged(b, old, values, decay));
   return blocks.map((block, i) => {
     const layer = rows[i];
     if (!layer) throw new Error(`no rows for the layer of ${block.weight}`);
     return {
-      inputs: denseInputSide(b, average(`A.${block.weight}`, joinedRows(b, layer.inputs))),
-      outputs: denseOutputSide(b, average(`G.${block.weight}`, layer.outputs)),
+      inputs: layer.diagonal
+        ? diagonalInputSide(b, diagonal(`A.${block.weight}`, layer.diagonal))
+        : denseInputSide(b, dense(`A.${block.weight}`, joinedRows(b, layer.inputs))),
+      outputs: denseOutputSide(b, dense(`G.${block.weight}`, layer.outputs)),
     };
   });
 }
