@@ -1,12 +1,17 @@
-// Milliseconds of one training step on the deep autoencoder, beside the bare matrix products of its gradient.
-// npm run bench:steps [-- batchSize rounds threads]
+// Milliseconds of one training step of a network, beside the bare products (Gemm, MatMul, Conv) of its gradient.
+// npm run bench:steps [-- autoencoder|lenet|resnet20|char-transformer batchSize rounds threads]
 
 import { random } from '../src/data/random.js';
 import type { Engine, Program } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
 import type { Graph, Value } from '../src/graph/graph.js';
+import type { Model } from '../src/graph/model.js';
 import { elementCount, type TensorData } from '../src/graph/tensor.js';
 import { lossNamed } from '../src/losses/index.js';
+import type { LossName } from '../src/losses/loss.js';
+import { charTransformer } from '../src/nn/char-transformer.js';
+import { lenet } from '../src/nn/lenet.js';
+import { resnet20 } from '../src/nn/resnet.js';
 import { autoencoder } from '../src/nn/zoo.js';
 import { Builder } from '../src/ops/builder.js';
 import { adam } from '../src/optimizers/adam.js';
@@ -19,9 +24,6 @@ import { metricFor } from '../src/training/metrics.js';
 import { buildStep, parameterKey, scalarKey } from '../src/training/step-program.js';
 import { type Contender, takeTurns } from './measure.js';
 
-const [batchSize = 512, rounds = 15, threads = 2] = process.argv.slice(2).map(Number);
-const model = autoencoder({ seed: 1 });
-const loss = lossNamed('sigmoid-cross-entropy');
 const source = random(1, 'benchmark');
 
 const uniform = (dims: readonly number[]): TensorData => {
@@ -29,7 +31,52 @@ const uniform = (dims: readonly number[]): TensorData => {
   source.fillUniform(data);
   return { dtype: 'float32', dims, data };
 };
-const batch = uniform([batchSize, 784]);
+const integers = (dims: readonly number[], bound: number): TensorData => {
+  const data = BigInt64Array.from({ length: elementCount(dims) }, () => BigInt(source.integer(bound)));
+  return { dtype: 'int64', dims, data };
+};
+
+interface Workload {
+  readonly model: Model;
+  readonly loss: LossName;
+  readonly batchSize: number;
+  batch(size: number): { readonly input: TensorData; readonly target: TensorData };
+}
+
+const classifying = (model: Model, picture: readonly number[]): Workload => ({
+  model,
+  loss: 'softmax-cross-entropy',
+  batchSize: 128,
+  batch: (size) => ({ input: uniform([size, ...picture]), target: integers([size], 10) }),
+});
+
+const workloads: Readonly<Record<string, () => Workload>> = {
+  autoencoder: () => ({
+    model: autoencoder({ seed: 1 }),
+    loss: 'sigmoid-cross-entropy',
+    batchSize: 512,
+    batch(size) {
+      const input = uniform([size, 784]);
+      return { input, target: input };
+    },
+  }),
+  lenet: () => classifying(lenet({ seed: 1 }), [1, 28, 28]),
+  resnet20: () => classifying(resnet20({ seed: 1 }), [3, 32, 32]),
+  'char-transformer': () => ({
+    model: charTransformer({ seed: 1 }),
+    loss: 'softmax-cross-entropy',
+    batchSize: 32,
+    batch: (size) => ({ input: integers([size, 64], 65), target: integers([size, 64], 65) }),
+  }),
+};
+
+const [name = 'autoencoder', ...numbers] = process.argv.slice(2);
+const workload = workloads[name]?.();
+if (!workload) throw new Error(`unknown model '${name}'; choose one of ${Object.keys(workloads).join(', ')}`);
+const [batchSize = workload.batchSize, rounds = 15, threads = 2] = numbers.map(Number);
+const { model } = workload;
+const loss = lossNamed(workload.loss);
+const { input, target } = workload.batch(batchSize);
 
 /** Each optimizer has an engine of its own only in name: state keys would clash in a shared store. */
 async function stepOf(
@@ -37,8 +84,14 @@ async function stepOf(
   label: string,
   optimizer: Optimizer,
 ): Promise<Contender & { graph: Graph; stateBytes: number }> {
-  const type = { dtype: 'float32' as const, shape: batch.dims };
-  const step = buildStep({ model, loss, metric: metricFor(loss.name), optimizer, input: type, targets: type });
+  const step = buildStep({
+    model,
+    loss,
+    metric: metricFor(loss.name),
+    optimizer,
+    input: { dtype: input.dtype, shape: input.dims },
+    targets: { dtype: target.dtype, shape: target.dims },
+  });
   const program = await engine.compile(step.graph, { updates: step.updates });
   const parameters = [...model.parameters].map(([name, { constant }]) => [parameterKey(name), constant] as const);
   await engine.write({
@@ -67,7 +120,7 @@ async function stepOf(
           { dtype: 'float32' as const, dims: [], data: Float32Array.of(numbers[name] ?? 0) },
         ]),
       );
-      const result = await program.run({ input: batch, target: batch, ...noise, ...scalars });
+      const result = await program.run({ input, target, ...noise, ...scalars });
       controller.observe(
         k,
         Object.fromEntries(step.diagnostics.map((name) => [name, Number(result[`diagnostic.${name}`]?.data[0])])),
@@ -78,13 +131,15 @@ async function stepOf(
   };
 }
 
-/** The matrix products of a graph on operands of their own, with nothing else in the program. */
+const products = ['Gemm', 'MatMul', 'Conv', 'ConvTranspose'];
+
+/** The matrix products and convolutions of a graph on operands of their own, with nothing else in the program. */
 async function bareProducts(engine: Engine, graph: Graph): Promise<Contender> {
   const b = new Builder();
   const outputs: Record<string, Value> = {};
   const operands: Record<string, TensorData> = {};
   for (const [i, node] of graph.nodes.entries()) {
-    if (node.op !== 'Gemm' && node.op !== 'MatMul') continue;
+    if (!products.includes(node.op)) continue;
     const inputs = node.inputs.map((input, k) => {
       if (!input) return undefined;
       const key = `operand.${i}.${k}`;
@@ -108,7 +163,8 @@ const fresh = async (): Promise<Engine> => {
 const steps = [
   await stepOf(await fresh(), 'sgd', sgd()),
   await stepOf(await fresh(), 'adam', adam()),
-  await stepOf(await fresh(), 'cgfac (R = 128, self-tuning)', cgfac()),
+  await stepOf(await fresh(), 'cgfac (self-tuning)', cgfac({ step: 'self-tuning' })),
+  await stepOf(await fresh(), 'cgfac (normalized)', cgfac({ step: 'normalized' })),
   await stepOf(await fresh(), 'kfac (inverse every 20 steps)', kfac()),
   await stepOf(await fresh(), 'kfac (inverse every step)', kfac({ inverseInterval: 1 })),
 ];
@@ -117,13 +173,13 @@ if (!plain) throw new Error('no steps to measure');
 const contenders = [plain, await bareProducts(await fresh(), plain.graph), ...steps.slice(1)];
 const timings = await takeTurns(contenders, rounds);
 console.log(
-  `autoencoder, batch ${batchSize}, ${threads} threads, ${rounds} rounds in turns: medians, ratios to sgd of the same round`,
+  `${name}, batch ${batchSize}, ${threads} threads, ${rounds} rounds in turns: medians, ratios to sgd of the same round`,
 );
-for (const { name, medianMilliseconds, ratio } of timings) {
-  const bytes = steps.find((step) => step.name === name)?.stateBytes;
+for (const { name: contender, medianMilliseconds, ratio } of timings) {
+  const bytes = steps.find((step) => step.name === contender)?.stateBytes;
   const memory = bytes === undefined ? '' : `${(bytes / 1e6).toFixed(1)} MB state`;
   console.log(
-    `${name.padEnd(32)} ${medianMilliseconds.toFixed(1).padStart(8)} ms ${ratio.toFixed(2).padStart(6)}×  ${memory}`,
+    `${contender.padEnd(32)} ${medianMilliseconds.toFixed(1).padStart(8)} ms ${ratio.toFixed(2).padStart(6)}×  ${memory}`,
   );
 }
 for (const engine of engines) await engine.close();
