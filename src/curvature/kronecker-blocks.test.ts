@@ -57,23 +57,26 @@ describe('the zoo', () => {
     expect(reasons(model)).toEqual({});
   });
 
-  test('resnet20: all convolutions, and the normalizations by first order', () => {
-    const model = resnet20({ seed: 1 });
-    expectComplete(model);
-    const table = lines(model);
-    // 1 + 3·3·2 convolutions of 3×3, 2 short cuts, 1 dense layer
-    expect(table).toHaveLength(22);
-    expect(table[0]).toBe('stem.weight: convolutionᵀ 27 × 16');
-    expect(table).toContain('stage1.block2.conv1.weight: convolutionᵀ 144 × 16');
-    expect(table).toContain('stage2.block1.conv1.weight: convolutionᵀ 144 × 32');
-    expect(table).toContain('stage2.block1.shortcut.weight: convolutionᵀ 16 × 32');
-    expect(table).toContain('stage3.block3.conv2.weight: convolutionᵀ 576 × 64');
-    expect(table.at(-1)).toBe('head.weight + head.bias: dense 64 × 10');
-    const rest = reasons(model);
-    expect(new Set(Object.values(rest))).toEqual(new Set([normalization]));
-    expect(Object.keys(rest).every((name) => /norm\d?\.(scale|shift)$/.test(name))).toBe(true);
-    expect(Object.keys(rest)).toHaveLength(2 * 21);
-  });
+  test.each(['group', 'batch'] as const)(
+    'resnet20 with norm %s: all convolutions; normalizations by first order',
+    (norm) => {
+      const model = resnet20({ seed: 1, norm });
+      expectComplete(model);
+      const table = lines(model);
+      // 1 + 3·3·2 convolutions of 3×3, 2 short cuts, 1 dense layer
+      expect(table).toHaveLength(22);
+      expect(table[0]).toBe('stem.weight: convolutionᵀ 27 × 16');
+      expect(table).toContain('stage1.block2.conv1.weight: convolutionᵀ 144 × 16');
+      expect(table).toContain('stage2.block1.conv1.weight: convolutionᵀ 144 × 32');
+      expect(table).toContain('stage2.block1.shortcut.weight: convolutionᵀ 16 × 32');
+      expect(table).toContain('stage3.block3.conv2.weight: convolutionᵀ 576 × 64');
+      expect(table.at(-1)).toBe('head.weight + head.bias: dense 64 × 10');
+      const rest = reasons(model);
+      expect(new Set(Object.values(rest))).toEqual(new Set([normalization]));
+      expect(Object.keys(rest).every((name) => /norm\d?\.(scale|shift)$/.test(name))).toBe(true);
+      expect(Object.keys(rest)).toHaveLength(2 * 21);
+    },
+  );
 
   test('char-transformer: all dense layers and tokens; positions and normalizations by first order', () => {
     const model = charTransformer({ seed: 1, layers: 2, width: 16, heads: 2, vocabulary: 11, context: 8 });
