@@ -120,6 +120,16 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
       /unknown optimizer 'adm' \(did you mean 'adam'\?\)/,
     ],
     ['an unknown model', ['train', 'mlpp'], /unknown model 'mlpp' \(did you mean 'mlp'\?\)/],
+    [
+      'an unknown option of a model',
+      ['train', 'resnet20:norms=batch'],
+      /unknown option 'norms' \(did you mean 'norm'\?\); it takes norm, width, groups/,
+    ],
+    [
+      'a model for other data',
+      ['train', 'char-transformer', '--data', few],
+      /takes windows of text.*: choose text:FILE/,
+    ],
     ['a missing model', ['train', 'none.onnx'], /cannot read the model 'none.onnx'/],
     ['unknown data', ['train', 'mlp', '--data', 'dgits'], /unknown kind 'dgits'/],
     ['missing data', ['train', 'mlp', '--data', 'mnist:/nowhere'], /\/nowhere: cannot read/],

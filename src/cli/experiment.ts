@@ -10,7 +10,7 @@ import { metricFor } from '../training/metrics.js';
 import { type LearningTask, learningTask } from '../training/task.js';
 import { plannedSteps } from '../training/trainer.js';
 import type { RunFlags } from './flags.js';
-import { modelTitle, openModel, sizesOf } from './models.js';
+import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
 
 /** A model and a task with all that is to be known before the first step. */
@@ -32,7 +32,7 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   const { seed } = flags;
   const create = await openModel(modelName);
   const splits = data ?? (await loadData(flags.data, { seed }));
-  const model = fineTuned(create(sizesOf(splits.train), seed), flags);
+  const model = fineTuned(create(seed, splits.train), flags);
   const task = learningTask(model, splits, flags.loss);
   if (flags.target) resolveTarget(flags.target, metricFor(task.loss));
   const batchSize = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);

@@ -17,6 +17,7 @@ ${modelHelp()}
 Examples
   cgfac inspect autoencoder
   cgfac inspect classifier.onnx --rank 64
+  cgfac inspect char-transformer:layers=2:width=64
   cgfac inspect mlp --graph`;
 
 interface InspectFlags {
@@ -40,7 +41,7 @@ export function command(): Command {
 }
 
 async function run(name: string, { rank, graph }: InspectFlags): Promise<void> {
-  const model = (await openModel(name))({ inputs: 784, classes: 10 }, 0);
+  const model = (await openModel(name))(0);
   if (graph) {
     const { printGraph } = await import('../graph/print.js');
     console.log(printGraph(model.graph));

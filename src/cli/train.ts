@@ -16,7 +16,9 @@ ${optimizerHelp()}
 
 Examples
   cgfac train autoencoder --data digits
-  cgfac train mlp --data mnist:data/mnist --epochs 3 --out runs/first
+  cgfac train lenet --data mnist:data/mnist --epochs 3 --out runs/first
+  cgfac train resnet20:norm=batch --data cifar10:data/cifar-10
+  cgfac train char-transformer:layers=2 --data text:book.txt --steps 500
   cgfac train classifier.onnx --data images:photos --optimizer adamw:learning-rate=0.0003
   cgfac train classifier.onnx --data images:photos --new-head 5 --freeze 'features.*'
   cgfac train encoder.onnx --data 'csv:rows.csv?label=kind' --lora 8 --train '*.bias'
