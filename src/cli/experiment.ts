@@ -1,5 +1,5 @@
 // What `train`, `compare` and `demo` share: a model, data and the plan of a run, checked before anything is computed.
-import { type DataSplits, elementCount } from '../data/dataset.js';
+import { type DataSplits, elementCount, overlapOf } from '../data/dataset.js';
 import { loadData } from '../data/spec.js';
 import { fineTuned } from '../finetune/fine-tuning.js';
 import type { Model } from '../graph/model.js';
@@ -25,6 +25,7 @@ export interface Plan {
   readonly flags: RunFlags;
 }
 
+/** Of overlapping windows over a text, one pass shows each character as often as they overlap. */
 const defaultEpochs = 5;
 
 /** @param data loaded already, where several plans share it */
@@ -36,7 +37,8 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   const task = learningTask(model, splits, flags.loss);
   if (flags.target) resolveTarget(flags.target, metricFor(task.loss));
   const batchSize = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
-  const length = flags.steps === undefined ? { epochs: flags.epochs ?? defaultEpochs } : { steps: flags.steps };
+  const epochs = flags.epochs ?? defaultEpochs / overlapOf(splits.train);
+  const length = flags.steps === undefined ? { epochs } : { steps: flags.steps };
   const total = plannedSteps(task, { batchSize, seed, ...length });
   return { title: modelTitle(modelName), dataSpec: flags.data, model, task, batchSize, total, flags };
 }

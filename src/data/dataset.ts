@@ -72,6 +72,11 @@ export function exampleStride(column: ExampleArray): number {
   return column.stride ?? elementCount(column.shape);
 }
 
+/** In how many examples a number of the set occurs: 1, or more for overlapping windows over one sequence. */
+export function overlapOf({ inputs }: Dataset): number {
+  return Math.max(1, Math.ceil(elementCount(inputs.shape) / exampleStride(inputs)));
+}
+
 /** Checks that both columns hold `size` examples and returns the data set. Throws OptionError where one does not. */
 export function dataset(parts: Dataset): Dataset {
   for (const role of ['inputs', 'targets'] as const) {

@@ -1,6 +1,6 @@
 // Trains a model: fits the data to it, compiles the step, runs it, evaluates the result.
 import { trainingBatches } from '../data/batches.js';
-import type { DataSplits } from '../data/dataset.js';
+import type { DataSplits, Dataset } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
 import type { Model } from '../graph/model.js';
@@ -12,6 +12,7 @@ import { checked } from '../optimizers/options.js';
 import type { RunRecord, StepRecord } from '../reporting/run-record.js';
 import { evaluator } from './evaluation.js';
 import { IterateAverage } from './iterate-average.js';
+import { judgedExamples } from './judged-examples.js';
 import { Judging, type JudgingOptions } from './judging.js';
 import { metricFor } from './metrics.js';
 import { picturesOf } from './pictures.js';
@@ -120,7 +121,8 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     });
     await run.go();
     const stored = await engine.read([...keys.values()]);
-    const [onTrain, onTest] = [await judge.evaluate(data.train), await judge.evaluate(data.test)];
+    const whole = (set: Dataset) => judge.evaluate(set, judgedExamples(set));
+    const [onTrain, onTest] = [await whole(data.train), await whole(data.test)];
     if (!Number.isFinite(onTrain.loss)) {
       throw run.diverged(
         new TrainingError(
