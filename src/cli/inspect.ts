@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import type { BlockTable } from '../curvature/blocks.js';
 import { oneExample } from '../curvature/kronecker-blocks.js';
+import { describeNormalization, normalizationOf } from '../finetune/normalized.js';
 import { formatType } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import { elementCount } from '../graph/tensor.js';
@@ -56,9 +57,11 @@ export function describeModel(model: Model, rank: number): string[] {
   const total = [...parameters.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
   const { table, nodes } = oneExample(model);
   const flops = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
+  const normalization = normalizationOf(model);
   return [
     model.name,
     ...graph.inputs.map((input) => `  input   ${input.name}: ${formatType(input.knownType)}`),
+    ...(normalization ? [`          normalized first, by ${describeNormalization(normalization)}`] : []),
     ...graph.outputs.map(({ name, value }) => `  output  ${name}: ${formatType(value.knownType)}`),
     `  ${formatCount(parameters.size)} parameter tensors, ${formatCount(total)} parameters, ${formatNumber(flops)} floating-point operations an example forward`,
     '',

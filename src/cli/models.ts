@@ -1,6 +1,6 @@
 // Models by name or file, as the command line names them. Built-in models take their sizes from the data.
 import { basename } from 'node:path';
-import { type Dataset, elementCount } from '../data/dataset.js';
+import { type Dataset, elementCount, pictureOf } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
 import { formatType } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
@@ -118,14 +118,9 @@ function numbersIn(model: string, set: Dataset): number {
 
 /** Channels, height and width of pictures, which may come flattened. */
 function pictureIn(model: string, set: Dataset): [number, number, number] {
-  const { inputs, picture } = set;
-  if (inputs.dtype === 'float32') {
-    if (picture) return [picture.channels, picture.height, picture.width];
-    const [channels, height, width, ...more] = inputs.shape;
-    if (channels !== undefined && height !== undefined && width !== undefined && more.length === 0) {
-      return [channels, height, width];
-    }
-  }
+  const picture = pictureOf(set);
+  if (picture) return [picture.channels, picture.height, picture.width];
+  const { inputs } = set;
   const other = inputs.dtype === 'float32' ? 'rows of numbers choose the model mlp' : 'text the model char-transformer';
   const advice = `choose data such as digits, mnist:DIR, cifar10:DIR or images:DIR; for ${other}`;
   throw misfit(model, 'pictures', set, advice);
