@@ -1,5 +1,6 @@
 // `cgfac`: models, optimizers, losses, data and training, wherever there is an engine (`cgfac/node`, `cgfac/web`).
 export { type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
+export type { Augmentation } from './data/augment.js';
 export {
   autoencoding,
   type DataSplits,
@@ -10,12 +11,14 @@ export {
   withInputShape,
 } from './data/dataset.js';
 export { type DigitsOptions, drawnDigits } from './data/digits.js';
+export { measureNormalization, type Normalization } from './data/normalization.js';
 export { dataKinds, type LoadOptions, loadData } from './data/spec.js';
 export type { Engine, Program, ProgramOptions } from './engine/engine.js';
 export { CgfacError, FileError, GraphError, OptionError, TrainingError, UnsupportedError } from './errors.js';
 export { type FineTuningOptions, fineTuned } from './finetune/fine-tuning.js';
 export { replaceHead } from './finetune/head.js';
 export { addLora, type LoraOptions } from './finetune/lora.js';
+export { normalized } from './finetune/normalized.js';
 export { type Selection, selectParameters } from './finetune/select.js';
 export type { FileModel } from './graph/file-model.js';
 export type { Model } from './graph/model.js';

@@ -29,7 +29,8 @@ export interface NodeTrainOptions extends Omit<TrainOptions, 'engine' | 'data'> 
 }
 
 /**
- * Trains a model on the native engine. The model itself is not changed: `saveModel` writes it with the new parameters.
+ * Trains a model on the native engine. The model itself is not changed: `saveModel` writes the one that is returned with
+ * the new parameters.
  * @throws OptionError where options do not fit together or the data do not fit the model; FileError where data cannot
  *   be read; TrainingError where the loss stops being finite, naming the first tensor that did
  * @example

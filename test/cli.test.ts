@@ -42,6 +42,49 @@ describe('cgfac train', () => {
     expect(JSON.parse(again.stdout).test.loss).toBeCloseTo(result.test.loss, 5);
   });
 
+  it('normalizes in the model itself, and varies pictures in training only', async () => {
+    const run = async (name: string, ...flags: string[]) => {
+      const parameters = ['train', 'lenet', '--data', few, '--optimizer', 'adam', '--steps', '4', '--batch-size', '50'];
+      const { code, stdout, stderr } = await cgfac([...parameters, '--out', join(folder, name), ...flags]);
+      expect(code, stderr).toBe(0);
+      return stdout;
+    };
+    const out = join(folder, 'normalized');
+    expect(await run('normalized', '--normalize', '--augment', 'flip,crop=3')).toMatch(
+      /\nThe model normalizes its input itself \(mean 0\.\d+, deviation 0\.\d+\): give it values as the data have them\.\n/,
+    );
+    expect((await cgfac(['inspect', join(out, 'model.onnx')])).stdout).toMatch(
+      /normalized first, by mean 0\.\d+, deviation/,
+    );
+    const lossesOf = async (name: string) =>
+      (await readMetricsFile(join(folder, name, 'metrics.jsonl'))).map(({ loss }) => loss);
+    const first = await lossesOf('normalized');
+    await run('again', '--normalize', '--augment', 'flip,crop=3', '--threads', '1');
+    for (const [step, loss] of (await lossesOf('again')).entries()) expect(loss).toBeCloseTo(first[step] ?? 0, 4);
+    await run('plain', '--normalize');
+    expect((await lossesOf('plain'))[0]).not.toBeCloseTo(first[0] ?? 0, 4);
+
+    // The file is evaluated on raw data without further flags, and computes what was reported: pictures as they are.
+    const parameters = ['--data', few, '--optimizer', 'sgd:learning-rate=1e-12:momentum=0', '--steps', '1', '--json'];
+    const again = await cgfac(['train', join(out, 'model.onnx'), ...parameters, '--out', join(folder, 'evaluated')]);
+    const reported = (await readMetricsFile(join(out, 'metrics.jsonl'))).at(-1)?.metrics.testLoss;
+    expect(JSON.parse(again.stdout).test.loss).toBeCloseTo(reported ?? 0, 5);
+  });
+
+  it('trains a transformer on text, judged by windows that do not overlap', async () => {
+    const book = join(folder, 'book.txt');
+    await writeFile(book, 'the cat sat on the mat. '.repeat(100));
+    const { code, stdout, stderr } = await cgfac([
+      ...['train', 'char-transformer:layers=1:width=16:heads=2', '--data', `text:${book}?context=8`, '--json'],
+      ...['--optimizer', 'adam:learning-rate=0.01', '--batch-size', '32', '--out', join(folder, 'text')],
+    ]);
+    expect(code, stderr).toBe(0);
+    const { steps, train } = JSON.parse(stdout);
+    // 2160 characters make 2152 windows: 67 batches an epoch, five epochs of characters are 5/8 of the windows.
+    expect(steps).toBe(Math.ceil((5 / 8) * 67));
+    expect(train.accuracy).toBeGreaterThan(0.5);
+  });
+
   it('stops on Ctrl-C after the running step and keeps what was done', async () => {
     const out = join(folder, 'interrupted');
     const parameters = ['train', 'mlp', '--data', few, '--optimizer', 'adam', '--steps', '1000000', '--out', out];
@@ -120,6 +163,27 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
       /unknown optimizer 'adm' \(did you mean 'adam'\?\)/,
     ],
     ['an unknown model', ['train', 'mlpp'], /unknown model 'mlpp' \(did you mean 'mlp'\?\)/],
+    [
+      'an unknown option of a model',
+      ['train', 'resnet20:norms=batch'],
+      /unknown option 'norms' \(did you mean 'norm'\?\); it takes norm, width, groups/,
+    ],
+    [
+      'a model for other data',
+      ['train', 'char-transformer', '--data', few],
+      /takes windows of text.*: choose text:FILE/,
+    ],
+    [
+      'an unknown augmentation',
+      ['train', 'mlp', '--augment', 'flip,crp=4'],
+      /unknown option 'crp' \(did you mean 'crop'\?\)/,
+    ],
+    ['a crop of nothing', ['train', 'mlp', '--augment', 'crop=0'], /crop is 0; it must be a whole number, at least 1/],
+    [
+      'a large crop',
+      ['train', 'mlp', '--data', few, '--augment', 'crop=28'],
+      /28 × 28 cannot be cropped with a border of 28/,
+    ],
     ['a missing model', ['train', 'none.onnx'], /cannot read the model 'none.onnx'/],
     ['unknown data', ['train', 'mlp', '--data', 'dgits'], /unknown kind 'dgits'/],
     ['missing data', ['train', 'mlp', '--data', 'mnist:/nowhere'], /\/nowhere: cannot read/],
@@ -182,6 +246,19 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
     const { code, stderr } = await cgfac(['train', model, '--data', `csv:${data}?label=label`, '--out', out()]);
     expect(stderr).toMatch(/its input 'input' is float32\[batch, 784\], and an example is float32\[2\]/);
     expect(code).toBe(2);
+  });
+
+  it.each([
+    [['--normalize'], /are int64, as of text: only pictures and other real numbers can be normalized/],
+    [['--augment', 'flip'], /only pictures can be flipped and cropped/],
+  ])('%s of text', async (flags, message) => {
+    const path = join(folder, 'some.txt');
+    await writeFile(path, 'some text. '.repeat(50));
+    const data = ['--data', `text:${path}?context=8`, '--out', out()];
+    const { code, stderr } = await cgfac(['train', 'char-transformer:layers=1', ...data, ...flags]);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+    expect(existsSync(out())).toBe(false);
   });
 
   it('shows the stack with --debug only', async () => {

@@ -29,7 +29,7 @@ ${modelHelp()}
 Examples
   cgfac check classifier.onnx
   cgfac check encoder.onnx --size sequence=16 --loss mean-squared-error --seed 3
-  cgfac check mlp --json`;
+  cgfac check resnet20:norm=batch --json`;
 
 interface CheckFlags {
   readonly loss?: LossName;
@@ -70,7 +70,7 @@ function axisSize(text: string, before: Readonly<Record<string, number>> = {}): 
 
 async function run(name: string, flags: CheckFlags): Promise<void> {
   const { seed } = flags;
-  const model = (await openModel(name))({ inputs: 784, classes: 10 }, seed);
+  const model = (await openModel(name))(seed);
   const engine = await nodeEngine({ worker: false });
   try {
     const { loss, value, checks } = await checkModel(engine, model, {

@@ -21,6 +21,7 @@ ${optimizerHelp()}
 Examples
   cgfac compare autoencoder --data digits --optimizers cgfac,kfac,adam,sgd --target squaredError=12
   cgfac compare mlp --data mnist:data/mnist --optimizers cgfac,adam:learning-rate=0.003,adam --epochs 2
+  cgfac compare char-transformer --data text:book.txt --optimizers cgfac,adam --steps 300
   cgfac compare autoencoder --optimizers cgfac:rank=64,cgfac:rank=256 --steps 100`;
 
 interface CompareFlags extends RunFlags {

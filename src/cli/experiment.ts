@@ -1,7 +1,9 @@
 // What `train`, `compare` and `demo` share: a model, data and the plan of a run, checked before anything is computed.
-import { type DataSplits, elementCount } from '../data/dataset.js';
+import { type DataSplits, elementCount, overlapOf } from '../data/dataset.js';
+import { measureNormalization, type Normalization } from '../data/normalization.js';
 import { loadData } from '../data/spec.js';
 import { fineTuned } from '../finetune/fine-tuning.js';
+import { normalized } from '../finetune/normalized.js';
 import type { Model } from '../graph/model.js';
 import { elementCount as tensorElements } from '../graph/tensor.js';
 import type { Experiment, RunRecord } from '../reporting/run-record.js';
@@ -10,7 +12,7 @@ import { metricFor } from '../training/metrics.js';
 import { type LearningTask, learningTask } from '../training/task.js';
 import { plannedSteps } from '../training/trainer.js';
 import type { RunFlags } from './flags.js';
-import { modelTitle, openModel, sizesOf } from './models.js';
+import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
 
 /** A model and a task with all that is to be known before the first step. */
@@ -18,6 +20,8 @@ export interface Plan {
   readonly title: string;
   readonly dataSpec: string;
   readonly model: Model;
+  /** What the model takes out of its input. */
+  readonly normalization?: Normalization;
   readonly task: LearningTask;
   readonly batchSize: number;
   /** Steps of each run. */
@@ -25,6 +29,7 @@ export interface Plan {
   readonly flags: RunFlags;
 }
 
+/** Of overlapping windows over a text, one pass shows each character as often as they overlap. */
 const defaultEpochs = 5;
 
 /** @param data loaded already, where several plans share it */
@@ -32,13 +37,18 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   const { seed } = flags;
   const create = await openModel(modelName);
   const splits = data ?? (await loadData(flags.data, { seed }));
-  const model = fineTuned(create(sizesOf(splits.train), seed), flags);
+  const tuned = fineTuned(create(seed, splits.train), flags);
+  const normalization = flags.normalize ? measureNormalization(splits.train) : undefined;
+  const model = normalization ? normalized(tuned, normalization) : tuned;
   const task = learningTask(model, splits, flags.loss);
   if (flags.target) resolveTarget(flags.target, metricFor(task.loss));
   const batchSize = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
-  const length = flags.steps === undefined ? { epochs: flags.epochs ?? defaultEpochs } : { steps: flags.steps };
-  const total = plannedSteps(task, { batchSize, seed, ...length });
-  return { title: modelTitle(modelName), dataSpec: flags.data, model, task, batchSize, total, flags };
+  const epochs = flags.epochs ?? defaultEpochs / overlapOf(splits.train);
+  const length = flags.steps === undefined ? { epochs } : { steps: flags.steps };
+  const augment = flags.augment && { augment: flags.augment };
+  const total = plannedSteps(task, { batchSize, seed, ...augment, ...length });
+  const title = modelTitle(modelName);
+  return { title, dataSpec: flags.data, model, ...(normalization && { normalization }), task, batchSize, total, flags };
 }
 
 export function optimizerFor({ task }: Plan, spec: string, shared: SharedOptions): ChosenOptimizer {

@@ -1,10 +1,12 @@
 // The flags that several commands share, read strictly: a number is a number in its range, or a message says what it must be.
 import { Option } from 'commander';
+import type { Augmentation } from '../data/augment.js';
 import { dataKinds } from '../data/spec.js';
 import { OptionError } from '../errors.js';
 import { lossNames } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
 import { checked } from '../optimizers/options.js';
+import { readOptions } from './named-options.js';
 import { didYouMean } from './suggest.js';
 
 type Range = Parameters<typeof checked>[2];
@@ -38,6 +40,8 @@ export interface RunFlags {
   readonly evaluateEvery?: number;
   readonly evaluationExamples?: number;
   readonly target?: { readonly metric: string; readonly value: number };
+  readonly normalize?: boolean;
+  readonly augment?: Augmentation;
   readonly seed: number;
   readonly threads?: number;
   readonly out?: string;
@@ -56,9 +60,10 @@ export function runFlags(): Option[] {
   return [
     dataFlag(),
     new Option('--steps <n>', 'optimizer steps to take').argParser(number('--steps', count)).conflicts('epochs'),
-    new Option('--epochs <n>', 'passes over the training data (default: 5)').argParser(
-      number('--epochs', { above: 0 }),
-    ),
+    new Option(
+      '--epochs <n>',
+      'passes over the training data (default: 5; of a text, as many as show each character 5 times)',
+    ).argParser(number('--epochs', { above: 0 })),
     new Option('--batch-size <n>', 'examples a step (default: 500 to autoencode, else 128)').argParser(
       number('--batch-size', count),
     ),
@@ -78,8 +83,16 @@ export function runFlags(): Option[] {
     ),
     new Option(
       '--evaluation-examples <n>',
-      'examples of each set that evaluations along the way take (default: 5000)',
+      'examples of each set that evaluations along the way take (default: 5000, of text 500)',
     ).argParser(number('--evaluation-examples', count)),
+    new Option(
+      '--normalize',
+      'begin the model with (x − mean) / deviation of the training set, per channel; model.onnx does it too',
+    ),
+    new Option(
+      '--augment <list>',
+      'vary pictures while training: flip (left and right), crop=N (move by up to N pixels; the border is 0), or flip,crop=N',
+    ).argParser(augmentation),
     new Option('--seed <n>', 'seed of initial parameters, order of the examples, and all random numbers')
       .argParser(number('--seed', { atLeast: 0, integer: true }))
       .default(0),
@@ -105,6 +118,11 @@ function lossNamed(text: string): LossName {
   const found = lossNames.find((name) => name === text);
   if (found) return found;
   throw new OptionError(`unknown loss '${text}'${didYouMean(text, lossNames)}; choose one of ${lossNames.join(', ')}`);
+}
+
+function augmentation(text: string): Augmentation {
+  const parts = text.split(',').map((part) => part.trim());
+  return readOptions(`--augment '${text}'`, parts, { flip: 'boolean', crop: 'count' });
 }
 
 function target(text: string): { metric: string; value: number } {

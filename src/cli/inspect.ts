@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import type { BlockTable } from '../curvature/blocks.js';
 import { oneExample } from '../curvature/kronecker-blocks.js';
+import { describeNormalization, normalizationOf } from '../finetune/normalized.js';
 import { formatType } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import { elementCount } from '../graph/tensor.js';
@@ -17,6 +18,7 @@ ${modelHelp()}
 Examples
   cgfac inspect autoencoder
   cgfac inspect classifier.onnx --rank 64
+  cgfac inspect char-transformer:layers=2:width=64
   cgfac inspect mlp --graph`;
 
 interface InspectFlags {
@@ -40,7 +42,7 @@ export function command(): Command {
 }
 
 async function run(name: string, { rank, graph }: InspectFlags): Promise<void> {
-  const model = (await openModel(name))({ inputs: 784, classes: 10 }, 0);
+  const model = (await openModel(name))(0);
   if (graph) {
     const { printGraph } = await import('../graph/print.js');
     console.log(printGraph(model.graph));
@@ -55,9 +57,11 @@ export function describeModel(model: Model, rank: number): string[] {
   const total = [...parameters.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
   const { table, nodes } = oneExample(model);
   const flops = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
+  const normalization = normalizationOf(model);
   return [
     model.name,
     ...graph.inputs.map((input) => `  input   ${input.name}: ${formatType(input.knownType)}`),
+    ...(normalization ? [`          normalized first, by ${describeNormalization(normalization)}`] : []),
     ...graph.outputs.map(({ name, value }) => `  output  ${name}: ${formatType(value.knownType)}`),
     `  ${formatCount(parameters.size)} parameter tensors, ${formatCount(total)} parameters, ${formatNumber(flops)} floating-point operations an example forward`,
     '',

@@ -1,31 +1,55 @@
 // Models by name or file, as the command line names them. Built-in models take their sizes from the data.
 import { basename } from 'node:path';
-import { type Dataset, elementCount } from '../data/dataset.js';
+import { type Dataset, elementCount, pictureOf } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
+import { formatType } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
+import { charTransformer } from '../nn/char-transformer.js';
+import { lenet } from '../nn/lenet.js';
+import { resnet20 } from '../nn/resnet.js';
 import { autoencoder, mlp } from '../nn/zoo.js';
+import { describeOptions, type OptionKinds, type OptionValues, readOptions } from './named-options.js';
 import { didYouMean } from './suggest.js';
 
 interface BuiltIn {
   readonly summary: string;
-  readonly create: (sizes: DataSizes, seed: number) => Model;
-}
-
-/** What built-in models need to know of the data. */
-interface DataSizes {
-  /** Numbers in one example. */
-  readonly inputs: number;
-  readonly classes: number;
+  readonly options: OptionKinds;
+  /** @throws OptionError where the data do not fit the model */
+  readonly create: (options: OptionValues & { readonly seed: number }, set: Dataset) => Model;
+  /** What stands for the data where there are none. */
+  readonly usual: Dataset;
 }
 
 const builtIn: Readonly<Record<string, BuiltIn>> = {
   autoencoder: {
-    summary: 'deep autoencoder 784-1000-500-250-30-250-500-1000-784, tanh, linear code',
-    create: ({ inputs }, seed) => autoencoder({ seed, sizes: [inputs, 1000, 500, 250, 30] }),
+    summary: 'deep autoencoder of pictures or numbers, 784-1000-500-250-30-250-500-1000-784, tanh, linear code',
+    options: {},
+    create: ({ seed }, set) => autoencoder({ seed, sizes: [numbersIn('autoencoder', set), 1000, 500, 250, 30] }),
+    usual: pictures(1, 28),
   },
   mlp: {
-    summary: 'classifier 784-256-128-10, ReLU',
-    create: ({ inputs, classes }, seed) => mlp({ seed, sizes: [inputs, 256, 128, classes] }),
+    summary: 'classifier of pictures or numbers, 784-256-128-10, ReLU',
+    options: {},
+    create: ({ seed }, set) => mlp({ seed, sizes: [numbersIn('mlp', set), 256, 128, outputsFor(set)] }),
+    usual: pictures(1, 28),
+  },
+  lenet: {
+    summary: 'classifier of small pictures, 2 convolutions and 3 dense layers, ReLU, maximum pooling (LeNet-5)',
+    options: {},
+    create: ({ seed }, set) => lenet({ seed, input: pictureIn('lenet', set), classes: outputsFor(set) }),
+    usual: pictures(1, 28),
+  },
+  resnet20: {
+    summary: 'classifier of small pictures, residual network of 20 layers',
+    options: { norm: ['group', 'batch'], width: 'count', groups: 'count' },
+    create: (options, set) => resnet20({ ...options, input: pictureIn('resnet20', set), classes: outputsFor(set) }),
+    usual: pictures(3, 32),
+  },
+  'char-transformer': {
+    summary: 'predicts the next character of a text, causal transformer of 4 layers, 4 heads, width 128',
+    options: { layers: 'count', width: 'count', heads: 'count' },
+    create: (options, set) => charTransformer({ ...options, ...textIn('char-transformer', set) }),
+    usual: windows(64, 65),
   },
 };
 
@@ -33,35 +57,108 @@ const modelNames: readonly string[] = Object.keys(builtIn);
 
 /** Lines for --help. */
 export function modelHelp(): string {
-  const lines = Object.entries(builtIn).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`);
-  return ['Models', ...lines, `  ${'FILE.onnx'.padEnd(12)} a model of your own, trained on from its weights`].join(
-    '\n',
-  );
+  const lines = Object.entries(builtIn).flatMap(([name, { summary, options }]) => {
+    const described = describeOptions(options);
+    return [`  ${name.padEnd(17)} ${summary}`, ...(described ? [`  ${''.padEnd(17)} options: ${described}`] : [])];
+  });
+  return [
+    'Models, their sizes taken from the data; options are written NAME:option=value:option=value',
+    ...lines,
+    `  ${'FILE.onnx'.padEnd(17)} a model of your own, trained on from its weights`,
+  ].join('\n');
 }
 
-/** The shortest name of a model for folders and titles. */
-export const modelTitle = (name: string): string => basename(name).replace(/\.onnx$/i, '');
+/** A name of a model for folders and titles: `classifier` of a file, `resnet20-norm=batch`. */
+export const modelTitle = (spec: string): string =>
+  isFile(spec) ? basename(spec).replace(/\.onnx$/i, '') : spec.replaceAll(':', '-');
 
-/** The sizes of a data set. */
-export const sizesOf = (set: Dataset): DataSizes => ({
-  inputs: elementCount(set.inputs.shape),
-  classes: set.classes?.length ?? elementCount(set.targets.shape),
-});
+/** Makes the model, for the data that it is to take; without data, for those that it is usually shown with. */
+export type CreateModel = (seed: number, set?: Dataset) => Model;
 
 /**
- * A model by its name: what is wrong with the name or the file is known before data are read.
- * @returns makes the model for data of given sizes
- * @throws OptionError for an unknown name; FileError and others as `loadModel` does
+ * A model by its name: what is wrong with the name, an option or the file is known before data are read.
+ * @throws OptionError for an unknown name or option; FileError and others as `loadModel` does
  */
-export async function openModel(name: string): Promise<BuiltIn['create']> {
-  const known = Object.hasOwn(builtIn, name) ? builtIn[name] : undefined;
-  if (known) return known.create;
-  if (/\.onnx$/i.test(name)) {
+export async function openModel(spec: string): Promise<CreateModel> {
+  if (isFile(spec)) {
     const { loadModel } = await import('../model.js');
-    const model = await loadModel(name);
+    const model = await loadModel(spec);
     return () => model;
   }
-  throw new OptionError(
-    `unknown model '${name}'${didYouMean(name, modelNames)}; choose ${modelNames.join(', ')} or a file that ends in .onnx`,
-  );
+  const [name = '', ...parts] = spec.split(':');
+  const known = Object.hasOwn(builtIn, name) ? builtIn[name] : undefined;
+  if (!known) {
+    throw new OptionError(
+      `unknown model '${name}'${didYouMean(name, modelNames)}; choose ${modelNames.join(', ')} or a file that ends in .onnx`,
+    );
+  }
+  const what = `model '${spec}'`;
+  const options = readOptions(what, parts, known.options);
+  const create: CreateModel = (seed, set = known.usual) => known.create({ ...options, seed }, set);
+  if (parts.length > 0) checkTogether(what, create);
+  return create;
+}
+
+const isFile = (spec: string): boolean => /\.onnx$/i.test(spec);
+
+/** Options that do not fit each other are named with the model. */
+function checkTogether(what: string, create: CreateModel): void {
+  try {
+    create(0);
+  } catch (error) {
+    throw error instanceof OptionError ? new OptionError(`${what}: ${error.message}`, { cause: error }) : error;
+  }
+}
+
+/** Numbers in one example. */
+function numbersIn(model: string, set: Dataset): number {
+  if (set.inputs.dtype === 'float32') return elementCount(set.inputs.shape);
+  throw misfit(model, 'pictures or numbers', set, 'for text choose the model char-transformer');
+}
+
+/** Channels, height and width of pictures, which may come flattened. */
+function pictureIn(model: string, set: Dataset): [number, number, number] {
+  const picture = pictureOf(set);
+  if (picture) return [picture.channels, picture.height, picture.width];
+  const { inputs } = set;
+  const other = inputs.dtype === 'float32' ? 'rows of numbers choose the model mlp' : 'text the model char-transformer';
+  const advice = `choose data such as digits, mnist:DIR, cifar10:DIR or images:DIR; for ${other}`;
+  throw misfit(model, 'pictures', set, advice);
+}
+
+/** Vocabulary and context of windows of text. */
+function textIn(model: string, set: Dataset): { vocabulary: number; context: number } {
+  const { inputs, targets, classes } = set;
+  const [context, ...more] = inputs.shape;
+  const isText =
+    inputs.dtype === 'int64' && targets.dtype === 'int64' && String(inputs.shape) === String(targets.shape);
+  if (isText && context !== undefined && more.length === 0 && classes) return { vocabulary: classes.length, context };
+  throw misfit(model, 'windows of text', set, 'choose text:FILE');
+}
+
+function misfit(model: string, expected: string, { name, inputs }: Dataset, advice: string): OptionError {
+  const example = formatType({ dtype: inputs.dtype, shape: inputs.shape });
+  return new OptionError(`${model} takes ${expected}, and an example of '${name}' is ${example}: ${advice}`);
+}
+
+/** One logit for each class, or one output for each number to predict. */
+const outputsFor = (set: Dataset): number => set.classes?.length ?? elementCount(set.targets.shape);
+
+function labels(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, i) => String(i));
+}
+
+function pictures(channels: number, size: number): Dataset {
+  return {
+    name: 'pictures',
+    size: 0,
+    inputs: { dtype: 'float32', shape: [channels, size, size], data: new Float32Array() },
+    targets: { dtype: 'int64', shape: [], data: new Int32Array() },
+    classes: labels(10),
+  };
+}
+
+function windows(context: number, vocabulary: number): Dataset {
+  const column = { dtype: 'int64', shape: [context], data: new Int32Array() } as const;
+  return { name: 'text', size: 0, inputs: column, targets: column, classes: labels(vocabulary) };
 }

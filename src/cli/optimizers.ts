@@ -7,14 +7,19 @@ import { kfac } from '../optimizers/kfac.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import { sgd } from '../optimizers/sgd.js';
 import { stepKinds } from '../optimizers/step-kinds.js';
+import {
+  camelCased,
+  describeOptions,
+  known,
+  type OptionKinds,
+  type OptionValues,
+  readOptions,
+} from './named-options.js';
 import { didYouMean } from './suggest.js';
 
-/** How an option's text is read: a number (checked by the optimizer itself), yes or no, or one of some words. */
-type OptionKind = 'number' | 'boolean' | readonly string[];
-
 interface Kind {
-  readonly options: Readonly<Record<string, OptionKind>>;
-  readonly create: (options: Readonly<Record<string, number | boolean | string>>) => Optimizer;
+  readonly options: OptionKinds;
+  readonly create: (options: OptionValues) => Optimizer;
 }
 
 const firstOrder = { 'learning-rate': 'number', 'weight-decay': 'number' } as const;
@@ -53,12 +58,7 @@ export const optimizerNames: readonly string[] = Object.keys(kinds);
 
 /** Lines for --help: each optimizer with its options. */
 export function optimizerHelp(): string {
-  const lines = Object.entries(kinds).map(([name, { options }]) => {
-    const described = Object.entries(options).map(([option, kind]) =>
-      typeof kind === 'string' ? option : `${option}=${kind.join('|')}`,
-    );
-    return `  ${name.padEnd(6)} ${described.join(', ')}`;
-  });
+  const lines = Object.entries(kinds).map(([name, { options }]) => `  ${name.padEnd(6)} ${describeOptions(options)}`);
   return ['Optimizers and their options, written NAME:option=value:option=value', ...lines].join('\n');
 }
 
@@ -102,16 +102,18 @@ function created(
       `unknown optimizer '${name}'${didYouMean(name, optimizerNames)}; choose one of ${optimizerNames.join(', ')}`,
     );
   }
-  const own = Object.fromEntries(parts.map((part) => readOption(spec, part, kind)));
+  const own: Record<string, number | boolean | string> = {
+    ...readOptions(`optimizer '${spec}'`, parts, kind.options),
+  };
   for (const [key, value] of Object.entries(shared)) {
     const option = kebab(key);
     if (value === undefined || option in own) continue;
-    if (!(option in kind.options)) throw new OptionError(`--${option} is no option of ${name}${known(kind)}`);
+    if (!(option in kind.options)) throw new OptionError(`--${option} is no option of ${name}; ${known(kind.options)}`);
     own[option] = value;
   }
   if (name === 'sgd') own['learning-rate'] ??= sgdLearningRate(setting);
   try {
-    const optimizer = kind.create(Object.fromEntries(Object.entries(own).map(([key, value]) => [camel(key), value])));
+    const optimizer = kind.create(camelCased(own));
     check(optimizer);
     return optimizer;
   } catch (error) {
@@ -142,31 +144,6 @@ export function sharedFor(spec: string, shared: SharedOptions): SharedOptions {
   );
 }
 
-function readOption(spec: string, part: string, kind: Kind): [string, number | boolean | string] {
-  const equals = part.indexOf('=');
-  const [key, text] = equals < 0 ? [part, 'true'] : [part.slice(0, equals), part.slice(equals + 1)];
-  const type = Object.hasOwn(kind.options, key) ? kind.options[key] : undefined;
-  if (type === undefined) {
-    const near = didYouMean(key, Object.keys(kind.options));
-    throw new OptionError(`optimizer '${spec}': unknown option '${key}'${near}${known(kind)}`);
-  }
-  const refuse = (expected: string) =>
-    new OptionError(`optimizer '${spec}': ${key} is '${equals < 0 ? '' : text}'; it must be ${expected}`);
-  if (type === 'boolean') {
-    if (text !== 'true' && text !== 'false') throw refuse('true or false');
-    return [key, text === 'true'];
-  }
-  if (type === 'number') {
-    const value = text.trim() === '' ? Number.NaN : Number(text);
-    if (Number.isNaN(value)) throw refuse('a number');
-    return [key, value];
-  }
-  if (!type.includes(text)) throw refuse(type.join(' or '));
-  return [key, text];
-}
-
-const known = (kind: Kind): string => `; it takes ${Object.keys(kind.options).join(', ')}`;
-const camel = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /**

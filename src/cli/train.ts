@@ -1,6 +1,7 @@
 // `cgfac train`: one model, one optimizer, one folder.
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { describeNormalization } from '../finetune/normalized.js';
 import { experimentOf, makePlan, optimizerFor } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { interruptedExitCode } from './interruption.js';
@@ -16,7 +17,9 @@ ${optimizerHelp()}
 
 Examples
   cgfac train autoencoder --data digits
-  cgfac train mlp --data mnist:data/mnist --epochs 3 --out runs/first
+  cgfac train lenet --data mnist:data/mnist --epochs 3 --out runs/first
+  cgfac train resnet20:norm=batch --data cifar10:data/cifar-10 --normalize --augment flip,crop=4
+  cgfac train char-transformer:layers=2 --data text:book.txt --steps 500
   cgfac train classifier.onnx --data images:photos --optimizer adamw:learning-rate=0.0003
   cgfac train classifier.onnx --data images:photos --new-head 5 --freeze 'features.*'
   cgfac train encoder.onnx --data 'csv:rows.csv?label=kind' --lora 8 --train '*.bias'
@@ -46,16 +49,21 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
     if (bench.interrupted) process.exitCode = interruptedExitCode;
     if (!outcome) return;
     const { record, diverged } = outcome;
+    const { normalization } = plan;
     const experiment = experimentOf(plan, [record]);
     await bench.report(folder, `${plan.title} on ${plan.dataSpec}`, [experiment]);
     if (diverged) throw diverged;
     if (flags.json) {
-      console.log(JSON.stringify({ ...runSummary(record), out: folder }));
+      console.log(JSON.stringify({ ...runSummary(record), ...(normalization && { normalization }), out: folder }));
       return;
     }
     printTable(experiment);
     console.log(
       `\nSaved ${['model.onnx', 'metrics.jsonl', 'report.html'].map((file) => join(folder, file)).join(', ')}`,
     );
+    if (normalization) {
+      const by = describeNormalization(normalization);
+      console.log(`The model normalizes its input itself (${by}): give it values as the data have them.`);
+    }
   });
 }

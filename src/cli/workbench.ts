@@ -78,6 +78,7 @@ export class Workbench {
         steps: total,
         seed: flags.seed,
         signal: this.#interruption.signal,
+        ...(flags.augment && { augment: flags.augment }),
         ...(flags.target && { target: flags.target }),
         ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
         ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),

@@ -56,8 +56,8 @@ describe('the zoo', () => {
     expect(reasons(model)).toEqual({});
   });
 
-  test('resnet20: all convolutions and normalizations', () => {
-    const model = resnet20({ seed: 1 });
+  test.each(['group', 'batch'] as const)('resnet20 with norm %s: all convolutions and normalizations', (norm) => {
+    const model = resnet20({ seed: 1, norm });
     expectComplete(model);
     expect(reasons(model)).toEqual({});
     const isScale = (line: string) => line.includes('scale-and-shift');

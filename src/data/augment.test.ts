@@ -1,108 +1,136 @@
+// Varied pictures are whole pictures moved and mirrored, drawn from the seed and the step; other data are refused.
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
-import { augment, measureNormalization, normalize } from './augment.js';
-import { type Batch, gatherBatch } from './batches.js';
-import { dataset } from './dataset.js';
-import { drawnDigits } from './digits.js';
+import { type Augmentation, augment, augmentedBatches } from './augment.js';
+import { trainingBatches } from './batches.js';
+import { autoencoding, type Dataset, dataset, type Picture, withInputShape } from './dataset.js';
 import { random } from './random.js';
 
-function pictures(count: number, channels: number, height: number, width: number): Batch {
-  const length = count * channels * height * width;
-  return {
-    input: {
-      dtype: 'float32',
-      dims: [count, channels, height, width],
-      data: Float32Array.from({ length }, (_, index) => index + 1),
-    },
-    target: { dtype: 'int64', dims: [count], data: new BigInt64Array(count) },
-  };
+const numbered = (length: number) => Float32Array.from({ length }, (_, index) => index + 1);
+
+/** Ways of moving and mirroring by which a picture of the source becomes that of the result, pixel by pixel. */
+function explanations(
+  source: Float32Array,
+  result: Float32Array,
+  index: number,
+  { width, height, channels }: Picture,
+  { flip = false, crop = 0, fill = 0 }: Augmentation,
+) {
+  const length = channels * width * height;
+  const moves = Array.from({ length: 2 * crop + 1 }, (_, i) => i - crop);
+  const ways = moves.flatMap((dy) =>
+    moves.flatMap((dx) => (flip ? [false, true] : [false]).map((mirrored) => ({ dy, dx, mirrored }))),
+  );
+  return ways.filter(({ dy, dx, mirrored }) =>
+    Array.from({ length }, (_, at) => at).every((at) => {
+      const [plane, y, x] = [
+        Math.floor(at / (width * height)),
+        Math.floor(at / width) % height,
+        mirrored ? width - 1 - (at % width) : at % width,
+      ];
+      const [fromY, fromX] = [y + dy, x + dx];
+      const inside = fromY >= 0 && fromY < height && fromX >= 0 && fromX < width;
+      const expected = inside ? source[index * length + (plane * height + fromY) * width + fromX] : fill;
+      return result[index * length + at] === expected;
+    }),
+  );
 }
 
 describe('augment', () => {
-  const shape = { channels: 2, height: 3, width: 4 };
-
   it('moves and mirrors whole pictures, all channels alike', () => {
-    const batch = pictures(64, 2, 3, 4);
-    const varied = augment(batch, shape, { flip: true, padding: 1, fill: -7 }, random(1, 'augment', 0)).input.data;
-    const seen = new Set<string>();
-    for (let picture = 0; picture < 64; picture++) {
-      // Which of the 18 ways of moving and mirroring explains this picture?
-      const ways = [-1, 0, 1].flatMap((dy) =>
-        [-1, 0, 1].flatMap((dx) => [false, true].map((mirrored) => ({ dy, dx, mirrored }))),
-      );
-      const way = ways.filter(({ dy, dx, mirrored }) =>
-        Array.from({ length: 24 }, (_, index) => index).every((index) => {
-          const [plane, y, x] = [Math.floor(index / 12), Math.floor(index / 4) % 3, index % 4];
-          const [fromY, fromX] = [y + dy, (mirrored ? 3 - x : x) + dx];
-          const inside = fromY >= 0 && fromY < 3 && fromX >= 0 && fromX < 4;
-          const expected = inside ? picture * 24 + plane * 12 + fromY * 4 + fromX + 1 : -7;
-          return Number(varied[picture * 24 + index]) === expected;
-        }),
-      );
-      expect(way.length).toBe(1);
-      seen.add(JSON.stringify(way[0]));
-    }
-    expect(seen.size).toBeGreaterThan(12);
-  });
-
-  it('is a pure function of its stream, and leaves the batch alone', () => {
-    const batch = pictures(8, 2, 3, 4);
-    const before = batch.input.data.slice();
-    const [first, again] = [0, 0].map(() => augment(batch, shape, { flip: true, padding: 2 }, random(5, 'augment', 3)));
-    expect(first).toEqual(again);
-    expect(batch.input.data).toEqual(before);
-    expect(augment(batch, shape, {}, random(5)).input.data).toEqual(before);
-  });
-
-  it('refuses what is no picture', () => {
-    expect(() => augment(pictures(1, 1, 2, 2), shape, {}, random(0))).toThrow(
-      'inputs of shape [1,2,2] are no pictures of 2 × 3 × 4',
+    const shapes = fc.record({
+      channels: fc.integer({ min: 1, max: 3 }),
+      width: fc.integer({ min: 1, max: 6 }),
+      height: fc.integer({ min: 1, max: 6 }),
+    });
+    fc.assert(
+      fc.property(shapes, fc.boolean(), fc.nat({ max: 5 }), fc.integer(), (picture, flip, wanted, seed) => {
+        const augmentation = { flip, crop: Math.min(wanted, picture.width - 1, picture.height - 1), fill: -7 };
+        const source = numbered(4 * picture.channels * picture.width * picture.height);
+        const result = augment(source, picture, augmentation, random(seed));
+        for (const index of [0, 1, 2, 3]) {
+          expect(explanations(source, result, index, picture, augmentation).length).toBeGreaterThan(0);
+        }
+      }),
     );
-    expect(() => augment(pictures(1, 2, 3, 4), shape, { padding: 0.5 }, random(0))).toThrow(OptionError);
+  });
+
+  it('takes every way there is', () => {
+    const [picture, augmentation] = [
+      { channels: 2, height: 3, width: 4 },
+      { flip: true, crop: 1 },
+    ];
+    const source = numbered(300 * 24);
+    const result = augment(source, picture, augmentation, random(1));
+    const seen = Array.from({ length: 300 }, (_, i) =>
+      JSON.stringify(explanations(source, result, i, picture, augmentation)),
+    );
+    expect(new Set(seen).size).toBe(18);
+  });
+
+  it('leaves its source alone, and pictures that are neither moved nor mirrored', () => {
+    const source = numbered(48);
+    const picture = { channels: 2, height: 3, width: 4 };
+    augment(source, picture, { flip: true, crop: 2 }, random(5));
+    expect(source).toEqual(numbered(48));
+    expect(augment(source, picture, {}, random(5))).toEqual(source);
   });
 });
 
-describe('normalize', () => {
-  it('gives each channel mean 0 and deviation 1', () => {
-    const set = dataset({
-      name: 'pictures',
-      size: 5,
-      inputs: {
-        dtype: 'float32',
-        shape: [2, 3, 4],
-        data: Float32Array.from(
-          { length: 120 },
-          (_, index) => 1000 + (index + 1) ** (1 + (Math.floor(index / 12) % 2)),
-        ),
-      },
-      targets: { dtype: 'int64', shape: [], data: new Int32Array(5) },
-    });
-    const normal = normalize(gatherBatch(set, [0, 1, 2, 3, 4]), measureNormalization(set)).input.data;
-    for (const channel of [0, 1]) {
-      const values = Array.from(normal, Number).filter((_, index) => Math.floor(index / 12) % 2 === channel);
-      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-      const variance = values.reduce((sum, value) => sum + value ** 2, 0) / values.length;
-      expect(mean).toBeCloseTo(0, 5);
-      expect(variance).toBeCloseTo(1, 5);
-    }
+const labelled = dataset({
+  name: 'pictures',
+  size: 12,
+  inputs: { dtype: 'float32', shape: [2 * 3 * 4], data: numbered(12 * 24) },
+  targets: { dtype: 'int64', shape: [], data: Int32Array.from({ length: 12 }, (_, i) => i) },
+  picture: { channels: 2, height: 3, width: 4 },
+});
+const varied = { flip: true, crop: 1 };
+const sequence = (set: Dataset, augmentation: Augmentation, seed = 1) =>
+  augmentedBatches(trainingBatches(set, { batchSize: 6, seed }), set, augmentation, seed);
+
+describe('augmentedBatches', () => {
+  it('are a function of the seed and the step, in any order', () => {
+    const [batches, again] = [sequence(labelled, varied), sequence(labelled, varied)];
+    const inOrder = [0, 1, 2, 3].map((step) => batches.at(step));
+    for (const step of [3, 0, 2]) expect(again.at(step)).toEqual(inOrder[step]);
+    const from = again.from(2);
+    expect([from.next().value, from.next().value]).toEqual(inOrder.slice(2));
+    expect(inOrder[0]?.input.data).not.toEqual(trainingBatches(labelled, { batchSize: 6, seed: 1 }).at(0).input.data);
+    expect(sequence(labelled, varied, 2).at(0).input.data).not.toEqual(inOrder[0]?.input.data);
   });
 
-  it('measures features one by one, and spares a constant one', () => {
-    const set = dataset({
-      name: 'table',
-      size: 2,
-      inputs: { dtype: 'float32', shape: [2], data: Float32Array.of(1, 5, 3, 5) },
-      targets: { dtype: 'float32', shape: [1], data: Float32Array.of(0, 1) },
-    });
-    expect(measureNormalization(set, true)).toEqual({ mean: [2, 5], deviation: [1, 1] });
-    expect(measureNormalization(set)).toEqual({ mean: [3.5], deviation: [Math.sqrt(2.75)] });
-    const { test } = drawnDigits({ trainSize: 1, testSize: 50 });
-    expect(measureNormalization(test).mean[0]).toBeGreaterThan(0.05);
+  it('keep labels, and shapes', () => {
+    const set = withInputShape(labelled, [2, 3, 4]);
+    const [plain, { input, target }] = [
+      trainingBatches(set, { batchSize: 6, seed: 1 }).at(0),
+      sequence(set, varied).at(0),
+    ];
+    expect(input.dims).toEqual([6, 2, 3, 4]);
+    expect(target).toEqual(plain.target);
   });
 
-  it('refuses channels that do not fit', () => {
-    const batch = pictures(1, 2, 3, 4);
-    expect(() => normalize(batch, { mean: [0, 0, 0, 0, 0], deviation: [1, 1, 1, 1, 1] })).toThrow(OptionError);
-    expect(() => normalize(batch, { mean: [0], deviation: [0] })).toThrow('by the deviation 0 cannot be done');
+  it('ask for the picture as it was varied, where it is autoencoded, also in another shape', () => {
+    const { input, target } = sequence(autoencoding(labelled), varied).at(0);
+    expect(target).toBe(input);
+    const flat = { ...labelled, targets: { ...labelled.inputs, shape: [4, 6] } };
+    const other = sequence(flat, varied).at(0);
+    expect(other.target.dims).toEqual([6, 4, 6]);
+    expect(other.target.data).toEqual(other.input.data);
+  });
+
+  const { picture: _, ...rows } = labelled;
+  const tokens = { dtype: 'int64', shape: [24], data: new Int32Array(12 * 24) } as const;
+  const maps = { dtype: 'float32', shape: [3, 4], data: new Float32Array(12 * 12) } as const;
+  it.each([
+    [rows, varied, /inputs of 'pictures' are rows of numbers of shape \[24\]: only pictures can be flipped/],
+    [{ ...rows, inputs: tokens }, varied, /tokens of text or other whole numbers of shape \[24\]/],
+    [{ ...labelled, targets: maps }, varied, /targets of 'pictures' have the shape \[3,4\] and would have to move/],
+    [labelled, { crop: 3 }, /pictures of 4 × 3 cannot be cropped with a border of 3/],
+    [labelled, { crop: 0.5 }, /a border of 0.5: expected a whole number/],
+    [labelled, { fill: Number.NaN }, /cannot be filled with NaN/],
+  ] as [Dataset, Augmentation, RegExp][])('refuse what cannot be varied so (%#)', (set, augmentation, message) => {
+    expect(() => sequence(set, augmentation)).toThrow(OptionError);
+    expect(() => sequence(set, augmentation)).toThrow(message);
   });
 });

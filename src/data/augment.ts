@@ -1,120 +1,105 @@
-// What is done to pictures after they are gathered: normalization by a mean and deviation per channel, and seeded random
-// crops and flips. Pure: batches go in, new batches come out, targets stay as they are.
+// Varies pictures while training: seeded random crops and flips of each batch, of the values as the data have them (a
+// normalization is part of the model and comes after). A step's batch stays a pure function of the seed and its number.
 import { OptionError } from '../errors.js';
-import { type Batch, type BatchArray, gatherBatch } from './batches.js';
-import { type Dataset, elementCount, type Picture } from './dataset.js';
-import type { Random } from './random.js';
+import type { Batch, BatchSequence } from './batches.js';
+import { type Dataset, type Picture, pictureOf } from './dataset.js';
+import { type Random, random } from './random.js';
 
-/** One number per channel; inputs become (value − mean) / deviation. */
-export interface Normalization {
-  readonly mean: readonly number[];
-  readonly deviation: readonly number[];
-}
-
-/** How pictures are varied in training. */
+/** How pictures are varied. */
 export interface Augmentation {
   /** Mirror left and right with probability ½. */
   readonly flip?: boolean;
-  /** Move by up to this many pixels each way: crop from a picture padded with `fill`. */
-  readonly padding?: number;
-  /** What the border is filled with; 0 by default. */
+  /** Move by up to this many pixels each way: a crop, of the same size, from the picture with a border around it. */
+  readonly crop?: number;
+  /** What the border is filled with, in the units of the data; 0 by default, the black of pictures. */
   readonly fill?: number;
 }
 
 /**
- * Mean and deviation of a data set's inputs per channel (axis 0 of an example with more than one axis, else each feature its own
- * channel where `perFeature`, else all one). A constant channel gets deviation 1, so that it becomes 0.
+ * The batches with each picture moved and mirrored by its own draw from (seed, step). What is autoencoded is the picture
+ * as it was varied.
+ * @throws OptionError where the data are no pictures or their targets would have to move with them
+ * @example
+ * const batches = augmentedBatches(trainingBatches(train, { batchSize, seed }), train, { flip: true, crop: 4 }, seed);
  */
-export function measureNormalization(set: Dataset, perFeature = false): Normalization {
-  const { shape } = set.inputs;
-  const channels = shape.length > 1 ? (shape[0] ?? 1) : perFeature ? elementCount(shape) : 1;
-  const per = elementCount(shape) / channels;
-  const sums = new Float64Array(channels);
-  const squares = new Float64Array(channels);
-  // Sums about the first example keep their digits where the mean is large against the deviation.
-  let origin: Float32Array | undefined;
-  for (let row = 0; row < set.size; row++) {
-    const values = floats(gatherBatch(set, [row]).input);
-    origin ??= values;
-    for (let index = 0; index < values.length; index++) {
-      const channel = Math.floor(index / per);
-      const difference = (values[index] ?? 0) - (origin[channel * per] ?? 0);
-      sums[channel] = (sums[channel] ?? 0) + difference;
-      squares[channel] = (squares[channel] ?? 0) + difference * difference;
-    }
-  }
-  const count = set.size * per;
-  const offsets = Array.from(sums, (sum) => sum / count);
+export function augmentedBatches(
+  batches: BatchSequence,
+  set: Dataset,
+  augmentation: Augmentation,
+  seed: number,
+): BatchSequence {
+  const picture = checkedPicture(set, augmentation);
+  const reproduces = set.targets.data === set.inputs.data;
+  const at = (step: number): Batch => {
+    const { input, target } = batches.at(step);
+    if (input.dtype !== 'float32' || (reproduces && target.dtype !== 'float32'))
+      throw new Error('pictures are float32');
+    const data = augment(input.data, picture, augmentation, random(seed, 'augment', step));
+    const varied = { ...input, data };
+    if (!reproduces) return { input: varied, target };
+    return { input: varied, target: target === input ? varied : { ...varied, dims: target.dims } };
+  };
   return {
-    mean: offsets.map((offset, channel) => offset + (origin?.[channel * per] ?? 0)),
-    deviation: offsets.map((offset, channel) => {
-      const variance = (squares[channel] ?? 0) / count - offset * offset;
-      return variance > 1e-12 ? Math.sqrt(variance) : 1;
-    }),
+    ...batches,
+    at,
+    *from(step: number) {
+      for (let next = step; ; next++) yield at(next);
+    },
   };
 }
 
-/** The batch with normalized inputs. Throws OptionError where the channels do not divide the inputs. */
-export function normalize(batch: Batch, { mean, deviation }: Normalization): Batch {
-  const values = floats(batch.input);
-  const length = elementCount(batch.input.dims.slice(1));
-  if (mean.length === 0 || mean.length !== deviation.length || length % mean.length !== 0) {
+/** The pictures' size, where the set can be augmented so. */
+function checkedPicture(set: Dataset, { crop = 0, fill = 0 }: Augmentation): Picture {
+  const { inputs, targets } = set;
+  const picture = pictureOf(set);
+  if (!picture) {
+    const what = inputs.dtype === 'int64' ? 'tokens of text or other whole numbers' : 'rows of numbers';
     throw new OptionError(
-      `normalization with ${mean.length} means and ${deviation.length} deviations cannot be applied to inputs of shape [${batch.input.dims.slice(1)}]: expected one of each per channel`,
+      `the inputs of '${set.name}' are ${what} of shape [${inputs.shape}]: only pictures can be flipped and cropped; leave the augmentation out`,
     );
   }
-  const wrong = deviation.find((value) => !(value > 0));
-  if (wrong !== undefined)
-    throw new OptionError(`normalization by the deviation ${wrong} cannot be done: expected numbers above 0`);
-  const per = length / mean.length;
-  const data = Float32Array.from(values, (value, index) => {
-    const channel = Math.floor((index % length) / per);
-    return (value - (mean[channel] ?? 0)) / (deviation[channel] ?? 1);
-  });
-  return { ...batch, input: { dtype: 'float32', dims: batch.input.dims, data } };
+  const { width, height } = picture;
+  const isMap = targets.shape.length > 1 || (targets.shape.length === 1 && (targets.shape[0] ?? 0) >= width * height);
+  if (isMap && targets.data !== inputs.data) {
+    throw new OptionError(
+      `the targets of '${set.name}' have the shape [${targets.shape}] and would have to move with the pictures, which cgfac does not do: leave the augmentation out`,
+    );
+  }
+  if (!Number.isInteger(crop) || crop < 0 || crop >= Math.min(width, height)) {
+    throw new OptionError(
+      `pictures of ${width} × ${height} cannot be cropped with a border of ${crop}: expected a whole number of pixels of at least 0, less than their size`,
+    );
+  }
+  if (!Number.isFinite(fill)) throw new OptionError(`a border cannot be filled with ${fill}: expected a finite number`);
+  return picture;
 }
 
-/**
- * The batch with each picture moved and mirrored by its own draw from `stream`; for exact resume give each step its own,
- * `random(seed, 'augment', step)`. Throws OptionError where the inputs are not pictures of that size.
- *
- * @example
- * const varied = augment(batch, { width: 32, height: 32, channels: 3 }, { flip: true, padding: 4 }, random(seed, 'augment', step));
- */
-export function augment(batch: Batch, picture: Picture, augmentation: Augmentation, stream: Random): Batch {
-  const { width, height, channels } = picture;
-  const { flip = false, padding = 0, fill = 0 } = augmentation;
-  const source = floats(batch.input);
-  const length = channels * height * width;
-  if (elementCount(batch.input.dims.slice(1)) !== length) {
-    throw new OptionError(
-      `inputs of shape [${batch.input.dims.slice(1)}] are no pictures of ${channels} × ${height} × ${width}: augment picture data only`,
-    );
-  }
-  if (!Number.isInteger(padding) || padding < 0) {
-    throw new OptionError(`padding ${padding} cannot be used: expected a whole number of pixels of at least 0`);
-  }
-  const data = new Float32Array(source.length).fill(fill);
-  for (let start = 0; start < source.length; start += length) {
-    const moveX = stream.integer(2 * padding + 1) - padding;
-    const moveY = stream.integer(2 * padding + 1) - padding;
+/** Pictures `[batch, channels · height · width]`, each moved and mirrored by its own draw from the stream. */
+export function augment(
+  source: Float32Array,
+  { width, height, channels }: Picture,
+  { flip = false, crop = 0, fill = 0 }: Augmentation,
+  stream: Random,
+): Float32Array<ArrayBuffer> {
+  const data = new Float32Array(source.length);
+  if (fill !== 0) data.fill(fill);
+  const area = width * height;
+  for (let start = 0; start < source.length; start += channels * area) {
+    const moveX = stream.integer(2 * crop + 1) - crop;
+    const moveY = stream.integer(2 * crop + 1) - crop;
     const mirrored = flip && stream.sign() > 0;
-    for (let row = 0; row < channels * height; row++) {
-      const y = (row % height) + moveY;
-      if (y < 0 || y >= height) continue;
-      const from = start + (row + moveY) * width;
-      for (let x = 0; x < width; x++) {
-        const at = (mirrored ? width - 1 - x : x) + moveX;
-        if (at >= 0 && at < width) data[start + row * width + x] = source[from + at] ?? 0;
+    // Column x comes from x + moveX, mirrored from width − 1 − x + moveX: those from within the picture.
+    const first = Math.max(0, mirrored ? moveX : -moveX);
+    const last = Math.min(width, width + (mirrored ? moveX : -moveX));
+    const [origin, direction] = mirrored ? [width - 1 + moveX, -1] : [moveX, 1];
+    const [top, bottom] = [Math.max(0, -moveY), Math.min(height, height - moveY)];
+    for (let plane = start; plane < start + channels * area; plane += area) {
+      for (let y = top; y < bottom; y++) {
+        const to = plane + y * width;
+        const from = plane + (y + moveY) * width + origin;
+        for (let x = first; x < last; x++) data[to + x] = source[from + direction * x] as number; // within the picture
       }
     }
   }
-  return { ...batch, input: { dtype: 'float32', dims: batch.input.dims, data } };
-}
-
-function floats(input: BatchArray): Float32Array {
-  if (input.dtype === 'float32') return input.data;
-  throw new OptionError(
-    'inputs are int64, expected float32: only pictures and other real numbers can be normalized or augmented',
-  );
+  return data;
 }

@@ -67,9 +67,22 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
 
+/** The size of a set's pictures, which may be flattened: said by the set, or three axes of real numbers. */
+export function pictureOf({ inputs, picture }: Dataset): Picture | undefined {
+  if (inputs.dtype !== 'float32') return undefined;
+  const [channels, height, width, ...more] = inputs.shape;
+  const shaped = channels !== undefined && height !== undefined && width !== undefined && more.length === 0;
+  return picture ?? (shaped ? { channels, height, width } : undefined);
+}
+
 /** Elements from one example to the next. */
 export function exampleStride(column: ExampleArray): number {
   return column.stride ?? elementCount(column.shape);
+}
+
+/** In how many examples a number of the set occurs: 1, or more for overlapping windows over one sequence. */
+export function overlapOf({ inputs }: Dataset): number {
+  return Math.max(1, Math.ceil(elementCount(inputs.shape) / exampleStride(inputs)));
 }
 
 /** Checks that both columns hold `size` examples and returns the data set. Throws OptionError where one does not. */

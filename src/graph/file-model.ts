@@ -34,6 +34,8 @@ export interface FileModel extends Model {
   patched(parameters: ReadonlyMap<string, TensorData>, dtype?: FileDataType): ModelProto;
 }
 
+export const isFileModel = (model: Model): model is FileModel => 'patched' in model;
+
 export interface ReadModelOptions extends DecodeOptions {
   /** A name for messages, such as the file's; by default the graph's own. */
   readonly name?: string;

@@ -10,7 +10,10 @@ export interface Model {
   readonly graph: Graph;
   /** Trainable tensors by name; `Value.constant` holds their initial elements. */
   readonly parameters: ReadonlyMap<string, Value>;
-  /** Tensors that are not trained but updated while training: running averages of batch normalization, by name. */
+  /**
+   * Tensors that go with the parameters and are not trained, by name: running averages of batch normalization, which
+   * training updates, and what `normalized` takes out of the input.
+   */
   readonly statistics: ReadonlyMap<string, Value>;
   /**
    * The bytes of an `.onnx` file of the model. Parameters and statistics that the map lacks keep their initial elements.
@@ -47,7 +50,11 @@ export function newElements(
   const elements = new Map<Value, TensorData>();
   for (const [name, data] of updated) {
     const value = parameters.get(name) ?? statistics.get(name);
-    if (!value) throw new GraphError(`model '${model}' has no parameter '${name}'`);
+    if (!value) {
+      throw new GraphError(
+        `model '${model}' has no parameter '${name}': what train returns as parameters belongs to the model that it returns with them`,
+      );
+    }
     const given = { dtype: data.dtype, shape: data.dims };
     if (formatType(given) !== formatType(value.type)) {
       throw new GraphError(

@@ -19,6 +19,7 @@ import {
   encodeMessage,
   type FileDataType,
   type FileModel,
+  isFileModel,
   largestMessage,
   modelFromBytes,
   shallowCopy,
@@ -80,8 +81,6 @@ export async function writeModelFile(
   const written = elementBytes(proto) > largest ? await withExternalData(proto, path) : proto;
   await writeFileAtomically(path, encodeMessage(written, model.name));
 }
-
-const isFileModel = (model: Model): model is FileModel => 'patched' in model;
 
 /** Tensors of fewer bytes stay in the model file, where shape arithmetic needs them. */
 const smallestExternal = 1024;

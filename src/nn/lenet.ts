@@ -20,7 +20,7 @@ export function lenet(options: LenetOptions): Model {
   const { input: [channels, height, width] = [1, 28, 28], classes = 10 } = options;
   if (Math.min(height, width) < 12 || height % 4 !== 0 || width % 4 !== 0) {
     throw new OptionError(
-      `lenet takes pictures of sizes that are multiples of 4 and at least 12, not ${height}×${width}`,
+      `lenet takes pictures of sizes that are multiples of 4 and at least 12, not ${height}×${width}: scale them, as in images:DIR?size=28`,
     );
   }
   const network = new Network('lenet', options);

@@ -1,6 +1,6 @@
 // Builds models: a graph with a symbolic batch whose parameters are drawn from a seed by named initializations.
 import { type Random, random } from '../data/random.js';
-import { int, ints, type Shape, type Value } from '../graph/graph.js';
+import { float, int, ints, type Shape, type Value } from '../graph/graph.js';
 import { builtModel, type Model } from '../graph/model.js';
 import { elementCount, tensor } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
@@ -49,6 +49,7 @@ export class Network {
   readonly #name: string;
   readonly #seed: number;
   readonly #parameters = new Map<string, Value>();
+  readonly #statistics = new Map<string, Value>();
 
   constructor(name: string, options: NetworkOptions) {
     this.#name = name;
@@ -112,6 +113,17 @@ export class Network {
     return this.b.op('GroupNormalization', inputs, { num_groups: int(groups) }, { name });
   }
 
+  /**
+   * Normalizes each channel (axis 1; Ioffe & Szegedy 2015): by the batch while training, else by the running averages
+   * `<name>.mean` (from 0) and `<name>.variance` (from 1), which move by a tenth each step, as PyTorch's do.
+   */
+  batchNorm(x: Value, name: string): Value {
+    const channels = Number(x.shape[1]);
+    const averages = [this.#statistic(`${name}.mean`, channels, 0), this.#statistic(`${name}.variance`, channels, 1)];
+    const inputs = [x, ...this.#scaleAndShift(name, channels), ...averages];
+    return this.b.op('BatchNormalization', inputs, { epsilon: float(1e-5), momentum: float(0.9) }, { name });
+  }
+
   /** Rows of a table for `tokens: [batch, …]` of int64; the table `[vocabulary, width]` is `<name>.weight`. */
   embedding(tokens: Value, name: string, vocabulary: number, width: number, initialization: Initialization): Value {
     return this.b.gather(this.parameter(`${name}.weight`, [vocabulary, width], initialization), tokens);
@@ -121,8 +133,14 @@ export class Network {
     return [this.parameter(`${name}.scale`, [size], ones), this.parameter(`${name}.shift`, [size], zeros)];
   }
 
+  #statistic(name: string, size: number, initial: number): Value {
+    const value = this.b.constant(tensor('float32', [size], new Float32Array(size).fill(initial)), name);
+    this.#statistics.set(name, value);
+    return value;
+  }
+
   /** The finished model with its one output `output`. */
   model(output: Value): Model {
-    return builtModel(this.#name, this.b.build(this.#name, { output }), this.#parameters);
+    return builtModel(this.#name, this.b.build(this.#name, { output }), this.#parameters, this.#statistics);
   }
 }

@@ -1,4 +1,5 @@
-// The residual network of 20 layers for small pictures, with group normalization: no running averages, any batch size.
+// The residual network of 20 layers for small pictures, with group normalization (no running averages, any batch size)
+// or, as it was published, with batch normalization.
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
@@ -11,48 +12,63 @@ export interface ResnetOptions extends NetworkOptions {
   readonly classes?: number;
   /** Channels of the first stage; the second and third have twice and four times as many. 16 by default. */
   readonly width?: number;
-  /** Groups of each normalization; 8 by default. */
+  /** What normalizes after each convolution; 'group' by default. */
+  readonly norm?: 'group' | 'batch';
+  /** Groups of each group normalization; 8 by default. */
   readonly groups?: number;
 }
 
 /**
- * He et al. 2016, section 4.2, with group normalization (Wu & He 2018) for batch normalization: a 3×3 convolution, three
- * stages of three residual blocks of two 3×3 convolutions, the mean over all positions, a dense layer. Where channels
+ * He et al. 2016, section 4.2, with group normalization (Wu & He 2018) or the batch normalization of the paper: a 3×3
+ * convolution, three stages of three residual blocks of two 3×3 convolutions, the mean over all positions, a dense layer. Where channels
  * double and sizes halve, the short cut is a 1×1 convolution of stride 2 (option B). He's normal initialization, no
  * biases before normalizations, scales 1 and shifts 0; Glorot's uniform for the dense layer. (Scales that begin at 0, as
  * one sees elsewhere, would leave the convolutions before them without gradient and curvature.)
- * Parameters: `stem`, `stage1.block1.conv1`, `stage1.block1.norm1`, …, `head`.
- * @throws OptionError where the groups do not divide the width
+ * Parameters: `stem`, `stage1.block1.conv1`, `stage1.block1.norm1`, …, `head`; running averages of batch normalization
+ * (`model.statistics`): `stem.norm.mean`, `stem.norm.variance`, ….
+ * @throws OptionError where the groups do not divide the width, or are given for batch normalization
  */
 export function resnet20(options: ResnetOptions): Model {
-  const { input = [3, 32, 32], classes = 10, width = 16, groups = 8 } = options;
-  if (width % groups !== 0) throw new OptionError(`${groups} groups do not divide the ${width} channels of resnet20`);
+  const { input = [3, 32, 32], classes = 10, width = 16 } = options;
   const network = new Network('resnet20', options);
   const { b } = network;
+  const norm = normalization(network, width, options);
   let x = network.input(input);
-  x = b.relu(network.groupNorm(convolution(network, x, 'stem', width, 3, 1), 'stem.norm', groups));
+  x = b.relu(norm(convolution(network, x, 'stem', width, 3, 1), 'stem.norm'));
   for (const stage of [1, 2, 3]) {
     const channels = width * 2 ** (stage - 1);
     for (const block of [1, 2, 3]) {
       const stride = stage > 1 && block === 1 ? 2 : 1;
-      x = residualBlock(network, x, `stage${stage}.block${block}`, { channels, stride, groups });
+      x = residualBlock(network, x, `stage${stage}.block${block}`, { channels, stride, norm });
     }
   }
   return network.model(network.dense(b.mean(x, [2, 3]), 'head', classes));
+}
+
+type Normalize = (x: Value, name: string) => Value;
+
+function normalization(network: Network, width: number, { norm = 'group', groups }: ResnetOptions): Normalize {
+  if (norm === 'batch') {
+    if (groups !== undefined) throw new OptionError('groups are of group normalization; resnet20 has norm batch');
+    return (x, name) => network.batchNorm(x, name);
+  }
+  if (norm !== 'group') throw new OptionError(`norm of resnet20 is '${norm}'; it must be group or batch`);
+  const count = groups ?? 8;
+  if (width % count !== 0) throw new OptionError(`${count} groups do not divide the ${width} channels of resnet20`);
+  return (x, name) => network.groupNorm(x, name, count);
 }
 
 function residualBlock(
   network: Network,
   x: Value,
   name: string,
-  { channels, stride, groups }: { readonly channels: number; readonly stride: number; readonly groups: number },
+  { channels, stride, norm }: { readonly channels: number; readonly stride: number; readonly norm: Normalize },
 ): Value {
   const { b } = network;
-  const norm = (y: Value, part: string) => network.groupNorm(y, `${name}.${part}`, groups);
-  const first = b.relu(norm(convolution(network, x, `${name}.conv1`, channels, 3, stride), 'norm1'));
-  const second = norm(convolution(network, first, `${name}.conv2`, channels, 3, 1), 'norm2');
+  const first = b.relu(norm(convolution(network, x, `${name}.conv1`, channels, 3, stride), `${name}.norm1`));
+  const second = norm(convolution(network, first, `${name}.conv2`, channels, 3, 1), `${name}.norm2`);
   const short =
-    stride === 1 ? x : norm(convolution(network, x, `${name}.shortcut`, channels, 1, stride), 'shortcut.norm');
+    stride === 1 ? x : norm(convolution(network, x, `${name}.shortcut`, channels, 1, stride), `${name}.shortcut.norm`);
   return b.relu(b.add(second, short));
 }
 

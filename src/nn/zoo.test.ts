@@ -1,12 +1,16 @@
 // The models of the zoo run, have the sizes they claim, and learn: a few steps on made-up examples they can memorize.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { gatherBatch } from '../data/batches.js';
 import { type DataSplits, dataset } from '../data/dataset.js';
 import { random } from '../data/random.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import { OptionError } from '../errors.js';
+import { modelFromBytes } from '../graph/file-model.js';
 import type { Model } from '../graph/model.js';
 import { elementCount } from '../graph/tensor.js';
+import { runOnnx } from '../graph/testing/onnx-models.js';
+import { semantics } from '../ops/table.js';
 import { adam } from '../optimizers/adam.js';
 import { cgfac } from '../optimizers/cgfac.js';
 import { kfac } from '../optimizers/kfac.js';
@@ -23,7 +27,9 @@ test('sizes of the full models', () => {
   expect(size(lenet({ seed: 1 }))).toBe(61_706);
   // 269,722 with batch normalization and parameter-free short cuts (He et al. 2016: 0.27 million); the two projections
   // add 16·32 + 32·64 weights and 2·32 + 2·64 scales and shifts.
-  expect(size(resnet20({ seed: 1 }))).toBe(269_722 + 2560 + 192);
+  for (const norm of ['group', 'batch'] as const) {
+    expect(size(resnet20({ seed: 1, norm }))).toBe(269_722 + 2560 + 192);
+  }
   // A layer: 12·width² + 13·width; embeddings, positions, last norm and head beside it.
   const layer = 12 * 128 ** 2 + 13 * 128;
   expect(size(charTransformer({ seed: 1 }))).toBe(4 * layer + (65 + 64) * 128 + 2 * 128 + 128 * 65 + 65);
@@ -32,6 +38,7 @@ test('sizes of the full models', () => {
 test('options that do not fit', () => {
   expect(() => lenet({ seed: 1, input: [1, 30, 28] })).toThrow(OptionError);
   expect(() => resnet20({ seed: 1, width: 12 })).toThrow('8 groups do not divide the 12 channels of resnet20');
+  expect(() => resnet20({ seed: 1, norm: 'batch', groups: 4 })).toThrow('groups are of group normalization');
   expect(() => charTransformer({ seed: 1, width: 10 })).toThrow('4 heads do not divide the width 10');
 });
 
@@ -82,6 +89,11 @@ const models: readonly (readonly [string, () => Model, () => DataSplits])[] = [
   ['lenet', () => lenet({ seed: 1, input: [1, 12, 12], classes }), () => pictures([1, 12, 12])],
   ['resnet20', () => resnet20({ seed: 1, input: [2, 8, 8], classes, width: 4, groups: 2 }), () => pictures([2, 8, 8])],
   [
+    'resnet20 with batch normalization',
+    () => resnet20({ seed: 1, input: [2, 8, 8], classes, width: 4, norm: 'batch' }),
+    () => pictures([2, 8, 8]),
+  ],
+  [
     'char-transformer',
     () => charTransformer({ seed: 1, vocabulary: 5, context: 6, width: 8, layers: 1, heads: 2 }),
     () => sequences(6, 5),
@@ -116,3 +128,40 @@ describe.each(models)('%s', (_name, model, data) => {
     expect(losses.at(-1)).toBeLessThan(0.9 * (losses[0] ?? Number.NaN));
   });
 });
+
+test('resnet20 with batch normalization moves its running averages, and evaluates as its file computes', async () => {
+  const engine = await nodeEngine({ worker: false, threads: 1 });
+  const model = resnet20({ seed: 1, input: [2, 8, 8], classes, width: 4, norm: 'batch' });
+  expect(model.statistics.size).toBe(2 * 21);
+  const data = pictures([2, 8, 8]);
+  const { parameters, record } = await train(model, { engine, data, optimizer: cgfac(), batchSize: count, steps: 6 });
+  await engine.close();
+  for (const [name, { constant }] of model.statistics) {
+    expect(parameters.get(name)?.data, name).not.toEqual(constant?.data);
+  }
+  const bytes = model.encode(parameters);
+  const read = modelFromBytes(bytes, semantics);
+  expect([...read.statistics.keys()].sort()).toEqual([...model.statistics.keys()].sort());
+  expect([...read.parameters.keys()].sort()).toEqual([...model.parameters.keys()].sort());
+  const inference = read.graph.nodes.filter(({ op }) => op === 'BatchNormalization');
+  expect(inference.map(({ outputs, attributes }) => [outputs.length, attributes.training_mode])).toEqual(
+    Array(21).fill([1, undefined]),
+  );
+  const { input, target } = gatherBatch(
+    data.test,
+    Array.from({ length: count }, (_, i) => i),
+  );
+  const { output } = await runOnnx(bytes, { input });
+  expect(record.test.loss).toBeCloseTo(crossEntropy(output?.data ?? [], target.data), 6);
+});
+
+/** The mean over the rows, in float64. */
+function crossEntropy(outputs: ArrayLike<number | bigint>, labels: ArrayLike<number | bigint>): number {
+  let sum = 0;
+  for (let row = 0; row < labels.length; row++) {
+    const logits = Array.from({ length: classes }, (_, i) => Number(outputs[row * classes + i]));
+    const normalizer = Math.log(logits.reduce((total, logit) => total + Math.exp(logit), 0));
+    sum += normalizer - (logits[Number(labels[row])] ?? Number.NaN);
+  }
+  return sum / labels.length;
+}

@@ -24,7 +24,10 @@ export interface Picture {
   readonly pixels: Float32Array;
 }
 
-/** Loss and metrics over a whole data set, e.g. `{ loss: 0.08, squaredError: 5.4 }`. */
+/**
+ * Loss and metrics over a whole data set (of overlapping windows of text: over up to 2,000 that do not overlap), e.g.
+ * `{ loss: 0.08, squaredError: 5.4 }`.
+ */
 export type Evaluation = Readonly<Record<string, number>> & { readonly loss: number };
 
 /** One optimizer's training run. */

@@ -1,9 +1,9 @@
 // When a run is evaluated along the way, on which examples, and whether it has reached its target.
-import { permutation } from '../data/batches.js';
 import type { DataSplits, Dataset } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
 import { checked } from '../optimizers/options.js';
 import type { Evaluator } from './evaluation.js';
+import { sampledExamples, usualExamples } from './judged-examples.js';
 import type { Metric } from './metrics.js';
 
 /** A value of a metric to reach: `squaredError`, `accuracy` or `loss` on the training set, `testLoss` … on the test set. */
@@ -15,12 +15,15 @@ export interface Target {
 export interface JudgingOptions {
   /** Evaluate both sets every so many steps; by default ten times a run. */
   readonly evaluateEvery?: number;
-  /** Examples of each set that are evaluated along the way, chosen at random once; 5,000 by default. */
+  /**
+   * Examples of each set that are evaluated along the way, chosen at random once; by default 5,000, or 500 where each has
+   * a sequence of targets, as text has.
+   */
   readonly evaluationExamples?: number;
   readonly target?: Target;
 }
 
-/** Judges a run along the way. Whole sets are evaluated only at its end. */
+/** Judges a run along the way. Whole sets (see `judgedExamples`) are evaluated only at its end. */
 export class Judging {
   readonly #judge: Evaluator;
   readonly #metric: Metric;
@@ -34,7 +37,10 @@ export class Judging {
   constructor(judge: Evaluator, metric: Metric, data: DataSplits, total: number, options: JudgingOptions) {
     const { evaluateEvery, evaluationExamples, target } = options;
     const every = evaluateEvery ?? Math.ceil(total / 10);
-    const examples = checked('evaluationExamples', evaluationExamples ?? 5000, { atLeast: 1, integer: true });
+    const examples = checked('evaluationExamples', evaluationExamples ?? usualExamples(data.train), {
+      atLeast: 1,
+      integer: true,
+    });
     this.#judge = judge;
     this.#metric = metric;
     this.#sets = { train: sampled(data.train, examples), test: sampled(data.test, examples) };
@@ -72,10 +78,7 @@ export class Judging {
 type Split = 'train' | 'test';
 const keyOf = (split: Split, name: string): string => `${split}${name[0]?.toUpperCase()}${name.slice(1)}`;
 
-/** A fixed random part of a set, or all of it. */
-function sampled(set: Dataset, examples: number) {
-  return { set, sample: permutation(set.size, 0, 0).slice(0, examples) };
-}
+const sampled = (set: Dataset, examples: number) => ({ set, sample: sampledExamples(set, examples) });
 
 /**
  * A target by the name its value has in the records; a bare name means the training set.

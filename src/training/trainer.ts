@@ -1,8 +1,11 @@
 // Trains a model: fits the data to it, compiles the step, runs it, evaluates the result.
-import { trainingBatches } from '../data/batches.js';
-import type { DataSplits } from '../data/dataset.js';
+import { type Augmentation, augmentedBatches } from '../data/augment.js';
+import { type BatchSequence, trainingBatches } from '../data/batches.js';
+import type { DataSplits, Dataset } from '../data/dataset.js';
+import { measureNormalization, type Normalization } from '../data/normalization.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
+import { normalized } from '../finetune/normalized.js';
 import type { Model } from '../graph/model.js';
 import type { TensorData } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
@@ -12,6 +15,7 @@ import { checked } from '../optimizers/options.js';
 import type { RunRecord, StepRecord } from '../reporting/run-record.js';
 import { evaluator } from './evaluation.js';
 import { IterateAverage } from './iterate-average.js';
+import { judgedExamples } from './judged-examples.js';
 import { Judging, type JudgingOptions } from './judging.js';
 import { metricFor } from './metrics.js';
 import { picturesOf } from './pictures.js';
@@ -28,7 +32,9 @@ export interface RunOptions extends JudgingOptions {
   /** How long: optimizer steps, or passes over the training set. */
   readonly steps?: number;
   readonly epochs?: number;
-  /** Seeds the order of the examples and the random numbers of the optimizer; 0 by default. */
+  /** Flips and crops the pictures of training batches, never those that are evaluated. By default they stay as they are. */
+  readonly augment?: Augmentation;
+  /** Seeds the order of the examples, their augmentation and the random numbers of the optimizer; 0 by default. */
   readonly seed?: number;
   /** Ends training after the running step; what was trained until then is kept and returned. */
   readonly signal?: AbortSignal;
@@ -40,9 +46,17 @@ export interface TrainOptions extends RunOptions {
   readonly data: DataSplits;
   /** By default what the model's end and the data suggest; see `learningTask`. */
   readonly loss?: LossName;
+  /**
+   * Puts a normalization of the input before the model: by mean and deviation of the training set, or by these. It
+   * becomes part of the model that is returned, and of its file: whoever runs that gives it values as the data have
+   * them. None by default.
+   */
+  readonly normalize?: boolean | Normalization;
 }
 
 export interface TrainingResult {
+  /** The model that was trained: the one given, or the one made of it by `normalize`. `saveModel` takes it. */
+  readonly model: Model;
   /** Trained parameters and the running averages of batch normalization, by name: what `saveModel` takes. */
   readonly parameters: ReadonlyMap<string, TensorData>;
   readonly record: RunRecord;
@@ -51,13 +65,16 @@ export interface TrainingResult {
 }
 
 /**
- * Trains a model. The model itself is not changed: `saveModel` writes it with the new parameters.
+ * Trains a model. The model itself is not changed: `saveModel` writes the one that is returned with the new parameters.
  * @throws OptionError where options do not fit together or the data do not fit the model
  * @throws TrainingError where the loss stops being finite, naming the first tensor that did
  * @example
  * const { parameters } = await train(mlp({ seed: 1 }), { engine, data, optimizer: cgfac(), epochs: 5 });
  */
-export async function train(model: Model, options: TrainOptions): Promise<TrainingResult> {
+export async function train(given: Model, options: TrainOptions): Promise<TrainingResult> {
+  const { normalize = false } = options;
+  const measured = normalize === true ? measureNormalization(options.data.train) : normalize;
+  const model = measured === false ? given : normalized(given, measured);
   return runTask(model, learningTask(model, options.data, options.loss), options);
 }
 
@@ -69,8 +86,13 @@ export function plannedSteps(task: LearningTask, options: Omit<RunOptions, 'engi
   return stepsOf(options, batchesFor(task, options).stepsPerEpoch);
 }
 
-function batchesFor({ data }: LearningTask, { batchSize = 128, seed = 0 }: Pick<RunOptions, 'batchSize' | 'seed'>) {
-  return trainingBatches(data.train, { batchSize, seed: checked('seed', seed, { atLeast: 0, integer: true }) });
+function batchesFor(
+  { data }: LearningTask,
+  { batchSize = 128, seed = 0, augment }: Pick<RunOptions, 'batchSize' | 'seed' | 'augment'>,
+): BatchSequence {
+  checked('seed', seed, { atLeast: 0, integer: true });
+  const batches = trainingBatches(data.train, { batchSize, seed });
+  return augment ? augmentedBatches(batches, data.train, augment, seed) : batches;
 }
 
 function stepsOf({ steps, epochs }: Pick<RunOptions, 'steps' | 'epochs'>, stepsPerEpoch: number): number {
@@ -121,7 +143,8 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     });
     await run.go();
     const stored = await engine.read([...keys.values()]);
-    const [onTrain, onTest] = [await judge.evaluate(data.train), await judge.evaluate(data.test)];
+    const whole = (set: Dataset) => judge.evaluate(set, judgedExamples(set));
+    const [onTrain, onTest] = [await whole(data.train), await whole(data.test)];
     if (!Number.isFinite(onTrain.loss)) {
       throw run.diverged(
         new TrainingError(
@@ -130,6 +153,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       );
     }
     return {
+      model,
       parameters: new Map([...keys].flatMap(([name, key]) => (stored[key] ? [[name, stored[key]]] : []))),
       record: { ...run.record(onTrain, onTest), ...(await picturesOf(judge, task)) },
       interrupted: run.done < total,

@@ -75,7 +75,7 @@ const optimizers = { adam: () => adam({ learningRate: 0.02 }), cgfac: () => cgfa
 async function trained(name: keyof typeof optimizers, steps: number, { seed = 1, ratio = 0.5, batchSize = examples }) {
   const model = modelFromBytes(modelBytes(spec(ratio)), semantics);
   const options = { engine, data, optimizer: optimizers[name](), batchSize, steps, seed, evaluateEvery: 1000 };
-  return { model, ...(await train(model, options)) };
+  return train(model, options);
 }
 
 const numbers = (tensors: ReadonlyMap<string, TensorData>) =>

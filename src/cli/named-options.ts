@@ -1,0 +1,58 @@
+// Options written behind a name: `cgfac:rank=64:damping=3`, `resnet20:norm=batch`. Read strictly, with suggestions.
+import { OptionError } from '../errors.js';
+import { checked } from '../optimizers/options.js';
+import { didYouMean } from './suggest.js';
+
+/** How an option's text is read: a number (its user checks the range), a whole number from 1, yes or no, one of some words. */
+type OptionKind = 'number' | 'count' | 'boolean' | readonly string[];
+
+export type OptionKinds = Readonly<Record<string, OptionKind>>;
+
+/** By name as they are typed, `learning-rate`. */
+export type OptionValues = Readonly<Record<string, number | boolean | string>>;
+
+/**
+ * Reads `key=value` parts; an option of yes or no may stand alone.
+ * @param what how messages begin: `optimizer 'adam:beta3=1'`
+ * @throws OptionError for an unknown option or a value that it does not take
+ */
+export function readOptions(what: string, parts: readonly string[], kinds: OptionKinds): OptionValues {
+  return Object.fromEntries(parts.map((part) => readOption(what, part, kinds)));
+}
+
+function readOption(what: string, part: string, kinds: OptionKinds): [string, number | boolean | string] {
+  const equals = part.indexOf('=');
+  const [key, text] = equals < 0 ? [part, 'true'] : [part.slice(0, equals), part.slice(equals + 1)];
+  const kind = Object.hasOwn(kinds, key) ? kinds[key] : undefined;
+  if (kind === undefined) {
+    throw new OptionError(`${what}: unknown option '${key}'${didYouMean(key, Object.keys(kinds))}; ${known(kinds)}`);
+  }
+  const refuse = (expected: string) =>
+    new OptionError(`${what}: ${key} is '${equals < 0 ? '' : text}'; it must be ${expected}`);
+  if (kind === 'boolean') {
+    if (text !== 'true' && text !== 'false') throw refuse('true or false');
+    return [key, text === 'true'];
+  }
+  if (kind === 'number' || kind === 'count') {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (Number.isNaN(value)) throw refuse('a number');
+    return [key, kind === 'number' ? value : checked(`${what}: ${key}`, value, { atLeast: 1, integer: true })];
+  }
+  if (!kind.includes(text)) throw refuse(kind.join(' or '));
+  return [key, text];
+}
+
+/** What there is, for messages. */
+export const known = (kinds: OptionKinds): string => `it takes ${Object.keys(kinds).join(', ') || 'no options'}`;
+
+/** Options for help: `width, norm=group|batch`. */
+export const describeOptions = (kinds: OptionKinds): string =>
+  Object.entries(kinds)
+    .map(([option, kind]) => (typeof kind === 'string' ? option : `${option}=${kind.join('|')}`))
+    .join(', ');
+
+/** Values by the names that functions take: `learningRate`. */
+export const camelCased = (values: OptionValues): OptionValues =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [camel(key), value]));
+
+const camel = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());

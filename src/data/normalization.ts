@@ -1,0 +1,54 @@
+// Means and deviations of a data set's inputs, to be taken out of what a model sees.
+import { OptionError } from '../errors.js';
+import { type Dataset, elementCount, exampleStride } from './dataset.js';
+
+/** One number per channel; inputs become (value − mean) / deviation. */
+export interface Normalization {
+  readonly mean: readonly number[];
+  readonly deviation: readonly number[];
+}
+
+/**
+ * Mean and deviation of a data set's inputs: per channel of pictures (also flattened ones) and of other inputs with more
+ * than one axis, whose first axis are channels; per column of rows of numbers. What is constant gets deviation 1, so
+ * that it becomes 0.
+ * @throws OptionError for tokens and other whole numbers, and where there is no example
+ * @example
+ * const model = normalized(lenet({ seed: 1 }), measureNormalization(train)); // mean [0.1307], deviation [0.3081] on MNIST
+ */
+export function measureNormalization(set: Dataset): Normalization {
+  const { inputs, size } = set;
+  if (inputs.dtype !== 'float32') {
+    throw new OptionError(
+      `the inputs of '${set.name}' are ${inputs.dtype}, as of text: only pictures and other real numbers can be normalized`,
+    );
+  }
+  if (size === 0) throw new OptionError(`'${set.name}' has no examples to measure a mean and deviation of`);
+  const { data } = inputs;
+  const [first = 1] = inputs.shape;
+  const channels = set.picture?.channels ?? first;
+  const area = elementCount(inputs.shape) / channels;
+  const stride = exampleStride(inputs);
+  const scale = 'scale' in inputs ? inputs.scale : 1;
+  const count = size * area;
+  const mean: number[] = [];
+  const deviation: number[] = [];
+  for (let channel = 0; channel < channels; channel++) {
+    // Sums about the first value keep their digits where the mean is large against the deviation.
+    const origin = data[channel * area] ?? 0;
+    let [sum, squares] = [0, 0];
+    for (let row = 0; row < size; row++) {
+      const start = row * stride + channel * area;
+      for (let at = start; at < start + area; at++) {
+        const difference = (data[at] as number) - origin; // within: rows have all channels
+        sum += difference;
+        squares += difference * difference;
+      }
+    }
+    const offset = sum / count;
+    const variance = squares / count - offset * offset;
+    mean.push(scale * (origin + offset));
+    deviation.push(variance > 0 ? scale * Math.sqrt(variance) : 1);
+  }
+  return { mean, deviation };
+}
