@@ -32,6 +32,7 @@ export function applicationOf(reading: Reading): Application | string {
   if (isNode(node, 'Gemm', 'MatMul') && value.rank === 2) return dense(reading);
   if (isNode(node, 'Conv') && node.inputs[1] === value) return convolution(reading);
   if (isNode(node, 'ConvTranspose') && node.inputs[1] === value) return 'the weight of a transposed convolution';
+  if (isNode(node, 'Conv', 'ConvTranspose') && node.inputs[2] === value) return biasOf(node);
   if (isNode(node, 'Gather') && node.inputs[0] === value) return embedding(reading);
   if (scalesOrShifts(reading)) return 'scale and shift of a normalization layer';
   if (value.rank !== 2) return `a parameter of rank ${value.rank} outside a dense layer`;
@@ -68,6 +69,13 @@ function convolution({ node, value }: Reading): Application | string {
   const [outputs = 0, ...field] = value.dims;
   const inputs = field.reduce((product, size) => product * size, 1);
   return { kind: 'convolution', node, activations, inputs, outputs, outputsFirst: true, addsBias: true };
+}
+
+/** Why a bias is in no block: its weight is in none. */
+function biasOf(node: Node): string {
+  if (node.op === 'ConvTranspose') return 'the bias of a transposed convolution';
+  const groups = intAttribute(node, 'group', 1);
+  return groups === 1 ? 'the bias of a convolution without a block' : `the bias of a convolution with ${groups} groups`;
 }
 
 /** Rows of an embedding table that is a block, at most: its factor A is made of one-hot rows. Enough for bytes. */
