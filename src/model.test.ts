@@ -202,6 +202,40 @@ describe('valueAndGradients', () => {
     );
   });
 
+  it.each(['Identity', 'Softmax', 'LogSoftmax'])(
+    'takes logits with the classes on the second axis, as PyTorch’s loss does, that end in %s',
+    async (end) => {
+      const segmentation: ModelSpec = {
+        opset: 17,
+        inputs: { x: ['float32', ['batch', 2, 'height', 'width']] },
+        initializers: { kernel: ramp([3, 2, 1, 1]) },
+        nodes: [
+          { op: 'Conv', inputs: ['x', 'kernel'], outputs: ['h'] },
+          { op: end, inputs: ['h'], outputs: ['y'], ...(end === 'Identity' ? {} : { attributes: { axis: 1 } }) },
+        ],
+        outputs: ['y'],
+      };
+      const last: ModelSpec = {
+        ...segmentation,
+        nodes: [
+          { op: 'Conv', inputs: ['x', 'kernel'], outputs: ['h'] },
+          { op: 'Transpose', inputs: ['h'], outputs: ['y'], attributes: { perm: [0, 2, 3, 1] } },
+        ],
+      };
+      const request = {
+        loss,
+        inputs: new Tensor('float32', ramp([1, 2, 2, 4]).data as Float32Array, [1, 2, 2, 4]),
+        targets: new Tensor('int32', Int32Array.of(0, 1, 2, 0, 1, 2, 2, 2), [1, 2, 4]),
+      } as const;
+      const expected = await valueAndGradients(await loadModel(modelBytes(last)), request);
+      const found = await valueAndGradients(await loadModel(modelBytes(segmentation)), request);
+      expect(found.loss).toBeCloseTo(expected.loss, 6);
+      for (const [i, slope] of Array.from(expected.gradients.get('kernel')?.data as Float32Array).entries()) {
+        expect(found.gradients.get('kernel')?.data[i]).toBeCloseTo(slope, 6);
+      }
+    },
+  );
+
   it('refuses labels that are no class, PyTorch’s ignore_index among them', async () => {
     const loaded = await loadModel(modelBytes(table));
     const at = (label: number) =>

@@ -19,7 +19,7 @@ import {
 } from './graph/tensor.js';
 import { lossNamed } from './losses/index.js';
 import type { LossName } from './losses/loss.js';
-import { applyModel } from './losses/objective.js';
+import { applyModel, logitsOf } from './losses/objective.js';
 import { Builder } from './ops/builder.js';
 import { semantics } from './ops/table.js';
 
@@ -45,7 +45,10 @@ export interface GradientRequest {
   readonly loss: LossName;
   /** The model's input, or its inputs by name; the first axis is the batch. Token numbers may be of any integer type. */
   readonly inputs: Tensor | Readonly<Record<string, Tensor>>;
-  /** Integer labels 0, 1, … for softmax cross-entropy (the logits' shape without the last axis), else the output's shape. */
+  /**
+   * Integer labels 0, 1, … for softmax cross-entropy, in the logits' shape without the axis of the classes: the last, or
+   * the second where only that fits (`[batch, classes, height, width]`). Else numbers in the output's shape.
+   */
   readonly targets: Tensor;
   /**
    * Names: differentiate by these parameters only. Tensors by name: differentiate by all, at these values instead of
@@ -89,8 +92,9 @@ export async function valueAndGradients(model: Model, request: GradientRequest):
   }
   const bound = new Map(parameters);
   for (const [name, data] of values) if (model.statistics.has(name)) bound.set(name, input(name, data));
-  const { output } = applyModel(b, model, loss, bound, inputs);
-  const labels = targetsFor(toData(request.targets, 'the targets'), loss.targetType(output));
+  const given = toData(request.targets, 'the targets');
+  const output = logitsOf(b, loss, applyModel(b, model, bound, inputs), given.dims);
+  const labels = targetsFor(given, loss.targetType(output));
   if (loss.name === 'softmax-cross-entropy') checkLabels(labels, output);
   const targets = input('cgfac/targets', labels);
   const value = loss.value(b, output, targets);
