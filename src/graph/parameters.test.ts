@@ -67,6 +67,12 @@ describe('tensors of a file', () => {
       { op: 'InstanceNormalization', inputs: ['x', 'val_2', 'val_3'], outputs: ['y'] },
       /the scale 1 or the shift 0 of a normalization/,
     ],
+    [
+      'the frequencies of a rotary embedding',
+      { 'model.rotary_emb.inv_freq': ramp([4]) },
+      { op: 'Mul', inputs: ['x', 'model.rotary_emb.inv_freq'], outputs: ['y'] },
+      /table of a rotary embedding/,
+    ],
     ['a lifted constant', { val_3: scalar(0.5) }, add('x', 'val_3'), /constant of a formula/],
     [
       'a mask',

@@ -109,6 +109,8 @@ function whyConstant(value: Value, uses: readonly Use[]): string | undefined {
   const elements = constant.data as Float32Array | Float64Array;
   if (elements.length === 0) return 'it has no elements';
   if (!elements.every((element) => Math.abs(element) < largestWeight)) return 'it holds infinite numbers, as masks do';
+  if (/(^|\.)(inv_freq|(cos|sin)_cached)$/.test(value.name))
+    return 'it is the table of a rotary embedding, by its name';
   if (isModulePath(value.name)) return undefined;
   if (elements.length === 1 && !learned.some(({ node }) => layers.has(node.op))) {
     return 'it is a single number without the name of a module: a constant of a formula';

@@ -75,6 +75,24 @@ describe('learningTask', () => {
     refuse(mlp({ seed: 0, sizes: [6, 4] }), measured, /fits neither the targets of 'measured' \(float32\[2\]/);
   });
 
+  it('gives a model the numbers that it declares: data are float32 and int64', () => {
+    const tokens = modelBytes({
+      opset: 17,
+      inputs: { ids: ['int32', ['batch', 6]] },
+      initializers: { table: ramp([5, 1]), shape: tensorFrom('int64', [2], [0, 6]), weight: ramp([6, 3]) },
+      nodes: [
+        { op: 'Gather', inputs: ['table', 'ids'], outputs: ['h'] },
+        { op: 'Reshape', inputs: ['h', 'shape'], outputs: ['r'] },
+        { op: 'MatMul', inputs: ['r', 'weight'], outputs: ['y'] },
+      ],
+      outputs: ['y'],
+    });
+    const set: Dataset = { ...labelled, inputs: { dtype: 'int64', shape: [6], data: new Int32Array(24) } };
+    const model = modelFromBytes(tokens, semantics);
+    expect(learningTask(model, both(set)).kind).toBe('classification');
+    expect(() => learningTask(model, both(labelled))).toThrow(/int32\[batch, 6\], and an example is float32\[6\]/);
+  });
+
   it('classifies each pixel where the classes are on the second axis', () => {
     const network = new Network('segmentation', { seed: 0 });
     const x = network.input([3, 2, 1]);

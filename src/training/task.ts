@@ -5,7 +5,7 @@ import { formatType, type Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
-import { applyModel, areClassesSecond } from '../losses/objective.js';
+import { applyModel, areClassesSecond, takesNumbersOf } from '../losses/objective.js';
 import { Builder } from '../ops/builder.js';
 
 /** A loss, and the data in the shapes that the model and the loss take. */
@@ -50,7 +50,7 @@ function withModelInput(model: Model, set: Dataset): Dataset {
       `the data '${set.name}' do not fit the model '${model.name}': its input '${input.name}' is ${formatType(input.type)}, ` +
         `and an example is ${formatType({ dtype, shape })}; choose data or a model with equally many elements`,
     );
-  if (input.dtype !== dtype) throw misfit();
+  if (!takesNumbersOf(input.dtype, dtype)) throw misfit();
   if (wanted.length === shape.length && wanted.every((size, i) => typeof size === 'string' || size === shape[i])) {
     return set;
   }
