@@ -3,7 +3,7 @@ import { GraphError } from '../errors.js';
 import { intAttribute, neededNodes, type Shape, Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
 import type { Model } from '../graph/model.js';
-import { type DataType, isFloatingPoint } from '../graph/tensor.js';
+import type { DataType } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { normalizeAxis, sameShape } from '../ops/shapes.js';
 import type { Loss } from './loss.js';
@@ -89,9 +89,9 @@ export function applyModel(
   const bindings = new Map<Value, Value>();
   for (const declared of inputs) {
     const bound = input instanceof Value ? input : input.get(declared.name);
-    // Data come as float32 and int64; a model may declare other numbers of the same kind.
-    if (bound)
-      bindings.set(declared, takesNumbersOf(declared.dtype, bound.dtype) ? b.cast(bound, declared.dtype) : bound);
+    if (!bound) continue;
+    const isOther = bound.dtype !== declared.dtype && takesNumbersOf(declared.dtype, bound.dtype);
+    bindings.set(declared, isOther ? b.cast(bound, declared.dtype) : bound);
   }
   for (const [name, value] of [...model.parameters, ...model.statistics]) {
     const bound = parameters.get(name);
@@ -110,11 +110,9 @@ export function applyModel(
 
 const isInteger = (dtype: DataType): boolean => /^u?int/.test(dtype);
 
-/** Whether numbers of a type can be given to an input of another: both are integers, or both are floats. */
+/** Whether numbers of a type can be given to an input of another: data have int64 where a model may declare int32. */
 export const takesNumbersOf = (declared: DataType, given: DataType): boolean =>
-  declared === given ||
-  (isInteger(declared) && isInteger(given)) ||
-  (isFloatingPoint(declared) && isFloatingPoint(given));
+  declared === given || (isInteger(declared) && isInteger(given));
 
 /**
  * What a loss is computed from: the model's output without the activation that the loss contains; for softmax

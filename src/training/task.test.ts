@@ -75,7 +75,7 @@ describe('learningTask', () => {
     refuse(mlp({ seed: 0, sizes: [6, 4] }), measured, /fits neither the targets of 'measured' \(float32\[2\]/);
   });
 
-  it('gives a model the numbers that it declares: data are float32 and int64', () => {
+  it('gives a model the integers that it declares: data have int64', () => {
     const tokens = modelBytes({
       opset: 17,
       inputs: { ids: ['int32', ['batch', 6]] },
