@@ -179,6 +179,75 @@ describe('valueAndGradients', () => {
     await expect(valueAndGradients(blocked, request)).rejects.toThrow(/Mystery node 'odd'.* no rule for this operator/);
   });
 
+  const table: ModelSpec = {
+    opset: 17,
+    inputs: { ids: ['int64', ['batch', 'time']] },
+    initializers: { table: ramp([5, 3]) },
+    nodes: [{ op: 'Gather', inputs: ['table', 'ids'], outputs: ['y'] }],
+    outputs: ['y'],
+  };
+  const labels = new Tensor('int32', Int32Array.of(0, 2), [1, 2]);
+
+  it('takes token numbers and labels of any integer type, and says which numbers do not fit', async () => {
+    const loaded = await loadModel(modelBytes(table));
+    const ids = new Tensor('int64', BigInt64Array.of(4n, 1n), [1, 2]);
+    const expected = await valueAndGradients(loaded, { loss, inputs: ids, targets: labels });
+    const narrow = new Tensor('int32', Int32Array.of(4, 1), [1, 2]);
+    expect(await valueAndGradients(loaded, { loss, inputs: narrow, targets: labels })).toEqual(expected);
+    const small = await loadModel(modelBytes({ ...table, inputs: { ids: ['int32', ['batch', 'time']] } }));
+    expect(await valueAndGradients(small, { loss, inputs: ids, targets: labels })).toEqual(expected);
+    const huge = new Tensor('int64', BigInt64Array.of(2n ** 40n, 1n), [1, 2]);
+    await expect(valueAndGradients(small, { loss, inputs: huge, targets: labels })).rejects.toThrow(
+      /input 'ids' is int32\[batch, time\]; a tensor int64\[1, 2\] does not fit/,
+    );
+  });
+
+  it.each(['Identity', 'Softmax', 'LogSoftmax'])(
+    'takes logits with the classes on the second axis, as PyTorch’s loss does, that end in %s',
+    async (end) => {
+      const segmentation: ModelSpec = {
+        opset: 17,
+        inputs: { x: ['float32', ['batch', 2, 'height', 'width']] },
+        initializers: { kernel: ramp([3, 2, 1, 1]) },
+        nodes: [
+          { op: 'Conv', inputs: ['x', 'kernel'], outputs: ['h'] },
+          { op: end, inputs: ['h'], outputs: ['y'], ...(end === 'Identity' ? {} : { attributes: { axis: 1 } }) },
+        ],
+        outputs: ['y'],
+      };
+      const last: ModelSpec = {
+        ...segmentation,
+        nodes: [
+          { op: 'Conv', inputs: ['x', 'kernel'], outputs: ['h'] },
+          { op: 'Transpose', inputs: ['h'], outputs: ['y'], attributes: { perm: [0, 2, 3, 1] } },
+        ],
+      };
+      const request = {
+        loss,
+        inputs: new Tensor('float32', ramp([1, 2, 2, 4]).data as Float32Array, [1, 2, 2, 4]),
+        targets: new Tensor('int32', Int32Array.of(0, 1, 2, 0, 1, 2, 2, 2), [1, 2, 4]),
+      } as const;
+      const expected = await valueAndGradients(await loadModel(modelBytes(last)), request);
+      const found = await valueAndGradients(await loadModel(modelBytes(segmentation)), request);
+      expect(found.loss).toBeCloseTo(expected.loss, 6);
+      for (const [i, slope] of Array.from(expected.gradients.get('kernel')?.data as Float32Array).entries()) {
+        expect(found.gradients.get('kernel')?.data[i]).toBeCloseTo(slope, 6);
+      }
+    },
+  );
+
+  it('refuses labels that are no class, PyTorch’s ignore_index among them', async () => {
+    const loaded = await loadModel(modelBytes(table));
+    const at = (label: number) =>
+      valueAndGradients(loaded, {
+        loss,
+        inputs: labels,
+        targets: new Tensor('int32', Int32Array.of(label, 0), [1, 2]),
+      });
+    await expect(at(3)).rejects.toThrow(/the targets hold 3, but the labels of 3 classes are 0 to 2/);
+    await expect(at(-100)).rejects.toThrow(GraphError);
+  });
+
   it('names a file that is missing or no model', async () => {
     await expect(loadModel('/nowhere/model.onnx')).rejects.toThrow(
       /cannot read the model '\/nowhere\/model.onnx': there is no such file/,

@@ -8,10 +8,18 @@ import { formatType, type TensorType, type Value } from './graph/graph.js';
 import { widen } from './graph/half-precision.js';
 import { type Model, newElements } from './graph/model.js';
 import type { SaveOptions } from './graph/onnx-file.js';
-import { isDataType, isFloatingPoint, type TensorData, type TypedArray, tensor } from './graph/tensor.js';
+import {
+  allocate,
+  type DataType,
+  isDataType,
+  isFloatingPoint,
+  type TensorData,
+  type TypedArray,
+  tensor,
+} from './graph/tensor.js';
 import { lossNamed } from './losses/index.js';
 import type { LossName } from './losses/loss.js';
-import { applyModel } from './losses/objective.js';
+import { applyModel, logitsOf } from './losses/objective.js';
 import { Builder } from './ops/builder.js';
 import { semantics } from './ops/table.js';
 
@@ -35,9 +43,12 @@ export async function loadModel(pathOrBytes: string | Uint8Array): Promise<FileM
 /** What to differentiate, and where. */
 export interface GradientRequest {
   readonly loss: LossName;
-  /** The model's input, or its inputs by name; the first axis is the batch. */
+  /** The model's input, or its inputs by name; the first axis is the batch. Token numbers may be of any integer type. */
   readonly inputs: Tensor | Readonly<Record<string, Tensor>>;
-  /** Integer labels for softmax cross-entropy (the logits' shape without the last axis), else the output's shape. */
+  /**
+   * Integer labels 0, 1, … for softmax cross-entropy, in the logits' shape without the axis of the classes: the last, or
+   * the second where only that fits (`[batch, classes, height, width]`). Else numbers in the output's shape.
+   */
   readonly targets: Tensor;
   /**
    * Names: differentiate by these parameters only. Tensors by name: differentiate by all, at these values instead of
@@ -81,8 +92,11 @@ export async function valueAndGradients(model: Model, request: GradientRequest):
   }
   const bound = new Map(parameters);
   for (const [name, data] of values) if (model.statistics.has(name)) bound.set(name, input(name, data));
-  const { output } = applyModel(b, model, loss, bound, inputs);
-  const targets = input('cgfac/targets', targetsFor(toData(request.targets, 'the targets'), loss.targetType(output)));
+  const given = toData(request.targets, 'the targets');
+  const output = logitsOf(b, loss, applyModel(b, model, bound, inputs), given.dims);
+  const labels = targetsFor(given, loss.targetType(output));
+  if (loss.name === 'softmax-cross-entropy') checkLabels(labels, output);
+  const targets = input('cgfac/targets', labels);
   const value = loss.value(b, output, targets);
   const targetsOfGradient = [...parameters.values()];
   const found = gradients(b, value, targetsOfGradient);
@@ -153,7 +167,7 @@ function givenInputs(model: Model, inputs: GradientRequest['inputs']): Map<strin
 }
 
 function checkedInput(data: TensorData, declared: Value): TensorData {
-  const given = isFloatingPoint(declared.dtype) ? widen(data) : data;
+  const given = isFloatingPoint(declared.dtype) ? widen(data) : asIntegers(data, declared.dtype);
   const { shape } = declared;
   const fits =
     given.dtype === declared.dtype &&
@@ -167,16 +181,42 @@ function checkedInput(data: TensorData, declared: Value): TensorData {
 
 /** Targets in the element type and shape that the loss takes; labels may be of any integer type. */
 function targetsFor(data: TensorData, expected: TensorType): TensorData {
-  const integers = !isFloatingPoint(expected.dtype) && !isFloatingPoint(data.dtype) && data.dtype !== 'bool';
-  const sameType = data.dtype === expected.dtype;
+  const given = isFloatingPoint(expected.dtype) ? widen(data) : asIntegers(data, expected.dtype);
   const fits =
-    data.dims.length === expected.shape.length && expected.shape.every((size, axis) => size === data.dims[axis]);
-  if (fits && sameType) return data;
-  if (fits && integers)
-    return tensor('int64', data.dims, BigInt64Array.from(Array.from<number | bigint, bigint>(data.data, BigInt)));
+    given.dtype === expected.dtype &&
+    given.dims.length === expected.shape.length &&
+    expected.shape.every((size, axis) => size === given.dims[axis]);
+  if (fits) return given;
   throw new GraphError(
     `the targets for this output are ${formatType(expected)}; a tensor ${formatType({ dtype: data.dtype, shape: data.dims })} does not fit`,
   );
+}
+
+const isInteger = (dtype: DataType): boolean => !isFloatingPoint(dtype) && dtype !== 'bool';
+
+/** Integers in another integer type where all of them fit it; anything else as it is. */
+function asIntegers(data: TensorData, dtype: DataType): TensorData {
+  if (data.dtype === dtype || !isInteger(data.dtype) || !isInteger(dtype)) return data;
+  const converted = allocate(dtype, data.data.length);
+  const isWide = converted instanceof BigInt64Array || converted instanceof BigUint64Array;
+  for (let i = 0; i < data.data.length; i++) {
+    const element = data.data[i] ?? 0;
+    converted[i] = isWide ? BigInt(element) : Number(element);
+    if (BigInt(converted[i] ?? 0) !== BigInt(element)) return data;
+  }
+  return tensor(dtype, data.dims, converted);
+}
+
+/** A label outside the classes would count as a row without loss: PyTorch refuses it, but for its `ignore_index`. */
+function checkLabels(labels: TensorData, output: Value): void {
+  const classes = output.shape.at(-1) ?? 0;
+  for (const label of labels.data) {
+    if (label >= 0 && label < Number(classes)) continue;
+    throw new GraphError(
+      `the targets hold ${label}, but the labels of ${classes} classes are 0 to ${Number(classes) - 1}; rows are not ` +
+        'ignored by a special label: leave them out of the batch',
+    );
+  }
 }
 
 /** Not by `instanceof`: each copy of onnxruntime-common has a class of its own. */

@@ -11,7 +11,7 @@ import type { Model } from '../graph/model.js';
 import { allocate, type TensorData, tensor } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
-import { applyModel } from '../losses/objective.js';
+import { applyModel, logitsOf } from '../losses/objective.js';
 import { valueAndGradients } from '../model.js';
 import { Builder } from '../ops/builder.js';
 import { type BatchSizes, drawnInputs, drawnTargets } from './drawn-batch.js';
@@ -196,8 +196,9 @@ function lossGraph(model: Model, inputs: ReadonlyMap<string, TensorData>, seed: 
   const parameters = new Map(
     [...model.parameters].map(([name, { dtype, dims }]) => [name, b.input(key(name), dtype, dims)]),
   );
-  const loss = chosen ?? suggestedLoss(applyModel(b, model, lossNamed('mean-squared-error'), parameters, bound).output);
-  const { output } = applyModel(b, model, lossNamed(loss), parameters, bound);
+  const prediction = applyModel(b, model, parameters, bound);
+  const loss = chosen ?? suggestedLoss(prediction);
+  const output = logitsOf(b, lossNamed(loss), prediction);
   const targets = drawnTargets(lossNamed(loss).targetType(output), output.dims.at(-1) ?? 1, seed);
   const value = lossNamed(loss).value(b, output, b.input('targets', targets.dtype, targets.dims));
   return { graph: b.build('loss', { loss: value }), targets, loss };

@@ -55,7 +55,8 @@ async function run(name: string, { rank, graph }: InspectFlags): Promise<void> {
 export function describeModel(model: Model, rank: number): string[] {
   const { graph, parameters } = model;
   const total = [...parameters.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
-  const { table, nodes } = oneExample(model);
+  const { table, nodes, sizes } = oneExample(model);
+  const assumed = [...sizes].map(([name, size]) => `${name} = ${size}`).join(', ');
   const flops = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
   const normalization = normalizationOf(model);
   return [
@@ -63,7 +64,7 @@ export function describeModel(model: Model, rank: number): string[] {
     ...graph.inputs.map((input) => `  input   ${input.name}: ${formatType(input.knownType)}`),
     ...(normalization ? [`          normalized first, by ${describeNormalization(normalization)}`] : []),
     ...graph.outputs.map(({ name, value }) => `  output  ${name}: ${formatType(value.knownType)}`),
-    `  ${formatCount(parameters.size)} parameter tensors, ${formatCount(total)} parameters, ${formatNumber(flops)} floating-point operations an example forward`,
+    `  ${formatCount(parameters.size)} parameter tensors, ${formatCount(total)} parameters, ${formatNumber(flops)} floating-point operations an example forward${assumed && ` (${assumed})`}`,
     '',
     ...blockLines(table, rank),
     '',

@@ -37,6 +37,7 @@ export function applicationOf(reading: Reading): Application | string {
   if (isNode(node, 'Gemm', 'MatMul') && value.rank === 2) return dense(reading);
   if (isNode(node, 'Conv') && node.inputs[1] === value) return convolution(reading);
   if (isNode(node, 'ConvTranspose') && node.inputs[1] === value) return 'the weight of a transposed convolution';
+  if (isNode(node, 'Conv', 'ConvTranspose') && node.inputs[2] === value) return biasOf(node);
   if (isNode(node, 'Gather') && node.inputs[0] === value) return embedding(reading);
   const scale = scaling(reading);
   if (scale) return scale;
@@ -76,6 +77,13 @@ function convolution({ node, value }: Reading): Application | string {
   const inputs = field.reduce((product, size) => product * size, 1);
   const layout = { outputsFirst: true, outputAxes: [1, 2] } as const;
   return { kind: 'convolution', node, activations, inputs, outputs, ...layout, addsBias: true };
+}
+
+/** Why a bias is in no block: its weight is in none. */
+function biasOf(node: Node): string {
+  if (node.op === 'ConvTranspose') return 'the bias of a transposed convolution';
+  const groups = intAttribute(node, 'group', 1);
+  return groups === 1 ? 'the bias of a convolution without a block' : `the bias of a convolution with ${groups} groups`;
 }
 
 /** Rows of a table by number: a dense layer on one-hot rows, whose A is the diagonal of the tokens' frequencies. */

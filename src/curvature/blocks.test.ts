@@ -5,7 +5,7 @@ import { float, int, type Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
-import { applyModel } from '../losses/objective.js';
+import { applyModel, logitsOf } from '../losses/objective.js';
 import { autoencoder, mlp } from '../nn/zoo.js';
 import { Builder } from '../ops/builder.js';
 import { findBlocks, type KroneckerBlock } from './blocks.js';
@@ -357,7 +357,7 @@ function blocksOf(model: Model, rows: number, loss: LossName) {
     [...model.parameters].map(([name, { dtype, dims }]) => [name, b.input(name, dtype, dims)]),
   );
   const input = b.input('x', 'float32', [rows, 784]);
-  return findBlocks(parameters, applyModel(b, model, lossNamed(loss), parameters, input).output);
+  return findBlocks(parameters, logitsOf(b, lossNamed(loss), applyModel(b, model, parameters, input)));
 }
 
 test.each([

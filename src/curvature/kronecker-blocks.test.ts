@@ -2,8 +2,10 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { OptionError } from '../errors.js';
+import { GraphError } from '../errors.js';
+import type { Shape, Value } from '../graph/graph.js';
 import { builtModel, type Model } from '../graph/model.js';
+import { whileReading } from '../graph/onnx-reader.js';
 import { tensorFrom } from '../graph/tensor.js';
 import { loadModel } from '../model.js';
 import { charTransformer } from '../nn/char-transformer.js';
@@ -11,6 +13,7 @@ import { lenet } from '../nn/lenet.js';
 import { resnet20 } from '../nn/resnet.js';
 import { autoencoder, mlp } from '../nn/zoo.js';
 import { Builder } from '../ops/builder.js';
+import { semantics } from '../ops/table.js';
 import { kroneckerBlocks } from './kronecker-blocks.js';
 
 /** `weight + bias: kind inputs × outputs`, with `ᵀ` where the weight is stored outputs first. */
@@ -160,11 +163,31 @@ describe.skipIf(!available)('models that PyTorch exported', () => {
   });
 });
 
-test('a symbolic size beside the batch is refused', () => {
-  const b = new Builder();
+const network = (shape: Shape, outputOf: (b: Builder, x: Value, weight: Value) => Value) => {
+  const b = new Builder(undefined, whileReading(semantics));
   const weight = b.constant(tensorFrom('float32', [3, 2], [1, 2, 3, 4, 5, 6]), 'w');
-  const output = b.matmul(b.input('x', 'float32', ['batch', 'time', 3]), weight);
-  const model = builtModel('sequences', b.build('sequences', { output }), new Map([['w', weight]]));
-  expect(() => kroneckerBlocks(model)).toThrow(OptionError);
-  expect(() => kroneckerBlocks(model)).toThrow("input 'x' of 'sequences' is float32[batch, time, 3]");
+  const output = outputOf(b, b.input('x', 'float32', shape), weight);
+  return builtModel('network', b.build('network', { output }), new Map([['w', weight]]));
+};
+
+test('lengths and picture sizes may be symbolic, and are assumed so that the shapes fit together', () => {
+  expect(lines(network(['batch', 'time', 3], (b, x, w) => b.matmul(x, w)))).toEqual(['w: dense 3 × 2']);
+  const cut = network(['batch', 'time', 3], (b, x, w) =>
+    b.add(
+      b.matmul(x, w),
+      b.pooled('mask', () => tensorFrom('float32', [4, 1], [0, 1, 2, 3])),
+    ),
+  );
+  expect(lines(cut)).toEqual(['w: dense 3 × 2']);
+});
+
+test('an axis of size 1 in a batch of one example does not vanish', () => {
+  const squeezed = network(['batch', 3, 1], (b, x, w) => b.gemm(b.op('Squeeze', [x]), w));
+  expect(lines(squeezed)).toEqual(['w: dense 3 × 2']);
+});
+
+test('shapes that do not fit together at any size are refused', () => {
+  const model = network(['batch', 'time', 4], (b, x, w) => b.matmul(x, w));
+  expect(() => kroneckerBlocks(model)).toThrow(GraphError);
+  expect(() => kroneckerBlocks(model)).toThrow('inner sizes 4 and 3');
 });

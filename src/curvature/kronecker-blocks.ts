@@ -1,6 +1,6 @@
 // The Kronecker blocks of a model, without training it: what each parameter will be trained by, and why.
-import { GraphError, OptionError } from '../errors.js';
-import { formatType, type Node, neededNodes, type Value } from '../graph/graph.js';
+import { CgfacError, GraphError } from '../errors.js';
+import { type Node, neededNodes, type Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
 import type { Model } from '../graph/model.js';
 import { Builder } from '../ops/builder.js';
@@ -17,7 +17,7 @@ export interface KroneckerBlocks {
 
 /**
  * The blocks that `cgfac` and `kfac` find in a model, by the names of its parameters. Sizes leave the bias out.
- * @throws OptionError where an input has a symbolic size that is not the batch; GraphError where the model has no output
+ * @throws GraphError where the model has no output or its shapes do not fit together
  * @example
  * const { blocks, rest } = kroneckerBlocks(await loadModel('classifier.onnx'));
  */
@@ -26,21 +26,51 @@ export function kroneckerBlocks(model: Model): KroneckerBlocks {
   return { blocks: blocks.map(({ uses, ...block }) => ({ ...block, uses: uses.length })), rest };
 }
 
+/** A model on one example, as a training step sees it. */
+export interface Example {
+  readonly table: BlockTable;
+  /** What its first output needs. */
+  readonly nodes: readonly Node[];
+  /** Sizes that were assumed for symbolic axes other than the batch. */
+  readonly sizes: ReadonlyMap<string, number>;
+}
+
+/** Lengths and picture sizes to assume, in turn, until the model's shapes fit together: the blocks do not depend on them. */
+const standIns = [16, 32, 64, 128, 224, 256, 8, 4, 1];
+
 /**
- * The model on one example, as a training step sees it: its blocks, and the nodes that its first output needs.
- * @throws OptionError where an input has a symbolic size that is not the batch; GraphError where the model has no output
+ * The model on one example of fixed size; on two where an axis of size 1 means something else to it.
+ * @throws GraphError where the model has no output or its shapes do not fit together
  */
-export function oneExample(model: Model): { readonly table: BlockTable; readonly nodes: readonly Node[] } {
+export function oneExample(model: Model): Example {
+  const batches = new Set(
+    model.graph.inputs.flatMap(({ shape: [first] }) => (typeof first === 'string' ? [first] : [])),
+  );
+  const others = new Set(
+    model.graph.inputs.flatMap(({ shape }) =>
+      shape.filter((size): size is string => typeof size === 'string' && !batches.has(size)),
+    ),
+  );
+  let refusal: unknown;
+  for (const batch of [1, 2]) {
+    for (const size of others.size === 0 ? [1] : standIns) {
+      const sizes = new Map([...others].map((name) => [name, size]));
+      try {
+        return { ...atSizes(model, new Map([...sizes, ...[...batches].map((name) => [name, batch] as const)])), sizes };
+      } catch (error) {
+        if (!(error instanceof CgfacError)) throw error;
+        refusal ??= error;
+      }
+    }
+  }
+  throw refusal;
+}
+
+function atSizes(model: Model, sizes: ReadonlyMap<string, number>): Omit<Example, 'sizes'> {
   const b = new Builder();
   const bindings = new Map<Value, Value>();
   for (const input of model.graph.inputs) {
-    const shape = input.shape.map((size, axis) => {
-      if (typeof size === 'number') return size;
-      if (axis === 0) return 1;
-      throw new OptionError(
-        `input '${input.name}' of '${model.name}' is ${formatType(input.type)}: only the batch may be symbolic`,
-      );
-    });
+    const shape = input.shape.map((size) => (typeof size === 'number' ? size : (sizes.get(size) ?? size)));
     bindings.set(input, b.input(input.name, input.dtype, shape));
   }
   const parameters = new Map<string, Value>();

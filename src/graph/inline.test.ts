@@ -40,7 +40,8 @@ describe('a model in a program', () => {
     const x = b.input('x', 'float32', ['batch', 2]);
     const weight = b.constant(ramp([2]), 'weight');
     const doubled = b.mul(x, 2);
-    const [y] = b.loop(3, [x], (inner, _, [carried]) => ({
+    const limit = b.input('limit', 'int64', []);
+    const [y] = b.loop(limit, [x], (inner, _, [carried]) => ({
       carried: [inner.mul(inner.add(carried ?? x, doubled), weight)],
     }));
     const graph = b.build('looping', { y: y ?? x });
@@ -52,13 +53,105 @@ describe('a model in a program', () => {
       graph,
       new Map([
         [x, input],
+        [limit, program.input('limit', 'int64', [])],
         [weight, one],
       ]),
     );
     const bytes = encodeModel(program.build('program', Object.fromEntries(outputs)));
     const numbers = tensorFrom('float32', [2, 2], [1, 2, 3, 4]);
-    const result = await runOnnx(bytes, { input: numbers, one: tensorFrom('float32', [2], [1, 1]) });
+    const limits = { limit: tensorFrom('int64', [], [3]) };
+    const result = await runOnnx(bytes, { input: numbers, one: tensorFrom('float32', [2], [1, 1]), ...limits });
     expect([...(result.y?.data ?? [])]).toEqual([7, 14, 21, 28]);
+  });
+
+  it('unrolls a loop of a known number of rounds, scan outputs and early exit included', async () => {
+    const b = new Builder();
+    const x = b.input('x', 'float32', ['batch', 2]);
+    const inner = new Builder(b);
+    const [iteration, condition] = [inner.input('i', 'int64', []), inner.input('again', 'bool', [])];
+    const carried = inner.input('carried', 'float32', ['batch', 2]);
+    const next = inner.add(carried, x);
+    const outputs = { again: inner.less(iteration, inner.scalar(2, 'int64')), next, scanned: inner.output(next) };
+    const body = inner.build('body', outputs, [iteration, condition, carried]);
+    const start = b.constant(tensorFrom('bool', [], [1]));
+    const attributes = { body: { kind: 'graph', value: body } } as const;
+    const [last, all] = b.node('Loop', [b.scalar(5, 'int64'), start, x], attributes, { outputs: ['last', 'all'] });
+    const graph = b.build('looping', { last: last ?? x, all: all ?? x });
+    const program = new Builder();
+    const inlined = inline(program, graph, new Map([[x, program.input('x', 'float32', [1, 2])]]));
+    const built = program.build('program', Object.fromEntries(inlined.outputs));
+    expect(built.nodes.map(({ op }) => op)).not.toContain('Loop');
+    const numbers = { x: tensorFrom('float32', [1, 2], [1, 2]) };
+    const found = await runOnnx(encodeModel(built), numbers);
+    expect([...(found.last?.data ?? [])]).toEqual([4, 8]);
+    expect(found.all?.dims).toEqual([3, 1, 2]);
+    expect(found).toEqual(await runOnnx(encodeModel(graph), numbers));
+  });
+
+  it('takes sequences apart: split, stack and cat as exporters write them', async () => {
+    const nodes = [
+      { op: 'SplitToSequence', inputs: ['x', 'two'], outputs: ['parts'], attributes: { axis: 1 } },
+      { op: 'SplitToSequence', inputs: ['x'], outputs: ['columns'], attributes: { axis: 1, keepdims: 0 } },
+      { op: 'SequenceAt', inputs: ['parts', 'last'], outputs: ['end'] },
+      { op: 'SequenceAt', inputs: ['columns', 'zero'], outputs: ['first'] },
+      { op: 'SequenceConstruct', inputs: ['first', 'first'], outputs: ['pair'] },
+      { op: 'ConcatFromSequence', inputs: ['pair'], outputs: ['stacked'], attributes: { axis: 1, new_axis: 1 } },
+      { op: 'SequenceInsert', inputs: ['parts', 'stacked', 'zero'], outputs: ['more'] },
+      { op: 'SequenceErase', inputs: ['more', 'last'], outputs: ['fewer'] },
+      { op: 'ConcatFromSequence', inputs: ['fewer'], outputs: ['y'], attributes: { axis: 1 } },
+      { op: 'SequenceLength', inputs: ['fewer'], outputs: ['length'] },
+    ];
+    const scalars = { two: 2, last: -1, zero: 0 };
+    const bytes = modelBytes({
+      opset: 17,
+      inputs: { x: ['float32', ['batch', 5]] },
+      initializers: Object.fromEntries(
+        Object.entries(scalars).map(([name, value]) => [name, tensorFrom('int64', [], [value])]),
+      ),
+      nodes,
+      outputs: ['y', 'end', 'length'],
+    });
+    const { graph } = decodeModel(bytes, semantics);
+    const b = new Builder();
+    const [x] = graph.inputs;
+    if (!x) throw new Error('no input');
+    const inlined = inline(b, graph, new Map([[x, b.input('x', 'float32', [2, 5])]]));
+    const built = b.build('program', Object.fromEntries(inlined.outputs));
+    for (const { value } of built.outputs) expect(value.dims).toBeDefined();
+    const numbers = { x: ramp([2, 5]) };
+    expect(await runOnnx(encodeModel(built), numbers)).toEqual(await runOnnx(bytes, numbers));
+  });
+
+  it('names the node that reads a sequence at a position known only when the program runs', () => {
+    const bytes = modelBytes({
+      opset: 17,
+      inputs: { x: ['float32', ['batch', 4]], i: ['int64', []] },
+      nodes: [
+        { op: 'SplitToSequence', inputs: ['x'], outputs: ['parts'], attributes: { axis: 1 } },
+        { op: 'SequenceAt', name: '/chosen', inputs: ['parts', 'i'], outputs: ['y'] },
+      ],
+      outputs: ['y'],
+    });
+    const { graph } = decodeModel(bytes, semantics);
+    const b = new Builder();
+    const [x, i] = graph.inputs;
+    if (!x || !i) throw new Error('no inputs');
+    const bound = new Map([
+      [x, b.input('x', 'float32', [2, 4])],
+      [i, b.input('i', 'int64', [])],
+    ]);
+    expect(() => inline(b, graph, bound)).toThrow(/SequenceAt node '\/chosen' reads a position that is only known/);
+  });
+
+  it('drops casts to the type that a value has', () => {
+    const b = new Builder();
+    const x = b.input('x', 'float32', ['batch', 2]);
+    const cast = b.op('CastLike', [b.op('Cast', [x], { to: { kind: 'string', value: 'float32' } }), x]);
+    const graph = b.build('cast', { y: b.relu(cast) });
+    const program = new Builder();
+    const input = program.input('x', 'float32', [3, 2]);
+    const { outputs } = inline(program, graph, new Map([[x, input]]));
+    expect(outputs.get('y')?.producer?.inputs).toEqual([input]);
   });
 
   it('keeps what the runtime writes to, in batch normalization that trains, away from other readers', async () => {

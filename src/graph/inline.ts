@@ -6,12 +6,17 @@ import {
   type Dimension,
   describeNode,
   type Graph,
+  inputOf,
+  int,
   type Node,
+  stringAttribute,
   subgraphs,
   type TensorType,
   Value,
 } from './graph.js';
 import { protectedInputs } from './private-copy.js';
+import { takenApart } from './sequences.js';
+import { tensorFrom } from './tensor.js';
 
 export interface Inlined {
   /** The outputs by name. */
@@ -33,7 +38,7 @@ export type Rewrite = (
 /**
  * Emits the nodes of `graph` into `b`. Types are inferred anew, so a graph with a symbolic batch becomes concrete when
  * its inputs are bound to concrete values, and shape arithmetic folds away; a branch whose condition is known then is
- * replaced by the graph that it takes.
+ * replaced by the graph that it takes, a loop of a known number of rounds by its rounds, a sequence by its members.
  * @param bindings inputs and parameters to replace; constants that are not bound are kept
  * @param rewrite what to emit instead of some nodes
  */
@@ -43,11 +48,23 @@ export function inline(b: GraphBuilder, graph: Graph, bindings: ReadonlyMap<Valu
   return { outputs: copy.outputsOf(graph), values: copy.values };
 }
 
+/** What a Cast to the type that its input has already returns: exporters of functions and of mixed precision write them. */
+function castOfNothing(node: Node, [x, like]: readonly (Value | undefined)[]): Value | undefined {
+  if (node.domain !== '' || (node.op !== 'Cast' && node.op !== 'CastLike')) return undefined;
+  const to = node.op === 'Cast' ? stringAttribute(node, 'to', '') : like?.knownType?.dtype;
+  return to !== undefined && x?.knownType?.dtype === to ? x : undefined;
+}
+
+/** Nodes that a loop may become: a recurrent layer over a few hundred steps. */
+const mostUnrolled = 20_000;
+
 class Copy {
   readonly values: Map<Value, Value>;
   readonly #b: GraphBuilder;
   readonly #graph: Graph;
   readonly #rewrite: Rewrite | undefined;
+  /** Members of sequences of tensors. */
+  readonly #sequences = new Map<Value, readonly Value[]>();
   /** Sizes that symbols stand for: `batch` is 32. */
   readonly #sizes = new Map<string, Dimension>();
 
@@ -73,8 +90,68 @@ class Copy {
           const result = taken.outputs[i];
           if (result) this.values.set(output, this.#resolve(result.value, node));
         }
-      } else this.#emitNode(node);
+      } else if (!this.#takeApart(node) && !this.#unroll(node)) this.#emitNode(node);
     }
+  }
+
+  /** A node that makes or reads a sequence of tensors. */
+  #takeApart(node: Node): boolean {
+    const input = (index: number): Value => inputOf(node, index);
+    const members = (index: number) => {
+      const known = this.#sequences.get(input(index));
+      if (known) return known;
+      throw new UnsupportedError(
+        `${describeNode(node)} reads a sequence whose members are only known when the program runs`,
+      );
+    };
+    const taken = takenApart(node, { tensor: (index) => this.#resolve(input(index), node), members }, this.#b);
+    const [output] = node.outputs;
+    if (!taken || !output) return taken !== undefined;
+    if ('members' in taken) this.#sequences.set(output, taken.members);
+    else for (const tensor of taken.tensors) this.values.set(output, tensor);
+    return true;
+  }
+
+  /**
+   * Emits the rounds of a Loop whose number is known: they can be differentiated, where the Loop cannot. What was
+   * emitted until a condition turns out to be unknown is read by nothing, and goes when the graph is built.
+   */
+  #unroll(node: Node): boolean {
+    const body = node.attributes.body;
+    if (node.op !== 'Loop' || node.domain !== '' || body?.kind !== 'graph') return false;
+    const [limit, start] = node.inputs.slice(0, 2).map((input) => input && this.#resolve(input, node));
+    const rounds = limit?.constant && Number(limit.constant.data[0]);
+    if (rounds === undefined || rounds * body.value.nodes.length > mostUnrolled) return false;
+    if (start && !start.constant) return false;
+    const [iteration, condition, ...carriedInputs] = body.value.inputs;
+    let carried = node.inputs.slice(2).map((input) => input && this.#resolve(input, node));
+    const scans = node.outputs.slice(carried.length).map((): Value[] => []);
+    let goesOn = !start || start.constant?.data[0] === 1;
+    for (let round = 0; round < rounds && goesOn; round++) {
+      if (iteration) this.values.set(iteration, this.#b.scalar(round, 'int64'));
+      if (condition) this.values.set(condition, this.#b.constant(tensorFrom('bool', [], [1])));
+      for (const [i, input] of carriedInputs.entries()) {
+        const value = carried[i];
+        if (value) this.values.set(input, value);
+      }
+      this.emit(body.value);
+      const [again, ...results] = body.value.outputs.map(({ value }) => this.#resolve(value, node));
+      if (!again?.constant) return false;
+      goesOn = again.constant.data[0] === 1;
+      carried = results.slice(0, carried.length);
+      for (const [i, scan] of scans.entries()) {
+        const element = results[carried.length + i];
+        const [row] = element ? this.#b.node('Unsqueeze', [element, this.#b.integers([0])]) : [];
+        if (row) scan.push(row);
+      }
+    }
+    if (scans.some((scan) => scan.length === 0)) return false;
+    const stacked = scans.map((scan) => this.#b.node('Concat', scan, { axis: int(0) })[0]);
+    for (const [i, output] of node.outputs.entries()) {
+      const value = [...carried, ...stacked][i];
+      if (value) this.values.set(output, value);
+    }
+    return true;
   }
 
   outputsOf(graph: Graph): ReadonlyMap<string, Value> {
@@ -83,7 +160,8 @@ class Copy {
 
   #emitNode(node: Node): void {
     const inputs = node.inputs.map((input) => input && this.#resolve(input, node));
-    const outputs = this.#rewrite?.(node, inputs, this.#b) ?? this.#copyNode(node, inputs);
+    const unchanged = castOfNothing(node, inputs);
+    const outputs = unchanged ? [unchanged] : (this.#rewrite?.(node, inputs, this.#b) ?? this.#copyNode(node, inputs));
     for (const [i, output] of node.outputs.entries()) {
       const copy = outputs[i];
       if (copy) this.values.set(output, copy);

@@ -196,7 +196,11 @@ class Reader {
       types: proto.output.map((output) => declared.get(output)),
       fresh: true,
     });
-    for (const [i, output] of proto.output.entries()) if (output !== '') scope.define(output, values[i], what);
+    for (const [i, output] of proto.output.entries()) {
+      if (output === '') continue;
+      if (i < node.outputs.length) scope.define(output, values[i], what);
+      else scope.refuse(output, new UnsupportedError(`${what} gives out '${output}', ${notInOpset21}`), what);
+    }
   }
 
   /** Writes out a function of the model: its nodes, with its parameters and attributes in place. */
@@ -250,6 +254,9 @@ class Reader {
     }
   }
 }
+
+const notInOpset21 =
+  'an output that the operator lost before opset 21, and another node reads it; export with opset 17';
 
 /** Operators whose types cannot be known yet (their shapes are computed, or come from unknown operators) have none. */
 export function whileReading(semantics: Semantics): Semantics {

@@ -205,6 +205,27 @@ describe('old forms of operators', () => {
     expect(read?.outputs.map(({ name }) => name)).toEqual(outputs);
   });
 
+  it('drops the saved batch statistics, which PyTorch names and nothing reads, and refuses who reads them', () => {
+    const outputs = ['y', 'mean', 'variance', 'batch_norm_dead_output-1', 'batch_norm_dead_output-2'];
+    const specification = (reader: string): ModelSpec => ({
+      opset: 12,
+      inputs: { x: ['float32', [3, 2]] },
+      initializers: { s: float32(1, 1), b: float32(0, 0), m: float32(0, 0), v: float32(1, 1) },
+      nodes: [
+        { op: 'BatchNormalization', name: '/bn', inputs: ['x', 's', 'b', 'm', 'v'], outputs },
+        { op: 'Relu', inputs: [reader], outputs: ['z'] },
+      ],
+      outputs: ['z'],
+    });
+    const [read] = decodeModel(modelBytes(specification('y')), semantics).graph.nodes;
+    expect(read?.outputs.map(({ name }) => name)).toEqual(outputs.slice(0, 3));
+    const refused = () => decodeModel(modelBytes(specification(outputs[3] ?? '')), semantics);
+    expect(refused).toThrow(UnsupportedError);
+    expect(refused).toThrow(
+      /BatchNormalization node '\/bn' gives out 'batch_norm_dead_output-1'.*another node reads it/,
+    );
+  });
+
   const refusals: readonly [string, Case, RegExp][] = [
     [
       'spatial = 0',

@@ -134,11 +134,9 @@ const splitToInput: Change['rewrite'] = (node, { b }) => {
 const splitEqually: Change['rewrite'] = (node) =>
   node.inputs[1] ? node : { ...node, attributes: { ...node.attributes, num_outputs: int(node.outputs.length) } };
 
-/** Before 14 several outputs meant training; the saved batch statistics were outputs 3 and 4. */
+/** Before 14 several outputs meant training. Outputs 3 and 4, saved batch statistics, are named by exporters and never read. */
 const batchNormalizationMode: Change['rewrite'] = (node) => {
   if (node.outputs.slice(1).every((name) => name === '')) return { ...node, outputs: node.outputs.slice(0, 1) };
-  if (node.outputs.slice(3).some((name) => name !== ''))
-    throw unsupported(node, 'gives out its saved batch statistics');
   return { ...node, outputs: node.outputs.slice(0, 3), attributes: { ...node.attributes, training_mode: int(1) } };
 };
 

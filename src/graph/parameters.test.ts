@@ -49,6 +49,30 @@ describe('tensors of a file', () => {
     ['a limit of Clip', { low: scalar(0) }, { op: 'Clip', inputs: ['x', 'low'], outputs: ['y'] }, /setting of Clip/],
     ['an exponent', { two: scalar(2) }, { op: 'Pow', inputs: ['x', 'two'], outputs: ['y'] }, /setting of Pow/],
     ['√2 of a formula', { 'onnx::Div_12': scalar(Math.SQRT2) }, add('x', 'onnx::Div_12'), /constant of a formula/],
+    [
+      'the largest number of the type, as a mask',
+      { val_5: scalar(-3.4028234663852886e38) },
+      { op: 'Expand', inputs: ['val_5', 'x'], outputs: ['y'] },
+      /infinite numbers, as masks do/,
+    ],
+    [
+      'a number that fills a tensor',
+      { val_5: scalar(0.5) },
+      { op: 'Expand', inputs: ['val_5', 'x'], outputs: ['y'] },
+      /constant of a formula/,
+    ],
+    [
+      'the scale and the shift of a normalization that has none',
+      { val_2: tensorFrom('float32', [4], [1, 1, 1, 1]), val_3: tensorFrom('float32', [4], [0, 0, 0, 0]) },
+      { op: 'InstanceNormalization', inputs: ['x', 'val_2', 'val_3'], outputs: ['y'] },
+      /the scale 1 or the shift 0 of a normalization/,
+    ],
+    [
+      'the frequencies of a rotary embedding',
+      { 'model.rotary_emb.inv_freq': ramp([4]) },
+      { op: 'Mul', inputs: ['x', 'model.rotary_emb.inv_freq'], outputs: ['y'] },
+      /table of a rotary embedding/,
+    ],
     ['a lifted constant', { val_3: scalar(0.5) }, add('x', 'val_3'), /constant of a formula/],
     [
       'a mask',
@@ -66,7 +90,21 @@ describe('tensors of a file', () => {
   ] as const)('are not trained where they are %s', (_, initializers, node, reason) => {
     const { trained, untrained } = classified({ ...initializers } as Record<string, TensorData>, [node]);
     expect(trained).toEqual([]);
-    expect(Object.values(untrained)).toEqual([expect.stringMatching(reason)]);
+    expect(Object.keys(untrained)).toEqual(Object.keys(initializers));
+    for (const given of Object.values(untrained)) expect(given).toMatch(reason);
+  });
+
+  it('are trained where they are a layer under a name that the exporter made up', () => {
+    const ones = tensorFrom('float32', [4], [1, 1, 1, 1]);
+    const { trained } = classified(
+      { 'onnx::PRelu_30': scalar(0.25), 'onnx::MatMul_31': ramp([1, 1]), 'norm.weight': ones },
+      [
+        { op: 'PRelu', inputs: ['x', 'onnx::PRelu_30'], outputs: ['h'] },
+        { op: 'MatMul', inputs: ['h', 'onnx::MatMul_31'], outputs: ['z'] },
+        { op: 'LayerNormalization', inputs: ['z', 'norm.weight'], outputs: ['y'] },
+      ],
+    );
+    expect(trained).toEqual(['onnx::PRelu_30', 'onnx::MatMul_31', 'norm.weight']);
   });
 
   it('are trained where a single number has the name of a module', () => {

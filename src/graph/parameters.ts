@@ -32,8 +32,18 @@ const settings: Readonly<Record<string, readonly number[]>> = {
   QLinearMatMul: [0, 1, 2, 3, 4, 5, 6, 7],
 };
 
-/** Operators in which a single number is as likely a constant of a formula (√2, ½, ε) as a learned scale. */
-const formulas = new Set(['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'Where', 'Sum', 'PRelu']);
+/** Operators whose weights may be a single number; elsewhere it is rather a constant of a formula (√2, ½, ε). */
+const layers = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'Einsum', 'Gather', 'PRelu']);
+
+const normalizations = new Set([
+  'BatchNormalization',
+  'GroupNormalization',
+  'InstanceNormalization',
+  'LayerNormalization',
+]);
+
+/** Masks are added to scores: −∞, or the most negative number of the type. No weight comes near it. */
+const largestWeight = 1e30;
 
 interface Use {
   readonly node: Node;
@@ -98,9 +108,20 @@ function whyConstant(value: Value, uses: readonly Use[]): string | undefined {
   if (!constant) return undefined;
   const elements = constant.data as Float32Array | Float64Array;
   if (elements.length === 0) return 'it has no elements';
-  if (elements.some((element) => !Number.isFinite(element))) return 'it holds infinite numbers, as masks do';
-  if (elements.length === 1 && learned.every(({ node }) => formulas.has(node.op)) && !isModulePath(value.name)) {
+  if (!elements.every((element) => Math.abs(element) < largestWeight)) return 'it holds infinite numbers, as masks do';
+  if (/(^|\.)(inv_freq|(cos|sin)_cached)$/.test(value.name))
+    return 'it is the table of a rotary embedding, by its name';
+  if (isModulePath(value.name)) return undefined;
+  if (elements.length === 1 && !learned.some(({ node }) => layers.has(node.op))) {
     return 'it is a single number without the name of a module: a constant of a formula';
+  }
+  // Exporters write the scale 1 and the shift 0 for a normalization that has none of its own.
+  if (
+    learned.every(
+      ({ node, index }) => normalizations.has(node.op) && elements.every((x) => x === (index === 1 ? 1 : 0)),
+    )
+  ) {
+    return 'it is the scale 1 or the shift 0 of a normalization, without the name of a module';
   }
   return undefined;
 }

@@ -1,9 +1,11 @@
 // A model with its loss on one batch, inside a builder: what optimizers differentiate and evaluate again at other points.
 import { GraphError } from '../errors.js';
-import { neededNodes, Value } from '../graph/graph.js';
+import { intAttribute, neededNodes, type Shape, Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
 import type { Model } from '../graph/model.js';
+import type { DataType } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
+import { normalizeAxis, sameShape } from '../ops/shapes.js';
 import type { Loss } from './loss.js';
 
 /** One evaluation of the network in the program. */
@@ -61,23 +63,23 @@ export class Objective {
     const { b } = this;
     const input = b.slice(this.#input, 0, 0, rows);
     const targets = b.slice(this.#targets, 0, 0, rows);
-    const { output, prediction } = applyModel(b, this.model, this.loss, parameters, input, this.#rewrite);
+    const prediction = applyModel(b, this.model, parameters, input, this.#rewrite);
+    const output = logitsOf(b, this.loss, prediction, targets.shape);
     return { parameters, output, prediction, targets, loss: this.loss.value(b, output, targets), rows };
   }
 }
 
 /**
- * The model's first output on its input (or inputs by name), and the value its loss is computed from.
+ * The model's first output on its input (or inputs by name).
  * @param parameters new values of parameters and running averages by name; others keep their elements
  */
 export function applyModel(
   b: Builder,
   model: Model,
-  loss: Loss,
   parameters: ReadonlyMap<string, Value>,
   input: Value | ReadonlyMap<string, Value>,
   rewrite?: Rewrite,
-): { readonly output: Value; readonly prediction: Value } {
+): Value {
   const { inputs } = model.graph;
   if (input instanceof Value && inputs.length !== 1) {
     throw new GraphError(
@@ -87,7 +89,9 @@ export function applyModel(
   const bindings = new Map<Value, Value>();
   for (const declared of inputs) {
     const bound = input instanceof Value ? input : input.get(declared.name);
-    if (bound) bindings.set(declared, bound);
+    if (!bound) continue;
+    const isOther = bound.dtype !== declared.dtype && takesNumbersOf(declared.dtype, bound.dtype);
+    bindings.set(declared, isOther ? b.cast(bound, declared.dtype) : bound);
   }
   for (const [name, value] of [...model.parameters, ...model.statistics]) {
     const bound = parameters.get(name);
@@ -101,7 +105,36 @@ export function applyModel(
   );
   const [prediction] = inline(b, { ...model.graph, outputs, nodes }, bindings, rewrite).outputs.values();
   if (!prediction) throw new GraphError(`model '${model.name}' has no output`);
-  const last = prediction.producer;
-  const contained = last && containedActivations[loss.name].includes(last.op) ? last.inputs[0] : undefined;
-  return { prediction, output: contained ?? prediction };
+  return prediction;
 }
+
+const isInteger = (dtype: DataType): boolean => /^u?int/.test(dtype);
+
+/** Whether numbers of a type can be given to an input of another: data have int64 where a model may declare int32. */
+export const takesNumbersOf = (declared: DataType, given: DataType): boolean =>
+  declared === given || (isInteger(declared) && isInteger(given));
+
+/**
+ * What a loss is computed from: the model's output without the activation that the loss contains; for softmax
+ * cross-entropy with the classes on the last axis. They are on the second, as PyTorch's loss has them, where only so
+ * the targets fit: `[batch, classes, height, width]` and `[batch, height, width]`.
+ */
+export function logitsOf(b: Builder, loss: Loss, prediction: Value, targets?: Shape): Value {
+  const last = prediction.rank - 1;
+  const isSoftmax = loss.name === 'softmax-cross-entropy';
+  const classes = isSoftmax && targets && areClassesSecond(prediction.shape, targets) ? 1 : last;
+  const { producer } = prediction;
+  const isContained =
+    producer !== undefined &&
+    containedActivations[loss.name].includes(producer.op) &&
+    (!isSoftmax || normalizeAxis(intAttribute(producer, 'axis', -1), last + 1) === classes);
+  const output = (isContained ? producer.inputs[0] : undefined) ?? prediction;
+  const positions = Array.from({ length: last + 1 }, (_, axis) => axis);
+  return classes === last ? output : b.transpose(output, [0, ...positions.slice(2), 1]);
+}
+
+/** Whether labels belong to logits with the classes on the second axis, and not to the same with the classes on the last. */
+export const areClassesSecond = (logits: Shape, labels: Shape): boolean =>
+  logits.length > 2 &&
+  !sameShape(logits.slice(0, -1), labels) &&
+  sameShape([...logits.slice(0, 1), ...logits.slice(2)], labels);

@@ -110,8 +110,9 @@ export const creationOps = {
       ];
     },
     gradient: ({ node, dy }) => {
-      const mode = node.inputs[2];
-      if (!mode || mode.constant?.data[0] === 0) return [dy];
+      const [, ratio, mode] = node.inputs;
+      const dropsNothing = ratio?.constant && Number(ratio.constant.data[0]) === 0;
+      if (dropsNothing || !mode || mode.constant?.data[0] === 0) return [dy];
       throw new UnsupportedError(
         `it draws random numbers in the model (training_mode); export the model for inference, and let cgfac add the noise`,
       );

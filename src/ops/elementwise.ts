@@ -1,6 +1,6 @@
 // Arithmetic and elementary functions of each element, with NumPy broadcasting where they take several tensors.
 import { GraphError } from '../errors.js';
-import { inputOf, stringAttribute, type TensorType, type Value } from '../graph/graph.js';
+import { inputOf, stringAttribute, type TensorType, text, type Value } from '../graph/graph.js';
 import { isDataType, isFloatingPoint } from '../graph/tensor.js';
 import {
   type GradientContext,
@@ -144,5 +144,15 @@ export const elementwiseOps = {
     },
     gradient: ({ b, x, dy }) => [isFloatingPoint(x(0).dtype) ? b.cast(dy, x(0).dtype) : undefined],
     fold: foldElementwise('Cast'),
+  },
+  // A Cast to the element type of another tensor: exporters of functions write it for constants.
+  CastLike: {
+    infer: (node) => [{ dtype: inputOf(node, 1).dtype, shape: inputOf(node, 0).shape }],
+    gradient: ({ b, x, dy }) => [isFloatingPoint(x(0).dtype) ? b.cast(dy, x(0).dtype) : undefined, undefined],
+    fold: (node) => {
+      const [x, like] = node.inputs;
+      const to = like?.knownType?.dtype;
+      return to && foldElementwise('Cast')({ ...node, op: 'Cast', inputs: [x], attributes: { to: text(to) } });
+    },
   },
 } satisfies Record<string, OpDefinition>;

@@ -24,6 +24,7 @@ function tensorOf(dtype: DataType, dims: readonly number[], element: fc.Arbitrar
 
 const whole = fc.integer({ min: -9, max: 9 });
 const positive = fc.integer({ min: 1, max: 9 });
+const scales = (dtype: DataType) => tensorOf(dtype, [4], fc.double({ min: -1e3, max: 1e3, noNaN: true }));
 const bit = fc.integer({ min: 0, max: 1 });
 const real = fc.double({ min: -1e3, max: 1e3, noNaN: true });
 
@@ -75,6 +76,10 @@ const cases: readonly Folded[] = [
   ...drawn('Expand', [row, fc.constant(vector(2, 1))]),
   ...drawn('Tile', [x, fc.constant(vector(2, 3))]),
   ...drawn('Concat', [row, divisor, row], axis(0)),
+  ...drawn('Concat', [scales('float32'), scales('float32')], axis(0)),
+  ...drawn('Slice', [scales('float32'), fc.constant(vector(1)), fc.constant(vector(3))]),
+  ...drawn('Unsqueeze', [scales('float64'), fc.constant(vector(0))]),
+  ...drawn('Gather', [scales('float32'), fc.constant(vector(-1, 0))], axis(0)),
   ...drawn('Slice', [
     x,
     fc.constant(vector(-1, 0)),
@@ -147,6 +152,7 @@ test('large and named floating-point constants are left to the runtime', () => {
   const parameter = b.constant(tensorFrom('float32', [], [2]), 'temperature');
   expect(b.sqrt(many).constant).toBeUndefined();
   expect(b.sqrt(parameter).constant).toBeUndefined();
+  expect(b.concat([b.unsqueeze(parameter, [0]), b.unsqueeze(parameter, [0])], 0).constant).toBeUndefined();
   expect(b.exp(b.scalar(1, 'float32')).constant).toBeUndefined(); // libraries differ in the last bit
   expect(Number(b.sqrt(b.scalar(2, 'float32')).constant?.data[0])).toBe(Math.fround(Math.SQRT2));
 });

@@ -63,6 +63,20 @@ export function foldableInputs(node: NodeDraft): TensorData[] | undefined {
   return known;
 }
 
+/** The known inputs of a node that only moves elements: small integers, or a few nameless floats, as scales are. */
+export function movableInputs(node: NodeDraft): TensorData[] | undefined {
+  const known: TensorData[] = [];
+  for (const input of node.inputs) {
+    const constant = input?.constant;
+    if (!constant) return undefined;
+    const isFloat = isFloatingPoint(constant.dtype);
+    if (isFloat && !(isAnonymous(input) && /^float(32|64)$/.test(constant.dtype))) return undefined;
+    if (constant.data.length > (isFloat ? largestFloatFolded : largestFolded)) return undefined;
+    known.push(constant);
+  }
+  return known;
+}
+
 /** The known inputs of an elementwise node: small integers, or a few nameless floats. */
 function elementwiseInputs(op: string, node: NodeDraft): TensorData[] | undefined {
   const isFloat = node.inputs.some((input) => input?.constant && isFloatingPoint(input.constant.dtype));

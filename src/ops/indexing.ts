@@ -14,7 +14,7 @@ import {
 import { elementCount, tensorFrom, toNumbers } from '../graph/tensor.js';
 import type { Builder } from './builder.js';
 import { type GradientContext, type NodeDraft, noFlops, noGradient, type OpDefinition } from './definition.js';
-import { foldableInputs } from './folding.js';
+import { movableInputs } from './folding.js';
 import { formatShape, knownIntegers, normalizeAxis } from './shapes.js';
 
 const axisOf = (node: NodeDraft): number => normalizeAxis(intAttribute(node, 'axis', 0), inputOf(node, 0).rank);
@@ -176,7 +176,7 @@ export const indexingOps = {
     gradient: gatherGradient,
     flops: noFlops,
     fold: (node) => {
-      const [x, indices] = foldableInputs(node) ?? [];
+      const [x, indices] = movableInputs(node) ?? [];
       if (x?.dims.length !== 1 || !indices) return undefined;
       const numbers = toNumbers(x);
       const chosen = toNumbers(indices).map((i) => numbers.at(i) ?? 0);

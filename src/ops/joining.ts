@@ -3,7 +3,15 @@ import { GraphError } from '../errors.js';
 import { type Dimension, inputOf, intAttribute, type TensorType, type Value } from '../graph/graph.js';
 import { elementCount, type TensorData } from '../graph/tensor.js';
 import { type NodeDraft, noFlops, type OpDefinition } from './definition.js';
-import { broadcastPositions, foldableInputs, joined, rearranged, stridedPositions, stridesOf } from './folding.js';
+import {
+  broadcastPositions,
+  foldableInputs,
+  joined,
+  movableInputs,
+  rearranged,
+  stridedPositions,
+  stridesOf,
+} from './folding.js';
 import { dimensionsOf } from './shape-values.js';
 import { broadcastShapes, formatShape, integersOf, normalizeAxis, productOf } from './shapes.js';
 
@@ -42,7 +50,7 @@ function inferConcat(node: NodeDraft): TensorType[] {
 }
 
 function foldConcat(node: NodeDraft): TensorData[] | undefined {
-  const parts = foldableInputs(node);
+  const parts = movableInputs(node);
   const first = parts?.[0];
   if (!parts || !first || parts.some((part) => part.dims.length !== 1 || part.dtype !== first.dtype)) return undefined;
   return [joined(parts, first.dtype)];

@@ -3,7 +3,7 @@ import { GraphError } from '../errors.js';
 import { type Dimension, inputOf, intAttribute, intsAttribute, type Shape, type TensorType } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
 import { type NodeDraft, noFlops, type OpDefinition } from './definition.js';
-import { foldableInputs, rearranged, stridedPositions, stridesOf } from './folding.js';
+import { movableInputs, rearranged, stridedPositions, stridesOf } from './folding.js';
 import { dimensionsOf } from './shape-values.js';
 import { formatShape, integersOf, normalizeAxis, productOf, quotientOf } from './shapes.js';
 
@@ -66,7 +66,7 @@ function insertedAxes(node: NodeDraft): number[] | undefined {
 const foldReshaped =
   (infer: (node: NodeDraft) => readonly (TensorType | undefined)[]) =>
   (node: NodeDraft): TensorData[] | undefined => {
-    const [x] = foldableInputs(node) ?? [];
+    const [x] = movableInputs(node) ?? [];
     const shape = x && infer(node)[0]?.shape;
     return x && shape ? [{ ...x, dims: shape as number[] }] : undefined; // constants have numeric sizes
   };
@@ -124,7 +124,7 @@ export const movementOps = {
       return [b.transpose(dy, inverse)];
     },
     fold: (node) => {
-      const [x] = foldableInputs(node) ?? [];
+      const [x] = movableInputs(node) ?? [];
       if (!x) return undefined;
       const permutation = permutationOf(node);
       const dims = permutation.map((axis) => x.dims[axis] ?? 1);

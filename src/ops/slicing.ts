@@ -3,7 +3,7 @@ import { UnsupportedError } from '../errors.js';
 import { type Dimension, inputOf, type TensorType, type Value } from '../graph/graph.js';
 import type { Builder } from './builder.js';
 import { type GradientRule, type NodeDraft, noFlops, type OpDefinition } from './definition.js';
-import { foldableInputs, rearranged, stridedPositions, stridesOf } from './folding.js';
+import { movableInputs, rearranged, stridedPositions, stridesOf } from './folding.js';
 import { dimensionsOf } from './shape-values.js';
 import { integersOf, normalizeAxis, sameShape } from './shapes.js';
 
@@ -110,7 +110,7 @@ export const slicingOps = {
     infer: inferSlice,
     gradient: sliceGradient,
     fold: (node) => {
-      const [x] = foldableInputs(node) ?? [];
+      const [x] = movableInputs(node) ?? [];
       if (!x) return undefined;
       const dims = [...x.dims];
       const strides = stridesOf(x.dims);

@@ -1,6 +1,6 @@
 // One training step as one graph: forward, loss, gradients, curvature and update, its state fed back from run to run.
 import { gradients } from '../autodiff/gradients.js';
-import { OptionError } from '../errors.js';
+import { OptionError, UnsupportedError } from '../errors.js';
 import type { Graph, TensorType, Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
@@ -59,6 +59,12 @@ export const statisticKey = (name: string): string => `statistic.${name}`;
  */
 export function buildStep(options: StepOptions): StepProgram {
   const { model, loss, metric, optimizer } = options;
+  for (const [name, { dtype }] of model.parameters) {
+    if (dtype === 'float32') continue;
+    throw new UnsupportedError(
+      `parameter '${name}' of model '${model.name}' is ${dtype}; optimizers compute in float32: export the model so`,
+    );
+  }
   const b = new Builder();
   const input = b.input('input', options.input.dtype, options.input.shape);
   const targets = b.input('target', options.targets.dtype, options.targets.shape);

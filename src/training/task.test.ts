@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
+import { modelFromBytes } from '../graph/file-model.js';
 import type { Model } from '../graph/model.js';
+import { tensorFrom } from '../graph/tensor.js';
+import { modelBytes, ramp } from '../graph/testing/onnx-models.js';
 import { Network, zeros } from '../nn/network.js';
 import { autoencoder, mlp } from '../nn/zoo.js';
+import { semantics } from '../ops/table.js';
 import { learningTask } from './task.js';
 
 const labelled: Dataset = {
@@ -69,6 +73,48 @@ describe('learningTask', () => {
     refuse(mlp({ seed: 0, sizes: [6, 2] }), labelled, /\[batch, 2\], which fits neither .* labels of 3 classes/);
     refuse(mlp({ seed: 0, sizes: [6, 2] }), labelled, /\(loss softmax-cross-entropy\)/, 'softmax-cross-entropy');
     refuse(mlp({ seed: 0, sizes: [6, 4] }), measured, /fits neither the targets of 'measured' \(float32\[2\]/);
+  });
+
+  it('gives a model the integers that it declares: data have int64', () => {
+    const tokens = modelBytes({
+      opset: 17,
+      inputs: { ids: ['int32', ['batch', 6]] },
+      initializers: { table: ramp([5, 1]), shape: tensorFrom('int64', [2], [0, 6]), weight: ramp([6, 3]) },
+      nodes: [
+        { op: 'Gather', inputs: ['table', 'ids'], outputs: ['h'] },
+        { op: 'Reshape', inputs: ['h', 'shape'], outputs: ['r'] },
+        { op: 'MatMul', inputs: ['r', 'weight'], outputs: ['y'] },
+      ],
+      outputs: ['y'],
+    });
+    const set: Dataset = { ...labelled, inputs: { dtype: 'int64', shape: [6], data: new Int32Array(24) } };
+    const model = modelFromBytes(tokens, semantics);
+    expect(learningTask(model, both(set)).kind).toBe('classification');
+    expect(() => learningTask(model, both(labelled))).toThrow(/int32\[batch, 6\], and an example is float32\[6\]/);
+  });
+
+  it('classifies each pixel where the classes are on the second axis', () => {
+    const network = new Network('segmentation', { seed: 0 });
+    const x = network.input([3, 2, 1]);
+    const model = network.model(network.b.mul(x, network.parameter('scale', [1], zeros)));
+    const set: Dataset = { ...labelled, targets: { dtype: 'int64', shape: [2, 1], data: new Int32Array(8) } };
+    expect(learningTask(model, both(set)).kind).toBe('classification');
+  });
+
+  it('says that a model was exported for one batch size', () => {
+    const flattened = modelBytes({
+      opset: 17,
+      inputs: { x: ['float32', [4, 6]] },
+      initializers: { shape: tensorFrom('int64', [2], [4, -1]), weight: ramp([6, 3]) },
+      nodes: [
+        { op: 'Reshape', inputs: ['x', 'shape'], outputs: ['h'] },
+        { op: 'MatMul', inputs: ['h', 'weight'], outputs: ['y'] },
+      ],
+      outputs: ['y'],
+    });
+    const train = () => learningTask(modelFromBytes(flattened, semantics), both(labelled));
+    expect(train).toThrow(OptionError);
+    expect(train).toThrow(/exported for batches of 4 and takes no others; .*dynamic_axes={'x': {0: 'batch'}}/);
   });
 
   it('takes more logits than classes only where the loss is given', () => {

@@ -1,11 +1,11 @@
 // What a model is to learn from a data set: classify, reproduce its inputs, or predict numbers; decided by shapes.
 import { type DataSplits, type Dataset, elementCount, withInputShape, withTargetShape } from '../data/dataset.js';
-import { OptionError } from '../errors.js';
-import { formatType } from '../graph/graph.js';
+import { GraphError, OptionError } from '../errors.js';
+import { formatType, type Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
-import { applyModel } from '../losses/objective.js';
+import { applyModel, areClassesSecond, takesNumbersOf } from '../losses/objective.js';
 import { Builder } from '../ops/builder.js';
 
 /** A loss, and the data in the shapes that the model and the loss take. */
@@ -50,7 +50,7 @@ function withModelInput(model: Model, set: Dataset): Dataset {
       `the data '${set.name}' do not fit the model '${model.name}': its input '${input.name}' is ${formatType(input.type)}, ` +
         `and an example is ${formatType({ dtype, shape })}; choose data or a model with equally many elements`,
     );
-  if (input.dtype !== dtype) throw misfit();
+  if (!takesNumbersOf(input.dtype, dtype)) throw misfit();
   if (wanted.length === shape.length && wanted.every((size, i) => typeof size === 'string' || size === shape[i])) {
     return set;
   }
@@ -63,17 +63,34 @@ function withModelInput(model: Model, set: Dataset): Dataset {
 function outputOf(model: Model, set: Dataset): { readonly shape: readonly number[]; readonly loss: LossName } {
   const b = new Builder();
   const input = b.input('input', set.inputs.dtype, [2, ...set.inputs.shape]);
-  const { prediction } = applyModel(b, model, lossNamed('mean-squared-error'), new Map(), input);
+  const prediction = applied(model, () => applyModel(b, model, new Map(), input));
   const loss = prediction.producer?.op === 'Sigmoid' ? 'sigmoid-cross-entropy' : 'mean-squared-error';
   return { shape: prediction.dims.slice(1), loss };
+}
+
+/** A model whose shapes were computed for one batch size when it was exported does not fit another. */
+function applied(model: Model, apply: () => Value): Value {
+  try {
+    return apply();
+  } catch (error) {
+    const [input] = model.graph.inputs;
+    const batch = input?.shape[0];
+    if (!(error instanceof GraphError) || typeof batch !== 'number') throw error;
+    throw new OptionError(
+      `model '${model.name}' was exported for batches of ${batch} and takes no others; export it with a symbolic batch ` +
+        `(dynamic_axes={'${input?.name}': {0: 'batch'}}, or dynamic_shapes). ${error.message}`,
+      { cause: error },
+    );
+  }
 }
 
 function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: LossName): LearningTask['kind'] {
   const { inputs, targets } = set;
   const labels = targets.dtype === 'int64';
-  const classes = output.at(-1) ?? 0;
+  const second = areClassesSecond(['batch', ...output], ['batch', ...targets.shape]);
+  const classes = (second ? output[0] : output.at(-1)) ?? 0;
   const softmax = loss === undefined || loss === 'softmax-cross-entropy';
-  if (labels && softmax && String(output.slice(0, -1)) === String(targets.shape)) {
+  if (labels && softmax && (second || String(output.slice(0, -1)) === String(targets.shape))) {
     const known = set.classes?.length;
     if (known === undefined || classes === known) return 'classification';
     // More logits than classes is only meant where it is said; fewer cannot be.

@@ -20,7 +20,8 @@ export type AttributeValue =
   | string
   | readonly number[]
   | { readonly floats: readonly number[] }
-  | { readonly float: number };
+  | { readonly float: number }
+  | { readonly tensor: TensorData };
 
 export interface NodeSpec {
   readonly op: string;
@@ -44,6 +45,9 @@ function attribute(name: string, value: AttributeValue): AttributeProto {
     return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(value) });
   if (typeof value === 'string') {
     return create(AttributeProtoSchema, { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) });
+  }
+  if ('tensor' in value) {
+    return create(AttributeProtoSchema, { name, type: AttributeType.TENSOR, t: encodeTensor(value.tensor) });
   }
   if ('float' in value) return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: value.float });
   if ('floats' in value) {

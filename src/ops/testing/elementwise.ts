@@ -127,4 +127,12 @@ export const elementwiseCases = {
       dtype: 'float32',
     },
   ],
+  CastLike: [
+    {
+      name: 'CastLike',
+      inputs: [{ shape: ['n=2', 3] }],
+      build: (b, [x]) => (x ? b.op('CastLike', [b.exp(b.cast(x, 'float32')), x]) : b.scalar(0, 'float64')),
+      dtype: 'float32',
+    },
+  ],
 } satisfies CaseTable;

@@ -196,5 +196,8 @@ export const movementCases = {
     of('Dropout', [2, 3], (b, x) =>
       b.op('Dropout', [x, b.scalar(0.5, 'float64'), b.constant(tensorFrom('bool', [], [0]))]),
     ),
+    of('Dropout', [2, 3], (b, x) =>
+      b.op('Dropout', [x, b.scalar(0, 'float64'), b.constant(tensorFrom('bool', [], [1]))]),
+    ),
   ],
 } satisfies CaseTable;

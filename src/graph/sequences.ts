@@ -1,0 +1,87 @@
+// Sequences of tensors, which exporters write for split, stack and cat: taken apart while a graph is copied, so that
+// only their members remain. Lengths and positions have to be known by then.
+import { UnsupportedError } from '../errors.js';
+import type { GraphBuilder } from './builder.js';
+import { type Attributes, describeNode, inputOf, int, intAttribute, type Node, type Value } from './graph.js';
+import { toNumbers } from './tensor.js';
+
+/** What a node that makes or reads a sequence becomes: tensors, or the members of the sequence that it returns. */
+type Taken = { readonly tensors: readonly Value[] } | { readonly members: readonly Value[] };
+
+/** The copies of a node's inputs, by position; `members` of an input that is a sequence. */
+export interface CopiedInputs {
+  readonly tensor: (index: number) => Value;
+  readonly members: (index: number) => readonly Value[];
+}
+
+type Rule = (node: Node, inputs: CopiedInputs, b: GraphBuilder) => Taken;
+
+const rules: Readonly<Record<string, Rule>> = {
+  SequenceEmpty: () => ({ members: [] }),
+  SequenceConstruct: (node, { tensor }) => ({ members: node.inputs.map((_, i) => tensor(i)) }),
+  SequenceInsert: (node, { tensor, members }) => {
+    const present = members(0);
+    const at = node.inputs[2] ? position(node, tensor(2), present.length + 1) : present.length;
+    return { members: [...present.slice(0, at), tensor(1), ...present.slice(at)] };
+  },
+  SequenceErase: (node, { tensor, members }) => {
+    const present = members(0);
+    const at = node.inputs[1] ? position(node, tensor(1), present.length) : present.length - 1;
+    return { members: present.filter((_, i) => i !== at) };
+  },
+  SequenceAt: (node, { tensor, members }) => {
+    const member = members(0)[position(node, tensor(1), members(0).length)];
+    if (!member) throw refused(node, 'reads a position that its sequence does not have');
+    return { tensors: [member] };
+  },
+  SequenceLength: (_, { members }, b) => ({ tensors: [b.scalar(members(0).length, 'int64')] }),
+  SplitToSequence: (node, inputs, b) => ({ members: split(node, inputs, b) }),
+  ConcatFromSequence: (node, { members }, b) => {
+    const axis = intAttribute(node, 'axis', 0);
+    const stacks = intAttribute(node, 'new_axis', 0) === 1;
+    const parts = members(0).map((part) => (stacks ? one(b, 'Unsqueeze', [part, b.integers([axis])]) : part));
+    return { tensors: [one(b, 'Concat', parts, { axis: int(axis) })] };
+  },
+};
+
+/**
+ * What a node becomes; undefined for one that has nothing to do with sequences.
+ * @throws UnsupportedError naming the node where a length or a position is only known when the program runs
+ */
+export function takenApart(node: Node, inputs: CopiedInputs, b: GraphBuilder): Taken | undefined {
+  const rule = node.domain === '' && Object.hasOwn(rules, node.op) ? rules[node.op] : undefined;
+  return rule?.(node, inputs, b);
+}
+
+const refused = (node: Node, what: string) =>
+  new UnsupportedError(`${describeNode(node)} ${what}; export the model with fixed sizes (all but the batch)`);
+
+function position(node: Node, value: Value, length: number): number {
+  const known = value.constant && Number(value.constant.data[0]);
+  if (known === undefined) throw refused(node, 'reads a position that is only known when the program runs');
+  return known < 0 ? known + length : known;
+}
+
+/** Parts of the given sizes, or of one size each with a smaller last one; without sizes the elements along the axis. */
+function split(node: Node, { tensor }: CopiedInputs, b: GraphBuilder): readonly Value[] {
+  const x = tensor(0);
+  const axis = intAttribute(node, 'axis', 0);
+  const size = x.shape.at(axis);
+  const given = node.inputs[1] && tensor(1);
+  if (typeof size !== 'number' || (given && !given.constant)) {
+    throw refused(node, 'splits into parts whose number is only known when the program runs');
+  }
+  const numbers = given?.constant ? toNumbers(given.constant) : [1];
+  const length = numbers[0] ?? 1;
+  const equal = Array.from({ length: Math.ceil(size / length) }, (_, i) => Math.min(length, size - i * length));
+  const sizes = given && given.rank > 0 ? numbers : equal;
+  const names = sizes.map((_, i) => `${inputOf(node, 0).name}_part${i}`);
+  const parts = b.node('Split', [x, b.integers(sizes)], { axis: int(axis) }, { name: node.name, outputs: names });
+  const drops = !given && intAttribute(node, 'keepdims', 1) === 0;
+  return drops ? parts.map((part) => one(b, 'Squeeze', [part, b.integers([axis])])) : parts;
+}
+
+function one(b: GraphBuilder, op: string, inputs: readonly Value[], attributes: Attributes = {}): Value {
+  const [output] = b.node(op, inputs, attributes);
+  return output as Value; // one output is asked for
+}

@@ -1,0 +1,309 @@
+// Small networks written as PyTorch's two exporters write theirs: gradients against differences of the original file's
+// loss in plain ONNX Runtime sessions, block tables, and training whose file computes what was reported.
+import { Tensor } from 'onnxruntime-common';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../src/engine/engine.js';
+import { nodeEngine } from '../src/engine/node.js';
+import { type TensorData, tensorFrom } from '../src/graph/tensor.js';
+import {
+  type AttributeValue,
+  type ModelSpec,
+  modelBytes,
+  type NodeSpec,
+  runOnnx,
+} from '../src/graph/testing/onnx-models.js';
+import { adam, cgfac, dataset, kroneckerBlocks, loadModel, train, valueAndGradients } from '../src/index.js';
+
+/** Collects nodes with the names that exporters make up. */
+class Exporter {
+  readonly initializers: Record<string, TensorData> = {};
+  readonly nodes: NodeSpec[] = [];
+  readonly #dynamo: boolean;
+  #seed = 1;
+
+  /** @param style TorchScript writes constants as nodes, dynamo as initializers. */
+  constructor(style: 'TorchScript' | 'dynamo') {
+    this.#dynamo = style === 'dynamo';
+  }
+
+  parameter(name: string, dims: readonly number[], around = 0, scale = 0.5): string {
+    const count = dims.reduce((product, size) => product * size, 1);
+    const fan = dims.length > 1 ? Math.sqrt(count / (dims[0] ?? 1)) : 2;
+    const values = Array.from({ length: count }, () => around + (2 * scale * Math.sin(12.9898 * this.#seed++)) / fan);
+    this.initializers[name] = tensorFrom('float32', dims, values);
+    return name;
+  }
+
+  constant(values: number | readonly number[], dtype: 'int64' | 'float32' = 'int64'): string {
+    const data =
+      typeof values === 'number' ? tensorFrom(dtype, [], [values]) : tensorFrom(dtype, [values.length], values);
+    const name = this.#dynamo
+      ? `val_${this.nodes.length}_${Object.keys(this.initializers).length}`
+      : `/Constant_${this.nodes.length}_output_0`;
+    if (this.#dynamo) this.initializers[name] = data;
+    else this.nodes.push({ op: 'Constant', inputs: [], outputs: [name], attributes: { value: { tensor: data } } });
+    return name;
+  }
+
+  op(op: string, inputs: readonly string[], attributes: Record<string, AttributeValue> = {}, output?: string): string {
+    const name = `${this.#dynamo ? 'node' : '/'}${op}_${this.nodes.length}`;
+    const result = output ?? (this.#dynamo ? `val_${this.nodes.length}` : `${name}_output_0`);
+    this.nodes.push({ op, name, inputs, outputs: [result], attributes });
+    return result;
+  }
+
+  /** The size of an axis as a vector of one element: Shape, Gather, Unsqueeze. */
+  size(x: string, axis: number): string {
+    const size = this.op('Gather', [this.op('Shape', [x]), this.constant(axis)], { axis: 0 });
+    return this.op('Unsqueeze', [size, this.constant([0])]);
+  }
+}
+
+interface Exported {
+  readonly spec: ModelSpec;
+  readonly input: TensorData;
+  readonly labels: TensorData;
+  readonly blocks: readonly string[];
+  /** Reasons by the names of parameters outside all blocks. */
+  readonly rest: Readonly<Record<string, string>>;
+}
+
+const numbers = (...dims: number[]) =>
+  tensorFrom(
+    'float32',
+    dims,
+    Array.from({ length: dims.reduce((p, size) => p * size, 1) }, (_, i) => Math.sin(78.233 * i)),
+  );
+const integers = (below: number, ...dims: number[]) =>
+  tensorFrom(
+    'int64',
+    dims,
+    Array.from({ length: dims.reduce((p, size) => p * size, 1) }, (_, i) => (7 * i + (i % 3)) % below),
+  );
+
+/** Depthwise, squeeze-and-excitation, a skip joined after an upsampling to a computed size, logits for each pixel. */
+function unet(): Exported {
+  const e = new Exporter('TorchScript');
+  const conv = (x: string, name: string, dims: readonly number[], attributes: Record<string, AttributeValue> = {}) =>
+    e.op('Conv', [x, e.parameter(`${name}.weight`, dims), e.parameter(`${name}.bias`, [dims[0] ?? 1])], attributes);
+  const silu = (x: string) => e.op('Mul', [x, e.op('Sigmoid', [x])]);
+  const first = silu(conv('input', 'stem', [4, 2, 3, 3], { pads: [1, 1, 1, 1] }));
+  const deep = silu(conv(first, 'depthwise', [4, 1, 3, 3], { pads: [1, 1, 1, 1], strides: [2, 2], group: 4 }));
+  const squeezed = silu(conv(e.op('GlobalAveragePool', [deep]), 'se.fc1', [2, 4, 1, 1]));
+  const scaled = e.op('Mul', [
+    deep,
+    e.op('HardSigmoid', [conv(squeezed, 'se.fc2', [4, 2, 1, 1])], { alpha: { float: 1 / 6 } }),
+  ]);
+  const up = e.op('ConvTranspose', [scaled, e.parameter('up.weight', [4, 3, 2, 2]), e.parameter('up.bias', [3])], {
+    strides: [2, 2],
+  });
+  const sizes = e.op('Concat', [e.size(up, 0), e.size(up, 1), e.size(first, 2), e.size(first, 3)], { axis: 0 });
+  const resized = e.op('Resize', [up, '', '', sizes], {
+    mode: 'linear',
+    coordinate_transformation_mode: 'align_corners',
+  });
+  conv(e.op('Concat', [first, resized], { axis: 1 }), 'out', [3, 7, 1, 1]);
+  e.op('LogSoftmax', [e.nodes.at(-1)?.outputs[0] ?? ''], { axis: 1 }, 'output');
+  return {
+    spec: { opset: 13, inputs: { input: ['float32', ['batch', 2, 'height', 'width']] }, ...e, outputs: ['output'] },
+    input: numbers(2, 2, 5, 6),
+    labels: integers(3, 2, 5, 6),
+    blocks: ['stem.weight+stem.bias', 'se.fc1.weight+se.fc1.bias', 'se.fc2.weight+se.fc2.bias', 'out.weight+out.bias'],
+    rest: {
+      'depthwise.weight': 'the weight of a convolution with 4 groups',
+      'depthwise.bias': 'the bias of a convolution with 4 groups',
+      'up.weight': 'the weight of a transposed convolution',
+      'up.bias': 'the bias of a transposed convolution',
+    },
+  };
+}
+
+/** Rotary positions, RMS normalization, a causal mask of the most negative number, SwiGLU; weights stored transposed. */
+function decoder(): Exported {
+  const e = new Exporter('dynamo');
+  const [width, half] = [8, 4];
+  const embedded = e.op('Gather', [e.parameter('embed_tokens.weight', [300, width], 0, 2), 'input_ids']);
+  const length = e.op('Shape', ['input_ids'], { start: 1, end: 2 });
+  const steps = e.op('Range', [e.constant(0), e.op('Squeeze', [length]), e.constant(1)]);
+  const column = e.op('Cast', [e.op('Unsqueeze', [steps, e.constant([1])])], { to: 1 });
+  const angles = e.op('Mul', [column, e.parameter('rotary_emb.inv_freq', [half], 0.5)]);
+  const both = e.op('Concat', [angles, angles], { axis: -1 });
+  const [cos, sin] = [e.op('Cos', [both]), e.op('Sin', [both])];
+  const normalized = (x: string, name: string) => {
+    const mean = e.op('ReduceMean', [e.op('Pow', [x, e.constant(2, 'float32')]), e.constant([-1])]);
+    const root = e.op('Reciprocal', [e.op('Sqrt', [e.op('Add', [mean, e.constant(1e-6, 'float32')])])]);
+    return e.op('Mul', [e.op('Mul', [x, root]), e.parameter(name, [width], 1)]);
+  };
+  const linear = (x: string, name: string, inputs: number, outputs: number) =>
+    e.op('MatMul', [x, e.parameter(name, [inputs, outputs])]);
+  const rotated = (x: string) => {
+    const end = e.constant([2 ** 53 - 1]);
+    const tail = e.op('Neg', [e.op('Slice', [x, e.constant([half]), end, e.constant([2]), e.constant([1])])]);
+    const head = e.op('Slice', [x, e.constant([0]), e.constant([half]), e.constant([2]), e.constant([1])]);
+    const turned = e.op('Concat', [tail, head], { axis: -1 });
+    return e.op('Add', [e.op('Mul', [x, cos]), e.op('Mul', [turned, sin])]);
+  };
+  const h = normalized(embedded, 'input_layernorm.weight');
+  const [q, k] = [rotated(linear(h, 'val_q', width, width)), rotated(linear(h, 'val_k', width, width))];
+  const square = e.op('Concat', [length, length], { axis: 0 });
+  const fill = e.op('Expand', [e.constant(-3.4028234663852886e38, 'float32'), square]);
+  const mask = e.op('Trilu', [fill, e.constant(1)], { upper: 1 });
+  const scores = e.op('Add', [e.op('MatMul', [q, e.op('Transpose', [k], { perm: [0, 2, 1] })]), mask]);
+  const probabilities = e.op('Softmax', [scores], { axis: -1 });
+  const safe = e.op('Where', [e.op('IsNaN', [probabilities]), e.constant(0, 'float32'), probabilities]);
+  const attended = e.op('Add', [embedded, e.op('MatMul', [safe, linear(h, 'val_v', width, width)])]);
+  const f = normalized(attended, 'post_attention_layernorm.weight');
+  const gate = linear(f, 'val_gate', width, 6);
+  const gated = e.op('Mul', [e.op('Mul', [gate, e.op('Sigmoid', [gate])]), linear(f, 'val_up', width, 6)]);
+  e.op(
+    'MatMul',
+    [e.op('Add', [attended, linear(gated, 'val_down', 6, width)]), e.parameter('lm_head', [width, 5])],
+    {},
+    'logits',
+  );
+  const normalization = 'scale and shift of a normalization layer';
+  return {
+    spec: { opset: 18, inputs: { input_ids: ['int64', ['s0', 's1']] }, ...e, outputs: ['logits'] },
+    input: integers(300, 3, 6),
+    labels: integers(5, 3, 6),
+    blocks: ['val_q', 'val_k', 'val_v', 'val_gate', 'val_up', 'val_down', 'lm_head'],
+    rest: {
+      'embed_tokens.weight': 'an embedding table of 300 rows: more than 256',
+      'input_layernorm.weight': normalization,
+      'post_attention_layernorm.weight': normalization,
+    },
+  };
+}
+
+/** Exported in training mode at opset 12: batch normalization gives five outputs, dropout has ratio 0. */
+function trainingMode(): Exported {
+  const e = new Exporter('TorchScript');
+  const statistics = [
+    e.parameter('bn.weight', [4], 1),
+    e.parameter('bn.bias', [4]),
+    e.parameter('bn.mean', [4]),
+    e.parameter('bn.var', [4], 1),
+  ];
+  const kernel = [e.parameter('conv.weight', [4, 2, 3]), e.parameter('conv.bias', [4])];
+  const x = e.op('Conv', ['input', ...kernel], { dilations: [2], pads: [2, 2] });
+  const outputs = ['y', 'mean', 'var', 'batch_norm_dead_output-3', 'batch_norm_dead_output-4'];
+  e.nodes.push({ op: 'BatchNormalization', name: '/bn', inputs: [x, ...statistics], outputs });
+  const mode = tensorFrom('bool', [], [1]);
+  e.nodes.push({ op: 'Constant', inputs: [], outputs: ['mode'], attributes: { value: { tensor: mode } } });
+  const dropped = e.op('Dropout', [e.op('Tanh', ['y']), e.constant(0, 'float32'), 'mode']);
+  const pooled = e.op('ReduceMean', [dropped], { axes: [2], keepdims: 0 });
+  e.op('Gemm', [pooled, e.parameter('fc.weight', [3, 4]), e.parameter('fc.bias', [3])], { transB: 1 }, 'output');
+  const normalization = 'scale and shift of a normalization layer';
+  return {
+    spec: { opset: 12, inputs: { input: ['float32', ['batch', 2, 'length']] }, ...e, outputs: ['output'] },
+    input: numbers(5, 2, 7),
+    labels: integers(3, 5),
+    blocks: ['conv.weight+conv.bias', 'fc.weight+fc.bias'],
+    rest: { 'bn.weight': normalization, 'bn.bias': normalization },
+  };
+}
+
+/** Mean cross-entropy in float64 of logits that have the classes last, or second as log-probabilities of pixels. */
+function crossEntropy({ dims, data }: TensorData, labels: TensorData): number {
+  const isLast = dims.length !== 4;
+  const classes = dims[isLast ? dims.length - 1 : 1] ?? 1;
+  const inner = isLast ? 1 : dims.slice(2).reduce((product, size) => product * size, 1);
+  let sum = 0;
+  for (const [row, label] of Array.from(labels.data, Number).entries()) {
+    const at = (c: number) => Number(data[Math.floor(row / inner) * inner * classes + c * inner + (row % inner)]);
+    const logits = Array.from({ length: classes }, (_, c) => at(c));
+    sum += Math.log(logits.reduce((total, logit) => total + Math.exp(logit), 0)) - at(label);
+  }
+  return sum / labels.data.length;
+}
+
+const toTensor = ({ dtype, dims, data }: TensorData) => new Tensor(dtype as 'float32', data as Float32Array, dims);
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await nodeEngine({ worker: false, threads: 1 });
+});
+afterAll(() => engine.close());
+
+const models = { unet, decoder, trainingMode };
+
+describe.each(Object.keys(models) as (keyof typeof models)[])('%s', (name) => {
+  const { spec, input, labels, blocks, rest } = models[name]();
+  const bytes = modelBytes(spec);
+  const loss = 'softmax-cross-entropy' as const;
+  const inputName = Object.keys(spec.inputs)[0] ?? '';
+  // ONNX Runtime trains batch normalization from opset 14 on, where it has three outputs.
+  const runnable: ModelSpec = {
+    ...spec,
+    opset: Math.max(spec.opset, 13) + (name === 'trainingMode' ? 1 : 0),
+    nodes: spec.nodes.map((node) =>
+      node.op === 'BatchNormalization'
+        ? { ...node, outputs: node.outputs.slice(0, 3), attributes: { training_mode: 1 } }
+        : node,
+    ),
+  };
+  const lossAt = async (initializers: Readonly<Record<string, TensorData>>): Promise<number> => {
+    const file = modelBytes({ ...runnable, initializers: { ...runnable.initializers, ...initializers } });
+    const [output] = Object.values(await runOnnx(file, { [inputName]: input }));
+    return crossEntropy(output ?? labels, labels);
+  };
+
+  it('has the loss and the gradients of the original file', async () => {
+    const model = await loadModel(bytes);
+    const found = await valueAndGradients(model, { loss, inputs: toTensor(input), targets: toTensor(labels), engine });
+    expect(found.loss).toBeCloseTo(await lossAt({}), 5);
+    expect([...found.gradients.keys()].sort()).toEqual(
+      [...blocks.flatMap((block) => block.split('+')), ...Object.keys(rest)].sort(),
+    );
+    for (const [parameter, { data, dims }] of found.gradients) {
+      const start = spec.initializers?.[parameter]?.data as Float32Array;
+      const slopes = data as Float32Array;
+      // Along the signs of the gradient the slope is a sum without cancellation.
+      const slope = slopes.reduce((sum, element) => sum + Math.abs(element), 0) / Math.sqrt(slopes.length);
+      const h = 0.02;
+      const moved = async (step: number) =>
+        lossAt({
+          [parameter]: tensorFrom(
+            'float32',
+            dims,
+            Array.from(start, (x, i) => x + (step * Math.sign(slopes[i] ?? 0)) / Math.sqrt(slopes.length)),
+          ),
+        });
+      const [wide, narrow] = [(await moved(h)) - (await moved(-h)), (await moved(h / 2)) - (await moved(-h / 2))];
+      const difference = (8 * narrow - wide) / (6 * h);
+      expect(Math.abs(difference - slope), `${parameter}: ${slope}, difference ${difference}`).toBeLessThan(
+        0.005 * slope + 1e-4,
+      );
+    }
+  });
+
+  it('has its Kronecker blocks', async () => {
+    const found = kroneckerBlocks(await loadModel(bytes));
+    expect(found.blocks.map(({ weight, bias }) => (bias === undefined ? weight : `${weight}+${bias}`)).sort()).toEqual(
+      [...blocks].sort(),
+    );
+    expect(Object.fromEntries(found.rest)).toEqual(rest);
+  });
+
+  it('is written as it was read, and after training computes what was reported', async () => {
+    const model = await loadModel(bytes);
+    expect(Buffer.compare(model.encode(new Map()), bytes)).toBe(0);
+    const set = dataset({
+      name,
+      size: input.dims[0] ?? 0,
+      inputs:
+        input.dtype === 'float32'
+          ? { dtype: 'float32', shape: input.dims.slice(1), data: input.data as Float32Array }
+          : { dtype: 'int64', shape: input.dims.slice(1), data: Int32Array.from(input.data, Number) },
+      targets: { dtype: 'int64', shape: labels.dims.slice(1), data: Int32Array.from(labels.data, Number) },
+    });
+    for (const optimizer of [cgfac(), adam({ learningRate: 0.01 })]) {
+      const { parameters, record } = await train(model, {
+        ...{ engine, optimizer, loss, data: { train: set, test: set } },
+        ...{ steps: 3, batchSize: set.size },
+      });
+      expect(record.test.loss).toBeLessThan(await lossAt({}));
+      expect(record.test.loss).toBeCloseTo(await lossAt(Object.fromEntries(parameters)), 5);
+    }
+  });
+});
