@@ -67,12 +67,13 @@ export function runFlags(): Option[] {
     new Option('--batch-size <n>', 'examples a step (default: 500 to autoencode, else 128)').argParser(
       number('--batch-size', count),
     ),
-    new Option('--learning-rate <x>', 'learning rate; cgfac and kfac tune their own without it').argParser(
+    new Option('--learning-rate <x>', 'learning rate; cgfac and kfac have their own without it').argParser(
       number('--learning-rate', { above: 0 }),
     ),
-    new Option('--damping <x>', 'damping λ of cgfac and kfac: its first value when they tune it').argParser(
-      number('--damping', { above: 0 }),
-    ),
+    new Option(
+      '--damping <x>',
+      'damping of cgfac and kfac: relative for normalized steps, the first λ for self-tuning ones',
+    ).argParser(number('--damping', { above: 0 })),
     new Option('--rank <r>', 'rows R that cgfac keeps of each Kronecker factor').argParser(number('--rank', count)),
     lossFlag('what model and data suggest'),
     new Option('--target <metric=value>', 'when is it reached? e.g. squaredError=6 or testAccuracy=0.98').argParser(

@@ -3,7 +3,7 @@ import type { LayerTensor } from '../curvature/layer-tensor.js';
 import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
 import { scheduled } from './optimizer.js';
-import { at, checked } from './options.js';
+import { at, checked, inverseRoot } from './options.js';
 import type { StepOptions } from './step-kinds.js';
 import { type StepRule, shrunk, stateNames, steppedParameters } from './step-rule.js';
 
@@ -16,7 +16,7 @@ import { type StepRule, shrunk, stateNames, steppedParameters } from './step-rul
  * (the queries and keys of attention) move from the beginning.
  */
 export function normalizedStep(options: StepOptions): StepRule {
-  const learningRate = checked('learningRate', options.learningRate ?? 1e-3, { above: 0 });
+  const learningRate = checked('learningRate', options.learningRate ?? inverseRoot(2e-3), { above: 0 });
   const damping = checked('damping', options.damping ?? 0.1, { above: 0 });
   const momentum = checked('momentum', options.momentum ?? 0.9, { atLeast: 0, below: 1 });
   const weightDecay = checked('weightDecay', options.weightDecay ?? 0, { atLeast: 0 });

@@ -7,6 +7,12 @@ export type Schedule = number | ((step: number) => number);
 export const at = (schedule: Schedule, step: number): number =>
   typeof schedule === 'number' ? schedule : schedule(step);
 
+/** peak/√(1 + k/100) at step k: the averages of the iterates then converge, and no length of the run need be known. */
+export const inverseRoot =
+  (peak: number): Schedule =>
+  (step) =>
+    peak / Math.sqrt(1 + step / 100);
+
 interface Range {
   readonly above?: number;
   readonly atLeast?: number;

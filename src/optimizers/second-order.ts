@@ -9,7 +9,7 @@ import type { LossName } from '../losses/loss.js';
 import type { Builder } from '../ops/builder.js';
 import { adamRule } from './adam.js';
 import type { Controller, Optimizer, StepContext, StepResult } from './optimizer.js';
-import { checked, type Schedule } from './options.js';
+import { checked, inverseRoot, type Schedule } from './options.js';
 import { absolute, type Preconditioner, relative } from './preconditioner.js';
 import { checkStepOptions, defaultStep, type StepKind, type StepOptions, stepRule } from './step-kinds.js';
 
@@ -33,7 +33,10 @@ export interface SecondOrderOptions extends StepOptions {
    * iterate. 0.99 by default, and less early on: the average reaches back over the last ninth of the run.
    */
   readonly iterateAveraging?: number;
-  /** Adam's learning rate for parameters outside all Kronecker blocks; 0.001 by default, 0.003 with normalized steps. */
+  /**
+   * Adam's learning rate for parameters outside all Kronecker blocks; by default 0.001, and 0.003/√(1 + k/100) at step k
+   * beside normalized steps.
+   */
   readonly restLearningRate?: Schedule;
 }
 
@@ -47,7 +50,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
   checkStepOptions(options.step, options);
   const partsFor = (loss: LossName) => {
     const kind = options.step ?? defaultStep(options, loss);
-    const learningRate = options.restLearningRate ?? (kind === 'normalized' ? 3e-3 : 1e-3);
+    const learningRate = options.restLearningRate ?? (kind === 'normalized' ? inverseRoot(3e-3) : 1e-3);
     return { kind, step: stepRule(kind, options), rest: adamRule({ learningRate }) };
   };
   const build = (context: StepContext): StepResult => {

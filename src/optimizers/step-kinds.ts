@@ -18,7 +18,10 @@ export interface StepOptions extends DampingOptions {
    * eigenvalue of each block's Fisher matrix, 0.1 by default. The last two may be schedules.
    */
   readonly damping?: Schedule;
-  /** η of scheduled steps; of normalized steps, the root mean square of the change of a block's parameters, 0.001 by default. */
+  /**
+   * η of scheduled steps; of normalized steps, the root mean square of the change of a block's parameters: by default
+   * 0.002/√(1 + k/100) at step k.
+   */
   readonly learningRate?: Schedule;
   /** μ of a scheduled step; of a normalized step, the weight β of the past in the averaged gradient. 0.9 by default. */
   readonly momentum?: number;
