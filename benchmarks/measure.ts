@@ -33,3 +33,42 @@ export function median(numbers: readonly number[]): number {
   const sorted = [...numbers].sort((x, y) => x - y);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
+
+/**
+ * Lets several runs in one process take turns, so that each has the machine to itself while its clock runs: whoever has
+ * used the least time goes next. A run calls `step` after each of its steps and waits for it, and `leave` at its end.
+ */
+export class Turns {
+  readonly #clocks = new Map<string, number>();
+  readonly #waiting = new Map<string, () => void>();
+
+  /** @param names of the runs, all of which are about to start */
+  constructor(names: readonly string[]) {
+    for (const name of names) this.#clocks.set(name, 0);
+  }
+
+  /** Seconds that a run has used. */
+  clock(name: string): number {
+    return this.#clocks.get(name) ?? 0;
+  }
+
+  step(name: string, seconds: number): Promise<void> {
+    this.#clocks.set(name, seconds);
+    const turn = new Promise<void>((resolve) => this.#waiting.set(name, resolve));
+    this.#next();
+    return turn;
+  }
+
+  leave(name: string): void {
+    this.#clocks.delete(name);
+    this.#next();
+  }
+
+  #next(): void {
+    if (this.#waiting.size < this.#clocks.size) return; // somebody is running
+    const [first] = [...this.#waiting].sort(([x], [y]) => this.clock(x) - this.clock(y));
+    if (!first) return;
+    this.#waiting.delete(first[0]);
+    first[1]();
+  }
+}
