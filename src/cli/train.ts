@@ -1,7 +1,7 @@
 // `cgfac train`: one model, one optimizer, one folder.
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { describeNormalization } from '../finetune/normalized.js';
+import { describeNormalization, normalizedInput } from '../finetune/normalized.js';
 import { experimentOf, makePlan, optimizerFor } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { interruptedExitCode } from './interruption.js';
@@ -63,7 +63,8 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
     );
     if (normalization) {
       const by = describeNormalization(normalization);
-      console.log(`The model normalizes its input itself (${by}): give it values as the data have them.`);
+      const input = plan.model.graph.inputs.length > 1 ? `its input '${normalizedInput(plan.model)}'` : 'its input';
+      console.log(`The model normalizes ${input} itself (${by}): give it values as the data have them.`);
     }
   });
 }
