@@ -22,6 +22,7 @@ Examples
   cgfac train char-transformer:layers=2 --data text:book.txt --steps 500
   cgfac train classifier.onnx --data images:photos --optimizer adamw:learning-rate=0.0003
   cgfac train classifier.onnx --data images:photos --new-head 5 --freeze 'features.*'
+  cgfac train bert.onnx --data 'npy:sentences.npz?targets=labels'
   cgfac train encoder.onnx --data 'csv:rows.csv?label=kind' --lora 8 --train '*.bias'
   cgfac train autoencoder --data digits --optimizer cgfac:damping=10 --rank 64 --steps 200 --json`;
 

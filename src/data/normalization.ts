@@ -63,6 +63,6 @@ function measured({ name, inputs }: Dataset): ExampleArray {
   const [column] = numbers;
   if (column && numbers.length === 1) return column;
   throw new OptionError(
-    `data set '${name}' has the inputs ${inputNames(inputs)}, of which ${numbers.length} are real numbers: one that alone is can be normalized; scale several yourself`,
+    `data set '${name}' has the inputs ${inputNames(inputs)}, of which ${numbers.length} are real numbers, and cgfac normalizes the only one that is: train without a normalization`,
   );
 }
