@@ -89,7 +89,7 @@ async function stepOf(
     loss,
     metric: metricFor(loss.name),
     optimizer,
-    input: { dtype: input.dtype, shape: input.dims },
+    inputs: { dtype: input.dtype, shape: input.dims },
     targets: { dtype: target.dtype, shape: target.dims },
   });
   const program = await engine.compile(step.graph, { updates: step.updates });

@@ -7,6 +7,7 @@ export {
   type Dataset,
   dataset,
   type ExampleArray,
+  onlyInput,
   type Task,
   withInputShape,
 } from './data/dataset.js';

@@ -93,7 +93,7 @@ export async function valueAndGradients(model: Model, request: GradientRequest):
   const bound = new Map(parameters);
   for (const [name, data] of values) if (model.statistics.has(name)) bound.set(name, input(name, data));
   const given = toData(request.targets, 'the targets');
-  const output = logitsOf(b, loss, applyModel(b, model, bound, inputs), given.dims);
+  const output = logitsOf(b, loss, applyModel(b, model, bound, Object.fromEntries(inputs)), given.dims);
   const labels = targetsFor(given, loss.targetType(output));
   if (loss.name === 'softmax-cross-entropy') checkLabels(labels, output);
   const targets = input('cgfac/targets', labels);

@@ -41,7 +41,9 @@ export interface NodeTrainOptions extends Omit<TrainOptions, 'engine' | 'data'> 
 export async function train(model: Model, options: NodeTrainOptions): Promise<TrainingResult> {
   const { data: given, threads, engine: shared, ...rest } = options;
   const { seed } = rest;
-  const data = typeof given === 'string' ? await loadData(given, seed === undefined ? {} : { seed }) : given;
+  const modelInputs = model.graph.inputs.map(({ name }) => name);
+  const data =
+    typeof given === 'string' ? await loadData(given, { modelInputs, ...(seed !== undefined && { seed }) }) : given;
   const engine = shared ?? (await nodeEngine(threads === undefined ? {} : { threads }));
   try {
     return await trainOn(model, { ...rest, data, engine });

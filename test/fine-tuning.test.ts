@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gatherBatch } from '../src/data/batches.js';
-import { withInputShape } from '../src/data/dataset.js';
+import { onlyInput, withInputShape } from '../src/data/dataset.js';
 import { loadData } from '../src/data/spec.js';
 import { modelFromBytes } from '../src/graph/file-model.js';
 import { tensorFrom } from '../src/graph/tensor.js';
@@ -42,10 +42,10 @@ async function fineTune(name: string, flags: readonly string[]) {
 async function lossOf(bytes: Uint8Array): Promise<number> {
   const { test } = await loadData(few, { seed: 0 });
   const indices = Uint32Array.from({ length: test.size }, (_, i) => i);
-  const { input, target } = gatherBatch(withInputShape(test, [1, 28, 28]), indices);
-  const { output } = await runOnnx(bytes, { input });
+  const batch = gatherBatch(withInputShape(test, [1, 28, 28]), indices);
+  const { output } = await runOnnx(bytes, { input: onlyInput(batch) });
   let sum = 0;
-  for (const [i, label] of Array.from(target.data, Number).entries()) {
+  for (const [i, label] of Array.from(batch.target.data, Number).entries()) {
     const logits = Array.from(output?.data ?? [], Number).slice(10 * i, 10 * i + 10);
     sum += Math.log(logits.reduce((total, logit) => total + Math.exp(logit), 0)) - (logits[label] ?? Number.NaN);
   }

@@ -19,14 +19,14 @@ describe('a training step', () => {
         model: mlp({ seed: 1, sizes: [9, 8, 7] }),
         loss: lossNamed('softmax-cross-entropy'),
         metric: metricFor('softmax-cross-entropy'),
-        input: { dtype: 'float32', shape: [6, 9] },
+        inputs: { dtype: 'float32', shape: [6, 9] },
         targets: { dtype: 'int64', shape: [6] },
       } as const;
       const reconstruction = {
         model: autoencoder({ seed: 1, sizes: [9, 5, 3] }),
         loss: lossNamed('sigmoid-cross-entropy'),
         metric: metricFor('sigmoid-cross-entropy'),
-        input: { dtype: 'float32', shape: [6, 9] },
+        inputs: { dtype: 'float32', shape: [6, 9] },
         targets: { dtype: 'float32', shape: [6, 9] },
       } as const;
       for (const task of [classifier, reconstruction]) {

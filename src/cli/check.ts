@@ -192,7 +192,9 @@ function moved({ dtype, dims, data }: TensorData, direction: Float64Array, h: nu
 /** The loss alone, with the parameters as inputs, and targets that fit it. */
 function lossGraph(model: Model, inputs: ReadonlyMap<string, TensorData>, seed: number, chosen?: LossName) {
   const b = new Builder();
-  const bound = new Map([...inputs].map(([name, { dtype, dims }]) => [name, b.input(`input.${name}`, dtype, dims)]));
+  const bound = Object.fromEntries(
+    [...inputs].map(([name, { dtype, dims }]) => [name, b.input(`input.${name}`, dtype, dims)]),
+  );
   const parameters = new Map(
     [...model.parameters].map(([name, { dtype, dims }]) => [name, b.input(key(name), dtype, dims)]),
   );

@@ -4,6 +4,8 @@ import { dataKinds, type LoadOptions } from '../data/spec.js';
 import { debugFlag, number } from './flags.js';
 
 const examples = `
+NumPy arrays named as the inputs of an .onnx file are its inputs when it is trained; without a model, name them.
+
 Data
 ${dataKinds()
   .map((kind) => `  ${kind}`)
@@ -12,7 +14,8 @@ ${dataKinds()
 Examples
   cgfac data digits
   cgfac data mnist:data/mnist
-  cgfac data 'csv:wine.csv?label=quality'`;
+  cgfac data 'csv:wine.csv?label=quality'
+  cgfac data 'npy:sentences.npz?inputs=input_ids,attention_mask&targets=labels'`;
 
 export function command(): Command {
   return new Command('data')

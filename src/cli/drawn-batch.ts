@@ -32,8 +32,8 @@ function sizeOf(model: Model, input: Value, size: number | string, axis: number,
   );
 }
 
-/** Rows of the smallest table that an input looks up; 2 where it looks up none, which fits every mask and flag. */
-function tableRows(model: Model, input: Value): number {
+/** Rows of the smallest table that an input looks up; undefined where it looks up none, as masks and flags do. */
+function tableRows(model: Model, input: Value): number | undefined {
   const users = usersOf(model.graph);
   const reached = new Set<Value>([input]);
   let rows = Number.POSITIVE_INFINITY;
@@ -49,19 +49,30 @@ function tableRows(model: Model, input: Value): number {
       }
     }
   }
-  return Number.isFinite(rows) ? rows : 2;
+  return Number.isFinite(rows) ? rows : undefined;
 }
 
-function drawnTensor({ name, dtype }: Value, dims: readonly number[], source: Random, limit = 2): TensorData {
+function drawnTensor({ name, dtype }: Value, dims: readonly number[], source: Random, limit?: number): TensorData {
   const count = elementCount(dims);
+  const numbers = (): number[] =>
+    limit === undefined ? maskOf(count, dims, source) : wholeNumbers(count, limit, source);
   if (dtype === 'float32' || dtype === 'float64') {
     const normal = new Float32Array(count);
     source.fillNormal(normal);
     return tensor(dtype, dims, dtype === 'float32' ? normal : Float64Array.from(normal));
   }
-  if (dtype === 'int64') return tensor(dtype, dims, BigInt64Array.from(wholeNumbers(count, limit, source), BigInt));
-  if (dtype === 'int32') return tensor(dtype, dims, Int32Array.from(wholeNumbers(count, limit, source)));
+  if (dtype === 'int64') return tensor(dtype, dims, BigInt64Array.from(numbers(), BigInt));
+  if (dtype === 'int32') return tensor(dtype, dims, Int32Array.from(numbers()));
   throw new OptionError(`input '${name}' is of type ${dtype}; cgfac draws float, int64 and int32 inputs`);
+}
+
+/**
+ * Zeros and ones, the first of each row a one: where a mask hides everything, attention adds numbers so large that its
+ * scores are lost in rounding, and their gradients are not those of what is computed.
+ */
+function maskOf(count: number, dims: readonly number[], source: Random): number[] {
+  const row = dims.at(-1) ?? 1;
+  return wholeNumbers(count, 2, source).map((x, i) => (row > 1 && i % row === 0 ? 1 : x));
 }
 
 /** Targets of a loss: labels of the classes, or numbers in (0, 1), which fit both other losses. */

@@ -36,7 +36,7 @@ const defaultEpochs = 5;
 export async function makePlan(modelName: string, flags: RunFlags, data?: DataSplits): Promise<Plan> {
   const { seed } = flags;
   const create = await openModel(modelName);
-  const splits = data ?? (await loadData(flags.data, { seed }));
+  const splits = data ?? (await loadData(flags.data, { seed, ...(create.inputs && { modelInputs: create.inputs }) }));
   const tuned = fineTuned(create(seed, splits.train), flags);
   const normalization = flags.normalize ? measureNormalization(splits.train) : undefined;
   const model = normalization ? normalized(tuned, normalization) : tuned;

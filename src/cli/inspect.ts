@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import type { BlockTable } from '../curvature/blocks.js';
 import { oneExample } from '../curvature/kronecker-blocks.js';
-import { describeNormalization, normalizationOf } from '../finetune/normalized.js';
+import { describeNormalization, normalizationOf, normalizedInput } from '../finetune/normalized.js';
 import { formatType } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import { elementCount } from '../graph/tensor.js';
@@ -61,8 +61,12 @@ export function describeModel(model: Model, rank: number): string[] {
   const normalization = normalizationOf(model);
   return [
     model.name,
-    ...graph.inputs.map((input) => `  input   ${input.name}: ${formatType(input.knownType)}`),
-    ...(normalization ? [`          normalized first, by ${describeNormalization(normalization)}`] : []),
+    ...graph.inputs.flatMap(({ name, knownType }) => [
+      `  input   ${name}: ${formatType(knownType)}`,
+      ...(normalization && name === normalizedInput(model)
+        ? [`          normalized first, by ${describeNormalization(normalization)}`]
+        : []),
+    ]),
     ...graph.outputs.map(({ name, value }) => `  output  ${name}: ${formatType(value.knownType)}`),
     `  ${formatCount(parameters.size)} parameter tensors, ${formatCount(total)} parameters, ${formatNumber(flops)} floating-point operations an example forward${assumed && ` (${assumed})`}`,
     '',

@@ -1,8 +1,9 @@
 // Models by name or file, as the command line names them. Built-in models take their sizes from the data.
 import { basename } from 'node:path';
-import { type Dataset, elementCount, pictureOf } from '../data/dataset.js';
+import { type Dataset, elementCount, pictureInputs } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
 import { formatType } from '../graph/graph.js';
+import { inputNames, isUnnamed } from '../graph/inputs.js';
 import type { Model } from '../graph/model.js';
 import { charTransformer } from '../nn/char-transformer.js';
 import { lenet } from '../nn/lenet.js';
@@ -73,7 +74,11 @@ export const modelTitle = (spec: string): string =>
   isFile(spec) ? basename(spec).replace(/\.onnx$/i, '') : spec.replaceAll(':', '-');
 
 /** Makes the model, for the data that it is to take; without data, for those that it is usually shown with. */
-export type CreateModel = (seed: number, set?: Dataset) => Model;
+export interface CreateModel {
+  (seed: number, set?: Dataset): Model;
+  /** Names of the inputs of a file's model, which data have to have; built-in models take the one of the data. */
+  readonly inputs?: readonly string[];
+}
 
 /**
  * A model by its name: what is wrong with the name, an option or the file is known before data are read.
@@ -83,7 +88,7 @@ export async function openModel(spec: string): Promise<CreateModel> {
   if (isFile(spec)) {
     const { loadModel } = await import('../model.js');
     const model = await loadModel(spec);
-    return () => model;
+    return Object.assign(() => model, { inputs: model.graph.inputs.map(({ name: input }) => input) });
   }
   const [name = '', ...parts] = spec.split(':');
   const known = Object.hasOwn(builtIn, name) ? builtIn[name] : undefined;
@@ -112,23 +117,25 @@ function checkTogether(what: string, create: CreateModel): void {
 
 /** Numbers in one example. */
 function numbersIn(model: string, set: Dataset): number {
-  if (set.inputs.dtype === 'float32') return elementCount(set.inputs.shape);
+  const { dtype, shape } = inputOf(model, set);
+  if (dtype === 'float32') return elementCount(shape);
   throw misfit(model, 'pictures or numbers', set, 'for text choose the model char-transformer');
 }
 
 /** Channels, height and width of pictures, which may come flattened. */
 function pictureIn(model: string, set: Dataset): [number, number, number] {
-  const picture = pictureOf(set);
-  if (picture) return [picture.channels, picture.height, picture.width];
-  const { inputs } = set;
-  const other = inputs.dtype === 'float32' ? 'rows of numbers choose the model mlp' : 'text the model char-transformer';
+  const { dtype } = inputOf(model, set);
+  const [found] = pictureInputs(set);
+  if (found) return [found.picture.channels, found.picture.height, found.picture.width];
+  const other = dtype === 'float32' ? 'rows of numbers choose the model mlp' : 'text the model char-transformer';
   const advice = `choose data such as digits, mnist:DIR, cifar10:DIR or images:DIR; for ${other}`;
   throw misfit(model, 'pictures', set, advice);
 }
 
 /** Vocabulary and context of windows of text. */
 function textIn(model: string, set: Dataset): { vocabulary: number; context: number } {
-  const { inputs, targets, classes } = set;
+  const { targets, classes } = set;
+  const inputs = inputOf(model, set);
   const [context, ...more] = inputs.shape;
   const isText =
     inputs.dtype === 'int64' && targets.dtype === 'int64' && String(inputs.shape) === String(targets.shape);
@@ -136,7 +143,17 @@ function textIn(model: string, set: Dataset): { vocabulary: number; context: num
   throw misfit(model, 'windows of text', set, 'choose text:FILE');
 }
 
-function misfit(model: string, expected: string, { name, inputs }: Dataset, advice: string): OptionError {
+/** Built-in models have one input. */
+function inputOf(model: string, set: Dataset) {
+  if (isUnnamed(set.inputs)) return set.inputs;
+  throw new OptionError(
+    `${model} takes one input, and '${set.name}' has the inputs ${inputNames(set.inputs)}: choose an .onnx file that has these, or name one input`,
+  );
+}
+
+function misfit(model: string, expected: string, set: Dataset, advice: string): OptionError {
+  const { name } = set;
+  const inputs = inputOf(model, set);
   const example = formatType({ dtype: inputs.dtype, shape: inputs.shape });
   return new OptionError(`${model} takes ${expected}, and an example of '${name}' is ${example}: ${advice}`);
 }

@@ -1,7 +1,7 @@
 // `cgfac train`: one model, one optimizer, one folder.
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { describeNormalization } from '../finetune/normalized.js';
+import { describeNormalization, normalizedInput } from '../finetune/normalized.js';
 import { experimentOf, makePlan, optimizerFor } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { interruptedExitCode } from './interruption.js';
@@ -22,6 +22,7 @@ Examples
   cgfac train char-transformer:layers=2 --data text:book.txt --steps 500
   cgfac train classifier.onnx --data images:photos --optimizer adamw:learning-rate=0.0003
   cgfac train classifier.onnx --data images:photos --new-head 5 --freeze 'features.*'
+  cgfac train bert.onnx --data 'npy:sentences.npz?targets=labels'
   cgfac train encoder.onnx --data 'csv:rows.csv?label=kind' --lora 8 --train '*.bias'
   cgfac train autoencoder --data digits --optimizer cgfac:damping=10 --rank 64 --steps 200 --json`;
 
@@ -63,7 +64,8 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
     );
     if (normalization) {
       const by = describeNormalization(normalization);
-      console.log(`The model normalizes its input itself (${by}): give it values as the data have them.`);
+      const input = plan.model.graph.inputs.length > 1 ? `its input '${normalizedInput(plan.model)}'` : 'its input';
+      console.log(`The model normalizes ${input} itself (${by}): give it values as the data have them.`);
     }
   });
 }

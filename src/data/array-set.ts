@@ -1,16 +1,20 @@
 // Makes a data set of named arrays: which hold inputs and which targets, which train and which test, is read from their
-// names as the usual archives spell them (x_train, train_images, y, labels, test_labels …) or given.
+// names as the usual archives spell them (x_train, train_images, y, labels, test_labels …), as the model names its inputs,
+// or given.
 import { FileError, OptionError } from '../errors.js';
+import type { Inputs } from '../graph/inputs.js';
 import { autoencoding, type DataSplits, type Dataset, dataset, type ExampleArray, type Picture } from './dataset.js';
 import type { NumberArray } from './npy.js';
 import { type SplitOptions, splitAtRandom } from './split.js';
 
-/** How to read the arrays. */
+/** How to read the arrays. A name given is that of an array, or of one for each part: `x` of `x_train` and `x_test`. */
 export interface ArraySetOptions extends SplitOptions {
-  /** Name of the array of inputs, where its own name does not tell. Needs no split into train and test in the file. */
-  readonly inputs?: string | undefined;
-  /** Name of the array of targets; without any, the inputs are autoencoded. */
+  /** Name of the array of inputs, where its own name does not tell; or several, as the model names its inputs. */
+  readonly inputs?: readonly string[] | undefined;
+  /** Name of the array of targets, where its own name does not tell. An input that is named alone is autoencoded. */
   readonly targets?: string | undefined;
+  /** Names of the model's inputs: arrays of these names are inputs, where no others are named. */
+  readonly modelInputs?: readonly string[] | undefined;
   /** How pictures with colours are laid out: 'nchw' (as ONNX wants them, the default) or 'nhwc' (turned while reading). */
   readonly layout?: 'nchw' | 'nhwc';
 }
@@ -41,6 +45,15 @@ const partWords: Readonly<Record<string, Part>> = {
   validation: 'validation',
 };
 
+/** The arrays of a role, by the part that they are of. */
+type Parts = ReadonlyMap<Part, string>;
+
+interface InputArrays {
+  /** Undefined where there is one input, which any model with one takes. */
+  readonly name: string | undefined;
+  readonly parts: Parts;
+}
+
 /**
  * Examples run along each array's first axis. Unsigned bytes are pixels (scale 1/255) when inputs and labels when they are
  * a list of targets; other integers stay integers. A test part in the file is used as it is, else its validation part,
@@ -51,13 +64,25 @@ export function arraySplits(
   path: string,
   options: ArraySetOptions,
 ): DataSplits {
-  const found = options.inputs === undefined ? rolesByName(arrays, path) : rolesGiven(arrays, path, options);
+  const inputs = inputArrays(arrays, path, options);
+  const targets = targetArrays(arrays, path, options, inputs);
   const build = (part: Part): Dataset | undefined => {
-    const inputs = found.get(`inputs ${part}`);
-    const name = part === 'whole' ? path : `${path} ${part === 'train' ? 'train' : 'test'}`;
-    return inputs === undefined
-      ? undefined
-      : arrayDataset(name, path, arrays, { inputs, targets: found.get(`targets ${part}`) }, options);
+    const named = inputs.map(({ name, parts }) => ({ name, array: parts.get(part) }));
+    const present = named.find(({ array }) => array !== undefined)?.array;
+    if (present === undefined) return undefined;
+    const columns = named.map(({ name, array }) => {
+      if (array !== undefined) return { name, array };
+      throw new FileError(`${path}: '${present}' has no array of the input '${name}' beside it: expected one for each`);
+    });
+    const answer = targets.get(part);
+    if (answer === undefined && targets.size > 0) {
+      const others = [...targets.values()].map((array) => `'${array}'`).join(', ');
+      throw new FileError(
+        `${path}: '${present}' has no targets beside it, which ${others} are of other parts: add them`,
+      );
+    }
+    const title = part === 'whole' ? path : `${path} ${part === 'train' ? 'train' : 'test'}`;
+    return arrayDataset(title, path, arrays, columns, answer, options);
   };
   const train = build('train');
   if (train) {
@@ -67,45 +92,91 @@ export function arraySplits(
   const whole = build('whole');
   if (whole) return splitAtRandom(whole, options);
   throw new FileError(
-    `${path}: found ${describe(arrays)}, none named as inputs: expected names such as x_train, train_images, x or images; name one with ?inputs=NAME&targets=NAME`,
+    `${path}: found ${describe(arrays)}, none named as inputs: expected names such as x_train, train_images, x or images, or those of the model's inputs; name one with ?inputs=NAME&targets=NAME, several with ?inputs=NAME,NAME`,
   );
 }
 
-function rolesByName(arrays: ReadonlyMap<string, NumberArray>, path: string): Map<string, string> {
-  const found = new Map<string, string>();
+function inputArrays(
+  arrays: ReadonlyMap<string, NumberArray>,
+  path: string,
+  { inputs, targets, modelInputs = [] }: ArraySetOptions,
+): InputArrays[] {
+  if (inputs !== undefined) {
+    const alone = inputs.length === 1;
+    return inputs.map((name) => ({
+      name: alone ? undefined : name,
+      parts: givenArrays(arrays, path, name, 'inputs'),
+    }));
+  }
+  const known = modelInputs.flatMap((name) => {
+    const parts = arraysNamed(arrays, name);
+    return parts.size > 0 ? [{ name: modelInputs.length === 1 ? undefined : name, parts }] : [];
+  });
+  if (known.length > 0) return known;
+  const taken = targets === undefined ? [] : arraysNamed(arrays, targets).values();
+  return [{ name: undefined, parts: arraysOfRole(arrays, path, 'inputs', [...taken]) }];
+}
+
+function targetArrays(
+  arrays: ReadonlyMap<string, NumberArray>,
+  path: string,
+  options: ArraySetOptions,
+  inputs: readonly InputArrays[],
+): Parts {
+  if (options.targets !== undefined) return givenArrays(arrays, path, options.targets, 'targets');
+  if (options.inputs?.length === 1) return new Map();
+  const taken = inputs.flatMap(({ parts }) => [...parts.values()]);
+  const found = arraysOfRole(arrays, path, 'targets', taken);
+  if (found.size > 0 || inputs[0]?.name === undefined) return found;
+  throw new FileError(
+    `${path}: found ${describe(arrays)}, none named as targets, and inputs by name cannot be autoencoded: name one with ?targets=NAME`,
+  );
+}
+
+/** The arrays whose names tell their role; one array alone needs no name to be understood. */
+function arraysOfRole(
+  arrays: ReadonlyMap<string, NumberArray>,
+  path: string,
+  role: Role,
+  taken: readonly string[],
+): Parts {
+  const found = new Map<Part, string>();
+  let isAnyKnown = false;
   for (const name of arrays.keys()) {
     const words = name.toLowerCase().split(/[^a-z]+/);
-    const role = words.map((word) => roleWords[word]).find((known) => known !== undefined);
-    if (role === undefined) continue;
-    const part = words.map((word) => partWords[word]).find((known) => known !== undefined) ?? 'whole';
-    const key = `${role} ${part}`;
-    const other = found.get(key);
+    const known = words.map((word) => roleWords[word]).find((word) => word !== undefined);
+    isAnyKnown ||= known !== undefined;
+    if (known !== role || taken.includes(name)) continue;
+    const part = words.map((word) => partWords[word]).find((word) => word !== undefined) ?? 'whole';
+    const other = found.get(part);
     if (other !== undefined) {
       throw new FileError(
         `${path}: '${other}' and '${name}' could both be its ${part} ${role}: choose with ?inputs=NAME&targets=NAME`,
       );
     }
-    found.set(key, name);
+    found.set(part, name);
   }
-  // One array alone needs no name to be understood.
   const [only] = arrays.keys();
-  if (found.size === 0 && arrays.size === 1 && only !== undefined) found.set('inputs whole', only);
+  if (!isAnyKnown && role === 'inputs' && arrays.size === 1 && only !== undefined) found.set('whole', only);
   return found;
 }
 
-function rolesGiven(
-  arrays: ReadonlyMap<string, NumberArray>,
-  path: string,
-  options: ArraySetOptions,
-): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const role of ['inputs', 'targets'] as const) {
-    const name = options[role];
-    if (name === undefined) continue;
-    if (!arrays.has(name)) {
-      throw new OptionError(`${path}: there is no array '${name}' for ${role}: expected one of ${describe(arrays)}`);
-    }
-    found.set(`${role} whole`, name);
+function givenArrays(arrays: ReadonlyMap<string, NumberArray>, path: string, name: string, role: Role): Parts {
+  const found = arraysNamed(arrays, name);
+  if (found.size > 0) return found;
+  throw new OptionError(`${path}: there is no array '${name}' for ${role}: expected one of ${describe(arrays)}`);
+}
+
+/** The array of a name, or those of its parts: `x_train` and `test_x` of `x`. */
+function arraysNamed(arrays: ReadonlyMap<string, NumberArray>, name: string): Parts {
+  if (arrays.has(name)) return new Map([['whole', name]]);
+  const found = new Map<Part, string>();
+  for (const array of arrays.keys()) {
+    const [, first = '', rest] = /^([a-z]+)[^a-z](.+)$/i.exec(array) ?? [];
+    const [, begin, last = ''] = /^(.+)[^a-z]([a-z]+)$/i.exec(array) ?? [];
+    const part = rest === name ? partWords[first.toLowerCase()] : undefined;
+    const other = begin === name ? partWords[last.toLowerCase()] : undefined;
+    if (part ?? other) found.set((part ?? other) as Part, array); // one of them
   }
   return found;
 }
@@ -114,8 +185,9 @@ function arrayDataset(
   title: string,
   path: string,
   arrays: ReadonlyMap<string, NumberArray>,
-  names: { inputs: string; targets: string | undefined },
-  options: ArraySetOptions,
+  columns: readonly { readonly name: string | undefined; readonly array: string }[],
+  answer: string | undefined,
+  { layout }: ArraySetOptions,
 ): Dataset {
   const array = (name: string): NumberArray => {
     const value = arrays.get(name);
@@ -133,19 +205,36 @@ function arrayDataset(
     }
     return value;
   };
-  const source = array(names.inputs);
-  const inputs = inputColumn(options.layout === 'nhwc' ? channelsFirst(source, path, names.inputs) : source);
-  const size = source.shape[0] ?? 0;
-  const picture = pictureOf(inputs);
-  const base = { name: title, size, inputs, ...(picture && { picture }) };
-  if (names.targets === undefined) return autoencoding(dataset({ ...base, targets: inputs }));
-  const targets = array(names.targets);
-  if (targets.shape[0] !== size) {
+  const sources = columns.map(({ array: name }) => ({ name, source: array(name) }));
+  const [first] = sources;
+  const size = first?.source.shape[0] ?? 0;
+  const different = sources.find(({ source }) => source.shape[0] !== size);
+  if (first && different) {
     throw new FileError(
-      `${path}: '${names.targets}' has ${targets.shape[0]} examples and '${names.inputs}' ${size}: expected one target for each input`,
+      `${path}: '${different.name}' has ${different.source.shape[0]} examples and '${first.name}' ${size}: expected as many of each input`,
     );
   }
-  return dataset({ ...base, ...targetColumn(targets, path, names.targets) });
+  // Of several inputs those with four axes are the pictures.
+  const hasPictures = sources.some(({ source }) => source.shape.length === 4);
+  const read = sources.map(({ name, source }) => {
+    const isTurned = layout === 'nhwc' && (source.shape.length === 4 || !hasPictures);
+    return inputColumn(isTurned ? channelsFirst(source, path, name) : source);
+  });
+  const [only] = read;
+  const inputs: Inputs<ExampleArray> =
+    only && columns[0]?.name === undefined
+      ? only
+      : Object.fromEntries(columns.map(({ name = '' }, i) => [name, read[i] as ExampleArray])); // one of each
+  const [picture, ...pictures] = read.flatMap((column) => pictureOf(column) ?? []);
+  const base = { name: title, size, inputs, ...(picture && pictures.length === 0 && { picture }) };
+  if (answer === undefined) return autoencoding(dataset({ ...base, targets: only as ExampleArray })); // there is one
+  const targets = array(answer);
+  if (targets.shape[0] !== size) {
+    throw new FileError(
+      `${path}: '${answer}' has ${targets.shape[0]} examples and '${first?.name}' ${size}: expected one target for each input`,
+    );
+  }
+  return dataset({ ...base, ...targetColumn(targets, path, answer) });
 }
 
 function inputColumn({ shape, data }: NumberArray): ExampleArray {

@@ -2,9 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
+import { inputNamed } from '../graph/inputs.js';
 import { type Augmentation, augment, augmentedBatches } from './augment.js';
 import { trainingBatches } from './batches.js';
-import { autoencoding, type Dataset, dataset, type Picture, withInputShape } from './dataset.js';
+import { autoencoding, type Dataset, dataset, onlyInput, type Picture, withInputShape } from './dataset.js';
 import { random } from './random.js';
 
 const numbered = (length: number) => Float32Array.from({ length }, (_, index) => index + 1);
@@ -96,27 +97,32 @@ describe('augmentedBatches', () => {
     for (const step of [3, 0, 2]) expect(again.at(step)).toEqual(inOrder[step]);
     const from = again.from(2);
     expect([from.next().value, from.next().value]).toEqual(inOrder.slice(2));
-    expect(inOrder[0]?.input.data).not.toEqual(trainingBatches(labelled, { batchSize: 6, seed: 1 }).at(0).input.data);
-    expect(sequence(labelled, varied, 2).at(0).input.data).not.toEqual(inOrder[0]?.input.data);
+    expect(inOrder[0]?.inputs).not.toEqual(trainingBatches(labelled, { batchSize: 6, seed: 1 }).at(0).inputs);
+    expect(sequence(labelled, varied, 2).at(0).inputs).not.toEqual(inOrder[0]?.inputs);
   });
 
   it('keep labels, and shapes', () => {
     const set = withInputShape(labelled, [2, 3, 4]);
-    const [plain, { input, target }] = [
-      trainingBatches(set, { batchSize: 6, seed: 1 }).at(0),
-      sequence(set, varied).at(0),
-    ];
-    expect(input.dims).toEqual([6, 2, 3, 4]);
-    expect(target).toEqual(plain.target);
+    const [plain, batch] = [trainingBatches(set, { batchSize: 6, seed: 1 }).at(0), sequence(set, varied).at(0)];
+    expect(onlyInput(batch).dims).toEqual([6, 2, 3, 4]);
+    expect(batch.target).toEqual(plain.target);
   });
 
   it('ask for the picture as it was varied, where it is autoencoded, also in another shape', () => {
-    const { input, target } = sequence(autoencoding(labelled), varied).at(0);
-    expect(target).toBe(input);
-    const flat = { ...labelled, targets: { ...labelled.inputs, shape: [4, 6] } };
+    const { inputs, target } = sequence(autoencoding(labelled), varied).at(0);
+    expect(target).toBe(inputs);
+    const flat = { ...labelled, targets: { ...onlyInput(labelled), shape: [4, 6] } };
     const other = sequence(flat, varied).at(0);
     expect(other.target.dims).toEqual([6, 4, 6]);
-    expect(other.target.data).toEqual(other.input.data);
+    expect(other.target.data).toEqual(onlyInput(other).data);
+  });
+
+  it('vary the picture among several inputs, and nothing else', () => {
+    const extra = { dtype: 'float32', shape: [2], data: numbered(24) } as const;
+    const set = dataset({ ...labelled, inputs: { extra, picture: onlyInput(labelled) } });
+    const [plain, found] = [trainingBatches(set, { batchSize: 6, seed: 1 }).at(0), sequence(set, varied).at(0)];
+    expect(inputNamed(found.inputs, 'picture')).toEqual(sequence(labelled, varied).at(0).inputs);
+    expect(inputNamed(found.inputs, 'extra')).toEqual(inputNamed(plain.inputs, 'extra'));
   });
 
   const { picture: _, ...rows } = labelled;
@@ -126,6 +132,17 @@ describe('augmentedBatches', () => {
     [rows, varied, /inputs of 'pictures' are rows of numbers of shape \[24\]: only pictures can be flipped/],
     [{ ...rows, inputs: tokens }, varied, /tokens of text or other whole numbers of shape \[24\]/],
     [{ ...labelled, targets: maps }, varied, /targets of 'pictures' have the shape \[3,4\] and would have to move/],
+    [
+      { ...labelled, inputs: { a: onlyInput(labelled), b: onlyInput(labelled) } },
+      varied,
+      /the inputs 'a', 'b' could all be the pictures/,
+    ],
+    [
+      { ...labelled, inputs: { a: onlyInput(labelled), b: maps } },
+      varied,
+      /the input 'b' of 'pictures' has the shape \[3,4\] and would have to move/,
+    ],
+    [{ ...labelled, inputs: { a: tokens } }, varied, /none of the inputs of 'pictures' are pictures/],
     [labelled, { crop: 3 }, /pictures of 4 × 3 cannot be cropped with a border of 3/],
     [labelled, { crop: 0.5 }, /a border of 0.5: expected a whole number/],
     [labelled, { fill: Number.NaN }, /cannot be filled with NaN/],

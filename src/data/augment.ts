@@ -1,8 +1,9 @@
 // Varies pictures while training: seeded random crops and flips of each batch, of the values as the data have them (a
 // normalization is part of the model and comes after). A step's batch stays a pure function of the seed and its number.
 import { OptionError } from '../errors.js';
-import type { Batch, BatchSequence } from './batches.js';
-import { type Dataset, type Picture, pictureOf } from './dataset.js';
+import { inputNamed, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
+import type { Batch, BatchArray, BatchSequence } from './batches.js';
+import { type Dataset, elementCount, type Picture, pictureInputs } from './dataset.js';
 import { type Random, random } from './random.js';
 
 /** How pictures are varied. */
@@ -28,16 +29,20 @@ export function augmentedBatches(
   augmentation: Augmentation,
   seed: number,
 ): BatchSequence {
-  const picture = checkedPicture(set, augmentation);
-  const reproduces = set.targets.data === set.inputs.data;
+  const { name, column, picture } = checkedPicture(set, augmentation);
+  const reproduces = set.targets.data === column.data;
   const at = (step: number): Batch => {
-    const { input, target } = batches.at(step);
-    if (input.dtype !== 'float32' || (reproduces && target.dtype !== 'float32'))
+    const { inputs, target } = batches.at(step);
+    const source = inputNamed(inputs, name);
+    if (source?.dtype !== 'float32' || (reproduces && target.dtype !== 'float32'))
       throw new Error('pictures are float32');
-    const data = augment(input.data, picture, augmentation, random(seed, 'augment', step));
-    const varied = { ...input, data };
-    if (!reproduces) return { input: varied, target };
-    return { input: varied, target: target === input ? varied : { ...varied, dims: target.dims } };
+    const data = augment(source.data, picture, augmentation, random(seed, 'augment', step));
+    const varied: BatchArray = { ...source, data };
+    const reproduced = target === source ? varied : { ...varied, dims: target.dims };
+    return {
+      inputs: mapInputs(inputs, (input) => (input === source ? varied : input)),
+      target: reproduces ? reproduced : target,
+    };
   };
   return {
     ...batches,
@@ -48,21 +53,23 @@ export function augmentedBatches(
   };
 }
 
-/** The pictures' size, where the set can be augmented so. */
-function checkedPicture(set: Dataset, { crop = 0, fill = 0 }: Augmentation): Picture {
+/** The input that is pictures, where the set can be augmented so. */
+function checkedPicture(set: Dataset, { crop = 0, fill = 0 }: Augmentation) {
   const { inputs, targets } = set;
-  const picture = pictureOf(set);
-  if (!picture) {
-    const what = inputs.dtype === 'int64' ? 'tokens of text or other whole numbers' : 'rows of numbers';
+  const [found, ...others] = pictureInputs(set);
+  if (!found || others.length > 0) {
     throw new OptionError(
-      `the inputs of '${set.name}' are ${what} of shape [${inputs.shape}]: only pictures can be flipped and cropped; leave the augmentation out`,
+      `${found ? ambiguous([found, ...others].map(({ name }) => `'${name}'`)) : noPictures(set)}; leave the augmentation out`,
     );
   }
-  const { width, height } = picture;
-  const isMap = targets.shape.length > 1 || (targets.shape.length === 1 && (targets.shape[0] ?? 0) >= width * height);
-  if (isMap && targets.data !== inputs.data) {
+  const { width, height } = found.picture;
+  const isMap = ({ shape }: { readonly shape: readonly number[] }) =>
+    shape.length > 1 || (shape.length === 1 && elementCount(shape) >= width * height);
+  const moving = listInputs(inputs).find(([, column]) => column !== found.column && isMap(column));
+  const [what, { shape }] = moving ? [`input '${moving[0]}'`, moving[1]] : ['targets', targets];
+  if (moving || (isMap(targets) && targets.data !== found.column.data)) {
     throw new OptionError(
-      `the targets of '${set.name}' have the shape [${targets.shape}] and would have to move with the pictures, which cgfac does not do: leave the augmentation out`,
+      `the ${what} of '${set.name}' ${moving ? 'has' : 'have'} the shape [${shape}] and would have to move with the pictures, which cgfac does not do: leave the augmentation out`,
     );
   }
   if (!Number.isInteger(crop) || crop < 0 || crop >= Math.min(width, height)) {
@@ -71,7 +78,17 @@ function checkedPicture(set: Dataset, { crop = 0, fill = 0 }: Augmentation): Pic
     );
   }
   if (!Number.isFinite(fill)) throw new OptionError(`a border cannot be filled with ${fill}: expected a finite number`);
-  return picture;
+  return found;
+}
+
+const ambiguous = (names: readonly string[]): string =>
+  `the inputs ${names.join(', ')} could all be the pictures: cgfac flips and crops one`;
+
+function noPictures({ name, inputs }: Dataset): string {
+  if (!isUnnamed(inputs))
+    return `none of the inputs of '${name}' are pictures: only pictures can be flipped and cropped`;
+  const what = inputs.dtype === 'int64' ? 'tokens of text or other whole numbers' : 'rows of numbers';
+  return `the inputs of '${name}' are ${what} of shape [${inputs.shape}]: only pictures can be flipped and cropped`;
 }
 
 /** Pictures `[batch, channels · height · width]`, each moved and mirrored by its own draw from the stream. */

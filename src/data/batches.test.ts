@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
-import { evaluationBatches, gatherBatch, permutation, trainingBatches } from './batches.js';
-import { autoencoding, type Dataset, dataset, slice, withInputShape } from './dataset.js';
+import { inputNamed, listInputs } from '../graph/inputs.js';
+import { type Batch, evaluationBatches, gatherBatch, permutation, trainingBatches } from './batches.js';
+import { autoencoding, type Dataset, dataset, elementCount, onlyInput, slice, withInputShape } from './dataset.js';
+import { splitAtRandom } from './split.js';
 
 function numbered(size: number): Dataset {
   return dataset({
@@ -74,8 +76,8 @@ describe('permutation', () => {
 
 describe('gatherBatch', () => {
   it('copies rows, keeps negative labels, and names dims', () => {
-    const { input, target } = gatherBatch(numbered(5), [3, 0]);
-    expect(input).toEqual({ dtype: 'float32', dims: [2, 2], data: Float32Array.of(3, 3.5, 0, 0.5) });
+    const { inputs, target } = gatherBatch(numbered(5), [3, 0]);
+    expect(inputs).toEqual({ dtype: 'float32', dims: [2, 2], data: Float32Array.of(3, 3.5, 0, 0.5) });
     expect(target).toEqual({ dtype: 'int64', dims: [2], data: BigInt64Array.of(2n, -1n) });
   });
 
@@ -86,7 +88,7 @@ describe('gatherBatch', () => {
       inputs: { dtype: 'float32', shape: [1, 1, 2], data: Uint8Array.of(0, 51, 255, 1), scale: 1 / 255 },
       targets: { dtype: 'int64', shape: [], data: Int32Array.of(1, 0) },
     });
-    const { input } = gatherBatch(set, [1, 0]);
+    const input = onlyInput(gatherBatch(set, [1, 0]));
     expect(input.dims).toEqual([2, 1, 1, 2]);
     expect(input.data).toEqual(Float32Array.of(1, 1 / 255, 0, 0.2));
   });
@@ -99,9 +101,9 @@ describe('gatherBatch', () => {
       inputs: { dtype: 'int64', shape: [3], stride: 1, data: tokens },
       targets: { dtype: 'int64', shape: [3], stride: 1, data: tokens.subarray(1) },
     });
-    const { input, target } = gatherBatch(set, [1]);
-    expect([...input.data]).toEqual([6n, 7n, 8n]);
-    expect([...target.data]).toEqual([7n, 8n, 9n]);
+    const batch = gatherBatch(set, [1]);
+    expect([...onlyInput(batch).data]).toEqual([6n, 7n, 8n]);
+    expect([...batch.target.data]).toEqual([7n, 8n, 9n]);
   });
 
   it('refuses an example that is not there', () => {
@@ -110,20 +112,142 @@ describe('gatherBatch', () => {
   });
 });
 
+describe('several inputs', () => {
+  /** Rows of three columns and the targets, each number telling the row and the column that it is of. */
+  function columns(size: number, widths: readonly number[], strides: readonly number[], isShared: boolean): Dataset {
+    const data = (column: number, total: number) => Int32Array.from({ length: total }, (_, i) => 1000 * column + i);
+    const tokens = widths.map((width, i) => {
+      const stride = strides[i] ?? width;
+      const total = (size - 1) * stride + width;
+      return { dtype: 'int64', shape: [width], stride, data: data(i, total) } as const;
+    });
+    const numbers = {
+      dtype: 'float32',
+      shape: [2],
+      data: Float32Array.from({ length: 2 * size }, (_, i) => i),
+    } as const;
+    const bytes = {
+      dtype: 'float32',
+      shape: [],
+      data: Uint8Array.from({ length: size }, (_, i) => i),
+      scale: 0.5,
+    } as const;
+    const inputs = { ...Object.fromEntries(tokens.map((column, i) => [`tokens${i}`, column])), numbers, bytes };
+    return dataset({
+      name: 'columns',
+      size,
+      inputs,
+      targets: isShared ? numbers : { dtype: 'int64', shape: [], data: data(0, size) },
+    });
+  }
+
+  const sets = fc
+    .record({
+      size: fc.integer({ min: 2, max: 40 }),
+      widths: fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 0, maxLength: 3 }),
+      strides: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 3, maxLength: 3 }),
+      isShared: fc.boolean(),
+      seed: fc.nat(),
+      batchSize: fc.integer({ min: 1, max: 40 }),
+    })
+    .filter(({ size, batchSize }) => batchSize <= size);
+
+  /** Each row of a batch is that example in every column. */
+  function expectRows(
+    set: Dataset,
+    { inputs, target }: Batch,
+    rows: readonly number[],
+    wholeRow: (row: number) => number,
+  ) {
+    for (const [name, given] of listInputs(inputs)) {
+      const source = inputNamed(set.inputs, name);
+      const width = elementCount(given.dims.slice(1));
+      for (const [i, row] of rows.entries()) {
+        const found = Array.from<number | bigint, number>(given.data, Number).slice(i * width, (i + 1) * width);
+        const from = wholeRow(row) * (source?.stride ?? width);
+        const offset = name?.startsWith('tokens') ? 1000 * Number(name.at(-1)) : 0;
+        expect(found).toEqual(
+          Array.from({ length: width }, (_, k) => (name === 'bytes' ? 0.5 * (from + k) : offset + from + k)),
+        );
+      }
+    }
+    const labels = Array.from<number | bigint, number>(target.data, Number);
+    if (target.dims.length === 1) expect(labels).toEqual(rows.map(wholeRow));
+    else expect(target).toBe(inputNamed(inputs, 'numbers'));
+  }
+
+  it('stay together under shuffling, also where windows overlap', () => {
+    fc.assert(
+      fc.property(sets, ({ size, widths, strides, isShared, seed, batchSize }) => {
+        const set = columns(size, widths, strides, isShared);
+        const batches = trainingBatches(set, { batchSize, seed });
+        for (const step of [0, batches.stepsPerEpoch]) {
+          expectRows(set, batches.at(step), [...batches.indices(step)], (row) => row);
+        }
+        let start = 0;
+        for (const batch of evaluationBatches(set, batchSize)) {
+          const rows = Array.from({ length: batch.target.dims[0] ?? 0 }, (_, i) => start + i);
+          expectRows(set, batch, rows, (row) => row);
+          start += rows.length;
+        }
+        expect(start).toBe(size);
+      }),
+    );
+  });
+
+  it('stay together where a part is cut out', () => {
+    fc.assert(
+      fc.property(sets, fc.nat({ max: 39 }), ({ size, widths, strides, isShared }, wanted) => {
+        const start = Math.min(wanted, size - 1);
+        const set = columns(size, widths, strides, isShared);
+        const part = slice(set, start, size);
+        const rows = Array.from({ length: part.size }, (_, i) => i);
+        expectRows(part, gatherBatch(part, rows), rows, (row) => start + row);
+      }),
+    );
+  });
+
+  it('stay together where examples are held out', () => {
+    fc.assert(
+      fc.property(sets, ({ size, widths, strides, isShared, seed }) => {
+        const set = columns(size, widths, strides, isShared);
+        const { train, test } = splitAtRandom(set, { testShare: 0.3, seed });
+        const original = (part: Dataset) => (row: number) =>
+          (inputNamed(part.inputs, 'bytes')?.data[row] ?? Number.NaN) as number;
+        for (const part of [train, test]) {
+          const rows = Array.from({ length: part.size }, (_, i) => i);
+          expectRows(set, gatherBatch(part, rows), rows, original(part));
+        }
+        expect(train.size + test.size).toBe(size);
+      }),
+    );
+  });
+
+  it('are refused where there are none, or one is short', () => {
+    const set = columns(4, [3], [3], false);
+    expect(() => dataset({ ...set, inputs: {} })).toThrow("data set 'columns' has no inputs");
+    expect(() => dataset({ ...set, size: 5 })).toThrow(
+      "data set 'columns': input 'tokens0' holds 12 elements, but 5 examples of shape [3] need 15",
+    );
+    expect(() => onlyInput(set)).toThrow("has the inputs 'tokens0', 'numbers', 'bytes', expected one without a name");
+    expect(() => autoencoding(set)).toThrow('cannot be autoencoded: it has the inputs');
+  });
+});
+
 describe('views of a data set', () => {
   it('autoencodes, slices and reshapes without copying', () => {
     const set = numbered(5);
     const view = slice(withInputShape(set, [1, 2, 1]), 2, 99);
     expect(view.size).toBe(3);
-    expect(gatherBatch(view, [0]).input).toEqual({
+    expect(gatherBatch(view, [0]).inputs).toEqual({
       dtype: 'float32',
       dims: [1, 1, 2, 1],
       data: Float32Array.of(2, 2.5),
     });
-    const { input, target } = gatherBatch(autoencoding(view), [1]);
-    expect(target.dims).toEqual([1, 2]);
-    expect(target.data).toBe(input.data);
-    expect(view.inputs.data.buffer).toBe(set.inputs.data.buffer);
+    const batch = gatherBatch(autoencoding(view), [1]);
+    expect(batch.target.dims).toEqual([1, 2]);
+    expect(batch.target).toBe(batch.inputs);
+    expect(onlyInput(view).data.buffer).toBe(onlyInput(set).data.buffer);
     expect(() => withInputShape(set, [3])).toThrow('inputs of shape [2] cannot be seen as [3]');
     expect(() => dataset({ ...set, size: 6 })).toThrow('inputs hold 10 elements, but 6 examples of shape [2] need 12');
   });

@@ -1,7 +1,8 @@
 // Turns a data set into batches of dense arrays. Training batches are a pure function of (seed, size, batch size, step):
 // a run that stops at any step continues with exactly the batches it would have seen.
 import { OptionError } from '../errors.js';
-import { type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
+import type { Inputs } from '../graph/inputs.js';
+import { type Dataset, type ExampleArray, elementCount, exampleStride, mapColumns } from './dataset.js';
 import { random } from './random.js';
 
 /** A batch's dense array, ready to become a tensor: dims are [batch, ...example shape]. */
@@ -11,7 +12,8 @@ export type BatchArray =
 
 /** Inputs and targets of the same examples. */
 export interface Batch {
-  readonly input: BatchArray;
+  /** As the data set has them: one, or several by name. */
+  readonly inputs: Inputs<BatchArray>;
   readonly target: BatchArray;
 }
 
@@ -33,7 +35,7 @@ export interface BatchSequence {
  *
  * @example
  * const batches = trainingBatches(train, { batchSize: 500, seed: 1 });
- * for (const { input, target } of batches.from(resumedStep)) …
+ * for (const { inputs, target } of batches.from(resumedStep)) …
  */
 export function trainingBatches(set: Dataset, options: { batchSize: number; seed: number }): BatchSequence {
   const { batchSize, seed } = options;
@@ -102,10 +104,8 @@ export function gatherBatch(set: Dataset, indices: ArrayLike<number>): Batch {
       throw new OptionError(`data set '${set.name}' has no example ${index}: it has ${set.size}, numbered from 0`);
     }
   }
-  const input = gather(set.inputs, indices);
-  // An autoencoder's target is its input: gathered once, given twice.
-  const target = set.targets === set.inputs ? input : gather(set.targets, indices);
-  return { input, target };
+  const { inputs, targets } = mapColumns(set, (column) => gather(column, indices));
+  return { inputs, target: targets };
 }
 
 function gather(column: ExampleArray, indices: ArrayLike<number>): BatchArray {

@@ -1,6 +1,7 @@
-// What a data set is: two columns of equally shaped examples, inputs and targets, with the names and picture size
-// needed to show them. Pixels may stay bytes; they become float32 only in the batch that is gathered.
+// What a data set is: columns of equally shaped examples, inputs and targets, with the names and picture size needed to
+// show them. Pixels may stay bytes; they become float32 only in the batch that is gathered.
 import { OptionError } from '../errors.js';
+import { type Inputs, inputNames, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
 
 interface Column {
   /** Shape of one example, e.g. [784] or [1, 28, 28]; [] for a scalar. */
@@ -34,7 +35,7 @@ interface IntegerColumn extends Column {
 /** A column of equally shaped examples. */
 export type ExampleArray = FloatColumn | ByteColumn | IntegerColumn;
 
-/** How to show an example's input as a picture: pixels in the order [channels, height, width]. */
+/** How to show an example's input (of several the one of that size) as a picture: pixels in the order [channels, height, width]. */
 export interface Picture {
   readonly width: number;
   readonly height: number;
@@ -46,7 +47,8 @@ export interface Dataset {
   readonly name: string;
   /** Number of examples. */
   readonly size: number;
-  readonly inputs: ExampleArray;
+  /** The column that a model with one input takes, or a column for each input by the names that the model gives them. */
+  readonly inputs: Inputs<ExampleArray>;
   readonly targets: ExampleArray;
   /** Names of the integer targets 0, 1, …: class names, or a text's vocabulary. */
   readonly classes?: readonly string[];
@@ -67,12 +69,42 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
 
-/** The size of a set's pictures, which may be flattened: said by the set, or three axes of real numbers. */
-export function pictureOf({ inputs, picture }: Dataset): Picture | undefined {
-  if (inputs.dtype !== 'float32') return undefined;
-  const [channels, height, width, ...more] = inputs.shape;
-  const shaped = channels !== undefined && height !== undefined && width !== undefined && more.length === 0;
-  return picture ?? (shaped ? { channels, height, width } : undefined);
+/**
+ * The one input of a data set or a batch.
+ * @throws OptionError where it has several
+ */
+export function onlyInput<Column extends Pick<ExampleArray, 'dtype'>>(given: {
+  readonly name?: string;
+  readonly inputs: Inputs<Column>;
+}): Column {
+  const { name = 'batch', inputs } = given;
+  if (isUnnamed(inputs)) return inputs;
+  throw new OptionError(`data set '${name}' has the inputs ${inputNames(inputs)}, expected one without a name`);
+}
+
+interface PictureInput {
+  /** Undefined where the set has one input, without a name. */
+  readonly name: string | undefined;
+  readonly column: ExampleArray;
+  readonly picture: Picture;
+}
+
+/**
+ * The inputs that are pictures, with their size, which may be flattened: said by the set, or three axes of real numbers.
+ * Of several inputs those are in question that have as many elements as the set's pictures.
+ */
+export function pictureInputs({ inputs, picture }: Dataset): PictureInput[] {
+  return listInputs(inputs).flatMap(([name, column]) => {
+    if (column.dtype !== 'float32') return [];
+    const [channels, height, width, ...more] = column.shape;
+    const shaped = channels !== undefined && height !== undefined && width !== undefined && more.length === 0;
+    const isOther =
+      picture !== undefined &&
+      name !== undefined &&
+      elementCount(column.shape) !== picture.channels * picture.height * picture.width;
+    const size = picture ?? (shaped ? { channels, height, width } : undefined);
+    return size && !isOther ? [{ name, column, picture: size }] : [];
+  });
 }
 
 /** Elements from one example to the next. */
@@ -82,26 +114,42 @@ export function exampleStride(column: ExampleArray): number {
 
 /** In how many examples a number of the set occurs: 1, or more for overlapping windows over one sequence. */
 export function overlapOf({ inputs }: Dataset): number {
-  return Math.max(1, Math.ceil(elementCount(inputs.shape) / exampleStride(inputs)));
+  return listInputs(inputs).reduce(
+    (most, [, column]) => Math.max(most, Math.ceil(elementCount(column.shape) / exampleStride(column))),
+    1,
+  );
 }
 
-/** Checks that both columns hold `size` examples and returns the data set. Throws OptionError where one does not. */
+/**
+ * Checks that all columns hold `size` examples and returns the data set. Throws OptionError where one does not.
+ *
+ * @example
+ * const tokens = (data: Int32Array) => ({ dtype: 'int64', shape: [16], data }) as const;
+ * const inputs = { input_ids: tokens(ids), attention_mask: tokens(mask) }; // as the model names its inputs
+ * const set = dataset({ name: 'sentences', size: 100, inputs, targets: { dtype: 'int64', shape: [], data: labels } });
+ */
 export function dataset(parts: Dataset): Dataset {
-  for (const role of ['inputs', 'targets'] as const) {
-    const column = parts[role];
+  if (listInputs(parts.inputs).length === 0) {
+    throw new OptionError(`data set '${parts.name}' has no inputs: expected one column, or several by name`);
+  }
+  const columns = listInputs(parts.inputs).map(([name, column]) => [roleOf(name), column] as const);
+  for (const [role, column] of [...columns, ['targets', parts.targets] as const]) {
     const expected = parts.size === 0 ? 0 : (parts.size - 1) * exampleStride(column) + elementCount(column.shape);
     if (column.data.length < expected) {
       throw new OptionError(
-        `data set '${parts.name}': ${role} hold ${column.data.length} elements, but ${parts.size} examples of shape [${column.shape}] need ${expected}`,
+        `data set '${parts.name}': ${role} ${role === 'inputs' || role === 'targets' ? 'hold' : 'holds'} ${column.data.length} elements, but ${parts.size} examples of shape [${column.shape}] need ${expected}`,
       );
     }
   }
   return parts;
 }
 
-/** The same examples seen in another shape, e.g. [784] as [1, 28, 28]. Throws OptionError where the sizes differ. */
+/**
+ * The same examples seen in another shape, e.g. [784] as [1, 28, 28]. Throws OptionError where the sizes differ, or the
+ * set has several inputs.
+ */
 export function withInputShape(set: Dataset, shape: readonly number[]): Dataset {
-  return { ...set, inputs: reshaped(set, set.inputs, shape) };
+  return { ...set, inputs: reshaped(set, onlyInput(set), shape) };
 }
 
 /** The same examples with targets of another shape. Throws OptionError where the sizes differ. */
@@ -112,6 +160,11 @@ export function withTargetShape(set: Dataset, shape: readonly number[]): Dataset
 
 /** Autoencoding on the same data: inputs and targets are both the inputs, flattened to one axis. Shares memory. */
 export function autoencoding(set: Dataset): Dataset {
+  if (!isUnnamed(set.inputs)) {
+    throw new OptionError(
+      `data set '${set.name}' cannot be autoencoded: it has the inputs ${inputNames(set.inputs)}, expected one without a name`,
+    );
+  }
   if (set.inputs.dtype !== 'float32') {
     throw new OptionError(
       `data set '${set.name}' cannot be autoencoded: its inputs are ${set.inputs.dtype}, expected float32`,
@@ -126,7 +179,21 @@ export function autoencoding(set: Dataset): Dataset {
 export function slice(set: Dataset, start: number, end: number): Dataset {
   const from = Math.max(0, Math.min(start, set.size));
   const to = Math.max(from, Math.min(end, set.size));
-  return { ...set, size: to - from, inputs: tail(set.inputs, from), targets: tail(set.targets, from) };
+  return { ...set, size: to - from, ...mapColumns(set, (column) => tail(column, from)) };
+}
+
+/** Each column changed once: where targets are an input, as an autoencoder's are, they remain so. */
+export function mapColumns<Result extends Pick<ExampleArray, 'dtype'>>(
+  { inputs, targets }: Pick<Dataset, 'inputs' | 'targets'>,
+  change: (column: ExampleArray) => Result,
+): { readonly inputs: Inputs<Result>; readonly targets: Result } {
+  const changed = new Map<ExampleArray, Result>();
+  const once = (column: ExampleArray): Result => {
+    const result = changed.get(column) ?? change(column);
+    changed.set(column, result);
+    return result;
+  };
+  return { inputs: mapInputs(inputs, once), targets: once(targets) };
 }
 
 function tail(column: ExampleArray, from: number): ExampleArray {
@@ -141,6 +208,10 @@ function tail(column: ExampleArray, from: number): ExampleArray {
   }
 }
 
+/** What a column of inputs is called in messages. */
+const roleOf = (name: string | undefined): string => (name === undefined ? 'inputs' : `input '${name}'`);
+
+/** A column seen in another shape. Throws OptionError where the sizes differ. */
 function reshaped(set: Dataset, column: ExampleArray, shape: readonly number[], role = 'inputs'): ExampleArray {
   if (elementCount(shape) !== elementCount(column.shape)) {
     throw new OptionError(

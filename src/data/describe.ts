@@ -1,4 +1,6 @@
 // Says in a few lines what a data set holds: counts, shapes, value ranges, and how often each class occurs.
+
+import { listInputs } from '../graph/inputs.js';
 import { type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
 import { type LoadOptions, loadData } from './spec.js';
 
@@ -16,7 +18,7 @@ export function describeDataset(title: string, set: Dataset): string[] {
   const { picture } = set;
   const lines = [
     `${title.padEnd(8)} ${grouped(set.size)} examples`,
-    `  inputs   ${describeColumn(set.inputs, set.size)}`,
+    ...describeInputs(set),
     `  targets  ${set.targets === set.inputs ? 'the inputs themselves (autoencoding)' : describeColumn(set.targets, set.size)}`,
   ];
   if (picture)
@@ -25,6 +27,15 @@ export function describeDataset(title: string, set: Dataset): string[] {
     );
   if (set.classes && set.targets.dtype === 'int64') lines.push(...describeClasses(set.classes, set.targets, set.size));
   return lines;
+}
+
+function describeInputs({ inputs, size }: Dataset): string[] {
+  const listed = listInputs(inputs);
+  const width = Math.max(...listed.map(([name = '']) => name.length));
+  return listed.map(([name, column], i) => {
+    const named = name === undefined ? '' : `${name.padEnd(width)}  `;
+    return `  ${(i === 0 ? 'inputs' : '').padEnd(8)} ${named}${describeColumn(column, size)}`;
+  });
 }
 
 function describeColumn(column: ExampleArray, size: number): string {

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
 import type { Dataset } from './dataset.js';
+import { onlyInput } from './dataset.js';
 import { drawnDigits } from './digits.js';
 
 const { train, test } = drawnDigits({ trainSize: 3000, testSize: 600, seed: 0 });
 
 function pixels(set: Dataset): Float64Array {
-  return Float64Array.from(set.inputs.data as Uint8Array, (byte) => byte / 255);
+  return Float64Array.from(onlyInput(set).data as Uint8Array, (byte) => byte / 255);
 }
 
 /** Softmax regression by stochastic gradient descent; returns test accuracy. */
@@ -77,14 +78,14 @@ describe('drawnDigits', () => {
 
   it('is a pure function of its seed, and small sets begin large ones', () => {
     const small = drawnDigits({ trainSize: 20, testSize: 10 });
-    expect(small.train.inputs.data).toEqual(train.inputs.data.subarray(0, 20 * 784));
+    expect(onlyInput(small.train).data).toEqual(onlyInput(train).data.subarray(0, 20 * 784));
     const other = drawnDigits({ trainSize: 20, testSize: 20, seed: 1 });
-    expect(other.train.inputs.data).not.toEqual(small.train.inputs.data);
-    expect(other.train.inputs.data).not.toEqual(other.test.inputs.data);
+    expect(onlyInput(other.train).data).not.toEqual(onlyInput(small.train).data);
+    expect(onlyInput(other.train).data).not.toEqual(onlyInput(other.test).data);
   });
 
   it('is inked: blank paper, dark strokes, nothing cut off at the border', () => {
-    const bytes = train.inputs.data as Uint8Array;
+    const bytes = onlyInput(train).data as Uint8Array;
     for (let row = 0; row < 500; row++) {
       const picture = bytes.subarray(row * 784, (row + 1) * 784);
       const inked = picture.filter((byte) => byte > 127).length;

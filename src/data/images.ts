@@ -1,7 +1,7 @@
 // A folder of pictures, one sub-folder per class. Pictures are decoded by sharp, an optional peer that is loaded only here.
 import { join } from 'node:path';
 import { FileError, UnsupportedError } from '../errors.js';
-import { type DataSplits, type Dataset, dataset } from './dataset.js';
+import { type DataSplits, type Dataset, dataset, onlyInput } from './dataset.js';
 import { isFolder, listFolder } from './files.js';
 import { type SplitOptions, splitAtRandom } from './split.js';
 
@@ -37,9 +37,10 @@ export async function readImages(folder: string, options: ImageOptions): Promise
     const classes = await subfolders(join(folder, 'train'));
     const train = await readClasses(join(folder, 'train'), classes, options, decode);
     const test = await readClasses(join(folder, testName), classes, options, decode);
-    if (String(train.inputs.shape) !== String(test.inputs.shape)) {
+    const [trainShape, testShape] = [onlyInput(train).shape, onlyInput(test).shape];
+    if (String(trainShape) !== String(testShape)) {
       throw new FileError(
-        `${folder}: training pictures have shape [${train.inputs.shape}], test pictures [${test.inputs.shape}]: scale them with ?size=PIXELS`,
+        `${folder}: training pictures have shape [${trainShape}], test pictures [${testShape}]: scale them with ?size=PIXELS`,
       );
     }
     return { train, test };

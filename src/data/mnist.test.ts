@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FileError } from '../errors.js';
 import { gatherBatch } from './batches.js';
+import { onlyInput } from './dataset.js';
 import { parseIdx } from './idx.js';
 import { readMnist } from './mnist.js';
 
@@ -54,8 +55,8 @@ describe('readMnist', () => {
     const { train, test } = await readMnist(await folder(good));
     expect([train.size, test.size]).toEqual([4, 2]);
     expect(train.picture).toEqual({ width: 3, height: 2, channels: 1 });
-    const { input, target } = gatherBatch(train, [1]);
-    expect(input).toEqual({
+    const { inputs, target } = gatherBatch(train, [1]);
+    expect(inputs).toEqual({
       dtype: 'float32',
       dims: [1, 6],
       data: Float32Array.from([6, 7, 8, 9, 10, 11], (v) => v / 255),
@@ -117,8 +118,8 @@ describe('readMnist', () => {
     expect([train.size, test.size]).toEqual([60_000, 10_000]);
     // The best known facts of the set: its first labels, and the mean pixel 0.1307.
     expect([...train.targets.data.subarray(0, 5)]).toEqual([5, 0, 4, 1, 9]);
-    const sum = (train.inputs.data as Uint8Array).reduce((total, byte) => total + byte, 0);
-    expect(sum / 255 / train.inputs.data.length).toBeCloseTo(0.1307, 4);
+    const sum = (onlyInput(train).data as Uint8Array).reduce((total, byte) => total + byte, 0);
+    expect(sum / 255 / onlyInput(train).data.length).toBeCloseTo(0.1307, 4);
   });
 });
 

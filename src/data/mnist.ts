@@ -2,7 +2,7 @@
 // spellings they are handed around in.
 import { join } from 'node:path';
 import { FileError } from '../errors.js';
-import { type DataSplits, type Dataset, dataset } from './dataset.js';
+import { type DataSplits, type Dataset, dataset, onlyInput } from './dataset.js';
 import { listFolder } from './files.js';
 import { readIdx } from './idx.js';
 
@@ -13,7 +13,7 @@ import { readIdx } from './idx.js';
 export async function readMnist(folder: string): Promise<DataSplits> {
   const names = await listFolder(folder, 'folder of MNIST files');
   const [train, test] = await Promise.all([readSplit(folder, names, 'train'), readSplit(folder, names, 't10k')]);
-  const [trainShape, testShape] = [train.inputs.shape, test.inputs.shape];
+  const [trainShape, testShape] = [onlyInput(train).shape, onlyInput(test).shape];
   if (trainShape[0] !== testShape[0]) {
     throw new FileError(
       `${folder}: training images have ${trainShape} pixels, test images ${testShape}: expected files of one data set`,

@@ -87,6 +87,12 @@ describe('measureNormalization', () => {
     };
     expect(() => measureNormalization(tokens)).toThrow(OptionError);
     expect(() => measureNormalization(tokens)).toThrow(/inputs of 'text' are int64, as of text: only pictures/);
+    const numbers = { dtype: 'float32', shape: [1], data: Float32Array.of(3) } as const;
+    const both = { a: { dtype: 'int64', shape: [2], data: new Int32Array(2) } as const, b: numbers };
+    expect(measureNormalization({ ...tokens, inputs: both })).toEqual({ mean: [3], deviation: [1] });
+    expect(() => measureNormalization({ ...tokens, inputs: { ...both, c: numbers } })).toThrow(
+      /'a', 'b', 'c', of which 2 are real numbers/,
+    );
     const none = { ...tokens, size: 0, inputs: { dtype: 'float32', shape: [2], data: new Float32Array() } as const };
     expect(() => measureNormalization(none)).toThrow(/no examples/);
   });

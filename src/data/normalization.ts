@@ -1,6 +1,7 @@
 // Means and deviations of a data set's inputs, to be taken out of what a model sees.
 import { OptionError } from '../errors.js';
-import { type Dataset, elementCount, exampleStride } from './dataset.js';
+import { inputNames, isUnnamed } from '../graph/inputs.js';
+import { type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
 
 /** One number per channel; inputs become (value − mean) / deviation. */
 export interface Normalization {
@@ -11,13 +12,15 @@ export interface Normalization {
 /**
  * Mean and deviation of a data set's inputs: per channel of pictures (also flattened ones) and of other inputs with more
  * than one axis, whose first axis are channels; per column of rows of numbers. What is constant gets deviation 1, so
- * that it becomes 0.
- * @throws OptionError for tokens and other whole numbers, and where there is no example
+ * that it becomes 0. Of several inputs it is the only one of real numbers.
+ * @throws OptionError for tokens and other whole numbers, where several inputs are real numbers, and where there is no
+ *   example
  * @example
  * const model = normalized(lenet({ seed: 1 }), measureNormalization(train)); // mean [0.1307], deviation [0.3081] on MNIST
  */
 export function measureNormalization(set: Dataset): Normalization {
-  const { inputs, size } = set;
+  const { size } = set;
+  const inputs = measured(set);
   if (inputs.dtype !== 'float32') {
     throw new OptionError(
       `the inputs of '${set.name}' are ${inputs.dtype}, as of text: only pictures and other real numbers can be normalized`,
@@ -51,4 +54,15 @@ export function measureNormalization(set: Dataset): Normalization {
     deviation.push(variance > 0 ? scale * Math.sqrt(variance) : 1);
   }
   return { mean, deviation };
+}
+
+/** The input to measure. */
+function measured({ name, inputs }: Dataset): ExampleArray {
+  if (isUnnamed(inputs)) return inputs;
+  const numbers = Object.values(inputs).filter(({ dtype }) => dtype === 'float32');
+  const [column] = numbers;
+  if (column && numbers.length === 1) return column;
+  throw new OptionError(
+    `data set '${name}' has the inputs ${inputNames(inputs)}, of which ${numbers.length} are real numbers, and cgfac normalizes the only one that is: train without a normalization`,
+  );
 }

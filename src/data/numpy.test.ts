@@ -5,7 +5,9 @@ import fc from 'fast-check';
 import { zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { FileError, OptionError } from '../errors.js';
+import { listInputs } from '../graph/inputs.js';
 import { arraySplits } from './array-set.js';
+import { type Dataset, onlyInput } from './dataset.js';
 import { type NumberArray, parseNpy } from './npy.js';
 import { parseNpz, readNamedArrays } from './npz.js';
 
@@ -119,7 +121,7 @@ describe('arraySplits', () => {
   it('reads the parts of an archive by name', () => {
     const { train, test } = arraySplits(parseNpz(archive, 'x.npz'), 'x.npz', split);
     expect([train.size, test.size]).toEqual([4, 1]);
-    expect(train.inputs).toMatchObject({ dtype: 'float32', shape: [2, 2], scale: 1 / 255 });
+    expect(onlyInput(train)).toMatchObject({ dtype: 'float32', shape: [2, 2], scale: 1 / 255 });
     expect(train.targets).toEqual({ dtype: 'int64', shape: [], data: Int32Array.of(0, 1, 2, 1) });
     expect(train.picture).toEqual({ width: 2, height: 2, channels: 1 });
     expect(test.targets.data).toEqual(Int32Array.of(2));
@@ -140,18 +142,98 @@ describe('arraySplits', () => {
     expect([train.size, test.size]).toEqual([15, 5]);
     for (const part of [train, test]) {
       for (let row = 0; row < part.size; row++)
-        expect(part.inputs.data[2 * row]).toBe(2 * (part.targets.data[row] as number));
+        expect(onlyInput(part).data[2 * row]).toBe(2 * (part.targets.data[row] as number));
     }
     const all = [...train.targets.data, ...test.targets.data].map(Number).sort((a, b) => a - b);
     expect(all).toEqual(Array.from({ length: 20 }, (_, index) => index));
   });
 
+  const integers = (shape: number[]): NumberArray => ({
+    shape,
+    data: Int32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, index) => index % 3),
+  });
+  const sentences = new Map<string, NumberArray>([
+    ['input_ids', integers([4, 5])],
+    ['attention_mask', integers([4, 5])],
+    ['row', { shape: [4], data: Int32Array.of(9, 8, 7, 6) }],
+    ['labels', integers([4])],
+  ]);
+  const names = ({ inputs }: Dataset) => listInputs(inputs).map(([name]) => name);
+
+  it('takes several inputs by name, those given or those of the model', () => {
+    const modelInputs = ['attention_mask', 'input_ids', 'token_type_ids'];
+    const byModel = arraySplits(sentences, 'x', { ...split, modelInputs });
+    expect(names(byModel.train)).toEqual(['attention_mask', 'input_ids']);
+    expect(byModel.train.classes).toEqual(['0', '1', '2']);
+    const given = arraySplits(sentences, 'x', { ...split, modelInputs, inputs: ['input_ids', 'row'] });
+    expect(names(given.train)).toEqual(['input_ids', 'row']);
+    const other = arraySplits(sentences, 'x', { ...split, modelInputs, targets: 'row' });
+    expect(other.train.targets.data).not.toEqual(byModel.train.targets.data);
+    const one = arraySplits(sentences, 'x', { ...split, modelInputs: ['attention_mask'] });
+    expect(names(one.train)).toEqual([undefined]);
+    expect(onlyInput(one.train).shape).toEqual([5]);
+  });
+
+  it('takes them by parts, and targets that are named alone', () => {
+    const parts = new Map(
+      [...sentences].flatMap(([name, array]) => [
+        [`${name}_train`, array],
+        [`test/${name}`, integers([2, ...array.shape.slice(1)])],
+      ]),
+    ) as Map<string, NumberArray>;
+    const options = { ...split, modelInputs: ['input_ids', 'attention_mask'], targets: 'labels' };
+    const { train, test } = arraySplits(parts, 'x', options);
+    expect([train.size, test.size]).toEqual([4, 2]);
+    expect(names(test)).toEqual(['input_ids', 'attention_mask']);
+    parts.delete('test/attention_mask');
+    expect(() => arraySplits(parts, 'x', options)).toThrow(
+      "x: 'test/input_ids' has no array of the input 'attention_mask' beside it",
+    );
+    parts.delete('test/input_ids');
+    expect(arraySplits(parts, 'x', options).train.size + 1).toBe(train.size);
+    const named = new Map([
+      ['x', floats([4, 2])],
+      ['score', floats([4, 1])],
+    ]);
+    expect(arraySplits(named, 'x', { ...split, targets: 'score' }).train.targets.dtype).toBe('float32');
+  });
+
+  it('finds the picture among several inputs, and turns it', () => {
+    const arrays = new Map([
+      ['picture', floats([2, 4, 5, 3])],
+      ['age', floats([2])],
+      ['y', integers([2])],
+    ]);
+    const { train } = arraySplits(arrays, 'x', { ...split, layout: 'nhwc', inputs: ['age', 'picture'] });
+    expect(train.picture).toEqual({ width: 5, height: 4, channels: 3 });
+    expect(listInputs(train.inputs).map(([, { shape }]) => shape)).toEqual([[1], [3, 4, 5]]);
+  });
+
+  it.each([
+    [
+      'unequal inputs',
+      { inputs: ['input_ids', 'short'], targets: 'labels' },
+      /'short' has 3 examples and 'input_ids' 4/,
+    ],
+    ['inputs without targets', { inputs: ['input_ids', 'row'] }, /none named as targets, and inputs by name cannot/],
+    ['an input by name without targets', { modelInputs: ['input_ids', 'z'] }, /none named as targets/],
+    ['targets of another part', { inputs: ['input_ids'], targets: 'y' }, /'input_ids' has no targets beside it/],
+  ])('refuses %s', (_, options, message) => {
+    const arrays = new Map([...sentences, ['short', integers([3])], ['y_train', integers([4])]]);
+    if (!('targets' in options)) for (const name of ['labels', 'y_train']) arrays.delete(name);
+    expect(() => arraySplits(arrays, 'x.npz', { ...split, ...options })).toThrow(message);
+  });
+
   it('autoencodes a lone array, and turns channels first when asked', () => {
     const pictures = floats([2, 1, 2, 3]);
-    const { train } = arraySplits(new Map([['things', pictures]]), 'x', { ...split, layout: 'nhwc', inputs: 'things' });
-    expect(train.targets).toBe(train.inputs);
+    const { train } = arraySplits(new Map([['things', pictures]]), 'x', {
+      ...split,
+      layout: 'nhwc',
+      inputs: ['things'],
+    });
+    expect(train.targets).toBe(onlyInput(train));
     const first = [0, 3, 1, 4, 2, 5];
-    expect([first, first.map((value) => value + 6)]).toContainEqual([...train.inputs.data]);
+    expect([first, first.map((value) => value + 6)]).toContainEqual([...onlyInput(train).data]);
   });
 
   it.each([
@@ -196,7 +278,7 @@ describe('arraySplits', () => {
     [
       'a wrong name',
       new Map([['x', floats([2, 2])]]),
-      { inputs: 'z' },
+      { inputs: ['z'] },
       /no array 'z' for inputs: expected one of 'x' \[2,2\]/,
     ],
     ['a wrong layout', new Map([['x', floats([2, 2])]]), { layout: 'nhwc' as const }, /layout=nhwc needs four axes/],

@@ -5,6 +5,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { FileError } from '../errors.js';
 import { readCifar10 } from './cifar10.js';
+import { onlyInput } from './dataset.js';
 import { readImages } from './images.js';
 
 let root = '';
@@ -41,8 +42,8 @@ describe('readCifar10', () => {
     for (const files of [cifar, nested]) {
       const { train, test } = await readCifar10(await folder(files));
       expect(train.targets.data).toEqual(Int32Array.of(3, 9, 0));
-      expect(train.inputs.shape).toEqual([3, 32, 32]);
-      expect([train.inputs.data[3072], train.inputs.data[6144], train.inputs.data[2]]).toEqual([1, 0, 2]);
+      expect(onlyInput(train).shape).toEqual([3, 32, 32]);
+      expect([onlyInput(train).data[3072], onlyInput(train).data[6144], onlyInput(train).data[2]]).toEqual([1, 0, 2]);
       expect([test.size, test.classes?.[1]]).toEqual([1, 'automobile']);
     }
   });
@@ -91,12 +92,12 @@ describe('readImages', () => {
     const { train, test } = await readImages(path, options);
     expect(train.classes).toEqual(['cat', 'dog']);
     const dog = train.targets.data[0] === 1 ? train : test;
-    expect(dog.inputs.shape).toEqual([3, 2, 4]);
-    expect([...dog.inputs.data]).toEqual([
+    expect(onlyInput(dog).shape).toEqual([3, 2, 4]);
+    expect([...onlyInput(dog).data]).toEqual([
       10, 10, 40, 40, 10, 10, 40, 40, 20, 20, 50, 50, 20, 20, 50, 50, 30, 30, 60, 60, 30, 30, 60, 60,
     ]);
     const grey = await readImages(path, { ...options, channels: 1, size: 2 });
-    expect(grey.train.inputs.shape).toEqual([1, 2, 2]);
+    expect(onlyInput(grey.train).shape).toEqual([1, 2, 2]);
   });
 
   it('keeps the split that the folder has', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FileError, OptionError } from '../errors.js';
+import { onlyInput } from './dataset.js';
 import { loadData, parseSpec } from './spec.js';
 
 describe('loadData', () => {
@@ -7,12 +8,12 @@ describe('loadData', () => {
     const { train, test } = await loadData('digits?train=30&test=20&seed=3');
     expect([train.size, test.size]).toEqual([30, 20]);
     const same = await loadData('digits?train=30&test=20', { seed: 3 });
-    expect(same.train.inputs.data).toEqual(train.inputs.data);
+    expect(onlyInput(same.train).data).toEqual(onlyInput(train).data);
   });
 
   it('turns pictures into an autoencoding task', async () => {
     const { train } = await loadData('digits?train=10&test=10', { task: 'autoencoding' });
-    expect(train.targets).toBe(train.inputs);
+    expect(train.targets).toBe(onlyInput(train));
     expect(train.targets.shape).toEqual([784]);
     expect(train.classes).toBeUndefined();
   });
@@ -29,6 +30,8 @@ describe('loadData', () => {
     ['digits?train', /cannot read the option 'train': expected key=value/],
     ['csv:x?test=1', /test=1 cannot be used: expected a share between 0 and 1/],
     ['npy:x?layout=nwhc', /layout=nwhc cannot be used: expected nchw or nhwc/],
+    ['npy:x?inputs=a,,b', /inputs=a,,b cannot be used: a name is empty/],
+    ['npy:x?inputs=a,b,a', /inputs=a,b,a cannot be used: 'a' is there twice/],
     ['digits?seed=1.5', /seed=1.5 cannot be used: expected a whole number/],
   ])('refuses %j and says how to write it', async (spec, message) => {
     const failure = loadData(spec);

@@ -12,6 +12,8 @@ export interface LoadOptions {
   readonly seed?: number;
   /** 'supervised' (the set's own targets) by default. */
   readonly task?: Task;
+  /** Names of the model's inputs: named arrays of these names are taken as its inputs, where the spec names no others. */
+  readonly modelInputs?: readonly string[];
 }
 
 /** A spec taken apart. */
@@ -26,7 +28,11 @@ interface Kind {
   readonly usage: string;
   readonly needsPath: boolean;
   readonly options: readonly string[];
-  readonly load: (path: string, options: SpecOptions) => Promise<DataSplits>;
+  readonly load: (
+    path: string,
+    options: SpecOptions,
+    modelInputs: readonly string[] | undefined,
+  ) => Promise<DataSplits>;
 }
 
 const kinds: Readonly<Record<string, Kind>> = {
@@ -54,13 +60,13 @@ const kinds: Readonly<Record<string, Kind>> = {
     load: async (path) => (await import('./cifar10.js')).readCifar10(path),
   },
   npy: {
-    usage: 'npy:DIR|FILE.npz|FILE.npy[?inputs=NAME&targets=NAME&layout=nhwc&test=0.1&seed=0] (NumPy arrays)',
+    usage: 'npy:DIR|FILE.npz|FILE.npy[?inputs=NAME,…&targets=NAME&layout=nhwc&test=0.1&seed=0] (NumPy arrays)',
     needsPath: true,
     options: ['inputs', 'targets', 'layout', 'test', 'seed'],
-    load: async (path, options) => {
+    load: async (path, options, modelInputs) => {
       const [{ readNamedArrays }, { arraySplits }] = await Promise.all([import('./npz.js'), import('./array-set.js')]);
       const layout = options.oneOf('layout', ['nchw', 'nhwc'], 'nchw');
-      const names = { inputs: options.text('inputs'), targets: options.text('targets') };
+      const names = { inputs: options.names('inputs'), targets: options.text('targets'), modelInputs };
       return arraySplits(await readNamedArrays(path), path, { ...names, layout, ...options.split() });
     },
   },
@@ -126,7 +132,7 @@ export async function loadData(spec: string, options: LoadOptions = {}): Promise
     const known = kind.options.length === 0 ? 'none' : kind.options.join(', ');
     throw new OptionError(`data '${spec}': unknown option '${unknown}': '${name}' knows ${known}; write ${kind.usage}`);
   }
-  const splits = await kind.load(path, new SpecOptions(spec, given, options.seed ?? 0));
+  const splits = await kind.load(path, new SpecOptions(spec, given, options.seed ?? 0), options.modelInputs);
   if (options.task !== 'autoencoding') return splits;
   return { train: autoencoding(splits.train), test: autoencoding(splits.test) };
 }
@@ -165,6 +171,19 @@ class SpecOptions {
 
   text(name: string): string | undefined {
     return this.given.get(name);
+  }
+
+  /** Names with commas between. */
+  names(name: string): string[] | undefined {
+    const names = this.given
+      .get(name)
+      ?.split(',')
+      .map((part) => part.trim());
+    const wrong = names?.find((part, index) => part === '' || names.indexOf(part) !== index);
+    if (wrong === undefined) return names;
+    throw new OptionError(
+      `data '${this.spec}': ${name}=${this.given.get(name)} cannot be used: ${wrong === '' ? 'a name is empty' : `'${wrong}' is there twice`}`,
+    );
   }
 
   /** A whole number of at least 1. */

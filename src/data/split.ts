@@ -1,6 +1,13 @@
 // Splitting one data set into a training and a test part, at random by a seed, for files that come without a split.
 import { FileError } from '../errors.js';
-import { type DataSplits, type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
+import {
+  type DataSplits,
+  type Dataset,
+  type ExampleArray,
+  elementCount,
+  exampleStride,
+  mapColumns,
+} from './dataset.js';
 import { random } from './random.js';
 
 /** How much is held out for testing, and by which seed it is chosen. */
@@ -38,9 +45,7 @@ export function splitAtRandom(set: Dataset, { testShare, seed }: SplitOptions): 
 }
 
 function takeRows(set: Dataset, rows: readonly number[]): Dataset {
-  const inputs = take(set.inputs, rows);
-  const targets = set.targets === set.inputs ? inputs : take(set.targets, rows);
-  return { ...set, size: rows.length, inputs, targets };
+  return { ...set, size: rows.length, ...mapColumns(set, (column) => take(column, rows)) };
 }
 
 function take(column: ExampleArray, rows: readonly number[]): ExampleArray {

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { FileError, OptionError } from '../errors.js';
 import { csvSplits } from './csv.js';
 import type { DataSplits } from './dataset.js';
+import { onlyInput } from './dataset.js';
 import { parquetSplits } from './parquet.js';
 
 const options = { testShare: 0.2, seed: 1 };
@@ -14,8 +15,11 @@ const encode = (text: string) => new TextEncoder().encode(text);
 function rowsOf({ train, test }: DataSplits): number[][] {
   const rows = [train, test].flatMap((part) =>
     Array.from({ length: part.size }, (_, row) => {
-      const width = part.inputs.shape[0] ?? 0;
-      return [...Array.from(part.inputs.data.subarray(row * width, (row + 1) * width)), Number(part.targets.data[row])];
+      const width = onlyInput(part).shape[0] ?? 0;
+      return [
+        ...Array.from(onlyInput(part).data.subarray(row * width, (row + 1) * width)),
+        Number(part.targets.data[row]),
+      ];
     }),
   );
   return rows.sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0));

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FileError } from '../errors.js';
 import { gatherBatch } from './batches.js';
+import { onlyInput } from './dataset.js';
 import { readText, textSplits } from './text.js';
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -13,10 +14,10 @@ describe('textSplits', () => {
     const text = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJ😀klm';
     const { train, test } = textSplits(encode(text), 'x.txt', { context: 3 });
     const read = (set: typeof train, row: number) => {
-      const { input, target } = gatherBatch(set, [row]);
+      const batch = gatherBatch(set, [row]);
       const spell = (data: ArrayLike<number | bigint>) =>
         Array.from(data, (token) => set.classes?.[Number(token)]).join('');
-      return [spell(input.data), spell(target.data)];
+      return [spell(onlyInput(batch).data), spell(batch.target.data)];
     };
     expect(train.size).toBe(33);
     expect(read(train, 0)).toEqual(['abc', 'bcd']);
@@ -39,9 +40,9 @@ describe('textSplits', () => {
           for (const set of [train, test]) {
             expect(gatherBatch(set, [set.size - 1]).target.data.length).toBe(context);
             // One window more would run over the end.
-            const step = set.inputs.stride ?? 0;
-            expect(set.size * step + context + 1).toBeGreaterThan(set.inputs.data.length);
-            expect((set.size - 1) * step + context + 1).toBeLessThanOrEqual(set.inputs.data.length);
+            const step = onlyInput(set).stride ?? 0;
+            expect(set.size * step + context + 1).toBeGreaterThan(onlyInput(set).data.length);
+            expect((set.size - 1) * step + context + 1).toBeLessThanOrEqual(onlyInput(set).data.length);
           }
         },
       ),
@@ -62,8 +63,8 @@ describe('textSplits', () => {
     const { train, test } = await readText(real);
     // 1,115,394 characters of 65 kinds, as its publisher counts them.
     expect(train.classes?.length).toBe(65);
-    expect(train.inputs.data.length + test.inputs.data.length).toBe(1_115_394);
-    const { input } = gatherBatch(train, [0]);
+    expect(onlyInput(train).data.length + onlyInput(test).data.length).toBe(1_115_394);
+    const input = onlyInput(gatherBatch(train, [0]));
     expect(
       Array.from<number | bigint, string | undefined>(input.data, (token) => train.classes?.[Number(token)]).join(''),
     ).toMatch(/^First Citizen:\n/);

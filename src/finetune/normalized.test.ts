@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gatherBatch } from '../data/batches.js';
-import { type DataSplits, dataset } from '../data/dataset.js';
+import { type DataSplits, dataset, onlyInput } from '../data/dataset.js';
 import { measureNormalization, type Normalization } from '../data/normalization.js';
 import { random } from '../data/random.js';
 import type { Engine } from '../engine/engine.js';
@@ -212,10 +212,12 @@ describe('train with normalize', () => {
       const { model, parameters, record } = await train(small(), { ...run, normalize: true });
       const measured = measureNormalization(set);
       const flat = byHand(
-        gatherBatch(
-          set,
-          Array.from({ length: size }, (_, i) => i),
-        ).input,
+        onlyInput(
+          gatherBatch(
+            set,
+            Array.from({ length: size }, (_, i) => i),
+          ),
+        ),
         measured,
       );
       const other = points(flat.data as Float32Array);

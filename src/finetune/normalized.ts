@@ -23,10 +23,11 @@ const steps = [
 ] as const;
 
 /**
- * The model with a normalization before it. Its mean and deviation are among `statistics`, as `normalization.mean` and
- * `normalization.deviation`; in the file they are constants, which no training moves.
- * @throws OptionError where the channels do not fit the model's input, numbers are not usable, or the model has a
- *   normalization already
+ * The model with a normalization before it: before its one input, or of several the one of real numbers. Its mean and
+ * deviation are among `statistics`, as `normalization.mean` and `normalization.deviation`; in the file they are
+ * constants, which no training moves.
+ * @throws OptionError where the channels do not fit the model's input, numbers are not usable, the model has a
+ *   normalization already, or several inputs of real numbers
  * @example
  * const model = normalized(await loadModel('classifier.onnx'), { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] });
  */
@@ -37,11 +38,12 @@ export function normalized(model: Model, normalization: Normalization): Model {
       `model '${model.name}' normalizes its input already, by ${describeNormalization(known)}: train it without another normalization`,
     );
   }
-  const [input, ...others] = model.graph.inputs;
+  const { inputs } = model.graph;
+  const [input, ...others] = inputs.length === 1 ? inputs : inputs.filter(({ dtype }) => dtype === 'float32');
   if (!input || others.length > 0) {
-    const names = model.graph.inputs.map(({ name }) => `'${name}'`).join(', ');
+    const names = inputs.map((one) => `'${one.name}' (${formatType(one.type)})`).join(', ');
     throw new OptionError(
-      `model '${model.name}' has the inputs ${names || '(none)'}; cgfac normalizes models with one input`,
+      `model '${model.name}' has the inputs ${names || '(none)'}; cgfac normalizes the only one of real numbers, and there ${input ? 'are several' : 'is none'}: train it without a normalization`,
     );
   }
   const own = tensorsFor(model, input, normalization);
@@ -86,6 +88,10 @@ export function normalizationOf({ graph }: Model): Normalization | undefined {
   if (!mean || !deviation) return undefined;
   return { mean: Array.from(mean.data, Number), deviation: Array.from(deviation.data, Number) };
 }
+
+/** The name of the input that a model normalizes first. */
+export const normalizedInput = ({ graph }: Model): string | undefined =>
+  graph.nodes.find(({ name }) => name === steps[0].name)?.inputs[0]?.name;
 
 /** `mean 0.1307, deviation 0.3081`, of the first few channels. */
 export function describeNormalization({ mean, deviation }: Normalization): string {
@@ -134,11 +140,13 @@ function shapeFor(input: Value, channels: number): readonly number[] | undefined
 
 function normalizedGraph(model: Model, input: Value, own: ReadonlyMap<string, Value>): Graph {
   const b = new GraphBuilder(whileReading(semantics));
-  let x = b.input(input.name, input.dtype, input.shape);
+  const bindings = new Map<Value, Value>();
+  for (const one of model.graph.inputs) bindings.set(one, b.input(one.name, one.dtype, one.shape));
+  let x = bindings.get(input);
   for (const { op, tensor, name } of steps) {
     [x] = b.node(op, [x, own.get(tensor)], {}, { name, outputs: [name], types: [input.type] }) as [Value]; // one is asked for
   }
-  const bindings = new Map<Value, Value>([[input, x]]);
+  if (x) bindings.set(input, x);
   // Stored tensors stay what they are: training binds them by identity.
   for (const value of [...model.parameters.values(), ...model.statistics.values()]) bindings.set(value, value);
   return b.build(model.graph.name, Object.fromEntries(inline(b, model.graph, bindings).outputs));

@@ -1,7 +1,8 @@
 // A model with its loss on one batch, inside a builder: what optimizers differentiate and evaluate again at other points.
 import { GraphError } from '../errors.js';
-import { intAttribute, neededNodes, type Shape, Value } from '../graph/graph.js';
+import { intAttribute, neededNodes, type Shape, type Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
+import { type Inputs, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
 import type { Model } from '../graph/model.js';
 import type { DataType } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
@@ -34,36 +35,39 @@ export class Objective {
   readonly b: Builder;
   readonly model: Model;
   readonly loss: Loss;
-  readonly #input: Value;
+  readonly #inputs: Inputs<Value>;
   readonly #targets: Value;
   readonly #rewrite: Rewrite | undefined;
 
-  /** @param rewrite what nodes become while training: see TrainingMode */
-  constructor(b: Builder, model: Model, loss: Loss, input: Value, targets: Value, rewrite?: Rewrite) {
+  /**
+   * @param inputs the model's one input, or its inputs by name
+   * @param rewrite what nodes become while training: see TrainingMode
+   */
+  constructor(b: Builder, model: Model, loss: Loss, inputs: Inputs<Value>, targets: Value, rewrite?: Rewrite) {
     this.b = b;
     this.model = model;
     this.loss = loss;
-    this.#input = input;
+    this.#inputs = inputs;
     this.#targets = targets;
     this.#rewrite = rewrite;
   }
 
   /** The same objective inside another builder: the body of a branch. */
   static within(objective: Objective, b: Builder): Objective {
-    return new Objective(b, objective.model, objective.loss, objective.#input, objective.#targets, objective.#rewrite);
+    return new Objective(b, objective.model, objective.loss, objective.#inputs, objective.#targets, objective.#rewrite);
   }
 
   /** Examples in the batch. */
   get batchSize(): number {
-    return this.#input.dims[0] ?? 1;
+    return this.#targets.dims[0] ?? 1;
   }
 
   /** The network at the given parameters, on the first `rows` examples of the batch (all by default). */
   evaluate(parameters: ReadonlyMap<string, Value>, rows: number = this.batchSize): Forward {
     const { b } = this;
-    const input = b.slice(this.#input, 0, 0, rows);
+    const inputs = mapInputs(this.#inputs, (input) => b.slice(input, 0, 0, rows));
     const targets = b.slice(this.#targets, 0, 0, rows);
-    const prediction = applyModel(b, this.model, parameters, input, this.#rewrite);
+    const prediction = applyModel(b, this.model, parameters, inputs, this.#rewrite);
     const output = logitsOf(b, this.loss, prediction, targets.shape);
     return { parameters, output, prediction, targets, loss: this.loss.value(b, output, targets), rows };
   }
@@ -77,18 +81,19 @@ export function applyModel(
   b: Builder,
   model: Model,
   parameters: ReadonlyMap<string, Value>,
-  input: Value | ReadonlyMap<string, Value>,
+  inputs: Inputs<Value>,
   rewrite?: Rewrite,
 ): Value {
-  const { inputs } = model.graph;
-  if (input instanceof Value && inputs.length !== 1) {
+  const { inputs: declarations } = model.graph;
+  if (isUnnamed(inputs) && declarations.length !== 1) {
     throw new GraphError(
-      `model '${model.name}' has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')}); training takes models with one`,
+      `model '${model.name}' has ${declarations.length} inputs (${declarations.map(({ name }) => name).join(', ')}): give each a value by its name`,
     );
   }
+  const given = new Map(listInputs(inputs));
   const bindings = new Map<Value, Value>();
-  for (const declared of inputs) {
-    const bound = input instanceof Value ? input : input.get(declared.name);
+  for (const declared of declarations) {
+    const bound = given.get(isUnnamed(inputs) ? undefined : declared.name);
     if (!bound) continue;
     const isOther = bound.dtype !== declared.dtype && takesNumbersOf(declared.dtype, bound.dtype);
     bindings.set(declared, isOther ? b.cast(bound, declared.dtype) : bound);

@@ -38,7 +38,7 @@ function stepOf(optimizer: Optimizer): Graph {
     loss,
     metric: metricFor(loss.name),
     optimizer,
-    input: { dtype: 'float32', shape: [batch, sizes[0] ?? 0] },
+    inputs: { dtype: 'float32', shape: [batch, sizes[0] ?? 0] },
     targets: { dtype: 'int64', shape: [batch] },
   }).graph;
 }

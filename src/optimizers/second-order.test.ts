@@ -47,7 +47,7 @@ const [rows, loss] = [6, lossNamed('mean-squared-error')];
 /** Parameters after the first step. */
 async function firstStep(model: Model, optimizer: Optimizer) {
   const type = { dtype: 'float32', shape: [rows, 4] } as const;
-  const step = buildStep({ model, loss, metric: metricFor(loss.name), optimizer, input: type, targets: type });
+  const step = buildStep({ model, loss, metric: metricFor(loss.name), optimizer, inputs: type, targets: type });
   const source = random(61);
   const feeds: Record<string, TensorData> = { ...step.initialState };
   for (const name of ['input', 'target']) feeds[name] = tensorFrom('float32', type.shape, normals(source, rows * 4));

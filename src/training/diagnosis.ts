@@ -4,7 +4,7 @@ import { TrainingError } from '../errors.js';
 import { describeNode, type Value } from '../graph/graph.js';
 import { isFloatingPoint, type TensorData } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
-import { parameterKey, type StepProgram } from './step-program.js';
+import { isOfBatch, parameterKey, type StepProgram } from './step-program.js';
 
 /**
  * The error for a loss that is not finite. The store holds what the failed step left: a parameter that is not finite
@@ -29,9 +29,8 @@ async function firstNonFinite(
   step: StepProgram,
   feeds: Readonly<Record<string, TensorData>>,
 ): Promise<string> {
-  for (const name of ['input', 'target']) {
-    const { data } = feeds[name] ?? {};
-    if (data && Array.from<number | bigint, number>(data, Number).some((x) => !Number.isFinite(x))) {
+  for (const [name, { data }] of Object.entries(feeds)) {
+    if (isOfBatch(name) && Array.from<number | bigint, number>(data, Number).some((x) => !Number.isFinite(x))) {
       return `the batch's tensor '${name}' is not finite`;
     }
   }

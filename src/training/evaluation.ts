@@ -2,6 +2,7 @@
 import { type Batch, gatherBatch } from '../data/batches.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Engine, Program } from '../engine/engine.js';
+import { listInputs, mapInputs } from '../graph/inputs.js';
 import type { Model } from '../graph/model.js';
 import type { TensorData } from '../graph/tensor.js';
 import type { Loss } from '../losses/loss.js';
@@ -9,6 +10,7 @@ import { Objective } from '../losses/objective.js';
 import { Builder } from '../ops/builder.js';
 import type { Evaluation } from '../reporting/run-record.js';
 import type { Metric } from './metrics.js';
+import { batchFeeds, inputKey, targetKey } from './step-program.js';
 
 export interface Evaluator {
   /** Means over all examples of the set, or over those given. */
@@ -50,15 +52,15 @@ export function evaluator(
 ): Evaluator {
   // One program for each batch size that occurs: the full one and a set's remainder.
   const programs = new Map<string, Program>();
-  const programFor = async ({ input, target }: Batch): Promise<Program> => {
-    const key = `${input.dims.join()}|${target.dims.join()}`;
+  const programFor = async ({ inputs, target }: Batch): Promise<Program> => {
+    const key = [...listInputs(inputs).map(([, input]) => input), target].map(({ dims }) => dims.join()).join('|');
     const known = programs.get(key);
     if (known) return known;
-    const program = await engine.compile(evaluationGraph(model, loss, metric, keys, { input, target }));
+    const program = await engine.compile(evaluationGraph(model, loss, metric, keys, { inputs, target }));
     programs.set(key, program);
     return program;
   };
-  const run = async (batch: Batch) => (await programFor(batch)).run({ input: batch.input, target: batch.target });
+  const run = async (batch: Batch) => (await programFor(batch)).run(batchFeeds(batch));
   return {
     async evaluate(set, chosen) {
       const totals = { loss: 0, metric: 0 };
@@ -88,15 +90,15 @@ function evaluationGraph(
   loss: Loss,
   metric: Metric,
   keys: ReadonlyMap<string, string>,
-  { input, target }: Batch,
+  { inputs, target }: Batch,
 ) {
   const b = new Builder();
   const objective = new Objective(
     b,
     model,
     loss,
-    b.input('input', input.dtype, input.dims),
-    b.input('target', target.dtype, target.dims),
+    mapInputs(inputs, ({ dtype, dims }, name) => b.input(inputKey(name), dtype, dims)),
+    b.input(targetKey, target.dtype, target.dims),
   );
   const parameters = new Map(
     [...model.parameters, ...model.statistics].flatMap(([name, { dtype, dims }]) => {

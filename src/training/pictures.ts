@@ -1,6 +1,7 @@
 // What a trained model does, to look at: reconstructions of an autoencoder, confusions and mistakes of a classifier.
-import type { BatchArray } from '../data/batches.js';
-import { type Dataset, elementCount } from '../data/dataset.js';
+import type { Batch, BatchArray } from '../data/batches.js';
+import { type Dataset, elementCount, pictureInputs } from '../data/dataset.js';
+import { inputNamed } from '../graph/inputs.js';
 import type { Picture, RunRecord } from '../reporting/run-record.js';
 import type { Evaluator } from './evaluation.js';
 import type { LearningTask } from './task.js';
@@ -23,10 +24,10 @@ export async function picturesOf(
 /** The first examples of the test set with what the model makes of them. */
 async function reconstructions(judge: Evaluator, set: Dataset) {
   const pairs: { input: Picture; output: Picture }[] = [];
-  const indices = Uint32Array.from({ length: Math.min(shownPictures, set.size) }, (_, i) => i);
-  for await (const { batch, prediction } of judge.predict(set, indices)) {
-    for (let row = 0; row < (batch.input.dims[0] ?? 0); row++) {
-      const input = pictureOf(set, batch.input, row);
+  const first = Uint32Array.from({ length: Math.min(shownPictures, set.size) }, (_, i) => i);
+  for await (const { indices, batch, prediction } of judge.predict(set, first)) {
+    for (let row = 0; row < indices.length; row++) {
+      const input = inputPicture(set, batch, row);
       const output = pictureOf(set, prediction, row);
       if (input && output) pairs.push({ input, output });
     }
@@ -45,7 +46,7 @@ async function confusion(judge: Evaluator, set: Dataset, classes: readonly strin
       const line = counts[label];
       if (line && predicted < line.length) line[predicted] = (line[predicted] ?? 0) + 1;
       if (predicted === label || mistakes.length >= shownPictures) continue;
-      const picture = pictureOf(set, batch.input, row);
+      const picture = inputPicture(set, batch, row);
       if (picture) {
         mistakes.push({ picture, actual: classes[label] ?? '?', predicted: classes[predicted] ?? String(predicted) });
       }
@@ -59,6 +60,13 @@ function largest(elements: ArrayLike<number | bigint>, start: number, length: nu
   let best = 0;
   for (let i = 1; i < length; i++) if (Number(elements[start + i]) > Number(elements[start + best])) best = i;
   return best;
+}
+
+/** The picture that an example is, or has among its inputs where there is one. */
+function inputPicture(set: Dataset, { inputs }: Batch, row: number): Picture | undefined {
+  const [shown, ...others] = pictureInputs(set);
+  const input = shown && others.length === 0 ? inputNamed(inputs, shown.name) : undefined;
+  return input && pictureOf(set, input, row);
 }
 
 /** One row of a batch as a picture: planes of channels become pixels side by side, values are kept within [0, 1]. */

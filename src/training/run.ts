@@ -11,7 +11,7 @@ import { diagnose } from './diagnosis.js';
 import type { IterateAverage } from './iterate-average.js';
 import type { Judging } from './judging.js';
 import type { Metric } from './metrics.js';
-import { type NoiseInput, type StepProgram, scalarKey } from './step-program.js';
+import { batchFeeds, type NoiseInput, type StepProgram, scalarKey } from './step-program.js';
 
 export interface RunParts {
   readonly engine: Engine;
@@ -124,9 +124,11 @@ export class Run {
 
   #feeds(k: number): Record<string, TensorData> {
     const { batches, step, seed } = this.#parts;
-    const { input, target } = batches.at(k);
     const source = random(seed, 'step', k);
-    return { input, target, ...Object.fromEntries(step.noise.map((noise) => [noise.name, drawn(noise, source)])) };
+    return {
+      ...batchFeeds(batches.at(k)),
+      ...Object.fromEntries(step.noise.map((noise) => [noise.name, drawn(noise, source)])),
+    };
   }
 
   #scalars(k: number): Record<string, TensorData> {

@@ -1,7 +1,9 @@
 // One training step as one graph: forward, loss, gradients, curvature and update, its state fed back from run to run.
 import { gradients } from '../autodiff/gradients.js';
+import type { Batch } from '../data/batches.js';
 import { OptionError, UnsupportedError } from '../errors.js';
 import type { Graph, TensorType, Value } from '../graph/graph.js';
+import { type Inputs, listInputs, mapInputs } from '../graph/inputs.js';
 import type { Model } from '../graph/model.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
 import { TrainingMode } from '../graph/training-mode.js';
@@ -43,9 +45,20 @@ export interface StepOptions {
   readonly metric: Metric;
   readonly optimizer: Optimizer;
   /** Types of a whole batch. */
-  readonly input: TensorType;
+  readonly inputs: Inputs<TensorType>;
   readonly targets: TensorType;
 }
+
+/** What programs call a batch's tensors: its one input, or one of several by its name; and its targets. */
+export const inputKey = (name: string | undefined): string => (name === undefined ? 'input' : `input.${name}`);
+export const targetKey = 'target';
+export const isOfBatch = (key: string): boolean => /^(input|target$)/.test(key);
+
+/** What a program is fed of a batch. */
+export const batchFeeds = ({ inputs, target }: Batch): Record<string, TensorData> => ({
+  ...Object.fromEntries(listInputs(inputs).map(([name, input]) => [inputKey(name), input])),
+  [targetKey]: target,
+});
 
 /** Where a parameter lives in the engine's store. */
 export const parameterKey = (name: string): string => `parameter.${name}`;
@@ -66,8 +79,8 @@ export function buildStep(options: StepOptions): StepProgram {
     );
   }
   const b = new Builder();
-  const input = b.input('input', options.input.dtype, options.input.shape);
-  const targets = b.input('target', options.targets.dtype, options.targets.shape);
+  const inputs = mapInputs(options.inputs, ({ dtype, shape }, name) => b.input(inputKey(name), dtype, shape));
+  const targets = b.input(targetKey, options.targets.dtype, options.targets.shape);
   const parameters = new Map(
     [...model.parameters].map(([name, { dtype, dims }]) => [name, b.input(parameterKey(name), dtype, dims)]),
   );
@@ -76,7 +89,7 @@ export function buildStep(options: StepOptions): StepProgram {
   );
   const declared = new Declarations(b);
   const training = new TrainingMode(model, (name, dims) => declared.noise(name, dims, 'uniform'));
-  const objective = new Objective(b, model, loss, input, targets, training.rewrite);
+  const objective = new Objective(b, model, loss, inputs, targets, training.rewrite);
   const forward = objective.evaluate(new Map([...parameters, ...statistics]));
   const values = [...parameters.values()];
   const slopes = gradients(b, forward.loss, values);

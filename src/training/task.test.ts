@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../data/dataset.js';
+import { onlyInput } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
 import { modelFromBytes } from '../graph/file-model.js';
 import type { Model } from '../graph/model.js';
@@ -21,7 +22,7 @@ const labelled: Dataset = {
 const measured: Dataset = {
   name: 'measured',
   size: 4,
-  inputs: labelled.inputs,
+  inputs: onlyInput(labelled),
   targets: { dtype: 'float32', shape: [2], data: new Float32Array(8) },
 };
 const both = (set: Dataset) => ({ train: set, test: set });
@@ -45,16 +46,16 @@ describe('learningTask', () => {
     const task = learningTask(autoencoder({ seed: 0, sizes: [6, 2] }), both(labelled));
     expect(task).toMatchObject({ kind: 'autoencoding', loss: 'sigmoid-cross-entropy' });
     // The same column twice is gathered once.
-    expect(task.data.train.targets).toBe(task.data.train.inputs);
+    expect(task.data.train.targets).toBe(onlyInput(task.data.train));
     expect(learningTask(mlp({ seed: 0, sizes: [6, 6] }), both(labelled)).loss).toBe('mean-squared-error');
   });
 
   it('sees inputs and targets in the shape of the model', () => {
     const { data, kind } = learningTask(pictureModel(), both(labelled));
     expect(kind).toBe('autoencoding');
-    expect(data.test.inputs.shape).toEqual([1, 2, 3]);
+    expect(onlyInput(data.test).shape).toEqual([1, 2, 3]);
     expect(data.test.targets.shape).toEqual([1, 2, 3]);
-    expect(data.test.inputs.data).toBe(labelled.inputs.data);
+    expect(onlyInput(data.test).data).toBe(onlyInput(labelled).data);
   });
 
   it('predicts numbers', () => {

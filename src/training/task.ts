@@ -1,8 +1,17 @@
 // What a model is to learn from a data set: classify, reproduce its inputs, or predict numbers; decided by shapes.
-import { type DataSplits, type Dataset, elementCount, withInputShape, withTargetShape } from '../data/dataset.js';
+import {
+  type DataSplits,
+  type Dataset,
+  type ExampleArray,
+  elementCount,
+  onlyInput,
+  withTargetShape,
+} from '../data/dataset.js';
 import { GraphError, OptionError } from '../errors.js';
 import { formatType, type Value } from '../graph/graph.js';
+import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
 import type { Model } from '../graph/model.js';
+import { isFloatingPoint } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
 import { applyModel, areClassesSecond, takesNumbersOf } from '../losses/objective.js';
@@ -16,54 +25,106 @@ export interface LearningTask {
 }
 
 /**
- * Fits data to a model: inputs are reshaped where only their arrangement differs, and targets are the data's own, or the
- * inputs where the data have labels and the model gives back as many numbers as it takes.
+ * Fits data to a model: inputs (several by the names that the model gives them) are reshaped where only their arrangement
+ * differs, and targets are the data's own, or the inputs where the data have labels and the model gives back as many
+ * numbers as it takes.
  * @param loss by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
  *   mean squared error
- * @throws OptionError naming both shapes where the data do not fit the model
+ * @throws OptionError naming both shapes, or the names of both, where the data do not fit the model
  */
 export function learningTask(model: Model, data: DataSplits, loss?: LossName): LearningTask {
   if (loss !== undefined) lossNamed(loss);
-  const fitted = { train: withModelInput(model, data.train), test: withModelInput(model, data.test) };
+  const fitted = { train: withModelInputs(model, data.train), test: withModelInputs(model, data.test) };
   const output = outputOf(model, fitted.train);
   const kind = kindOf(model, fitted.train, output.shape, loss);
   const chosen = kind === 'classification' ? 'softmax-cross-entropy' : (loss ?? output.loss);
   const targets = (set: Dataset): Dataset => {
     if (kind === 'classification') return set;
     const { classes: _, ...rest } = set;
-    return withTargetShape(kind === 'autoencoding' ? { ...rest, targets: set.inputs } : set, output.shape);
+    return withTargetShape(kind === 'autoencoding' ? { ...rest, targets: onlyInput(set) } : set, output.shape);
   };
   return { kind, loss: chosen, data: { train: targets(fitted.train), test: targets(fitted.test) } };
 }
 
-/** The data in the shape of the model's one input. */
-function withModelInput(model: Model, set: Dataset): Dataset {
-  const [input, ...others] = model.graph.inputs;
-  if (!input || others.length > 0) {
-    const names = model.graph.inputs.map(({ name }) => `'${name}'`).join(', ');
-    throw new OptionError(`model '${model.name}' has the inputs ${names || '(none)'}; training takes models with one`);
+/** The data with each input in the shape that the model declares for it. */
+function withModelInputs(model: Model, set: Dataset): Dataset {
+  const declared = new Map(model.graph.inputs.map((input) => [input.name, input]));
+  const [only] = declared.values();
+  if (isUnnamed(set.inputs) ? declared.size !== 1 : !sameNames([...declared.keys()], Object.keys(set.inputs))) {
+    throw wrongNames(model, set);
   }
-  const { dtype, shape } = set.inputs;
+  const sizes = new Map<string, { readonly size: number; readonly name: string }>();
+  const inputs = mapInputs(set.inputs, (column, name) => {
+    const input = (name === undefined ? only : declared.get(name)) as Value; // the names are the same
+    const fitted = fittedColumn(model, set, column, input);
+    for (const [axis, symbol] of input.shape.slice(1).entries()) {
+      const size = fitted.shape[axis];
+      if (typeof symbol !== 'string' || size === undefined) continue;
+      const other = sizes.get(symbol);
+      if (other && other.size !== size) {
+        throw new OptionError(
+          `the data '${set.name}' do not fit the model '${model.name}': '${symbol}' is ${other.size} in the input '${other.name}' and ${size} in '${input.name}'; give all of them one length`,
+        );
+      }
+      sizes.set(symbol, { size, name: input.name });
+    }
+    return fitted;
+  });
+  const isSame = listInputs(set.inputs).every(([name, column]) => inputNamed(inputs, name) === column);
+  return isSame ? set : { ...set, inputs };
+}
+
+const sameNames = (some: readonly string[], others: readonly string[]): boolean =>
+  some.length === others.length && some.every((name) => others.includes(name));
+
+function wrongNames(model: Model, set: Dataset): OptionError {
+  const declared = model.graph.inputs.map((input) => `'${input.name}' (${formatType(input.type)})`).join(', ');
+  const taken = model.graph.inputs.map(({ name }) => name);
+  const given = isUnnamed(set.inputs) ? taken : Object.keys(set.inputs);
+  const lists = [
+    ['missing', taken.filter((name) => !given.includes(name))],
+    ['unknown', given.filter((name) => !taken.includes(name))],
+  ] as const;
+  const different = lists.flatMap(([what, names]) => (names.length > 0 ? [`; ${what}: ${names.join(', ')}`] : []));
+  return new OptionError(
+    `model '${model.name}' takes the inputs ${declared || '(none)'}, and the data '${set.name}' have ${inputNames(set.inputs)}${different.join('')}. ` +
+      'Give the data a column for each input, named as the model names it (of NumPy arrays: ?inputs=NAME,NAME)',
+  );
+}
+
+/** A column in the shape of the input that takes it. */
+function fittedColumn(model: Model, set: Dataset, column: ExampleArray, input: Value): ExampleArray {
+  const { dtype, shape } = column;
   const wanted = input.shape.slice(1);
-  const misfit = () =>
+  const misfit = (advice: string) =>
     new OptionError(
       `the data '${set.name}' do not fit the model '${model.name}': its input '${input.name}' is ${formatType(input.type)}, ` +
-        `and an example is ${formatType({ dtype, shape })}; choose data or a model with equally many elements`,
+        `and an example is ${formatType({ dtype, shape })}; ${advice}`,
     );
-  if (!takesNumbersOf(input.dtype, dtype)) throw misfit();
+  if (!takesNumbersOf(input.dtype, dtype)) {
+    throw misfit(
+      'scale' in column && !isFloatingPoint(input.dtype)
+        ? 'unsigned bytes are read as pixels: save whole numbers as int32 or int64'
+        : `choose data or a model of one element type, or save the data as ${input.dtype}`,
+    );
+  }
+  if (input.shape.length === 0)
+    throw misfit('an input without axes has no place for a batch: export the model without it');
   if (wanted.length === shape.length && wanted.every((size, i) => typeof size === 'string' || size === shape[i])) {
-    return set;
+    return column;
   }
   const sizes = wanted.filter((size) => typeof size === 'number');
-  if (sizes.length < wanted.length || elementCount(sizes) !== elementCount(shape)) throw misfit();
-  return withInputShape(set, sizes);
+  if (sizes.length < wanted.length || elementCount(sizes) !== elementCount(shape)) {
+    throw misfit('choose data or a model with equally many elements');
+  }
+  return { ...column, shape: sizes };
 }
 
 /** Shape of one example's output, and the loss that the network's end suggests for real-valued targets. */
 function outputOf(model: Model, set: Dataset): { readonly shape: readonly number[]; readonly loss: LossName } {
   const b = new Builder();
-  const input = b.input('input', set.inputs.dtype, [2, ...set.inputs.shape]);
-  const prediction = applied(model, () => applyModel(b, model, new Map(), input));
+  const inputs = mapInputs(set.inputs, ({ dtype, shape }, name = 'input') => b.input(name, dtype, [2, ...shape]));
+  const prediction = applied(model, () => applyModel(b, model, new Map(), inputs));
   const loss = prediction.producer?.op === 'Sigmoid' ? 'sigmoid-cross-entropy' : 'mean-squared-error';
   return { shape: prediction.dims.slice(1), loss };
 }
@@ -73,19 +134,22 @@ function applied(model: Model, apply: () => Value): Value {
   try {
     return apply();
   } catch (error) {
-    const [input] = model.graph.inputs;
-    const batch = input?.shape[0];
-    if (!(error instanceof GraphError) || typeof batch !== 'number') throw error;
+    const fixed = model.graph.inputs.filter(({ shape: [batch] }) => typeof batch === 'number');
+    const batch = fixed[0]?.shape[0];
+    if (!(error instanceof GraphError) || batch === undefined) throw error;
+    const axes = fixed.map(({ name }) => `'${name}': {0: 'batch'}`).join(', ');
     throw new OptionError(
       `model '${model.name}' was exported for batches of ${batch} and takes no others; export it with a symbolic batch ` +
-        `(dynamic_axes={'${input?.name}': {0: 'batch'}}, or dynamic_shapes). ${error.message}`,
+        `(dynamic_axes={${axes}}, or dynamic_shapes). ${error.message}`,
       { cause: error },
     );
   }
 }
 
 function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: LossName): LearningTask['kind'] {
-  const { inputs, targets } = set;
+  const { targets } = set;
+  // What could be reproduced: of several inputs none.
+  const input = isUnnamed(set.inputs) ? set.inputs : undefined;
   const labels = targets.dtype === 'int64';
   const second = areClassesSecond(['batch', ...output], ['batch', ...targets.shape]);
   const classes = (second ? output[0] : output.at(-1)) ?? 0;
@@ -98,14 +162,17 @@ function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Lo
   }
   if (loss !== 'softmax-cross-entropy') {
     const wanted = elementCount(output);
-    if (!labels && wanted === elementCount(targets.shape)) return targets === inputs ? 'autoencoding' : 'regression';
-    if (labels && inputs.dtype === 'float32' && wanted === elementCount(inputs.shape)) return 'autoencoding';
+    if (!labels && wanted === elementCount(targets.shape)) return targets === input ? 'autoencoding' : 'regression';
+    if (labels && input?.dtype === 'float32' && wanted === elementCount(input.shape)) return 'autoencoding';
   }
   const meaning = labels ? `labels of ${set.classes?.length ?? 'some'} classes` : 'numbers';
+  const given = listInputs(set.inputs).map(([name, { dtype, shape }]) => {
+    return `${name === undefined ? '' : `${name} `}${formatType({ dtype, shape })}`;
+  });
   throw new OptionError(
     `the output of model '${model.name}' has the shape [batch, ${output.join(', ')}]${loss ? ` (loss ${loss})` : ''}, which fits ` +
       `neither the targets of '${set.name}' (${formatType({ dtype: targets.dtype, shape: targets.shape })} an example, ${meaning}) ` +
-      `nor its inputs (${formatType({ dtype: inputs.dtype, shape: inputs.shape })}); choose a model with one logit for each class, ` +
+      `nor its inputs (${given.join(', ')}); choose a model with one logit for each class, ` +
       'or one that gives back as many numbers as it takes',
   );
 }

@@ -6,6 +6,7 @@ import { measureNormalization, type Normalization } from '../data/normalization.
 import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
 import { normalized } from '../finetune/normalized.js';
+import { mapInputs } from '../graph/inputs.js';
 import type { Model } from '../graph/model.js';
 import type { TensorData } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
@@ -108,13 +109,13 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
   const batches = batchesFor(task, options);
   const total = stepsOf(options, batches.stepsPerEpoch);
   const [loss, metric] = [lossNamed(task.loss), metricFor(task.loss)];
-  const { input, target } = batches.at(0);
+  const { inputs, target } = batches.at(0);
   const step = buildStep({
     model,
     loss,
     metric,
     optimizer,
-    input: { dtype: input.dtype, shape: input.dims },
+    inputs: mapInputs(inputs, ({ dtype, dims }) => ({ dtype, shape: dims })),
     targets: { dtype: target.dtype, shape: target.dims },
   });
   const { iterateAveraging } = optimizer;
