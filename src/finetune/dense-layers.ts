@@ -1,5 +1,5 @@
 // Finds the dense layers of a graph that fine-tuning works on: products of a value with a stored weight.
-import { type Graph, intAttribute, type Node, type Value } from '../graph/graph.js';
+import { type Graph, intAttribute, type Node, subgraphs, type Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 
 /** A product x·W (+ bias) with a stored weight. */
@@ -39,10 +39,10 @@ export function denseLayer(
   }
 }
 
-/** Nodes by the values they read. */
-export function usersOf(graph: Graph): Map<Value, Node[]> {
-  const users = new Map<Value, Node[]>();
+/** Nodes by the values they read; those in the bodies of Loop and If are among them. */
+export function usersOf(graph: Graph, users = new Map<Value, Node[]>()): Map<Value, Node[]> {
   for (const node of graph.nodes) {
+    for (const body of subgraphs(node)) usersOf(body, users);
     for (const input of node.inputs) {
       if (!input) continue;
       const known = users.get(input);
@@ -53,11 +53,24 @@ export function usersOf(graph: Graph): Map<Value, Node[]> {
   return users;
 }
 
+/** How many nodes read a parameter: those behind Identity and Transpose nodes for each of these. */
+export function readersOf(model: Model, name: string, users: ReadonlyMap<Value, readonly Node[]>): number {
+  const readers = (value: Value | undefined): number =>
+    ((value && users.get(value)) ?? []).reduce(
+      (count, node) =>
+        count + (isView(node) ? readers(node.outputs[0]) : node.inputs.filter((x) => x === value).length),
+      0,
+    );
+  return readers(model.parameters.get(name));
+}
+
+const isView = ({ op, domain }: Node): boolean => domain === '' && (op === 'Identity' || op === 'Transpose');
+
 /** A parameter, perhaps behind Identity and a transposition of a matrix. */
 function storedWeight(model: Model, value: Value | undefined) {
   let source = value;
   let transposed = false;
-  while (source?.producer && ['Identity', 'Transpose'].includes(source.producer.op)) {
+  while (source?.producer && isView(source.producer)) {
     if (source.producer.op === 'Transpose') transposed = !transposed;
     source = source.producer.inputs[0];
   }

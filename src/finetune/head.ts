@@ -2,7 +2,7 @@
 import { random } from '../data/random.js';
 import { OptionError, UnsupportedError } from '../errors.js';
 import { encodeMessage, type FileModel, modelFromBytes } from '../graph/file-model.js';
-import { describeNode, type Value } from '../graph/graph.js';
+import { describeNode, type Node, type Value } from '../graph/graph.js';
 import { narrow } from '../graph/half-precision.js';
 import { inline } from '../graph/inline.js';
 import type { Model } from '../graph/model.js';
@@ -12,7 +12,7 @@ import { dataTypeOf } from '../graph/onnx-types.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
 import { semantics } from '../ops/table.js';
-import { type DenseLayer, denseLayer, usersOf } from './dense-layers.js';
+import { type DenseLayer, denseLayer, readersOf, usersOf } from './dense-layers.js';
 
 /** Operators between the last layer and the model's output that keep the number of classes. */
 const after = new Set([
@@ -83,10 +83,9 @@ function lastLayer(model: Model): DenseLayer {
   throw new UnsupportedError(`model '${model.name}' has no dense layer before its output`);
 }
 
-function unshared(model: Model, layer: DenseLayer, users: ReadonlyMap<Value, readonly unknown[]>): DenseLayer {
+function unshared(model: Model, layer: DenseLayer, users: ReadonlyMap<Value, readonly Node[]>): DenseLayer {
   for (const name of [layer.weight, layer.bias]) {
-    const value = name === undefined ? undefined : model.parameters.get(name);
-    if (value && (users.get(value)?.length ?? 0) > 1) {
+    if (name !== undefined && readersOf(model, name, users) > 1) {
       throw new UnsupportedError(
         `the last layer of model '${model.name}' cannot be replaced: its '${name}' is used elsewhere as well (tied weights)`,
       );
