@@ -3,8 +3,10 @@ import { Command, Option } from 'commander';
 import type { BlockTable } from '../curvature/blocks.js';
 import { oneExample } from '../curvature/kronecker-blocks.js';
 import { describeNormalization, normalizationOf } from '../finetune/normalized.js';
+import { isFileModel } from '../graph/file-model.js';
 import { formatType } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
+import { isTypeReason } from '../graph/parameters.js';
 import { elementCount } from '../graph/tensor.js';
 import { flopsOf } from '../ops/table.js';
 import { formatBytes, formatCount, formatNumber } from '../reporting/format.js';
@@ -69,6 +71,7 @@ export function describeModel(model: Model, rank: number): string[] {
     ...blockLines(table, rank),
     '',
     ...restLines(model, table),
+    ...fixedLines(model),
   ];
 }
 
@@ -100,3 +103,18 @@ function restLines(model: Model, { rest }: BlockTable): string[] {
   const lines = [...rest].map(([name, reason]) => [name, formatType(model.parameters.get(name)?.type), reason]);
   return ['Left to first order (Adam):', ...aligned(lines, 3).map((line) => `  ${line}`)];
 }
+
+/** Stored numbers that are not trained, and why; integers (positions, shapes) say nothing about the network. */
+function fixedLines(model: Model): string[] {
+  const names = new Map<string, string[]>();
+  for (const [name, reason] of isFileModel(model) ? model.untrained : []) {
+    if (isTypeReason(reason)) continue;
+    names.set(reason, [...(names.get(reason) ?? []), name]);
+  }
+  if (names.size === 0) return [];
+  const lines = [...names].map(([reason, held]) => `  ${listed(held)}: ${reason}`);
+  return ['', 'Held fixed, as the file stores it:', ...lines];
+}
+
+const listed = (names: readonly string[]): string =>
+  names.slice(0, 3).join(', ') + (names.length > 3 ? ` and ${names.length - 3} more` : '');

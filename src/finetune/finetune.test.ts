@@ -83,6 +83,15 @@ describe('selectParameters', () => {
     expect(() => selectParameters(small(), { train: ['fc1.weigh'] })).toThrow(
       /'fc1.weigh' matches no parameter of model 'mlp'; it has fc1.weight, fc1.bias, fc2.weight, fc2.bias/,
     );
+    const scaled = fromFile({
+      ...exported,
+      nodes: [{ op: 'Mul', inputs: ['x', 'scale'], outputs: ['s'] }, ...exported.nodes],
+      initializers: { ...exported.initializers, scale: ramp([6]) },
+    });
+    expect(() => selectParameters(scaled, { train: ['sc*'] })).toThrow(
+      /'sc\*' matches no parameter of model 'exported': its tensor 'scale' is held fixed, because no node reads it/,
+    );
+    expect(selectParameters(scaled, { freeze: ['scale'] }).parameters.size).toBe(4);
     expect(() => selectParameters(small(), { freeze: ['*'] })).toThrow(/no parameter of model 'mlp' is left to train/);
   });
 });

@@ -1,0 +1,45 @@
+// What inspect says about files: layers and blocks, and what is held fixed, with the reason.
+import { describe, expect, it } from 'vitest';
+import { modelFromBytes } from '../graph/file-model.js';
+import { tensorFrom } from '../graph/tensor.js';
+import { type ModelSpec, modelBytes, ramp } from '../graph/testing/onnx-models.js';
+import { mlp } from '../nn/zoo.js';
+import { semantics } from '../ops/table.js';
+import { describeModel } from './inspect.js';
+
+/** A classifier that normalizes its pixels by stored buffers. */
+const classifier: ModelSpec = {
+  ...{ opset: 17, outputs: ['y'], inputs: { pixels: ['float32', ['batch', 3, 4, 4]] } },
+  initializers: {
+    mean: ramp([3, 1, 1]),
+    std: ramp([3, 1, 1]),
+    'conv.weight': ramp([4, 3, 3, 3]),
+    'fc.weight': ramp([2, 4]),
+    'fc.bias': ramp([2]),
+    'onnx::Mul_7': tensorFrom('float32', [], [0.5]),
+    axes: tensorFrom('int64', [2], [2, 3]),
+  },
+  nodes: [
+    { op: 'Sub', inputs: ['pixels', 'mean'], outputs: ['centred'] },
+    { op: 'Div', inputs: ['centred', 'std'], outputs: ['x'] },
+    { op: 'Conv', inputs: ['x', 'conv.weight'], outputs: ['c'] },
+    { op: 'Mul', inputs: ['c', 'onnx::Mul_7'], outputs: ['half'] },
+    { op: 'ReduceMean', inputs: ['half'], outputs: ['pooled'], attributes: { axes: [2, 3], keepdims: 0 } },
+    { op: 'Gemm', inputs: ['pooled', 'fc.weight', 'fc.bias'], outputs: ['y'], attributes: { transB: 1 } },
+  ],
+};
+
+describe('inspect', () => {
+  it('says what a file holds fixed, and why', () => {
+    const lines = describeModel(modelFromBytes(modelBytes(classifier), semantics), 128);
+    expect(lines.slice(lines.indexOf('Held fixed, as the file stores it:') + 1)).toEqual([
+      '  onnx::Mul_7: it is a single number without the name of a module: a constant of a formula',
+      "  mean, std: it is applied to the input 'pixels' itself, as a normalization of the data is",
+    ]);
+    expect(lines.join('\n')).toMatch(/3 parameter tensors, 118 parameters/);
+  });
+
+  it('says nothing of it where nothing is', () => {
+    expect(describeModel(mlp({ seed: 1, sizes: [6, 5, 4] }), 128).at(-1)).toBe('Every parameter is in a block.');
+  });
+});
