@@ -92,5 +92,6 @@ function addedBias(model: Model, node: Node, users: ReadonlyMap<Value, readonly 
   const [next, ...others] = (output && users.get(output)) ?? [];
   if (node.op !== 'MatMul' || next?.op !== 'Add' || others.length > 0) return undefined;
   const other = next.inputs[0] === output ? next.inputs[1] : next.inputs[0];
-  return other && other.knownType?.shape.length === 1 ? parameterName(model, other) : undefined;
+  const isVector = other?.knownType?.shape.slice(0, -1).every((size) => size === 1);
+  return other && isVector ? parameterName(model, other) : undefined;
 }
