@@ -39,6 +39,27 @@ describe('inspect', () => {
     expect(lines.join('\n')).toMatch(/3 parameter tensors, 118 parameters/);
   });
 
+  it('says what several layers read, and so train as one', () => {
+    const [sub, div, conv, , ...rest] = classifier.nodes;
+    const normalization = ['gain', 'shift', 'm', 'v'];
+    const norm = (input: string, output: string) => ({
+      ...{ op: 'BatchNormalization', name: `/${output}`, inputs: [input, ...normalization], outputs: [output] },
+    });
+    const stored = Object.fromEntries(normalization.map((name) => [name, ramp([4])]));
+    const spec: ModelSpec = {
+      ...classifier,
+      initializers: { ...classifier.initializers, ...stored },
+      nodes: [sub, div, conv, norm('c', 'bn1'), norm('bn1', 'half'), ...rest].flatMap((node) => node ?? []),
+    };
+    const model = modelFromBytes(modelBytes(spec), semantics);
+    expect([...model.statistics.keys()]).toEqual(['m', 'v', 'v_2', 'm_2']);
+    const lines = describeModel(model, 128);
+    expect(lines.slice(lines.indexOf('Stored once for several layers, and trained as one:')).slice(1, 3)).toEqual([
+      '  gain: read by /bn1, /half',
+      '  shift: read by /bn1, /half',
+    ]);
+  });
+
   it('says nothing of it where nothing is', () => {
     expect(describeModel(mlp({ seed: 1, sizes: [6, 5, 4] }), 128).at(-1)).toBe('Every parameter is in a block.');
   });

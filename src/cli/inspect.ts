@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import type { BlockTable } from '../curvature/blocks.js';
 import { oneExample } from '../curvature/kronecker-blocks.js';
+import { readersOf, usersOf } from '../finetune/dense-layers.js';
 import { describeNormalization, normalizationOf } from '../finetune/normalized.js';
 import { isFileModel } from '../graph/file-model.js';
 import { formatType } from '../graph/graph.js';
@@ -71,6 +72,7 @@ export function describeModel(model: Model, rank: number): string[] {
     ...blockLines(table, rank),
     '',
     ...restLines(model, table),
+    ...sharedLines(model),
     ...fixedLines(model),
   ];
 }
@@ -102,6 +104,17 @@ function restLines(model: Model, { rest }: BlockTable): string[] {
   if (rest.size === 0) return ['Every parameter is in a block.'];
   const lines = [...rest].map(([name, reason]) => [name, formatType(model.parameters.get(name)?.type), reason]);
   return ['Left to first order (Adam):', ...aligned(lines, 3).map((line) => `  ${line}`)];
+}
+
+/** Parameters that several layers read: by design, or because an exporter stored equal tensors once. */
+function sharedLines(model: Model): string[] {
+  const users = usersOf(model.graph);
+  const lines = [...model.parameters.keys()].flatMap((name) => {
+    const readers = readersOf(model, name, users);
+    if (readers.length < 2) return [];
+    return [`  ${name}: read by ${listed(readers.map((node) => node.name || node.op))}`];
+  });
+  return lines.length === 0 ? [] : ['', 'Stored once for several layers, and trained as one:', ...lines];
 }
 
 /** Stored numbers that are not trained, and why; integers (positions, shapes) say nothing about the network. */

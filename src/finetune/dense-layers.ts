@@ -53,13 +53,11 @@ export function usersOf(graph: Graph, users = new Map<Value, Node[]>()): Map<Val
   return users;
 }
 
-/** How many nodes read a parameter: those behind Identity and Transpose nodes for each of these. */
-export function readersOf(model: Model, name: string, users: ReadonlyMap<Value, readonly Node[]>): number {
-  const readers = (value: Value | undefined): number =>
-    ((value && users.get(value)) ?? []).reduce(
-      (count, node) =>
-        count + (isView(node) ? readers(node.outputs[0]) : node.inputs.filter((x) => x === value).length),
-      0,
+/** The nodes that read a parameter, once for each of their inputs; those behind Identity and Transpose nodes for these. */
+export function readersOf(model: Model, name: string, users: ReadonlyMap<Value, readonly Node[]>): Node[] {
+  const readers = (value: Value | undefined): Node[] =>
+    [...new Set((value && users.get(value)) ?? [])].flatMap((node) =>
+      isView(node) ? readers(node.outputs[0]) : node.inputs.filter((input) => input === value).map(() => node),
     );
   return readers(model.parameters.get(name));
 }

@@ -107,7 +107,7 @@ function isStored(value: Value | undefined): boolean {
 
 function unshared(model: Model, layer: DenseLayer, users: ReadonlyMap<Value, readonly Node[]>): DenseLayer {
   for (const name of [layer.weight, layer.bias]) {
-    if (name !== undefined && readersOf(model, name, users) > 1) {
+    if (name !== undefined && readersOf(model, name, users).length > 1) {
       throw refused(model, `its '${name}' is used elsewhere as well (tied weights)`);
     }
   }

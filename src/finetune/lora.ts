@@ -82,7 +82,7 @@ function adaptersOf(model: Model, options: LoraOptions): Map<Node, Adapter> {
     if (!layer || node.op === 'Conv' || intAttribute(node, 'transA', 0) === 1) continue;
     if ((chosen && !chosen.has(layer.weight)) || excepted.has(layer.weight)) continue;
     // An adapter changes one layer; merged into a weight that others read, it would change them all.
-    if (readersOf(model, layer.weight, users) > 1) {
+    if (readersOf(model, layer.weight, users).length > 1) {
       if (!chosen) continue;
       throw new UnsupportedError(
         `the weight '${layer.weight}' is shared by several layers and cannot get adapters; choose others by their names`,
