@@ -1,8 +1,16 @@
 // What a model is to learn from a data set: classify, reproduce its inputs, or predict numbers; decided by shapes.
-import { type DataSplits, type Dataset, elementCount, withInputShape, withTargetShape } from '../data/dataset.js';
+import {
+  type DataSplits,
+  type Dataset,
+  elementCount,
+  pictureOf,
+  withInputShape,
+  withTargetShape,
+} from '../data/dataset.js';
 import { GraphError, OptionError } from '../errors.js';
 import { formatType, type Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
+import { takesChannelsLast } from '../losses/channels.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
 import { applyModel, areClassesSecond, takesNumbersOf } from '../losses/objective.js';
@@ -16,7 +24,8 @@ export interface LearningTask {
 }
 
 /**
- * Fits data to a model: inputs are reshaped where only their arrangement differs, and targets are the data's own, or the
+ * Fits data to a model: inputs are reshaped where only their arrangement differs, pictures are transposed for models that
+ * have their channels last, and targets are the data's own, or the
  * inputs where the data have labels and the model gives back as many numbers as it takes.
  * @param loss by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
  *   mean squared error
@@ -31,12 +40,14 @@ export function learningTask(model: Model, data: DataSplits, loss?: LossName): L
   const targets = (set: Dataset): Dataset => {
     if (kind === 'classification') return set;
     const { classes: _, ...rest } = set;
-    return withTargetShape(kind === 'autoencoding' ? { ...rest, targets: set.inputs } : set, output.shape);
+    const learned = kind === 'autoencoding' ? { ...rest, targets: set.inputs } : set;
+    const asGiven = takesChannelsLast(['batch', ...output.shape], ['batch', ...learned.targets.shape]);
+    return asGiven ? learned : withTargetShape(learned, output.shape);
   };
   return { kind, loss: chosen, data: { train: targets(fitted.train), test: targets(fitted.test) } };
 }
 
-/** The data in the shape of the model's one input. */
+/** The data in the shape of the model's one input; pictures for channels last stay as they are (see `losses/channels`). */
 function withModelInput(model: Model, set: Dataset): Dataset {
   const [input, ...others] = model.graph.inputs;
   if (!input || others.length > 0) {
@@ -54,9 +65,26 @@ function withModelInput(model: Model, set: Dataset): Dataset {
   if (wanted.length === shape.length && wanted.every((size, i) => typeof size === 'string' || size === shape[i])) {
     return set;
   }
+  const picture = pictureOf(set);
+  const planes = picture && [picture.channels, picture.height, picture.width];
+  if (planes && takesChannelsLast(['batch', ...wanted], ['batch', ...planes])) return withInputShape(set, planes);
   const sizes = wanted.filter((size) => typeof size === 'number');
   if (sizes.length < wanted.length || elementCount(sizes) !== elementCount(shape)) throw misfit();
+  if (planes && picture.channels > 1 && !joinsAxes(planes, sizes)) {
+    throw new OptionError(
+      `the pictures of '${set.name}' do not fit the model '${model.name}': its input '${input.name}' is ${formatType(input.type)}, and a ` +
+        `picture is [channels, height, width] = [${planes.join(', ')}], whose pixels would be mixed up in that shape; export the ` +
+        'model with its channels first or last, or flattened in the order of the data',
+    );
+  }
   return withInputShape(set, sizes);
+}
+
+/** Whether a shape has axes of another joined, so that elements keep their neighbours: [3, 32, 32] as [3, 1024] or [3072]. */
+function joinsAxes(axes: readonly number[], joined: readonly number[]): boolean {
+  const starts = (shape: readonly number[]) => shape.map((_, i) => elementCount(shape.slice(0, i + 1)));
+  const known = new Set([1, ...starts(axes)]);
+  return starts(joined).every((start) => known.has(start));
 }
 
 /** Shape of one example's output, and the loss that the network's end suggests for real-valued targets. */
