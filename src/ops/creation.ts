@@ -114,7 +114,8 @@ export const creationOps = {
       const dropsNothing = ratio?.constant && Number(ratio.constant.data[0]) === 0;
       if (dropsNothing || !mode || mode.constant?.data[0] === 0) return [dy];
       throw new UnsupportedError(
-        `it draws random numbers in the model (training_mode); export the model for inference, and let cgfac add the noise`,
+        'it drops elements at random whenever the model runs, which has no one gradient: the file was exported in training ' +
+          'mode. Export it in evaluation mode (model.eval(), training=TrainingMode.EVAL); training drops by itself',
       );
     },
   },
