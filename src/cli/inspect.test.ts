@@ -33,8 +33,8 @@ describe('inspect', () => {
   it('says what a file holds fixed, and why', () => {
     const lines = describeModel(modelFromBytes(modelBytes(classifier), semantics), 128);
     expect(lines.slice(lines.indexOf('Held fixed, as the file stores it:') + 1)).toEqual([
-      '  onnx::Mul_7: it is a single number without the name of a module: a constant of a formula',
-      "  mean, std: it is applied to the input 'pixels' itself, as a normalization of the data is",
+      '  onnx::Mul_7: a single number without the name of a module: a constant of a formula',
+      "  mean, std: applied to the input 'pixels' itself, as a normalization of the data is",
     ]);
     expect(lines.join('\n')).toMatch(/3 parameter tensors, 118 parameters/);
   });
@@ -58,6 +58,22 @@ describe('inspect', () => {
       '  gain: read by /bn1, /half',
       '  shift: read by /bn1, /half',
     ]);
+  });
+
+  it('fits a narrow terminal: names on lines of their own', () => {
+    const model = modelFromBytes(modelBytes(classifier), semantics);
+    const table = (width: number) => {
+      const lines = describeModel(model, 128, width);
+      return lines.slice(lines.findIndex((line) => line.startsWith('Kronecker block'))).slice(0, 5);
+    };
+    expect(table(80).slice(0, 5)).toEqual([
+      'Kronecker block',
+      '    layer        size    cgfac keeps (R = 128)  cgfac memory  kfac memory',
+      'conv.weight',
+      '    convolution  27 × 4  27×27 ⊗ 4×4                 2.9 KiB      5.8 KiB',
+      'fc.weight + bias',
+    ]);
+    expect(table(120)[2]).toMatch(/^fc\.weight \+ bias +dense +5 × 2/);
   });
 
   it('says nothing of it where nothing is', () => {

@@ -51,25 +51,28 @@ async function run(name: string, { rank, graph }: InspectFlags): Promise<void> {
     console.log(printGraph(model.graph));
     return;
   }
-  console.log(describeModel(model, rank).join('\n'));
+  console.log(describeModel(model, rank, process.stdout.columns).join('\n'));
 }
 
-/** Lines about a model. */
-export function describeModel(model: Model, rank: number): string[] {
+/** Lines about a model. @param width columns of the terminal, where the table of blocks is to fit one */
+export function describeModel(model: Model, rank: number, width = Number.POSITIVE_INFINITY): string[] {
   const { graph, parameters } = model;
   const total = [...parameters.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
   const { table, nodes, sizes } = oneExample(model);
   const assumed = [...sizes].map(([name, size]) => `${name} = ${size}`).join(', ');
   const flops = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
   const normalization = normalizationOf(model);
+  const averages = model.statistics.size;
   return [
     model.name,
+    ...(isFileModel(model) ? [`  file    opset ${model.opset}${model.halfPrecision ? halfPrecision : ''}`] : []),
     ...graph.inputs.map((input) => `  input   ${input.name}: ${formatType(input.knownType)}`),
     ...(normalization ? [`          normalized first, by ${describeNormalization(normalization)}`] : []),
     ...graph.outputs.map(({ name, value }) => `  output  ${name}: ${formatType(value.knownType)}`),
-    `  ${formatCount(parameters.size)} parameter tensors, ${formatCount(total)} parameters, ${formatNumber(flops)} floating-point operations an example forward${assumed && ` (${assumed})`}`,
+    `  ${formatCount(parameters.size)} parameter tensors, ${formatCount(total)} parameters${averages === 0 ? '' : `, ${formatCount(averages)} running averages`}`,
+    `  ${formatNumber(flops)} floating-point operations an example forward${assumed && ` (${assumed})`}`,
     '',
-    ...blockLines(table, rank),
+    ...blockLines(table, rank, width),
     '',
     ...restLines(model, table),
     ...sharedLines(model),
@@ -77,13 +80,15 @@ export function describeModel(model: Model, rank: number): string[] {
   ];
 }
 
-function blockLines({ blocks }: BlockTable, rank: number): string[] {
+const halfPrecision = ', 16-bit floats (trained in float32)';
+
+function blockLines({ blocks }: BlockTable, rank: number, width: number): string[] {
   if (blocks.length === 0) return ['No Kronecker block: cgfac and kfac have nothing to work on here.'];
   const rows = blocks.map(({ kind, weight, bias, inputs, outputs }) => {
     const m = inputs + (bias === undefined ? 0 : 1);
     const [left, right] = [side(m, inputs <= rank, rank), side(outputs, outputs <= rank, rank)];
     return [
-      weight + (bias === undefined ? '' : ` + ${bias}`),
+      weight + (bias === undefined ? '' : ` + ${besideWeight(weight, bias)}`),
       kind,
       `${m} × ${outputs}`,
       `${left.text} ⊗ ${right.text}`,
@@ -92,7 +97,20 @@ function blockLines({ blocks }: BlockTable, rank: number): string[] {
     ];
   });
   const header = ['Kronecker block', 'layer', 'size', `cgfac keeps (R = ${rank})`, 'cgfac memory', 'kfac memory'];
-  return aligned([header, ...rows], 4);
+  const table = aligned([header, ...rows], 4);
+  if (table.every(({ length }) => length <= width)) return table;
+  // Names on lines of their own.
+  const numbers = aligned(
+    [header, ...rows].map((row) => row.slice(1)),
+    3,
+  );
+  return [header, ...rows].flatMap(([name = ''], i) => [name, `    ${numbers[i]}`]);
+}
+
+/** The name of a bias beside its weight: `fc.weight + bias`. */
+function besideWeight(weight: string, bias: string): string {
+  const module = weight.slice(0, weight.lastIndexOf('.') + 1);
+  return module !== '' && bias.startsWith(module) ? bias.slice(module.length) : bias;
 }
 
 /** What cgfac keeps of a factor of m × m: itself where it is held dense, else R rows. */
@@ -125,7 +143,7 @@ function fixedLines(model: Model): string[] {
     names.set(reason, [...(names.get(reason) ?? []), name]);
   }
   if (names.size === 0) return [];
-  const lines = [...names].map(([reason, held]) => `  ${listed(held)}: ${reason}`);
+  const lines = [...names].map(([reason, held]) => `  ${listed(held)}: ${reason.replace(/^it (is )?/, '')}`);
   return ['', 'Held fixed, as the file stores it:', ...lines];
 }
 
