@@ -2,6 +2,7 @@
 // not trained yet share zeros and ones, even with the scale of some layer; training moves each layer's apart.
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from 'onnx-buf';
 import { shallowCopy } from './message-copy.js';
+import { UniqueNames } from './unique-names.js';
 
 /** Positions of the running mean and variance among the inputs of BatchNormalization. */
 const averages = [3, 4] as const;
@@ -27,9 +28,7 @@ export function withOwnStatistics(proto: ModelProto): OwnStatistics {
   if (!graph) return { proto, apart };
   const stored = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
   const readers = countReaders(graph);
-  const unused = unusedNames(
-    new Set([...stored.keys(), ...readers.keys(), ...graph.node.flatMap((each) => each.output)]),
-  );
+  const names = new UniqueNames([...stored.keys(), ...readers.keys(), ...graph.node.flatMap((each) => each.output)]);
   const identities = new Map(
     graph.node.flatMap((node) => (isOnnx(node, 'Identity') && node.output[0] ? [[node.output[0], node] as const] : [])),
   );
@@ -45,7 +44,8 @@ export function withOwnStatistics(proto: ModelProto): OwnStatistics {
     if (identity) replaced.add(identity);
     const freed = identity?.input[0] ?? read;
     readers.set(freed, (readers.get(freed) ?? 1) - 1);
-    const name = identity ? read : unused(read);
+    const name = identity ? read : names.unused(read);
+    names.add(name);
     apart.add(source).add(name);
     copies.push(shallowCopy(tensor, { name }));
     // Before IR version 4 what is stored is declared as an input as well.
@@ -105,15 +105,4 @@ function countReaders(graph: GraphProto, counts = new Map<string, number>()): Ma
   }
   for (const { name } of graph.output) read(name);
   return counts;
-}
-
-/** Gives out names that nothing in the graph has: `name_2`, `name_3`, … */
-function unusedNames(taken: ReadonlySet<string>): (name: string) => string {
-  const last = new Map<string, number>();
-  return (name) => {
-    let number = (last.get(name) ?? 1) + 1;
-    while (taken.has(`${name}_${number}`)) number += 1;
-    last.set(name, number);
-    return `${name}_${number}`;
-  };
 }

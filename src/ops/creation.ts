@@ -29,7 +29,8 @@ function inferFilled(node: NodeDraft): (TensorType | undefined)[] {
 function rangeLength(node: NodeDraft): number | undefined {
   const [start, limit, delta] = node.inputs.map((input) => input?.constant && Number(input.constant.data[0]));
   if (start === undefined || limit === undefined || delta === undefined) return undefined;
-  return Math.max(0, Math.ceil((limit - start) / delta));
+  const length = Math.max(0, Math.ceil((limit - start) / delta));
+  return Number.isSafeInteger(length) ? length : undefined; // a step of 0 has none
 }
 
 function inferRange(node: NodeDraft): (TensorType | undefined)[] {
