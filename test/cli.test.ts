@@ -138,7 +138,7 @@ describe('cgfac compare', () => {
 describe('other commands', () => {
   it('inspect shows every layer and its block', async () => {
     const { stdout } = await cgfac(['inspect', 'mlp', '--rank', '64']);
-    expect(stdout).toMatch(/fc1\.weight \+ fc1\.bias\s+dense\s+785 × 256\s+64×785 rows ⊗ 64×256 rows/);
+    expect(stdout).toMatch(/fc1\.weight \+ bias\s+dense\s+785 × 256\s+64×785 rows ⊗ 64×256 rows/);
     expect(stdout).toContain('Every parameter is in a block.');
   });
 

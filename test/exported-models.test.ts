@@ -98,17 +98,15 @@ function decoder(): Exported {
     {},
     'logits',
   );
-  const normalization = 'scale and shift of a normalization layer';
   return {
     spec: { opset: 18, inputs: { input_ids: ['int64', ['s0', 's1']] }, ...e, outputs: ['logits'] },
     input: integers(300, 3, 6),
     labels: integers(5, 3, 6),
-    blocks: ['val_q', 'val_k', 'val_v', 'val_gate', 'val_up', 'val_down', 'lm_head'],
-    rest: {
-      'embed_tokens.weight': 'an embedding table of 300 rows: more than 256',
-      'input_layernorm.weight': normalization,
-      'post_attention_layernorm.weight': normalization,
-    },
+    blocks: [
+      ...['val_q', 'val_k', 'val_v', 'val_gate', 'val_up', 'val_down', 'lm_head'],
+      ...['embed_tokens.weight', 'input_layernorm.weight', 'post_attention_layernorm.weight'],
+    ],
+    rest: {},
   };
 }
 
@@ -130,13 +128,12 @@ function trainingMode(): Exported {
   const dropped = e.op('Dropout', [e.op('Tanh', ['y']), e.constant(0, 'float32'), 'mode']);
   const pooled = e.op('ReduceMean', [dropped], { axes: [2], keepdims: 0 });
   e.op('Gemm', [pooled, e.parameter('fc.weight', [3, 4]), e.parameter('fc.bias', [3])], { transB: 1 }, 'output');
-  const normalization = 'scale and shift of a normalization layer';
   return {
     spec: { opset: 12, inputs: { input: ['float32', ['batch', 2, 'length']] }, ...e, outputs: ['output'] },
     input: numbers(5, 2, 7),
     labels: integers(3, 5),
-    blocks: ['conv.weight+conv.bias', 'fc.weight+fc.bias'],
-    rest: { 'bn.weight': normalization, 'bn.bias': normalization },
+    blocks: ['conv.weight+conv.bias', 'bn.weight+bn.bias', 'fc.weight+fc.bias'],
+    rest: {},
   };
 }
 

@@ -79,7 +79,10 @@ test('an operator without a rule on the way to a target is refused by its name, 
     {},
     { name: 'drop1' },
   );
-  refuse(() => gradients(b, b.sum(training), [x]), "Dropout node 'drop1' cannot be differentiated: it draws random");
+  refuse(
+    () => gradients(b, b.sum(training), [x]),
+    "Dropout node 'drop1' cannot be differentiated: it drops elements at random whenever the model runs, which has no one gradient: the file was exported in training mode. Export it in evaluation mode (model.eval(), training=TrainingMode.EVAL); training drops by itself",
+  );
   const [looped] = b.loop(2, [x], (inner, _, [value]) => ({ carried: [inner.exp(value ?? x)] }));
   refuse(() => gradients(b, b.sum(looped ?? x), [x]), 'loops are not differentiated');
   const [captured] = b.loop(2, [z], (inner, _, [value]) => ({ carried: [inner.mul(value ?? z, x)] }));

@@ -21,8 +21,9 @@ import { aligned } from './output.js';
 
 const examples = `
 Inputs and targets are drawn at random. Each parameter is moved along a random direction with the signs of its
-gradient; the exit code is 1 where the loss does not change as the gradient says. 'flat' is a direction in which the
-loss changes by no more than its rounding in float32, as the gradient says too: a bias before a normalization, say.
+gradient: 'derivative' is what the gradient says of it, 'difference' what the losses on both sides say. The exit code is
+1 where they do not agree. 'flat' is a direction in which the loss changes by no more than its rounding in float32, as
+the gradient says too: a bias before a normalization, say.
 
 ${modelHelp()}
 
@@ -107,7 +108,7 @@ function table(checks: ReadonlyMap<string, SlopeCheck>): string[] {
     verdict === 'flat' ? '–' : relativeError.toExponential(1),
     marks[verdict],
   ]);
-  return aligned([['parameter', 'directional derivative', 'difference quotient', 'relative error', 'ok'], ...rows], 1);
+  return aligned([['parameter', 'derivative', 'difference', 'error', 'ok'], ...rows], 1);
 }
 
 interface ModelCheck {

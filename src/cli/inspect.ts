@@ -2,9 +2,12 @@
 import { Command, Option } from 'commander';
 import type { BlockTable } from '../curvature/blocks.js';
 import { oneExample } from '../curvature/kronecker-blocks.js';
+import { readersOf, usersOf } from '../finetune/dense-layers.js';
 import { describeNormalization, normalizationOf, normalizedInput } from '../finetune/normalized.js';
+import { isFileModel } from '../graph/file-model.js';
 import { formatType } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
+import { isTypeReason } from '../graph/parameters.js';
 import { elementCount } from '../graph/tensor.js';
 import { flopsOf } from '../ops/table.js';
 import { formatBytes, formatCount, formatNumber } from '../reporting/format.js';
@@ -48,19 +51,21 @@ async function run(name: string, { rank, graph }: InspectFlags): Promise<void> {
     console.log(printGraph(model.graph));
     return;
   }
-  console.log(describeModel(model, rank).join('\n'));
+  console.log(describeModel(model, rank, process.stdout.columns).join('\n'));
 }
 
-/** Lines about a model. */
-export function describeModel(model: Model, rank: number): string[] {
+/** Lines about a model. @param width columns of the terminal, where the table of blocks is to fit one */
+export function describeModel(model: Model, rank: number, width = Number.POSITIVE_INFINITY): string[] {
   const { graph, parameters } = model;
   const total = [...parameters.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
   const { table, nodes, sizes } = oneExample(model);
   const assumed = [...sizes].map(([name, size]) => `${name} = ${size}`).join(', ');
   const flops = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
   const normalization = normalizationOf(model);
+  const averages = model.statistics.size;
   return [
     model.name,
+    ...(isFileModel(model) ? [`  file    opset ${model.opset}${model.halfPrecision ? halfPrecision : ''}`] : []),
     ...graph.inputs.flatMap(({ name, knownType }) => [
       `  input   ${name}: ${formatType(knownType)}`,
       ...(normalization && name === normalizedInput(model)
@@ -68,21 +73,26 @@ export function describeModel(model: Model, rank: number): string[] {
         : []),
     ]),
     ...graph.outputs.map(({ name, value }) => `  output  ${name}: ${formatType(value.knownType)}`),
-    `  ${formatCount(parameters.size)} parameter tensors, ${formatCount(total)} parameters, ${formatNumber(flops)} floating-point operations an example forward${assumed && ` (${assumed})`}`,
+    `  ${formatCount(parameters.size)} parameter tensors, ${formatCount(total)} parameters${averages === 0 ? '' : `, ${formatCount(averages)} running averages`}`,
+    `  ${formatNumber(flops)} floating-point operations an example forward${assumed && ` (${assumed})`}`,
     '',
-    ...blockLines(table, rank),
+    ...blockLines(table, rank, width),
     '',
     ...restLines(model, table),
+    ...sharedLines(model),
+    ...fixedLines(model),
   ];
 }
 
-function blockLines({ blocks }: BlockTable, rank: number): string[] {
+const halfPrecision = ', 16-bit floats (trained in float32)';
+
+function blockLines({ blocks }: BlockTable, rank: number, width: number): string[] {
   if (blocks.length === 0) return ['No Kronecker block: cgfac and kfac have nothing to work on here.'];
   const rows = blocks.map(({ kind, weight, bias, inputs, outputs }) => {
     const m = inputs + (bias === undefined ? 0 : 1);
     const [left, right] = [side(m, inputs <= rank, rank), side(outputs, outputs <= rank, rank)];
     return [
-      weight + (bias === undefined ? '' : ` + ${bias}`),
+      weight + (bias === undefined ? '' : ` + ${besideWeight(weight, bias)}`),
       kind,
       `${m} × ${outputs}`,
       `${left.text} ⊗ ${right.text}`,
@@ -91,7 +101,20 @@ function blockLines({ blocks }: BlockTable, rank: number): string[] {
     ];
   });
   const header = ['Kronecker block', 'layer', 'size', `cgfac keeps (R = ${rank})`, 'cgfac memory', 'kfac memory'];
-  return aligned([header, ...rows], 4);
+  const table = aligned([header, ...rows], 4);
+  if (table.every(({ length }) => length <= width)) return table;
+  // Names on lines of their own.
+  const numbers = aligned(
+    [header, ...rows].map((row) => row.slice(1)),
+    3,
+  );
+  return [header, ...rows].flatMap(([name = ''], i) => [name, `    ${numbers[i]}`]);
+}
+
+/** The name of a bias beside its weight: `fc.weight + bias`. */
+function besideWeight(weight: string, bias: string): string {
+  const module = weight.slice(0, weight.lastIndexOf('.') + 1);
+  return module !== '' && bias.startsWith(module) ? bias.slice(module.length) : bias;
 }
 
 /** What cgfac keeps of a factor of m × m: itself where it is held dense, else R rows. */
@@ -104,3 +127,29 @@ function restLines(model: Model, { rest }: BlockTable): string[] {
   const lines = [...rest].map(([name, reason]) => [name, formatType(model.parameters.get(name)?.type), reason]);
   return ['Left to first order (Adam):', ...aligned(lines, 3).map((line) => `  ${line}`)];
 }
+
+/** Parameters that several layers read: by design, or because an exporter stored equal tensors once. */
+function sharedLines(model: Model): string[] {
+  const users = usersOf(model.graph);
+  const lines = [...model.parameters.keys()].flatMap((name) => {
+    const readers = readersOf(model, name, users);
+    if (readers.length < 2) return [];
+    return [`  ${name}: read by ${listed(readers.map((node) => node.name || node.op))}`];
+  });
+  return lines.length === 0 ? [] : ['', 'Stored once for several layers, and trained as one:', ...lines];
+}
+
+/** Stored numbers that are not trained, and why; integers (positions, shapes) say nothing about the network. */
+function fixedLines(model: Model): string[] {
+  const names = new Map<string, string[]>();
+  for (const [name, reason] of isFileModel(model) ? model.untrained : []) {
+    if (isTypeReason(reason)) continue;
+    names.set(reason, [...(names.get(reason) ?? []), name]);
+  }
+  if (names.size === 0) return [];
+  const lines = [...names].map(([reason, held]) => `  ${listed(held)}: ${reason.replace(/^it (is )?/, '')}`);
+  return ['', 'Held fixed, as the file stores it:', ...lines];
+}
+
+const listed = (names: readonly string[]): string =>
+  names.slice(0, 3).join(', ') + (names.length > 3 ? ` and ${names.length - 3} more` : '');

@@ -3,6 +3,7 @@ import { CgfacError, GraphError } from '../errors.js';
 import { type Node, neededNodes, type Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
 import type { Model } from '../graph/model.js';
+import { standIns } from '../graph/stand-ins.js';
 import { Builder } from '../ops/builder.js';
 import { type BlockTable, findBlocks, type KroneckerBlock } from './blocks.js';
 
@@ -35,11 +36,9 @@ export interface Example {
   readonly sizes: ReadonlyMap<string, number>;
 }
 
-/** Lengths and picture sizes to assume, in turn, until the model's shapes fit together: the blocks do not depend on them. */
-const standIns = [16, 32, 64, 128, 224, 256, 8, 4, 1];
-
 /**
- * The model on one example of fixed size; on two where an axis of size 1 means something else to it.
+ * The model on one example of fixed size; on two where an axis of size 1 means something else to it. The blocks do not
+ * depend on the sizes that stand for symbolic axes.
  * @throws GraphError where the model has no output or its shapes do not fit together
  */
 export function oneExample(model: Model): Example {

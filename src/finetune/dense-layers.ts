@@ -1,5 +1,5 @@
 // Finds the dense layers of a graph that fine-tuning works on: products of a value with a stored weight.
-import { type Graph, intAttribute, type Node, type Value } from '../graph/graph.js';
+import { type Graph, intAttribute, type Node, subgraphs, type Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 
 /** A product x·W (+ bias) with a stored weight. */
@@ -39,10 +39,10 @@ export function denseLayer(
   }
 }
 
-/** Nodes by the values they read. */
-export function usersOf(graph: Graph): Map<Value, Node[]> {
-  const users = new Map<Value, Node[]>();
+/** Nodes by the values they read; those in the bodies of Loop and If are among them. */
+export function usersOf(graph: Graph, users = new Map<Value, Node[]>()): Map<Value, Node[]> {
   for (const node of graph.nodes) {
+    for (const body of subgraphs(node)) usersOf(body, users);
     for (const input of node.inputs) {
       if (!input) continue;
       const known = users.get(input);
@@ -53,11 +53,22 @@ export function usersOf(graph: Graph): Map<Value, Node[]> {
   return users;
 }
 
+/** The nodes that read a parameter, once for each of their inputs; those behind Identity and Transpose nodes for these. */
+export function readersOf(model: Model, name: string, users: ReadonlyMap<Value, readonly Node[]>): Node[] {
+  const readers = (value: Value | undefined): Node[] =>
+    [...new Set((value && users.get(value)) ?? [])].flatMap((node) =>
+      isView(node) ? readers(node.outputs[0]) : node.inputs.filter((input) => input === value).map(() => node),
+    );
+  return readers(model.parameters.get(name));
+}
+
+const isView = ({ op, domain }: Node): boolean => domain === '' && (op === 'Identity' || op === 'Transpose');
+
 /** A parameter, perhaps behind Identity and a transposition of a matrix. */
 function storedWeight(model: Model, value: Value | undefined) {
   let source = value;
   let transposed = false;
-  while (source?.producer && ['Identity', 'Transpose'].includes(source.producer.op)) {
+  while (source?.producer && isView(source.producer)) {
     if (source.producer.op === 'Transpose') transposed = !transposed;
     source = source.producer.inputs[0];
   }
@@ -79,5 +90,6 @@ function addedBias(model: Model, node: Node, users: ReadonlyMap<Value, readonly 
   const [next, ...others] = (output && users.get(output)) ?? [];
   if (node.op !== 'MatMul' || next?.op !== 'Add' || others.length > 0) return undefined;
   const other = next.inputs[0] === output ? next.inputs[1] : next.inputs[0];
-  return other && other.knownType?.shape.length === 1 ? parameterName(model, other) : undefined;
+  const isVector = other?.knownType?.shape.slice(0, -1).every((size) => size === 1);
+  return other && isVector ? parameterName(model, other) : undefined;
 }

@@ -26,7 +26,7 @@ export function fineTuned(model: Model, options: FineTuningOptions): Model {
   if (lora === undefined) return train || freeze.length > 0 ? selectParameters(headed, options) : headed;
   const full = matching(headed, train ?? []);
   if (newHead !== undefined) for (const name of headOf(headed)) full.add(name);
-  const frozen = matching(headed, freeze);
+  const frozen = matching(headed, freeze, 'held fixed too');
   for (const name of frozen) full.delete(name);
   return addLora(headed, { rank: lora, train: [...full], except: [...full, ...frozen], seed });
 }

@@ -1,14 +1,21 @@
 // Fine-tuning's surgery on models: chosen parameters, new heads, low-rank adapters.
 import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { ModelProtoSchema, StringStringEntryProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { OptionError, UnsupportedError } from '../errors.js';
 import { modelFromBytes } from '../graph/file-model.js';
 import type { Value } from '../graph/graph.js';
+import { narrow } from '../graph/half-precision.js';
 import { inline } from '../graph/inline.js';
 import type { Model } from '../graph/model.js';
 import { encodeModel } from '../graph/onnx-writer.js';
 import { type TensorData, tensorFrom } from '../graph/tensor.js';
-import { type ModelSpec, modelBytes, ramp, runOnnx } from '../graph/testing/onnx-models.js';
+import { type ModelSpec, modelBytes, modelProto, ramp, runOnnx } from '../graph/testing/onnx-models.js';
+import { loadModel, saveModel } from '../model.js';
 import { mlp } from '../nn/zoo.js';
 import { Builder } from '../ops/builder.js';
 import { semantics } from '../ops/table.js';
@@ -76,6 +83,15 @@ describe('selectParameters', () => {
     expect(() => selectParameters(small(), { train: ['fc1.weigh'] })).toThrow(
       /'fc1.weigh' matches no parameter of model 'mlp'; it has fc1.weight, fc1.bias, fc2.weight, fc2.bias/,
     );
+    const scaled = fromFile({
+      ...exported,
+      nodes: [{ op: 'Mul', inputs: ['x', 'scale'], outputs: ['s'] }, ...exported.nodes],
+      initializers: { ...exported.initializers, scale: ramp([6]) },
+    });
+    expect(() => selectParameters(scaled, { train: ['sc*'] })).toThrow(
+      /'sc\*' matches no parameter of model 'exported': its tensor 'scale' is held fixed, because no node reads it/,
+    );
+    expect(selectParameters(scaled, { freeze: ['scale'] }).parameters.size).toBe(4);
     expect(() => selectParameters(small(), { freeze: ['*'] })).toThrow(/no parameter of model 'mlp' is left to train/);
   });
 });
@@ -182,9 +198,89 @@ describe('addLora', () => {
       nodes: [{ op: 'MatMul', name: 'again', inputs: ['r0', 'onnx::MatMul_9'], outputs: ['m0'] }, ...exported.nodes],
       inputs: { ...exported.inputs, r0: ['float32', ['batch', 5]] as const },
     };
-    expect(() => addLora(fromFile({ ...twice, outputs: ['y', 'm0'] }), { rank: 2, seed: 1 })).toThrow(
+    const shared = fromFile({ ...twice, outputs: ['y', 'm0'] });
+    expect(() => addLora(shared, { rank: 2, seed: 1, weights: ['onnx::*'] })).toThrow(
       /'onnx::MatMul_9' is shared by several layers/,
     );
+    expect([...addLora(shared, { rank: 2, seed: 1 }).parameters.keys()]).toEqual([
+      'body.weight.lora_a',
+      'body.weight.lora_b',
+    ]);
+  });
+
+  it('leaves a weight alone that an embedding reads too: merged, the adapter would change the embedding', () => {
+    const model = fromFile({
+      opset: 17,
+      inputs: { ids: ['int64', ['batch']] },
+      initializers: { 'embed.weight': ramp([7, 4]), 'fc.weight': ramp([4, 4]) },
+      nodes: [
+        { op: 'Gather', inputs: ['embed.weight', 'ids'], outputs: ['h'] },
+        { op: 'MatMul', inputs: ['h', 'fc.weight'], outputs: ['z'] },
+        { op: 'Transpose', inputs: ['embed.weight'], outputs: ['head'], attributes: { perm: [1, 0] } },
+        { op: 'MatMul', inputs: ['z', 'head'], outputs: ['y'] },
+      ],
+      outputs: ['y'],
+    });
+    expect([...addLora(model, { rank: 2, seed: 1 }).parameters.keys()]).toEqual([
+      'fc.weight.lora_a',
+      'fc.weight.lora_b',
+    ]);
+    expect(() => addLora(model, { rank: 2, seed: 1, weights: ['embed.*'] })).toThrow(UnsupportedError);
+  });
+
+  describe('writes the file that it was made of', () => {
+    const half = (value: TensorData) => narrow(value, 'float16');
+    const { initializers = {}, ...rest } = exported;
+    const proto = modelProto({
+      ...rest,
+      inputs: { x: ['float16', ['batch', 6]] },
+      initializers: Object.fromEntries(Object.entries(initializers).map(([name, data]) => [name, half(data)])),
+    });
+    proto.metadataProps = [create(StringStringEntryProtoSchema, { key: 'author', value: 'someone' })];
+    const original = toBinary(ModelProtoSchema, proto);
+    const adapted = () =>
+      addLora(modelFromBytes(original, semantics, { name: 'half' }), {
+        ...{ rank: 2, seed: 1, except: ['body.weight'], train: ['head.bias'] },
+      });
+    const trained = new Map([...adapted().parameters].map(([name, { dims }]) => [name, ramp(dims, 0.5)] as const));
+
+    it('with names, nodes, metadata, operator set and untouched tensors, in float16', () => {
+      const written = fromBinary(ModelProtoSchema, adapted().encode(trained));
+      const changed = written.graph?.initializer.filter(({ name }) => ['onnx::MatMul_9', 'head.bias'].includes(name));
+      expect(changed?.map(({ dataType }) => dataType)).toEqual([10, 10]);
+      for (const tensor of changed ?? []) {
+        const before = proto.graph?.initializer.find(({ name }) => name === tensor.name);
+        expect(tensor.rawData).not.toEqual(before?.rawData);
+        if (before) tensor.rawData = before.rawData;
+      }
+      expect(Buffer.compare(toBinary(ModelProtoSchema, written), original)).toBe(0);
+      expect(Buffer.compare(adapted().encode(new Map()), original)).toBe(0);
+      expect(adapted()).toMatchObject({ opset: 17, metadata: { author: 'someone' }, halfPrecision: true });
+    });
+
+    it('widened where that is asked for, by the path, with external data', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'cgfac-lora-'));
+      try {
+        const path = join(folder, 'adapted.onnx');
+        const wide = { 'body.weight': ramp([60, 6]), 'body.bias': ramp([60]), 'onnx::MatMul_9': ramp([60, 3]) };
+        const large = fromFile({ ...exported, initializers: { ...initializers, ...wide } });
+        const lora = addLora(large, { rank: 2, seed: 1 });
+        const parameters = new Map([...lora.parameters].map(([name, { dims }]) => [name, ramp(dims, 0.1)] as const));
+        await saveModel(lora, parameters, path, { largestFile: 1000 });
+        expect((await readdir(folder)).filter((name) => name.endsWith('.data'))).toHaveLength(1);
+        const merged = modelFromBytes(lora.encode(parameters), semantics);
+        const read = await loadModel(path);
+        for (const [name, { constant }] of merged.parameters) {
+          expect(read.parameters.get(name)?.constant).toEqual(constant);
+        }
+        await saveModel(adapted(), trained, path, { dtype: 'float32' });
+        expect((await loadModel(path)).halfPrecision).toBe(false);
+        await saveModel(adapted(), trained, path, { dtype: 'float16' });
+        expect((await loadModel(path)).halfPrecision).toBe(true);
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    });
   });
 });
 

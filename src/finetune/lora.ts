@@ -3,13 +3,14 @@
 import { random } from '../data/random.js';
 import { GraphError, OptionError, UnsupportedError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
+import { encodeMessage, type FileModel, isFileModel } from '../graph/file-model.js';
 import { floatAttribute, intAttribute, type Node, Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
 import type { Model } from '../graph/model.js';
 import { whileReading } from '../graph/onnx-reader.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
 import { semantics } from '../ops/table.js';
-import { type DenseLayer, denseLayer, usersOf } from './dense-layers.js';
+import { type DenseLayer, denseLayer, readersOf, usersOf } from './dense-layers.js';
 import { matching } from './select.js';
 
 export interface LoraOptions {
@@ -35,11 +36,15 @@ interface Adapter {
 
 /**
  * The model with adapters as its parameters: `<weight>.lora_a` `[inputs, r]`, normal of variance 1/inputs, and
- * `<weight>.lora_b` `[r, outputs]`, zero, so that it starts as the same function. `encode` merges them.
- * @throws OptionError for a rank or globs that fit nothing; UnsupportedError for weights that several layers share
+ * `<weight>.lora_b` `[r, outputs]`, zero, so that it starts as the same function. Writing it merges them: the file is
+ * the base model's, with new elements in the adapted weights. Weights that other nodes read as well (a head tied to an
+ * embedding) get no adapter unless `weights` names them.
+ * @throws OptionError for a rank or globs that fit nothing; UnsupportedError for named weights that several nodes share
  * @example
  * const adapted = addLora(await loadModel('gpt.onnx'), { rank: 8, seed: 1 });
  */
+export function addLora(model: FileModel, options: LoraOptions): FileModel;
+export function addLora(model: Model, options: LoraOptions): Model;
 export function addLora(model: Model, options: LoraOptions): Model {
   const { rank } = options;
   if (!Number.isInteger(rank) || rank < 1) {
@@ -53,13 +58,17 @@ export function addLora(model: Model, options: LoraOptions): Model {
     parameters.set(`${layer.weight}.lora_a`, a);
     parameters.set(`${layer.weight}.lora_b`, b);
   }
-  return {
-    name: model.name,
-    graph: adaptedGraph(model, adapters),
-    parameters,
-    statistics: model.statistics,
-    encode: (updated) => model.encode(merged(model, parameters, adapters, updated)),
+  const merge = (updated: ReadonlyMap<string, TensorData>) => merged(model, parameters, adapters, updated);
+  const adapted = { ...model, graph: adaptedGraph(model, adapters), parameters };
+  if (!isFileModel(model)) return { ...adapted, encode: (updated) => model.encode(merge(updated)) };
+  const patched: FileModel['patched'] = (updated, dtype) => model.patched(merge(updated), dtype);
+  const file: FileModel = {
+    ...model,
+    ...adapted,
+    patched,
+    encode: (updated) => encodeMessage(patched(updated), model.name),
   };
+  return file;
 }
 
 function adaptersOf(model: Model, options: LoraOptions): Map<Node, Adapter> {
@@ -72,7 +81,9 @@ function adaptersOf(model: Model, options: LoraOptions): Map<Node, Adapter> {
     const layer = denseLayer(model, node, users);
     if (!layer || node.op === 'Conv' || intAttribute(node, 'transA', 0) === 1) continue;
     if ((chosen && !chosen.has(layer.weight)) || excepted.has(layer.weight)) continue;
-    if (adapted.has(layer.weight)) {
+    // An adapter changes one layer; merged into a weight that others read, it would change them all.
+    if (readersOf(model, layer.weight, users).length > 1) {
+      if (!chosen) continue;
       throw new UnsupportedError(
         `the weight '${layer.weight}' is shared by several layers and cannot get adapters; choose others by their names`,
       );
@@ -84,7 +95,11 @@ function adaptersOf(model: Model, options: LoraOptions): Map<Node, Adapter> {
     if (!adapted.has(name) && !excepted.has(name))
       throw new OptionError(`'${name}' is no weight of a dense layer, and cannot get adapters`);
   }
-  if (adapters.size === 0) throw new OptionError(`model '${model.name}' has no dense layer that adapters fit`);
+  if (adapters.size === 0) {
+    throw new OptionError(
+      `model '${model.name}' has no dense layer that adapters fit: products of an input with a stored weight that nothing else reads`,
+    );
+  }
   return adapters;
 }
 
@@ -147,6 +162,8 @@ function merged(
     const weight = model.parameters.get(layer.weight)?.constant;
     const [first, second] = [updated.get(a.name) ?? a.constant, updated.get(b.name) ?? b.constant];
     if (!weight || !first || !second) throw new GraphError(`the weight '${layer.weight}' has no elements`);
+    // Nothing to add: the stored tensor stays as it is.
+    if (second.data.every((element: number | bigint) => Number(element) === 0)) continue;
     const gain = layer.node.op === 'Gemm' ? floatAttribute(layer.node, 'alpha', 1) : 1;
     result.set(layer.weight, addProduct(weight, layer.outputAxis, first, second, scale / gain));
   }

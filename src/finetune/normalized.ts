@@ -129,12 +129,16 @@ function tensorsFor(model: Model, input: Value, { mean, deviation }: Normalizati
   return new Map([stored(meanName, mean), stored(deviationName, deviation)]);
 }
 
-/** One number for all, one for each channel (the first axis of an example), or for each of a flattened picture's planes. */
+/**
+ * One number for all, one for each channel (the first axis of an example, or the last of pictures that have them there),
+ * or for each of a flattened picture's planes.
+ */
 function shapeFor(input: Value, channels: number): readonly number[] | undefined {
   const [size, ...more] = input.shape.slice(1);
   if (input.dtype !== 'float32' || channels === 0) return undefined;
   if (channels === 1) return [1];
   if (size === channels) return [channels, ...more.map(() => 1)];
+  if (more.length === 2 && more[1] === channels) return [channels];
   return typeof size === 'number' && more.length === 0 && size % channels === 0 ? [size] : undefined;
 }
 

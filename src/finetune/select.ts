@@ -1,5 +1,6 @@
 // Chooses which parameters are trained, by their names: `--train 'head.*' --freeze 'encoder.*'`.
 import { OptionError } from '../errors.js';
+import { isFileModel } from '../graph/file-model.js';
 import type { Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 
@@ -18,7 +19,7 @@ export interface Selection {
  */
 export function selectParameters<Selected extends Model>(model: Selected, selection: Selection): Selected {
   const trained = selection.train ? matching(model, selection.train) : new Set(model.parameters.keys());
-  for (const name of matching(model, selection.freeze ?? [])) trained.delete(name);
+  for (const name of matching(model, selection.freeze ?? [], 'held fixed too')) trained.delete(name);
   if (trained.size === 0) {
     throw new OptionError(`no parameter of model '${model.name}' is left to train: every one is frozen`);
   }
@@ -26,14 +27,24 @@ export function selectParameters<Selected extends Model>(model: Selected, select
   return { ...model, parameters };
 }
 
-/** Names that some glob matches. @throws OptionError for a glob that matches none */
-export function matching(model: Model, globs: readonly string[]): Set<string> {
+/**
+ * Names that some glob matches. A glob of what the file holds fixed already matches nothing, where that is enough.
+ * @throws OptionError for a glob that matches none
+ */
+export function matching(model: Model, globs: readonly string[], enough?: 'held fixed too'): Set<string> {
   const names = [...model.parameters.keys()];
   return new Set(
     globs.flatMap((glob) => {
       const pattern = toPattern(glob);
       const found = names.filter((name) => pattern.test(name));
       if (found.length === 0) {
+        const [held] = isFileModel(model) ? [...model.untrained].filter(([name]) => pattern.test(name)) : [];
+        if (held && enough) return [];
+        if (held) {
+          throw new OptionError(
+            `'${glob}' matches no parameter of model '${model.name}': its tensor '${held[0]}' is held fixed, because ${held[1]}`,
+          );
+        }
         const some = names.slice(0, 20).join(', ') + (names.length > 20 ? ', …' : '');
         throw new OptionError(`'${glob}' matches no parameter of model '${model.name}'; it has ${some || 'none'}`);
       }

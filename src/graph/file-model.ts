@@ -12,10 +12,12 @@ import { FileError, OptionError } from '../errors.js';
 import type { Semantics } from './builder.js';
 import type { Value } from './graph.js';
 import { narrow, usesHalfPrecision, visitTensors, widenModel } from './half-precision.js';
+import { shallowCopy } from './message-copy.js';
 import { type Model, newElements } from './model.js';
 import { type DecodeOptions, decodeProto, readModel } from './onnx-reader.js';
 import { decodeTensor, replaceElements } from './onnx-tensor.js';
 import { dataTypeOf } from './onnx-types.js';
+import { withOwnStatistics } from './own-statistics.js';
 import { classifyInitializers } from './parameters.js';
 import type { TensorData } from './tensor.js';
 
@@ -46,12 +48,13 @@ export const largestMessage = 2 ** 31 - 1;
 
 /** @throws FileError, UnsupportedError */
 export function modelFromBytes(bytes: Uint8Array, semantics: Semantics, options: ReadModelOptions = {}): FileModel {
-  const proto = decodeProto(bytes);
+  const original = decodeProto(bytes);
+  const { proto, apart } = withOwnStatistics(original);
   const halfPrecision = usesHalfPrecision(proto);
   const trained = halfPrecision ? clone(ModelProtoSchema, proto) : proto;
   if (halfPrecision) widenModel(trained, options.readExternal);
   const { graph, initializers, opset, metadata } = readModel(trained, semantics, options);
-  embedConstants(proto, options);
+  for (const file of new Set([original, proto])) embedConstants(file, options);
   if (trained !== proto) embedConstants(trained, options);
   const { parameters, statistics, constants } = classifyInitializers(graph, initializers);
   const name = options.name ?? (graph.name || 'model');
@@ -60,7 +63,9 @@ export function modelFromBytes(bytes: Uint8Array, semantics: Semantics, options:
       throw new OptionError(`model '${name}' has no float16 tensors, so it cannot be written as float16`);
     }
     const elements = newElements(name, parameters, statistics, updated);
-    return patch(dtype === 'float32' ? trained : proto, initializers, elements);
+    // Where nothing that layers shared has moved, the file is the one that was read.
+    const own = [...updated.keys()].some((tensor) => apart.has(tensor)) ? proto : original;
+    return patch(dtype === 'float32' ? trained : own, initializers, elements);
   };
   return {
     name,
@@ -129,11 +134,6 @@ function inFileType(tensor: TensorProto, data: TensorData): TensorData {
     throw new FileError(`'${tensor.name}' holds ${tooLarge}, which does not fit ${dtype}; save the model as float32`);
   }
   return narrow(data, dtype);
-}
-
-/** A message with other fields; fields that are not set are on the message's prototype, so a spread would lose them. */
-export function shallowCopy<Message extends object>(message: Message, fields: Partial<Message>): Message {
-  return Object.assign(Object.create(Object.getPrototypeOf(message)), message, fields);
 }
 
 /** Encoded size of the elements, in bytes. */

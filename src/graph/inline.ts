@@ -55,8 +55,14 @@ function castOfNothing(node: Node, [x, like]: readonly (Value | undefined)[]): V
   return to !== undefined && x?.knownType?.dtype === to ? x : undefined;
 }
 
-/** Nodes that a loop may become: a recurrent layer over a few hundred steps. */
+/** Nodes that a loop may become: a recurrent layer over a few hundred steps. Its body, with bodies inside, each round. */
 const mostUnrolled = 20_000;
+/** Nodes that all loops of a graph may become: loops within loops multiply. */
+const mostUnrolledTogether = 100_000;
+
+/** Rounds cost something also where a body is empty. */
+const sizeOf = (body: Graph): number =>
+  body.nodes.reduce((sum, node) => sum + subgraphs(node).reduce((inner, graph) => inner + sizeOf(graph), 1), 1);
 
 class Copy {
   readonly values: Map<Value, Value>;
@@ -65,6 +71,8 @@ class Copy {
   readonly #rewrite: Rewrite | undefined;
   /** Members of sequences of tensors. */
   readonly #sequences = new Map<Value, readonly Value[]>();
+  /** Nodes that loops have become. */
+  #unrolled = 0;
   /** Sizes that symbols stand for: `batch` is 32. */
   readonly #sizes = new Map<string, Dimension>();
 
@@ -121,13 +129,16 @@ class Copy {
     if (node.op !== 'Loop' || node.domain !== '' || body?.kind !== 'graph') return false;
     const [limit, start] = node.inputs.slice(0, 2).map((input) => input && this.#resolve(input, node));
     const rounds = limit?.constant && Number(limit.constant.data[0]);
-    if (rounds === undefined || rounds * body.value.nodes.length > mostUnrolled) return false;
+    const size = sizeOf(body.value);
+    if (rounds === undefined || rounds * size > mostUnrolled) return false;
     if (start && !start.constant) return false;
     const [iteration, condition, ...carriedInputs] = body.value.inputs;
     let carried = node.inputs.slice(2).map((input) => input && this.#resolve(input, node));
     const scans = node.outputs.slice(carried.length).map((): Value[] => []);
     let goesOn = !start || start.constant?.data[0] === 1;
     for (let round = 0; round < rounds && goesOn; round++) {
+      this.#unrolled += size;
+      if (this.#unrolled > mostUnrolledTogether) return false;
       if (iteration) this.values.set(iteration, this.#b.scalar(round, 'int64'));
       if (condition) this.values.set(condition, this.#b.constant(tensorFrom('bool', [], [1])));
       for (const [i, input] of carriedInputs.entries()) {

@@ -22,8 +22,8 @@ import {
   isFileModel,
   largestMessage,
   modelFromBytes,
-  shallowCopy,
 } from './file-model.js';
+import { shallowCopy } from './message-copy.js';
 import type { Model } from './model.js';
 import type { TensorData } from './tensor.js';
 

@@ -9,8 +9,8 @@ import {
   NodeProtoSchema,
 } from 'onnx-buf';
 import { FileError } from '../errors.js';
-import { shallowCopy } from './file-model.js';
 import { narrow } from './half-precision.js';
+import { shallowCopy } from './message-copy.js';
 import { dataTypeOf, encodeTensor } from './onnx-types.js';
 import type { TensorData } from './tensor.js';
 

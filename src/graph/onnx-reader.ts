@@ -55,7 +55,18 @@ export function decodeProto(bytes: Uint8Array): ModelProto {
     throw new FileError(`this is not an ONNX model, or it is damaged or truncated (${reason})`, { cause });
   }
   if (!proto.graph) throw new FileError('this is not an ONNX model: it holds no graph');
+  for (const root of [proto.graph, ...proto.functions]) checkNesting(root.node);
   return proto;
+}
+
+/** Whatever walks over the message may call itself for each body. */
+function checkNesting(nodes: readonly NodeProto[], depth = 1): void {
+  if (depth > deepestNesting) throw new FileError('the graphs in this file are nested too deeply');
+  for (const { attribute } of nodes) {
+    for (const { g, graphs } of attribute) {
+      for (const body of g ? [g, ...graphs] : graphs) checkNesting(body.node, depth + 1);
+    }
+  }
 }
 
 /** The graph of a decoded file. */

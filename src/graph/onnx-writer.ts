@@ -15,6 +15,7 @@ import {
 import { type Attribute, constantsOf, type Graph, type Node, type TensorType, type Value } from './graph.js';
 import { encodeTensor, onnxCode } from './onnx-types.js';
 import { isDataType, type TensorData } from './tensor.js';
+import { UniqueNames } from './unique-names.js';
 
 /** The operator sets that built graphs are written for. */
 const operatorSets = [
@@ -52,8 +53,8 @@ export function encodeModel(graph: Graph, options: WriteOptions = {}): Uint8Arra
 /** Gives each value a name that no other value in the model has; a body's names must not shadow outer ones. */
 class Names {
   readonly #names = new Map<Value, string>();
-  readonly #taken = new Set<string>();
-  readonly #nodeNames = new Set<string>();
+  readonly #taken = new UniqueNames();
+  readonly #nodeNames = new UniqueNames();
 
   /** Gives a computed value the name of its output, so that no copy is needed; only blocks the name for others. */
   nameOutput(value: Value, name: string): void {
@@ -69,8 +70,7 @@ class Names {
   /** Node names are optional, and unique where they are given: the same layer may stand in a program several times. */
   ofNode({ name }: Node): string {
     if (name === '') return '';
-    let unique = name;
-    for (let i = 1; this.#nodeNames.has(unique); i++) unique = `${name}_${i}`;
+    const unique = this.#nodeNames.unused(name);
     this.#nodeNames.add(unique);
     return unique;
   }
@@ -78,8 +78,7 @@ class Names {
   of(value: Value): string {
     const known = this.#names.get(value);
     if (known !== undefined) return known;
-    let name = value.name || 'value';
-    for (let i = 1; this.#taken.has(name); i++) name = `${value.name}_${i}`;
+    const name = this.#taken.unused(value.name || 'value');
     this.reserve(value, name);
     return name;
   }

@@ -112,4 +112,57 @@ describe('tensors of a file', () => {
       classified({ logit_scale: scalar(2.6) }, [{ op: 'Mul', inputs: ['x', 'logit_scale'], outputs: ['y'] }]).trained,
     ).toEqual(['logit_scale']);
   });
+
+  describe('applied to the input itself', () => {
+    const channels = (...dims: number[]) => tensorFrom('float32', dims, [0.485, 0.456, 0.406]);
+    const fixed = (initializers: Record<string, TensorData>, nodes: readonly NodeSpec[]) => {
+      const conv: NodeSpec = { op: 'Conv', inputs: [nodes.at(-1)?.outputs[0] ?? '', 'w'], outputs: ['y'] };
+      const spec: ModelSpec = {
+        ...{ opset: 17, outputs: ['y'], inputs: { pixels: ['float32', ['batch', 3, 4, 4]] } },
+        initializers: { ...initializers, w: ramp([2, 3, 1, 1]) },
+        nodes: [...nodes, conv],
+      };
+      const { parameters, untrained } = modelFromBytes(modelBytes(spec), semantics);
+      for (const reason of untrained.values()) {
+        expect(reason).toMatch(/applied to the input 'pixels' itself|type int64|constant of a formula/);
+      }
+      expect([...parameters.keys(), ...untrained.keys()].sort()).toEqual([...Object.keys(initializers), 'w'].sort());
+      return [...parameters.keys()];
+    };
+
+    it('are a normalization, whatever the exporter made of it, and not trained', () => {
+      expect(
+        fixed({ mean: channels(1, 3, 1, 1), std: channels(3, 1, 1) }, [
+          { op: 'Sub', inputs: ['pixels', 'mean'], outputs: ['centred'] },
+          { op: 'Div', inputs: ['centred', 'std'], outputs: ['x'] },
+        ]),
+      ).toEqual(['w']);
+      expect(
+        fixed(
+          { 'preprocess.scale': channels(3), 'preprocess.shift': channels(3), axes: tensorFrom('int64', [2], [1, 2]) },
+          [
+            { op: 'Cast', inputs: ['pixels'], outputs: ['floats'], attributes: { to: 1 } },
+            { op: 'Unsqueeze', inputs: ['preprocess.scale', 'axes'], outputs: ['scale'] },
+            { op: 'Identity', inputs: ['preprocess.shift'], outputs: ['same'] },
+            { op: 'Unsqueeze', inputs: ['same', 'axes'], outputs: ['shift'] },
+            { op: 'Mul', inputs: ['scale', 'floats'], outputs: ['scaled'] },
+            { op: 'Add', inputs: ['scaled', 'shift'], outputs: ['x'] },
+          ],
+        ),
+      ).toEqual(['w']);
+    });
+
+    it('are trained where they are more than a normalization: layers by their name, positions, used elsewhere too', () => {
+      const layer = { 'affine.weight': channels(3, 1, 1), positions: ramp([3, 4, 4]), shared: channels(3, 1, 1) };
+      expect(
+        fixed(layer, [
+          { op: 'Mul', inputs: ['pixels', 'affine.weight'], outputs: ['a'] },
+          { op: 'Add', inputs: ['a', 'shared'], outputs: ['b'] },
+          { op: 'Add', inputs: ['b', 'positions'], outputs: ['c'] },
+          { op: 'Relu', inputs: ['c'], outputs: ['d'] },
+          { op: 'Mul', inputs: ['d', 'shared'], outputs: ['x'] },
+        ]),
+      ).toEqual([...Object.keys(layer), 'w']);
+    });
+  });
 });

@@ -54,6 +54,7 @@ interface Use {
 export function classifyInitializers(graph: Graph, initializers: readonly Value[]): ClassifiedInitializers {
   const uses = new Map<Value, Use[]>();
   collectUses(graph, uses);
+  const preprocessing = preprocessingOf(graph);
   const parameters = new Map<string, Value>();
   const statistics = new Map<string, Value>();
   const constants = new Map<string, string>();
@@ -66,8 +67,67 @@ export function classifyInitializers(graph: Graph, initializers: readonly Value[
       else constants.set(value.name, reason);
     }
   }
+  const fixed = new Map(
+    [...parameters].flatMap(([name, value]) => {
+      const input = isLayerName(name) ? undefined : appliedTo(value, uses, preprocessing);
+      return input === undefined ? [] : [[name, input] as const];
+    }),
+  );
+  // Where nothing else could be trained, that is what the model is for.
+  if (fixed.size < parameters.size) {
+    for (const [name, input] of fixed) {
+      parameters.delete(name);
+      constants.set(name, `it is applied to the input '${input}' itself, as a normalization of the data is`);
+    }
+  }
   return { parameters, statistics, constants };
 }
+
+const arithmetic = new Set(['Add', 'Sub', 'Mul', 'Div']);
+/** Operators that change the arrangement or the type of a tensor, not its numbers. */
+const movement = new Set(['Identity', 'Cast', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose']);
+
+/**
+ * The arithmetic that is done to the model's inputs, before any layer, with stored numbers of one axis at most: (x − mean)
+ * / deviation, x · scale. By node, the name of the input. A stored tensor of several axes is rather an embedding of
+ * positions, added to inputs that are tokens already.
+ */
+function preprocessingOf(graph: Graph): Map<Node, string> {
+  const applied = new Map<Node, string>();
+  const moved = new Map(graph.inputs.map((input) => [input, input.name]));
+  for (const node of graph.nodes) {
+    const [first, second] = node.inputs;
+    const [output] = node.outputs;
+    if (node.domain !== '' || !first || !output) continue;
+    const input = moved.get(first) ?? (second && moved.get(second));
+    if (input === undefined) continue;
+    const stored = moved.has(first) ? second : first;
+    if (arithmetic.has(node.op) && stored && isPerChannel(stored)) applied.set(node, input);
+    else if (!movement.has(node.op) || !moved.has(first)) continue;
+    moved.set(output, input);
+  }
+  return applied;
+}
+
+/** Whether a value is a stored tensor with no more than one axis of several elements, perhaps arranged anew. */
+function isPerChannel(value: Value): boolean {
+  let source: Value | undefined = value;
+  while (source?.producer && movement.has(source.producer.op)) [source] = source.producer.inputs;
+  return source?.constant !== undefined && source.constant.dims.filter((size) => size > 1).length <= 1;
+}
+
+/** The input that a tensor is applied to, where that is all that it is used for. */
+function appliedTo(
+  value: Value,
+  uses: ReadonlyMap<Value, readonly Use[]>,
+  preprocessing: ReadonlyMap<Node, string>,
+): string | undefined {
+  const inputs = usesOf(value, uses, movement).map(({ node }) => preprocessing.get(node));
+  return inputs.every((input) => input !== undefined) ? inputs[0] : undefined;
+}
+
+/** Names that layers give to what they learn: an affine layer at the input is trained. */
+const isLayerName = (name: string): boolean => /(^|\.)(weight|bias|gamma|beta)$/.test(name);
 
 function collectUses(graph: Graph, uses: Map<Value, Use[]>): void {
   for (const node of graph.nodes) {
@@ -82,12 +142,16 @@ function collectUses(graph: Graph, uses: Map<Value, Use[]>): void {
 }
 
 /** Uses of a tensor; through Identity nodes too, which exporters write for tensors of equal contents. */
-function usesOf(value: Value, uses: ReadonlyMap<Value, readonly Use[]>): Use[] {
+function usesOf(
+  value: Value,
+  uses: ReadonlyMap<Value, readonly Use[]>,
+  through: ReadonlySet<string> = new Set(['Identity']),
+): Use[] {
   const found: Use[] = [];
   const pending = [value];
   for (let next = pending.pop(); next; next = pending.pop()) {
     for (const use of uses.get(next) ?? []) {
-      if (use.node.op === 'Identity' && use.node.domain === '') pending.push(...use.node.outputs);
+      if (through.has(use.node.op) && use.index === 0 && use.node.domain === '') pending.push(...use.node.outputs);
       else found.push(use);
     }
   }
@@ -96,9 +160,14 @@ function usesOf(value: Value, uses: ReadonlyMap<Value, readonly Use[]>): Use[] {
 
 const isStatistic = ({ node, index }: Use): boolean => node.op === 'BatchNormalization' && (index === 3 || index === 4);
 
+const typeReason = 'its elements are of type';
+
+/** Whether a tensor is constant because it has no floating-point numbers: positions, shapes, switches. */
+export const isTypeReason = (reason: string): boolean => reason.startsWith(typeReason);
+
 function whyConstant(value: Value, uses: readonly Use[]): string | undefined {
   const { dtype, constant } = value;
-  if (dtype !== 'float32' && dtype !== 'float64') return `its elements are of type ${dtype}`;
+  if (dtype !== 'float32' && dtype !== 'float64') return `${typeReason} ${dtype}`;
   if (uses.length === 0) return 'no node reads it';
   const learned = uses.filter(
     ({ node, index }) => !settings[node.op]?.includes(index) && !isStatistic({ node, index }),

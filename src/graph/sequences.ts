@@ -62,6 +62,9 @@ function position(node: Node, value: Value, length: number): number {
   return known < 0 ? known + length : known;
 }
 
+/** Members that a sequence may be split into: each becomes nodes of its own. */
+const mostParts = 10_000;
+
 /** Parts of the given sizes, or of one size each with a smaller last one; without sizes the elements along the axis. */
 function split(node: Node, { tensor }: CopiedInputs, b: GraphBuilder): readonly Value[] {
   const x = tensor(0);
@@ -73,8 +76,16 @@ function split(node: Node, { tensor }: CopiedInputs, b: GraphBuilder): readonly 
   }
   const numbers = given?.constant ? toNumbers(given.constant) : [1];
   const length = numbers[0] ?? 1;
-  const equal = Array.from({ length: Math.ceil(size / length) }, (_, i) => Math.min(length, size - i * length));
-  const sizes = given && given.rank > 0 ? numbers : equal;
+  const isList = given !== undefined && given.rank > 0;
+  const count = isList ? numbers.length : Math.ceil(size / length);
+  if (!numbers.every((part) => Number.isInteger(part) && part >= 0) || !(count >= 0 && count <= mostParts)) {
+    throw refused(
+      node,
+      `splits ${size} elements into parts of ${numbers.slice(0, 5).join(', ')}, which are none or more than ${mostParts}`,
+    );
+  }
+  const equal = (i: number) => Math.min(length, size - i * length);
+  const sizes = isList ? numbers : Array.from({ length: count }, (_, i) => equal(i));
   const names = sizes.map((_, i) => `${inputOf(node, 0).name}_part${i}`);
   const parts = b.node('Split', [x, b.integers(sizes)], { axis: int(axis) }, { name: node.name, outputs: names });
   const drops = !given && intAttribute(node, 'keepdims', 1) === 0;

@@ -110,8 +110,8 @@ export class TrainingMode {
     const owner = this.#owners.get(name);
     if (owner && owner !== node) {
       throw new UnsupportedError(
-        `${describeNode(owner)} and ${describeNode(node)} share the running average '${name}': the exporter stored equal ` +
-          'tensors once. Export the model after it was trained, or in training mode, so that each layer has its own',
+        `${describeNode(owner)} and ${describeNode(node)} share the running average '${name}' inside a function or the ` +
+          'body of a node, where cgfac cannot give each its own: export the model with functions and branches written out',
       );
     }
     if (owner) return; // a later evaluation in the same step

@@ -7,6 +7,7 @@ import type { Model } from '../graph/model.js';
 import type { DataType } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { normalizeAxis, sameShape } from '../ops/shapes.js';
+import { asDeclared } from './channels.js';
 import type { Loss } from './loss.js';
 
 /** One evaluation of the network in the program. */
@@ -66,15 +67,16 @@ export class Objective {
   evaluate(parameters: ReadonlyMap<string, Value>, rows: number = this.batchSize): Forward {
     const { b } = this;
     const inputs = mapInputs(this.#inputs, (input) => b.slice(input, 0, 0, rows));
-    const targets = b.slice(this.#targets, 0, 0, rows);
+    const given = b.slice(this.#targets, 0, 0, rows);
     const prediction = applyModel(b, this.model, parameters, inputs, this.#rewrite);
-    const output = logitsOf(b, this.loss, prediction, targets.shape);
+    const output = logitsOf(b, this.loss, prediction, given.shape);
+    const targets = asDeclared(b, given, output.shape);
     return { parameters, output, prediction, targets, loss: this.loss.value(b, output, targets), rows };
   }
 }
 
 /**
- * The model's first output on its input (or inputs by name).
+ * The model's first output on its input (or inputs by name), pictures in the model's own order of axes.
  * @param parameters new values of parameters and running averages by name; others keep their elements
  */
 export function applyModel(
@@ -96,7 +98,7 @@ export function applyModel(
     const bound = given.get(isUnnamed(inputs) ? undefined : declared.name);
     if (!bound) continue;
     const isOther = bound.dtype !== declared.dtype && takesNumbersOf(declared.dtype, bound.dtype);
-    bindings.set(declared, isOther ? b.cast(bound, declared.dtype) : bound);
+    bindings.set(declared, asDeclared(b, isOther ? b.cast(bound, declared.dtype) : bound, declared.shape));
   }
   for (const [name, value] of [...model.parameters, ...model.statistics]) {
     const bound = parameters.get(name);

@@ -29,7 +29,8 @@ function inferFilled(node: NodeDraft): (TensorType | undefined)[] {
 function rangeLength(node: NodeDraft): number | undefined {
   const [start, limit, delta] = node.inputs.map((input) => input?.constant && Number(input.constant.data[0]));
   if (start === undefined || limit === undefined || delta === undefined) return undefined;
-  return Math.max(0, Math.ceil((limit - start) / delta));
+  const length = Math.max(0, Math.ceil((limit - start) / delta));
+  return Number.isSafeInteger(length) ? length : undefined; // a step of 0 has none
 }
 
 function inferRange(node: NodeDraft): (TensorType | undefined)[] {
@@ -114,7 +115,8 @@ export const creationOps = {
       const dropsNothing = ratio?.constant && Number(ratio.constant.data[0]) === 0;
       if (dropsNothing || !mode || mode.constant?.data[0] === 0) return [dy];
       throw new UnsupportedError(
-        `it draws random numbers in the model (training_mode); export the model for inference, and let cgfac add the noise`,
+        'it drops elements at random whenever the model runs, which has no one gradient: the file was exported in training ' +
+          'mode. Export it in evaluation mode (model.eval(), training=TrainingMode.EVAL); training drops by itself',
       );
     },
   },

@@ -1,15 +1,17 @@
 // Integers that a program computes from shapes, with named sizes kept as names: a Reshape to
 // [Shape(x)[0], 64] has the type [batch, 64] though `batch` is only known when the program runs.
 import { type Dimension, intAttribute, type Node, type Shape, stringAttribute, type Value } from '../graph/graph.js';
-import { toNumbers } from '../graph/tensor.js';
-import { productOf, quotientOf } from './shapes.js';
+import { integersOf, productOf, quotientOf } from './shapes.js';
 
 /** Shape arithmetic is a few nodes deep; a longer chain is not shape arithmetic. */
 const deepest = 24;
 
+/** Shapes have fewer axes. */
+const mostAxes = 64;
+
 /** The integers of a scalar or a vector as sizes, or undefined where they do not follow from shapes. */
 export function dimensionsOf(value: Value, depth = 0): readonly Dimension[] | undefined {
-  if (value.constant) return value.constant.dims.length > 1 ? undefined : toNumbers(value.constant);
+  if (value.constant) return value.constant.dims.length > 1 ? undefined : integersOf(value);
   const node = value.producer;
   if (!node || depth > deepest || node.domain !== '' || node.outputs.length > 1) return undefined;
   const rule = Object.hasOwn(rules, node.op) ? rules[node.op] : undefined;
@@ -89,7 +91,7 @@ const rules: Readonly<Record<string, Rule>> = {
   ConstantOfShape: (node, x) => {
     const fill = node.attributes.value;
     const length = x(0)?.[0];
-    if (typeof length !== 'number' || fill?.kind !== 'tensor') return undefined;
+    if (typeof length !== 'number' || !(length >= 0 && length <= mostAxes) || fill?.kind !== 'tensor') return undefined;
     return new Array<number>(length).fill(Number(fill.value.data[0]));
   },
 };

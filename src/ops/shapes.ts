@@ -31,11 +31,16 @@ export function normalizeAxis(axis: number, rank: number): number {
 /** The integers of a value that must be known when the graph is built. */
 export function knownIntegers(value: Value, what: string): number[] {
   if (!value.constant) throw new GraphError(`${what} ('${value.name}') must be known when the graph is built`);
-  return toNumbers(value.constant);
+  const integers = integersOf(value);
+  if (!integers) throw new GraphError(`${what} ('${value.name}') must be whole numbers`);
+  return integers;
 }
 
-/** The integers of a value where they are known. */
-export const integersOf = (value: Value): number[] | undefined => value.constant && toNumbers(value.constant);
+/** The integers of a value where they are known, and where they are integers. */
+export function integersOf(value: Value): number[] | undefined {
+  const numbers = value.constant && toNumbers(value.constant);
+  return numbers?.every(Number.isInteger) ? numbers : undefined;
+}
 
 /** Product of sizes: a number, a single symbol, or a new symbol such as `batch*32`. */
 export function productOf(sizes: Shape): Dimension {

@@ -32,7 +32,8 @@ export function scheduledStep(options: StepOptions): StepRule {
           ...previous.values.slice(i, i + 1),
         ),
       );
-      const decayed = weightDecay > 0 ? shrunk(context, b.sub(1, b.mul(rate, weightDecay))) : context;
+      const decayed =
+        weightDecay > 0 ? shrunk(context, context.parameters.keys(), b.sub(1, b.mul(rate, weightDecay))) : context;
       return {
         parameters: steppedParameters(decayed, blocks, steps),
         state: previous.next(steps),

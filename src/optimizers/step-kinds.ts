@@ -25,7 +25,10 @@ export interface StepOptions extends DampingOptions {
   readonly learningRate?: Schedule;
   /** μ of a scheduled step; of a normalized step, the weight β of the past in the averaged gradient. 0.9 by default. */
   readonly momentum?: number;
-  /** Decoupled weight decay of scheduled and normalized steps; 0 by default. */
+  /**
+   * Decoupled weight decay w, θ ← (1 − η·w)θ: of all parameters of blocks in scheduled steps, 0 by default; of matrices and
+   * kernels in normalized steps, 0.5 by default.
+   */
   readonly weightDecay?: number;
   /** Bound κ on the squared Fisher norm of a scheduled step (Osawa et al., Ba et al. 2017); 0.001 by default, 0 is none. */
   readonly klClip?: number;

@@ -79,8 +79,12 @@ export function steppedParameters(
   return updated;
 }
 
-/** The same context with all parameters multiplied by a scalar: decoupled weight decay. */
-export function shrunk(context: StepContext, factor: Value): StepContext {
-  const parameters = new Map([...context.parameters].map(([name, value]) => [name, context.b.mul(value, factor)]));
+/** The same context with some of the parameters multiplied by a scalar: decoupled weight decay. */
+export function shrunk(context: StepContext, names: Iterable<string>, factor: Value): StepContext {
+  const parameters = new Map(context.parameters);
+  for (const name of names) {
+    const value = parameters.get(name);
+    if (value) parameters.set(name, context.b.mul(value, factor));
+  }
   return { ...context, parameters };
 }

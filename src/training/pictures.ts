@@ -2,6 +2,7 @@
 import type { Batch, BatchArray } from '../data/batches.js';
 import { type Dataset, elementCount, pictureInputs } from '../data/dataset.js';
 import { inputNamed } from '../graph/inputs.js';
+import { takesChannelsLast } from '../losses/channels.js';
 import type { Picture, RunRecord } from '../reporting/run-record.js';
 import type { Evaluator } from './evaluation.js';
 import type { LearningTask } from './task.js';
@@ -69,7 +70,10 @@ function inputPicture(set: Dataset, { inputs }: Batch, row: number): Picture | u
   return input && pictureOf(set, input, row);
 }
 
-/** One row of a batch as a picture: planes of channels become pixels side by side, values are kept within [0, 1]. */
+/**
+ * One row of a batch as a picture: planes of channels become pixels side by side, where the model does not give them so,
+ * and values are kept within [0, 1].
+ */
 function pictureOf(
   { picture }: Dataset,
   { data, dims }: Pick<BatchArray, 'dims'> & { readonly data: ArrayLike<number | bigint> },
@@ -80,10 +84,11 @@ function pictureOf(
   const size = elementCount(dims.slice(1));
   const area = width * height;
   if (size !== area * channels) return undefined;
+  const channelsLast = takesChannelsLast(dims, [dims[0] ?? 1, channels, height, width]);
   const pixels = new Float32Array(size);
   for (let channel = 0; channel < channels; channel++) {
     for (let i = 0; i < area; i++) {
-      const value = Number(data[row * size + channel * area + i]);
+      const value = Number(data[row * size + (channelsLast ? i * channels + channel : channel * area + i)]);
       pixels[i * channels + channel] = Math.min(1, Math.max(0, value));
     }
   }

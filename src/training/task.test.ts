@@ -73,6 +73,11 @@ describe('learningTask', () => {
     refuse(mlp({ seed: 0, sizes: [5, 3] }), labelled, /float32\[batch, 5\], and an example is float32\[6\]/);
     refuse(mlp({ seed: 0, sizes: [6, 2] }), labelled, /\[batch, 2\], which fits neither .* labels of 3 classes/);
     refuse(mlp({ seed: 0, sizes: [6, 2] }), labelled, /\(loss softmax-cross-entropy\)/, 'softmax-cross-entropy');
+    for (const label of [-100, 3]) {
+      const targets = { ...labelled.targets, data: Int32Array.of(0, 1, label, 0) } as Dataset['targets'];
+      const message = new RegExp(`hold the label ${label} \\(element 2\\), but the labels of 3 classes are 0 to 2`);
+      refuse(mlp({ seed: 0, sizes: [6, 3] }), { ...labelled, targets }, message);
+    }
     refuse(mlp({ seed: 0, sizes: [6, 4] }), measured, /fits neither the targets of 'measured' \(float32\[2\]/);
   });
 

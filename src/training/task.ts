@@ -5,6 +5,7 @@ import {
   type ExampleArray,
   elementCount,
   onlyInput,
+  pictureInputs,
   withTargetShape,
 } from '../data/dataset.js';
 import { GraphError, OptionError } from '../errors.js';
@@ -12,6 +13,7 @@ import { formatType, type Value } from '../graph/graph.js';
 import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
 import type { Model } from '../graph/model.js';
 import { isFloatingPoint } from '../graph/tensor.js';
+import { takesChannelsLast } from '../losses/channels.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
 import { applyModel, areClassesSecond, takesNumbersOf } from '../losses/objective.js';
@@ -26,8 +28,8 @@ export interface LearningTask {
 
 /**
  * Fits data to a model: inputs (several by the names that the model gives them) are reshaped where only their arrangement
- * differs, and targets are the data's own, or the inputs where the data have labels and the model gives back as many
- * numbers as it takes.
+ * differs, pictures are transposed for models that have their channels last, and targets are the data's own, or the inputs
+ * where the data have labels and the model gives back as many numbers as it takes.
  * @param loss by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
  *   mean squared error
  * @throws OptionError naming both shapes, or the names of both, where the data do not fit the model
@@ -39,14 +41,16 @@ export function learningTask(model: Model, data: DataSplits, loss?: LossName): L
   const kind = kindOf(model, fitted.train, output.shape, loss);
   const chosen = kind === 'classification' ? 'softmax-cross-entropy' : (loss ?? output.loss);
   const targets = (set: Dataset): Dataset => {
-    if (kind === 'classification') return set;
+    if (kind === 'classification') return withKnownLabels(set, classCount(output.shape, set.targets.shape));
     const { classes: _, ...rest } = set;
-    return withTargetShape(kind === 'autoencoding' ? { ...rest, targets: onlyInput(set) } : set, output.shape);
+    const learned = kind === 'autoencoding' ? { ...rest, targets: onlyInput(set) } : set;
+    const asGiven = takesChannelsLast(['batch', ...output.shape], ['batch', ...learned.targets.shape]);
+    return asGiven ? learned : withTargetShape(learned, output.shape);
   };
   return { kind, loss: chosen, data: { train: targets(fitted.train), test: targets(fitted.test) } };
 }
 
-/** The data with each input in the shape that the model declares for it. */
+/** The data with each input in the shape that the model declares; pictures for channels last stay as they are. */
 function withModelInputs(model: Model, set: Dataset): Dataset {
   const declared = new Map(model.graph.inputs.map((input) => [input.name, input]));
   const [only] = declared.values();
@@ -113,11 +117,45 @@ function fittedColumn(model: Model, set: Dataset, column: ExampleArray, input: V
   if (wanted.length === shape.length && wanted.every((size, i) => typeof size === 'string' || size === shape[i])) {
     return column;
   }
+  const picture = pictureInputs(set).find((each) => each.column === column)?.picture;
+  const planes = picture && [picture.channels, picture.height, picture.width];
+  if (planes && takesChannelsLast(['batch', ...wanted], ['batch', ...planes])) {
+    return { ...column, shape: planes };
+  }
   const sizes = wanted.filter((size) => typeof size === 'number');
   if (sizes.length < wanted.length || elementCount(sizes) !== elementCount(shape)) {
     throw misfit('choose data or a model with equally many elements');
   }
+  if (planes && picture.channels > 1 && !joinsAxes(planes, sizes)) {
+    throw new OptionError(
+      `the pictures of '${set.name}' do not fit the model '${model.name}': its input '${input.name}' is ${formatType(input.type)}, and a ` +
+        `picture is [channels, height, width] = [${planes.join(', ')}], whose pixels would be mixed up in that shape; export the ` +
+        'model with its channels first or last, or flattened in the order of the data',
+    );
+  }
   return { ...column, shape: sizes };
+}
+
+/** Whether a shape has axes of another joined, so that elements keep their neighbours: [3, 32, 32] as [3, 1024] or [3072]. */
+function joinsAxes(axes: readonly number[], joined: readonly number[]): boolean {
+  const starts = (shape: readonly number[]) => shape.map((_, i) => elementCount(shape.slice(0, i + 1)));
+  const known = new Set([1, ...starts(axes)]);
+  return starts(joined).every((start) => known.has(start));
+}
+
+/** Classes of an example's logits: along the last axis, or the first where labels fit only so. */
+const classCount = (logits: readonly number[], labels: readonly number[]): number =>
+  (areClassesSecond(['batch', ...logits], ['batch', ...labels]) ? logits[0] : logits.at(-1)) ?? 0;
+
+/** A label outside the classes would count as a row without loss. Throws OptionError where there is one. */
+function withKnownLabels(set: Dataset, classes: number): Dataset {
+  const { data } = set.targets;
+  const wrong = data.findIndex((label: number) => label < 0 || label >= classes);
+  if (wrong < 0) return set;
+  throw new OptionError(
+    `the targets of '${set.name}' hold the label ${data[wrong]} (element ${wrong}), but the labels of ${classes} classes are 0 to ` +
+      `${classes - 1}; rows are not ignored by a special label such as -100: leave them out of the data`,
+  );
 }
 
 /** Shape of one example's output, and the loss that the network's end suggests for real-valued targets. */
@@ -152,7 +190,7 @@ function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Lo
   const input = isUnnamed(set.inputs) ? set.inputs : undefined;
   const labels = targets.dtype === 'int64';
   const second = areClassesSecond(['batch', ...output], ['batch', ...targets.shape]);
-  const classes = (second ? output[0] : output.at(-1)) ?? 0;
+  const classes = classCount(output, targets.shape);
   const softmax = loss === undefined || loss === 'softmax-cross-entropy';
   if (labels && softmax && (second || String(output.slice(0, -1)) === String(targets.shape))) {
     const known = set.classes?.length;
