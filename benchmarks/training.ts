@@ -91,7 +91,7 @@ if (name === 'lenet') {
   const contenders = new Map([...secondOrder.map(([label, make]) => [label, make()] as const), ...tuned]);
   await atEqualEpochs(lenet({ seed }), contenders, Number(length ?? 5));
 } else if (name === 'char-transformer') {
-  const tuned = [1e-3, 2e-3, 4e-3].map(
+  const tuned = [2e-3, 4e-3, 8e-3].map(
     (peak) =>
       [
         `adamw ${peak}`,

@@ -67,9 +67,10 @@ export function runFlags(): Option[] {
     new Option('--batch-size <n>', 'examples a step (default: 500 to autoencode, else 128)').argParser(
       number('--batch-size', count),
     ),
-    new Option('--learning-rate <x>', 'learning rate; cgfac and kfac have their own without it').argParser(
-      number('--learning-rate', { above: 0 }),
-    ),
+    new Option(
+      '--learning-rate <x>',
+      'learning rate; cgfac and kfac have their own without it, and take scheduled steps with it',
+    ).argParser(number('--learning-rate', { above: 0 })),
     new Option(
       '--damping <x>',
       'damping of cgfac and kfac: relative for normalized steps, the first λ for self-tuning ones',
