@@ -88,8 +88,15 @@ const secondOrder: readonly (readonly [string, () => Optimizer])[] = [
 
 if (name === 'lenet') {
   const tuned = [5e-4, 1e-3, 2e-3, 3e-3].map((rate) => [`adam ${rate}`, adam({ learningRate: rate })] as const);
-  const contenders = new Map([...secondOrder.map(([label, make]) => [label, make()] as const), ...tuned]);
-  await atEqualEpochs(lenet({ seed }), contenders, Number(length ?? 5));
+  const epochs = Number(length ?? 5);
+  const total = epochs * Math.floor(data.train.size / 128);
+  const scheduled = adamw({ learningRate: (step) => warmCosine(3e-3, () => step / total)(), weightDecay: 0.1 });
+  const contenders = new Map([
+    ...secondOrder.map(([label, make]) => [label, make()] as const),
+    ...tuned,
+    ['adamw, cosine', scheduled] as const,
+  ]);
+  await atEqualEpochs(lenet({ seed }), contenders, epochs);
 } else if (name === 'char-transformer') {
   const tuned = [2e-3, 4e-3, 8e-3].map(
     (peak) =>

@@ -20,6 +20,7 @@ export class HostEngine implements Engine {
     const program = await this.#host.compile({
       name: graph.name,
       bytes: encodeModel(graph),
+      nodes: graph.nodes.length,
       inputs: new Map(graph.inputs.map((input) => [input.name, input.type])),
       outputs: new Map(graph.outputs.map(({ name, value }) => [name, value.knownType])),
       updates: options.updates ?? new Map(),

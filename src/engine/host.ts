@@ -12,6 +12,8 @@ export type Tensors = Readonly<Record<string, TensorData>>;
 export interface CompileRequest {
   readonly name: string;
   readonly bytes: Uint8Array;
+  /** Nodes of the graph. */
+  readonly nodes: number;
   readonly inputs: ReadonlyMap<string, TensorType>;
   /** In the graph's order; the type is undefined where an imported operator computes the output. */
   readonly outputs: ReadonlyMap<string, TensorType | undefined>;

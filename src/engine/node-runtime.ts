@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { InferenceSession } from 'onnxruntime-common';
 import { OptionError, UnsupportedError } from '../errors.js';
+import type { CompileRequest } from './host.js';
 import type { OnnxRuntime } from './runtime-tensor.js';
 
 export interface NodeEngineOptions {
@@ -33,12 +34,21 @@ export function nodeSettings(options: NodeEngineOptions): NodeSettings {
   return { threads, executionProviders };
 }
 
-export function nodeSessionOptions({ threads, executionProviders }: NodeSettings): InferenceSession.SessionOptions {
+/**
+ * Nodes up to which the runtime rewrites a graph. It saves 4 to 7 % of some steps, and its time grows faster than the
+ * graph: a step of 16 transformer layers (12,848 nodes) compiles in 3.5 s with it and in 1.0 s without.
+ */
+const largestRewritten = 8000;
+
+export function nodeSessionOptions(
+  { threads, executionProviders }: NodeSettings,
+  { nodes }: Pick<CompileRequest, 'nodes'>,
+): InferenceSession.SessionOptions {
   return {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
-    graphOptimizationLevel: 'all',
+    graphOptimizationLevel: nodes <= largestRewritten ? 'all' : 'disabled',
     executionProviders,
     // Failures are thrown; the runtime would print them too.
     logSeverityLevel: 4,

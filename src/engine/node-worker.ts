@@ -11,10 +11,9 @@ const port = parentPort;
 try {
   const { settings, gate: memory } = workerData as WorkerData;
   const gate = new ExitGate(memory);
-  const options = nodeSessionOptions(settings as NodeSettings);
   const host = new SessionHost(
     await loadNodeRuntime(),
-    () => options,
+    (request) => nodeSessionOptions(settings as NodeSettings, request),
     (task) => gate.during(task),
   );
   port.on('message', (call: Call) => void answer(host, call));

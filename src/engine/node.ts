@@ -31,7 +31,7 @@ export async function nodeEngine(options: NodeEngineOptions = {}): Promise<Engin
 }
 
 async function inThisThread(settings: NodeSettings): Promise<Host> {
-  return new SessionHost(await loadNodeRuntime(), () => nodeSessionOptions(settings));
+  return new SessionHost(await loadNodeRuntime(), (request) => nodeSessionOptions(settings, request));
 }
 
 function inWorker(settings: NodeSettings): Promise<Host> {
