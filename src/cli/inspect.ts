@@ -90,14 +90,17 @@ function blockLines({ blocks }: BlockTable, rank: number, width: number): string
   if (blocks.length === 0) return ['No Kronecker block: cgfac and kfac have nothing to work on here.'];
   const rows = blocks.map(({ kind, weight, bias, inputs, outputs }) => {
     const m = inputs + (bias === undefined ? 0 : 1);
-    const [left, right] = [side(m, inputs <= rank, rank), side(outputs, outputs <= rank, rank)];
+    const isTable = kind === 'embedding';
+    const left = isTable ? { text: `diagonal of ${m}`, elements: m } : side(m, inputs <= rank, rank);
+    const right = side(outputs, outputs <= rank, rank);
     return [
       weight + (bias === undefined ? '' : ` + ${besideWeight(weight, bias)}`),
       kind,
       `${m} × ${outputs}`,
       `${left.text} ⊗ ${right.text}`,
       formatBytes(4 * (left.elements + right.elements)),
-      formatBytes(8 * (m * m + outputs * outputs)),
+      // Factors and their inverses.
+      formatBytes(8 * ((isTable ? m : m * m) + outputs * outputs)),
     ];
   });
   const header = ['Kronecker block', 'layer', 'size', `cgfac keeps (R = ${rank})`, 'cgfac memory', 'kfac memory'];
