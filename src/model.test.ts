@@ -8,6 +8,7 @@ import { FileError, GraphError, OptionError, UnsupportedError } from './errors.j
 import { type ModelSpec, modelBytes, ramp } from './graph/testing/onnx-models.js';
 import type { LossName } from './losses/loss.js';
 import { loadModel, valueAndGradients } from './model.js';
+import { Network, normal } from './nn/network.js';
 
 const folder = new URL('../../shared/models/', import.meta.url);
 const names = ['mlp-relu', 'lenet', 'resnet-groupnorm', 'gpt'];
@@ -105,6 +106,28 @@ describe.skipIf(!available)('models that PyTorch exported', () => {
     }
     expect([...seen].sort()).toEqual([...known].sort());
   });
+});
+
+/** Targets 0 or 1 and a model x·W (3 × 4), what it computes arranged in rows of two, with a sigmoid somewhere or without. */
+async function arranged(sigmoid: 'last' | 'before' | 'none') {
+  const network = new Network('arranged', { seed: 3 });
+  const { b } = network;
+  const y = b.matmul(network.input([3]), network.parameter('w', [3, 4], normal(1)));
+  const z = b.transpose(b.reshape(sigmoid === 'before' ? b.sigmoid(y) : y, [-1, 2, 2]), [0, 2, 1]);
+  const model = network.model(sigmoid === 'last' ? b.sigmoid(z) : z);
+  const { loss, gradients } = await valueAndGradients(model, {
+    loss: 'sigmoid-cross-entropy',
+    inputs: new Tensor('float32', ramp([2, 3]).data as Float32Array, [2, 3]),
+    targets: new Tensor('float32', Float32Array.of(0, 1, 1, 0, 1, 0, 0, 1), [2, 2, 2]),
+  });
+  return [loss, ...Array.from(gradients.get('w')?.data as Float32Array)];
+}
+
+it('a sigmoid is contained in its loss, also before elements are rearranged', async () => {
+  const logits = await arranged('none');
+  expect(logits).toHaveLength(13);
+  expect(await arranged('last')).toEqual(logits);
+  expect(await arranged('before')).toEqual(logits);
 });
 
 describe('valueAndGradients', () => {

@@ -25,12 +25,17 @@ export interface Forward {
   readonly rows: number;
 }
 
-/** The activation that a loss contains: it is cut off the network, and the loss is computed from its input. */
-const containedActivations: Readonly<Record<Loss['name'], readonly string[]>> = {
-  'softmax-cross-entropy': ['Softmax', 'LogSoftmax'],
-  'sigmoid-cross-entropy': ['Sigmoid'],
-  'mean-squared-error': [],
-};
+/** Operators that only arrange elements: a sigmoid before one of them is the sigmoid after it. */
+const arrangements = ['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose'];
+
+/** The value whose sigmoid a network ends in, arranged as its end is. */
+export function beforeSigmoid(b: Builder, { producer }: Value): Value | undefined {
+  const [data, ...others] = producer?.inputs ?? [];
+  if (!producer || !data || producer.domain !== '') return undefined;
+  if (producer.op === 'Sigmoid') return data;
+  const before = arrangements.includes(producer.op) ? beforeSigmoid(b, data) : undefined;
+  return before && b.op(producer.op, [before, ...others], producer.attributes);
+}
 
 export class Objective {
   readonly b: Builder;
@@ -122,19 +127,21 @@ export const takesNumbersOf = (declared: DataType, given: DataType): boolean =>
   declared === given || (isInteger(declared) && isInteger(given));
 
 /**
- * What a loss is computed from: the model's output without the activation that the loss contains; for softmax
+ * What a loss is computed from: the model's output without the activation that the loss contains, a softmax over the
+ * classes or a sigmoid; for softmax
  * cross-entropy with the classes on the last axis. They are on the second, as PyTorch's loss has them, where only so
  * the targets fit: `[batch, classes, height, width]` and `[batch, height, width]`.
  */
 export function logitsOf(b: Builder, loss: Loss, prediction: Value, targets?: Shape): Value {
+  if (loss.name === 'sigmoid-cross-entropy') return beforeSigmoid(b, prediction) ?? prediction;
+  if (loss.name === 'mean-squared-error') return prediction;
   const last = prediction.rank - 1;
-  const isSoftmax = loss.name === 'softmax-cross-entropy';
-  const classes = isSoftmax && targets && areClassesSecond(prediction.shape, targets) ? 1 : last;
+  const classes = targets && areClassesSecond(prediction.shape, targets) ? 1 : last;
   const { producer } = prediction;
   const isContained =
     producer !== undefined &&
-    containedActivations[loss.name].includes(producer.op) &&
-    (!isSoftmax || normalizeAxis(intAttribute(producer, 'axis', -1), last + 1) === classes);
+    ['Softmax', 'LogSoftmax'].includes(producer.op) &&
+    normalizeAxis(intAttribute(producer, 'axis', -1), last + 1) === classes;
   const output = (isContained ? producer.inputs[0] : undefined) ?? prediction;
   const positions = Array.from({ length: last + 1 }, (_, axis) => axis);
   return classes === last ? output : b.transpose(output, [0, ...positions.slice(2), 1]);

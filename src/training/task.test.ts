@@ -58,6 +58,14 @@ describe('learningTask', () => {
     expect(onlyInput(data.test).data).toBe(onlyInput(labelled).data);
   });
 
+  it('knows a sigmoid at the end of a model, also where its elements are rearranged after it', () => {
+    const network = new Network('arranged', { seed: 0 });
+    const { b } = network;
+    const y = b.op('Sigmoid', [network.dense(network.input([6]), 'code', 6)]);
+    const model = network.model(b.transpose(b.reshape(y, [-1, 3, 2]), [0, 2, 1]));
+    expect(learningTask(model, both(labelled))).toMatchObject({ kind: 'autoencoding', loss: 'sigmoid-cross-entropy' });
+  });
+
   it('predicts numbers', () => {
     expect(learningTask(mlp({ seed: 0, sizes: [6, 2] }), both(measured))).toMatchObject({
       kind: 'regression',

@@ -16,7 +16,7 @@ import { isFloatingPoint } from '../graph/tensor.js';
 import { takesChannelsLast } from '../losses/channels.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
-import { applyModel, areClassesSecond, takesNumbersOf } from '../losses/objective.js';
+import { applyModel, areClassesSecond, beforeSigmoid, takesNumbersOf } from '../losses/objective.js';
 import { Builder } from '../ops/builder.js';
 
 /** A loss, and the data in the shapes that the model and the loss take. */
@@ -163,7 +163,7 @@ function outputOf(model: Model, set: Dataset): { readonly shape: readonly number
   const b = new Builder();
   const inputs = mapInputs(set.inputs, ({ dtype, shape }, name = 'input') => b.input(name, dtype, [2, ...shape]));
   const prediction = applied(model, () => applyModel(b, model, new Map(), inputs));
-  const loss = prediction.producer?.op === 'Sigmoid' ? 'sigmoid-cross-entropy' : 'mean-squared-error';
+  const loss = beforeSigmoid(b, prediction) ? 'sigmoid-cross-entropy' : 'mean-squared-error';
   return { shape: prediction.dims.slice(1), loss };
 }
 
