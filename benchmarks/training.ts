@@ -43,8 +43,8 @@ async function atEqualEpochs(model: Model, contenders: ReadonlyMap<string, Optim
 }
 
 /** A learning rate that rises over the first twentieth of a run and falls to a tenth along a cosine. */
-const warmCosine = (peak: number, progress: () => number) => (): number => {
-  const done = Math.min(1, progress());
+const warmCosine = (peak: number, progress: number): number => {
+  const done = Math.min(1, progress);
   return peak * Math.min(1, done / 0.05 + 0.02) * (0.1 + 0.45 * (1 + Math.cos(Math.PI * done)));
 };
 
@@ -90,7 +90,7 @@ if (name === 'lenet') {
   const tuned = [5e-4, 1e-3, 2e-3, 3e-3].map((rate) => [`adam ${rate}`, adam({ learningRate: rate })] as const);
   const epochs = Number(length ?? 5);
   const total = epochs * Math.floor(data.train.size / 128);
-  const scheduled = adamw({ learningRate: (step) => warmCosine(3e-3, () => step / total)(), weightDecay: 0.1 });
+  const scheduled = adamw({ learningRate: (step) => warmCosine(3e-3, step / total), weightDecay: 0.1 });
   const contenders = new Map([
     ...secondOrder.map(([label, make]) => [label, make()] as const),
     ...tuned,
@@ -102,7 +102,8 @@ if (name === 'lenet') {
     (peak) =>
       [
         `adamw ${peak}`,
-        (progress: () => number) => adamw({ learningRate: warmCosine(peak, progress), beta2: 0.99, weightDecay: 0.1 }),
+        (progress: () => number) =>
+          adamw({ learningRate: () => warmCosine(peak, progress()), beta2: 0.99, weightDecay: 0.1 }),
       ] as const,
   );
   const vocabulary = data.train.classes?.length ?? 65;

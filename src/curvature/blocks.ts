@@ -27,8 +27,9 @@ export interface LayerUse {
 /**
  * A layer `s = a·W + b`: its Fisher block is approximated by the Kronecker product of E[aaᵀ] and E[ggᵀ]. A convolution is
  * such a layer at each of its positions, a being the patch that the kernel sees there (Grosse & Martens 2016, arXiv
- * 1602.01407). An embedding is one on one-hot rows: A is the diagonal of the tokens' frequencies. Scale and shift of a normalization layer, γ⊙x̂ + β, are the two rows of
- * a weight: its inputs are x̂ and 1, and A is the identity, since what is normalized has mean 0 and variance 1.
+ * 1602.01407). An embedding is one on one-hot rows: A is the diagonal of the tokens' frequencies. Scale and shift of a
+ * normalization layer, γ⊙x̂ + β, are the two rows of a weight: its inputs are x̂ and 1, and A is the identity, since what
+ * is normalized has mean 0 and variance 1.
  */
 export interface KroneckerBlock {
   /** `tied`: the matrix is an embedding table in one use and a dense layer in another. */

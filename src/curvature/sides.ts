@@ -1,5 +1,6 @@
 // The two sides of a Kronecker block, each held as rows (a sketch, R×m) or as the dense factor (m×m): whichever is
-// smaller; an embedding's inputs as a diagonal (m). A side acts through its Gram space: P projects into it, L lifts out of it, F = L·P is the factor, K = P·L.
+// smaller; an embedding's inputs as a diagonal (m). A side acts through its Gram space: P projects into it, L lifts out
+// of it, F = L·P is the factor, K = P·L.
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import type { InputRows, LayerTensor } from './layer-tensor.js';

@@ -3,7 +3,7 @@
 import { random } from '../data/random.js';
 import { GraphError, OptionError, UnsupportedError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
-import { encodeMessage, type FileModel, isFileModel } from '../graph/file-model.js';
+import { type FileModel, isFileModel, withPatch } from '../graph/file-model.js';
 import { floatAttribute, intAttribute, type Node, Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
 import type { Model } from '../graph/model.js';
@@ -59,16 +59,9 @@ export function addLora(model: Model, options: LoraOptions): Model {
     parameters.set(`${layer.weight}.lora_b`, b);
   }
   const merge = (updated: ReadonlyMap<string, TensorData>) => merged(model, parameters, adapters, updated);
-  const adapted = { ...model, graph: adaptedGraph(model, adapters), parameters };
-  if (!isFileModel(model)) return { ...adapted, encode: (updated) => model.encode(merge(updated)) };
-  const patched: FileModel['patched'] = (updated, dtype) => model.patched(merge(updated), dtype);
-  const file: FileModel = {
-    ...model,
-    ...adapted,
-    patched,
-    encode: (updated) => encodeMessage(patched(updated), model.name),
-  };
-  return file;
+  const adapted = { graph: adaptedGraph(model, adapters), parameters };
+  if (!isFileModel(model)) return { ...model, ...adapted, encode: (updated) => model.encode(merge(updated)) };
+  return withPatch(model, adapted, (updated, dtype) => model.patched(merge(updated), dtype));
 }
 
 function adaptersOf(model: Model, options: LoraOptions): Map<Node, Adapter> {

@@ -3,7 +3,7 @@
 import type { Normalization } from '../data/normalization.js';
 import { OptionError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
-import { encodeMessage, type FileModel, isFileModel } from '../graph/file-model.js';
+import { encodeMessage, isFileModel, withPatch } from '../graph/file-model.js';
 import { formatType, type Graph, Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
 import { type Model, newElements } from '../graph/model.js';
@@ -66,14 +66,7 @@ export function normalized(model: Model, normalization: Normalization): Model {
     statistics: new Map([...model.statistics, ...own]),
   };
   if (isFileModel(model)) {
-    const patched: FileModel['patched'] = (updated, dtype) => inFront(model.patched(rest(updated), dtype), updated);
-    const file: FileModel = {
-      ...model,
-      ...changed,
-      patched,
-      encode: (updated) => encodeMessage(patched(updated), model.name),
-    };
-    return file;
+    return withPatch(model, changed, (updated, dtype) => inFront(model.patched(rest(updated), dtype), updated));
   }
   const encode: Model['encode'] = (updated) =>
     encodeMessage(inFront(decodeProto(model.encode(rest(updated))), updated), model.name);

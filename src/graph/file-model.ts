@@ -38,6 +38,18 @@ export interface FileModel extends Model {
 
 export const isFileModel = (model: Model): model is FileModel => 'patched' in model;
 
+/** A file's model with some of it changed, and with what it then writes. */
+export const withPatch = (
+  model: FileModel,
+  changed: Partial<Pick<Model, 'graph' | 'parameters' | 'statistics'>>,
+  patched: FileModel['patched'],
+): FileModel => ({
+  ...model,
+  ...changed,
+  patched,
+  encode: (updated) => encodeMessage(patched(updated), model.name),
+});
+
 export interface ReadModelOptions extends DecodeOptions {
   /** A name for messages, such as the file's; by default the graph's own. */
   readonly name?: string;

@@ -28,7 +28,7 @@ import {
   factoredDirection,
   tikhonovDirections,
 } from './damped-solve.js';
-import type { Optimizer, StepContext } from './optimizer.js';
+import { type Optimizer, remember, type StepContext } from './optimizer.js';
 import { checked } from './options.js';
 import type { Preconditioned, Preconditioner, PreconditionerInput } from './preconditioner.js';
 import { primalPreconditioner } from './primal.js';
@@ -146,26 +146,22 @@ function sketchedSides(
   // The sides have rows of their own: the exact Fisher gives several gradients for each example.
   const signs = (side: string, values: Value) =>
     context.noise(`signs.${side}.${block.weight}`, [values.dims[0] ?? 1, 1], 'sign');
-  const remember = (name: string, dims: readonly number[], next: (old: Value) => Value): Value => {
-    const key = `${name}.${block.weight}`;
-    const value = next(context.state(key, dims));
-    state.set(key, value);
-    return value;
-  };
+  const average = (name: string, dims: readonly number[], next: (old: Value) => Value): Value =>
+    remember(context, state, `${name}.${block.weight}`, dims, next);
   const dense = (name: string, values: Value): Value => {
     const size = values.dims[1] ?? 1;
     if (!averaging) return b.gemm(values, values, undefined, { transposeX: true });
-    return remember(name, [size, size], (old) => averageFactor(b, old, values, decay()));
+    return average(name, [size, size], (old) => averageFactor(b, old, values, decay()));
   };
   const sketch = (name: string, values: Value, side: string): Value => {
     if (!averaging)
       return (values.dims[0] ?? 1) <= rank ? values : foldRows(b, b.mul(values, signs(side, values)), rank);
-    return remember(name, [rank, values.dims[1] ?? 1], (old) =>
+    return average(name, [rank, values.dims[1] ?? 1], (old) =>
       averageRows(b, old, values, signs(side, values), decay()),
     );
   };
   const diagonal = (name: string, values: Value): Value =>
-    averaging ? remember(name, values.dims, (old) => averaged(b, old, values, decay())) : values;
+    averaging ? average(name, values.dims, (old) => averaged(b, old, values, decay())) : values;
   const inputSide = (): InputSide => {
     if (rows.diagonal) return diagonalInputSide(b, diagonal('A', rows.diagonal));
     // A bias makes no side a sketch.

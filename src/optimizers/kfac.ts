@@ -10,7 +10,7 @@ import {
   factoredDirection,
   tikhonovDirections,
 } from './damped-solve.js';
-import type { Optimizer } from './optimizer.js';
+import { type Optimizer, remember } from './optimizer.js';
 import { checked } from './options.js';
 import type { Preconditioned, Preconditioner, PreconditionerInput } from './preconditioner.js';
 import { type SecondOrderOptions, secondOrder } from './second-order.js';
@@ -64,17 +64,12 @@ export function kfac(options: KfacOptions = {}): Optimizer {
 function averagedSides({ context, blocks, rows }: PreconditionerInput, state: Map<string, Value>): BlockSides[] {
   const { b } = context;
   const decay = { keep: context.scalar('keep'), take: context.scalar('take') };
-  const remember = (name: string, dims: readonly number[], next: (old: Value) => Value): Value => {
-    const value = next(context.state(name, dims));
-    state.set(name, value);
-    return value;
-  };
   const dense = (name: string, values: Value): Value => {
     const size = values.dims[1] ?? 1;
-    return remember(name, [size, size], (old) => averageFactor(b, old, values, decay));
+    return remember(context, state, name, [size, size], (old) => averageFactor(b, old, values, decay));
   };
   const diagonal = (name: string, values: Value): Value =>
-    remember(name, values.dims, (old) => averaged(b, old, values, decay));
+    remember(context, state, name, values.dims, (old) => averaged(b, old, values, decay));
   return blocks.map((block, i) => {
     const layer = rows[i];
     if (!layer) throw new Error(`no rows for the layer of ${block.weight}`);

@@ -31,7 +31,7 @@ import {
   outputCotangent,
 } from '../testing/dense-network.js';
 import { layouts } from '../testing/layer-tensors.js';
-import { type Numbers, stepOnce } from '../testing/optimizer-step.js';
+import { type Numbers, signs, stepOnce } from '../testing/optimizer-step.js';
 import { type CgfacOptions, cgfac } from './cgfac.js';
 import { type KfacOptions, kfac } from './kfac.js';
 import type { Optimizer } from './optimizer.js';
@@ -53,13 +53,6 @@ function factored(v: Matrix, factors: Factors): Matrix {
   const left = inverted(shifted(factors.a, pi * Math.sqrt(damping)));
   return multiplied(left, v, inverted(shifted(factors.g, Math.sqrt(damping) / pi)));
 }
-
-/** A sketch's noise must not matter where nothing is folded or averaged. */
-const signs = (seed: number) => {
-  const source = random(seed, 'signs');
-  return (_name: string, dims: readonly number[]) =>
-    Array.from({ length: dims.reduce((product, size) => product * size, 1) }, () => source.sign());
-};
 
 type Direction = (v: Matrix, factors: Factors) => Matrix;
 const cgfacForms: readonly (readonly [string, CgfacOptions, Direction])[] = [

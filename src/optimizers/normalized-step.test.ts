@@ -21,7 +21,7 @@ import {
 } from '../testing/dense.js';
 import { curvatureByHand, denseNetwork, type Examples, examplesFor, type Factors } from '../testing/dense-network.js';
 import { type Layout, layouts } from '../testing/layer-tensors.js';
-import { type Numbers, stepOnce } from '../testing/optimizer-step.js';
+import { type Numbers, signs, stepOnce } from '../testing/optimizer-step.js';
 import { cgfac } from './cgfac.js';
 import { kfac } from './kfac.js';
 import type { Optimizer } from './optimizer.js';
@@ -41,12 +41,6 @@ const thisBatch = { ...options, decay: 0 };
 const converged = { tolerance: 1e-14, maxIterations: 400 };
 
 const meanEigenvalue = (x: Matrix): number => trace(x) / x.rows;
-const signs = (seed: number) => {
-  const source = random(seed, 'signs');
-  return (_name: string, dims: readonly number[]) =>
-    Array.from({ length: dims.reduce((product, size) => product * size, 1) }, () => source.sign());
-};
-
 /** A layer after weight decay: its bias, the last row, has none. */
 const decayed = (layer: Matrix, { hasBias }: Layout, rate: number): Matrix =>
   generate(layer.rows, layer.columns, (i, j) =>

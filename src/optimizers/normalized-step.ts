@@ -3,7 +3,7 @@ import type { KroneckerBlock } from '../curvature/blocks.js';
 import type { LayerTensor } from '../curvature/layer-tensor.js';
 import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
-import { scheduled } from './optimizer.js';
+import { remember, scheduled } from './optimizer.js';
 import { at, checked, inverseRoot } from './options.js';
 import type { StepOptions } from './step-kinds.js';
 import { type StepRule, shrunk, stateNames, steppedParameters } from './step-rule.js';
@@ -23,18 +23,19 @@ export function normalizedStep(options: StepOptions): StepRule {
   const weightDecay = checked('weightDecay', options.weightDecay ?? 0.5, { atLeast: 0 });
   return {
     relativeDamping: true,
-    smooth({ b, state }, blocks, gradient) {
+    smooth(context, blocks, gradient) {
+      const { b } = context;
       if (momentum === 0) return { values: gradient, state: new Map() };
       const averages = new Map<string, Value>();
       const values = gradient.map((tensor, i) => {
         const block = blocks[i];
         if (!block) throw new Error('each gradient has a block');
         const names = stateNames('momentum', block);
-        return tensor.mapNamed((part, kind) => {
-          const average = b.add(b.mul(state(names[kind], part.dims), momentum), b.mul(part, 1 - momentum));
-          averages.set(names[kind], average);
-          return average;
-        });
+        return tensor.mapNamed((part, kind) =>
+          remember(context, averages, names[kind], part.dims, (old) =>
+            b.add(b.mul(old, momentum), b.mul(part, 1 - momentum)),
+          ),
+        );
       });
       return { values, state: averages };
     },

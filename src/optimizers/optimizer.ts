@@ -22,6 +22,19 @@ export interface StepContext {
   state(name: string, dims: readonly number[], initial?: TensorData): Value;
 }
 
+/** A state whose next value, made from the old one, is used in this step already. */
+export function remember(
+  context: StepContext,
+  states: Map<string, Value>,
+  name: string,
+  dims: readonly number[],
+  next: (old: Value) => Value,
+): Value {
+  const value = next(context.state(name, dims));
+  states.set(name, value);
+  return value;
+}
+
 /** What one step makes of it. */
 export interface StepResult {
   readonly parameters: ReadonlyMap<string, Value>;

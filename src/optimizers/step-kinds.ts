@@ -1,5 +1,6 @@
 // The kinds of second-order steps: which options each takes, and which one is meant where none is named.
 import { OptionError } from '../errors.js';
+import { lossNames } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
 import type { DampingOptions } from './levenberg-marquardt.js';
 import { normalizedStep } from './normalized-step.js';
@@ -48,10 +49,6 @@ const rules: Readonly<
 /** Every option that belongs to some kinds of steps only. */
 const ownOptions = [...new Set(stepKinds.flatMap((kind) => rules[kind].takes))];
 
-/** The kinds that may be meant where none is named: which of them, the loss decides. */
-const candidates = (options: StepOptions): readonly StepKind[] =>
-  options.learningRate === undefined ? ['normalized', 'self-tuning'] : ['scheduled'];
-
 /** The kind of step that is meant where none is named. */
 export function defaultStep(options: StepOptions, loss: LossName): StepKind {
   if (options.learningRate !== undefined) return 'scheduled';
@@ -66,7 +63,9 @@ export function checkStepOptions(kind: StepKind | undefined, options: StepOption
   if (kind !== undefined && !stepKinds.includes(kind)) {
     throw new OptionError(`unknown step '${kind}'; choose one of ${stepKinds.join(', ')}`);
   }
-  const failures = (kind === undefined ? candidates(options) : [kind]).map((each) => {
+  // Where none is named, the loss decides which is meant.
+  const meant = kind === undefined ? lossNames.map((loss) => defaultStep(options, loss)) : [kind];
+  const failures = [...new Set(meant)].map((each) => {
     try {
       stepRule(each, options);
       return undefined;

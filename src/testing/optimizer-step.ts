@@ -1,5 +1,6 @@
 // One step of an optimizer in float64, without the trainer: its state and scalars in, new parameters and state out.
 import { gradients } from '../autodiff/gradients.js';
+import { random } from '../data/random.js';
 import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
 import type { Distribution, LossName } from '../losses/loss.js';
@@ -31,6 +32,12 @@ export interface StepOutcome {
   readonly gradients: readonly Matrix[];
   readonly loss: number;
 }
+
+/** Random signs as a step's noise. */
+export const signs = (seed: number) => {
+  const source = random(seed, 'signs');
+  return (_name: string, dims: readonly number[]) => Array.from({ length: elementCount(dims) }, () => source.sign());
+};
 
 const noNoise = (name: string): never => {
   throw new Error(`the test gives no noise '${name}'`);
