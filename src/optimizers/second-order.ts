@@ -79,10 +79,10 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       blocks,
       rows,
       gradient: smoothed.values,
-      damping: step.relativeDamping ? relative(b, damping) : absolute(damping),
+      damping: step.relativeDamping ? relative(damping) : absolute(damping),
     });
-    const { directions } = conditioned;
-    const stepped = step.build({ context, sample, blocks, gradient, directions, damping });
+    const { directions, rootDampings } = conditioned;
+    const stepped = step.build({ context, sample, blocks, gradient, directions, rootDampings, damping });
     const others = rest.build(restContext(context, slopes, scale), [...table.rest.keys()]);
     return {
       parameters: new Map([...stepped.parameters, ...others.parameters]),

@@ -14,6 +14,8 @@ export interface StepRuleInput {
   readonly gradient: readonly LayerTensor[];
   /** The natural gradient times the block's λ, one entry a block. */
   readonly directions: readonly LayerTensor[];
+  /** √λ of each block. */
+  readonly rootDampings: readonly Value[];
   /** The damping that the controller sets, a scalar: λ, or ε where the rule's damping is relative. */
   readonly damping: Value;
 }
