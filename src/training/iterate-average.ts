@@ -64,8 +64,4 @@ export class IterateAverage {
     this.#joined = steps;
     await this.#program.run({ keep: { dtype: 'float32', dims: [], data: Float32Array.of(keep) } });
   }
-
-  release(): Promise<void> {
-    return this.#program.release();
-  }
 }

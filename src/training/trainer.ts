@@ -25,7 +25,7 @@ import { buildStep, parameterKey, type StepProgram, statisticKey } from './step-
 import { type LearningTask, learningTask } from './task.js';
 
 export interface RunOptions extends JudgingOptions {
-  /** Where to compute. */
+  /** Where to compute. Several trainings may share an engine: each has a store of its own. */
   readonly engine: Engine;
   readonly optimizer: Optimizer;
   /** Examples a step; 128 by default. */
@@ -104,7 +104,7 @@ function stepsOf({ steps, epochs }: Pick<RunOptions, 'steps' | 'epochs'>, stepsP
 
 /** Trains a model on a task that is known already. Throws as `train` does. */
 export async function runTask(model: Model, task: LearningTask, options: RunOptions): Promise<TrainingResult> {
-  const { engine, optimizer, signal, onStep, seed = 0 } = options;
+  const { optimizer, signal, onStep, seed = 0 } = options;
   const { data } = task;
   const batches = batchesFor(task, options);
   const total = stepsOf(options, batches.stepsPerEpoch);
@@ -119,13 +119,15 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     targets: { dtype: target.dtype, shape: target.dims },
   });
   const { iterateAveraging } = optimizer;
-  const averages =
-    iterateAveraging === undefined ? undefined : await IterateAverage.of(engine, model, iterateAveraging);
-  const keys = new Map([...(averages?.keys ?? step.parameters), ...step.statistics]);
-  const judge = evaluator(engine, model, loss, metric, keys);
-  const judging = new Judging(judge, metric, data, total, options);
-  const program = await engine.compile(step.graph, { updates: step.updates });
+  // A store of its own: models have parameters of equal names.
+  const engine = options.engine.open();
   try {
+    const averages =
+      iterateAveraging === undefined ? undefined : await IterateAverage.of(engine, model, iterateAveraging);
+    const keys = new Map([...(averages?.keys ?? step.parameters), ...step.statistics]);
+    const judge = evaluator(engine, model, loss, metric, keys);
+    const judging = new Judging(judge, metric, data, total, options);
+    const program = await engine.compile(step.graph, { updates: step.updates });
     await engine.write({ ...initialTensors(model, step, keys), ...step.initialState });
     const run = new Run({
       engine,
@@ -160,10 +162,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       interrupted: run.done < total,
     };
   } finally {
-    await judge.release();
-    await program.release();
-    await averages?.release();
-    await engine.forget([...step.parameters.values(), ...keys.values(), ...Object.keys(step.initialState)]);
+    await engine.close();
   }
 }
 
