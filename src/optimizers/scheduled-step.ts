@@ -45,6 +45,7 @@ export function scheduledStep(options: StepOptions): StepRule {
       return {
         parameters: steppedParameters(decayed, blocks, steps),
         state: previous.next(steps),
+        squaredLength: innerProduct(b, directions, directions),
         diagnostics: new Map([
           ['learningRate', rate],
           ['klClip', clip],
