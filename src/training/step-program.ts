@@ -103,7 +103,7 @@ export function buildStep(options: StepOptions): StepProgram {
     noise: (name, dims, distribution) => declared.noise(name, dims, distribution),
     state: (name, dims, initial) => declared.state(name, dims, initial),
   });
-  const outputs: Record<string, Value> = { loss: forward.loss, metric: metric.value(b, forward) };
+  const outputs: Record<string, Value> = { loss: forward.reported, metric: metric.value(b, forward) };
   const updates = new Map<string, string>();
   for (const [name, value] of result.diagnostics) outputs[`diagnostic.${name}`] = value;
   for (const [name, value] of result.parameters) update(outputs, updates, parameterKey(name), value);
