@@ -45,6 +45,7 @@ async function run(modelName: string, flags: CompareFlags): Promise<void> {
   const optimizers = specs.map((spec) => optimizerFor(plan, spec, sharedFor(spec, shared)));
   const folder = flags.out ?? join('runs', `${plan.title}-compare`);
   await Workbench.use(folder, flags.threads, async (bench) => {
+    bench.warn(plan.warnings);
     const outcomes = await raceOf(bench, plan, optimizers, folder);
     if (bench.interrupted) process.exitCode = interruptedExitCode;
     if (outcomes.length === 0) return;

@@ -1,8 +1,7 @@
 // `cgfac train`: one model, one optimizer, one folder.
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { describeNormalization, normalizedInput } from '../finetune/normalized.js';
-import { experimentOf, makePlan, optimizerFor } from './experiment.js';
+import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { interruptedExitCode } from './interruption.js';
 import { modelHelp } from './models.js';
@@ -46,26 +45,29 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
   const chosen = optimizerFor(plan, flags.optimizer, shared);
   const folder = flags.out ?? join('runs', `${plan.title}-${chosen.optimizer.name}`);
   await Workbench.use(folder, flags.threads, async (bench) => {
+    bench.warn(plan.warnings);
     const outcome = await bench.run(plan, chosen, folder);
     if (bench.interrupted) process.exitCode = interruptedExitCode;
     if (!outcome) return;
     const { record, diverged } = outcome;
-    const { normalization } = plan;
+    const { normalization, targetNormalization } = plan;
     const experiment = experimentOf(plan, [record]);
     await bench.report(folder, `${plan.title} on ${plan.dataSpec}`, [experiment]);
     if (diverged) throw diverged;
     if (flags.json) {
-      console.log(JSON.stringify({ ...runSummary(record), ...(normalization && { normalization }), out: folder }));
+      const standardized = {
+        ...(normalization && { normalization }),
+        ...(targetNormalization && { targetNormalization }),
+      };
+      const warnings = [...plan.warnings, ...outcome.warnings];
+      const warned = warnings.length > 0 && { warnings };
+      console.log(JSON.stringify({ ...runSummary(record), ...standardized, ...warned, out: folder }));
       return;
     }
     printTable(experiment);
     console.log(
       `\nSaved ${['model.onnx', 'metrics.jsonl', 'report.html'].map((file) => join(folder, file)).join(', ')}`,
     );
-    if (normalization) {
-      const by = describeNormalization(normalization);
-      const input = plan.model.graph.inputs.length > 1 ? `its input '${normalizedInput(plan.model)}'` : 'its input';
-      console.log(`The model normalizes ${input} itself (${by}): give it values as the data have them.`);
-    }
+    for (const line of standardizationLines(plan)) console.log(line);
   });
 }

@@ -21,6 +21,8 @@ import type { ChosenOptimizer } from './optimizers.js';
 /** How a run ended. */
 export interface Outcome {
   readonly record: RunRecord;
+  /** What a person should know of the run, a sentence each; printed already. */
+  readonly warnings: readonly string[];
   /** The loss stopped being finite: there is no model. */
   readonly diverged?: DivergedError;
 }
@@ -61,6 +63,10 @@ export class Workbench {
     return this.#interruption.signal.aborted;
   }
 
+  warn(warnings: readonly string[]): void {
+    for (const warning of warnings) this.progress.print(`Warning: ${warning}`);
+  }
+
   /** Trains with one optimizer; `folder` gets metrics.jsonl and model.onnx. Undefined where it was interrupted before its first step. */
   async run(
     { model, task, batchSize, total, flags }: Plan,
@@ -71,7 +77,7 @@ export class Workbench {
     let metrics: MetricsFile | undefined;
     this.progress.begin(chosen.label, total, metricFor(task.loss).name);
     try {
-      const { parameters, record } = await runTask(model, task, {
+      const { parameters, record, warnings } = await runTask(model, task, {
         engine: this.#engine,
         optimizer: chosen.optimizer,
         batchSize,
@@ -92,11 +98,12 @@ export class Workbench {
       await saveModel(model, parameters, join(folder, 'model.onnx'));
       const named = { ...record, name: chosen.label };
       this.progress.finish(named);
-      return { record: named };
+      this.warn(warnings);
+      return { record: named, warnings };
     } catch (error) {
       this.progress.finish();
       if (!(error instanceof DivergedError)) throw error;
-      return { record: { ...error.record, name: chosen.label }, diverged: error };
+      return { record: { ...error.record, name: chosen.label }, warnings: [], diverged: error };
     } finally {
       metrics?.close();
     }

@@ -14,6 +14,7 @@ import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor
 import { Builder } from '../ops/builder.js';
 import { semantics } from '../ops/table.js';
 import { type DenseLayer, denseLayer, readersOf, usersOf } from './dense-layers.js';
+import { withoutTargetNormalization } from './target-normalization.js';
 
 /** Operators between the last layer and the model's output that take each class as it is, by what they read it from: their first input. */
 const after = new Set([
@@ -25,17 +26,19 @@ const after = new Set([
 const besideStored = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
 /**
- * The model with its last layer made anew for `classes` outputs; all names stay. New weights are uniform within
+ * The model with its last layer made anew for `classes` outputs; all names stay. A normalization of targets, which
+ * belonged to the old outputs, is taken off. New weights are uniform within
  * ±1/√inputs, as PyTorch's Linear starts; the new bias is zero.
  * @throws UnsupportedError naming the node where the path from the output to a last layer is none that is known, and
  *   where what follows the layer computes with the old number of classes
  * @example
  * const flowers = replaceHead(await loadModel('imagenet.onnx'), 5, 1);
  */
-export function replaceHead(model: Model, classes: number, seed: number): FileModel {
+export function replaceHead(given: Model, classes: number, seed: number): FileModel {
   if (!Number.isInteger(classes) || classes < 1) {
     throw new OptionError(`the new number of classes is ${classes}; it must be a whole number of at least 1`);
   }
+  const model = withoutTargetNormalization(given);
   const head = lastLayer(model);
   const { weight, bias } = head;
   const axisOfClasses = classAxis(model, head, classes);

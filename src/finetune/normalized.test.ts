@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gatherBatch } from '../data/batches.js';
 import { type DataSplits, dataset, onlyInput } from '../data/dataset.js';
-import { measureNormalization, type Normalization } from '../data/normalization.js';
+import { describeNormalization, measureNormalization, type Normalization } from '../data/normalization.js';
 import { random } from '../data/random.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
@@ -24,7 +24,7 @@ import { cgfac } from '../optimizers/cgfac.js';
 import { train } from '../training/trainer.js';
 import { replaceHead } from './head.js';
 import { addLora } from './lora.js';
-import { describeNormalization, normalizationOf, normalized } from './normalized.js';
+import { normalizationOf, normalized } from './normalized.js';
 import { selectParameters } from './select.js';
 
 const reread = (model: Model): FileModel => modelFromBytes(model.encode(new Map()), semantics);
