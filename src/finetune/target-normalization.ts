@@ -120,7 +120,7 @@ const layers = new Set(['Gemm', 'MatMul', 'Einsum', 'Conv', 'ConvTranspose']);
 export function endsInLayer({ graph }: Model): boolean {
   const isLayer = (value: Value | undefined): boolean => {
     const node = value?.producer;
-    if (!node || node.domain !== '') return false;
+    if (node?.domain !== '') return false;
     if (layers.has(node.op)) return true;
     if (passing.has(node.op)) return isLayer(node.inputs[0]);
     return (node.op === 'Add' || node.op === 'Sub') && node.inputs.some(isLayer);
