@@ -22,15 +22,19 @@ import type { LayerRows } from '../curvature/statistics.js';
 import type { Value } from '../graph/graph.js';
 import {
   type BlockSides,
-  blockDamping,
   dampedInverses,
-  factoredDamping,
+  dampedKernels,
   factoredDirection,
   tikhonovDirections,
 } from './damped-solve.js';
 import { type Optimizer, remember, type StepContext } from './optimizer.js';
 import { checked } from './options.js';
-import type { Preconditioned, Preconditioner, PreconditionerInput } from './preconditioner.js';
+import {
+  type Preconditioned,
+  type Preconditioner,
+  type PreconditionerInput,
+  rootDampingsOf,
+} from './preconditioner.js';
 import { primalPreconditioner } from './primal.js';
 import { type SecondOrderOptions, secondOrder } from './second-order.js';
 
@@ -102,18 +106,17 @@ function factored(
   { context: { b }, gradient, damping }: PreconditionerInput,
   sides: readonly BlockSides[],
 ): Omit<Preconditioned, 'state'> {
-  const deltas = sides.map((side) => factoredDamping(b, side, blockDamping(b, side, damping)));
+  const deltas = sides.map((side) => damping(b, side));
   const inverses = dampedInverses(
     b,
-    sides.flatMap(({ inputs, outputs }) => [inputs.kernel, outputs.kernel]),
-    deltas.flatMap(({ inputs, outputs }) => [inputs, outputs]),
+    sides.flatMap((side, i) => dampedKernels(b, side, deltas[i] as Value)), // one δ a block
   );
   const directions = gradient.map((v, i) => {
     const [side, delta, inputs, outputs] = [sides[i], deltas[i], inverses[2 * i], inverses[2 * i + 1]];
     if (!side || !delta || !inputs || !outputs) throw new Error('each gradient has two sides');
     return factoredDirection(v, side, delta, { inputs, outputs });
   });
-  return { directions, diagnostics: new Map() };
+  return { directions, rootDampings: rootDampingsOf(b, deltas, sides), diagnostics: new Map() };
 }
 
 function tikhonov(
@@ -121,9 +124,11 @@ function tikhonov(
   sides: readonly BlockSides[],
   options: GramOptions,
 ): Omit<Preconditioned, 'state'> {
-  const { directions, iterations, residual } = tikhonovDirections(b, gradient, sides, damping, options);
+  const deltas = sides.map((side) => damping(b, side));
+  const { directions, iterations, residual } = tikhonovDirections(b, gradient, sides, deltas, options);
   return {
     directions,
+    rootDampings: rootDampingsOf(b, deltas, sides),
     diagnostics: new Map([
       ['iterations', iterations],
       ['residual', residual],
