@@ -17,11 +17,11 @@ import { Builder } from '../src/ops/builder.js';
 import { adam } from '../src/optimizers/adam.js';
 import { cgfac } from '../src/optimizers/cgfac.js';
 import { kfac } from '../src/optimizers/kfac.js';
-import type { Optimizer } from '../src/optimizers/optimizer.js';
+import type { Optimizer, Setting } from '../src/optimizers/optimizer.js';
 import { sgd } from '../src/optimizers/sgd.js';
 import { IterateAverage } from '../src/training/iterate-average.js';
 import { metricFor } from '../src/training/metrics.js';
-import { buildStep, parameterKey, scalarKey } from '../src/training/step-program.js';
+import { acceptedKey, buildStep, parameterKey, scalarKey } from '../src/training/step-program.js';
 import { type Contender, takeTurns } from './measure.js';
 
 const source = random(1, 'benchmark');
@@ -77,6 +77,7 @@ const [batchSize = workload.batchSize, rounds = 15, threads = 2] = numbers.map(N
 const { model } = workload;
 const loss = lossNamed(workload.loss);
 const { input, target } = workload.batch(batchSize);
+const setting: Setting = { loss: loss.name, examples: 60_000, batchSize, isTable: false };
 
 /** Each optimizer has an engine of its own only in name: state keys would clash in a shared store. */
 async function stepOf(
@@ -89,10 +90,11 @@ async function stepOf(
     loss,
     metric: metricFor(loss.name),
     optimizer,
+    setting,
     inputs: { dtype: input.dtype, shape: input.dims },
     targets: { dtype: target.dtype, shape: target.dims },
   });
-  const program = await engine.compile(step.graph, { updates: step.updates });
+  const program = await engine.compile(step.graph, { updates: step.updates, accept: acceptedKey, undoable: true });
   const parameters = [...model.parameters].map(([name, { constant }]) => [parameterKey(name), constant] as const);
   await engine.write({
     ...Object.fromEntries(parameters.filter((entry): entry is [string, TensorData] => entry[1] !== undefined)),
@@ -105,7 +107,7 @@ async function stepOf(
       Object.fromEntries(initial.filter((entry): entry is [string, TensorData] => entry[1] !== undefined)),
     );
   }
-  const controller = optimizer.controller(loss.name);
+  const controller = optimizer.controller(setting);
   const noise = Object.fromEntries(step.noise.map(({ name, dims }) => [name, uniform(dims)]));
   let k = 0;
   return {

@@ -8,6 +8,7 @@ import { semantics } from '../src/ops/table.js';
 import { adam } from '../src/optimizers/adam.js';
 import { cgfac } from '../src/optimizers/cgfac.js';
 import { kfac } from '../src/optimizers/kfac.js';
+import { manyExamples } from '../src/testing/setting.js';
 import { metricFor } from '../src/training/metrics.js';
 import { buildStep } from '../src/training/step-program.js';
 
@@ -30,7 +31,7 @@ describe('a training step', () => {
         targets: { dtype: 'float32', shape: [6, 9] },
       } as const;
       for (const task of [classifier, reconstruction]) {
-        const written = encodeModel(buildStep({ ...task, optimizer }).graph);
+        const written = encodeModel(buildStep({ ...task, optimizer, setting: manyExamples(task.loss.name) }).graph);
         const again = encodeModel(decodeModel(written, semantics).graph);
         expect(Buffer.compare(again, written)).toBe(0);
       }

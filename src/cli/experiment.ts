@@ -11,7 +11,7 @@ import { resolveTarget } from '../training/judging.js';
 import { metricFor } from '../training/metrics.js';
 import { standardizedTask } from '../training/standardization.js';
 import type { LearningTask } from '../training/task.js';
-import { plannedSteps } from '../training/trainer.js';
+import { plannedSteps, settingOf } from '../training/trainer.js';
 import type { RunFlags } from './flags.js';
 import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
@@ -58,8 +58,11 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   };
 }
 
-export function optimizerFor({ task }: Plan, spec: string, shared: SharedOptions): ChosenOptimizer {
-  return chooseOptimizer(spec, shared, { loss: task.loss, outputs: elementCount(task.data.train.targets.shape) });
+export function optimizerFor({ task, batchSize }: Plan, spec: string, shared: SharedOptions): ChosenOptimizer {
+  return chooseOptimizer(spec, shared, {
+    ...settingOf(task, batchSize),
+    outputs: elementCount(task.data.train.targets.shape),
+  });
 }
 
 /** Sentences about what the model standardizes itself, by which numbers. */

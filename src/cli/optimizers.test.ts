@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
+import { manyExamples } from '../testing/setting.js';
 import { chooseOptimizer, optimizerHelp, optimizerNames, sharedFor } from './optimizers.js';
 
-const setting = { loss: 'sigmoid-cross-entropy', outputs: 784 } as const;
+const setting = { ...manyExamples('sigmoid-cross-entropy'), outputs: 784 };
 const rate = (spec: string, shared = {}) =>
-  chooseOptimizer(spec, shared, setting).optimizer.controller(setting.loss).scalars(0).learningRate;
+  chooseOptimizer(spec, shared, setting).optimizer.controller(setting).scalars(0).learningRate;
 
 describe('chooseOptimizer', () => {
   it('knows each name, and passes options on to the optimizer', () => {
@@ -21,7 +22,7 @@ describe('chooseOptimizer', () => {
 
   it("scales SGD's default with the number of outputs that a loss is a mean over", () => {
     const small = chooseOptimizer('sgd', {}, { ...setting, outputs: 1 })
-      .optimizer.controller(setting.loss)
+      .optimizer.controller(setting)
       .scalars(0).learningRate;
     expect((rate('sgd') ?? 0) / (small ?? 0)).toBeCloseTo(784);
   });

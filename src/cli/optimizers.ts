@@ -1,10 +1,9 @@
 // Optimizers by name with their options, as the command line writes them: `adam`, `cgfac:rank=64:damping=3`.
 import { OptionError } from '../errors.js';
-import type { LossName } from '../losses/loss.js';
 import { adam, adamw } from '../optimizers/adam.js';
 import { cgfac } from '../optimizers/cgfac.js';
 import { kfac } from '../optimizers/kfac.js';
-import type { Optimizer } from '../optimizers/optimizer.js';
+import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { sgd } from '../optimizers/sgd.js';
 import { stepKinds } from '../optimizers/step-kinds.js';
 import {
@@ -36,6 +35,7 @@ const secondOrder = {
   'damping-interval': 'number',
   'damping-decay': 'number',
   'minimum-damping': 'number',
+  'prior-precision': 'number',
   decay: 'number',
   'max-iterations': 'number',
   tolerance: 'number',
@@ -76,23 +76,22 @@ export interface SharedOptions {
   readonly rank?: number;
 }
 
-/** What SGD's default learning rate depends on. */
-export interface Setting {
-  readonly loss: LossName;
+/** What defaults depend on. */
+export interface RunSetting extends Setting {
   /** Elements of one example's output: losses that are means over elements have gradients that much smaller. */
   readonly outputs: number;
 }
 
 /** @throws OptionError for an unknown optimizer or option, or a value that it does not take */
-export function chooseOptimizer(spec: string, shared: SharedOptions, setting: Setting): ChosenOptimizer {
-  // Which options an optimizer takes may depend on the loss: its controller knows.
-  return { label: spec, optimizer: created(spec, shared, setting, (optimizer) => optimizer.controller(setting.loss)) };
+export function chooseOptimizer(spec: string, shared: SharedOptions, setting: RunSetting): ChosenOptimizer {
+  // Which options an optimizer takes may depend on the run: its controller knows.
+  return { label: spec, optimizer: created(spec, shared, setting, (optimizer) => optimizer.controller(setting)) };
 }
 
 function created(
   spec: string,
   shared: SharedOptions,
-  setting: Setting,
+  setting: RunSetting,
   check: (optimizer: Optimizer) => unknown,
 ): Optimizer {
   const [name = '', ...parts] = spec.split(':');
@@ -122,9 +121,11 @@ function created(
   }
 }
 
+const anyRun: RunSetting = { loss: 'mean-squared-error', examples: 1, batchSize: 1, isTable: true, outputs: 1 };
+
 /** Throws as `chooseOptimizer` does, where the setting is not known yet and does not matter. */
 export function checkOptimizer(spec: string, shared: SharedOptions): void {
-  created(spec, shared, { loss: 'mean-squared-error', outputs: 1 }, () => undefined);
+  created(spec, shared, anyRun, () => undefined);
 }
 
 /** The shared options among a command's flags. */
@@ -152,13 +153,13 @@ const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${l
  * `cgfac compare autoencoder --data 'digits?train=8000&test=500' --steps 100 --optimizers sgd:learning-rate=0.39,…` (0.39
  * to 78, which is 0.0005 to 0.1 as a sum: alike up to 0.005, worse beyond 0.01).
  */
-const sgdRates: Readonly<Record<LossName, number>> = {
+const sgdRates: Readonly<Record<Setting['loss'], number>> = {
   'softmax-cross-entropy': 0.1,
   'sigmoid-cross-entropy': 0.002,
   'mean-squared-error': 0.002,
 };
 
 /** Losses that are means over an example's outputs take rates larger by their number. */
-function sgdLearningRate({ loss, outputs }: Setting): number {
+function sgdLearningRate({ loss, outputs }: RunSetting): number {
   return sgdRates[loss] * (loss === 'softmax-cross-entropy' ? 1 : outputs);
 }

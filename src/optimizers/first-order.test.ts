@@ -6,6 +6,7 @@ import { at, generate, type Matrix, relativeError } from '../testing/dense.js';
 import { type DenseNetwork, denseNetwork, examplesFor } from '../testing/dense-network.js';
 import { layouts } from '../testing/layer-tensors.js';
 import { type Numbers, stepOnce } from '../testing/optimizer-step.js';
+import { manyExamples } from '../testing/setting.js';
 import { type AdamOptions, adam, adamw } from './adam.js';
 import { cgfac } from './cgfac.js';
 import { kfac } from './kfac.js';
@@ -64,7 +65,7 @@ test.each(rules)('%s', async (_name, optimizer, rule) => {
   let network: DenseNetwork = denseNetwork([3, 4, 2], { ...layout, activation: 'tanh', seed: 30 });
   let expected: readonly Matrix[] = network.layers;
   let state: Numbers = {};
-  const controller = optimizer.controller('mean-squared-error');
+  const controller = optimizer.controller(manyExamples('mean-squared-error'));
   const memories = expected.map(({ data }) => Array.from(data, () => ({})));
   const source = random(31);
   for (let step = 0; step < 4; step++) {
@@ -154,7 +155,7 @@ describe('options out of range are errors that say so', () => {
   test.each(wrong)('%s', (message, make) => {
     let error: unknown;
     try {
-      make().controller('mean-squared-error'); // some options are the controller's to check
+      make().controller(manyExamples('mean-squared-error')); // some options are the controller's to check
     } catch (thrown) {
       error = thrown;
     }

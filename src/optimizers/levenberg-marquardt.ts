@@ -1,5 +1,5 @@
 // Levenberg–Marquardt damping: λ falls while the quadratic model predicts the loss well, and grows where it does not.
-import type { Controller } from './optimizer.js';
+import type { Controller, Setting } from './optimizer.js';
 import { checked } from './options.js';
 import { StepWatch } from './step-judge.js';
 
@@ -8,9 +8,18 @@ export interface DampingOptions {
   readonly dampingInterval?: number;
   /** Factor on λ for one step of good predictions; 0.95 by default (Martens & Grosse 2015: 19/20). */
   readonly dampingDecay?: number;
-  /** λ stays above; 0.01 by default: below it, steps fit their batch's noise. */
+  /**
+   * λ stays above: below it, steps fit their batch's noise. By default 0.01 for batches of 500 examples or more, and as
+   * many times that as a batch is smaller, but not above an initial damping that is given.
+   */
   readonly minimumDamping?: number;
 }
+
+/** λ at first, where a batch's noise does not ask for more. */
+const usualDamping = 0.03;
+
+/** Examples of a batch whose noise asks for no more damping. */
+const quietBatch = 500;
 
 /** Factor on λ after a step that was taken back. */
 const rejected = 4;
@@ -19,10 +28,17 @@ const rejected = 4;
  * Every T steps the reduction ratio ρ = actual/predicted change decides: ρ > ¾ multiplies λ by ωᵀ, ρ < ¼ divides it
  * (Martens & Grosse 2015, section 6.5).
  */
-export function levenbergMarquardt(initial: number, options: DampingOptions): Controller {
+export function levenbergMarquardt(
+  options: DampingOptions & { readonly damping?: number },
+  { batchSize }: Pick<Setting, 'batchSize'>,
+): Controller {
+  const noise = 0.01 * Math.max(1, quietBatch / batchSize);
   const interval = checked('dampingInterval', options.dampingInterval ?? 5, { atLeast: 1, integer: true });
   const decay = checked('dampingDecay', options.dampingDecay ?? 0.95, { above: 0, below: 1 });
-  const minimum = checked('minimumDamping', options.minimumDamping ?? 0.01, { above: 0 });
+  const minimum = checked('minimumDamping', options.minimumDamping ?? Math.min(noise, options.damping ?? noise), {
+    above: 0,
+  });
+  const initial = checked('damping', options.damping ?? Math.max(usualDamping, minimum), { above: 0 });
   const watch = new StepWatch(interval);
   let damping = initial;
   return {

@@ -4,6 +4,7 @@ import { constantsOf, type Graph, subgraphs, type Value } from '../graph/graph.j
 import { elementCount } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
 import { mlp } from '../nn/zoo.js';
+import { manyExamples } from '../testing/setting.js';
 import { metricFor } from '../training/metrics.js';
 import { buildStep } from '../training/step-program.js';
 import { type CgfacOptions, cgfac } from './cgfac.js';
@@ -38,6 +39,7 @@ function stepOf(optimizer: Optimizer): Graph {
     loss,
     metric: metricFor(loss.name),
     optimizer,
+    setting: manyExamples(loss.name),
     inputs: { dtype: 'float32', shape: [batch, sizes[0] ?? 0] },
     targets: { dtype: 'int64', shape: [batch] },
   }).graph;

@@ -32,6 +32,7 @@ import {
 } from '../testing/dense-network.js';
 import { layouts } from '../testing/layer-tensors.js';
 import { type Numbers, signs, stepOnce } from '../testing/optimizer-step.js';
+import { manyExamples } from '../testing/setting.js';
 import { type CgfacOptions, cgfac } from './cgfac.js';
 import { type KfacOptions, kfac } from './kfac.js';
 import type { Optimizer } from './optimizer.js';
@@ -72,7 +73,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
 
   test.each(cgfacForms)('cgfac, %s: two steps of this batch’s natural gradient', async (_name, options, direction) => {
     const optimizer = cgfac({ ...bare, ...options });
-    const controller = optimizer.controller(loss);
+    const controller = optimizer.controller(manyExamples(loss));
     const source = random(41);
     let network = start;
     let state: Numbers = {};
@@ -104,7 +105,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
   ];
 
   test.each(averaged)('%s: natural gradients of the exact moving averages', async (_name, optimizer, direction) => {
-    const controller = optimizer.controller(loss);
+    const controller = optimizer.controller(manyExamples(loss));
     const source = random(42);
     let network = start;
     let state: Numbers = {};
@@ -136,7 +137,7 @@ const layout = { outputsFirst: false, hasBias: true };
 test('kfac keeps its inverses between refreshes, each the inverse of its damped factor', async () => {
   const options: KfacOptions = { ...bare, inverseInterval: 5 };
   const optimizer = kfac(options);
-  const controller = optimizer.controller(loss);
+  const controller = optimizer.controller(manyExamples(loss));
   const source = random(43);
   let network = denseNetwork([4, 3, 2], { ...layout, activation: 'tanh', seed: 44 });
   let state: Numbers = {};
@@ -169,7 +170,7 @@ test('kfac keeps its inverses between refreshes, each the inverse of its damped 
 test('cgfac’s sketches follow their recurrence, with signs of their own for each side', async () => {
   const [rank, examplesInCurvature] = [3, 6];
   const optimizer = cgfac({ ...bare, rank, curvatureRows: examplesInCurvature });
-  const controller = optimizer.controller(loss);
+  const controller = optimizer.controller(manyExamples(loss));
   const source = random(45);
   let network = denseNetwork([5, 4], { ...layout, activation: 'tanh', seed: 46 });
   let state: Numbers = {};

@@ -22,6 +22,7 @@ import {
 import { curvatureByHand, denseNetwork, type Examples, examplesFor, type Factors } from '../testing/dense-network.js';
 import { type Layout, layouts } from '../testing/layer-tensors.js';
 import { type Numbers, signs, stepOnce } from '../testing/optimizer-step.js';
+import { manyExamples } from '../testing/setting.js';
 import { cgfac } from './cgfac.js';
 import { kfac } from './kfac.js';
 import type { Optimizer } from './optimizer.js';
@@ -73,7 +74,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
   test.each(forms)(
     '%s: natural gradients of the averaged gradient, of given length',
     async (_name, optimizer, form) => {
-      const controller = optimizer.controller(loss);
+      const controller = optimizer.controller(manyExamples(loss));
       const source = random(81);
       let network = start;
       let state: Numbers = {};
@@ -111,7 +112,7 @@ test.each([cgfac(thisBatch), kfac(options)])(
     const moved = async (scale: number): Promise<readonly Matrix[]> => {
       const layers = [scaled(first, 1 / scale), ...others];
       const given: Examples = { ...examples, inputs: scaled(examples.inputs, scale) };
-      const controller = optimizer.controller(loss);
+      const controller = optimizer.controller(manyExamples(loss));
       const noise = signs(0);
       const at = { ...network, layers };
       const outcome = await stepOnce({ network: at, loss, examples: given, optimizer, controller, step: 0, noise });
@@ -134,7 +135,7 @@ test('a layer without gradient stays where it is, and nothing becomes infinite',
     loss,
     examples: examplesFor(network, loss, 4, random(85)),
     optimizer,
-    controller: optimizer.controller(loss),
+    controller: optimizer.controller(manyExamples(loss)),
     step: 0,
     noise: signs(0),
   });

@@ -1,10 +1,10 @@
 // Normalized steps: the natural gradient decides the direction of each block's step, the learning rate its length.
-import type { KroneckerBlock } from '../curvature/blocks.js';
 import type { LayerTensor } from '../curvature/layer-tensor.js';
 import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
 import { remember } from './optimizer.js';
 import { at, checked, inverseRoot } from './options.js';
+import { decays } from './prior.js';
 import { StepWatch } from './step-judge.js';
 import type { StepOptions } from './step-kinds.js';
 import { type StepRule, shrunk, stateNames, steppedParameters } from './step-rule.js';
@@ -57,7 +57,14 @@ export function normalizedStep(options: StepOptions): StepRule {
         return direction.map((part) => b.mul(part, factor));
       });
       const kept = b.sub(1, b.mul(rate, weightDecay));
-      const from = weightDecay > 0 ? shrunk(context, decaying(blocks), kept) : context;
+      const from =
+        weightDecay > 0
+          ? shrunk(
+              context,
+              blocks.filter(decays).map(({ weight }) => weight),
+              kept,
+            )
+          : context;
       return {
         parameters: steppedParameters(from, blocks, steps),
         state: new Map(),
@@ -88,13 +95,6 @@ export function normalizedStep(options: StepOptions): StepRule {
     },
   };
 }
-
-/**
- * Matrices and kernels. Not biases and scales, whose size is no complexity; nor the rows of a table, which would vanish
- * where no batch reads them.
- */
-const decaying = (blocks: readonly KroneckerBlock[]): string[] =>
-  blocks.filter(({ kind }) => kind !== 'scale-and-shift' && kind !== 'embedding').map(({ weight }) => weight);
 
 const elements = ({ weight, bias }: LayerTensor): number =>
   elementCount(weight.dims) + (bias ? elementCount(bias.dims) : 0);

@@ -5,10 +5,22 @@ import type { Distribution, LossName } from '../losses/loss.js';
 import type { Forward, Objective } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
 
+/** What a run is about, as far as an optimizer steers by it. */
+export interface Setting {
+  readonly loss: LossName;
+  /** Examples of the training set. */
+  readonly examples: number;
+  /** Examples of a step. */
+  readonly batchSize: number;
+  /** Whether an example is one row of numbers, as in a table: neither a picture nor a sequence. */
+  readonly isTable: boolean;
+}
+
 /** What an optimizer sees when it adds itself to a step's graph. */
 export interface StepContext {
   readonly b: Builder;
   readonly objective: Objective;
+  readonly setting: Setting;
   /** The network on the whole batch at the current parameters. */
   readonly forward: Forward;
   readonly parameters: ReadonlyMap<string, Value>;
@@ -68,8 +80,8 @@ export interface Optimizer {
   readonly iterateAveraging?: number;
   /** Adds one step to the graph. */
   build(context: StepContext): StepResult;
-  /** A fresh controller for a run: the loss may decide how steps are steered. */
-  controller(loss: LossName): Controller;
+  /** A fresh controller for a run: what it is about may decide how steps are steered. */
+  controller(setting: Setting): Controller;
 }
 
 /** A controller for optimizers whose scalars are functions of the step alone. */

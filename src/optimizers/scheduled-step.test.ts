@@ -15,6 +15,7 @@ import {
 } from '../testing/dense.js';
 import { type DenseNetwork, denseNetwork, examplesFor } from '../testing/dense-network.js';
 import { type Numbers, stepOnce } from '../testing/optimizer-step.js';
+import { manyExamples } from '../testing/setting.js';
 import { cgfac } from './cgfac.js';
 import type { Optimizer } from './optimizer.js';
 import type { SecondOrderOptions } from './second-order.js';
@@ -33,7 +34,7 @@ function naturalGradients(make: (options: SecondOrderOptions) => Optimizer, damp
       loss,
       examples,
       optimizer,
-      controller: optimizer.controller(loss),
+      controller: optimizer.controller(manyExamples(loss)),
       step: 0,
     });
     const scale = loss === 'mean-squared-error' ? 3 / 2 : 1; // of the likelihood by the reported mean
@@ -63,7 +64,7 @@ describe.each(['softmax-cross-entropy', 'mean-squared-error'] as const)('%s', (l
       learningRate: rates,
       damping: dampings,
     });
-    const controller = optimizer.controller(loss);
+    const controller = optimizer.controller(manyExamples(loss));
     const source = random(51);
     let current = network;
     let state: Numbers = {};

@@ -9,6 +9,7 @@ import { lossNamed } from '../losses/index.js';
 import { Builder } from '../ops/builder.js';
 import { normals } from '../testing/fed-builder.js';
 import { runner } from '../testing/runner.js';
+import { manyExamples } from '../testing/setting.js';
 import { metricFor } from '../training/metrics.js';
 import { buildStep, parameterKey, scalarKey } from '../training/step-program.js';
 import { adam } from './adam.js';
@@ -47,12 +48,20 @@ const [rows, loss] = [6, lossNamed('mean-squared-error')];
 /** Parameters after the first step. */
 async function firstStep(model: Model, optimizer: Optimizer) {
   const type = { dtype: 'float32', shape: [rows, 4] } as const;
-  const step = buildStep({ model, loss, metric: metricFor(loss.name), optimizer, inputs: type, targets: type });
+  const step = buildStep({
+    model,
+    loss,
+    metric: metricFor(loss.name),
+    optimizer,
+    setting: manyExamples(loss.name),
+    inputs: type,
+    targets: type,
+  });
   const source = random(61);
   const feeds: Record<string, TensorData> = { ...step.initialState };
   for (const name of ['input', 'target']) feeds[name] = tensorFrom('float32', type.shape, normals(source, rows * 4));
   for (const [name, { constant }] of model.parameters) if (constant) feeds[parameterKey(name)] = constant;
-  const scalars = optimizer.controller(loss.name).scalars(0);
+  const scalars = optimizer.controller(manyExamples(loss.name)).scalars(0);
   for (const name of step.scalars) feeds[scalarKey(name)] = tensorFrom('float32', [], [scalars[name] ?? Number.NaN]);
   for (const { name, dims } of step.noise) {
     feeds[name] = tensorFrom(

@@ -5,17 +5,16 @@ import { LayerTensor } from '../curvature/layer-tensor.js';
 import { type FisherKind, layerRows } from '../curvature/statistics.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
-import { lossNamed } from '../losses/index.js';
 import { unitLikelihood } from '../losses/likelihood.js';
-import type { LossName } from '../losses/loss.js';
 import type { Builder } from '../ops/builder.js';
 import { adamRule } from './adam.js';
-import type { Controller, Optimizer, StepContext, StepResult } from './optimizer.js';
+import { dispersionScalars, estimated } from './dispersion.js';
+import type { Controller, Optimizer, Setting, StepContext, StepResult } from './optimizer.js';
 import { checked, inverseRoot, type Schedule } from './options.js';
 import { absolute, type Preconditioner, relative } from './preconditioner.js';
+import { Prior, priorStrength } from './prior.js';
 import { isFiniteScalar, judged } from './step-judge.js';
 import { checkStepOptions, defaultStep, type StepKind, type StepOptions, stepRule } from './step-kinds.js';
-import { estimatedLikelihood, varianceScalars } from './variance.js';
 
 export interface SecondOrderOptions extends StepOptions {
   /**
@@ -52,18 +51,17 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
   const iterateAveraging = checked('iterateAveraging', options.iterateAveraging ?? 0.99, { atLeast: 0, below: 1 });
   if (options.restLearningRate !== undefined) checked('restLearningRate', options.restLearningRate, { above: 0 });
   checkStepOptions(options.step, options);
-  const partsFor = (loss: LossName) => {
-    const kind = options.step ?? defaultStep(options, loss);
+  const partsFor = (setting: Setting) => {
+    const kind = options.step ?? defaultStep(options, setting);
     const learningRate = options.restLearningRate ?? (kind === 'normalized' ? inverseRoot(3e-3) : 1e-3);
-    return { kind, step: stepRule(kind, options), rest: adamRule({ learningRate }) };
+    return { kind, step: stepRule(kind, options, setting), rest: adamRule({ learningRate }) };
   };
   const build = (context: StepContext): StepResult => {
     const { b, objective, parameters } = context;
-    const { kind, step, rest } = partsFor(objective.loss.name);
+    const { kind, step, rest } = partsFor(context.setting);
     const estimates = new Map<string, Value>();
-    const likelihood = step.estimatesVariance
-      ? estimatedLikelihood(context, estimates)
-      : unitLikelihood(b, objective.loss);
+    const estimate = step.estimatesVariance ? estimated(context, estimates) : undefined;
+    const likelihood = estimate?.likelihood ?? unitLikelihood(b, objective.loss);
     const examples = options.curvatureRows ?? defaultExamples(kind, context);
     const sample = objective.evaluate(parameters, Math.min(examples, objective.batchSize));
     const table = findBlocks(parameters, sample.output);
@@ -78,7 +76,17 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const rows = layerRows(b, sample, likelihood, blocks, options.fisher ?? 'sampled', noise);
     const weight = likelihood.weight(context.forward.output);
     const slopes = likelihoodGradients(context, weight);
-    const gradient = blocks.map((block) => layerTensor(b, block, slopes));
+    const likely = blocks.map((block) => layerTensor(b, block, slopes));
+    const strength = priorStrength(step.priorPrecision ?? 0, blocks, context.setting);
+    const prior =
+      estimate && strength > 0
+        ? new Prior(
+            blocks,
+            blocks.map((block) => layerTensor(b, block, parameters)),
+            b.mul(estimate.dispersion, strength),
+          )
+        : undefined;
+    const gradient = prior ? prior.addedTo(b, likely) : likely;
     const smoothed = step.smooth?.(context, blocks, gradient) ?? { values: gradient, state: new Map() };
     const damping = context.scalar('damping');
     const conditioned = preconditioner.build({
@@ -89,7 +97,17 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       damping: step.relativeDamping ? relative(damping) : absolute(damping),
     });
     const { directions, rootDampings } = conditioned;
-    const stepped = step.build({ context, likelihood, sample, blocks, gradient, directions, rootDampings, damping });
+    const stepped = step.build({
+      context,
+      likelihood,
+      prior,
+      sample,
+      blocks,
+      gradient,
+      directions,
+      rootDampings,
+      damping,
+    });
     const others = rest.build(restContext(context, slopes, weight), [...table.rest.keys()]);
     const next = new Map([...stepped.parameters, ...others.parameters]);
     const squaredLength = [...others.parameters.values()].reduce(
@@ -103,7 +121,9 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       diagnostics: new Map([
         ['damping', damping],
         ...stepped.diagnostics,
-        ...(judgement ? [['actualChange', b.mul(judgement.change, weight)] as const] : []),
+        ...(judgement
+          ? [['actualChange', actualChange(b, judgement.change, weight, stepped.priorChange)] as const]
+          : []),
         ...conditioned.diagnostics,
       ]),
       accept: judgement ? judgement.accept : isFiniteScalar(b, squaredLength),
@@ -113,12 +133,18 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     name,
     ...(iterateAveraging > 0 && { iterateAveraging }),
     build,
-    controller(loss) {
-      const { step, rest } = partsFor(loss);
-      const variance = (k: number) => (step.estimatesVariance ? varianceScalars(lossNamed(loss), k) : {});
-      return joined(step.controller(), [preconditioner.scalars, variance, restScalars(rest)]);
+    controller(setting) {
+      const { step, rest } = partsFor(setting);
+      const dispersion = step.estimatesVariance ? [dispersionScalars] : [];
+      return joined(step.controller(), [preconditioner.scalars, restScalars(rest), ...dispersion]);
     },
   };
+}
+
+/** Of the mean negative log-likelihood, and of the prior if there is one: what a step predicts. */
+function actualChange(b: Builder, change: Value, weight: Value, prior: Value | undefined): Value {
+  const likelihood = b.mul(change, weight);
+  return prior ? b.add(likelihood, prior) : likelihood;
 }
 
 /** See `curvatureRows`. A case is an example, or a position of a sequence. */

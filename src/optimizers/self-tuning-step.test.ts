@@ -26,6 +26,7 @@ import {
   outputHessian,
 } from '../testing/dense-network.js';
 import { type Numbers, stepOnce } from '../testing/optimizer-step.js';
+import { manyExamples } from '../testing/setting.js';
 import { cgfac } from './cgfac.js';
 import { levenbergMarquardt } from './levenberg-marquardt.js';
 
@@ -60,7 +61,7 @@ const options = { fisher: 'empirical', decay: 0, rank: 8, curvatureRows: 4 } as 
 describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-error'] as const)('%s', (loss) => {
   test('learning rate and momentum minimize the model; predicted and actual change', async () => {
     const optimizer = cgfac({ ...options, step: 'self-tuning', damping: 0.3, dampingInterval: 2 });
-    const controller = optimizer.controller(loss);
+    const controller = optimizer.controller(manyExamples(loss));
     const source = random(71, loss);
     let network = denseNetwork([4, 3, 2], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 70 });
     let state: Numbers = {};
@@ -110,7 +111,7 @@ test('a step promises at most the whole loss, where the curvature of one example
     loss,
     examples,
     optimizer,
-    controller: optimizer.controller(loss),
+    controller: optimizer.controller(manyExamples(loss)),
     step: 0,
   });
   const likelihood = meanLikelihood(loss, forwardByHand(network, examples.inputs).output, examples.targets);
@@ -125,18 +126,22 @@ async function naturalGradient(network: DenseNetwork, loss: LossName, examples: 
     loss,
     examples,
     optimizer,
-    controller: optimizer.controller(loss),
+    controller: optimizer.controller(manyExamples(loss)),
     step: 0,
   });
   return network.layers.map((layer, i) => minus(layer, outcome.network.layers[i] ?? layer));
 }
 
 describe('Levenberg–Marquardt', () => {
+  const quiet = { batchSize: 500 };
   /** λ after one interval whose last step had this reduction ratio. */
   const dampingAfter = (ratio: number, initial = 2, minimumDamping = 1e-4): number | undefined => {
-    const controller = levenbergMarquardt(initial, { dampingInterval: 3, dampingDecay: 0.9, minimumDamping });
+    const controller = levenbergMarquardt(
+      { damping: initial, dampingInterval: 3, dampingDecay: 0.9, minimumDamping },
+      quiet,
+    );
     for (let step = 0; step < 3; step++) {
-      // Steps that are not measured report no change: they must not count.
+      // Only the last step of an interval counts.
       controller.observe(step, { predictedChange: -2, actualChange: step === 2 ? -2 * ratio : 0 });
     }
     return controller.scalars(3).damping;
@@ -160,13 +165,29 @@ describe('Levenberg–Marquardt', () => {
     expect(dampingAfter(1, 0.11, 0.1)).toBe(0.1);
   });
 
-  test('it asks for the change at the last step of each interval', () => {
-    const controller = levenbergMarquardt(1, { dampingInterval: 3 });
-    expect([0, 1, 2, 3, 4, 5].map((step) => controller.scalars(step).measureChange)).toEqual([0, 0, 1, 0, 0, 1]);
+  test('it asks for the change at the first ten steps, and at the last of each interval', () => {
+    const controller = levenbergMarquardt({ dampingInterval: 3 }, quiet);
+    const measured = Array.from({ length: 16 }, (_, step) => controller.scalars(step).measureChange);
+    expect(measured).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 1, 0]);
+  });
+
+  test('a step that was taken back raises λ, and the ten after it are measured', () => {
+    const controller = levenbergMarquardt({ damping: 0.5, dampingInterval: 50 }, quiet);
+    controller.observe(20, { predictedChange: -1, actualChange: 5, loss: 3, accepted: 0 });
+    expect(controller.scalars(21)).toMatchObject({ damping: 2, measureChange: 1 });
+    expect(controller.scalars(30).measureChange).toBe(1);
+    expect(controller.scalars(31).measureChange).toBe(0);
+  });
+
+  test('small batches keep λ higher, unless it is given', () => {
+    const dampings = (batchSize: number, damping?: number) =>
+      levenbergMarquardt(damping === undefined ? {} : { damping }, { batchSize }).scalars(0).damping;
+    expect([dampings(1000), dampings(500), dampings(50), dampings(5)]).toEqual([0.03, 0.03, 0.1, 1]);
+    expect(dampings(5, 1e-3)).toBe(1e-3);
   });
 
   test('a snapshot restores it', () => {
-    const [first, second] = [levenbergMarquardt(2, {}), levenbergMarquardt(2, {})];
+    const [first, second] = [levenbergMarquardt({ damping: 2 }, quiet), levenbergMarquardt({ damping: 2 }, quiet)];
     first.observe(4, { predictedChange: -1, actualChange: -1 });
     expect(first.scalars(5).damping).not.toBe(2);
     second.restore(JSON.parse(JSON.stringify(first.snapshot())));
@@ -178,6 +199,6 @@ describe('Levenberg–Marquardt', () => {
     ['dampingDecay is 1; it must be a finite number, greater than 0, less than 1', { dampingDecay: 1 }],
     ['minimumDamping is NaN; it must be a finite number, greater than 0', { minimumDamping: Number.NaN }],
   ])('%s', (message, wrong) => {
-    expect(() => levenbergMarquardt(1, wrong)).toThrow(message);
+    expect(() => levenbergMarquardt(wrong, quiet)).toThrow(message);
   });
 });

@@ -5,6 +5,7 @@ import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { levenbergMarquardt } from './levenberg-marquardt.js';
+import type { Setting } from './optimizer.js';
 import { checked } from './options.js';
 import type { StepOptions } from './step-kinds.js';
 import { previousSteps, type StepRule, type StepRuleInput, steppedParameters } from './step-rule.js';
@@ -14,16 +15,19 @@ import { previousSteps, type StepRule, type StepRuleInput, steppedParameters } f
  * M(δ) = ½·δᵀ(F + λI)δ + ∇ᵀδ with F the Gauss–Newton matrix of the sampled examples, exact: no Kronecker
  * approximation (Martens & Grosse 2015, sections 6.4 and 7).
  */
-export function selfTuningStep(options: StepOptions): StepRule {
+export function selfTuningStep(options: StepOptions, setting: Setting): StepRule {
   if (typeof options.damping === 'function') {
     throw new OptionError('a damping schedule is not for self-tuning steps: they tune their damping themselves');
   }
-  const initial = checked('damping', options.damping ?? 0.03, { above: 0 });
-  const controller = () => levenbergMarquardt(initial, options);
+  const { damping, ...others } = options;
+  const dampingOptions = { ...others, ...(damping !== undefined && { damping }) };
+  const controller = () => levenbergMarquardt(dampingOptions, setting);
   controller(); // checks its options
+  const priorPrecision = checked('priorPrecision', options.priorPrecision ?? 1, { atLeast: 0 });
   return {
     estimatesVariance: true,
     isJudged: true,
+    priorPrecision,
     build(input) {
       const { context, blocks, gradient, directions } = input;
       const { b } = context;
@@ -40,6 +44,7 @@ export function selfTuningStep(options: StepOptions): StepRule {
         parameters,
         state: previous.next(steps).set(squaredLengthState, squaredLength),
         squaredLength,
+        ...(input.prior && { priorChange: input.prior.change(b, steps) }),
         diagnostics: new Map([
           ['learningRate', b.neg(b.mul(rate, input.damping))],
           ['momentum', momentum],
@@ -63,16 +68,19 @@ function minimizer(input: StepRuleInput, previous: readonly LayerTensor[]) {
   const hessianFirst = likelihood.hessianProduct(b, sample.output, first);
   const hessianSecond = likelihood.hessianProduct(b, sample.output, second);
   const perCase = 1 / likelihood.cases(sample.output);
+  const { prior } = input;
   const curvature = (x: Value, hessianY: Value, dot: Value) =>
     b.add(b.mul(b.dot(x, hessianY), perCase), b.mul(dot, damping));
+  const withPrior = (q: Value, x: readonly LayerTensor[], y: readonly LayerTensor[]) =>
+    prior ? b.add(q, prior.product(b, x, y)) : q;
   const dots = {
     directions: innerProduct(b, directions, directions),
     mixed: innerProduct(b, directions, previous),
     previous: context.state(squaredLengthState, []),
   };
-  const q11 = curvature(first, hessianFirst, dots.directions);
-  const q12 = curvature(second, hessianFirst, dots.mixed);
-  const q22 = curvature(second, hessianSecond, dots.previous);
+  const q11 = withPrior(curvature(first, hessianFirst, dots.directions), directions, directions);
+  const q12 = withPrior(curvature(second, hessianFirst, dots.mixed), directions, previous);
+  const q22 = withPrior(curvature(second, hessianSecond, dots.previous), previous, previous);
   const c1 = innerProduct(b, gradient, directions);
   const c2 = innerProduct(b, gradient, previous);
   // Without a last step, or one parallel to the direction, the 2×2 system is singular: go along the direction alone.

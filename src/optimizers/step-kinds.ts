@@ -1,9 +1,9 @@
 // The kinds of second-order steps: which options each takes, and which one is meant where none is named.
 import { OptionError } from '../errors.js';
 import { lossNames } from '../losses/index.js';
-import type { LossName } from '../losses/loss.js';
 import type { DampingOptions } from './levenberg-marquardt.js';
 import { normalizedStep } from './normalized-step.js';
+import type { Setting } from './optimizer.js';
 import type { Schedule } from './options.js';
 import { scheduledStep } from './scheduled-step.js';
 import { selfTuningStep } from './self-tuning-step.js';
@@ -31,28 +31,39 @@ export interface StepOptions extends DampingOptions {
    * kernels in normalized steps, 0.5 by default.
    */
   readonly weightDecay?: number;
+  /**
+   * Precision p of a Gaussian prior N(0, 1/p) on the weights of matrices and kernels, beside self-tuning steps: it counts
+   * as p/N in the mean over N examples (less if there are more than eight weights an example), and fades as the loss does. 1 by default, 0 is none.
+   */
+  readonly priorPrecision?: number;
   /** Bound κ on the squared Fisher norm of a scheduled step (Osawa et al., Ba et al. 2017); 0.001 by default, 0 is none. */
   readonly klClip?: number;
 }
 
 const rules: Readonly<
-  Record<StepKind, { create(options: StepOptions): StepRule; readonly takes: readonly (keyof StepOptions)[] }>
+  Record<
+    StepKind,
+    { create(options: StepOptions, setting: Setting): StepRule; readonly takes: readonly (keyof StepOptions)[] }
+  >
 > = {
   normalized: { create: normalizedStep, takes: ['learningRate', 'damping', 'momentum', 'weightDecay'] },
   'self-tuning': {
     create: selfTuningStep,
-    takes: ['damping', 'dampingInterval', 'dampingDecay', 'minimumDamping'],
+    takes: ['damping', 'dampingInterval', 'dampingDecay', 'minimumDamping', 'priorPrecision'],
   },
   scheduled: { create: scheduledStep, takes: ['learningRate', 'damping', 'momentum', 'weightDecay', 'klClip'] },
 };
+
+/** Options are checked before it is known what a run is about. */
+const anySetting: Setting = { loss: 'softmax-cross-entropy', examples: 1, batchSize: 1, isTable: true };
 
 /** Every option that belongs to some kinds of steps only. */
 const ownOptions = [...new Set(stepKinds.flatMap((kind) => rules[kind].takes))];
 
 /** The kind of step that is meant where none is named. */
-export function defaultStep(options: StepOptions, loss: LossName): StepKind {
+export function defaultStep(options: StepOptions, { loss, isTable }: Pick<Setting, 'loss' | 'isTable'>): StepKind {
   if (options.learningRate !== undefined) return 'scheduled';
-  return loss === 'softmax-cross-entropy' ? 'normalized' : 'self-tuning';
+  return loss === 'softmax-cross-entropy' && !isTable ? 'normalized' : 'self-tuning';
 }
 
 /**
@@ -64,10 +75,11 @@ export function checkStepOptions(kind: StepKind | undefined, options: StepOption
     throw new OptionError(`unknown step '${kind}'; choose one of ${stepKinds.join(', ')}`);
   }
   // Where none is named, the loss decides which is meant.
-  const meant = kind === undefined ? lossNames.map((loss) => defaultStep(options, loss)) : [kind];
+  const settings = lossNames.flatMap((loss) => [true, false].map((isTable) => ({ ...anySetting, loss, isTable })));
+  const meant = kind === undefined ? settings.map((setting) => defaultStep(options, setting)) : [kind];
   const failures = [...new Set(meant)].map((each) => {
     try {
-      stepRule(each, options);
+      stepRule(each, options, anySetting);
       return undefined;
     } catch (error) {
       if (error instanceof OptionError) return error;
@@ -78,10 +90,10 @@ export function checkStepOptions(kind: StepKind | undefined, options: StepOption
 }
 
 /** @throws OptionError for options that the kind does not take, and for values out of range */
-export function stepRule(kind: StepKind, options: StepOptions): StepRule {
+export function stepRule(kind: StepKind, options: StepOptions, setting: Setting): StepRule {
   const { create, takes } = rules[kind];
   const idle = ownOptions.find((option) => options[option] !== undefined && !takes.includes(option));
-  if (idle === undefined) return create(options);
+  if (idle === undefined) return create(options, setting);
   const owners = stepKinds.filter((other) => rules[other].takes.includes(idle));
   throw new OptionError(`${idle} has no effect on ${kind} steps; it is an option of ${owners.join(' and ')} steps`);
 }

@@ -5,14 +5,16 @@ import type { Value } from '../graph/graph.js';
 import type { Likelihood } from '../losses/likelihood.js';
 import type { Forward } from '../losses/objective.js';
 import type { Controller, StepContext, StepResult } from './optimizer.js';
+import type { Prior } from './prior.js';
 
 export interface StepRuleInput {
   readonly context: StepContext;
   readonly likelihood: Likelihood;
+  readonly prior: Prior | undefined;
   /** The network on the examples that the curvature is measured on. */
   readonly sample: Forward;
   readonly blocks: readonly KroneckerBlock[];
-  /** The gradient of the mean negative log-likelihood, one entry a block. */
+  /** The gradient of the mean negative log-likelihood and of the prior, one entry a block. */
   readonly gradient: readonly LayerTensor[];
   /** The natural gradient times the block's λ, one entry a block. */
   readonly directions: readonly LayerTensor[];
@@ -26,10 +28,12 @@ export interface StepRule {
   /** The damping is relative to the mean eigenvalue of each block's Fisher matrix; an absolute λ where left out. */
   readonly relativeDamping?: boolean;
   /**
-   * The variance of the likelihood, where it has one, is estimated as the loss goes: see `estimatedLikelihood`. It is 1
+   * The variance of the likelihood, where it has one, is estimated as the loss goes: see `estimated`. It is 1
    * where left out.
    */
   readonly estimatesVariance?: boolean;
+  /** p of a Gaussian prior on weights: see `Prior`. None where left out. */
+  readonly priorPrecision?: number;
   /** Steps are measured by the loss of their own batch, and taken back if it rises: the controller has a `StepWatch`. */
   readonly isJudged?: boolean;
   /** What is preconditioned: an average of the gradients of several steps; the batch's own gradient where left out. */
@@ -42,6 +46,8 @@ export interface StepRule {
 export interface RuleResult extends StepResult {
   /** A scalar that is finite only if all of the step is: a multiple of the square of its length will do. */
   readonly squaredLength: Value;
+  /** The change of the prior by the step, a scalar, where the predicted change has it. */
+  readonly priorChange?: Value;
 }
 
 interface Smoothed {

@@ -8,6 +8,7 @@ import type { Controller, Optimizer } from '../optimizers/optimizer.js';
 import type { Matrix } from './dense.js';
 import { type DenseNetwork, type Examples, float64Objective, layersFrom } from './dense-network.js';
 import { FedBuilder } from './fed-builder.js';
+import { manyExamples } from './setting.js';
 
 export type Numbers = Readonly<Record<string, readonly number[]>>;
 
@@ -62,6 +63,7 @@ export async function stepOnce(setting: StepSetting): Promise<StepOutcome> {
   const result = optimizer.build({
     b,
     objective,
+    setting: manyExamples(loss),
     forward,
     parameters,
     gradients: new Map(names.map(slopeOf)),

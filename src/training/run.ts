@@ -5,8 +5,7 @@ import type { Engine, Program } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
 import type { Model } from '../graph/model.js';
 import type { TensorData } from '../graph/tensor.js';
-import type { LossName } from '../losses/loss.js';
-import type { Controller, Optimizer } from '../optimizers/optimizer.js';
+import type { Controller, Optimizer, Setting } from '../optimizers/optimizer.js';
 import type { Evaluation, RunRecord, StepRecord } from '../reporting/run-record.js';
 import { diagnose, isFiniteBatch } from './diagnosis.js';
 import type { IterateAverage } from './iterate-average.js';
@@ -20,7 +19,7 @@ export interface RunParts {
   readonly program: Program;
   readonly averages: IterateAverage | undefined;
   readonly optimizer: Optimizer;
-  readonly loss: LossName;
+  readonly setting: Setting;
   readonly metric: Metric;
   readonly judging: Judging;
   readonly batches: BatchSequence;
@@ -70,7 +69,7 @@ export class Run {
 
   constructor(parts: RunParts) {
     this.#parts = parts;
-    this.#controller = parts.optimizer.controller(parts.loss);
+    this.#controller = parts.optimizer.controller(parts.setting);
   }
 
   /** Steps taken. */

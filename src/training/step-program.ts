@@ -10,7 +10,7 @@ import { TrainingMode } from '../graph/training-mode.js';
 import type { Distribution, Loss } from '../losses/loss.js';
 import { Objective } from '../losses/objective.js';
 import { Builder } from '../ops/builder.js';
-import type { Optimizer } from '../optimizers/optimizer.js';
+import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { isFiniteScalar } from '../optimizers/step-judge.js';
 import type { Metric } from './metrics.js';
 
@@ -45,6 +45,7 @@ export interface StepOptions {
   readonly loss: Loss;
   readonly metric: Metric;
   readonly optimizer: Optimizer;
+  readonly setting: Setting;
   /** Types of a whole batch. */
   readonly inputs: Inputs<TensorType>;
   readonly targets: TensorType;
@@ -77,7 +78,7 @@ export const statisticKey = (name: string): string => `statistic.${name}`;
  * batch, moves the running averages; the curvature's first rows are normalized by their own mean and variance.
  */
 export function buildStep(options: StepOptions): StepProgram {
-  const { model, loss, metric, optimizer } = options;
+  const { model, loss, metric, optimizer, setting } = options;
   for (const [name, { dtype }] of model.parameters) {
     if (dtype === 'float32') continue;
     throw new UnsupportedError(
@@ -102,6 +103,7 @@ export function buildStep(options: StepOptions): StepProgram {
   const result = optimizer.build({
     b,
     objective,
+    setting,
     forward,
     parameters,
     gradients: new Map([...parameters.keys()].map((name, i) => [name, slopes[i] as Value])), // one gradient a parameter

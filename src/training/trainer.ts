@@ -4,11 +4,11 @@ import { type BatchSequence, trainingBatches } from '../data/batches.js';
 import type { DataSplits, Dataset } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
-import { mapInputs } from '../graph/inputs.js';
+import { isUnnamed, mapInputs } from '../graph/inputs.js';
 import type { Model } from '../graph/model.js';
 import type { TensorData } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
-import type { Optimizer } from '../optimizers/optimizer.js';
+import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checked } from '../optimizers/options.js';
 import type { RunRecord, StepRecord } from '../reporting/run-record.js';
 import { evaluator } from './evaluation.js';
@@ -104,11 +104,13 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
   const total = stepsOf(options, batches.stepsPerEpoch);
   const [loss, metric] = [lossNamed(task.loss), metricFor(task.loss)];
   const { inputs, target } = batches.at(0);
+  const setting = settingOf(task, target.dims[0] ?? 1);
   const step = buildStep({
     model,
     loss,
     metric,
     optimizer,
+    setting,
     inputs: mapInputs(inputs, ({ dtype, dims }) => ({ dtype, shape: dims })),
     targets: { dtype: target.dtype, shape: target.dims },
   });
@@ -129,7 +131,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       program,
       averages,
       optimizer,
-      loss: task.loss,
+      setting,
       metric,
       judging,
       batches,
@@ -171,6 +173,13 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
   } finally {
     await engine.close();
   }
+}
+
+/** What the optimizer is told of the task. */
+export function settingOf({ loss, data: { train } }: LearningTask, batchSize: number): Setting {
+  const { inputs } = train;
+  const isTable = isUnnamed(inputs) && inputs.dtype === 'float32' && inputs.shape.length === 1;
+  return { loss, examples: train.size, batchSize, isTable };
 }
 
 /** @param keys where what is evaluated is held: an average begins at the initial parameters */

@@ -1,0 +1,74 @@
+// A Gaussian prior on weights: what a step minimizes beside the likelihood, so that few examples are not learned by heart.
+import type { KroneckerBlock } from '../curvature/blocks.js';
+import { LayerTensor } from '../curvature/layer-tensor.js';
+import type { Value } from '../graph/graph.js';
+import type { Builder } from '../ops/builder.js';
+import type { Setting } from './optimizer.js';
+
+/** A prior weaker than this, a hundredth of the least damping, is left out: it would cost a pass over all parameters. */
+const leastStrength = 1e-4;
+
+/** Weights that one example is worth at least: of wide networks each weight has little to say, and a prior less against it. */
+const weightsAnExample = 8;
+
+/** p/N for N examples, at most 8p over the number of weights; 0 for a prior that is not worth its cost. */
+export function priorStrength(
+  precision: number,
+  blocks: readonly KroneckerBlock[],
+  { examples }: Pick<Setting, 'examples'>,
+): number {
+  const weights = blocks.filter(decays).reduce((sum, { inputs, outputs }) => sum + inputs * outputs, 0);
+  const strength = precision * Math.min(1 / examples, weightsAnExample / Math.max(1, weights));
+  return strength < leastStrength ? 0 : strength;
+}
+
+/**
+ * w ~ N(0, 1/p) for each weight of matrices and kernels adds p/(2N)·|w|² to the mean negative log-likelihood of N examples.
+ * It is weighed by the dispersion φ, so that it fades where the model fits: its strength is that of the noise.
+ */
+export class Prior {
+  /** φ times `priorStrength`, a scalar. */
+  readonly #strength: Value;
+  readonly #blocks: readonly KroneckerBlock[];
+  readonly #weights: readonly LayerTensor[];
+
+  /** @param weights where it is taken, one entry a block */
+  constructor(blocks: readonly KroneckerBlock[], weights: readonly LayerTensor[], strength: Value) {
+    this.#blocks = blocks;
+    this.#weights = weights;
+    this.#strength = strength;
+  }
+
+  /** The gradient of the likelihood, one entry a block, with that of the prior. */
+  addedTo(b: Builder, gradient: readonly LayerTensor[]): LayerTensor[] {
+    return gradient.map((own, i) => {
+      const [block, at] = [this.#blocks[i], this.#weights[i]];
+      if (!block || !at || !decays(block)) return own;
+      return new LayerTensor(b.add(own.weight, b.mul(at.weight, this.#strength)), own.bias, own.outputsFirst);
+    });
+  }
+
+  /** xᵀHy, a scalar, for the prior's Hessian H. */
+  product(b: Builder, x: readonly LayerTensor[], y: readonly LayerTensor[]): Value {
+    const products = this.#blocks.flatMap((block, i) => {
+      const [u, v] = [x[i], y[i]];
+      return u && v && decays(block) ? [b.dot(u.weight, v.weight)] : [];
+    });
+    const zero = b.scalar(0, this.#strength.dtype);
+    return b.mul(
+      products.reduce((sum, product) => b.add(sum, product), zero),
+      this.#strength,
+    );
+  }
+
+  /** Its change by a step δ, a scalar: wᵀHδ + ½·δᵀHδ. */
+  change(b: Builder, step: readonly LayerTensor[]): Value {
+    return b.add(this.product(b, this.#weights, step), b.mul(this.product(b, step, step), 0.5));
+  }
+}
+
+/**
+ * Matrices and kernels. Not biases and scales, whose size is no complexity; nor the rows of a table, which would vanish
+ * where no batch reads them.
+ */
+export const decays = ({ kind }: KroneckerBlock): boolean => kind !== 'scale-and-shift' && kind !== 'embedding';

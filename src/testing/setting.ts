@@ -1,0 +1,5 @@
+// What a run is about, for tests of optimizers: so many examples that no prior is added, and batches without extra damping.
+import type { LossName } from '../losses/loss.js';
+import type { Setting } from '../optimizers/optimizer.js';
+
+export const manyExamples = (loss: LossName): Setting => ({ loss, examples: 1e6, batchSize: 500, isTable: false });
