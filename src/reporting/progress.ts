@@ -42,7 +42,7 @@ export interface Progress {
 /** Options of a reporter; the defaults are the real stream, environment and clock. */
 export interface ProgressOptions {
   readonly stream?: ProgressStream;
-  readonly environment?: NodeJS.ProcessEnv;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Milliseconds, monotonic. */
   readonly now?: () => number;
 }
