@@ -53,6 +53,11 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
+/** `1 step`, `2,000 steps` */
+export function formatSteps(count: number): string {
+  return `${formatCount(count)} ${count === 1 ? 'step' : 'steps'}`;
+}
+
 /** A metric's value: shares of right answers in percent, all else as a number. */
 export function formatMetric(name: string, value: number): string {
   return isShare(name) && Number.isFinite(value) ? `${(100 * value).toFixed(2)} %` : formatMeasured(value);

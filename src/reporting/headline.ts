@@ -2,7 +2,7 @@
 // and it says only what the data bear out.
 
 import { type CurvePoint, curveOf, firstReaching, smoothed } from './curves.js';
-import { formatCount, formatMetric, formatNumber, formatSeconds, listed, words } from './format.js';
+import { formatMetric, formatNumber, formatSeconds, formatSteps, listed, words } from './format.js';
 import { withDistinctNames } from './names.js';
 import type { Experiment, RunRecord } from './run-record.js';
 import { type Goal, goalOf, onSet } from './target.js';
@@ -64,9 +64,9 @@ function withoutSuccess(runs: readonly RunRecord[]): string {
 
 /** The findings on the only run that has results. */
 function alone(run: RunRecord, goal: Goal | undefined, notes: readonly string[]): Findings {
-  const cost = `${stepsDone(run)} steps, ${formatSeconds(run.seconds)}.`;
+  const cost = `${stepsDone(run)}, ${formatSeconds(run.seconds)}.`;
   const reached = run.toTarget
-    ? `It reaches ${goal?.text} after ${formatCount(run.toTarget.steps)} steps and ${formatSeconds(run.toTarget.seconds)}.`
+    ? `It reaches ${goal?.text} after ${formatSteps(run.toTarget.steps)} and ${formatSeconds(run.toTarget.seconds)}.`
     : `It does not reach ${goal?.text}.`;
   const { name } = run.metric;
   const show = (set: RunRecord['train']) => formatMetric(name, set[name] ?? Number.NaN);
@@ -92,13 +92,15 @@ function raceToTarget(goal: Goal, runs: readonly RunRecord[]): Race | undefined 
   const told = closest && closest.time < CLEARLY_FASTER ? closest : undefined;
   const late = runs.filter((run) => run.toTarget === null).map(({ name }) => name);
   const details = [
-    `It takes ${formatSeconds(winner.seconds)} and ${formatCount(winner.steps)} steps.`,
+    `It takes ${formatSeconds(winner.seconds)} and ${formatSteps(winner.steps)}.`,
     compared('That is', overtakings, told),
     late.length > 0 && `${listed(late)} ${late.length > 1 ? 'do' : 'does'} not get there.`,
   ];
   const headline = told
     ? `${winner.run.name} reaches ${goal.text} in ${factor(told.time)} the time of ${told.rival.name}`
-    : `${winner.run.name} is first to ${goal.text}, after ${formatSeconds(winner.seconds)}`;
+    : rest.length === 0
+      ? `${winner.run.name} alone reaches ${goal.text}, after ${formatSeconds(winner.seconds)}`
+      : `${winner.run.name} is first to ${goal.text}, after ${formatSeconds(winner.seconds)}`;
   return { winner: winner.run, headline, details: [details.filter(Boolean).join(' ')] };
 }
 

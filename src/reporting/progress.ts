@@ -224,6 +224,6 @@ function renderFinished(run: RunRecord, colour: boolean): string {
   const warning = first === undefined ? '' : ` (no success: ${formatNumber(first)} at the first step)`;
   const results = `loss ${formatNumber(run.train.loss)}${warning}${name === 'loss' ? '' : `  ${show(run.train)}`}  test ${show(run.test)}`;
   const takenBack = stepsTakenBack(run);
-  const cost = `${stepsDone(run)} steps in ${formatSeconds(run.seconds)}${takenBack ? `, ${formatCount(takenBack)} taken back` : ''}`;
+  const cost = `${stepsDone(run)} in ${formatSeconds(run.seconds)}${takenBack ? `, ${formatCount(takenBack)} taken back` : ''}`;
   return `${bold(run.name)}  ${results}  ${dim(cost)}`;
 }

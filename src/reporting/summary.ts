@@ -11,7 +11,7 @@ import {
   words,
 } from './format.js';
 import type { Experiment, RunRecord } from './run-record.js';
-import { isSound, lowerFirstLoss, stepsDone, stepsTakenBack } from './verdict.js';
+import { isSound, lowerFirstLoss, stepCount, stepsTakenBack } from './verdict.js';
 
 /** One cell: its text, and whether no run is better in this column. */
 export interface SummaryCell {
@@ -103,7 +103,7 @@ function measures({ runs, target }: Experiment): Measure[] {
     },
     { header: 'test loss', value: (run) => run.test.loss, format: formatMeasured, lowerIsBetter: true },
     ...metrics,
-    { header: 'steps', value: (run) => run.steps.at(-1)?.step, format: (_, run) => stepsDone(run) },
+    { header: 'steps', value: (run) => run.steps.at(-1)?.step, format: (_, run) => stepCount(run) },
     ...(runs.some((run) => stepsTakenBack(run)) ? [takenBack] : []),
     { header: 'time', value: (run) => run.seconds, format: formatSeconds, lowerIsBetter: true },
     { header: 'ms/step', value: (run) => run.stepMilliseconds.median, format: formatMeasured, lowerIsBetter: true },

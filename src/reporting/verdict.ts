@@ -1,7 +1,7 @@
 // What is to be said of a run before its results are believed: whether it diverged, ended worse than it began, was
 // stopped early, or took steps back.
 
-import { formatCount, formatMeasured } from './format.js';
+import { formatCount, formatMeasured, formatSteps } from './format.js';
 import type { RunRecord } from './run-record.js';
 
 /** In fewer steps than these, the noise of the batches may exceed what was learned. */
@@ -30,8 +30,13 @@ export function stepsTakenBack({ steps }: RunRecord): number | undefined {
   return judged.length === 0 ? undefined : judged.filter((accepted) => accepted === 0).length;
 }
 
-/** Steps done: `400`, or `122 of 400` if the run ended before its last one. */
+/** Steps done: `400 steps`, or `122 of 400 steps` if the run ended before its last one. */
 export function stepsDone(run: RunRecord): string {
+  return endedEarly(run) ? `${stepCount(run)} steps` : formatSteps(run.steps.at(-1)?.step ?? 0);
+}
+
+/** The same for a table: `400`, `122 of 400`. */
+export function stepCount(run: RunRecord): string {
   const done = formatCount(run.steps.at(-1)?.step ?? 0);
   return endedEarly(run) ? `${done} of ${formatCount(run.planned ?? 0)}` : done;
 }
@@ -44,9 +49,9 @@ export function remarks(run: RunRecord): string[] {
   const takenBack = stepsTakenBack(run) ?? 0;
   const found: string[] = [];
   if (hasDiverged(run)) {
-    const where = done > 0 ? ` at step ${stepsDone(run)}` : '';
+    const where = done > 0 ? ` at step ${stepCount(run)}` : '';
     found.push(`${name} diverged${where}: its loss stopped being finite.`);
-  } else if (endedEarly(run)) found.push(`${name} was stopped after ${stepsDone(run)} steps.`);
+  } else if (endedEarly(run)) found.push(`${name} was stopped after ${stepsDone(run)}.`);
   if (first !== undefined) {
     found.push(
       `${name} ends worse than it began: its training loss is ${formatMeasured(train.loss)}, and was ${formatMeasured(first)} at the first step.`,
@@ -54,7 +59,7 @@ export function remarks(run: RunRecord): string[] {
   }
   if (takenBack > 0) {
     const were = takenBack === 1 ? 'was' : 'were';
-    found.push(`${formatCount(takenBack)} of ${formatCount(done)} steps of ${name} ${were} taken back.`);
+    found.push(`${formatCount(takenBack)} of ${formatSteps(done)} of ${name} ${were} taken back.`);
   }
   return found;
 }

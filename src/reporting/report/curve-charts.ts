@@ -43,6 +43,8 @@ const TITLES: Readonly<Record<string, string>> = { iterations: 'CG iterations', 
 const RULED = new Set(['damping']);
 /** Told in words. */
 const NO_CURVES = new Set(['accepted']);
+/** Errors below are those of a sum of shares. */
+const ROUNDING = 1e-9;
 /** What is the same in fewer steps may still be on its way. */
 const CONSTANT_STEPS = 3;
 
@@ -89,7 +91,7 @@ function metricShown({ runs }: Experiment, metric: string, goal: Goal | undefine
     return { title: words(metric), curves: curves.map(aboveZero), solid, format: formatNumber, goal };
   const errors = curves.map(({ points, ...rest }) => ({
     ...rest,
-    points: points.map((point) => ({ ...point, value: 1 - point.value })),
+    points: points.map((point) => ({ ...point, value: 1 - point.value < ROUNDING ? 0 : 1 - point.value })),
   }));
   return {
     title: 'error rate',
@@ -163,7 +165,7 @@ function twoCharts({ title, curves, solid, format, goal }: Shown, inks: Inks): H
     return lineChart({
       title: capitalized(both ? title : `training ${title}`),
       note: `${along === 'step' ? 'by steps' : 'by time'}${y.kind === 'log' ? `, ${log}` : ''}`,
-      key: both ? key(solid, drawable) : undefined,
+      key: key(solid, drawable),
       xName: along === 'step' ? 'steps' : 'seconds of training',
       x,
       y,
@@ -174,9 +176,11 @@ function twoCharts({ title, curves, solid, format, goal }: Shown, inks: Inks): H
   });
 }
 
-function key(solid: string, curves: readonly Curve[]): Html {
-  const lost = curves.some(({ run }) => hasDiverged(run)) && html`<span>× diverged</span>`;
-  return html`<span><i></i>${solid}</span><span><i class="test"></i>test set</span>${lost}`;
+function key(solid: string, curves: readonly Curve[]): Html | undefined {
+  const both = curves.some(({ set }) => set === 'test');
+  const lost = curves.some(({ run }) => hasDiverged(run));
+  if (!both && !lost) return undefined;
+  return html`<span><i></i>${solid}</span>${both && html`<span><i class="test"></i>test set</span>`}${lost && html`<span>× diverged</span>`}`;
 }
 
 /** The line of a target says of which set it is, where both are drawn. */
@@ -227,7 +231,8 @@ export function optimizerCharts(experiment: Experiment, inks: Inks): { charts: H
     for (const curve of curves) {
       const { run, points } = curve;
       const [first] = points;
-      if (first && points.length >= CONSTANT_STEPS && !moving.includes(curve))
+      // A number that stays 0 is none that was set.
+      if (first && first.value !== 0 && points.length >= CONSTANT_STEPS && !moving.includes(curve))
         constants.push(`${run.name} ${words(name)} ${formatNumber(first.value)}`);
     }
     if (moving.length === 0) continue;
@@ -257,6 +262,6 @@ function diagnosticChart(name: string, curves: readonly Pick<Curve, 'run' | 'poi
     points: drawnPoints(points, 'step', x, y),
   }));
   const title = TITLES[name] ?? capitalized(words(name));
-  const note = { linear: '', log: 'log scale', 'signed-log': 'log scale on both sides of 0' }[y.kind];
+  const note = { linear: '', log: 'log scale', 'signed-log': 'signed log scale' }[y.kind];
   return lineChart({ title, note, xName: 'steps', x, y, formatX: formatNumber, formatY: formatNumber, series }, true);
 }

@@ -50,6 +50,8 @@ export const LONGEST_LABEL = 14;
 /** Space between the end of a line and its label. */
 const LABEL_GAP = 6;
 const MOST_DIGITS = 15;
+/** More dots than these would be a line of their own. */
+const MOST_DOTS = 20;
 
 /** The chart as a figure: drawn for a wide page and for a phone, or once, small, for both. */
 export function lineChart(chart: LineChart, small = false): Html {
@@ -83,7 +85,7 @@ function draw(chart: LineChart, { className, width, height, font }: Size): Html 
   const behindFirst = [...series].sort((a, b) => depth(a) - depth(b));
   const lines = behindFirst.map((entry) => drawnSeries(entry, toX, toY));
   const names = endLabels(labelled, toX, toY, { em, font, top, bottom });
-  const description = `${chart.title}, ${chart.note}: ${series.map(({ name }) => name).join(', ')}`;
+  const description = `${[chart.title, chart.note].filter(Boolean).join(', ')}: ${series.map(({ name }) => name).join(', ')}`;
   return html`<svg class="${className}" role="img" aria-label="${description}" viewBox="0 0 ${width} ${height}" font-size="${font}" fill="var(--quiet)">${grid}${marks}${axis}<g fill="none" stroke-linejoin="round">${lines}</g>${names}</svg>
 `;
 }
@@ -96,7 +98,10 @@ function drawnSeries({ ink, points, kind, lost }: ChartSeries, toX: Position, to
   const [end] = placed.slice(-1);
   if (kind === 'guide')
     return html`<path stroke="${ink.colour}" stroke-width="1.2" stroke-dasharray="2 4" d="${path}"/>`;
-  const dots = kind === 'test' || placed.length === 1 ? placed.map(([x, y]) => dot(x, y, ink)) : [];
+  const dots =
+    (kind === 'test' && placed.length <= MOST_DOTS) || placed.length === 1
+      ? placed.map(([x, y]) => dot(x, y, ink))
+      : [];
   const dashes = kind === 'test' ? '3 3' : ink.dashed ? '9 3' : undefined;
   const dashArray = dashes && html` stroke-dasharray="${dashes}"`;
   const cross =

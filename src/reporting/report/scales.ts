@@ -63,6 +63,7 @@ export function fittingScale(values: readonly number[], count: number, fromZero 
   const [min, max] = range(values);
   if (min > 0 && max > 20 * min) return logScale(values, count);
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  if (sorted.length === 0) return linearScale(values, count, fromZero);
   const at = (position: number) => sorted[position] ?? 0;
   // The inner four fifths of the values, the outermost left out even if there are few.
   const band = at(Math.floor(0.9 * (sorted.length - 1))) - at(Math.ceil(0.1 * (sorted.length - 1)));

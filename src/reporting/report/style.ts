@@ -48,7 +48,7 @@ svg text{font-family:inherit}svg .end{paint-order:stroke;stroke:var(--paper);str
 .bars{width:100%;font-size:.92rem}
 .bars th{font-weight:500;text-align:left;padding:.28rem .9rem .28rem 0;white-space:nowrap}
 .bars td:last-child{text-align:right;padding-left:.9rem;white-space:nowrap}
-.bars th{max-width:11rem;white-space:normal;overflow-wrap:anywhere}.bars .track{width:100%}.bars .track div{position:relative;height:1.05rem}
+.bars th{max-width:11rem;white-space:normal;overflow-wrap:break-word}.bars .track{width:100%}.bars .track div{position:relative;height:1.05rem}
 .bars b{display:block;height:100%;min-width:2px;border-radius:2px}
 .whisker{position:absolute;top:50%;height:2px;margin-top:-1px;background:var(--ink)}
 .whisker::before,.whisker::after{content:'';position:absolute;top:-3px;height:8px;width:2px;background:var(--ink)}
