@@ -148,7 +148,10 @@ describe('cgfac train', () => {
     const { steps } = JSON.parse(stdout);
     expect(steps).toBeGreaterThan(0);
     expect(await readMetricsFile(join(out, 'metrics.jsonl'))).toHaveLength(steps);
-    for (const file of ['model.onnx', 'report.html']) expect(existsSync(join(out, file))).toBe(true);
+    expect(existsSync(join(out, 'model.onnx'))).toBe(true);
+    expect(await readFile(join(out, 'report.html'), 'utf8')).toMatch(
+      /adam was stopped after [\d,]+ of 1,000,000\sstep/,
+    );
   });
 
   it('names the first tensor that is not finite, and keeps the metrics', async () => {
@@ -161,6 +164,7 @@ describe('cgfac train', () => {
     );
     expect((await readMetricsFile(join(out, 'metrics.jsonl'))).length).toBeGreaterThan(0);
     expect(existsSync(join(out, 'model.onnx'))).toBe(false);
+    expect(await readFile(join(out, 'report.html'), 'utf8')).toMatch(/<h2>sgd diverged<\/h2>[\s\S]*at step \d of 9/);
   });
 });
 

@@ -2,6 +2,7 @@
 import { wantsColour } from '../reporting/colour.js';
 import type { Experiment, RunRecord } from '../reporting/run-record.js';
 import { renderTable } from '../reporting/table.js';
+import { stepsTakenBack } from '../reporting/verdict.js';
 
 export function printTable(experiment: Experiment): void {
   const width = process.stdout.columns ?? 120;
@@ -9,9 +10,12 @@ export function printTable(experiment: Experiment): void {
 }
 
 /** A run's result as the last line of `--json`. */
-export function runSummary({ name, steps, seconds, train, test, stateBytes, stepMilliseconds, toTarget }: RunRecord) {
+export function runSummary(run: RunRecord) {
+  const { name, steps, seconds, train, test, stateBytes, stepMilliseconds, toTarget } = run;
+  const takenBack = stepsTakenBack(run);
   return {
     steps: steps.length,
+    ...(takenBack !== undefined && { takenBack }),
     seconds,
     train,
     test,

@@ -8,7 +8,6 @@ import { ensureWritableFolder, writeFileAtomically } from '../files.js';
 import { saveModel } from '../model.js';
 import { type MetricsFile, openMetricsFile } from '../reporting/metrics-file.js';
 import { createProgress, type Progress } from '../reporting/progress.js';
-import { renderReport } from '../reporting/report.js';
 import type { Experiment, RunRecord } from '../reporting/run-record.js';
 import { metricFor } from '../training/metrics.js';
 import { DivergedError } from '../training/run.js';
@@ -113,6 +112,7 @@ export class Workbench {
   async report(folder: string, title: string, experiments: readonly Experiment[]): Promise<string> {
     const path = join(folder, 'report.html');
     const environment = await describeEnvironment(this.#threads);
+    const { renderReport } = await import('../reporting/report.js');
     await writeFileAtomically(path, renderReport({ title, command: typedCommand(), environment, experiments }));
     return path;
   }

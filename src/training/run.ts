@@ -159,17 +159,19 @@ export class Run {
   }
 
   record(train: Evaluation, test: Evaluation): RunRecord {
-    const { step, averages, optimizer, metric, judging } = this.#parts;
-    const { toTarget } = judging;
+    const { step, averages, optimizer, metric, judging, total } = this.#parts;
+    const toTarget = judging.concluded(this.done, this.#seconds, train, test);
     return {
       name: optimizer.name,
       steps: this.#records,
       seconds: this.#seconds,
+      planned: total,
       train,
       test,
       stateBytes: step.stateBytes + (averages?.bytes ?? 0),
       stepMilliseconds: quantiles(this.#milliseconds),
       metric: { name: metric.name, lowerIsBetter: metric.lowerIsBetter },
+      ...(judging.sampled && { sampled: judging.sampled }),
       ...(toTarget !== undefined && { toTarget }),
     };
   }
