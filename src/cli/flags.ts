@@ -6,8 +6,8 @@ import { OptionError } from '../errors.js';
 import { lossNames } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
 import { checked } from '../optimizers/options.js';
+import { didYouMean } from '../suggest.js';
 import { readOptions } from './named-options.js';
-import { didYouMean } from './suggest.js';
 
 type Range = Parameters<typeof checked>[2];
 

@@ -1,7 +1,7 @@
 // Options written behind a name: `cgfac:rank=64:damping=3`, `resnet20:norm=batch`. Read strictly, with suggestions.
 import { OptionError } from '../errors.js';
 import { checked } from '../optimizers/options.js';
-import { didYouMean } from './suggest.js';
+import { didYouMean } from '../suggest.js';
 
 /** How an option's text is read: a number (its user checks the range), a whole number from 1, yes or no, one of some words. */
 type OptionKind = 'number' | 'count' | 'boolean' | readonly string[];

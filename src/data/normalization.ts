@@ -1,6 +1,7 @@
 // Means and deviations of a data set's inputs, to be taken out of what a model sees.
 import { OptionError } from '../errors.js';
 import { inputNames, isUnnamed } from '../graph/inputs.js';
+import { checkKeys, described, type OptionKeys } from '../options.js';
 import { type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
 
 /** One number per channel; inputs become (value − mean) / deviation. */
@@ -8,6 +9,8 @@ export interface Normalization {
   readonly mean: readonly number[];
   readonly deviation: readonly number[];
 }
+
+const keys: OptionKeys<Normalization> = { mean: true, deviation: true };
 
 /**
  * Mean and deviation of a data set's inputs: per channel of pictures (also flattened ones) and of other inputs with more
@@ -56,13 +59,45 @@ export function measureNormalization(set: Dataset): Normalization {
   return { mean, deviation };
 }
 
+/**
+ * Checks a normalization that is given: numbers, one of each kind for a channel of the set, for a column of a table, or for all.
+ * @throws OptionError saying how many there are and how many there should be
+ */
+export function checkNormalization(normalization: Normalization, set: Dataset): void {
+  checkKeys('normalize', normalization, keys);
+  for (const name of ['mean', 'deviation'] as const) {
+    const given: unknown = normalization[name];
+    if (Array.isArray(given) && given.length > 0 && given.every((number) => typeof number === 'number')) continue;
+    throw new OptionError(
+      `${name} of normalize is ${described(given)}; give an array of numbers, one for each channel or column`,
+    );
+  }
+  const { mean, deviation } = normalization;
+  const inputs = candidates(set)[0];
+  if (!inputs || candidates(set).length > 1) return; // the model says so, with what it takes
+  const [first = 1] = inputs.shape;
+  const channels = set.picture?.channels ?? first;
+  for (const [name, { length }] of Object.entries({ mean, deviation })) {
+    // Channels of pictures may also be the last axis, and then they are the model's to know.
+    if (length === 1 || length === channels || (inputs.shape.length === 3 && length === inputs.shape[2])) continue;
+    const what = inputs.shape.length === 1 && !set.picture ? 'columns' : 'channels';
+    throw new OptionError(
+      `${name} of normalize has ${length} numbers, and '${set.name}' has ${channels} ${what}: give one for each, or one for all`,
+    );
+  }
+}
+
 /** The input to measure. */
-function measured({ name, inputs }: Dataset): ExampleArray {
-  if (isUnnamed(inputs)) return inputs;
-  const numbers = Object.values(inputs).filter(({ dtype }) => dtype === 'float32');
+function measured(set: Dataset): ExampleArray {
+  const { name, inputs } = set;
+  const numbers = candidates(set);
   const [column] = numbers;
   if (column && numbers.length === 1) return column;
   throw new OptionError(
     `data set '${name}' has the inputs ${inputNames(inputs)}, of which ${numbers.length} are real numbers, and cgfac normalizes the only one that is: train without a normalization`,
   );
 }
+
+/** Inputs that may be normalized: the one, or of several those of real numbers. */
+const candidates = ({ inputs }: Dataset): readonly ExampleArray[] =>
+  isUnnamed(inputs) ? [inputs] : Object.values(inputs).filter(({ dtype }) => dtype === 'float32');

@@ -6,7 +6,7 @@ import { GraphBuilder } from '../graph/builder.js';
 import { encodeMessage, isFileModel, withPatch } from '../graph/file-model.js';
 import { formatType, type Graph, Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
-import { type Model, newElements } from '../graph/model.js';
+import { checkModel, type Model, newElements } from '../graph/model.js';
 import { prepended } from '../graph/onnx-prepend.js';
 import { decodeProto, whileReading } from '../graph/onnx-reader.js';
 import { elementCount, type TensorData, tensorFrom } from '../graph/tensor.js';
@@ -32,6 +32,7 @@ const steps = [
  * const model = normalized(await loadModel('classifier.onnx'), { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] });
  */
 export function normalized(model: Model, normalization: Normalization): Model {
+  checkModel('normalized', model);
   const known = normalizationOf(model);
   if (known) {
     throw new OptionError(

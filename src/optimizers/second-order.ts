@@ -7,6 +7,7 @@ import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { LossName } from '../losses/loss.js';
 import type { Builder } from '../ops/builder.js';
+import { checkedWord, type OptionKeys } from '../options.js';
 import { adamRule } from './adam.js';
 import type { Controller, Optimizer, StepContext, StepResult } from './optimizer.js';
 import { checked, inverseRoot, type Schedule } from './options.js';
@@ -40,8 +41,28 @@ export interface SecondOrderOptions extends StepOptions {
   readonly restLearningRate?: Schedule;
 }
 
+export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
+  step: true,
+  learningRate: true,
+  damping: true,
+  momentum: true,
+  weightDecay: true,
+  klClip: true,
+  fisher: true,
+  curvatureRows: true,
+  dampingInterval: true,
+  dampingDecay: true,
+  minimumDamping: true,
+  iterateAveraging: true,
+  restLearningRate: true,
+};
+
+/** Options that may change with the step. */
+export const schedules = ['learningRate', 'damping', 'restLearningRate'] as const;
+
 /** An optimizer from a preconditioner. */
 export function secondOrder(name: string, preconditioner: Preconditioner, options: SecondOrderOptions): Optimizer {
+  checkedWord('fisher', options.fisher, ['sampled', 'empirical', 'exact']);
   if (options.curvatureRows !== undefined) {
     checked('curvatureRows', options.curvatureRows, { atLeast: 1, integer: true });
   }

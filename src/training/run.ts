@@ -107,7 +107,7 @@ export class Run {
   }
 
   record(train: Evaluation, test: Evaluation): RunRecord {
-    const { step, averages, optimizer, metric, judging } = this.#parts;
+    const { step, averages, optimizer, metric, judging, batches } = this.#parts;
     const { toTarget } = judging;
     return {
       name: optimizer.name,
@@ -115,6 +115,7 @@ export class Run {
       seconds: this.#seconds,
       train,
       test,
+      batchSize: batches.batchSize,
       stateBytes: step.stateBytes + (averages?.bytes ?? 0),
       stepMilliseconds: quantiles(this.#milliseconds),
       metric: { name: metric.name, lowerIsBetter: metric.lowerIsBetter },

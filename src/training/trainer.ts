@@ -12,7 +12,7 @@ import type { TensorData } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
-import { checked } from '../optimizers/options.js';
+import { checkedNumber } from '../options.js';
 import type { RunRecord, StepRecord } from '../reporting/run-record.js';
 import { evaluator } from './evaluation.js';
 import { IterateAverage } from './iterate-average.js';
@@ -23,12 +23,13 @@ import { picturesOf } from './pictures.js';
 import { Run } from './run.js';
 import { buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
 import { type LearningTask, learningTask } from './task.js';
+import { checkParameters, checkTrainOptions, mostSteps } from './train-options.js';
 
 export interface RunOptions extends JudgingOptions {
   /** Where to compute. */
   readonly engine: Engine;
   readonly optimizer: Optimizer;
-  /** Examples a step; 128 by default. */
+  /** Examples a step; 128 by default. Of fewer training examples, all are taken; the record has the number. */
   readonly batchSize?: number;
   /** How long: optimizer steps, or passes over the training set. */
   readonly steps?: number;
@@ -73,6 +74,7 @@ export interface TrainingResult {
  * const { parameters } = await train(mlp({ seed: 1 }), { engine, data, optimizer: cgfac(), epochs: 5 });
  */
 export async function train(given: Model, options: TrainOptions): Promise<TrainingResult> {
+  checkTrainOptions(given, options);
   const { normalize = false } = options;
   const measured = normalize === true ? measureNormalization(options.data.train) : normalize;
   const model = measured === false ? given : normalized(given, measured);
@@ -81,7 +83,7 @@ export async function train(given: Model, options: TrainOptions): Promise<Traini
 
 /**
  * The steps that a run will take.
- * @throws OptionError unless exactly one of steps and epochs is given, or where the batch is larger than the data
+ * @throws OptionError unless exactly one of steps and epochs is given
  */
 export function plannedSteps(task: LearningTask, options: Omit<RunOptions, 'engine' | 'optimizer'>): number {
   return stepsOf(options, batchesFor(task, options).stepsPerEpoch);
@@ -91,19 +93,20 @@ function batchesFor(
   { data }: LearningTask,
   { batchSize = 128, seed = 0, augment }: Pick<RunOptions, 'batchSize' | 'seed' | 'augment'>,
 ): BatchSequence {
-  checked('seed', seed, { atLeast: 0, integer: true });
   const batches = trainingBatches(data.train, { batchSize, seed });
   return augment ? augmentedBatches(batches, data.train, augment, seed) : batches;
 }
 
 function stepsOf({ steps, epochs }: Pick<RunOptions, 'steps' | 'epochs'>, stepsPerEpoch: number): number {
   if ((steps === undefined) === (epochs === undefined)) throw new OptionError('give either steps or epochs');
-  if (steps !== undefined) return checked('steps', steps, { atLeast: 1, integer: true });
-  return Math.ceil(checked('epochs', epochs ?? 1, { above: 0 }) * stepsPerEpoch);
+  if (steps !== undefined) return checkedNumber('steps', steps, { atLeast: 1, atMost: mostSteps, integer: true });
+  const most = Math.floor(mostSteps / stepsPerEpoch);
+  return Math.ceil(checkedNumber('epochs', epochs ?? 1, { above: 0, atMost: most }) * stepsPerEpoch);
 }
 
 /** Trains a model on a task that is known already. Throws as `train` does. */
 export async function runTask(model: Model, task: LearningTask, options: RunOptions): Promise<TrainingResult> {
+  checkParameters(model);
   const { engine, optimizer, signal, onStep, seed = 0 } = options;
   const { data } = task;
   const batches = batchesFor(task, options);
