@@ -118,17 +118,16 @@ export async function valueAndGradients(model: Model, request: GradientRequest):
   const found = gradients(b, value, targetsOfGradient);
   const outputs: Record<string, Value> = { 'cgfac/loss': value };
   for (const [i, name] of names.entries()) outputs[`cgfac/gradient/${name}`] = found[i] ?? value;
-  const engine = request.engine ?? (await ownEngine());
+  const engine = request.engine?.open() ?? (await ownEngine());
   try {
     const program = await engine.compile(b.build('gradients', outputs));
     const results = await program.run(feeds);
-    await program.release();
     return {
       loss: Number(results['cgfac/loss']?.data[0]),
       gradients: new Map(names.map((name) => [name, toTensor(results[`cgfac/gradient/${name}`])])),
     };
   } finally {
-    if (engine !== request.engine) await engine.close();
+    await engine.close();
   }
 }
 

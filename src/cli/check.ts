@@ -140,9 +140,10 @@ export async function checkModel(
     engine,
   });
   const stored = new Map([...model.parameters].map(([name, parameter]) => [key(name), parameter.constant]));
-  const program = await engine.compile(graph);
+  const own = engine.open();
   try {
-    await engine.write(
+    const program = await own.compile(graph);
+    await own.write(
       Object.fromEntries([...stored].flatMap(([name, constant]) => (constant ? [[name, constant]] : []))),
     );
     const feeds = { ...Object.fromEntries([...inputs].map(([name, data]) => [`input.${name}`, data])), targets };
@@ -165,8 +166,7 @@ export async function checkModel(
     }
     return { loss, value, checks };
   } finally {
-    await program.release();
-    await engine.forget([...stored.keys()]);
+    await own.close();
   }
 }
 

@@ -37,17 +37,21 @@ describe.each(held)('outputs first: $outputsFirst, bias: $hasBias, $held of $cou
   const isDense = one.held === 'dense';
 
   test('input side', async () => {
-    const a = randomMatrix(source, one.count, size);
+    const given = scaled(randomMatrix(source, one.count, size), 1e3);
+    const rootScale = Math.sqrt(trace(gram(given)) / size);
+    const a = scaled(given, 1 / rootScale); // what the side works with
     const factor = gram(a);
     const kernel = isDense ? factor : multiplied(a, transposed(a));
     const y = randomMatrix(source, kernel.rows, outputs);
     const b = new FedBuilder();
     const tensor = layerTensorOf(b, v, one);
-    const side = isDense ? denseInputSide(b, b.matrix(factor)) : inputRowsSide(b, inputRowsOf(b, a, one), size);
+    const side = isDense
+      ? denseInputSide(b, b.matrix(gram(given)))
+      : inputRowsSide(b, inputRowsOf(b, given, one), size);
     const projected = side.project(tensor);
     const results = await b.matrices({
-      kernel: side.kernel,
-      mean: b.reshape(side.meanEigenvalue, [1, 1]),
+      kernel: side.kernel(b),
+      rootScale: b.reshape(side.rootScale, [1, 1]),
       projected,
       lifted: joinedOf(b, side.minusLifted(tensor, b.matrix(y))),
       factorTimes: joinedOf(b, side.minusLifted(tensor, projected)),
@@ -58,7 +62,7 @@ describe.each(held)('outputs first: $outputsFirst, bias: $hasBias, $held of $cou
     });
     expect(side.order).toBe(kernel.rows);
     expect(relativeError(results.kernel, kernel)).toBeLessThan(rounding);
-    expect(results.mean.data[0]).toBeCloseTo(trace(factor) / size, 12);
+    expect(results.rootScale.data[0]).toBeCloseTo(rootScale, 8);
     expect(relativeError(results.projected, isDense ? v : multiplied(a, v))).toBeLessThan(rounding);
     const lifted = multiplied(isDense ? factor : transposed(a), y);
     expect(relativeError(results.lifted, minus(v, lifted))).toBeLessThan(rounding);
@@ -67,16 +71,18 @@ describe.each(held)('outputs first: $outputsFirst, bias: $hasBias, $held of $cou
   });
 
   test('output side', async () => {
-    const g = randomMatrix(source, one.count, outputs);
+    const given = scaled(randomMatrix(source, one.count, outputs), 1e3);
+    const rootScale = Math.sqrt(trace(gram(given)) / outputs);
+    const g = scaled(given, 1 / rootScale); // what the side works with
     const factor = gram(g);
     const kernel = isDense ? factor : multiplied(g, transposed(g));
     const y = randomMatrix(source, 2, outputs);
     const s = randomMatrix(source, 2, kernel.rows);
     const b = new FedBuilder();
-    const side = isDense ? denseOutputSide(b, b.matrix(factor)) : outputRowsSide(b, b.matrix(g));
+    const side = isDense ? denseOutputSide(b, b.matrix(gram(given))) : outputRowsSide(b, b.matrix(given));
     const results = await b.matrices({
-      kernel: side.kernel,
-      mean: b.reshape(side.meanEigenvalue, [1, 1]),
+      kernel: side.kernel(b),
+      rootScale: b.reshape(side.rootScale, [1, 1]),
       projected: side.project(b.matrix(y)),
       lifted: side.lift(b.matrix(s)),
       damped: joinedOf(
@@ -90,7 +96,7 @@ describe.each(held)('outputs first: $outputsFirst, bias: $hasBias, $held of $cou
     });
     expect(side.order).toBe(kernel.rows);
     expect(relativeError(results.kernel, kernel)).toBeLessThan(rounding);
-    expect(results.mean.data[0]).toBeCloseTo(trace(factor) / outputs, 12);
+    expect(results.rootScale.data[0]).toBeCloseTo(rootScale, 8);
     expect(relativeError(results.projected, isDense ? y : multiplied(y, transposed(g)))).toBeLessThan(rounding);
     expect(relativeError(results.lifted, multiplied(s, isDense ? factor : g))).toBeLessThan(rounding);
     expect(relativeError(results.damped, multiplied(v, damped(factor)))).toBeLessThan(rounding);

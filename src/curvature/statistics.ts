@@ -3,7 +3,7 @@ import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import { OptionError } from '../errors.js';
 import { int, text, type Value } from '../graph/graph.js';
 import { type DataType, elementCount, tensorFrom } from '../graph/tensor.js';
-import type { Loss } from '../losses/loss.js';
+import type { OutputLikelihood } from '../losses/likelihood.js';
 import type { Forward } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
 import { patches } from '../ops/patches.js';
@@ -50,7 +50,7 @@ const maximumPatchRows = 16_384;
 export function layerRows(
   b: Builder,
   forward: Forward,
-  loss: Loss,
+  loss: OutputLikelihood,
   blocks: readonly KroneckerBlock[],
   kind: FisherKind,
   noise: (dims: readonly number[]) => Value,
@@ -183,7 +183,7 @@ function gradientRows(b: Builder, { outputAxes: [from, to] }: LayerUse, cotangen
 function outputCotangents(
   b: Builder,
   { output, targets }: Forward,
-  loss: Loss,
+  loss: OutputLikelihood,
   kind: FisherKind,
   noise: (dims: readonly number[]) => Value,
 ): readonly Value[] {

@@ -8,6 +8,17 @@ export interface ProgramOptions {
    * replacements happen together, after it; they are not returned by `run`.
    */
   readonly updates?: ReadonlyMap<string, string>;
+  /**
+   * An output of one element (bool, integer, float32 or float64) that decides about each run's updates: they happen if it
+   * is a number other than 0, not if it is 0 or NaN. `run` returns it as it returns others. By default updates always
+   * happen.
+   */
+  readonly accept?: string;
+  /**
+   * Keep the tensors that the last run's updates replaced, for `undo`. They are kept as they are, without a copy: the
+   * memory is that of the updated tensors once more, until the next updates, `undo` or `release`. False by default.
+   */
+  readonly undoable?: boolean;
 }
 
 /** A compiled graph. */
@@ -17,6 +28,13 @@ export interface Program {
    * @throws OptionError naming an input that is neither fed nor stored
    */
   run(feeds: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>>;
+  /**
+   * Takes back the updates of the last run that had any: puts the tensors that they replaced back into the store. Runs
+   * that failed or that `accept` refused since do not count.
+   * @throws OptionError if the program was not compiled as `undoable`; EngineError, with the store unchanged, if no run is
+   *   left to be undone (each can be once), or if `write`, `forget` or another program replaced one of the tensors since
+   */
+  undo(): Promise<void>;
   /** Frees what the program holds; the store stays. */
   release(): Promise<void>;
 }
@@ -33,6 +51,15 @@ export interface Engine {
   read(names: readonly string[]): Promise<Record<string, TensorData>>;
   /** Forgets tensors of the store. */
   forget(names: readonly string[]): Promise<void>;
-  /** Frees everything and stops the worker, if there is one. */
+  /**
+   * An engine on the same runtime, worker and threads with a store of its own, empty at first: names in it do not meet
+   * those of other stores, so that several trainings share a runtime. Programs of all of them run one at a time.
+   */
+  open(): Engine;
+  /**
+   * Frees the store and the programs that were compiled through this engine, and closes the engines that were opened from
+   * it; one that was not opened from another stops the runtime's worker as well, if there is one. Calls that are under
+   * way then are rejected; on an opened engine they take effect first.
+   */
   close(): Promise<void>;
 }

@@ -1,14 +1,18 @@
-// Holds ONNX Runtime sessions and the store of tensors in the thread that it is made in.
+// Holds ONNX Runtime sessions and the stores of tensors in the thread that it is made in.
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import { GraphError, OptionError } from '../errors.js';
 import { formatType, type TensorType } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
 import { type CompileRequest, copyTensor, EngineError, type Host, type Tensors } from './host.js';
 import { asBits, fromRuntime, type OnnxRuntime, toRuntime } from './runtime-tensor.js';
+import { type Exchange, free, freeReplaced, TensorStore } from './tensor-store.js';
+import { checkDecision, checkUpdates, isAccepted } from './updates.js';
 
 interface Compiled {
   readonly request: CompileRequest;
   readonly session: InferenceSession;
+  /** The last run's updates, while they can be undone. */
+  kept: Exchange | undefined;
 }
 
 export class SessionHost implements Host {
@@ -16,8 +20,7 @@ export class SessionHost implements Host {
   readonly #options: (request: CompileRequest) => InferenceSession.SessionOptions;
   readonly #during: <T>(task: () => Promise<T>) => Promise<T>;
   readonly #programs = new Map<number, Compiled>();
-  /** Tensors as the runtime returned them: feeding them back is the cheapest way to keep state. */
-  readonly #store = new Map<string, Tensor>();
+  readonly #stores = new Map<number, TensorStore>();
   #compiled = 0;
   #closed = false;
   #last: Promise<unknown> = Promise.resolve();
@@ -39,52 +42,63 @@ export class SessionHost implements Host {
   compile(request: CompileRequest): Promise<number> {
     return this.#inOrder(async () => {
       checkUpdates(request);
+      checkDecision(request);
       const session = await this.#ort.InferenceSession.create(request.bytes, this.#options(request)).catch((error) => {
         throw new GraphError(`ONNX Runtime refuses the graph '${request.name}': ${messageOf(error)}`, { cause: error });
       });
       this.#compiled += 1;
       // The bytes have been read; a map entry must not keep them.
-      this.#programs.set(this.#compiled, { request: { ...request, bytes: new Uint8Array(0) }, session });
+      const kept = undefined;
+      this.#programs.set(this.#compiled, { request: { ...request, bytes: new Uint8Array(0) }, session, kept });
       return this.#compiled;
     });
   }
 
   run(program: number, feeds: Tensors): Promise<Record<string, TensorData>> {
     return this.#inOrder(async () => {
-      const compiled = this.#programs.get(program);
-      if (!compiled) throw new EngineError('this program has been released: compile its graph again');
+      const compiled = this.#program(program);
       const { request, session } = compiled;
       const inputs = this.#inputs(request, feeds);
       const results = await session.run(inputs, [...request.outputs.keys()]).catch((error) => {
         throw new GraphError(`program '${request.name}' failed: ${messageOf(error)}`, { cause: error });
       });
-      return this.#keep(request, results);
+      return this.#take(compiled, results as Readonly<Record<string, Tensor>>);
+    });
+  }
+
+  undo(program: number): Promise<void> {
+    return this.#inOrder(async () => {
+      const compiled = this.#program(program);
+      const { request, kept } = compiled;
+      if (!request.undoable) {
+        throw new OptionError(`program '${request.name}' keeps nothing to undo: compile it with { undoable: true }`);
+      }
+      if (!kept) throw new EngineError(`program '${request.name}' has no run to undo, or it was undone already`);
+      this.#store(request.store).undo(kept, `the last run of program '${request.name}'`);
+      compiled.kept = undefined;
     });
   }
 
   release(program: number): Promise<void> {
-    return this.#inOrder(async () => {
-      const compiled = this.#programs.get(program);
-      this.#programs.delete(program);
-      await compiled?.session.release();
-    });
+    return this.#inOrder(() => this.#release(program));
   }
 
-  write(tensors: Tensors): Promise<void> {
+  write(store: number, tensors: Tensors): Promise<void> {
     return this.#inOrder(async () => {
       const entries = Object.entries(tensors).map(
         ([name, value]) => [name, toRuntime(this.#ort, value, `the tensor '${name}'`)] as const,
       );
-      for (const [name, value] of entries) this.#replace(name, value);
+      freeReplaced(this.#store(store).exchange(entries));
     });
   }
 
-  read(names: readonly string[]): Promise<Record<string, TensorData>> {
+  read(store: number, names: readonly string[]): Promise<Record<string, TensorData>> {
     return this.#inOrder(async () => {
+      const stored = this.#store(store);
       const tensors: Record<string, TensorData> = {};
       for (const name of names) {
-        const value = this.#store.get(name);
-        if (!value) throw new OptionError(`the store holds no tensor '${name}'; it holds ${list(this.#store.keys())}`);
+        const value = stored.get(name);
+        if (!value) throw new OptionError(`the store holds no tensor '${name}'; it holds ${list(stored.names())}`);
         // A tensor on a device moves to this side with its first reading, and back with the next run.
         if (value.location !== 'cpu') await value.getData(true);
         tensors[name] = copyTensor(fromRuntime(value, `the tensor '${name}'`));
@@ -93,21 +107,53 @@ export class SessionHost implements Host {
     });
   }
 
-  forget(names: readonly string[]): Promise<void> {
+  forget(store: number, names: readonly string[]): Promise<void> {
     return this.#inOrder(async () => {
-      for (const name of names) this.#replace(name, undefined);
+      const stored = this.#store(store);
+      for (const name of names) stored.delete(name);
     });
+  }
+
+  drop(stores: readonly number[]): Promise<void> {
+    return this.#inOrder(() => this.#drop(new Set(stores)));
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     await this.#last;
-    for (const { session } of this.#programs.values()) await session.release();
-    this.#programs.clear();
-    for (const name of [...this.#store.keys()]) this.#replace(name, undefined);
+    await this.#drop(new Set(this.#stores.keys()));
   }
 
-  /** Sessions share the store, so one thing happens at a time. */
+  async #drop(stores: ReadonlySet<number>): Promise<void> {
+    for (const [program, { request }] of this.#programs) if (stores.has(request.store)) await this.#release(program);
+    for (const store of stores) {
+      this.#stores.get(store)?.clear();
+      this.#stores.delete(store);
+    }
+  }
+
+  async #release(program: number): Promise<void> {
+    const compiled = this.#programs.get(program);
+    this.#programs.delete(program);
+    freeReplaced(compiled?.kept);
+    await compiled?.session.release();
+  }
+
+  #program(program: number): Compiled {
+    const compiled = this.#programs.get(program);
+    if (!compiled) throw new EngineError('this program has been released: compile its graph again');
+    return compiled;
+  }
+
+  #store(store: number): TensorStore {
+    const known = this.#stores.get(store);
+    if (known) return known;
+    const created = new TensorStore();
+    this.#stores.set(store, created);
+    return created;
+  }
+
+  /** Sessions share stores and the runtime's threads, so one thing happens at a time. */
   #inOrder<T>(task: () => Promise<T>): Promise<T> {
     const result = this.#last.then(() => {
       if (this.#closed) throw new EngineError('the engine was closed before this call began');
@@ -122,11 +168,12 @@ export class SessionHost implements Host {
       if (request.inputs.has(name)) continue;
       throw new OptionError(`program '${request.name}' has no input '${name}'; it has ${list(request.inputs.keys())}`);
     }
+    const store = this.#store(request.store);
     const inputs: Record<string, Tensor> = {};
     for (const [name, type] of request.inputs) {
       const fed = feeds[name];
       const where = `input '${name}' of program '${request.name}'`;
-      const value = fed ? toRuntime(this.#ort, fed, where) : this.#store.get(name);
+      const value = fed ? toRuntime(this.#ort, fed, where) : store.get(name);
       if (!value) {
         throw new OptionError(
           `${where} is neither fed nor stored: feed ${formatType(type)}, or write '${name}' to the store`,
@@ -138,37 +185,31 @@ export class SessionHost implements Host {
     return inputs;
   }
 
-  #keep(request: CompileRequest, results: Readonly<Record<string, unknown>>): Record<string, TensorData> {
+  /** Keeps a run's updates, if they are accepted, and returns its other outputs. */
+  #take(compiled: Compiled, results: Readonly<Record<string, Tensor>>): Record<string, TensorData> {
+    const { request } = compiled;
     const returned: Record<string, TensorData> = {};
+    const updates = new Map<string, Tensor>();
     for (const output of request.outputs.keys()) {
       const value = results[output] as Tensor; // the session returns each output that it is asked for
       const stored = request.updates.get(output);
       if (stored === undefined) {
         returned[output] = fromRuntime(value, `output '${output}' of program '${request.name}'`);
       } else {
-        this.#replace(stored, value.type === 'float16' && value.location === 'cpu' ? asBits(value) : value);
+        updates.set(stored, value.type === 'float16' && value.location === 'cpu' ? asBits(value) : value);
       }
     }
-    return returned;
-  }
-
-  #replace(name: string, value: Tensor | undefined): void {
-    const previous = this.#store.get(name);
-    if (value) this.#store.set(name, value);
-    else this.#store.delete(name);
-    // Memory on a device is freed by hand.
-    if (previous && previous.location !== 'cpu') previous.dispose();
-  }
-}
-
-function checkUpdates({ name, outputs, updates }: CompileRequest): void {
-  const stored = new Set<string>();
-  for (const [output, target] of updates) {
-    if (!outputs.has(output)) {
-      throw new OptionError(`'${output}' is to update '${target}', but the graph '${name}' has no such output`);
+    let accepted = false;
+    try {
+      accepted = isAccepted(request, returned);
+    } finally {
+      if (!accepted) for (const value of updates.values()) free(value);
     }
-    if (stored.has(target)) throw new OptionError(`two outputs of the graph '${name}' update '${target}'`);
-    stored.add(target);
+    if (!accepted || updates.size === 0) return returned;
+    const exchange = this.#store(request.store).exchange(updates);
+    freeReplaced(request.undoable ? compiled.kept : exchange);
+    if (request.undoable) compiled.kept = exchange;
+    return returned;
   }
 }
 

@@ -63,17 +63,23 @@ class WorkerHost implements Host {
   run(program: number, feeds: Tensors): Promise<Record<string, TensorData>> {
     return this.#call('run', [program, feeds]);
   }
+  undo(program: number): Promise<void> {
+    return this.#call('undo', [program]);
+  }
   release(program: number): Promise<void> {
     return this.#call('release', [program]);
   }
-  write(tensors: Tensors): Promise<void> {
-    return this.#call('write', [tensors]);
+  write(store: number, tensors: Tensors): Promise<void> {
+    return this.#call('write', [store, tensors]);
   }
-  read(names: readonly string[]): Promise<Record<string, TensorData>> {
-    return this.#call('read', [names]);
+  read(store: number, names: readonly string[]): Promise<Record<string, TensorData>> {
+    return this.#call('read', [store, names]);
   }
-  forget(names: readonly string[]): Promise<void> {
-    return this.#call('forget', [names]);
+  forget(store: number, names: readonly string[]): Promise<void> {
+    return this.#call('forget', [store, names]);
+  }
+  drop(stores: readonly number[]): Promise<void> {
+    return this.#call('drop', [stores]);
   }
 
   /** Calls under way are rejected at once; the worker ends when the program that runs now has run. */

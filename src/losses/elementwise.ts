@@ -52,6 +52,7 @@ export const meanSquaredError: Loss = {
   value: (b, output, targets) => b.mean(b.square(b.sub(output, targets))),
   targetType: (output) => output,
   scale: (output) => elementsPerExample(output) / 2,
+  hasVariance: true,
   cases: examples,
   noise: { distribution: 'normal', shape: sameShape },
   sampledCotangent: (_b, _output, noise) => noise,

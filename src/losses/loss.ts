@@ -20,6 +20,8 @@ export interface Loss {
   targetType(output: TensorType): TensorType;
   /** The factor from `value` to the mean negative log-likelihood of one example (one row of logits, one example's elements). */
   scale(output: Value): number;
+  /** Whether the likelihood has a variance, which is 1 here; `value` is then its maximum-likelihood estimate. */
+  readonly hasVariance?: true;
   /** Number of cases the likelihood is a product over: examples, or rows of logits for sequences. */
   cases(output: Value): number;
   /** What random numbers sampling takes: their distribution, and their shape for a given output. */

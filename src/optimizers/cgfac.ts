@@ -23,15 +23,19 @@ import type { Value } from '../graph/graph.js';
 import { checkedFlag, checkedWord, checkKeys, type OptionKeys } from '../options.js';
 import {
   type BlockSides,
-  blockDamping,
   dampedInverses,
-  factoredDamping,
+  dampedKernels,
   factoredDirection,
   tikhonovDirections,
 } from './damped-solve.js';
 import { type Optimizer, remember, type StepContext } from './optimizer.js';
 import { checked, refuseSchedules } from './options.js';
-import type { Preconditioned, Preconditioner, PreconditionerInput } from './preconditioner.js';
+import {
+  type Preconditioned,
+  type Preconditioner,
+  type PreconditionerInput,
+  rootDampingsOf,
+} from './preconditioner.js';
 import { primalPreconditioner } from './primal.js';
 import { type SecondOrderOptions, schedules, secondOrder, secondOrderKeys } from './second-order.js';
 
@@ -119,18 +123,17 @@ function factored(
   { context: { b }, gradient, damping }: PreconditionerInput,
   sides: readonly BlockSides[],
 ): Omit<Preconditioned, 'state'> {
-  const deltas = sides.map((side) => factoredDamping(b, side, blockDamping(b, side, damping)));
+  const deltas = sides.map((side) => damping(b, side));
   const inverses = dampedInverses(
     b,
-    sides.flatMap(({ inputs, outputs }) => [inputs.kernel, outputs.kernel]),
-    deltas.flatMap(({ inputs, outputs }) => [inputs, outputs]),
+    sides.flatMap((side, i) => dampedKernels(b, side, deltas[i] as Value)), // one δ a block
   );
   const directions = gradient.map((v, i) => {
     const [side, delta, inputs, outputs] = [sides[i], deltas[i], inverses[2 * i], inverses[2 * i + 1]];
     if (!side || !delta || !inputs || !outputs) throw new Error('each gradient has two sides');
     return factoredDirection(v, side, delta, { inputs, outputs });
   });
-  return { directions, diagnostics: new Map() };
+  return { directions, rootDampings: rootDampingsOf(b, deltas, sides), diagnostics: new Map() };
 }
 
 function tikhonov(
@@ -138,9 +141,11 @@ function tikhonov(
   sides: readonly BlockSides[],
   options: GramOptions,
 ): Omit<Preconditioned, 'state'> {
-  const { directions, iterations, residual } = tikhonovDirections(b, gradient, sides, damping, options);
+  const deltas = sides.map((side) => damping(b, side));
+  const { directions, iterations, residual } = tikhonovDirections(b, gradient, sides, deltas, options);
   return {
     directions,
+    rootDampings: rootDampingsOf(b, deltas, sides),
     diagnostics: new Map([
       ['iterations', iterations],
       ['residual', residual],

@@ -33,7 +33,7 @@ import { inputRowsOf, joinedOf, type Layout, layerTensorOf, layouts } from '../t
 import {
   type BlockSides,
   dampedInverses,
-  factoredDamping,
+  dampedKernels,
   factoredDirection,
   tikhonovDirections,
 } from './damped-solve.js';
@@ -87,6 +87,7 @@ function sidesOf(b: FedBuilder, { a, g, layout }: System, [inputs, outputs]: rea
 
 const scalar = (b: FedBuilder, x: number): Value => b.reshape(b.given([1], [x]), []);
 const damping = 0.05;
+const deltaOf = (b: FedBuilder, sides: BlockSides): Value => absolute(scalar(b, damping))(b, sides);
 
 describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) => {
   const system = drawSystem(layout, random(20, String(layout.outputsFirst), String(layout.hasBias)), [5, 4]);
@@ -121,11 +122,12 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
 
   test.each(combinations)('Gram-space conjugate gradients, %s × %s', async (...held) => {
     const b = new FedBuilder();
+    const sides = sidesOf(b, system, held);
     const { directions, residual, iterations } = tikhonovDirections(
       b,
       [layerTensorOf(b, v, layout)],
-      [sidesOf(b, system, held)],
-      absolute(scalar(b, damping)),
+      [sides],
+      [deltaOf(b, sides)],
       converged,
     );
     const [direction] = directions;
@@ -143,21 +145,19 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
   test.each(combinations)('factored damping, %s × %s', async (...held) => {
     const b = new FedBuilder();
     const sides = sidesOf(b, system, held);
-    const deltas = factoredDamping(b, sides, scalar(b, damping));
-    const [inputs, outputs] = dampedInverses(
-      b,
-      [sides.inputs.kernel, sides.outputs.kernel],
-      [deltas.inputs, deltas.outputs],
-    );
+    const delta = deltaOf(b, sides);
+    const [inputs, outputs] = dampedInverses(b, dampedKernels(b, sides, delta));
     if (!inputs || !outputs) throw new Error('two inverses');
     const results = await b.matrices({
-      direction: joinedOf(b, factoredDirection(layerTensorOf(b, v, layout), sides, deltas, { inputs, outputs })),
-      deltas: b.reshape(b.concat([b.unsqueeze(deltas.inputs, [0]), b.unsqueeze(deltas.outputs, [0])], 0), [1, 2]),
+      direction: joinedOf(b, factoredDirection(layerTensorOf(b, v, layout), sides, delta, { inputs, outputs })),
+      delta: b.reshape(delta, [1, 1]),
     });
     const [factorA, factorG] = [gram(a), gram(g)];
     const pi = Math.sqrt(trace(factorA) / a.columns / (trace(factorG) / g.columns));
     const [deltaA, deltaG] = [pi * Math.sqrt(damping), Math.sqrt(damping) / pi];
-    expect(relativeError(results.deltas, matrixOf(1, 2, [deltaA, deltaG]))).toBeLessThan(1e-13);
+    // The same number for both sides, in units of each side's mean eigenvalue.
+    expect(results.delta.data[0]).toBeCloseTo(deltaA / (trace(factorA) / a.columns), 12);
+    expect(results.delta.data[0]).toBeCloseTo(deltaG / (trace(factorG) / g.columns), 12);
     const dense = multiplied(inverted(shifted(factorA, deltaA)), v, inverted(shifted(factorG, deltaG)));
     expect(relativeError(results.direction, scaled(dense, damping))).toBeLessThan(tight);
   });
@@ -179,11 +179,12 @@ test('blocks of equal Gram orders are solved together, each to its own solution'
     ['rows', 'rows'],
   ];
   const b = new FedBuilder();
+  const sides = systems.map((system, i) => sidesOf(b, system, held[i] ?? ['rows', 'rows']));
   const { directions } = tikhonovDirections(
     b,
     systems.map(({ v, layout }) => layerTensorOf(b, v, layout)),
-    systems.map((system, i) => sidesOf(b, system, held[i] ?? ['rows', 'rows'])),
-    absolute(scalar(b, damping)),
+    sides,
+    sides.map((side) => deltaOf(b, side)),
     converged,
   );
   const results = await b.matrices(Object.fromEntries(directions.map((x, i) => [`direction${i}`, joinedOf(b, x)])));
@@ -203,8 +204,7 @@ test('inverses of many orders, and of one kernel with two dampings', async () =>
   const dampings = [0.1, 0.2, 0.3, 0.4, 0.5];
   const inverses = dampedInverses(
     b,
-    [...kernels, first],
-    dampings.map((delta) => scalar(b, delta)),
+    [...kernels, first].map((kernel, i) => ({ kernel, delta: scalar(b, dampings[i] ?? 0) })),
   );
   const results = await b.matrices(Object.fromEntries(inverses.map((inverse, i) => [`inverse${i}`, inverse])));
   for (const [i, factor] of [...factors, firstFactor].entries()) {
@@ -217,31 +217,27 @@ test('inverses of many orders, and of one kernel with two dampings', async () =>
 test('the damping of a dead layer stays finite and carries the whole block', async () => {
   const b = new FedBuilder();
   const source = random(23);
+  const layout = { outputsFirst: false, hasBias: false };
   const dead = { values: b.given([3, 4], new Float64Array(12)), homogeneous: undefined };
-  const live = randomMatrix(source, 3, 2);
+  const live = randomMatrix(source, 3, 4);
   const zeros = b.given([3, 2], new Float64Array(6));
-  const deltas = [
-    {
-      inputs: inputRowsSide(b, inputRowsOf(b, live, { outputsFirst: false, hasBias: false }), 2),
-      outputs: outputRowsSide(b, zeros),
-    },
-    { inputs: inputRowsSide(b, dead, 4), outputs: outputRowsSide(b, b.matrix(live)) },
+  const v = randomMatrix(source, 4, 2);
+  const directions = [
+    { inputs: inputRowsSide(b, inputRowsOf(b, live, layout), 4), outputs: outputRowsSide(b, zeros) },
+    { inputs: inputRowsSide(b, dead, 4), outputs: outputRowsSide(b, b.matrix(randomMatrix(source, 3, 2))) },
     { inputs: inputRowsSide(b, dead, 4), outputs: outputRowsSide(b, zeros) },
-  ].map((sides) => factoredDamping(b, sides, scalar(b, damping)));
-  const results = await b.compute(
-    Object.fromEntries(
-      deltas.flatMap(({ inputs, outputs }, i) => [
-        [`inputs${i}`, inputs],
-        [`outputs${i}`, outputs],
-      ]),
-    ),
-  );
-  for (const i of deltas.keys()) {
-    const [inputs = 0, outputs = 0] = [results[`inputs${i}`]?.[0], results[`outputs${i}`]?.[0]];
-    expect(inputs).toBeGreaterThan(0);
-    expect(outputs).toBeGreaterThan(0);
-    expect(inputs * outputs).toBeCloseTo(damping, 12);
-  }
+    {
+      inputs: denseInputSide(b, b.given([4, 4], new Float64Array(16))),
+      outputs: denseOutputSide(b, b.given([2, 2], new Float64Array(4))),
+    },
+  ].map((sides) => {
+    const delta = deltaOf(b, sides);
+    const [inputs, outputs] = dampedInverses(b, dampedKernels(b, sides, delta));
+    if (!inputs || !outputs) throw new Error('two inverses');
+    return factoredDirection(layerTensorOf(b, v, layout), sides, delta, { inputs, outputs });
+  });
+  const results = await b.matrices(Object.fromEntries(directions.map((x, i) => [`direction${i}`, joinedOf(b, x)])));
+  for (const i of directions.keys()) expect(relativeError(results[`direction${i}`] ?? v, v)).toBeLessThan(1e-5);
 });
 
 test('a diagonal side solves as a dense one of the same factor, beside others of its order', async () => {
@@ -257,12 +253,11 @@ test('a diagonal side solves as a dense one of the same factor, beside others of
     { inputs: diagonalInputSide(b, b.given([5], diagonal)), outputs: outputRowsSide(b, b.matrix(system.g)) },
     sidesOf(b, other, ['dense', 'rows']),
   ];
-  const { directions } = tikhonovDirections(b, gradient, sides, absolute(scalar(b, damping)), converged);
-  const deltas = sides.map((side) => factoredDamping(b, side, scalar(b, damping)));
+  const deltas = sides.map((side) => deltaOf(b, side));
+  const { directions } = tikhonovDirections(b, gradient, sides, deltas, converged);
   const inverses = dampedInverses(
     b,
-    sides.flatMap(({ inputs, outputs }) => [inputs.kernel, outputs.kernel]),
-    deltas.flatMap(({ inputs, outputs }) => [inputs, outputs]),
+    sides.flatMap((side) => dampedKernels(b, side, deltaOf(b, side))),
   );
   const outputs: Record<string, Value> = {};
   for (const [i, v] of gradient.entries()) {

@@ -5,15 +5,19 @@ import type { Value } from '../graph/graph.js';
 import { checkedWord, checkKeys, type OptionKeys } from '../options.js';
 import {
   type BlockSides,
-  blockDamping,
   dampedInverses,
-  factoredDamping,
+  dampedKernels,
   factoredDirection,
   tikhonovDirections,
 } from './damped-solve.js';
 import { type Optimizer, remember } from './optimizer.js';
 import { checked, refuseSchedules } from './options.js';
-import type { Preconditioned, Preconditioner, PreconditionerInput } from './preconditioner.js';
+import {
+  type Preconditioned,
+  type Preconditioner,
+  type PreconditionerInput,
+  rootDampingsOf,
+} from './preconditioner.js';
 import { type SecondOrderOptions, schedules, secondOrder, secondOrderKeys } from './second-order.js';
 
 export interface KfacOptions extends SecondOrderOptions {
@@ -58,12 +62,13 @@ export function kfac(options: KfacOptions = {}): Optimizer {
       const sides = averagedSides(input, state);
       if (!tikhonov) return cachedInverses(input, sides, state);
       const { b } = input.context;
-      const { directions, iterations, residual } = tikhonovDirections(b, input.gradient, sides, input.damping, solve);
+      const deltas = sides.map((side) => input.damping(b, side));
+      const { directions, iterations, residual } = tikhonovDirections(b, input.gradient, sides, deltas, solve);
       const diagnostics = new Map([
         ['iterations', iterations],
         ['residual', residual],
       ]);
-      return { directions, state, diagnostics };
+      return { directions, rootDampings: rootDampingsOf(b, deltas, sides), state, diagnostics };
     },
     scalars: (step) => {
       const keep = decayAt(step, decay);
@@ -102,32 +107,40 @@ function cachedInverses(
   state: Map<string, Value>,
 ): Preconditioned {
   const { b } = context;
-  const get = <T>(items: readonly T[], i: number): T => {
-    const item = items[i];
-    if (item === undefined) throw new Error('each block has a gradient, two sides and their inverses');
-    return item;
-  };
-  const names = blocks.flatMap((block) => [`inverse.A.${block.weight}`, `inverse.G.${block.weight}`]);
-  const kernels = sides.flatMap(({ inputs, outputs }) => [inputs.kernel, outputs.kernel]);
-  const old = kernels.map((kernel, i) => context.state(names[i] ?? '', kernel.dims));
-  const dampings = sides.map((side) => blockDamping(b, side, damping));
-  const inverses = b.branch(
+  const held = blocks.map((block, i) => {
+    const side = sides[i];
+    if (!side) throw new Error('each block has two sides');
+    const shapeOf = ({ order, diagonal }: BlockSides['inputs' | 'outputs']) => (diagonal ? [order] : [order, order]);
+    const names = [`inverse.A.${block.weight}`, `inverse.G.${block.weight}`, `inverse.rootDamping.${block.weight}`];
+    const dims = [shapeOf(side.inputs), shapeOf(side.outputs), []];
+    return { side, names, old: names.map((name, k) => context.state(name, dims[k] ?? [])) };
+  });
+  const next = b.branch(
     b.greater(context.scalar('refresh'), 0.5),
     (inner) => {
-      const deltas = sides.flatMap((side, i) => {
-        const { inputs, outputs } = factoredDamping(inner, side, get(dampings, i));
-        return [inputs, outputs];
-      });
-      return dampedInverses(inner, kernels, deltas);
+      const deltas = held.map(({ side }) => damping(inner, side));
+      const systems = held.flatMap(({ side }, i) => dampedKernels(inner, side, deltas[i] as Value)); // one δ a block
+      const inverses = dampedInverses(inner, systems);
+      const roots = rootDampingsOf(inner, deltas, sides);
+      // δ(F̂ + δI)⁻¹ is held: it has no scale.
+      return held.flatMap((_, i) => [
+        ...inverses.slice(2 * i, 2 * i + 2).map((inverse) => inner.mul(inverse, deltas[i] as Value)),
+        roots[i] as Value,
+      ]);
     },
-    () => old,
+    () => held.flatMap(({ old }) => old),
   );
-  for (const [i, name] of names.entries()) state.set(name, get(inverses, i));
-  const directions = gradient.map((v, i) => {
-    const [side, inputs, outputs] = [get(sides, i), get(inverses, 2 * i), get(inverses, 2 * i + 1)];
-    // The inverses keep the damping they were made with; √λ on each side is the factor λ that directions carry.
-    const root = b.sqrt(get(dampings, i));
-    return factoredDirection(v, side, { inputs: root, outputs: root }, { inputs, outputs });
+  const solved = held.map(({ side, names }, i) => {
+    const values = next.slice(3 * i, 3 * i + 3);
+    for (const [k, name] of names.entries()) state.set(name, values[k] as Value);
+    const [[inputs, outputs, root], v] = [values as [Value, Value, Value], gradient[i]];
+    if (!v) throw new Error('each block has a gradient');
+    return { direction: factoredDirection(v, side, b.scalar(1, root.dtype), { inputs, outputs }), root };
   });
-  return { directions, state, diagnostics: new Map() };
+  return {
+    directions: solved.map(({ direction }) => direction),
+    rootDampings: solved.map(({ root }) => root),
+    state,
+    diagnostics: new Map(),
+  };
 }

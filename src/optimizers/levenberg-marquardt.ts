@@ -1,6 +1,7 @@
 // Levenberg–Marquardt damping: λ falls while the quadratic model predicts the loss well, and grows where it does not.
 import type { Controller } from './optimizer.js';
 import { checked } from './options.js';
+import { StepWatch } from './step-judge.js';
 
 export interface DampingOptions {
   /** Steps between adaptations; 5 by default. */
@@ -11,6 +12,9 @@ export interface DampingOptions {
   readonly minimumDamping?: number;
 }
 
+/** Factor on λ after a step that was taken back. */
+const rejected = 4;
+
 /**
  * Every T steps the reduction ratio ρ = actual/predicted change decides: ρ > ¾ multiplies λ by ωᵀ, ρ < ¼ divides it
  * (Martens & Grosse 2015, section 6.5).
@@ -19,20 +23,27 @@ export function levenbergMarquardt(initial: number, options: DampingOptions): Co
   const interval = checked('dampingInterval', options.dampingInterval ?? 5, { atLeast: 1, integer: true });
   const decay = checked('dampingDecay', options.dampingDecay ?? 0.95, { above: 0, below: 1 });
   const minimum = checked('minimumDamping', options.minimumDamping ?? 0.01, { above: 0 });
+  const watch = new StepWatch(interval);
   let damping = initial;
-  const measures = (step: number) => (step + 1) % interval === 0;
   return {
-    scalars: (step) => ({ damping, measureChange: measures(step) ? 1 : 0 }),
-    observe(step, { predictedChange, actualChange }) {
-      if (!measures(step) || predictedChange === undefined || actualChange === undefined) return;
+    recovers: true,
+    scalars: (step) => ({ ...watch.scalars(step), damping }),
+    observe(step, { predictedChange, actualChange, loss = Number.NaN, accepted }) {
+      watch.observe(step, loss, accepted !== 0);
+      if (accepted === 0) {
+        damping *= rejected;
+        return;
+      }
+      if ((step + 1) % interval !== 0 || predictedChange === undefined || actualChange === undefined) return;
       const ratio = actualChange / predictedChange;
       if (ratio > 0.75) damping = Math.max(damping * decay ** interval, minimum);
       // Not "ratio < 0.25": a ratio that is not a number is a bad prediction, too.
       else if (!(ratio >= 0.25)) damping /= decay ** interval;
     },
-    snapshot: () => ({ damping }),
-    restore: (snapshot) => {
-      damping = snapshot.damping ?? initial;
+    snapshot: () => ({ ...watch.snapshot(), damping }),
+    restore: ({ damping: kept = initial, ...rest }) => {
+      watch.restore(rest);
+      damping = kept;
     },
   };
 }

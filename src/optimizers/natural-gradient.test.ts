@@ -153,9 +153,11 @@ test('kfac keeps its inverses between refreshes, each the inverse of its damped 
       square(outcome.state[`inverse.G.${name}`]),
     ];
     const pi = piOf({ a, g });
+    const [deltaA, deltaG] = [pi * Math.sqrt(damping), Math.sqrt(damping) / pi];
+    // δ(F + δI)⁻¹, which has no scale
     const errors = [
-      relativeError(multiplied(inverseA, shifted(a, pi * Math.sqrt(damping))), identity(a.rows)),
-      relativeError(multiplied(inverseG, shifted(g, Math.sqrt(damping) / pi)), identity(g.rows)),
+      relativeError(multiplied(inverseA, shifted(a, deltaA)), scaled(identity(a.rows), deltaA)),
+      relativeError(multiplied(inverseG, shifted(g, deltaG)), scaled(identity(g.rows), deltaG)),
     ];
     refreshes.push(errors.every((error) => error < 1e-12));
     if (step > 0 && !refreshes[step]) expect(outcome.state[`inverse.A.${name}`]).toEqual(state[`inverse.A.${name}`]);

@@ -3,10 +3,17 @@ import type { KroneckerBlock } from '../curvature/blocks.js';
 import type { LayerTensor } from '../curvature/layer-tensor.js';
 import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
-import { remember, scheduled } from './optimizer.js';
+import { remember } from './optimizer.js';
 import { at, checked, inverseRoot } from './options.js';
+import { StepWatch } from './step-judge.js';
 import type { StepOptions } from './step-kinds.js';
 import { type StepRule, shrunk, stateNames, steppedParameters } from './step-rule.js';
+
+/** Steps between measurements of a step's own batch: a tenth of a forward pass a step. */
+const measureInterval = 10;
+
+/** Factor on the length of steps after one that was taken back, and after each that was kept. */
+const [shorter, longer] = [0.5, 1.02];
 
 /**
  * m ← βm + (1 − β)∇; θ ← (1 − η·w)θ − η·Δ/rms(Δ) for each block, where Δ is the natural gradient of the average m and
@@ -23,6 +30,8 @@ export function normalizedStep(options: StepOptions): StepRule {
   const weightDecay = checked('weightDecay', options.weightDecay ?? 0.5, { atLeast: 0 });
   return {
     relativeDamping: true,
+    estimatesVariance: true,
+    isJudged: true,
     smooth(context, blocks, gradient) {
       const { b } = context;
       if (momentum === 0) return { values: gradient, state: new Map() };
@@ -42,9 +51,9 @@ export function normalizedStep(options: StepOptions): StepRule {
     build({ context, blocks, directions }) {
       const { b } = context;
       const rate = context.scalar('learningRate');
-      const steps = directions.map((direction) => {
-        const square = b.mul(direction.dot(b, direction), 1 / elements(direction));
-        const factor = b.neg(b.div(rate, b.sqrt(b.max(square, 1e-36))));
+      const squares = directions.map((direction) => b.mul(direction.dot(b, direction), 1 / elements(direction)));
+      const steps = directions.map((direction, i) => {
+        const factor = b.neg(b.div(rate, b.sqrt(b.max(squares[i] as Value, 1e-36)))); // one square a direction
         return direction.map((part) => b.mul(part, factor));
       });
       const kept = b.sub(1, b.mul(rate, weightDecay));
@@ -52,10 +61,31 @@ export function normalizedStep(options: StepOptions): StepRule {
       return {
         parameters: steppedParameters(from, blocks, steps),
         state: new Map(),
+        squaredLength: squares.reduce((sum, square) => b.add(sum, square)),
         diagnostics: new Map([['learningRate', rate]]),
       };
     },
-    controller: () => scheduled((step) => ({ learningRate: at(learningRate, step), damping: at(damping, step) })),
+    controller: () => {
+      const watch = new StepWatch(measureInterval);
+      let share = 1;
+      return {
+        recovers: true,
+        scalars: (step) => ({
+          ...watch.scalars(step),
+          learningRate: share * at(learningRate, step),
+          damping: at(damping, step),
+        }),
+        observe(step, { loss = Number.NaN, accepted }) {
+          watch.observe(step, loss, accepted !== 0);
+          share = accepted === 0 ? share * shorter : Math.min(1, share * longer);
+        },
+        snapshot: () => ({ ...watch.snapshot(), share }),
+        restore: ({ share: kept = 1, ...rest }) => {
+          watch.restore(rest);
+          share = kept;
+        },
+      };
+    },
   };
 }
 

@@ -42,13 +42,20 @@ export interface StepResult {
   readonly state: ReadonlyMap<string, Value>;
   /** Scalars reported after the step: damping, learning rate, CG iterations, … */
   readonly diagnostics: ReadonlyMap<string, Value>;
+  /** A bool scalar: whether the step is kept, parameters and states. Every step whose loss is finite where left out. */
+  readonly accept?: Value;
 }
 
 /** The part of an optimizer that lives in JavaScript: a few numbers from step to step. */
 export interface Controller {
   /** The scalars of a step, counted from 0; every scalar that `build` asked for. */
   scalars(step: number): Record<string, number>;
-  /** Called after each step with its diagnostics: adapts damping and rates. */
+  /** Whether it steps otherwise after a step that was taken back: a run without it ends at the first one. */
+  readonly recovers?: boolean;
+  /**
+   * Called after each step with its diagnostics, the batch's `loss` before it (which may be NaN) and `accepted`, 0 if it
+   * was taken back: adapts damping and rates.
+   */
   observe(step: number, diagnostics: Readonly<Record<string, number>>): void;
   /** What `observe` has changed so far, for checkpoints. */
   snapshot(): Record<string, number>;

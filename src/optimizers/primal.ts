@@ -1,11 +1,12 @@
 // The paper's own form: conjugate gradients on X for (A⊗G + λI)X = V with F[X] = aᵀ((a·X·gᵀ)g), nothing larger formed.
 import type { KroneckerBlock } from '../curvature/blocks.js';
 import { LayerTensor } from '../curvature/layer-tensor.js';
+import { scaledInputRows, scaledOutputRows } from '../curvature/sides.js';
 import type { LayerRows } from '../curvature/statistics.js';
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { conjugateGradient } from '../solvers/conjugate-gradient.js';
-import type { Preconditioner } from './preconditioner.js';
+import { type BlockScales, type Preconditioner, rootDampingsOf } from './preconditioner.js';
 
 interface PrimalOptions {
   readonly maxIterations: number;
@@ -20,42 +21,50 @@ export function primalPreconditioner(options: PrimalOptions): Preconditioner {
       const states = new Map<string, Value>();
       const iterations: Value[] = [];
       const residuals: Value[] = [];
+      const deltas: { delta: Value; scaled: BlockScales }[] = [];
       const directions = gradient.map((v, i) => {
         const [layer, block] = [rows[i], blocks[i]];
         if (!layer || !block) throw new Error('each gradient has a block and rows');
         const { outputsFirst } = v;
-        const lambda = damping(() => meanEigenvalue(b, layer, block));
+        const scaled = scaledRows(b, layer, block);
+        const delta = damping(b, scaled);
+        const ratio = b.square(delta);
         const tensorOf = ([weight, bias]: readonly Value[]) => new LayerTensor(weight ?? v.weight, bias, outputsFirst);
         const partsOf = (x: LayerTensor) => (x.bias ? [x.weight, x.bias] : [x.weight]);
         const names = [`solution.${block.weight}`, ...(block.bias === undefined ? [] : [`solution.${block.bias}`])];
         const solve = conjugateGradient(b, {
-          operator: (inner, x) => partsOf(dampedFisher(inner, tensorOf(x), layer, lambda)),
+          operator: (inner, x) => partsOf(dampedFisher(inner, tensorOf(x), scaled.rows, ratio)),
           rightHandSide: partsOf(v),
           maxIterations: options.maxIterations,
           tolerance: options.tolerance,
           ...(options.warmStart ? { initial: partsOf(v).map((part, k) => state(names[k] ?? '', part.dims)) } : {}),
         });
         if (options.warmStart) for (const [k, name] of names.entries()) states.set(name, solve.value[k] ?? v.weight);
-        iterations.push(b.cast(solve.iterations, lambda.dtype));
+        iterations.push(b.cast(solve.iterations, delta.dtype));
+        deltas.push({ delta, scaled });
         residuals.push(solve.residual);
-        return tensorOf(solve.value).map((part) => b.mul(part, lambda));
+        return tensorOf(solve.value).map((part) => b.mul(part, ratio));
       });
       const diagnostics = new Map([
         ['iterations', iterations.reduce((x, y) => b.max(x, y))],
         ['residual', residuals.reduce((x, y) => b.max(x, y))],
       ]);
-      return { directions, state: states, diagnostics };
+      const rootDampings = rootDampingsOf(
+        b,
+        deltas.map(({ delta }) => delta),
+        deltas.map(({ scaled }) => scaled),
+      );
+      return { directions, rootDampings, state: states, diagnostics };
     },
     scalars: () => ({}),
   };
 }
 
-/** (tr A/m)·(tr G/n), from the rows. */
-function meanEigenvalue(b: Builder, { inputs, outputs }: LayerRows, block: KroneckerBlock): Value {
-  const { values, homogeneous } = inputs;
-  const trace = homogeneous ? b.add(b.dot(values, values), b.dot(homogeneous, homogeneous)) : b.dot(values, values);
-  const size = block.inputs + (homogeneous ? 1 : 0);
-  return b.mul(b.mul(trace, b.dot(outputs, outputs)), 1 / (size * block.outputs));
+/** A layer's rows, each side's in units of its own mean eigenvalue. */
+function scaledRows(b: Builder, { inputs, outputs }: LayerRows, block: KroneckerBlock) {
+  const left = scaledInputRows(b, inputs, block.inputs + (inputs.homogeneous ? 1 : 0));
+  const right = scaledOutputRows(b, outputs);
+  return { inputs: left, outputs: right, rows: { inputs: left.rows, outputs: right.rows } };
 }
 
 /**

@@ -1,5 +1,6 @@
 // Scheduled steps: learning rate, heavy-ball momentum, KL clip and decoupled weight decay, as one sets them by hand.
 import { innerProduct } from '../curvature/layer-tensor.js';
+import type { Value } from '../graph/graph.js';
 import { type Controller, scheduled } from './optimizer.js';
 import { at, checked } from './options.js';
 import type { StepOptions } from './step-kinds.js';
@@ -16,27 +17,35 @@ export function scheduledStep(options: StepOptions): StepRule {
   const weightDecay = checked('weightDecay', options.weightDecay ?? 0, { atLeast: 0 });
   const klClip = checked('klClip', options.klClip ?? 1e-3, { atLeast: 0 });
   return {
-    build({ context, blocks, gradient, directions, damping: lambda }) {
+    build({ context, blocks, gradient, directions, rootDampings }) {
       const { b } = context;
       const rate = context.scalar('learningRate');
-      // directions carry a factor λ: it is taken back out of the scalars.
-      const product = b.div(innerProduct(b, directions, gradient), lambda);
+      // Directions carry a factor λ: it is taken back out of the scalars, by its root so that nothing overflows.
+      const withoutDamping = (x: Value, i: number): Value => {
+        const root = rootDampings[i];
+        return root ? b.div(b.div(x, root), root) : x;
+      };
+      const product = directions
+        .map((direction, i) => withoutDamping(innerProduct(b, [direction], gradient.slice(i, i + 1)), i))
+        .reduce((sum, part) => b.add(sum, part));
       const norm = b.mul(b.square(rate), b.max(product, 1e-30));
       const clip = klClip > 0 ? b.min(b.sqrt(b.div(klClip, norm)), 1) : b.scalar(1, rate.dtype);
-      const factor = b.div(b.neg(b.mul(rate, clip)), lambda);
+      const factor = b.neg(b.mul(rate, clip));
       const previous = previousSteps(context, gradient, blocks);
       // Momentum on steps, not on directions: a changing rate does not rescale the past.
-      const steps = directions.map((direction, i) =>
-        direction.map(
-          (part, old) => b.add(b.mul(old ?? part, momentum), b.mul(part, factor)),
+      const steps = directions.map((direction, i) => {
+        const length = withoutDamping(factor, i);
+        return direction.map(
+          (part, old) => b.add(b.mul(old ?? part, momentum), b.mul(part, length)),
           ...previous.values.slice(i, i + 1),
-        ),
-      );
+        );
+      });
       const decayed =
         weightDecay > 0 ? shrunk(context, context.parameters.keys(), b.sub(1, b.mul(rate, weightDecay))) : context;
       return {
         parameters: steppedParameters(decayed, blocks, steps),
         state: previous.next(steps),
+        squaredLength: innerProduct(b, directions, directions),
         diagnostics: new Map([
           ['learningRate', rate],
           ['klClip', clip],

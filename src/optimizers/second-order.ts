@@ -5,6 +5,8 @@ import { LayerTensor } from '../curvature/layer-tensor.js';
 import { type FisherKind, layerRows } from '../curvature/statistics.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
+import { lossNamed } from '../losses/index.js';
+import { unitLikelihood } from '../losses/likelihood.js';
 import type { LossName } from '../losses/loss.js';
 import type { Builder } from '../ops/builder.js';
 import { checkedWord, type OptionKeys } from '../options.js';
@@ -12,7 +14,9 @@ import { adamRule } from './adam.js';
 import type { Controller, Optimizer, StepContext, StepResult } from './optimizer.js';
 import { checked, inverseRoot, type Schedule } from './options.js';
 import { absolute, type Preconditioner, relative } from './preconditioner.js';
+import { isFiniteScalar, judged } from './step-judge.js';
 import { checkStepOptions, defaultStep, type StepKind, type StepOptions, stepRule } from './step-kinds.js';
+import { estimatedLikelihood, varianceScalars } from './variance.js';
 
 export interface SecondOrderOptions extends StepOptions {
   /**
@@ -76,8 +80,11 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
   };
   const build = (context: StepContext): StepResult => {
     const { b, objective, parameters } = context;
-    const { loss } = objective;
-    const { kind, step, rest } = partsFor(loss.name);
+    const { kind, step, rest } = partsFor(objective.loss.name);
+    const estimates = new Map<string, Value>();
+    const likelihood = step.estimatesVariance
+      ? estimatedLikelihood(context, estimates)
+      : unitLikelihood(b, objective.loss);
     const examples = options.curvatureRows ?? defaultExamples(kind, context);
     const sample = objective.evaluate(parameters, Math.min(examples, objective.batchSize));
     const table = findBlocks(parameters, sample.output);
@@ -88,10 +95,10 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       );
     }
     const { blocks } = table;
-    const noise = (dims: readonly number[]) => context.noise('targets', dims, loss.noise.distribution);
-    const rows = layerRows(b, sample, loss, blocks, options.fisher ?? 'sampled', noise);
-    const scale = loss.scale(context.forward.output);
-    const slopes = likelihoodGradients(context, scale);
+    const noise = (dims: readonly number[]) => context.noise('targets', dims, likelihood.noise.distribution);
+    const rows = layerRows(b, sample, likelihood, blocks, options.fisher ?? 'sampled', noise);
+    const weight = likelihood.weight(context.forward.output);
+    const slopes = likelihoodGradients(context, weight);
     const gradient = blocks.map((block) => layerTensor(b, block, slopes));
     const smoothed = step.smooth?.(context, blocks, gradient) ?? { values: gradient, state: new Map() };
     const damping = context.scalar('damping');
@@ -100,15 +107,27 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       blocks,
       rows,
       gradient: smoothed.values,
-      damping: step.relativeDamping ? relative(b, damping) : absolute(damping),
+      damping: step.relativeDamping ? relative(damping) : absolute(damping),
     });
-    const { directions } = conditioned;
-    const stepped = step.build({ context, sample, blocks, gradient, directions, damping });
-    const others = rest.build(restContext(context, slopes, scale), [...table.rest.keys()]);
+    const { directions, rootDampings } = conditioned;
+    const stepped = step.build({ context, likelihood, sample, blocks, gradient, directions, rootDampings, damping });
+    const others = rest.build(restContext(context, slopes, weight), [...table.rest.keys()]);
+    const next = new Map([...stepped.parameters, ...others.parameters]);
+    const squaredLength = [...others.parameters.values()].reduce(
+      (sum, value) => b.add(sum, b.dot(value, value)),
+      stepped.squaredLength,
+    );
+    const judgement = step.isJudged ? judged(context, next, squaredLength) : undefined;
     return {
-      parameters: new Map([...stepped.parameters, ...others.parameters]),
-      state: new Map([...smoothed.state, ...conditioned.state, ...stepped.state, ...others.state]),
-      diagnostics: new Map([['damping', damping], ...stepped.diagnostics, ...conditioned.diagnostics]),
+      parameters: next,
+      state: new Map([...estimates, ...smoothed.state, ...conditioned.state, ...stepped.state, ...others.state]),
+      diagnostics: new Map([
+        ['damping', damping],
+        ...stepped.diagnostics,
+        ...(judgement ? [['actualChange', b.mul(judgement.change, weight)] as const] : []),
+        ...conditioned.diagnostics,
+      ]),
+      accept: judgement ? judgement.accept : isFiniteScalar(b, squaredLength),
     };
   };
   return {
@@ -117,7 +136,8 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     build,
     controller(loss) {
       const { step, rest } = partsFor(loss);
-      return joined(step.controller(), preconditioner, rest);
+      const variance = (k: number) => (step.estimatesVariance ? varianceScalars(lossNamed(loss), k) : {});
+      return joined(step.controller(), [preconditioner.scalars, variance, restScalars(rest)]);
     },
   };
 }
@@ -142,30 +162,31 @@ function layerTensor(b: Builder, block: KroneckerBlock, tensors: ReadonlyMap<str
 const restName = (name: string): string => `rest.${name}`;
 
 /** The context that first-order parameters see: the loss's gradients, their scalars under names of their own. */
-const restContext = (context: StepContext, slopes: ReadonlyMap<string, Value>, scale: number): StepContext => ({
+const restContext = (context: StepContext, slopes: ReadonlyMap<string, Value>, weight: Value): StepContext => ({
   ...context,
-  gradients: new Map([...slopes].map(([name, slope]) => [name, context.b.mul(slope, 1 / scale)])),
+  gradients: new Map([...slopes].map(([name, slope]) => [name, context.b.div(slope, weight)])),
   scalar: (name) => context.scalar(restName(name)),
 });
 
 /**
- * Gradients of the mean negative log-likelihood, `scale` times the loss. The factor enters where the backward pass
+ * Gradients of the mean negative log-likelihood, `weight` times the loss. The factor enters where the backward pass
  * begins, not at its end: that spares a pass over all parameters.
  */
-function likelihoodGradients({ b, forward, parameters }: StepContext, scale: number): Map<string, Value> {
+function likelihoodGradients({ b, forward, parameters }: StepContext, weight: Value): Map<string, Value> {
   const names = [...parameters.keys()];
-  const seed = { value: forward.loss, cotangent: b.scalar(scale, forward.loss.dtype) };
+  const seed = { value: forward.loss, cotangent: weight };
   const slopes = vectorJacobianProduct(b, [seed], [...parameters.values()]);
   return new Map(names.map((name, i) => [name, slopes[i] as Value])); // one gradient a parameter
 }
 
-function joined(step: Controller, preconditioner: Preconditioner, rest: ReturnType<typeof adamRule>): Controller {
-  return {
-    ...step,
-    scalars: (k) => ({
-      ...step.scalars(k),
-      ...preconditioner.scalars(k),
-      ...Object.fromEntries(Object.entries(rest.scalars(k)).map(([name, value]) => [restName(name), value])),
-    }),
-  };
-}
+const restScalars = (rest: ReturnType<typeof adamRule>) => (step: number) =>
+  Object.fromEntries(Object.entries(rest.scalars(step)).map(([name, value]) => [restName(name), value]));
+
+/** The controller of the step, with further scalars that are functions of the step alone. */
+const joined = (
+  step: Controller,
+  others: readonly ((step: number) => Readonly<Record<string, number>>)[],
+): Controller => ({
+  ...step,
+  scalars: (k) => Object.assign(step.scalars(k), ...others.map((scalars) => scalars(k))),
+});

@@ -3,7 +3,6 @@ import { jacobianVectorProduct } from '../autodiff/jvp.js';
 import { innerProduct, type LayerTensor } from '../curvature/layer-tensor.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
-import { Objective } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
 import { levenbergMarquardt } from './levenberg-marquardt.js';
 import { checked } from './options.js';
@@ -23,6 +22,8 @@ export function selfTuningStep(options: StepOptions): StepRule {
   const controller = () => levenbergMarquardt(initial, options);
   controller(); // checks its options
   return {
+    estimatesVariance: true,
+    isJudged: true,
     build(input) {
       const { context, blocks, gradient, directions } = input;
       const { b } = context;
@@ -38,11 +39,11 @@ export function selfTuningStep(options: StepOptions): StepRule {
       return {
         parameters,
         state: previous.next(steps).set(squaredLengthState, squaredLength),
+        squaredLength,
         diagnostics: new Map([
           ['learningRate', b.neg(b.mul(rate, input.damping))],
           ['momentum', momentum],
           ['predictedChange', decrease],
-          ['actualChange', actualChange(input, parameters)],
         ]),
       };
     },
@@ -55,14 +56,13 @@ const squaredLengthState = 'step.squaredLength';
 
 /** (α/λ, μ) that minimize the model, and the model's value there. */
 function minimizer(input: StepRuleInput, previous: readonly LayerTensor[]) {
-  const { context, sample, gradient, directions, damping } = input;
-  const { b, objective } = context;
-  const { loss } = objective;
+  const { context, likelihood, sample, gradient, directions, damping } = input;
+  const { b } = context;
   const along = (steps: readonly LayerTensor[]) => outputTangent(input, steps);
   const [first, second] = [along(directions), along(previous)];
-  const hessianFirst = loss.hessianProduct(b, sample.output, first);
-  const hessianSecond = loss.hessianProduct(b, sample.output, second);
-  const perCase = 1 / loss.cases(sample.output);
+  const hessianFirst = likelihood.hessianProduct(b, sample.output, first);
+  const hessianSecond = likelihood.hessianProduct(b, sample.output, second);
+  const perCase = 1 / likelihood.cases(sample.output);
   const curvature = (x: Value, hessianY: Value, dot: Value) =>
     b.add(b.mul(b.dot(x, hessianY), perCase), b.mul(dot, damping));
   const dots = {
@@ -82,7 +82,7 @@ function minimizer(input: StepRuleInput, previous: readonly LayerTensor[]) {
   const rate = b.where(regular, b.div(b.sub(b.mul(q12, c2), b.mul(q22, c1)), determinant), alone);
   const momentum = b.where(regular, b.div(b.sub(b.mul(q12, c1), b.mul(q11, c2)), determinant), 0);
   const decrease = b.mul(b.add(b.mul(rate, c1), b.mul(momentum, c2)), 0.5);
-  const trust = trusted(b, decrease, b.mul(context.forward.loss, loss.scale(context.forward.output)));
+  const trust = trusted(b, decrease, b.mul(context.forward.loss, likelihood.weight(context.forward.output)));
   const [alpha, mu] = [b.mul(rate, trust), b.mul(momentum, trust)];
   // |αΔ + μδ₀|², the next step's |δ₀|²
   const squaredLength = b.add(
@@ -123,21 +123,4 @@ function outputTangent({ context: { b }, sample, blocks }: StepRuleInput, steps:
   const [tangent] = jacobianVectorProduct(b, [sample.output], inputs, tangents);
   if (!tangent) throw new Error('a Jacobian–vector product has as many results as outputs');
   return tangent;
-}
-
-/** The change of the batch's mean negative log-likelihood by the step; zero at steps that do not ask for it. */
-function actualChange({ context }: StepRuleInput, parameters: ReadonlyMap<string, Value>): Value {
-  const { b, objective, forward } = context;
-  const asked = b.greater(context.scalar('measureChange'), 0.5);
-  const scale = objective.loss.scale(forward.output);
-  const [change] = b.branch(
-    asked,
-    (inner) => {
-      const after = Objective.within(objective, inner).evaluate(new Map([...context.parameters, ...parameters]));
-      return [inner.mul(inner.sub(after.loss, forward.loss), scale)];
-    },
-    (inner) => [inner.scalar(0, forward.loss.dtype)],
-  );
-  if (!change) throw new Error('a branch has as many results as its bodies');
-  return change;
 }

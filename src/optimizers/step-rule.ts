@@ -2,11 +2,13 @@
 import type { KroneckerBlock } from '../curvature/blocks.js';
 import type { LayerTensor } from '../curvature/layer-tensor.js';
 import type { Value } from '../graph/graph.js';
+import type { Likelihood } from '../losses/likelihood.js';
 import type { Forward } from '../losses/objective.js';
 import type { Controller, StepContext, StepResult } from './optimizer.js';
 
 export interface StepRuleInput {
   readonly context: StepContext;
+  readonly likelihood: Likelihood;
   /** The network on the examples that the curvature is measured on. */
   readonly sample: Forward;
   readonly blocks: readonly KroneckerBlock[];
@@ -14,6 +16,8 @@ export interface StepRuleInput {
   readonly gradient: readonly LayerTensor[];
   /** The natural gradient times the block's λ, one entry a block. */
   readonly directions: readonly LayerTensor[];
+  /** √λ of each block. */
+  readonly rootDampings: readonly Value[];
   /** The damping that the controller sets, a scalar: λ, or ε where the rule's damping is relative. */
   readonly damping: Value;
 }
@@ -21,11 +25,23 @@ export interface StepRuleInput {
 export interface StepRule {
   /** The damping is relative to the mean eigenvalue of each block's Fisher matrix; an absolute λ where left out. */
   readonly relativeDamping?: boolean;
+  /**
+   * The variance of the likelihood, where it has one, is estimated as the loss goes: see `estimatedLikelihood`. It is 1
+   * where left out.
+   */
+  readonly estimatesVariance?: boolean;
+  /** Steps are measured by the loss of their own batch, and taken back if it rises: the controller has a `StepWatch`. */
+  readonly isJudged?: boolean;
   /** What is preconditioned: an average of the gradients of several steps; the batch's own gradient where left out. */
   smooth?(context: StepContext, blocks: readonly KroneckerBlock[], gradient: readonly LayerTensor[]): Smoothed;
   /** New values of the blocks' parameters. */
-  build(input: StepRuleInput): StepResult;
+  build(input: StepRuleInput): RuleResult;
   controller(): Controller;
+}
+
+export interface RuleResult extends StepResult {
+  /** A scalar that is finite only if all of the step is: a multiple of the square of its length will do. */
+  readonly squaredLength: Value;
 }
 
 interface Smoothed {

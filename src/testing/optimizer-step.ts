@@ -89,7 +89,7 @@ export async function stepOnce(setting: StepSetting): Promise<StepOutcome> {
   const diagnostics = Object.fromEntries(
     Object.entries(part('diagnostics')).map(([name, [number = Number.NaN]]) => [name, number]),
   );
-  controller.observe(step, diagnostics);
+  controller.observe(step, { ...diagnostics, loss: results.loss?.[0] ?? Number.NaN });
   return {
     network: { ...network, layers: layersFrom(network, part('parameters')) },
     state: part('state'),

@@ -29,11 +29,8 @@ async function firstNonFinite(
   step: StepProgram,
   feeds: Readonly<Record<string, TensorData>>,
 ): Promise<string> {
-  for (const [name, { data }] of Object.entries(feeds)) {
-    if (isOfBatch(name) && Array.from<number | bigint, number>(data, Number).some((x) => !Number.isFinite(x))) {
-      return `the batch's tensor '${name}' is not finite`;
-    }
-  }
+  const broken = Object.entries(feeds).find(([name, data]) => isOfBatch(name) && !allFinite(data));
+  if (broken) return `the batch's tensor '${broken[0]}' is not finite`;
   const keys = [...step.parameters.keys()].map((name) => [name, parameterKey(name)] as const);
   const stored = await engine.read(keys.map(([, key]) => key));
   for (const [name, key] of keys) {
@@ -72,6 +69,10 @@ async function firstInGraph(
     await program.release();
   }
 }
+
+/** Whether what a step was fed of its batch is finite. */
+export const isFiniteBatch = (feeds: Readonly<Record<string, TensorData>>): boolean =>
+  Object.entries(feeds).every(([name, data]) => !isOfBatch(name) || allFinite(data));
 
 const allFinite = ({ data }: TensorData): boolean =>
   Array.from<number | bigint, number>(data, Number).every((x) => Number.isFinite(x));

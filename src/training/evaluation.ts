@@ -17,7 +17,6 @@ export interface Evaluator {
   evaluate(set: Dataset, indices?: Uint32Array): Promise<Evaluation>;
   /** What the model makes of the examples, batch by batch; by default of all of them. */
   predict(set: Dataset, indices?: Uint32Array): AsyncGenerator<Predictions>;
-  release(): Promise<void>;
 }
 
 /** A batch of examples with the model's answers. */
@@ -41,6 +40,7 @@ function* batchesOf(set: Dataset, indices: Uint32Array = Uint32Array.from({ leng
 
 /**
  * The network is evaluated as it is used: without dropout, normalized by the running averages.
+ * @param engine whose closing frees the programs
  * @param keys where the engine's store holds each parameter and each running average
  */
 export function evaluator(
@@ -77,10 +77,6 @@ export function evaluator(
         if (!prediction) throw new Error('an evaluation program has the output prediction');
         yield { indices, batch, prediction };
       }
-    },
-    async release() {
-      for (const program of programs.values()) await program.release();
-      programs.clear();
     },
   };
 }

@@ -42,7 +42,6 @@ test('every step joins at first, every fourth later, the last always', async () 
       expect(Number(stored?.data[0])).toBeCloseTo(expected, 3);
     }
     expect(average.bytes).toBe(12);
-    await average.release();
   } finally {
     await engine.close();
   }

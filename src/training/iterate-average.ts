@@ -34,6 +34,7 @@ export class IterateAverage {
   /** Memory of the averages, float32. */
   readonly bytes: number;
   #joined = 0;
+  #before = 0;
 
   private constructor(program: Program, maximum: number, model: Model) {
     this.#program = program;
@@ -53,7 +54,11 @@ export class IterateAverage {
       outputs[`next.${name}`] = b.add(iterate, b.mul(b.sub(old, iterate), keep));
     }
     const updates = new Map([...model.parameters.keys()].map((name) => [`next.${name}`, averageKey(name)]));
-    return new IterateAverage(await engine.compile(b.build('average', outputs), { updates }), maximum, model);
+    return new IterateAverage(
+      await engine.compile(b.build('average', outputs), { updates, undoable: true }),
+      maximum,
+      model,
+    );
   }
 
   /** Called after each step: `steps` are done. At the last one the iterate joins in any case. */
@@ -61,11 +66,15 @@ export class IterateAverage {
     // The first steps change much: each of them counts.
     if (steps > 2 * interval && steps % interval !== 0 && !isLast) return;
     const keep = weightOfPast(steps, steps - this.#joined, this.#maximum);
+    this.#before = this.#joined;
     this.#joined = steps;
     await this.#program.run({ keep: { dtype: 'float32', dims: [], data: Float32Array.of(keep) } });
   }
 
-  release(): Promise<void> {
-    return this.#program.release();
+  /** Takes back the joining of the iterate after `steps` steps, if it has joined. */
+  async undo(steps: number): Promise<void> {
+    if (this.#joined !== steps || steps === 0) return;
+    await this.#program.undo();
+    this.#joined = this.#before;
   }
 }

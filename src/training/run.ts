@@ -3,15 +3,16 @@ import type { BatchSequence } from '../data/batches.js';
 import { type Random, random } from '../data/random.js';
 import type { Engine, Program } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
+import type { Model } from '../graph/model.js';
 import type { TensorData } from '../graph/tensor.js';
 import type { LossName } from '../losses/loss.js';
 import type { Controller, Optimizer } from '../optimizers/optimizer.js';
 import type { Evaluation, RunRecord, StepRecord } from '../reporting/run-record.js';
-import { diagnose } from './diagnosis.js';
+import { diagnose, isFiniteBatch } from './diagnosis.js';
 import type { IterateAverage } from './iterate-average.js';
 import type { Judging } from './judging.js';
 import type { Metric } from './metrics.js';
-import { batchFeeds, type NoiseInput, type StepProgram, scalarKey } from './step-program.js';
+import { acceptedKey, batchFeeds, type NoiseInput, type StepProgram, scalarKey } from './step-program.js';
 
 export interface RunParts {
   readonly engine: Engine;
@@ -30,15 +31,31 @@ export interface RunParts {
   readonly onStep: ((record: StepRecord) => void | Promise<void>) | undefined;
 }
 
-/** Training that stopped because its loss was no longer finite, with what was done until then. */
-export class DivergedError extends TrainingError {
+/** What is left of a run that diverged. */
+export interface Remains {
   readonly record: RunRecord;
+  /** The model that was trained: `saveModel` takes it with `parameters`. */
+  readonly model: Model;
+  /** The last parameters, with running averages, that the loss was finite with; of optimizers that average their iterates, the average. */
+  readonly parameters: ReadonlyMap<string, TensorData>;
+}
 
-  constructor(cause: TrainingError, record: RunRecord) {
+/** Training that stopped because its loss was no longer finite, with what was done until then. */
+export class DivergedError extends TrainingError implements Remains {
+  readonly record: RunRecord;
+  readonly model: Model;
+  readonly parameters: ReadonlyMap<string, TensorData>;
+
+  constructor(cause: TrainingError, { record, model, parameters }: Remains) {
     super(cause.message, { cause });
     this.record = record;
+    this.model = model;
+    this.parameters = parameters;
   }
 }
+
+/** Steps in a row whose loss may be not finite before the run ends. */
+const mostFailures = 10;
 
 export class Run {
   readonly #parts: RunParts;
@@ -46,6 +63,10 @@ export class Run {
   readonly #records: StepRecord[] = [];
   readonly #milliseconds: number[] = [];
   #seconds = 0;
+  /** Steps in a row whose loss was not finite. */
+  #failures = 0;
+  /** Whether the last kept step can be taken back. */
+  #committed = false;
 
   constructor(parts: RunParts) {
     this.#parts = parts;
@@ -57,7 +78,10 @@ export class Run {
     return this.#records.length;
   }
 
-  /** Takes all steps, or as many as there is time for before the signal. @throws DivergedError */
+  /**
+   * Takes all steps, or as many as there is time for before the signal.
+   * @throws TrainingError if the loss is not finite and cannot become so again: the store then holds the last good state
+   */
   async go(): Promise<void> {
     const { program, averages, total, signal } = this.#parts;
     let feeds = this.#feeds(0);
@@ -68,7 +92,9 @@ export class Run {
       // The next batch is gathered while this step computes.
       if (k + 1 < total) feeds = this.#feeds(k + 1);
       const numbers = scalarOutputs(await running);
-      await averages?.after(k + 1, k + 1 === total || signal?.aborted === true);
+      if (numbers[acceptedKey] !== 0) this.#committed = true;
+      // An iterate whose loss is not finite will be taken back.
+      if (Number.isFinite(numbers.loss)) await averages?.after(k + 1, k + 1 === total || signal?.aborted === true);
       const elapsed = performance.now() - started;
       this.#milliseconds.push(elapsed);
       this.#seconds += elapsed / 1000;
@@ -81,14 +107,19 @@ export class Run {
     numbers: Readonly<Record<string, number>>,
     given: Readonly<Record<string, TensorData>>,
   ): Promise<void> {
-    const { engine, step, metric, judging, batches, total, onStep } = this.#parts;
+    const { step, metric, judging, batches, total, onStep } = this.#parts;
     const loss = numbers.loss ?? Number.NaN;
+    const accepted = numbers[acceptedKey] === 0 ? 0 : 1;
     const sound = Number.isFinite(loss);
-    const optimizer = Object.fromEntries(
-      step.diagnostics.map((name) => [name, numbers[`diagnostic.${name}`] ?? Number.NaN]),
-    );
-    if (sound) this.#controller.observe(k, optimizer);
-    const judged = sound ? await judging.after(k + 1, this.#seconds, k + 1 === total) : {};
+    // What is NaN was not measured at this step.
+    const measured = step.diagnostics.flatMap((name) => {
+      const value = numbers[`diagnostic.${name}`] ?? Number.NaN;
+      return Number.isNaN(value) ? [] : [[name, value] as const];
+    });
+    const optimizer = { ...Object.fromEntries(measured), ...(this.#controller.recovers && { accepted }) };
+    const fatal = sound ? undefined : await this.#failure(k, loss, given);
+    this.#controller.observe(k, { ...optimizer, loss, accepted });
+    const judged = fatal ? {} : await judging.after(k + 1, this.#seconds, k + 1 === total);
     const record: StepRecord = {
       step: k + 1,
       epoch: (k + 1) / batches.stepsPerEpoch,
@@ -99,11 +130,32 @@ export class Run {
     };
     this.#records.push(record);
     await onStep?.(record);
-    if (!sound) throw this.diverged(await diagnose(engine, step, given, k + 1, loss));
+    if (fatal) throw fatal;
+    if (sound) this.#failures = 0;
   }
 
-  diverged(cause: TrainingError): DivergedError {
-    return new DivergedError(cause, this.record({ loss: Number.NaN }, { loss: Number.NaN }));
+  /**
+   * What a loss that is not finite means: undefined if the run can go on from the step before the last, which is put
+   * back. Not if the data, or the model before any step, are the reason; nor if the optimizer would do the same again.
+   */
+  async #failure(
+    k: number,
+    loss: number,
+    given: Readonly<Record<string, TensorData>>,
+  ): Promise<TrainingError | undefined> {
+    const { engine, step, program, averages } = this.#parts;
+    const cause = () => diagnose(engine, step, given, k + 1, loss);
+    this.#failures += 1;
+    if (k === 0 || !isFiniteBatch(given)) return cause();
+    const last = !this.#controller.recovers || this.#failures > mostFailures;
+    const error = last ? await cause() : undefined;
+    // This step's updates were refused; those of the step before, which led here, are taken back.
+    if (this.#failures === 1 && this.#committed) {
+      await program.undo();
+      await averages?.undo(k);
+      this.#committed = false;
+    }
+    return error;
   }
 
   record(train: Evaluation, test: Evaluation): RunRecord {

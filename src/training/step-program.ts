@@ -11,6 +11,7 @@ import type { Distribution, Loss } from '../losses/loss.js';
 import { Objective } from '../losses/objective.js';
 import { Builder } from '../ops/builder.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
+import { isFiniteScalar } from '../optimizers/step-judge.js';
 import type { Metric } from './metrics.js';
 
 /** Random numbers the program takes each step. */
@@ -60,6 +61,9 @@ export const batchFeeds = ({ inputs, target }: Batch): Record<string, TensorData
   [targetKey]: target,
 });
 
+/** The output that says whether a step is kept. */
+export const acceptedKey = 'accepted';
+
 /** Where a parameter lives in the engine's store. */
 export const parameterKey = (name: string): string => `parameter.${name}`;
 /** Where a running average lives in it. */
@@ -103,7 +107,13 @@ export function buildStep(options: StepOptions): StepProgram {
     noise: (name, dims, distribution) => declared.noise(name, dims, distribution),
     state: (name, dims, initial) => declared.state(name, dims, initial),
   });
-  const outputs: Record<string, Value> = { loss: forward.loss, metric: metric.value(b, forward) };
+  const finite = isFiniteScalar(b, forward.loss);
+  const accepted = result.accept ? b.and(finite, result.accept) : finite;
+  const outputs: Record<string, Value> = {
+    loss: forward.loss,
+    metric: metric.value(b, forward),
+    [acceptedKey]: b.cast(accepted, 'float32'),
+  };
   const updates = new Map<string, string>();
   for (const [name, value] of result.diagnostics) outputs[`diagnostic.${name}`] = value;
   for (const [name, value] of result.parameters) update(outputs, updates, parameterKey(name), value);

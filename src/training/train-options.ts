@@ -70,7 +70,7 @@ function checkRunOptions(options: RunOptions): void {
 /** An engine, of whatever kind. */
 function checkEngine(engine: Engine): void {
   const given: unknown = engine;
-  if (isRecord(given) && typeof given.compile === 'function' && typeof given.write === 'function') return;
+  if (isRecord(given) && typeof given.open === 'function' && typeof given.compile === 'function') return;
   throw new OptionError(
     `engine is ${described(given)}; give one, as by await nodeEngine(), or import train from 'cgfac/node', which makes its own`,
   );

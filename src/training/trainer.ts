@@ -20,13 +20,13 @@ import { judgedExamples } from './judged-examples.js';
 import { Judging, type JudgingOptions } from './judging.js';
 import { metricFor } from './metrics.js';
 import { picturesOf } from './pictures.js';
-import { Run } from './run.js';
-import { buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
+import { DivergedError, Run } from './run.js';
+import { acceptedKey, buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
 import { type LearningTask, learningTask } from './task.js';
 import { checkParameters, checkTrainOptions, mostSteps } from './train-options.js';
 
 export interface RunOptions extends JudgingOptions {
-  /** Where to compute. */
+  /** Where to compute. Several trainings may share an engine: each has a store of its own. */
   readonly engine: Engine;
   readonly optimizer: Optimizer;
   /** Examples a step; 128 by default. Of fewer training examples, all are taken; the record has the number. */
@@ -107,7 +107,7 @@ function stepsOf({ steps, epochs }: Pick<RunOptions, 'steps' | 'epochs'>, stepsP
 /** Trains a model on a task that is known already. Throws as `train` does. */
 export async function runTask(model: Model, task: LearningTask, options: RunOptions): Promise<TrainingResult> {
   checkParameters(model);
-  const { engine, optimizer, signal, onStep, seed = 0 } = options;
+  const { optimizer, signal, onStep, seed = 0 } = options;
   const { data } = task;
   const batches = batchesFor(task, options);
   const total = stepsOf(options, batches.stepsPerEpoch);
@@ -122,13 +122,15 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     targets: { dtype: target.dtype, shape: target.dims },
   });
   const { iterateAveraging } = optimizer;
-  const averages =
-    iterateAveraging === undefined ? undefined : await IterateAverage.of(engine, model, iterateAveraging);
-  const keys = new Map([...(averages?.keys ?? step.parameters), ...step.statistics]);
-  const judge = evaluator(engine, model, loss, metric, keys);
-  const judging = new Judging(judge, metric, data, total, options);
-  const program = await engine.compile(step.graph, { updates: step.updates });
+  // A store of its own: models have parameters of equal names.
+  const engine = options.engine.open();
   try {
+    const averages =
+      iterateAveraging === undefined ? undefined : await IterateAverage.of(engine, model, iterateAveraging);
+    const keys = new Map([...(averages?.keys ?? step.parameters), ...step.statistics]);
+    const judge = evaluator(engine, model, loss, metric, keys);
+    const judging = new Judging(judge, metric, data, total, options);
+    const program = await engine.compile(step.graph, { updates: step.updates, accept: acceptedKey, undoable: true });
     await engine.write({ ...initialTensors(model, step, keys), ...step.initialState });
     const run = new Run({
       engine,
@@ -145,12 +147,24 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       signal,
       onStep,
     });
-    await run.go();
-    const stored = await engine.read([...keys.values()]);
+    const trained = async () => {
+      const stored = await engine.read([...keys.values()]);
+      return new Map([...keys].flatMap(([name, key]) => (stored[key] ? [[name, stored[key]] as const] : [])));
+    };
+    const diverged = async (cause: TrainingError) => {
+      const record = run.record({ loss: Number.NaN }, { loss: Number.NaN });
+      return new DivergedError(cause, { record, model, parameters: await trained() });
+    };
+    try {
+      await run.go();
+    } catch (error) {
+      throw error instanceof TrainingError ? await diverged(error) : error;
+    }
+    const parameters = await trained();
     const whole = (set: Dataset) => judge.evaluate(set, judgedExamples(set));
     const [onTrain, onTest] = [await whole(data.train), await whole(data.test)];
     if (!Number.isFinite(onTrain.loss)) {
-      throw run.diverged(
+      throw await diverged(
         new TrainingError(
           `the loss on the training set is ${onTrain.loss} after the last step: lower the learning rate or raise the damping`,
         ),
@@ -158,15 +172,12 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     }
     return {
       model,
-      parameters: new Map([...keys].flatMap(([name, key]) => (stored[key] ? [[name, stored[key]]] : []))),
+      parameters,
       record: { ...run.record(onTrain, onTest), ...(await picturesOf(judge, task)) },
       interrupted: run.done < total,
     };
   } finally {
-    await judge.release();
-    await program.release();
-    await averages?.release();
-    await engine.forget([...step.parameters.values(), ...keys.values(), ...Object.keys(step.initialState)]);
+    await engine.close();
   }
 }
 

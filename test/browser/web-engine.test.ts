@@ -91,6 +91,44 @@ describe.skipIf(!chromium)('webEngine in a browser', () => {
     expect(await inBrowser(chromium ?? '', script)).toEqual(['loss cpu', 'nextCount cpu', 'nextW gpu-buffer']);
   });
 
+  it.each(['wasm', 'webgpu'])('%s: takes a run back, and refuses one', async (provider) => {
+    const script = `
+      const { webEngine } = await import('cgfac/web.js');
+      const { Builder } = await import('cgfac/ops/builder.js');
+      const engine = await webEngine({ provider: '${provider}' });
+      const b = new Builder();
+      const [w, by] = [b.input('w', 'float32', [2]), b.input('by', 'float32', [])];
+      const graph = b.build('adding', { good: b.less(by, 100), next: b.add(w, by) });
+      const program = await engine.compile(graph, { updates: new Map([['next', 'w']]), accept: 'good', undoable: true });
+      const own = engine.open();
+      const tensor = (dims, ...values) => ({ dtype: 'float32', dims, data: Float32Array.from(values) });
+      const add = (value) => program.run({ by: tensor([], value) });
+      await engine.write({ w: tensor([2], 0, 1) });
+      await own.write({ w: tensor([2], -1, -1) });
+      await add(2);
+      await add(4);
+      await add(8);
+      await add(100);
+      await program.undo();
+      await add(16);
+      await program.undo();
+      const refusal = await program.undo().catch((error) => error.name);
+      await add(32);
+      const { w: found } = await engine.read(['w']);
+      const { w: others } = await own.read(['w']);
+      await own.close();
+      await add(1);
+      const { w: last } = await engine.read(['w']);
+      await engine.close();
+      return { found: [...found.data], others: [...others.data], last: [...last.data], refusal };`;
+    expect(await inBrowser(chromium ?? '', script)).toEqual({
+      found: [38, 39],
+      others: [-1, -1],
+      last: [39, 40],
+      refusal: 'EngineError',
+    });
+  });
+
   it('names what fails', async () => {
     const script = `const { webEngine } = await import('cgfac/web.js');
       const engine = await webEngine({ provider: 'wasm' });
