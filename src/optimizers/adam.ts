@@ -41,6 +41,7 @@ function adamNamed(name: string, options: AdamOptions, usualDecay = 0): Optimize
       const result = rule.build(context, [...context.parameters.keys()]);
       return { ...result, diagnostics: new Map([['learningRate', context.scalar('learningRate')]]) };
     },
+    remedy: () => 'Lower the learning rate',
     controller: () => scheduled(rule.scalars),
   };
 }

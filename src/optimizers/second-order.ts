@@ -134,12 +134,19 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     name,
     ...(iterateAveraging > 0 && { iterateAveraging }),
     build,
+    remedy: (loss) => remedyFor(options, partsFor(loss).kind),
     controller(loss) {
       const { step, rest } = partsFor(loss);
       const variance = (k: number) => (step.estimatesVariance ? varianceScalars(lossNamed(loss), k) : {});
       return joined(step.controller(), [preconditioner.scalars, variance, restScalars(rest)]);
     },
   };
+}
+
+/** A learning rate can only be lowered where there is one: defaults leave the batch and the damping. */
+function remedyFor({ learningRate }: SecondOrderOptions, kind: StepKind): string {
+  if (kind === 'scheduled') return 'Lower the learning rate or raise the damping';
+  return learningRate === undefined ? 'Take larger batches, or raise the damping' : 'Lower the learning rate';
 }
 
 /** See `curvatureRows`. A case is an example, or a position of a sequence. */

@@ -43,6 +43,7 @@ export function sgd(options: SgdOptions = {}): Optimizer {
       }
       return { parameters: updated, state: states, diagnostics: new Map([['learningRate', rate]]) };
     },
+    remedy: () => 'Lower the learning rate',
     controller: () => scheduled((step) => ({ learningRate: at(learningRate, step) })),
   };
 }

@@ -143,8 +143,9 @@ export class Run {
     loss: number,
     given: Readonly<Record<string, TensorData>>,
   ): Promise<TrainingError | undefined> {
-    const { engine, step, program, averages } = this.#parts;
-    const cause = () => diagnose(engine, step, given, k + 1, loss);
+    const { engine, step, program, averages, optimizer } = this.#parts;
+    const remedy = optimizer.remedy?.(this.#parts.loss);
+    const cause = () => diagnose(engine, step, given, k + 1, loss, remedy);
     this.#failures += 1;
     if (k === 0 || !isFiniteBatch(given)) return cause();
     const last = !this.#controller.recovers || this.#failures > mostFailures;

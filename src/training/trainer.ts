@@ -166,7 +166,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     if (!Number.isFinite(onTrain.loss)) {
       throw await diverged(
         new TrainingError(
-          `the loss on the training set is ${onTrain.loss} after the last step: lower the learning rate or raise the damping`,
+          `the loss on the training set is ${onTrain.loss} after the last step. ${optimizer.remedy?.(task.loss) ?? 'Take shorter steps'}`,
         ),
       );
     }

@@ -1,0 +1,18 @@
+// What a reader of a run's results should know before the numbers.
+import { formatNumber } from '../reporting/format.js';
+import type { RunRecord } from '../reporting/run-record.js';
+
+/**
+ * Sentences about a run that ended and should not pass for a success.
+ * @param remedy what to change about its optimizer, to begin a sentence
+ */
+export function warningsOf({ steps, train }: RunRecord, remedy: string | undefined): string[] {
+  const first = steps[0]?.loss;
+  if (first === undefined || !(train.loss > first)) return [];
+  const way =
+    steps.length < 10 ? 'Take more steps' : `${remedy ?? 'Take shorter steps'}, or look at the data (cgfac data)`;
+  return [
+    `The training loss is ${formatNumber(train.loss)} after ${steps.length} ${steps.length === 1 ? 'step' : 'steps'}, above the ${formatNumber(first)} of the first batch before ` +
+      `training: the model has become no better. ${way}.`,
+  ];
+}
