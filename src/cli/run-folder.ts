@@ -25,7 +25,7 @@ export type RunState = 'running' | 'finished' | 'interrupted' | 'diverged' | 'fa
 const manifestName = 'run.json';
 export const fileNames = { model: 'model.onnx', metrics: 'metrics.jsonl', report: 'report.html' } as const;
 /** What tells a run, also one without a manifest. */
-const marks: readonly string[] = [manifestName, ...Object.values(fileNames)];
+const marks: readonly string[] = [...Object.values(fileNames), manifestName];
 const isExternalData = (name: string): boolean => /^model\.onnx\.[0-9a-f]{12}\.data$/.test(name);
 
 export class RunFolder {
