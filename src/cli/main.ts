@@ -64,4 +64,7 @@ function report(error: unknown, debug: boolean): number {
   return error instanceof TrainingError || !isOurs ? exitCodes.training : exitCodes.input;
 }
 
+// A reader that has gone, be it `head` or a terminal that was closed, does not end a run that still has to be saved.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
 await main(process.argv.slice(2));

@@ -9,6 +9,7 @@ import { lossNamed } from '../losses/index.js';
 import { unitLikelihood } from '../losses/likelihood.js';
 import type { LossName } from '../losses/loss.js';
 import type { Builder } from '../ops/builder.js';
+import { checkedWord, type OptionKeys } from '../options.js';
 import { adamRule } from './adam.js';
 import type { Controller, Optimizer, StepContext, StepResult } from './optimizer.js';
 import { checked, inverseRoot, type Schedule } from './options.js';
@@ -44,8 +45,28 @@ export interface SecondOrderOptions extends StepOptions {
   readonly restLearningRate?: Schedule;
 }
 
+export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
+  step: true,
+  learningRate: true,
+  damping: true,
+  momentum: true,
+  weightDecay: true,
+  klClip: true,
+  fisher: true,
+  curvatureRows: true,
+  dampingInterval: true,
+  dampingDecay: true,
+  minimumDamping: true,
+  iterateAveraging: true,
+  restLearningRate: true,
+};
+
+/** Options that may change with the step. */
+export const schedules = ['learningRate', 'damping', 'restLearningRate'] as const;
+
 /** An optimizer from a preconditioner. */
 export function secondOrder(name: string, preconditioner: Preconditioner, options: SecondOrderOptions): Optimizer {
+  checkedWord('fisher', options.fisher, ['sampled', 'empirical', 'exact']);
   if (options.curvatureRows !== undefined) {
     checked('curvatureRows', options.curvatureRows, { atLeast: 1, integer: true });
   }
@@ -113,12 +134,19 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     name,
     ...(iterateAveraging > 0 && { iterateAveraging }),
     build,
+    remedy: (loss) => remedyFor(options, partsFor(loss).kind),
     controller(loss) {
       const { step, rest } = partsFor(loss);
       const variance = (k: number) => (step.estimatesVariance ? varianceScalars(lossNamed(loss), k) : {});
       return joined(step.controller(), [preconditioner.scalars, variance, restScalars(rest)]);
     },
   };
+}
+
+/** A learning rate can only be lowered where there is one: defaults leave the batch and the damping. */
+function remedyFor({ learningRate }: SecondOrderOptions, kind: StepKind): string {
+  if (kind === 'scheduled') return 'Lower the learning rate or raise the damping';
+  return learningRate === undefined ? 'Take larger batches, or raise the damping' : 'Lower the learning rate';
 }
 
 /** See `curvatureRows`. A case is an example, or a position of a sequence. */

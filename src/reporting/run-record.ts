@@ -43,6 +43,8 @@ export interface RunRecord {
   readonly planned?: number;
   readonly train: Evaluation;
   readonly test: Evaluation;
+  /** Examples of each step: as many as were asked for, or all of a smaller training set. */
+  readonly batchSize: number;
   /** Bytes of optimizer state (parameters and gradients excluded). */
   readonly stateBytes: number;
   readonly stepMilliseconds: { readonly median: number; readonly p10: number; readonly p90: number };

@@ -21,6 +21,13 @@ export function lowerFirstLoss({ steps, train }: RunRecord): number | undefined 
   return steps.length >= fewSteps && train.loss > first + 1e-6 * Math.abs(first) ? first : undefined;
 }
 
+/** `ends worse than it began: …`, if it does. */
+export function endsWorse(run: RunRecord): string | undefined {
+  const first = lowerFirstLoss(run);
+  if (first === undefined) return undefined;
+  return `ends worse than it began: its training loss is ${formatMeasured(run.train.loss)}, and was ${formatMeasured(first)} at the first step`;
+}
+
 /** Whether the results are those of a training that worked: finite, and better than at the start. */
 export const isSound = (run: RunRecord): boolean => !hasDiverged(run) && lowerFirstLoss(run) === undefined;
 
@@ -43,20 +50,16 @@ export function stepCount(run: RunRecord): string {
 
 /** One sentence for each thing to know about a run besides its results. */
 export function remarks(run: RunRecord): string[] {
-  const { name, steps, train } = run;
+  const { name, steps } = run;
   const done = steps.at(-1)?.step ?? 0;
-  const first = lowerFirstLoss(run);
+  const worse = endsWorse(run);
   const takenBack = stepsTakenBack(run) ?? 0;
   const found: string[] = [];
   if (hasDiverged(run)) {
     const where = done > 0 ? ` at step ${stepCount(run)}` : '';
     found.push(`${name} diverged${where}: its loss stopped being finite.`);
   } else if (endedEarly(run)) found.push(`${name} was stopped after ${stepsDone(run)}.`);
-  if (first !== undefined) {
-    found.push(
-      `${name} ends worse than it began: its training loss is ${formatMeasured(train.loss)}, and was ${formatMeasured(first)} at the first step.`,
-    );
-  }
+  if (worse !== undefined) found.push(`${name} ${worse}.`);
   if (takenBack > 0) {
     const were = takenBack === 1 ? 'was' : 'were';
     found.push(`${formatCount(takenBack)} of ${formatSteps(done)} of ${name} ${were} taken back.`);

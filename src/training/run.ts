@@ -143,8 +143,9 @@ export class Run {
     loss: number,
     given: Readonly<Record<string, TensorData>>,
   ): Promise<TrainingError | undefined> {
-    const { engine, step, program, averages } = this.#parts;
-    const cause = () => diagnose(engine, step, given, k + 1, loss);
+    const { engine, step, program, averages, optimizer } = this.#parts;
+    const remedy = optimizer.remedy?.(this.#parts.loss);
+    const cause = () => diagnose(engine, step, given, k + 1, loss, remedy);
     this.#failures += 1;
     if (k === 0 || !isFiniteBatch(given)) return cause();
     const last = !this.#controller.recovers || this.#failures > mostFailures;
@@ -159,7 +160,7 @@ export class Run {
   }
 
   record(train: Evaluation, test: Evaluation): RunRecord {
-    const { step, averages, optimizer, metric, judging, total } = this.#parts;
+    const { step, averages, optimizer, metric, judging, batches, total } = this.#parts;
     const toTarget = judging.concluded(this.done, this.#seconds, train, test);
     return {
       name: optimizer.name,
@@ -168,6 +169,7 @@ export class Run {
       planned: total,
       train,
       test,
+      batchSize: batches.batchSize,
       stateBytes: step.stateBytes + (averages?.bytes ?? 0),
       stepMilliseconds: quantiles(this.#milliseconds),
       metric: { name: metric.name, lowerIsBetter: metric.lowerIsBetter },
