@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { link, open, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { isRunning } from '../files.js';
+import { isRunning, systemCode } from '../files.js';
 
 const lockName = '.cgfac-lock';
 
@@ -43,7 +43,7 @@ async function created(path: string): Promise<boolean> {
     await link(draft, path);
     return true;
   } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false;
+    if (systemCode(error) === 'EEXIST') return false;
     return await createdWithoutLink(path, holder);
   } finally {
     await file.close();
@@ -59,7 +59,7 @@ async function createdWithoutLink(path: string, holder: Holder): Promise<boolean
     await file.close();
     return true;
   } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false;
+    if (systemCode(error) === 'EEXIST') return false;
     throw error;
   }
 }
@@ -69,9 +69,6 @@ async function readHolder(path: string): Promise<Holder | 'gone' | undefined> {
     const { process: id, host } = JSON.parse(await readFile(path, 'utf8')) as Partial<Holder>;
     return typeof id === 'number' && typeof host === 'string' ? { process: id, host } : undefined;
   } catch (error) {
-    return hasCode(error, 'ENOENT') ? 'gone' : undefined;
+    return systemCode(error) === 'ENOENT' ? 'gone' : undefined;
   }
 }
-
-const hasCode = (error: unknown, code: string): boolean =>
-  error instanceof Error && 'code' in error && error.code === code;

@@ -1,6 +1,7 @@
 // Means and deviations of a data set's inputs and targets, to be taken out of what a model sees.
 import { OptionError } from '../errors.js';
 import { inputNames, isUnnamed } from '../graph/inputs.js';
+import { firstNotFinite } from '../graph/tensor.js';
 import { checkKeys, described, type OptionKeys } from '../options.js';
 import { type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
 
@@ -91,11 +92,10 @@ function momentsOf(
 }
 
 function notFinite(name: string, column: ExampleArray, role: string): OptionError {
-  const { data } = column;
-  const at = data.findIndex((value: number) => !Number.isFinite(value));
+  const at = firstNotFinite(column);
   const stride = exampleStride(column);
   return new OptionError(
-    `the ${role} of '${name}' hold ${data[at]} in row ${Math.floor(at / stride) + 1}, column ${(at % stride) + 1}: give it a finite number, or leave the row out`,
+    `the ${role} of '${name}' hold ${column.data[at]} in row ${Math.floor(at / stride) + 1}, column ${(at % stride) + 1}: give it a finite number, or leave the row out`,
   );
 }
 

@@ -138,4 +138,15 @@ describe('findings', () => {
     const whole = { ...run, planned: 122, steps: steps.map((step) => ({ ...step, optimizer: { accepted: 1 } })) };
     expect(findings(madeUpExperiment([whole])).details).toEqual(['122 steps, 12.2 s.']);
   });
+
+  it('takes a run that went on from a loss that was not finite for none that diverged', () => {
+    const { steps, train } = madeUpRun('cgfac', (step) => 1 / step);
+    const refused = steps.map((record) =>
+      record.step % 10 === 0 ? { ...record, loss: Number.NaN, optimizer: { accepted: 0 } } : record,
+    );
+    const run = madeUpRun('cgfac', (step) => 1 / step, { steps: refused, train });
+    const { headline, details } = findings(madeUpExperiment([run]));
+    expect(headline).toMatch(/^cgfac reaches/);
+    expect(details).toEqual(['50 steps, 5.0 s.', '5 of 50 steps of cgfac were taken back.']);
+  });
 });

@@ -13,8 +13,9 @@ export interface StepRecord {
   /** Seconds of training since the start, evaluation and reporting excluded. */
   readonly seconds: number;
   /**
-   * The optimizer's own numbers: `damping`, `learningRate`, `momentum`, `iterations` (of CG), `residual`, …; NaN where one was not
-   * measured at this step. `accepted` is 0 at a step that was taken back.
+   * The optimizer's own numbers: `damping`, `learningRate`, `momentum`, `iterations` (of CG), `residual`, …; without
+   * those that were not measured at this step. `accepted` is 1, or 0 at a step that was taken back; optimizers that take none
+   * back do not have it.
    */
   readonly optimizer: Readonly<Record<string, number>>;
 }

@@ -7,9 +7,8 @@ import type { RunRecord } from './run-record.js';
 /** In fewer steps than these, the noise of the batches may exceed what was learned. */
 const fewSteps = 3;
 
-/** Whether the loss stopped being finite, along the way or on the whole set in the end. */
-export const hasDiverged = ({ steps, train }: RunRecord): boolean =>
-  !Number.isFinite(train.loss) || !Number.isFinite(steps.at(-1)?.loss ?? 0);
+/** Whether the loss stopped being finite for good: steps whose loss is not may be taken back, the last one too. */
+export const hasDiverged = ({ train }: RunRecord): boolean => !Number.isFinite(train.loss);
 
 /**
  * The loss at the first step, if the loss on the training set is higher in the end: no success, whatever else is measured.

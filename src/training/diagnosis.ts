@@ -2,7 +2,7 @@
 import type { Engine } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
 import { describeNode, type Value } from '../graph/graph.js';
-import { isFloatingPoint, type TensorData } from '../graph/tensor.js';
+import { firstNotFinite, isFloatingPoint, type TensorData } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
 import { isOfBatch, parameterKey, type StepProgram } from './step-program.js';
 
@@ -82,5 +82,4 @@ async function firstInGraph(
 export const isFiniteBatch = (feeds: Readonly<Record<string, TensorData>>): boolean =>
   Object.entries(feeds).every(([name, data]) => !isOfBatch(name) || allFinite(data));
 
-const allFinite = ({ data }: TensorData): boolean =>
-  Array.from<number | bigint, number>(data, Number).every((x) => Number.isFinite(x));
+const allFinite = (tensor: TensorData): boolean => firstNotFinite(tensor) < 0;

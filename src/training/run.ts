@@ -143,7 +143,7 @@ export class Run {
     loss: number,
     given: Readonly<Record<string, TensorData>>,
   ): Promise<TrainingError | undefined> {
-    const { engine, step, program, averages, optimizer } = this.#parts;
+    const { engine, step, optimizer } = this.#parts;
     const remedy = optimizer.remedy?.(this.#parts.loss);
     const cause = () => diagnose(engine, step, given, k + 1, loss, remedy);
     this.#failures += 1;
@@ -151,12 +151,16 @@ export class Run {
     const last = !this.#controller.recovers || this.#failures > mostFailures;
     const error = last ? await cause() : undefined;
     // This step's updates were refused; those of the step before, which led here, are taken back.
-    if (this.#failures === 1 && this.#committed) {
-      await program.undo();
-      await averages?.undo(k);
-      this.#committed = false;
-    }
+    if (this.#failures === 1) await this.takeBack();
     return error;
+  }
+
+  /** Take the last step back that was kept, if it can be: what it led to is not finite. */
+  async takeBack(): Promise<void> {
+    if (!this.#committed) return;
+    await this.#parts.program.undo();
+    await this.#parts.averages?.undo(this.done);
+    this.#committed = false;
   }
 
   record(train: Evaluation, test: Evaluation): RunRecord {

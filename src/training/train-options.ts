@@ -4,7 +4,7 @@ import { checkNormalizationOf } from '../data/normalization.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError } from '../errors.js';
 import { checkModel, type Model } from '../graph/model.js';
-import type { TensorData } from '../graph/tensor.js';
+import { firstNotFinite } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import {
@@ -118,13 +118,4 @@ export function checkParameters(model: Model): void {
         'export the model again from weights that are finite',
     );
   }
-}
-
-/** Only float32 and float64 are asked: the elements of other types are finite, or are not trained. */
-function firstNotFinite({ data }: TensorData): number {
-  if (!(data instanceof Float32Array || data instanceof Float64Array)) return -1;
-  // x − x is 0 for finite numbers only; a sum is several times as fast as a search that calls a function for each.
-  let sum = 0;
-  for (const element of data) sum += element - element;
-  return sum === 0 ? -1 : data.findIndex((element: number) => !Number.isFinite(element));
 }

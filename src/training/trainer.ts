@@ -159,6 +159,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     const whole = (set: Dataset) => judge.evaluate(set, judgedExamples(set));
     const [onTrain, onTest] = [await whole(data.train), await whole(data.test)];
     if (!Number.isFinite(onTrain.loss)) {
+      await run.takeBack();
       throw await diverged(
         new TrainingError(
           `the loss on the training set is ${onTrain.loss} after the last step. ${optimizer.remedy?.(task.loss) ?? 'Take shorter steps'}`,
