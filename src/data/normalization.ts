@@ -2,7 +2,7 @@
 import { OptionError } from '../errors.js';
 import { inputNames, isUnnamed } from '../graph/inputs.js';
 import { checkKeys, described, type OptionKeys } from '../options.js';
-import { type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
+import { type Dataset, dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
 
 /** One number per channel; inputs become (value − mean) / deviation. */
 export interface Normalization {
@@ -22,6 +22,7 @@ const keys: OptionKeys<Normalization> = { mean: true, deviation: true };
  * const model = normalized(lenet({ seed: 1 }), measureNormalization(train)); // mean [0.1307], deviation [0.3081] on MNIST
  */
 export function measureNormalization(set: Dataset): Normalization {
+  dataset(set);
   const { size } = set;
   const inputs = measured(set);
   if (inputs.dtype !== 'float32') {
@@ -60,10 +61,10 @@ export function measureNormalization(set: Dataset): Normalization {
 }
 
 /**
- * Checks a normalization that is given: numbers, one of each kind for a channel of the set, for a column of a table, or for all.
- * @throws OptionError saying how many there are and how many there should be
+ * Refuses what is no normalization: unknown keys, and what are no numbers.
+ * @throws OptionError naming it
  */
-export function checkNormalization(normalization: Normalization, set: Dataset): void {
+export function checkMoments(normalization: Normalization): void {
   checkKeys('normalize', normalization, keys);
   for (const name of ['mean', 'deviation'] as const) {
     const given: unknown = normalization[name];
@@ -72,6 +73,14 @@ export function checkNormalization(normalization: Normalization, set: Dataset): 
       `${name} of normalize is ${described(given)}; give an array of numbers, one for each channel or column`,
     );
   }
+}
+
+/**
+ * Checks a normalization that is given for a set: one number of each kind for a channel, for a column of a table, or for all.
+ * @throws OptionError saying how many there are and how many there should be
+ */
+export function checkNormalization(normalization: Normalization, set: Dataset): void {
+  checkMoments(normalization);
   const { mean, deviation } = normalization;
   const inputs = candidates(set)[0];
   if (!inputs || candidates(set).length > 1) return; // the model says so, with what it takes

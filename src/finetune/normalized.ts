@@ -1,6 +1,6 @@
 // A model that normalizes its own input: (x − mean) / deviation stands before its first layer, in training and in the
 // file. Whoever runs the file feeds it values as the data have them; there is no preprocessing to remember.
-import type { Normalization } from '../data/normalization.js';
+import { checkMoments, type Normalization } from '../data/normalization.js';
 import { OptionError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
 import { encodeMessage, isFileModel, withPatch } from '../graph/file-model.js';
@@ -33,6 +33,7 @@ const steps = [
  */
 export function normalized(model: Model, normalization: Normalization): Model {
   checkModel('normalized', model);
+  checkMoments(normalization);
   const known = normalizationOf(model);
   if (known) {
     throw new OptionError(
