@@ -6,15 +6,11 @@ import { adam } from '../src/optimizers/adam.js';
 import { cgfac } from '../src/optimizers/cgfac.js';
 import { kfac } from '../src/optimizers/kfac.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
-import { train } from '../src/training/trainer.js';
 import { type DrawnProblem, drawnProblem } from '../test/support/drawn-problems.js';
+import { type FinalLosses, firstLosses, trainProblem } from '../test/support/train-problem.js';
 
-/** Final losses of whole sets; null where not finite, or where the run ended in an error. */
-export interface Trained {
+export interface Trained extends FinalLosses {
   readonly optimizer: string;
-  readonly train: number | null;
-  readonly test: number | null;
-  readonly error?: string;
   readonly seconds: number;
 }
 
@@ -26,7 +22,7 @@ export interface ProblemResult {
   readonly noise?: number;
   readonly normalize: boolean;
   /** Of the untrained model. */
-  readonly first: Trained;
+  readonly first: FinalLosses;
   /** At learning rates 1e-3 and 1e-2. */
   readonly adam: readonly Trained[];
   readonly own: readonly Trained[];
@@ -54,38 +50,15 @@ export async function problemRunner(options: {
     return [name, make] as const;
   });
   const engine = await nodeEngine({ threads: 1, worker: false });
-  const trained = async (
-    { model, data, batchSize, normalize }: DrawnProblem,
-    label: string,
-    optimizer: Optimizer,
-    total = steps,
-  ): Promise<Trained> => {
+  const trained = async (problem: DrawnProblem, label: string, optimizer: Optimizer): Promise<Trained> => {
     const started = performance.now();
-    const finite = (value: number) => (Number.isFinite(value) ? value : null);
-    const seconds = () => (performance.now() - started) / 1000;
-    try {
-      const { record } = await train(model, {
-        engine,
-        data,
-        optimizer,
-        batchSize,
-        steps: total,
-        seed: 1,
-        evaluateEvery: total,
-        evaluationExamples: 1,
-        ...(normalize === false && { normalize }),
-      });
-      const [onTrain, onTest] = [finite(record.train.loss), finite(record.test.loss)];
-      return { optimizer: label, train: onTrain, test: onTest, seconds: seconds() };
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      return { optimizer: label, train: null, test: null, error: message, seconds: seconds() };
-    }
+    const losses = await trainProblem(engine, problem, optimizer, steps);
+    return { optimizer: label, ...losses, seconds: (performance.now() - started) / 1000 };
   };
   return {
     async run(index: number): Promise<ProblemResult> {
       const problem = drawnProblem(index);
-      const first = await trained(problem, 'untrained', adam({ learningRate: 1e-12 }), 1);
+      const first = await firstLosses(engine, problem);
       const key = keyOf(problem, first, steps);
       const adams = cached[key] ?? [
         await trained(problem, 'adam 1e-3', adam({ learningRate: 1e-3 })),
@@ -112,7 +85,7 @@ export async function problemRunner(options: {
 }
 
 /** The first loss tells apart what the library makes of a problem before it trains: a normalization of another kind. */
-function keyOf({ model, data, batchSize, normalize }: DrawnProblem, first: Trained, steps: number): string {
+function keyOf({ model, data, batchSize, normalize }: DrawnProblem, first: FinalLosses, steps: number): string {
   const hash = createHash('sha256');
   for (const { inputs, targets, name } of [data.train, data.test]) {
     hash.update(onlyInput({ name, inputs }).data).update(targets.data);

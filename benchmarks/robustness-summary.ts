@@ -1,4 +1,5 @@
 // What a table of trained problems says: shares that the optimizer was finite on, and as good as Adam on.
+import { isAbove } from '../test/support/train-problem.js';
 import type { ProblemResult, Trained } from './robustness-run.js';
 
 /** Of the first loss: a loss below it is as good as 0. */
@@ -27,7 +28,6 @@ function judged(result: ProblemResult, optimizer: string): Judged[] {
   const own = result.own.find((run) => run.optimizer === optimizer);
   if (!own) return [];
   const loss = (value: number | null | undefined) => value ?? Number.POSITIVE_INFINITY;
-  const first = loss(result.first.train);
   const ratio = (mine: number, other: number) => (mine === other ? 1 : mine / other);
   const [chosen] = [...result.adam].sort((x, y) => loss(x.train) - loss(y.train));
   const lowest = (split: 'train' | 'test') => Math.min(...result.adam.map((run) => loss(run[split])));
@@ -46,7 +46,7 @@ function judged(result: ProblemResult, optimizer: string): Judged[] {
       result,
       own,
       isFinite: own.train !== null && own.test !== null,
-      isAboveFirst: loss(own.train) > first * (1 + 1e-5),
+      isAboveFirst: isAbove(own, result.first),
       toChosen,
       toLower,
       lenient: { train: floored('train', lowest('train')), test: floored('test', loss(chosen?.test)) },

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { drawnProblem } from '../test/support/drawn-problems.js';
+import { isAbove } from '../test/support/train-problem.js';
 import { type ProblemResult, problemRunner, type Trained } from './robustness-run.js';
 import { printSummary } from './robustness-summary.js';
 
@@ -62,7 +63,7 @@ function printLine({ name, traits, first, adam, own, normalize }: ProblemResult)
   const adamText = `adam ${best('train').toExponential(1)}/${best('test').toExponential(1)}`;
   const parts = own.map((run) => {
     if (run.train === null || run.test === null) return `${run.optimizer} NOT FINITE (${brief(run.error)})`;
-    const above = first.train !== null && run.train > first.train * (1 + 1e-5) ? ' ABOVE FIRST' : '';
+    const above = isAbove(run, first) ? ' ABOVE FIRST' : '';
     const relative = (split: 'train' | 'test') => {
       const loss = run[split] ?? Number.NaN;
       return `x${(loss === best(split) ? 1 : loss / best(split)).toPrecision(3)}`;

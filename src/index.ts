@@ -12,7 +12,7 @@ export {
   withInputShape,
 } from './data/dataset.js';
 export { type DigitsOptions, drawnDigits } from './data/digits.js';
-export { measureNormalization, type Normalization } from './data/normalization.js';
+export { measureNormalization, measureTargetNormalization, type Normalization } from './data/normalization.js';
 export { dataKinds, type LoadOptions, loadData } from './data/spec.js';
 export type { Engine, Program, ProgramOptions } from './engine/engine.js';
 export { CgfacError, FileError, GraphError, OptionError, TrainingError, UnsupportedError } from './errors.js';
@@ -21,6 +21,7 @@ export { replaceHead } from './finetune/head.js';
 export { addLora, type LoraOptions } from './finetune/lora.js';
 export { normalized } from './finetune/normalized.js';
 export { type Selection, selectParameters } from './finetune/select.js';
+export { withTargetNormalization } from './finetune/target-normalization.js';
 export type { FileModel } from './graph/file-model.js';
 export type { Model } from './graph/model.js';
 export type { SaveOptions } from './graph/onnx-file.js';

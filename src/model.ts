@@ -262,9 +262,10 @@ const saveKeys: OptionKeys<SaveOptions> = { dtype: true, largestFile: true };
  * Writes a model to an `.onnx` file with new parameters (those that the map lacks keep their elements). A model that
  * came from a file keeps its inputs, outputs, node and parameter names, metadata and operator set. The file is written
  * whole or not at all.
- * @throws FileError where the path cannot be written; GraphError naming a parameter that does not fit; OptionError
+ * @throws FileError where the path cannot be written; GraphError naming a parameter that does not fit, as where the model
+ *   is the one given to `train` instead of the one that it returned; OptionError
  * @example
- * await saveModel(model, trained.parameters, 'fine-tuned.onnx');
+ * await saveModel(trained.model, trained.parameters, 'fine-tuned.onnx');
  */
 export async function saveModel(
   model: Model,

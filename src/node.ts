@@ -39,8 +39,8 @@ const keys: OptionKeys<NodeTrainOptions> = { ...trainKeys, threads: true };
  * @throws OptionError where options do not fit together or the data do not fit the model; FileError where data cannot
  *   be read; TrainingError where the loss stops being finite, naming the first tensor that did
  * @example
- * const model = autoencoder({ seed: 1 });
- * const { parameters } = await train(model, { data: 'digits', optimizer: cgfac(), batchSize: 500, steps: 150 });
+ * const options = { data: 'digits', optimizer: cgfac(), batchSize: 500, steps: 150 };
+ * const { model, parameters } = await train(autoencoder({ seed: 1 }), options);
  * await saveModel(model, parameters, 'model.onnx');
  */
 export async function train(model: Model, options: NodeTrainOptions): Promise<TrainingResult> {

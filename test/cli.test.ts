@@ -73,6 +73,60 @@ describe('cgfac train', () => {
     expect(JSON.parse(again.stdout).test.loss).toBeCloseTo(reported ?? 0, 5);
   });
 
+  it('standardizes tables in the model itself, and reports in the units of the data', async () => {
+    const rows = Array.from({ length: 120 }, (_, i) => {
+      const [rooms, area] = [1 + (i % 5), 40 + 3 * ((7 * i) % 31)];
+      return [rooms, 1e-9 * area, 1.7e9, 20_000 * rooms + 900 * area + 1000 * Math.sin(i)].join();
+    });
+    const table = join(folder, 'houses.csv');
+    await writeFile(table, ['rooms,area,time,price', ...rows].join('\n'));
+    const run = (name: string, model: string, ...flags: string[]) => {
+      const parameters = [
+        'train',
+        model,
+        '--data',
+        `csv:${table}?target=price`,
+        '--batch-size',
+        '16',
+        '--threads',
+        '1',
+      ];
+      return cgfac([...parameters, '--out', join(folder, name), ...flags]);
+    };
+    const adam = ['--optimizer', 'adam:learning-rate=0.01', '--steps', '60'];
+    const { code, stdout, stderr } = await run('houses', 'mlp', ...adam);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/Warning: column 3 of the inputs of .* is 1700000000 in every row: /);
+    expect(stdout).toMatch(
+      /\nThe model normalizes its input itself \(mean .*\): give it values as the data have them\.\n/,
+    );
+    expect(stdout).toMatch(
+      /\nIt learned standardized targets \(mean \d{6}, deviation \d{5}\) and predicts in the units/,
+    );
+    const path = join(folder, 'houses', 'model.onnx');
+    expect((await cgfac(['inspect', path])).stdout).toMatch(
+      /in the units of the data, learned standardized by mean \d{6}/,
+    );
+    expect(await readFile(join(folder, 'houses', 'report.html'), 'utf8')).toMatch(
+      /standardizes inputs \(mean .*\) and targets \(mean \d{6}, deviation \d{5}\)/,
+    );
+    expect((await cgfac(['check', path])).stdout).toMatch(/mean-squared-error .*\n[\s\S]* agree with the loss/);
+    const still = ['--optimizer', 'sgd:learning-rate=1e-12:momentum=0', '--steps', '1', '--json'];
+    const again = JSON.parse((await run('houses-again', path, ...still)).stdout);
+    const reported = (await readMetricsFile(join(folder, 'houses', 'metrics.jsonl'))).at(-1)?.metrics.trainSquaredError;
+    expect(again.train.squaredError / (reported ?? 0)).toBeCloseTo(1, 4);
+    expect(again.train.squaredError).toBeGreaterThan(1e4); // not in units of deviations
+    expect(again.targetNormalization).toBeUndefined(); // the file's own
+
+    const plain = await run('houses-plain', 'mlp', '--no-normalize', ...adam);
+    expect(plain.stdout).not.toMatch(/normalizes|standardized/);
+    const [first] = await readMetricsFile(join(folder, 'houses-plain', 'metrics.jsonl'));
+    const json = JSON.parse((await run('houses-json', 'mlp', ...still)).stdout);
+    expect(json.targetNormalization.deviation[0]).toBeGreaterThan(1e4);
+    expect(json.warnings).toHaveLength(1);
+    expect(first?.loss).toBeGreaterThan(json.train.loss);
+  });
+
   it('trains a transformer on text, judged by windows that do not overlap', async () => {
     const book = join(folder, 'book.txt');
     await writeFile(book, 'the cat sat on the mat. '.repeat(100));

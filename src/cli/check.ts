@@ -6,6 +6,7 @@ import { random } from '../data/random.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import { OptionError } from '../errors.js';
+import { targetNormalizationOf } from '../finetune/target-normalization.js';
 import type { Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import { allocate, type TensorData, tensor } from '../graph/tensor.js';
@@ -14,16 +15,16 @@ import type { LossName } from '../losses/loss.js';
 import { applyModel, logitsOf } from '../losses/objective.js';
 import { valueAndGradients } from '../model.js';
 import { Builder } from '../ops/builder.js';
-import { type BatchSizes, drawnInputs, drawnTargets } from './drawn-batch.js';
+import { type BatchSizes, drawnInputs, drawnTargets, inUnitsOf } from './drawn-batch.js';
 import { debugFlag, lossFlag, number } from './flags.js';
 import { modelHelp, openModel } from './models.js';
 import { aligned } from './output.js';
 
 const examples = `
-Inputs and targets are drawn at random. Each parameter is moved along a random direction with the signs of its
-gradient: 'derivative' is what the gradient says of it, 'difference' what the losses on both sides say. The exit code is
-1 where they do not agree. 'flat' is a direction in which the loss changes by no more than its rounding in float32, as
-the gradient says too: a bias before a normalization, say.
+Inputs and targets are drawn at random, in the units that the model normalizes. Each parameter is moved along a random
+direction with the signs of its gradient: 'derivative' is what the gradient says of it, 'difference' what the losses on
+both sides say. The exit code is 1 where they do not agree. 'flat' is a direction in which the loss changes by no more
+than its rounding in float32, as the gradient says too: a bias before a normalization, say.
 
 ${modelHelp()}
 
@@ -200,9 +201,11 @@ function lossGraph(model: Model, inputs: ReadonlyMap<string, TensorData>, seed: 
     [...model.parameters].map(([name, { dtype, dims }]) => [name, b.input(key(name), dtype, dims)]),
   );
   const prediction = applyModel(b, model, parameters, bound);
-  const loss = chosen ?? suggestedLoss(prediction);
+  const normalization = targetNormalizationOf(model);
+  const loss = chosen ?? (normalization ? 'mean-squared-error' : suggestedLoss(prediction));
   const output = logitsOf(b, lossNamed(loss), prediction);
-  const targets = drawnTargets(lossNamed(loss).targetType(output), output.dims.at(-1) ?? 1, seed);
+  const drawn = drawnTargets(lossNamed(loss).targetType(output), output.dims.at(-1) ?? 1, seed);
+  const targets = loss === 'mean-squared-error' ? inUnitsOf(normalization, drawn) : drawn;
   const value = lossNamed(loss).value(b, output, b.input('targets', targets.dtype, targets.dims));
   return { graph: b.build('loss', { loss: value }), targets, loss };
 }

@@ -51,7 +51,7 @@ async function run(modelName: string, flags: CompareFlags): Promise<void> {
   const usual = join('runs', `${modelTitle(modelName)}-compare`);
   await Workbench.use({ given, usual, overwrite, reads: [modelName] }, flags.threads, async (bench) => {
     const plan = await makePlan(modelName, flags);
-    for (const note of plan.notes) bench.progress.print(note);
+    bench.tell(plan);
     const optimizers = specs.map((spec) => optimizerFor(plan, spec, sharedFor(spec, shared)));
     const outcomes = await raceOf(bench, plan, optimizers);
     if (outcomes.length === 0) return;
@@ -65,7 +65,7 @@ async function run(modelName: string, flags: CompareFlags): Promise<void> {
         ...runSummary(record, warnings),
         ...(diverged !== undefined && { diverged }),
       }));
-      console.log(JSON.stringify({ runs, out: bench.folder }));
+      console.log(JSON.stringify({ runs, warnings: plan.warnings, out: bench.folder }));
     } else {
       printTable(experiment);
       printWarnings(

@@ -1,7 +1,10 @@
 // A random batch that fits a model, for looking at its gradients without data.
+
+import type { Normalization } from '../data/normalization.js';
 import { type Random, random } from '../data/random.js';
 import { OptionError } from '../errors.js';
 import { usersOf } from '../finetune/dense-layers.js';
+import { normalizationOf, normalizedInput } from '../finetune/normalized.js';
 import { formatType, intAttribute, type TensorType, type Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
@@ -12,13 +15,18 @@ export interface BatchSizes {
   readonly sizes: Readonly<Record<string, number>>;
 }
 
-/** Inputs by name: normal numbers, or whole numbers that the model's tables have rows for. */
+/**
+ * Inputs by name: normal numbers, of the mean and the deviation that a model of tables normalizes by, or whole numbers
+ * that the model's tables have rows for.
+ */
 export function drawnInputs(model: Model, sizes: BatchSizes, seed: number): Map<string, TensorData> {
   return new Map(
     model.graph.inputs.map((input) => {
       const dims = input.shape.map((size, axis) => sizeOf(model, input, size, axis, sizes));
       const limit = input.dtype.startsWith('float') ? undefined : tableRows(model, input);
-      return [input.name, drawnTensor(input, dims, random(seed, 'input', input.name), limit)];
+      const drawn = drawnTensor(input, dims, random(seed, 'input', input.name), limit);
+      const isRows = input.name === normalizedInput(model) && dims.length === 2;
+      return [input.name, isRows ? inUnitsOf(normalizationOf(model), drawn) : drawn];
     }),
   );
 }
@@ -86,6 +94,16 @@ export function drawnTargets({ dtype, shape }: TensorType, classes: number, seed
   const data = allocate(dtype, count);
   for (const [i, x] of uniform.entries()) data[i] = x;
   return tensor(dtype, dims, data);
+}
+
+/** Drawn numbers times the deviation plus the mean of their column, the last axis. */
+export function inUnitsOf(normalization: Normalization | undefined, drawn: TensorData): TensorData {
+  if (!normalization) return drawn;
+  const { mean, deviation } = normalization;
+  const at = (numbers: readonly number[], i: number) => numbers[i % numbers.length] ?? 0;
+  const elements = allocate(drawn.dtype, drawn.data.length);
+  for (const [i, x] of drawn.data.entries()) elements[i] = at(mean, i) + at(deviation, i) * Number(x);
+  return tensor(drawn.dtype, drawn.dims, elements);
 }
 
 function wholeNumbers(count: number, limit: number, source: Random): number[] {

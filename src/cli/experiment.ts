@@ -1,15 +1,16 @@
 // What `train`, `compare` and `demo` share: a model, data and the plan of a run, checked before anything is computed.
 import { type DataSplits, elementCount, overlapOf } from '../data/dataset.js';
-import { measureNormalization, type Normalization } from '../data/normalization.js';
+import { describeNormalization, type Normalization } from '../data/normalization.js';
 import { loadData } from '../data/spec.js';
 import { fineTuned } from '../finetune/fine-tuning.js';
-import { normalized } from '../finetune/normalized.js';
+import { normalizedInput } from '../finetune/normalized.js';
 import type { Model } from '../graph/model.js';
 import { elementCount as tensorElements } from '../graph/tensor.js';
 import type { Experiment, RunRecord } from '../reporting/run-record.js';
 import { resolveTarget } from '../training/judging.js';
 import { metricFor } from '../training/metrics.js';
-import { type LearningTask, learningTask } from '../training/task.js';
+import { standardizedTask } from '../training/standardization.js';
+import type { LearningTask } from '../training/task.js';
 import { plannedSteps } from '../training/trainer.js';
 import type { RunFlags } from './flags.js';
 import { modelTitle, openModel } from './models.js';
@@ -22,6 +23,10 @@ export interface Plan {
   readonly model: Model;
   /** What the model takes out of its input. */
   readonly normalization?: Normalization;
+  /** What it adds to its predictions. */
+  readonly targetNormalization?: Normalization;
+  /** What a person should know about the data. */
+  readonly warnings: readonly string[];
   readonly task: LearningTask;
   readonly batchSize: number;
   /** Steps of each run. */
@@ -47,9 +52,7 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
     ...(lora !== undefined && { lora }),
   };
   const tuned = fineTuned(create(seed, splits.train), { ...tuning, seed });
-  const normalization = flags.normalize ? measureNormalization(splits.train) : undefined;
-  const model = normalization ? normalized(tuned, normalization) : tuned;
-  const task = learningTask(model, splits, flags.loss);
+  const { model, task, inputs, targets, warnings } = standardizedTask(tuned, splits, flags);
   if (flags.target) resolveTarget(flags.target, metricFor(task.loss));
   const wanted = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
   const { size } = task.data.train;
@@ -63,20 +66,46 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   const augment = flags.augment && { augment: flags.augment };
   const total = plannedSteps(task, { batchSize, seed, ...augment, ...length });
   const title = modelTitle(modelName);
-  const named = { title, dataSpec: flags.data, model, ...(normalization && { normalization }) };
-  return { ...named, task, batchSize, total, notes, flags };
+  return {
+    ...{ title, dataSpec: flags.data, model, task, batchSize, total, flags, notes, warnings },
+    ...(inputs && { normalization: inputs }),
+    ...(targets && { targetNormalization: targets }),
+  };
 }
 
 export function optimizerFor({ task }: Plan, spec: string, shared: SharedOptions): ChosenOptimizer {
   return chooseOptimizer(spec, shared, { loss: task.loss, outputs: elementCount(task.data.train.targets.shape) });
 }
 
+/** Sentences about what the model standardizes itself, by which numbers. */
+export function standardizationLines({ model, normalization, targetNormalization }: Plan): string[] {
+  const input = model.graph.inputs.length > 1 ? `its input '${normalizedInput(model)}'` : 'its input';
+  const lines: string[] = [];
+  if (normalization) {
+    const by = describeNormalization(normalization);
+    lines.push(`The model normalizes ${input} itself (${by}): give it values as the data have them.`);
+  }
+  if (targetNormalization) {
+    const by = describeNormalization(targetNormalization);
+    lines.push(`It learned standardized targets (${by}) and predicts in the units of the data.`);
+  }
+  return lines;
+}
+
 /** The plan with the runs made of it, as reports take it. */
 export function experimentOf(
-  { title, dataSpec, model, batchSize, flags }: Plan,
+  { title, dataSpec, model, batchSize, flags, normalization, targetNormalization }: Plan,
   runs: readonly RunRecord[],
 ): Experiment {
   const parameters = [...model.parameters.values()].reduce((sum, { dims }) => sum + tensorElements(dims), 0);
   const { target } = flags;
-  return { model: title, data: dataSpec, parameters, batchSize, ...(target && { target }), runs };
+  const standardized = [
+    ...(normalization ? [`inputs (${describeNormalization(normalization)})`] : []),
+    ...(targetNormalization ? [`targets (${describeNormalization(targetNormalization)})`] : []),
+  ];
+  return {
+    ...{ model: title, data: dataSpec, parameters, batchSize, runs },
+    ...(standardized.length > 0 && { standardized }),
+    ...(target && { target }),
+  };
 }

@@ -92,8 +92,9 @@ export function runFlags(): Option[] {
     ).argParser(number('--evaluation-examples', count)),
     new Option(
       '--normalize',
-      'begin the model with (x − mean) / deviation of the training set, per channel; model.onnx does it too',
+      'begin the model with (x − mean) / deviation of the training set, per channel, and end a regression with deviation · f + mean of its targets; model.onnx does it too (default: for tables, not for models from files)',
     ),
+    new Option('--no-normalize', 'take the numbers of tables as they are'),
     new Option(
       '--augment <list>',
       'vary pictures while training: flip (left and right), crop=N (move by up to N pixels; the border is 0), or flip,crop=N',

@@ -2,8 +2,10 @@
 import { Command, Option } from 'commander';
 import type { BlockTable } from '../curvature/blocks.js';
 import { oneExample } from '../curvature/kronecker-blocks.js';
+import { describeNormalization } from '../data/normalization.js';
 import { readersOf, usersOf } from '../finetune/dense-layers.js';
-import { describeNormalization, normalizationOf, normalizedInput } from '../finetune/normalized.js';
+import { normalizationOf, normalizedInput } from '../finetune/normalized.js';
+import { targetNormalizationOf } from '../finetune/target-normalization.js';
 import { isFileModel } from '../graph/file-model.js';
 import { formatType } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
@@ -62,6 +64,7 @@ export function describeModel(model: Model, rank: number, width = Number.POSITIV
   const assumed = [...sizes].map(([name, size]) => `${name} = ${size}`).join(', ');
   const flops = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
   const normalization = normalizationOf(model);
+  const targets = targetNormalizationOf(model);
   const averages = model.statistics.size;
   return [
     model.name,
@@ -72,7 +75,12 @@ export function describeModel(model: Model, rank: number, width = Number.POSITIV
         ? [`          normalized first, by ${describeNormalization(normalization)}`]
         : []),
     ]),
-    ...graph.outputs.map(({ name, value }) => `  output  ${name}: ${formatType(value.knownType)}`),
+    ...graph.outputs.flatMap(({ name, value }, i) => [
+      `  output  ${name}: ${formatType(value.knownType)}`,
+      ...(targets && i === 0
+        ? [`          in the units of the data, learned standardized by ${describeNormalization(targets)}`]
+        : []),
+    ]),
     `  ${formatCount(parameters.size)} parameter tensors, ${formatCount(total)} parameters${averages === 0 ? '' : `, ${formatCount(averages)} running averages`}`,
     `  ${formatNumber(flops)} floating-point operations an example forward${assumed && ` (${assumed})`}`,
     '',

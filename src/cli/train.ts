@@ -2,8 +2,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { TrainingError } from '../errors.js';
-import { describeNormalization, normalizedInput } from '../finetune/normalized.js';
-import { experimentOf, makePlan, optimizerFor } from './experiment.js';
+import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { modelHelp, modelTitle } from './models.js';
 import { checkOptimizer, optimizerHelp, sharedOptions } from './optimizers.js';
@@ -47,16 +46,21 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
   const { out: given, overwrite } = flags;
   await Workbench.use({ given, usual, overwrite, reads: [modelName] }, flags.threads, async (bench) => {
     const plan = await makePlan(modelName, flags);
-    for (const note of plan.notes) bench.progress.print(note);
+    bench.tell(plan);
     const outcome = await bench.run(plan, optimizerFor(plan, flags.optimizer, shared));
     if (!outcome) return;
     const { record, diverged, warnings } = outcome;
-    const { normalization } = plan;
+    const { normalization, targetNormalization } = plan;
     const experiment = experimentOf(plan, [record]);
     await bench.report(`${plan.title} on ${plan.dataSpec}`, [experiment]);
     if (diverged !== undefined) throw new TrainingError(diverged);
     if (flags.json) {
-      const result = { ...runSummary(record, warnings), ...(normalization && { normalization }), out: bench.folder };
+      const result = {
+        ...runSummary(record, [...plan.warnings, ...warnings]),
+        ...(normalization && { normalization }),
+        ...(targetNormalization && { targetNormalization }),
+        out: bench.folder,
+      };
       console.log(JSON.stringify(result));
       return;
     }
@@ -64,10 +68,6 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
     printWarnings(warnings);
     const files = Object.values(fileNames).map((file) => join(bench.folder, file));
     console.log(`\n${warnings.length > 0 ? 'Saved all the same:' : 'Saved'} ${files.join(', ')}`);
-    if (normalization) {
-      const by = describeNormalization(normalization);
-      const input = plan.model.graph.inputs.length > 1 ? `its input '${normalizedInput(plan.model)}'` : 'its input';
-      console.log(`The model normalizes ${input} itself (${by}): give it values as the data have them.`);
-    }
+    for (const line of standardizationLines(plan)) console.log(line);
   });
 }

@@ -17,7 +17,6 @@ import type { Plan } from './experiment.js';
 import { type Interruption, interruption } from './interruption.js';
 import type { ChosenOptimizer } from './optimizers.js';
 import { fileNames, RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
-import { warningsOf } from './warnings.js';
 
 /** How a run ended. */
 export interface Outcome {
@@ -82,6 +81,12 @@ export class Workbench {
     return this.#interruption.signal.aborted;
   }
 
+  /** What is to be known of a plan before its first step. */
+  tell({ notes, warnings }: Plan): void {
+    for (const note of notes) this.progress.print(note);
+    for (const warning of warnings) this.progress.print(`Warning: ${warning}`);
+  }
+
   get folder(): string {
     return this.#folder.path;
   }
@@ -101,7 +106,11 @@ export class Workbench {
     const modelPath = () => this.#folder.file(...name, fileNames.model);
     try {
       this.#engine ??= await nodeEngine({ threads: this.#threads });
-      const { parameters, record: made } = await runTask(model, task, {
+      const {
+        parameters,
+        record: made,
+        warnings,
+      } = await runTask(model, task, {
         engine: this.#engine,
         optimizer: chosen.optimizer,
         batchSize,
@@ -124,7 +133,7 @@ export class Workbench {
       const path = await modelPath();
       await saveModel(model, parameters, path);
       this.progress.finish(record);
-      return { record, model: path, warnings: warningsOf(record, chosen.optimizer.remedy?.(task.loss)) };
+      return { record, model: path, warnings };
     } catch (error) {
       this.progress.finish();
       if (!(error instanceof DivergedError)) throw error;

@@ -58,7 +58,7 @@ async function measured({ parameters: shapes, input, network }: Setting, kind: '
   const labels = Array.from({ length: rows }, () => source.integer(output.dims[1] ?? 1));
   const targets = b.given([rows], labels, 'int64');
   const value = loss.value(b, output, targets);
-  const forward = { parameters, output, prediction: output, targets, loss: value, rows };
+  const forward = { parameters, output, prediction: output, targets, loss: value, reported: value, rows };
   const { blocks, rest } = findBlocks(parameters, output);
   const layers = layerRows(b, forward, loss, blocks, kind, () => value);
   const slopes = gradients(b, value, [...parameters.values()]);

@@ -181,6 +181,7 @@ test.each([
     prediction: output,
     targets,
     loss: loss.value(b, output, targets),
+    reported: loss.value(b, output, targets),
     rows: batch,
   };
   const { blocks } = findBlocks(parameters, output);

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
 import { type Dataset, dataset, type Picture } from './dataset.js';
-import { measureNormalization } from './normalization.js';
+import { lostDigits, measureNormalization, measureTargetNormalization } from './normalization.js';
 
 const labels = (size: number) => ({ dtype: 'int64', shape: [], data: new Int32Array(size) }) as const;
 
@@ -95,5 +95,48 @@ describe('measureNormalization', () => {
     );
     const none = { ...tokens, size: 0, inputs: { dtype: 'float32', shape: [2], data: new Float32Array() } as const };
     expect(() => measureNormalization(none)).toThrow(/no examples/);
+  });
+});
+
+describe('measureTargetNormalization', () => {
+  const inputs = { dtype: 'float32', shape: [1], data: Float32Array.of(1, 2) } as const;
+  const targets = (shape: readonly number[], ...numbers: number[]): Dataset =>
+    dataset({ name: 'rows', size: 2, inputs, targets: { dtype: 'float32', shape, data: Float32Array.from(numbers) } });
+
+  it('measures columns, one number for each, and all numbers together where they have more axes', () => {
+    expect(measureTargetNormalization(targets([], 1, 5))).toEqual({ mean: [3], deviation: [2] });
+    expect(measureTargetNormalization(targets([2], 1, 7, 5, 7))).toEqual({ mean: [3, 7], deviation: [2, 1] });
+    expect(measureTargetNormalization(targets([2, 1], 1, 1, 5, 5))).toEqual({ mean: [3], deviation: [2] });
+  });
+
+  it('takes for constant what float32 cannot divide by', () => {
+    const { deviation } = measureTargetNormalization(targets([2], 1e-30, 1e-44, 3e-30, 0));
+    expect((deviation[0] ?? 0) / 1e-30).toBeCloseTo(1, 6);
+    expect(deviation[1]).toBe(1);
+  });
+
+  it('refuses labels', () => {
+    const labelled = dataset({ name: 'rows', size: 2, inputs, targets: labels(2) });
+    expect(() => measureTargetNormalization(labelled)).toThrow(/the targets of 'rows' are int64, as labels are/);
+  });
+});
+
+describe('lostDigits', () => {
+  const warned = (mean: number, deviation: number) =>
+    lostDigits({ mean: [0, mean], deviation: [1, deviation] }, 'rows', 'inputs');
+
+  it('warns where less than three digits are left', () => {
+    const step = 128; // of float32 at 1.7e9
+    expect(warned(1.7e9, 999 * step)).toEqual([
+      expect.stringMatching(/^column 2 of the inputs of 'rows' is 1700000000 ± 127900: /),
+    ]);
+    expect(warned(1.7e9, 1001 * step)).toEqual([]);
+    expect(warned(-1e6, 10)).toHaveLength(1);
+    expect(warned(0, 1e-30)).toEqual([]);
+  });
+
+  it('warns of constants only where whole numbers may have been lost', () => {
+    expect(warned(2 ** 24, 1)).toEqual([expect.stringMatching(/is 16780000 in every row: /)]);
+    expect(warned(1e6, 1)).toEqual([]);
   });
 });

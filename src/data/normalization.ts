@@ -1,10 +1,10 @@
-// Means and deviations of a data set's inputs, to be taken out of what a model sees.
+// Means and deviations of a data set's inputs and targets, to be taken out of what a model sees.
 import { OptionError } from '../errors.js';
 import { inputNames, isUnnamed } from '../graph/inputs.js';
 import { checkKeys, described, type OptionKeys } from '../options.js';
 import { type Dataset, dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
 
-/** One number per channel; inputs become (value − mean) / deviation. */
+/** One number per channel; values become (value − mean) / deviation. */
 export interface Normalization {
   readonly mean: readonly number[];
   readonly deviation: readonly number[];
@@ -16,27 +16,56 @@ const keys: OptionKeys<Normalization> = { mean: true, deviation: true };
  * Mean and deviation of a data set's inputs: per channel of pictures (also flattened ones) and of other inputs with more
  * than one axis, whose first axis are channels; per column of rows of numbers. What is constant gets deviation 1, so
  * that it becomes 0. Of several inputs it is the only one of real numbers.
- * @throws OptionError for tokens and other whole numbers, where several inputs are real numbers, and where there is no
- *   example
+ * @throws OptionError for tokens and other whole numbers, where several inputs are real numbers, where a number is not
+ *   finite, and where there is no example
  * @example
  * const model = normalized(lenet({ seed: 1 }), measureNormalization(train)); // mean [0.1307], deviation [0.3081] on MNIST
  */
 export function measureNormalization(set: Dataset): Normalization {
   dataset(set);
-  const { size } = set;
   const inputs = measured(set);
   if (inputs.dtype !== 'float32') {
     throw new OptionError(
       `the inputs of '${set.name}' are ${inputs.dtype}, as of text: only pictures and other real numbers can be normalized`,
     );
   }
-  if (size === 0) throw new OptionError(`'${set.name}' has no examples to measure a mean and deviation of`);
-  const { data } = inputs;
   const [first = 1] = inputs.shape;
-  const channels = set.picture?.channels ?? first;
-  const area = elementCount(inputs.shape) / channels;
-  const stride = exampleStride(inputs);
-  const scale = 'scale' in inputs ? inputs.scale : 1;
+  return momentsOf(set, inputs, set.picture?.channels ?? first, 'inputs');
+}
+
+/**
+ * Mean and deviation of a data set's targets: per column of rows of numbers, and one of each for targets of more axes.
+ * What is constant gets deviation 1.
+ * @throws OptionError for labels, where a number is not finite, and where there is no example
+ * @example
+ * const model = withTargetNormalization(mlp({ sizes: [4, 16, 1], seed: 1 }), measureTargetNormalization(train));
+ */
+export function measureTargetNormalization(set: Dataset): Normalization {
+  const { targets } = set;
+  if (targets.dtype !== 'float32') {
+    throw new OptionError(
+      `the targets of '${set.name}' are ${targets.dtype}, as labels are: only real numbers have a mean`,
+    );
+  }
+  const [first = 1, ...more] = targets.shape;
+  return momentsOf(set, targets, more.length === 0 ? first : 1, 'targets');
+}
+
+/** The smallest number that float32 holds with all its digits. */
+const smallest = 2 ** -126;
+
+/** @param channels equal parts of an example, each with a mean and a deviation of its own */
+function momentsOf(
+  { name, size }: Dataset,
+  column: ExampleArray,
+  channels: number,
+  role: 'inputs' | 'targets',
+): Normalization {
+  if (size === 0) throw new OptionError(`'${name}' has no examples to measure a mean and deviation of`);
+  const { data } = column;
+  const area = elementCount(column.shape) / channels;
+  const stride = exampleStride(column);
+  const scale = 'scale' in column ? column.scale : 1;
   const count = size * area;
   const mean: number[] = [];
   const deviation: number[] = [];
@@ -52,35 +81,22 @@ export function measureNormalization(set: Dataset): Normalization {
         squares += difference * difference;
       }
     }
+    if (!Number.isFinite(squares)) throw notFinite(name, column, role);
     const offset = sum / count;
     const variance = squares / count - offset * offset;
+    const spread = scale * Math.sqrt(Math.max(0, variance));
     mean.push(scale * (origin + offset));
-    deviation.push(variance > 0 ? scale * Math.sqrt(variance) : 1);
+    deviation.push(spread < smallest ? 1 : spread);
   }
   return { mean, deviation };
-}
-
-/**
- * Refuses what is no normalization: unknown keys, and what are no numbers.
- * @throws OptionError naming it
- */
-export function checkMoments(normalization: Normalization): void {
-  checkKeys('normalize', normalization, keys);
-  for (const name of ['mean', 'deviation'] as const) {
-    const given: unknown = normalization[name];
-    if (Array.isArray(given) && given.length > 0 && given.every((number) => typeof number === 'number')) continue;
-    throw new OptionError(
-      `${name} of normalize is ${described(given)}; give an array of numbers, one for each channel or column`,
-    );
-  }
 }
 
 /**
  * Checks a normalization that is given for a set: one number of each kind for a channel, for a column of a table, or for all.
  * @throws OptionError saying how many there are and how many there should be
  */
-export function checkNormalization(normalization: Normalization, set: Dataset): void {
-  checkMoments(normalization);
+export function checkNormalizationOf(set: Dataset, normalization: Normalization): void {
+  checkNormalization(normalization);
   const { mean, deviation } = normalization;
   const inputs = candidates(set)[0];
   if (!inputs || candidates(set).length > 1) return; // the model says so, with what it takes
@@ -94,6 +110,74 @@ export function checkNormalization(normalization: Normalization, set: Dataset): 
       `${name} of normalize has ${length} numbers, and '${set.name}' has ${channels} ${what}: give one for each, or one for all`,
     );
   }
+}
+
+function notFinite(name: string, column: ExampleArray, role: string): OptionError {
+  const { data } = column;
+  const at = data.findIndex((value: number) => !Number.isFinite(value));
+  const stride = exampleStride(column);
+  return new OptionError(
+    `the ${role} of '${name}' hold ${data[at]} in row ${Math.floor(at / stride) + 1}, column ${(at % stride) + 1}: give it a finite number, or leave the row out`,
+  );
+}
+
+/** @throws OptionError for unknown keys, and where a mean is not finite or a deviation is not above 0 */
+export function checkNormalization(normalization: Normalization): void {
+  checkKeys('normalize', normalization, keys);
+  for (const name of ['mean', 'deviation'] as const) {
+    const given: unknown = normalization[name];
+    if (Array.isArray(given) && given.length > 0 && given.every((number) => typeof number === 'number')) continue;
+    throw new OptionError(
+      `${name} of normalize is ${described(given)}; give an array of numbers, one for each channel or column`,
+    );
+  }
+  const { mean, deviation } = normalization;
+  const broken = [...mean, ...deviation].find((number) => !Number.isFinite(Math.fround(number)));
+  const wrong = broken ?? deviation.find((number) => !(Math.fround(number) > 0));
+  if (wrong === undefined) return;
+  throw new OptionError(
+    `a normalization by mean [${mean}] and deviation [${deviation}] cannot be done: ${wrong} is no ${broken === undefined ? 'deviation above 0' : 'finite number'}`,
+  );
+}
+
+/** `mean 0.1307, deviation 0.3081`, of the first few channels. */
+export function describeNormalization({ mean, deviation }: Normalization): string {
+  const listed = (numbers: readonly number[]) => {
+    const distinct = numbers.every((number) => number === numbers[0]) ? numbers.slice(0, 1) : numbers;
+    const shown = distinct.slice(0, 3).map((number) => Number(number.toPrecision(4)));
+    return distinct.length > 3 ? `${shown.join(', ')}, … (${distinct.length} of them)` : shown.join(', ');
+  };
+  return `mean ${listed(mean)}, deviation ${listed(deviation)}`;
+}
+
+/** Steps between neighbouring float32 numbers that a deviation has to be for three digits of the data to be left. */
+const fewestSteps = 1000;
+/** From here on float32 does not hold every whole number. */
+const wholeNumbersEnd = 2 ** 24;
+
+/**
+ * Warnings about columns whose digits float32 has lost: those that vary by few of its steps, and large ones that do not
+ * vary at all. At most one for inputs and one for targets.
+ * @param role what the columns are called
+ */
+export function lostDigits({ mean, deviation }: Normalization, set: string, role: 'inputs' | 'targets'): string[] {
+  const lost = mean.flatMap((centre, i) => {
+    const spread = deviation[i] ?? 1;
+    const step = 2 ** (Math.floor(Math.log2(Math.abs(centre))) - 23); // 0 of a mean 0
+    // Deviation 1 may be that of a constant column, which is nothing to warn of where float32 holds whole numbers.
+    const mayBeConstant = spread === 1 && Math.abs(centre) < wholeNumbersEnd;
+    return spread < fewestSteps * step && !mayBeConstant ? [{ column: i + 1, centre, spread }] : [];
+  });
+  const [first, ...others] = lost;
+  if (!first) return [];
+  const also = others.length > 0 ? ` (and ${others.length} more, from column ${others[0]?.column} on)` : '';
+  const rounded = (x: number) => Number(x.toPrecision(4));
+  const varies = first.spread === 1 ? 'in every row' : `± ${rounded(first.spread)}`;
+  return [
+    `column ${first.column} of the ${role} of '${set}' is ${rounded(first.centre)} ${varies}${also}: numbers of that size have about 7 digits in ` +
+      'float32, which leave fewer than 3 for what varies. Subtract a constant before the data are stored as float32, or use ' +
+      'another unit (days since a date instead of seconds since 1970)',
+  ];
 }
 
 /** The input to measure. */

@@ -15,6 +15,7 @@ import { Builder } from '../ops/builder.js';
 import { semantics } from '../ops/table.js';
 import { checkedCount, checkedSeed } from '../options.js';
 import { type DenseLayer, denseLayer, readersOf, usersOf } from './dense-layers.js';
+import { withoutTargetNormalization } from './target-normalization.js';
 
 /** Operators between the last layer and the model's output that take each class as it is, by what they read it from: their first input. */
 const after = new Set([
@@ -26,17 +27,19 @@ const after = new Set([
 const besideStored = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
 /**
- * The model with its last layer made anew for `classes` outputs; all names stay. New weights are uniform within
+ * The model with its last layer made anew for `classes` outputs; all names stay. A normalization of targets, which
+ * belonged to the old outputs, is taken off. New weights are uniform within
  * ±1/√inputs, as PyTorch's Linear starts; the new bias is zero.
  * @throws UnsupportedError naming the node where the path from the output to a last layer is none that is known, and
  *   where what follows the layer computes with the old number of classes
  * @example
  * const flowers = replaceHead(await loadModel('imagenet.onnx'), 5, 1);
  */
-export function replaceHead(model: Model, classes: number, seed: number): FileModel {
-  checkModel('replaceHead', model);
+export function replaceHead(given: Model, classes: number, seed: number): FileModel {
+  checkModel('replaceHead', given);
   checkedSeed(seed);
   checkedCount('the new number of classes', classes, 1_000_000);
+  const model = withoutTargetNormalization(given);
   const head = lastLayer(model);
   const { weight, bias } = head;
   const axisOfClasses = classAxis(model, head, classes);

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gatherBatch } from '../data/batches.js';
 import { type DataSplits, dataset, onlyInput } from '../data/dataset.js';
-import { measureNormalization, type Normalization } from '../data/normalization.js';
+import { describeNormalization, measureNormalization, type Normalization } from '../data/normalization.js';
 import { random } from '../data/random.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
@@ -24,7 +24,7 @@ import { cgfac } from '../optimizers/cgfac.js';
 import { train } from '../training/trainer.js';
 import { replaceHead } from './head.js';
 import { addLora } from './lora.js';
-import { describeNormalization, normalizationOf, normalized } from './normalized.js';
+import { normalizationOf, normalized } from './normalized.js';
 import { selectParameters } from './select.js';
 
 const reread = (model: Model): FileModel => modelFromBytes(model.encode(new Map()), semantics);
@@ -180,7 +180,7 @@ describe('normalized', () => {
   });
 });
 
-describe('train with normalize', () => {
+describe('train on a table', () => {
   let engine: Engine;
   beforeAll(async () => {
     engine = await nodeEngine({ worker: false, threads: 1 });
@@ -209,7 +209,7 @@ describe('train with normalize', () => {
     '%s trains as on data that were normalized before, and the file takes the data as they are',
     async (_, of) => {
       const run = { ...options, engine, optimizer: of() };
-      const { model, parameters, record } = await train(small(), { ...run, normalize: true });
+      const { model, parameters, record } = await train(small(), run);
       const measured = measureNormalization(set);
       const flat = byHand(
         onlyInput(
@@ -221,7 +221,10 @@ describe('train with normalize', () => {
         measured,
       );
       const other = points(flat.data as Float32Array);
-      const before = await train(small(), { ...run, optimizer: of(), data: { train: other, test: other } });
+      const before = await train(small(), {
+        ...{ ...run, optimizer: of(), data: { train: other, test: other } },
+        normalize: false,
+      });
       expect(record.train.loss).toBeCloseTo(before.record.train.loss, 3);
       expect(record.train.loss).toBeLessThan(record.steps[0]?.loss ?? 0);
 
@@ -246,8 +249,9 @@ describe('train with normalize', () => {
   it('takes numbers that are given, and leaves models alone otherwise', async () => {
     const run = { ...options, engine, optimizer: adam(), steps: 1 };
     const given = small();
-    expect((await train(given, run)).model).toBe(given);
     expect((await train(given, { ...run, normalize: false })).model).toBe(given);
+    const file = reread(given);
+    expect((await train(file, run)).model).toBe(file);
     const one = { mean: [0.5], deviation: [2] };
     expect(normalizationOf((await train(given, { ...run, normalize: one })).model)).toEqual(one);
   });

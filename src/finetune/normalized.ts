@@ -1,18 +1,15 @@
 // A model that normalizes its own input: (x − mean) / deviation stands before its first layer, in training and in the
 // file. Whoever runs the file feeds it values as the data have them; there is no preprocessing to remember.
-import { checkMoments, type Normalization } from '../data/normalization.js';
+import { checkNormalization, describeNormalization, type Normalization } from '../data/normalization.js';
 import { OptionError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
-import { encodeMessage, isFileModel, withPatch } from '../graph/file-model.js';
-import { formatType, type Graph, Value } from '../graph/graph.js';
+import { formatType, type Graph, type Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
-import { checkModel, type Model, newElements } from '../graph/model.js';
-import { prepended } from '../graph/onnx-prepend.js';
-import { decodeProto, whileReading } from '../graph/onnx-reader.js';
-import { elementCount, type TensorData, tensorFrom } from '../graph/tensor.js';
+import { checkModel, type Model } from '../graph/model.js';
+import { prepended } from '../graph/onnx-constant-steps.js';
+import { whileReading } from '../graph/onnx-reader.js';
 import { semantics } from '../ops/table.js';
-
-type Message = ReturnType<typeof prepended>;
+import { constantOf, withConstants } from './own-constants.js';
 
 const meanName = 'normalization.mean';
 const deviationName = 'normalization.deviation';
@@ -33,7 +30,7 @@ const steps = [
  */
 export function normalized(model: Model, normalization: Normalization): Model {
   checkModel('normalized', model);
-  checkMoments(normalization);
+  checkNormalization(normalization);
   const known = normalizationOf(model);
   if (known) {
     throw new OptionError(
@@ -49,30 +46,13 @@ export function normalized(model: Model, normalization: Normalization): Model {
     );
   }
   const own = tensorsFor(model, input, normalization);
-  const inFront = (proto: Message, updated: ReadonlyMap<string, TensorData>): Message => {
-    newElements(
-      model.name,
-      own,
-      new Map(),
-      pick(updated, (name) => own.has(name)),
-    ); // checks types and shapes
-    const by = steps.flatMap(({ tensor, ...step }) => {
-      const value = updated.get(tensor) ?? own.get(tensor)?.constant;
-      return value ? [{ ...step, constant: tensor, value }] : [];
-    });
-    return prepended(proto, input.name, by);
-  };
-  const rest = (updated: ReadonlyMap<string, TensorData>) => pick(updated, (name) => !own.has(name));
-  const changed = {
-    graph: normalizedGraph(model, input, own),
-    statistics: new Map([...model.statistics, ...own]),
-  };
-  if (isFileModel(model)) {
-    return withPatch(model, changed, (updated, dtype) => inFront(model.patched(rest(updated), dtype), updated));
-  }
-  const encode: Model['encode'] = (updated) =>
-    encodeMessage(inFront(decodeProto(model.encode(rest(updated))), updated), model.name);
-  return { ...model, ...changed, encode };
+  return withConstants(model, own, normalizedGraph(model, input, own), (proto, value) =>
+    prepended(
+      proto,
+      input.name,
+      steps.map(({ tensor, ...step }) => ({ ...step, constant: tensor, value: value(tensor) })),
+    ),
+  );
 }
 
 /** What a model takes out of its input, where `normalized` made it so or a file that it wrote. */
@@ -88,40 +68,16 @@ export function normalizationOf({ graph }: Model): Normalization | undefined {
 export const normalizedInput = ({ graph }: Model): string | undefined =>
   graph.nodes.find(({ name }) => name === steps[0].name)?.inputs[0]?.name;
 
-/** `mean 0.1307, deviation 0.3081`, of the first few channels. */
-export function describeNormalization({ mean, deviation }: Normalization): string {
-  const listed = (numbers: readonly number[]) => {
-    const distinct = numbers.every((number) => number === numbers[0]) ? numbers.slice(0, 1) : numbers;
-    const shown = distinct.slice(0, 3).map((number) => Number(number.toPrecision(4)));
-    return distinct.length > 3 ? `${shown.join(', ')}, … (${distinct.length} of them)` : shown.join(', ');
-  };
-  return `mean ${listed(mean)}, deviation ${listed(deviation)}`;
-}
-
-const pick = (tensors: ReadonlyMap<string, TensorData>, wanted: (name: string) => boolean) =>
-  new Map([...tensors].filter(([name]) => wanted(name)));
-
 /** Mean and deviation in shapes that broadcast over the batch. */
-function tensorsFor(model: Model, input: Value, { mean, deviation }: Normalization): Map<string, Value> {
-  const broken = [...mean, ...deviation].find((number) => !Number.isFinite(number));
-  const wrong = broken ?? deviation.find((number) => !(Math.fround(number) > 0));
-  if (wrong !== undefined) {
-    throw new OptionError(
-      `a normalization by mean [${mean}] and deviation [${deviation}] cannot be done: ${wrong} is no ${broken === undefined ? 'deviation above 0' : 'finite number'}`,
-    );
-  }
+function tensorsFor(model: Model, input: Value, normalization: Normalization): Map<string, Value> {
+  const { mean, deviation } = normalization;
   const dims = mean.length === deviation.length ? shapeFor(input, mean.length) : undefined;
   if (!dims) {
     throw new OptionError(
       `a normalization of ${mean.length} means and ${deviation.length} deviations does not fit the input '${input.name}' of model '${model.name}', which is ${formatType(input.type)}: give one of each per channel`,
     );
   }
-  const each = elementCount(dims) / mean.length;
-  const stored = (name: string, numbers: readonly number[]): [string, Value] => {
-    const elements = numbers.flatMap((number) => Array<number>(each).fill(number));
-    return [name, new Value(name, { dtype: 'float32', shape: dims }, tensorFrom('float32', dims, elements))];
-  };
-  return new Map([stored(meanName, mean), stored(deviationName, deviation)]);
+  return new Map([constantOf(meanName, mean, dims), constantOf(deviationName, deviation, dims)]);
 }
 
 /**

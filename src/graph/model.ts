@@ -13,7 +13,7 @@ export interface Model {
   readonly parameters: ReadonlyMap<string, Value>;
   /**
    * Tensors that go with the parameters and are not trained, by name: running averages of batch normalization, which
-   * training updates, and what `normalized` takes out of the input.
+   * training updates, and what `normalized` and `withTargetNormalization` take out of the data.
    */
   readonly statistics: ReadonlyMap<string, Value>;
   /**
@@ -67,7 +67,8 @@ export function newElements(
     const value = parameters.get(name) ?? statistics.get(name);
     if (!value) {
       throw new GraphError(
-        `model '${model}' has no parameter '${name}': what train returns as parameters belongs to the model that it returns with them`,
+        `model '${model}' has no parameter '${name}': what train returns as parameters belongs to the model that it returns with them, ` +
+          'which may standardize its data: use that one, as in saveModel(result.model, result.parameters, path)',
       );
     }
     const given = { dtype: data.dtype, shape: data.dims };

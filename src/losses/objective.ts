@@ -1,5 +1,6 @@
 // A model with its loss on one batch, inside a builder: what optimizers differentiate and evaluate again at other points.
 import { GraphError } from '../errors.js';
+import { targetTailOf } from '../finetune/target-normalization.js';
 import { intAttribute, neededNodes, type Shape, type Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
 import { type Inputs, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
@@ -14,13 +15,19 @@ import type { Loss } from './loss.js';
 export interface Forward {
   /** The parameters it was evaluated at, by name. */
   readonly parameters: ReadonlyMap<string, Value>;
-  /** What the loss sees: logits, where the network ends in the activation that the loss contains. */
+  /**
+   * What the loss sees: logits, where the network ends in the activation that the loss contains; and standardized
+   * predictions, where it ends in a normalization of targets.
+   */
   readonly output: Value;
-  /** The model's own first output. */
+  /** The model's own first output, in the units of the data. */
   readonly prediction: Value;
+  /** What the loss compares the output with: standardized as the output is. */
   readonly targets: Value;
-  /** The mean loss, a scalar. */
+  /** The mean loss that is differentiated, a scalar. */
   readonly loss: Value;
+  /** The mean loss that a person sees: that of the prediction, in the units of the data. A scalar, perhaps float64. */
+  readonly reported: Value;
   /** Examples in it. */
   readonly rows: number;
 }
@@ -73,11 +80,35 @@ export class Objective {
     const { b } = this;
     const inputs = mapInputs(this.#inputs, (input) => b.slice(input, 0, 0, rows));
     const given = b.slice(this.#targets, 0, 0, rows);
-    const prediction = applyModel(b, this.model, parameters, inputs, this.#rewrite);
-    const output = logitsOf(b, this.loss, prediction, given.shape);
-    const targets = asDeclared(b, given, output.shape);
-    return { parameters, output, prediction, targets, loss: this.loss.value(b, output, targets), rows };
+    const tail = this.loss.name === 'mean-squared-error' ? targetTailOf(this.model) : undefined;
+    const { prediction, inner } = appliedModel(b, this.model, parameters, inputs, this.#rewrite, tail?.standardized);
+    if (!tail || !inner) {
+      const output = logitsOf(b, this.loss, prediction, given.shape);
+      const targets = asDeclared(b, given, output.shape);
+      const loss = this.loss.value(b, output, targets);
+      return { parameters, output, prediction, targets, loss, reported: loss, rows };
+    }
+    const [mean, deviation] = [tail.mean, tail.deviation].map((value) => parameters.get(value.name) ?? value) as [
+      Value,
+      Value,
+    ];
+    const targets = b.div(b.sub(asDeclared(b, given, inner.shape), mean), deviation);
+    const loss = this.loss.value(b, inner, targets);
+    const reported = squaredErrorInUnits(b, inner, targets, deviation);
+    return { parameters, output: inner, prediction, targets, loss, reported, rows };
   }
+}
+
+/**
+ * The squared error of predictions that are `deviation` times as large: Σ_k deviation_k²·(its mean in column k) over the
+ * number of columns. In float64, where also the squares of 1e-30 and 1e30 are numbers.
+ * @param deviation of all, [1], or of each column, which is the last axis
+ */
+function squaredErrorInUnits(b: Builder, output: Value, targets: Value, deviation: Value): Value {
+  const squares = b.square(b.sub(output, targets));
+  const rows = Array.from({ length: output.rank - 1 }, (_, axis) => axis);
+  const errors = deviation.dims[0] === 1 ? b.mean(squares) : b.mean(squares, rows);
+  return b.mean(b.mul(b.cast(errors, 'float64'), b.square(b.cast(deviation, 'float64'))));
 }
 
 /**
@@ -89,8 +120,19 @@ export function applyModel(
   model: Model,
   parameters: ReadonlyMap<string, Value>,
   inputs: Inputs<Value>,
-  rewrite?: Rewrite,
 ): Value {
+  return appliedModel(b, model, parameters, inputs).prediction;
+}
+
+/** @param wanted a value that the model computes on the way to its first output */
+function appliedModel(
+  b: Builder,
+  model: Model,
+  parameters: ReadonlyMap<string, Value>,
+  inputs: Inputs<Value>,
+  rewrite?: Rewrite,
+  wanted?: Value,
+): { readonly prediction: Value; readonly inner: Value | undefined } {
   const { inputs: declarations } = model.graph;
   if (isUnnamed(inputs) && declarations.length !== 1) {
     throw new GraphError(
@@ -115,9 +157,10 @@ export function applyModel(
     model.graph.nodes,
     outputs.map(({ value }) => value),
   );
-  const [prediction] = inline(b, { ...model.graph, outputs, nodes }, bindings, rewrite).outputs.values();
+  const copy = inline(b, { ...model.graph, outputs, nodes }, bindings, rewrite);
+  const [prediction] = copy.outputs.values();
   if (!prediction) throw new GraphError(`model '${model.name}' has no output`);
-  return prediction;
+  return { prediction, inner: wanted && copy.values.get(wanted) };
 }
 
 const isInteger = (dtype: DataType): boolean => /^u?int/.test(dtype);

@@ -61,9 +61,10 @@ ${confusionGallery(experiment, inks)}
 </section>`;
 }
 
-function setting({ model, data, parameters, batchSize, target }: Experiment): Html {
+function setting({ model, data, parameters, batchSize, target, standardized = [] }: Experiment): Html {
+  const inside = standardized.length > 0 && html` · standardizes ${standardized.join(' and ')}`;
   const goal = target && html` · target: ${words(target.metric)} ${formatTarget(target.metric, target.value)}`;
-  return html`<strong>${model}</strong> on <strong>${data}</strong> · ${formatCount(parameters)} parameters · batches of ${formatCount(batchSize)}${goal}`;
+  return html`<strong>${model}</strong> on <strong>${data}</strong> · ${formatCount(parameters)} parameters · batches of ${formatCount(batchSize)}${inside}${goal}`;
 }
 
 /** A row for each run; the best of each column in bold. */

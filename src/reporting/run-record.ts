@@ -66,6 +66,8 @@ export interface Experiment {
   readonly data: string;
   readonly parameters: number;
   readonly batchSize: number;
+  /** What the model standardizes itself, e.g. `inputs (mean 3, deviation 2)`; all numbers are in the units of the data. */
+  readonly standardized?: readonly string[];
   /** What the runs race to: a value of a metric by its name in the steps' `metrics`. */
   readonly target?: { readonly metric: string; readonly value: number };
   readonly runs: readonly RunRecord[];

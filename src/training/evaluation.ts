@@ -24,7 +24,7 @@ interface Predictions {
   /** The examples' numbers in the set. */
   readonly indices: Uint32Array;
   readonly batch: Batch;
-  /** Reconstructions in the range of the data, or logits. */
+  /** Reconstructions in the range of the data, predictions in their units, or logits. */
   readonly prediction: TensorData;
 }
 
@@ -103,6 +103,6 @@ function evaluationGraph(
     }),
   );
   const forward = objective.evaluate(parameters);
-  const outputs = { loss: forward.loss, metric: metric.value(b, forward), prediction: metric.shown(b, forward) };
+  const outputs = { loss: forward.reported, metric: metric.value(b, forward), prediction: metric.shown(b, forward) };
   return b.build(`evaluation of ${model.name}`, outputs);
 }

@@ -1,5 +1,6 @@
 // What a person judges a model by, computed in the program: squared error of a reconstruction, accuracy of a classifier.
 import { int, type Value } from '../graph/graph.js';
+import { elementCount } from '../graph/tensor.js';
 import type { LossName } from '../losses/loss.js';
 import type { Forward } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
@@ -13,22 +14,27 @@ export interface Metric {
   value(b: Builder, forward: Judged): Value;
 }
 
-type Judged = Pick<Forward, 'output' | 'prediction' | 'targets'>;
+type Judged = Pick<Forward, 'output' | 'prediction' | 'targets' | 'reported'>;
 type MetricName = 'squaredError' | 'accuracy';
 
-/** The sum of squared differences of an example, averaged over the examples. */
-function squaredError(shown: Metric['shown']): Metric {
-  return {
-    name: 'squaredError',
-    lowerIsBetter: true,
-    shown,
-    value(b, forward) {
-      const prediction = shown(b, forward);
-      const axes = Array.from({ length: prediction.rank - 1 }, (_, i) => i + 1);
-      return b.mean(b.sum(b.square(b.sub(prediction, forward.targets)), axes));
-    },
-  };
-}
+/** The sum of squared differences of an example, averaged over the examples: of the sigmoid of logits. */
+const squaredErrorOfSigmoid: Metric = {
+  name: 'squaredError',
+  lowerIsBetter: true,
+  shown: (b, { output }) => b.sigmoid(output),
+  value(b, { output, targets }) {
+    const axes = Array.from({ length: output.rank - 1 }, (_, i) => i + 1);
+    return b.mean(b.sum(b.square(b.sub(b.sigmoid(output), targets)), axes));
+  },
+};
+
+/** The same of the prediction: the loss is its mean over the numbers of an example. */
+const squaredError: Metric = {
+  name: 'squaredError',
+  lowerIsBetter: true,
+  shown: (_, { prediction }) => prediction,
+  value: (b, { output, reported }) => b.mul(reported, b.scalar(elementCount(output.dims.slice(1)), reported.dtype)),
+};
 
 /** The share of rows whose largest logit is the label's. */
 const accuracy: Metric = {
@@ -44,8 +50,8 @@ const accuracy: Metric = {
 const metrics: Readonly<Record<LossName, Metric>> = {
   'softmax-cross-entropy': accuracy,
   // Also for networks that end in logits: their reconstruction is the sigmoid of them.
-  'sigmoid-cross-entropy': squaredError((b, { output }) => b.sigmoid(output)),
-  'mean-squared-error': squaredError((_, { prediction }) => prediction),
+  'sigmoid-cross-entropy': squaredErrorOfSigmoid,
+  'mean-squared-error': squaredError,
 };
 
 /** The metric that goes with a loss. */

@@ -12,7 +12,7 @@ import { diagnose, isFiniteBatch } from './diagnosis.js';
 import type { IterateAverage } from './iterate-average.js';
 import type { Judging } from './judging.js';
 import type { Metric } from './metrics.js';
-import { acceptedKey, batchFeeds, type NoiseInput, type StepProgram, scalarKey } from './step-program.js';
+import { acceptedKey, batchFeeds, type NoiseInput, objectiveKey, type StepProgram, scalarKey } from './step-program.js';
 
 export interface RunParts {
   readonly engine: Engine;
@@ -118,7 +118,7 @@ export class Run {
     });
     const optimizer = { ...Object.fromEntries(measured), ...(this.#controller.recovers && { accepted }) };
     const fatal = sound ? undefined : await this.#failure(k, loss, given);
-    this.#controller.observe(k, { ...optimizer, loss, accepted });
+    this.#controller.observe(k, { ...optimizer, loss: numbers[objectiveKey] ?? loss, accepted });
     const judged = fatal ? {} : await judging.after(k + 1, this.#seconds, k + 1 === total);
     const record: StepRecord = {
       step: k + 1,

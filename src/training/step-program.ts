@@ -63,6 +63,8 @@ export const batchFeeds = ({ inputs, target }: Batch): Record<string, TensorData
 
 /** The output that says whether a step is kept. */
 export const acceptedKey = 'accepted';
+/** The loss that is differentiated, in the units of the optimizer; `loss` is in those of the data. */
+export const objectiveKey = 'objective';
 
 /** Where a parameter lives in the engine's store. */
 export const parameterKey = (name: string): string => `parameter.${name}`;
@@ -110,7 +112,8 @@ export function buildStep(options: StepOptions): StepProgram {
   const finite = isFiniteScalar(b, forward.loss);
   const accepted = result.accept ? b.and(finite, result.accept) : finite;
   const outputs: Record<string, Value> = {
-    loss: forward.loss,
+    loss: forward.reported,
+    [objectiveKey]: forward.loss,
     metric: metric.value(b, forward),
     [acceptedKey]: b.cast(accepted, 'float32'),
   };

@@ -1,6 +1,6 @@
 // What is given to `train` is checked whole before anything is computed: a wrong option costs a second, not an hour.
 import { checkSplits } from '../data/dataset.js';
-import { checkNormalization } from '../data/normalization.js';
+import { checkNormalizationOf } from '../data/normalization.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError } from '../errors.js';
 import { checkModel, type Model } from '../graph/model.js';
@@ -100,7 +100,7 @@ function checkSignal(signal: AbortSignal | undefined): void {
 }
 
 function checkNormalize({ normalize, data }: TrainOptions): void {
-  if (typeof normalize === 'object' && normalize !== null) checkNormalization(normalize, data.train);
+  if (typeof normalize === 'object' && normalize !== null) checkNormalizationOf(data.train, normalize);
   else checkedFlag('normalize', normalize);
 }
 

@@ -2,15 +2,12 @@
 import { type Augmentation, augmentedBatches } from '../data/augment.js';
 import { type BatchSequence, trainingBatches } from '../data/batches.js';
 import type { DataSplits, Dataset } from '../data/dataset.js';
-import { measureNormalization, type Normalization } from '../data/normalization.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
-import { normalized } from '../finetune/normalized.js';
 import { mapInputs } from '../graph/inputs.js';
 import type { Model } from '../graph/model.js';
 import type { TensorData } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
-import type { LossName } from '../losses/loss.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import { checkedNumber } from '../options.js';
 import type { RunRecord, StepRecord } from '../reporting/run-record.js';
@@ -21,9 +18,11 @@ import { Judging, type JudgingOptions } from './judging.js';
 import { metricFor } from './metrics.js';
 import { picturesOf } from './pictures.js';
 import { DivergedError, Run } from './run.js';
+import { type StandardizationOptions, standardizedTask } from './standardization.js';
 import { acceptedKey, buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
-import { type LearningTask, learningTask } from './task.js';
+import type { LearningTask } from './task.js';
 import { checkParameters, checkTrainOptions, mostSteps } from './train-options.js';
+import { warningsOf } from './warnings.js';
 
 export interface RunOptions extends JudgingOptions {
   /** Where to compute. Several trainings may share an engine: each has a store of its own. */
@@ -44,41 +43,37 @@ export interface RunOptions extends JudgingOptions {
   readonly onStep?: (record: StepRecord) => void | Promise<void>;
 }
 
-export interface TrainOptions extends RunOptions {
+export interface TrainOptions extends RunOptions, StandardizationOptions {
   readonly data: DataSplits;
-  /** By default what the model's end and the data suggest; see `learningTask`. */
-  readonly loss?: LossName;
-  /**
-   * Puts a normalization of the input before the model: by mean and deviation of the training set, or by these. It
-   * becomes part of the model that is returned, and of its file: whoever runs that gives it values as the data have
-   * them. None by default.
-   */
-  readonly normalize?: boolean | Normalization;
 }
 
 export interface TrainingResult {
-  /** The model that was trained: the one given, or the one made of it by `normalize`. `saveModel` takes it. */
+  /** The model that was trained: the one given, or the one made of it by `normalize`. `saveModel` takes it, not the one given. */
   readonly model: Model;
   /** Trained parameters and the running averages of batch normalization, by name: what `saveModel` takes. */
   readonly parameters: ReadonlyMap<string, TensorData>;
   readonly record: RunRecord;
   /** True where the signal ended it before its last step. */
   readonly interrupted: boolean;
+  /** What a person should know of the data and the run, a sentence each. */
+  readonly warnings: readonly string[];
 }
 
 /**
  * Trains a model. The model itself is not changed: `saveModel` writes the one that is returned with the new parameters.
+ * For tables that is a model which standardizes its input, and the targets of a regression (see `normalize`); losses
+ * and metrics are in the units of the data all the same.
  * @throws OptionError where options do not fit together or the data do not fit the model
  * @throws TrainingError where the loss stops being finite, naming the first tensor that did
  * @example
- * const { parameters } = await train(mlp({ seed: 1 }), { engine, data, optimizer: cgfac(), epochs: 5 });
+ * const { model, parameters } = await train(mlp({ seed: 1 }), { engine, data, optimizer: cgfac(), epochs: 5 });
+ * await saveModel(model, parameters, 'model.onnx');
  */
 export async function train(given: Model, options: TrainOptions): Promise<TrainingResult> {
   checkTrainOptions(given, options);
-  const { normalize = false } = options;
-  const measured = normalize === true ? measureNormalization(options.data.train) : normalize;
-  const model = measured === false ? given : normalized(given, measured);
-  return runTask(model, learningTask(model, options.data, options.loss), options);
+  const { model, task, warnings } = standardizedTask(given, options.data, options);
+  const result = await runTask(model, task, options);
+  return { ...result, warnings: [...warnings, ...result.warnings] };
 }
 
 /**
@@ -170,11 +165,13 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
         ),
       );
     }
+    const record = { ...run.record(onTrain, onTest), ...(await picturesOf(judge, task)) };
     return {
       model,
       parameters,
-      record: { ...run.record(onTrain, onTest), ...(await picturesOf(judge, task)) },
+      record,
       interrupted: run.done < total,
+      warnings: warningsOf(record, optimizer.remedy?.(task.loss)),
     };
   } finally {
     await engine.close();

@@ -1,5 +1,4 @@
 // What a reader of a run's results should know before the numbers.
-import { formatNumber } from '../reporting/format.js';
 import type { RunRecord } from '../reporting/run-record.js';
 
 /**
@@ -12,7 +11,9 @@ export function warningsOf({ steps, train }: RunRecord, remedy: string | undefin
   const way =
     steps.length < 10 ? 'Take more steps' : `${remedy ?? 'Take shorter steps'}, or look at the data (cgfac data)`;
   return [
-    `The training loss is ${formatNumber(train.loss)} after ${steps.length} ${steps.length === 1 ? 'step' : 'steps'}, above the ${formatNumber(first)} of the first batch before ` +
+    `The training loss is ${rounded(train.loss)} after ${steps.length} ${steps.length === 1 ? 'step' : 'steps'}, above the ${rounded(first)} of the first batch before ` +
       `training: the model has become no better. ${way}.`,
   ];
 }
+
+const rounded = (x: number): number => Number(x.toPrecision(3));
