@@ -103,7 +103,7 @@ export async function ensureWritableFolder(path: string): Promise<readonly strin
     const found = await stat(path).catch(() => undefined);
     const message = found?.isFile()
       ? `'${path}' is a file, but a folder is needed there. Give another path, or move the file away.`
-      : `Cannot make the folder '${path}'. ${advice(error)}`;
+      : `Cannot make the folder '${path}'. ${systemCode(error) === 'ENOENT' ? 'The system makes no folders there: choose another place.' : advice(error)}`;
     throw blocked ? new OptionError(message, { cause: error }) : new FileError(message, { cause: error });
   }
   const probe = join(path, `.cgfac-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);

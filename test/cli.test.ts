@@ -1,4 +1,5 @@
 // The command line from outside: the built program is started, and judged by its exit code, its output and its files.
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -164,6 +165,16 @@ describe('cgfac train', () => {
     );
   });
 
+  it('saves where the reader of its output goes away', async () => {
+    const out = join(folder, 'unread');
+    const parameters = ['train', 'mlp', '--data', few, '--optimizer', 'sgd', '--steps', '1000000000', '--out', out];
+    const child = spawn(process.execPath, ['dist/cli/main.js', ...parameters], { stdio: ['ignore', 'ignore', 'pipe'] });
+    child.stderr.once('data', () => child.stderr.destroy());
+    expect(await new Promise((resolve) => child.on('exit', resolve))).toBe(129);
+    expect(JSON.parse(await readFile(join(out, 'run.json'), 'utf8'))).toMatchObject({ state: 'interrupted' });
+    expect(existsSync(join(out, 'model.onnx'))).toBe(true);
+  });
+
   it('says before the first step that nothing was trained, and leaves no folder', async () => {
     const out = join(folder, 'nothing', 'at', 'all');
     // This line is printed before the data are fitted and the step is compiled.
@@ -278,6 +289,7 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
   const out = () => join(folder, 'refused');
   const cases: [string, string[], RegExp][] = [
     ['an unknown flag', ['train', '--optimzer', 'adam'], /unknown option '--optimzer' \(Did you mean --optimizer\?\)/],
+    ['help of an unknown command', ['help', 'trian'], /unknown command 'trian' \(did you mean 'train'\?\)/],
     ['an unknown command', ['trian'], /unknown command 'trian' \(Did you mean train\?\)/],
     [
       'an unknown optimizer',

@@ -7,6 +7,7 @@ import {
   adamw,
   addLora,
   autoencoder,
+  autoencoding,
   CgfacError,
   type CgfacOptions,
   cgfac,
@@ -21,8 +22,11 @@ import {
   lenet,
   loadData,
   loadModel,
+  measureNormalization,
+  measureTargetNormalization,
   mlp,
   nodeEngine,
+  normalized,
   replaceHead,
   resnet20,
   saveModel,
@@ -30,6 +34,8 @@ import {
   sgd,
   train,
   valueAndGradients,
+  withInputShape,
+  withTargetNormalization,
 } from '../src/node.js';
 
 /** As JavaScript calls: nothing is known of the types. */
@@ -250,4 +256,25 @@ it('says that a model holds no numbers, or has nothing to train', async () => {
 it('takes all examples where there are fewer than a batch, and says how many', async () => {
   const { record } = await train(model, { data, optimizer: sgd(), epochs: 2, threads: 1 });
   expect(record).toMatchObject({ batchSize: 20, steps: [{ epoch: 1 }, { epoch: 2 }] });
+});
+
+it.each([
+  ['measureNormalization', () => loose(measureNormalization)(data), /unknown option 'train' of dataset/],
+  [
+    'normalized',
+    () => loose(normalized)(model, { mean: 1, deviation: 2 }),
+    /the mean of a normalization is 1; give an array/,
+  ],
+  ['measureTargetNormalization', () => loose(measureTargetNormalization)(data), /unknown option 'train' of dataset/],
+  [
+    'withTargetNormalization',
+    () => loose(withTargetNormalization)(model, { mean: [0], deviations: [1] }),
+    /unknown option 'deviations' of a normalization \(did you mean 'deviation'\?\)/,
+  ],
+  ['withInputShape', () => loose(withInputShape)(data.train, 784), /shape is 784; give the sizes of one example/],
+  ['autoencoding', () => loose(autoencoding)('digits'), /the options of dataset are 'digits'/],
+])('%s takes nothing else for a data set, a shape or moments', async (_, call, message) => {
+  const error = await refusal(call);
+  expect(error).toBeInstanceOf(CgfacError);
+  expect(String(error)).toMatch(message);
 });

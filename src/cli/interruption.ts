@@ -26,10 +26,17 @@ export function interruption(tell: (line: string) => void, tidy: () => Promise<v
   let begun = false;
   const onSignal = (name: NodeJS.Signals) => {
     const code = 128 + (constants.signals[name] ?? 0);
-    if (controller.signal.aborted) process.exit(code);
+    if (controller.signal.aborted) {
+      // Hang-ups come in numbers: from the shell, from the system, and with each line that nobody reads.
+      if (name !== 'SIGHUP') process.exit(code);
+      return;
+    }
     exitCode = code;
     controller.abort();
-    if (begun) return tell('Stopping after this step and saving; Ctrl-C again to quit at once.');
+    if (begun) {
+      tell('Stopping after this step and saving; Ctrl-C again to quit at once.');
+      return;
+    }
     tell('Interrupted before the first step: nothing was trained, and nothing is saved.');
     void tidy().finally(() => process.exit(code));
   };

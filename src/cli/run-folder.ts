@@ -50,6 +50,7 @@ export class RunFolder {
    *   written
    */
   static async open({ given, usual, overwrite = false, reads = [], command }: RunFolderOptions): Promise<RunFolder> {
+    if (given?.trim() === '') throw new OptionError('--out is empty; give a folder, or leave it out');
     const chosen = given ?? usual;
     for (let number = 1; ; number++) {
       const path = number === 1 ? chosen : `${chosen}-${number}`;

@@ -177,12 +177,7 @@ function checkColumn(set: string, role: string, column: ExampleArray): void {
       `${what}: dtype is ${described(dtype)}; it must be 'float32' (numbers) or 'int64' (labels, tokens)`,
     );
   }
-  const given: unknown = shape;
-  if (!Array.isArray(given)) {
-    throw new OptionError(
-      `${what}: shape is ${described(given)}; give the sizes of one example, such as [784], or [] for a label`,
-    );
-  }
+  checkShape(what, shape);
   for (const [axis, size] of shape.entries())
     checkedNumber(`${what}: shape[${axis}]`, size, { atLeast: 0, integer: true });
   if (column.stride !== undefined) checkedNumber(`${what}: stride`, column.stride, { atLeast: 1, integer: true });
@@ -198,6 +193,14 @@ function checkColumn(set: string, role: string, column: ExampleArray): void {
     (data as unknown) instanceof BigInt64Array ? ': Int32Array.from(labels, Number)' : `: ${kept.name}.from(numbers)`;
   throw new OptionError(
     `${what}: data are ${described(data)}; ${dtype}${bytes ? ' of a scale' : ''} is kept in a ${kept.name}${hint || labels}`,
+  );
+}
+
+function checkShape(what: string, shape: readonly number[]): void {
+  const given: unknown = shape;
+  if (Array.isArray(given)) return;
+  throw new OptionError(
+    `${what}: shape is ${described(given)}; give the sizes of one example, such as [784], or [] for a label`,
   );
 }
 
@@ -251,6 +254,7 @@ export function checkSplits(splits: DataSplits): void {
  * set has several inputs.
  */
 export function withInputShape(set: Dataset, shape: readonly number[]): Dataset {
+  dataset(set);
   return { ...set, inputs: reshaped(set, onlyInput(set), shape) };
 }
 
@@ -262,6 +266,7 @@ export function withTargetShape(set: Dataset, shape: readonly number[]): Dataset
 
 /** Autoencoding on the same data: inputs and targets are both the inputs, flattened to one axis. Shares memory. */
 export function autoencoding(set: Dataset): Dataset {
+  dataset(set);
   if (!isUnnamed(set.inputs)) {
     throw new OptionError(
       `data set '${set.name}' cannot be autoencoded: it has the inputs ${inputNames(set.inputs)}, expected one without a name`,
@@ -315,6 +320,7 @@ const roleOf = (name: string | undefined): string => (name === undefined ? 'inpu
 
 /** A column seen in another shape. Throws OptionError where the sizes differ. */
 function reshaped(set: Dataset, column: ExampleArray, shape: readonly number[], role = 'inputs'): ExampleArray {
+  checkShape(`data set '${set.name}': ${role}`, shape);
   if (elementCount(shape) !== elementCount(column.shape)) {
     throw new OptionError(
       `data set '${set.name}': ${role} of shape [${column.shape}] cannot be seen as [${shape}]: ${elementCount(column.shape)} elements are not ${elementCount(shape)}`,

@@ -3,7 +3,7 @@ import { OptionError } from '../errors.js';
 import { inputNames, isUnnamed } from '../graph/inputs.js';
 import { firstNotFinite } from '../graph/tensor.js';
 import { checkKeys, described, type OptionKeys } from '../options.js';
-import { type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
+import { type Dataset, dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
 
 /** One number per channel; values become (value − mean) / deviation. */
 export interface Normalization {
@@ -23,6 +23,7 @@ const keys: OptionKeys<Normalization> = { mean: true, deviation: true };
  * const model = normalized(lenet({ seed: 1 }), measureNormalization(train)); // mean [0.1307], deviation [0.3081] on MNIST
  */
 export function measureNormalization(set: Dataset): Normalization {
+  dataset(set);
   const inputs = measured(set);
   if (inputs.dtype !== 'float32') {
     throw new OptionError(
@@ -41,6 +42,7 @@ export function measureNormalization(set: Dataset): Normalization {
  * const model = withTargetNormalization(mlp({ sizes: [4, 16, 1], seed: 1 }), measureTargetNormalization(train));
  */
 export function measureTargetNormalization(set: Dataset): Normalization {
+  dataset(set);
   const { targets } = set;
   if (targets.dtype !== 'float32') {
     throw new OptionError(

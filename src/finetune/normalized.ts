@@ -30,6 +30,7 @@ const steps = [
  */
 export function normalized(model: Model, normalization: Normalization): Model {
   checkModel('normalized', model);
+  checkNormalization(normalization);
   const known = normalizationOf(model);
   if (known) {
     throw new OptionError(
@@ -70,7 +71,6 @@ export const normalizedInput = ({ graph }: Model): string | undefined =>
 /** Mean and deviation in shapes that broadcast over the batch. */
 function tensorsFor(model: Model, input: Value, normalization: Normalization): Map<string, Value> {
   const { mean, deviation } = normalization;
-  checkNormalization(normalization);
   const dims = mean.length === deviation.length ? shapeFor(input, mean.length) : undefined;
   if (!dims) {
     throw new OptionError(

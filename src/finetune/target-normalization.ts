@@ -42,6 +42,7 @@ export interface TargetTail {
  */
 export function withTargetNormalization(model: Model, normalization: Normalization): Model {
   checkModel('withTargetNormalization', model);
+  checkNormalization(normalization);
   const known = targetNormalizationOf(model);
   if (known) {
     throw new OptionError(
@@ -50,7 +51,6 @@ export function withTargetNormalization(model: Model, normalization: Normalizati
   }
   const [output] = model.graph.outputs;
   const { mean, deviation } = normalization;
-  checkNormalization(normalization);
   const type = output?.value.knownType;
   const columns = type?.shape.at(-1);
   const takes = mean.length === 1 || typeof columns !== 'number' || columns === mean.length;
