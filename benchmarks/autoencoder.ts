@@ -8,8 +8,11 @@ import { cgfac } from '../src/optimizers/cgfac.js';
 import { kfac } from '../src/optimizers/kfac.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
 import { train } from '../src/training/trainer.js';
+import { positive, usage } from './measure.js';
 
-const [spec = 'digits', adamSteps = '1000'] = process.argv.slice(2);
+const [spec = 'digits', ...numbers] = process.argv.slice(2);
+const [adamSteps = 1000] =
+  positive(numbers) ?? usage('npm run bench:autoencoder [-- DATA adamSteps]   (DATA such as mnist:DIR)');
 const data = await loadData(spec, { task: 'autoencoding' });
 const engine = await nodeEngine({ threads: 2 });
 
@@ -38,7 +41,7 @@ async function race(label: string, optimizer: Optimizer, steps: number, value: n
 }
 
 console.log(`autoencoder 784-1000-500-250-30-…-784 on ${spec}, batch 500, 2 threads, defaults`);
-const adamValue = await race('adam (1e-3)', adam({ learningRate: 1e-3 }), Number(adamSteps), 6);
+const adamValue = await race('adam (1e-3)', adam({ learningRate: 1e-3 }), adamSteps, 6);
 // Each goal is a race of its own: cgfac and kfac take turns.
 for (const value of [adamValue, 6, 5]) {
   await race('cgfac', cgfac(), 150, value);

@@ -17,9 +17,9 @@ import {
 } from '../src/ops/convolution.js';
 import { type GradientContext, gradientContext } from '../src/ops/definition.js';
 import { type WindowAxis, windowAxes } from '../src/ops/windows.js';
-import { takeTurns } from './measure.js';
+import { positive, takeTurns, usage } from './measure.js';
 
-const threads = Number(process.argv[2] ?? 2);
+const [threads = 2] = positive(process.argv.slice(2)) ?? usage('npm run bench:convolution [-- threads]');
 const rounds = 21;
 const batch = 128;
 

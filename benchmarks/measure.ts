@@ -1,5 +1,17 @@
 // Fair timing on a noisy machine: the contenders take turns, and medians and ratios of the same run are reported.
 
+/** Ends the process with how the benchmark is called. */
+export function usage(...lines: readonly string[]): never {
+  process.stderr.write(`usage: ${lines.join('\n       ')}\n`);
+  process.exit(2);
+}
+
+/** Numbers as they were typed, all of them above 0; undefined where one is none. */
+export function positive(texts: readonly string[]): number[] | undefined {
+  const numbers = texts.map(Number);
+  return numbers.every((number) => number > 0) ? numbers : undefined;
+}
+
 export interface Contender {
   readonly name: string;
   run(): Promise<unknown>;

@@ -22,7 +22,7 @@ import { sgd } from '../src/optimizers/sgd.js';
 import { IterateAverage } from '../src/training/iterate-average.js';
 import { metricFor } from '../src/training/metrics.js';
 import { acceptedKey, buildStep, parameterKey, scalarKey } from '../src/training/step-program.js';
-import { type Contender, takeTurns } from './measure.js';
+import { type Contender, positive, takeTurns, usage } from './measure.js';
 
 const source = random(1, 'benchmark');
 
@@ -71,9 +71,10 @@ const workloads: Readonly<Record<string, () => Workload>> = {
 };
 
 const [name = 'autoencoder', ...numbers] = process.argv.slice(2);
-const workload = workloads[name]?.();
-if (!workload) throw new Error(`unknown model '${name}'; choose one of ${Object.keys(workloads).join(', ')}`);
-const [batchSize = workload.batchSize, rounds = 15, threads = 2] = numbers.map(Number);
+const given = positive(numbers);
+const workload = Object.hasOwn(workloads, name) ? workloads[name]?.() : undefined;
+if (!workload || !given) usage(`npm run bench:steps [-- ${Object.keys(workloads).join('|')} batchSize rounds threads]`);
+const [batchSize = workload.batchSize, rounds = 15, threads = 2] = given;
 const { model } = workload;
 const loss = lossNamed(workload.loss);
 const { input, target } = workload.batch(batchSize);

@@ -13,9 +13,17 @@ import { kfac } from '../src/optimizers/kfac.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
 import type { RunRecord } from '../src/reporting/run-record.js';
 import { train } from '../src/training/trainer.js';
-import { Turns } from './measure.js';
+import { positive, Turns, usage } from './measure.js';
 
-const [name = 'lenet', spec = '', length, size] = process.argv.slice(2);
+const [name, spec, ...numbers] = process.argv.slice(2);
+const given = positive(numbers);
+if (!given || spec === undefined || (name !== 'lenet' && name !== 'char-transformer')) {
+  usage(
+    'npm run bench:training -- lenet mnist:DIR [epochs]',
+    'npm run bench:training -- char-transformer text:FILE [seconds batchSize]',
+  );
+}
+const [length, size] = given;
 const seed = 1;
 const data = await loadData(spec, { seed });
 
@@ -88,7 +96,7 @@ const secondOrder: readonly (readonly [string, () => Optimizer])[] = [
 
 if (name === 'lenet') {
   const tuned = [5e-4, 1e-3, 2e-3, 3e-3].map((rate) => [`adam ${rate}`, adam({ learningRate: rate })] as const);
-  const epochs = Number(length ?? 5);
+  const epochs = length ?? 5;
   const total = epochs * Math.floor(data.train.size / 128);
   const scheduled = adamw({ learningRate: (step) => warmCosine(3e-3, step / total), weightDecay: 0.1 });
   const contenders = new Map([
@@ -97,7 +105,7 @@ if (name === 'lenet') {
     ['adamw, cosine', scheduled] as const,
   ]);
   await atEqualEpochs(lenet({ seed }), contenders, epochs);
-} else if (name === 'char-transformer') {
+} else {
   const tuned = [2e-3, 4e-3, 8e-3].map(
     (peak) =>
       [
@@ -110,9 +118,7 @@ if (name === 'lenet') {
   await atEqualTime(
     charTransformer({ seed, vocabulary }),
     new Map([...secondOrder, ...tuned]),
-    Number(length ?? 120),
-    Number(size ?? 32),
+    length ?? 120,
+    size ?? 32,
   );
-} else {
-  throw new Error(`unknown model '${name}'; choose lenet or char-transformer`);
 }

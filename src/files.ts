@@ -2,7 +2,7 @@
 // are checked before hours of training, not after.
 
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FileError, OptionError } from './errors.js';
 
@@ -22,7 +22,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 /** The code of an operating-system error (`ENOENT`, …), or undefined for any other error. */
-function systemCode(error: unknown): string | undefined {
+export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
@@ -73,34 +73,37 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 /** As `mkdir` with `recursive`, which never returns where the system says ENOENT inside a folder that exists (/proc). */
-async function makeFolder(path: string): Promise<void> {
+async function makeFolder(path: string): Promise<string[]> {
   try {
     await mkdir(path);
   } catch (error) {
     const code = systemCode(error);
-    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return [];
     const parent = dirname(path);
     if (code !== 'ENOENT' || parent === path || (await stat(parent).catch(() => undefined))?.isDirectory()) throw error;
-    await makeFolder(parent);
-    await mkdir(path);
+    const above = await makeFolder(parent);
+    return [...above, ...(await makeFolder(path))];
   }
+  return [path];
 }
 
 /**
  * Makes the folder (and those above it) if need be, and proves by writing that files can be written in it.
  *
+ * @returns The folders that it made, the outermost first.
  * @throws OptionError if there is a file at `path` or above it: another path must be given.
  * @throws FileError if the system refuses to make the folder or to write in it.
  */
-export async function ensureWritableFolder(path: string): Promise<void> {
+export async function ensureWritableFolder(path: string): Promise<readonly string[]> {
+  let made: string[];
   try {
-    await makeFolder(path);
+    made = await makeFolder(path);
   } catch (error) {
     const blocked = ['EEXIST', 'ENOTDIR'].includes(systemCode(error) ?? '');
     const found = await stat(path).catch(() => undefined);
     const message = found?.isFile()
       ? `'${path}' is a file, but a folder is needed there. Give another path, or move the file away.`
-      : `Cannot make the folder '${path}'. ${advice(error)}`;
+      : `Cannot make the folder '${path}'. ${systemCode(error) === 'ENOENT' ? 'The system makes no folders there: choose another place.' : advice(error)}`;
     throw blocked ? new OptionError(message, { cause: error }) : new FileError(message, { cause: error });
   }
   const probe = join(path, `.cgfac-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
@@ -109,5 +112,26 @@ export async function ensureWritableFolder(path: string): Promise<void> {
     await rm(probe);
   } catch (error) {
     throw new FileError(`Cannot write in the folder '${path}'. ${advice(error)}`, { cause: error });
+  }
+  return made;
+}
+
+/** Removes what processes that were killed while they wrote have left in a folder. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const [, owner] = /^\.cgfac-(\d+)-[0-9a-f]{12}\.tmp$/.exec(name) ?? [];
+    if (owner !== undefined && !isRunning(Number(owner)))
+      await rm(join(folder, name), { force: true }).catch(() => undefined);
+  }
+}
+
+/** Whether a process of this machine, other than this one, is running. */
+export function isRunning(id: number): boolean {
+  if (id === process.pid) return false;
+  try {
+    process.kill(id, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) === 'EPERM'; // another user's
   }
 }

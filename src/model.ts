@@ -6,7 +6,7 @@ import { GraphError, OptionError } from './errors.js';
 import { type FileModel, modelFromBytes } from './graph/file-model.js';
 import { formatType, type TensorType, type Value } from './graph/graph.js';
 import { widen } from './graph/half-precision.js';
-import { type Model, newElements } from './graph/model.js';
+import { checkModel, type Model, newElements } from './graph/model.js';
 import type { SaveOptions } from './graph/onnx-file.js';
 import {
   allocate,
@@ -22,6 +22,7 @@ import type { LossName } from './losses/loss.js';
 import { applyModel, logitsOf } from './losses/objective.js';
 import { Builder } from './ops/builder.js';
 import { semantics } from './ops/table.js';
+import { checkKeys, described, isRecord, type OptionKeys } from './options.js';
 
 /**
  * Reads an ONNX model. A path also gives access to external data beside the file.
@@ -35,7 +36,12 @@ import { semantics } from './ops/table.js';
  * console.log([...model.parameters.keys()]);
  */
 export async function loadModel(pathOrBytes: string | Uint8Array): Promise<FileModel> {
-  if (typeof pathOrBytes !== 'string') return modelFromBytes(pathOrBytes, semantics);
+  if (typeof pathOrBytes !== 'string') {
+    if (pathOrBytes instanceof Uint8Array) return modelFromBytes(pathOrBytes, semantics);
+    throw new OptionError(
+      `loadModel takes a path or the bytes of a file in a Uint8Array, not ${described(pathOrBytes)}`,
+    );
+  }
   const { readModelFile } = await import('./graph/onnx-file.js');
   return readModelFile(pathOrBytes, semantics);
 }
@@ -67,6 +73,14 @@ export interface ValueAndGradients {
   readonly gradients: Map<string, Tensor>;
 }
 
+const requestKeys: OptionKeys<GradientRequest> = {
+  loss: true,
+  inputs: true,
+  targets: true,
+  parameters: true,
+  engine: true,
+};
+
 /**
  * The loss of a model on a batch, and its gradients by the parameters.
  * @throws GraphError where inputs or targets do not fit the model; UnsupportedError naming the node where an operator
@@ -75,6 +89,8 @@ export interface ValueAndGradients {
  * const { loss, gradients } = await valueAndGradients(model, { loss: 'softmax-cross-entropy', inputs, targets });
  */
 export async function valueAndGradients(model: Model, request: GradientRequest): Promise<ValueAndGradients> {
+  checkModel('valueAndGradients', model);
+  checkKeys('valueAndGradients', request, requestKeys);
   const loss = lossNamed(request.loss);
   const { names, values } = chosenParameters(model, request.parameters);
   const feeds: Record<string, TensorData> = {};
@@ -145,6 +161,8 @@ const isNames = (chosen: readonly string[] | ReadonlyMap<string, Tensor>): chose
 
 function givenInputs(model: Model, inputs: GradientRequest['inputs']): Map<string, TensorData> {
   const expected = model.graph.inputs;
+  if (!isRecord(inputs))
+    throw new OptionError(`the inputs are ${described(inputs)}; give a tensor, or tensors by name`);
   const [only] = expected;
   const given = new Map(isTensor(inputs) ? (only ? [[only.name, inputs]] : []) : Object.entries(inputs));
   const names = expected.map(({ name }) => name).join(', ');
@@ -223,6 +241,12 @@ const isTensor = (value: Tensor | Readonly<Record<string, Tensor>>): value is Te
   'dims' in value && Array.isArray(value.dims) && 'data' in value;
 
 function toData(value: Tensor, what: string): TensorData {
+  const given: unknown = value;
+  if (!isRecord(given) || typeof given.type !== 'string' || !Array.isArray(given.dims)) {
+    throw new OptionError(
+      `${what} is ${described(given)}; give a tensor of onnxruntime-common: new Tensor('float32', data, dims)`,
+    );
+  }
   if (!isDataType(value.type)) throw new OptionError(`${what} is a tensor of ${value.type}, which models do not take`);
   return tensor(value.type, value.dims, value.data as TypedArray);
 }
@@ -231,6 +255,8 @@ function toTensor(value: TensorData | undefined): Tensor {
   if (!value) throw new GraphError('the program did not return all gradients'); // a defect of the engine
   return new Tensor(value.dtype as 'float32', value.data as Float32Array, value.dims);
 }
+
+const saveKeys: OptionKeys<SaveOptions> = { dtype: true, largestFile: true };
 
 /**
  * Writes a model to an `.onnx` file with new parameters (those that the map lacks keep their elements). A model that
@@ -247,6 +273,16 @@ export async function saveModel(
   path: string,
   options: SaveOptions = {},
 ): Promise<void> {
+  checkModel('saveModel', model);
+  if (!(parameters instanceof Map)) {
+    const given: unknown = parameters;
+    const hint =
+      isRecord(given) && given.parameters instanceof Map ? 'give its .parameters' : 'give the map that train returns';
+    throw new OptionError(`the parameters given to saveModel are ${described(given)}; ${hint}`);
+  }
+  if (typeof path !== 'string' || path === '')
+    throw new OptionError(`the path given to saveModel is ${described(path)}; give a file's`);
+  checkKeys('saveModel', options, saveKeys);
   const { writeModelFile } = await import('./graph/onnx-file.js');
   await writeModelFile(model, parameters, path, options);
 }

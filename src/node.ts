@@ -3,7 +3,10 @@ import type { DataSplits } from './data/dataset.js';
 import { loadData } from './data/spec.js';
 import type { Engine } from './engine/engine.js';
 import { nodeEngine } from './engine/node.js';
-import type { Model } from './graph/model.js';
+import { OptionError } from './errors.js';
+import { checkModel, type Model } from './graph/model.js';
+import { checkKeys, type OptionKeys } from './options.js';
+import { trainKeys } from './training/train-options.js';
 import { type TrainingResult, type TrainOptions, train as trainOn } from './training/trainer.js';
 
 export { EngineError } from './engine/host.js';
@@ -28,6 +31,8 @@ export interface NodeTrainOptions extends Omit<TrainOptions, 'engine' | 'data'> 
   readonly threads?: number;
 }
 
+const keys: OptionKeys<NodeTrainOptions> = { ...trainKeys, threads: true };
+
 /**
  * Trains a model on the native engine. The model itself is not changed: `saveModel` writes the one that is returned with
  * the new parameters.
@@ -39,7 +44,11 @@ export interface NodeTrainOptions extends Omit<TrainOptions, 'engine' | 'data'> 
  * await saveModel(model, parameters, 'model.onnx');
  */
 export async function train(model: Model, options: NodeTrainOptions): Promise<TrainingResult> {
+  checkModel('train', model);
+  checkKeys('train', options, keys);
   const { data: given, threads, engine: shared, ...rest } = options;
+  if (shared && threads !== undefined)
+    throw new OptionError('threads are those of the engine that is given: leave one out');
   const { seed } = rest;
   const modelInputs = model.graph.inputs.map(({ name }) => name);
   const data =

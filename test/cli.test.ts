@@ -1,9 +1,11 @@
 // The command line from outside: the built program is started, and judged by its exit code, its output and its files.
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadModel } from '../src/model.js';
 import { readMetricsFile } from '../src/reporting/metrics-file.js';
 import { cgfac } from './command.js';
 
@@ -59,8 +61,8 @@ describe('cgfac train', () => {
     const lossesOf = async (name: string) =>
       (await readMetricsFile(join(folder, name, 'metrics.jsonl'))).map(({ loss }) => loss);
     const first = await lossesOf('normalized');
-    await run('again', '--normalize', '--augment', 'flip,crop=3', '--threads', '1');
-    for (const [step, loss] of (await lossesOf('again')).entries()) expect(loss).toBeCloseTo(first[step] ?? 0, 4);
+    await run('repeated', '--normalize', '--augment', 'flip,crop=3', '--threads', '1');
+    for (const [step, loss] of (await lossesOf('repeated')).entries()) expect(loss).toBeCloseTo(first[step] ?? 0, 4);
     await run('plain', '--normalize');
     expect((await lossesOf('plain'))[0]).not.toBeCloseTo(first[0] ?? 0, 4);
 
@@ -139,19 +141,68 @@ describe('cgfac train', () => {
     expect(train.accuracy).toBeGreaterThan(0.5);
   });
 
-  it('stops on Ctrl-C after the running step and keeps what was done', async () => {
-    const out = join(folder, 'interrupted');
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('stops on %s after the running step and keeps what was done', async (signal, exitCode) => {
+    const out = join(folder, `interrupted-${signal}`);
     const parameters = ['train', 'mlp', '--data', few, '--optimizer', 'adam', '--steps', '1000000', '--out', out];
-    const { code, stderr, stdout } = await cgfac([...parameters, '--batch-size', '20', '--json'], /adam: step \d/);
+    const { code, stderr, stdout } = await cgfac(
+      [...parameters, '--batch-size', '20', '--json'],
+      /adam: step \d/,
+      signal,
+    );
     expect(stderr).toContain('Stopping after this step');
-    expect(code).toBe(130);
+    expect(code).toBe(exitCode);
     const { steps } = JSON.parse(stdout);
     expect(steps).toBeGreaterThan(0);
     expect(await readMetricsFile(join(out, 'metrics.jsonl'))).toHaveLength(steps);
     for (const file of ['model.onnx', 'report.html']) expect(existsSync(join(out, file))).toBe(true);
+    expect(JSON.parse(await readFile(join(out, 'run.json'), 'utf8'))).toMatchObject({ state: 'interrupted' });
+    expect(await readFile(join(out, 'report.html'), 'utf8')).toMatch(
+      /adam was stopped after [\d,]+ of 1,000,000\sstep/,
+    );
   });
 
-  it('names the first tensor that is not finite, and keeps the metrics', async () => {
+  it('saves where the reader of its output goes away', async () => {
+    const out = join(folder, 'unread');
+    const parameters = ['train', 'mlp', '--data', few, '--optimizer', 'sgd', '--steps', '1000000000', '--out', out];
+    const child = spawn(process.execPath, ['dist/cli/main.js', ...parameters], { stdio: ['ignore', 'ignore', 'pipe'] });
+    child.stderr.once('data', () => child.stderr.destroy());
+    expect(await new Promise((resolve) => child.on('exit', resolve))).toBe(129);
+    expect(JSON.parse(await readFile(join(out, 'run.json'), 'utf8'))).toMatchObject({ state: 'interrupted' });
+    expect(existsSync(join(out, 'model.onnx'))).toBe(true);
+  });
+
+  it('says before the first step that nothing was trained, and leaves no folder', async () => {
+    const out = join(folder, 'nothing', 'at', 'all');
+    // This line is printed before the data are fitted and the step is compiled.
+    const parameters = ['train', 'mlp', '--data', 'digits?train=50&test=10', '--steps', '1000000', '--out', out];
+    const { code, stderr, stdout } = await cgfac(parameters, /Each step takes all 50/);
+    expect(stderr).toContain('Interrupted before the first step: nothing was trained, and nothing is saved.');
+    expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+    expect(existsSync(join(folder, 'nothing'))).toBe(false);
+  });
+
+  it('takes all of a small data set in each step, and says so', async () => {
+    const parameters = ['train', 'mlp', '--data', 'digits?train=50&test=10', '--optimizer', 'adam', '--epochs', '2'];
+    const { stderr, stdout } = await cgfac([...parameters, '--out', join(folder, 'small'), '--json']);
+    expect(stderr).toContain('Each step takes all 50 training examples: there are fewer than a batch of 128.\n');
+    expect(JSON.parse(stdout)).toMatchObject({ steps: 2, batchSize: 50, warnings: [] });
+  });
+
+  it('warns of a run that made the model worse', async () => {
+    const parameters = ['train', 'mlp', '--data', few, '--optimizer', 'sgd:learning-rate=5', '--steps', '20'];
+    const worse = await cgfac([...parameters, '--out', join(folder, 'worse')]);
+    expect(worse.stderr).toMatch(/\nWarning: The run ends worse than it began: .*Lower the learning rate/);
+    expect(worse.stdout).toMatch(/\nSaved all the same: /);
+    const { stdout, stderr } = await cgfac([...parameters, '--out', join(folder, 'worse-json'), '--json']);
+    expect(JSON.parse(stdout).warnings).toEqual([expect.stringMatching(/^The run ends worse/)]);
+    expect(stderr).not.toContain('Warning');
+  });
+
+  it('names the first tensor that is not finite, and keeps the metrics and the last good model', async () => {
     const out = join(folder, 'diverged');
     const parameters = ['train', 'mlp', '--data', few, '--optimizer', 'sgd', '--learning-rate', '1e30', '--steps', '9'];
     const { code, stderr } = await cgfac([...parameters, '--out', out]);
@@ -160,7 +211,35 @@ describe('cgfac train', () => {
       /cgfac: the loss is .* at step \d: the first tensor that is not finite is .*Lower the learning rate/,
     );
     expect((await readMetricsFile(join(out, 'metrics.jsonl'))).length).toBeGreaterThan(0);
-    expect(existsSync(join(out, 'model.onnx'))).toBe(false);
+    expect(await readFile(join(out, 'report.html'), 'utf8')).toMatch(/<h2>sgd diverged<\/h2>[\s\S]*at step \d of 9/);
+    expect(stderr).toContain(`The last good parameters are saved as ${join(out, 'model.onnx')}.`);
+    expect(JSON.parse(await readFile(join(out, 'run.json'), 'utf8'))).toMatchObject({ state: 'diverged' });
+    const { parameters: saved } = await loadModel(join(out, 'model.onnx'));
+    for (const { constant } of saved.values()) expect([...(constant?.data ?? [])].every(Number.isFinite)).toBe(true);
+  });
+
+  it('refuses a folder that holds a run, and replaces the whole run where it is told to', async () => {
+    const out = join(folder, 'twice');
+    const parameters = ['--data', few, '--steps', '1', '--out', out];
+    expect((await cgfac(['compare', 'mlp', '--optimizers', 'adam,sgd', ...parameters])).code).toBe(0);
+    await writeFile(join(out, 'notes.txt'), 'mine');
+    const again = ['train', 'mlp', '--optimizer', 'sgd', ...parameters];
+    const refused = await cgfac(again);
+    expect(refused).toMatchObject({ code: 2, stdout: '' });
+    expect(refused.stderr).toMatch(/^cgfac: '.*twice' holds a run already .*--overwrite\n$/);
+    expect((await readdir(out)).sort()).toEqual(['adam', 'notes.txt', 'report.html', 'run.json', 'sgd']);
+    expect((await cgfac([...again, '--overwrite'])).code).toBe(0);
+    expect((await readdir(out)).sort()).toEqual([
+      'metrics.jsonl',
+      'model.onnx',
+      'notes.txt',
+      'report.html',
+      'run.json',
+    ]);
+
+    const own = await cgfac(['train', join(out, 'model.onnx'), ...parameters, '--overwrite']);
+    expect(own.stderr).toMatch(/model\.onnx' is read by this run and would be replaced by it/);
+    expect(existsSync(join(out, 'model.onnx'))).toBe(true);
   });
 });
 
@@ -210,6 +289,7 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
   const out = () => join(folder, 'refused');
   const cases: [string, string[], RegExp][] = [
     ['an unknown flag', ['train', '--optimzer', 'adam'], /unknown option '--optimzer' \(Did you mean --optimizer\?\)/],
+    ['help of an unknown command', ['help', 'trian'], /unknown command 'trian' \(did you mean 'train'\?\)/],
     ['an unknown command', ['trian'], /unknown command 'trian' \(Did you mean train\?\)/],
     [
       'an unknown optimizer',
@@ -241,7 +321,24 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
     ['a missing model', ['train', 'none.onnx'], /cannot read the model 'none.onnx'/],
     ['unknown data', ['train', 'mlp', '--data', 'dgits'], /unknown kind 'dgits'/],
     ['missing data', ['train', 'mlp', '--data', 'mnist:/nowhere'], /\/nowhere: cannot read/],
-    ['a large batch', ['train', 'mlp', '--data', few, '--batch-size', '201'], /batch size 201 is larger than/],
+    ['a batch of nothing', ['train', 'mlp', '--data', few, '--batch-size', '0'], /--batch-size is 0; it must be/],
+    ['endless steps', ['train', 'mlp', '--steps', '1e12'], /--steps is 1000000000000; it must be .*, at most/],
+    [
+      'threads of no machine',
+      ['train', 'mlp', '--threads', '1e9'],
+      /--threads is 1000000000; it must be .*, at most 1024/,
+    ],
+    [
+      'no optimizer at all',
+      ['compare', 'mlp', '--optimizers', ','],
+      /--optimizers is ',', which names none; choose from cgfac,/,
+    ],
+    [
+      'a large rank of adapters',
+      ['train', 'mlp', '--data', few, '--lora', '100'],
+      /adapters of rank 100 are larger than the layer 'fc3/,
+    ],
+    ['a table without its kind', ['train', 'mlp', '--data', 'rows.csv'], /write csv:rows\.csv\?label=COLUMN/],
     ['a NaN', ['train', 'mlp', '--learning-rate', 'NaN'], /--learning-rate is NaN; it must be a finite number/],
     ['a negative number', ['train', 'mlp', '--damping', '-3'], /--damping is -3; it must be .* greater than 0/],
     ['no number', ['train', 'mlp', '--steps', 'many'], /--steps is 'many', which is not a number/],

@@ -7,8 +7,12 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Starts `cgfac`; `interrupt` is sent SIGINT when stderr first matches it. */
-export function cgfac(parameters: readonly string[], interrupt?: RegExp): Promise<Ended> {
+/** Starts `cgfac`; it is sent the signal when stderr first matches `interrupt`. */
+export function cgfac(
+  parameters: readonly string[],
+  interrupt?: RegExp,
+  signal: NodeJS.Signals = 'SIGINT',
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['dist/cli/main.js', ...parameters], {
       env: { ...process.env, NO_COLOR: '1' },
@@ -19,7 +23,7 @@ export function cgfac(parameters: readonly string[], interrupt?: RegExp): Promis
     });
     child.stderr.on('data', (text) => {
       stderr += text;
-      if (interrupt && !sent && interrupt.test(stderr)) sent = child.kill('SIGINT');
+      if (interrupt && !sent && interrupt.test(stderr)) sent = child.kill(signal);
     });
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr }));

@@ -371,10 +371,11 @@ describe('NumPy archives on the command line', () => {
       /inputs {3}input_ids {7}int64 \[6\], .*\n {11}attention_mask {2}int64 \[6\], 0 to 1/,
     );
 
-    const partly = await command(['train', model, '--data', `npy:${path}?inputs=input_ids,lengths`, '--out', out]);
+    const wrong = ['--data', `npy:${path}?inputs=input_ids,lengths`, '--out', join(folder, 'wrong')];
+    const partly = await command(['train', model, ...wrong]);
     expect(partly.stderr).toMatch(/missing: attention_mask, token_type_ids; unknown: lengths/);
     expect(partly.code).toBe(2);
-    const built = await command(['train', 'mlp', '--data', `npy:${path}?inputs=input_ids,lengths`, '--out', out]);
+    const built = await command(['train', 'mlp', ...wrong]);
     expect(built.stderr).toMatch(/mlp takes one input, and .* has the inputs 'input_ids', 'lengths'/);
     expect(built.code).toBe(2);
   });

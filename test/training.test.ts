@@ -56,6 +56,28 @@ describe.each([1, 2])('threads: %d', (threads) => {
   });
 });
 
+test('whether a target is reached agrees with the evaluation of the whole set, whatever the sample says', async () => {
+  const engine = await nodeEngine({ worker: false, threads: 1 });
+  const run = async (target?: { metric: string; value: number }) => {
+    const options = { engine, data, batchSize: 50, steps: 20, evaluationExamples: 7, seed: 1 };
+    const model = mlp({ seed: 1, sizes: [784, 16, 10] });
+    return (await train(model, { ...options, optimizer: adam(), ...(target && { target }) })).record;
+  };
+  try {
+    const { train: onTrain, test: onTest, planned, sampled } = await run();
+    expect([planned, sampled]).toEqual([20, { train: 7, test: 7 }]);
+    for (const [metric, value] of [
+      ['loss', onTrain.loss],
+      ['testLoss', onTest.loss],
+    ] as const) {
+      expect((await run({ metric, value })).toTarget?.steps).toBeLessThanOrEqual(20);
+      expect((await run({ metric, value: 0.999 * value })).toTarget?.steps ?? 0).not.toBe(20);
+    }
+  } finally {
+    await engine.close();
+  }
+});
+
 test('thirty steps of cgfac with no options beat thirty of Adam', async () => {
   const engine = await nodeEngine({ worker: false, threads: 2 });
   const squaredError = async (optimizer: Optimizer): Promise<number> => {

@@ -1,13 +1,19 @@
 // `cgfac compare`: several optimizers from the same start on the same batches, one table, one report.
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { OptionError } from '../errors.js';
+import { OptionError, TrainingError } from '../errors.js';
 import { experimentOf, makePlan, optimizerFor, type Plan } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
-import { interruptedExitCode } from './interruption.js';
-import { modelHelp } from './models.js';
-import { type ChosenOptimizer, checkOptimizer, optimizerHelp, sharedFor, sharedOptions } from './optimizers.js';
-import { printTable, runSummary } from './output.js';
+import { modelHelp, modelTitle } from './models.js';
+import {
+  type ChosenOptimizer,
+  checkOptimizer,
+  optimizerHelp,
+  optimizerNames,
+  sharedFor,
+  sharedOptions,
+} from './optimizers.js';
+import { printTable, printWarnings, runSummary } from './output.js';
 import { type Outcome, Workbench } from './workbench.js';
 
 const examples = `
@@ -41,25 +47,34 @@ async function run(modelName: string, flags: CompareFlags): Promise<void> {
   const specs = specsOf(flags);
   const shared = sharedOptions(flags);
   for (const spec of specs) checkOptimizer(spec, sharedFor(spec, shared));
-  const plan = await makePlan(modelName, flags);
-  const optimizers = specs.map((spec) => optimizerFor(plan, spec, sharedFor(spec, shared)));
-  const folder = flags.out ?? join('runs', `${plan.title}-compare`);
-  await Workbench.use(folder, flags.threads, async (bench) => {
-    bench.warn(plan.warnings);
-    const outcomes = await raceOf(bench, plan, optimizers, folder);
-    if (bench.interrupted) process.exitCode = interruptedExitCode;
+  const { out: given, overwrite } = flags;
+  const usual = join('runs', `${modelTitle(modelName)}-compare`);
+  await Workbench.use({ given, usual, overwrite, reads: [modelName] }, flags.threads, async (bench) => {
+    const plan = await makePlan(modelName, flags);
+    bench.announce(plan);
+    const optimizers = specs.map((spec) => optimizerFor(plan, spec, sharedFor(spec, shared)));
+    const outcomes = await raceOf(bench, plan, optimizers);
     if (outcomes.length === 0) return;
     const experiment = experimentOf(
       plan,
       outcomes.map(({ record }) => record),
     );
-    const path = await bench.report(folder, `${plan.title} on ${plan.dataSpec}`, [experiment]);
+    const path = await bench.report(`${plan.title} on ${plan.dataSpec}`, [experiment]);
     if (flags.json) {
-      console.log(JSON.stringify({ runs: outcomes.map(({ record }) => runSummary(record)), out: folder }));
-      return;
+      const runs = outcomes.map(({ record, warnings, diverged }) => ({
+        ...runSummary(record, warnings),
+        ...(diverged !== undefined && { diverged }),
+      }));
+      console.log(JSON.stringify({ runs, warnings: plan.warnings, out: bench.folder }));
+    } else {
+      printTable(experiment);
+      printWarnings(
+        outcomes.flatMap(({ record, warnings }) => warnings.map((warning) => `${record.name}: ${warning}`)),
+      );
+      console.log(`\nReport: ${path}`);
     }
-    printTable(experiment);
-    console.log(`\nReport: ${path}`);
+    if (outcomes.every(({ diverged }) => diverged !== undefined))
+      throw new TrainingError('every run diverged; see above');
   });
 }
 
@@ -68,20 +83,28 @@ export async function raceOf(
   bench: Workbench,
   plan: Plan,
   optimizers: readonly ChosenOptimizer[],
-  folder: string,
+  ...within: readonly string[]
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const chosen of optimizers) {
-    const outcome = await bench.run(plan, chosen, join(folder, folderName(chosen.label)));
+    const outcome = await bench.run(plan, chosen, ...within, folderName(chosen.label));
     if (!outcome) break;
-    if (outcome.diverged) bench.progress.print(`${chosen.label}: ${outcome.diverged.message}`);
+    if (outcome.diverged !== undefined) bench.progress.print(`${chosen.label}: ${outcome.diverged}`);
     outcomes.push(outcome);
   }
   return outcomes;
 }
 
 function specsOf({ optimizers }: CompareFlags): string[] {
-  const specs = optimizers.split(',').map((spec) => spec.trim());
+  const specs = optimizers
+    .split(',')
+    .map((spec) => spec.trim())
+    .filter((spec) => spec !== '');
+  if (specs.length === 0) {
+    throw new OptionError(
+      `--optimizers is '${optimizers}', which names none; choose from ${optimizerNames.join(', ')}`,
+    );
+  }
   const twice = specs.find((spec, i) => specs.indexOf(spec) !== i);
   if (twice === undefined) return specs;
   throw new OptionError(`--optimizers names '${twice}' twice; give each options of its own, such as ${twice}:…`);

@@ -28,8 +28,8 @@ export function command(): Command {
     )
     .addOption(debugFlag())
     .addHelpText('after', examples)
-    .action(async (spec: string, options: LoadOptions) => {
+    .action(async (spec: string, { seed = 0 }: Pick<LoadOptions, 'seed'>) => {
       const { describeData } = await import('../data/describe.js');
-      console.log((await describeData(spec, options)).join('\n'));
+      console.log((await describeData(spec, { seed })).join('\n'));
     });
 }

@@ -2,17 +2,18 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { loadData } from '../data/spec.js';
+import { mostThreads } from '../options.js';
 import { paint, wantsColour } from '../reporting/colour.js';
 import type { Experiment } from '../reporting/run-record.js';
 import { raceOf } from './compare.js';
 import { experimentOf, makePlan, optimizerFor } from './experiment.js';
-import { debugFlag, number, type RunFlags } from './flags.js';
-import { interruptedExitCode } from './interruption.js';
-import { printTable } from './output.js';
+import { debugFlag, number, outFlag, overwriteFlag, type RunFlags } from './flags.js';
+import { printTable, printWarnings } from './output.js';
 import { Workbench } from './workbench.js';
 
 interface DemoFlags {
-  readonly out: string;
+  readonly out?: string;
+  readonly overwrite?: boolean;
   readonly threads?: number;
   readonly seed: number;
 }
@@ -31,10 +32,11 @@ const acts: readonly { model: string; flags: Pick<RunFlags, 'steps' | 'target' |
 export function command(): Command {
   return new Command('demo')
     .description('Watch CG-FAC, K-FAC, Adam and SGD race on the built-in digits (about two minutes)')
-    .option('--out <dir>', 'folder for the report and the models', join('runs', 'demo'))
+    .addOption(outFlag('the report and the models', join('runs', 'demo')))
+    .addOption(overwriteFlag())
     .addOption(
       new Option('--threads <n>', 'threads that compute (default: all cores)').argParser(
-        number('--threads', { atLeast: 1, integer: true }),
+        number('--threads', { atLeast: 1, atMost: mostThreads, integer: true }),
       ),
     )
     .addOption(
@@ -47,9 +49,9 @@ export function command(): Command {
     .action(run);
 }
 
-async function run({ out, threads, seed }: DemoFlags): Promise<void> {
+async function run({ out: given, overwrite, threads, seed }: DemoFlags): Promise<void> {
   const { bold, dim } = paint(wantsColour(process.stdout, process.env));
-  await Workbench.use(out, threads, async (bench) => {
+  await Workbench.use({ given, usual: join('runs', 'demo'), overwrite }, threads, async (bench) => {
     const experiments: Experiment[] = [];
     bench.progress.print('Drawing 20,000 digits …');
     const data = await loadData('digits', { seed });
@@ -58,7 +60,7 @@ async function run({ out, threads, seed }: DemoFlags): Promise<void> {
       const plan = await makePlan(model, { data: 'digits', seed, ...flags }, data);
       console.log(`\n${bold(model)} ${dim(`on digits, ${plan.total} steps of ${plan.batchSize}`)}`);
       const chosen = optimizers.map((name) => optimizerFor(plan, name, {}));
-      const outcomes = await raceOf(bench, plan, chosen, join(out, model));
+      const outcomes = await raceOf(bench, plan, chosen, model);
       if (outcomes.length === 0) break;
       const experiment = experimentOf(
         plan,
@@ -66,10 +68,12 @@ async function run({ out, threads, seed }: DemoFlags): Promise<void> {
       );
       experiments.push(experiment);
       printTable(experiment);
+      printWarnings(
+        outcomes.flatMap(({ record, warnings }) => warnings.map((warning) => `${record.name}: ${warning}`)),
+      );
     }
-    if (bench.interrupted) process.exitCode = interruptedExitCode;
     if (experiments.length === 0) return;
-    const path = await bench.report(out, 'CG-FAC on drawn digits', experiments);
+    const path = await bench.report('CG-FAC on drawn digits', experiments);
     console.log(`\nReport: ${bold(path)}`);
   });
 }

@@ -31,6 +31,8 @@ export interface Plan {
   readonly batchSize: number;
   /** Steps of each run. */
   readonly total: number;
+  /** What a reader should know before the first step: a line each. */
+  readonly notes: readonly string[];
   readonly flags: RunFlags;
 }
 
@@ -42,17 +44,30 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   const { seed } = flags;
   const create = await openModel(modelName);
   const splits = data ?? (await loadData(flags.data, { seed, ...(create.inputs && { modelInputs: create.inputs }) }));
-  const tuned = fineTuned(create(seed, splits.train), flags);
+  const { train, freeze, newHead, lora } = flags;
+  const tuning = {
+    ...(train && { train }),
+    ...(freeze && { freeze }),
+    ...(newHead !== undefined && { newHead }),
+    ...(lora !== undefined && { lora }),
+  };
+  const tuned = fineTuned(create(seed, splits.train), { ...tuning, seed });
   const { model, task, inputs, targets, warnings } = standardizedTask(tuned, splits, flags);
   if (flags.target) resolveTarget(flags.target, metricFor(task.loss));
-  const batchSize = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
+  const wanted = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
+  const { size } = task.data.train;
+  const batchSize = Math.min(wanted, size);
+  const notes =
+    batchSize < wanted
+      ? [`Each step takes all ${size} training examples: there are fewer than a batch of ${wanted}.`]
+      : [];
   const epochs = flags.epochs ?? defaultEpochs / overlapOf(splits.train);
   const length = flags.steps === undefined ? { epochs } : { steps: flags.steps };
   const augment = flags.augment && { augment: flags.augment };
   const total = plannedSteps(task, { batchSize, seed, ...augment, ...length });
   const title = modelTitle(modelName);
   return {
-    ...{ title, dataSpec: flags.data, model, task, batchSize, total, flags, warnings },
+    ...{ title, dataSpec: flags.data, model, task, batchSize, total, flags, warnings, notes },
     ...(inputs && { normalization: inputs }),
     ...(targets && { targetNormalization: targets }),
   };

@@ -5,11 +5,9 @@ import { dataKinds } from '../data/spec.js';
 import { OptionError } from '../errors.js';
 import { lossNames } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
-import { checked } from '../optimizers/options.js';
+import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js';
+import { didYouMean } from '../suggest.js';
 import { readOptions } from './named-options.js';
-import { didYouMean } from './suggest.js';
-
-type Range = Parameters<typeof checked>[2];
 
 /** Reads a flag's number. */
 export function number(flag: string, range: Range): (text: string) => number {
@@ -18,7 +16,7 @@ export function number(flag: string, range: Range): (text: string) => number {
     if (Number.isNaN(value) && text.toLowerCase() !== 'nan') {
       throw new OptionError(`${flag} is '${text}', which is not a number`);
     }
-    return checked(flag, value, range);
+    return checkedNumber(flag, value, range);
   };
 }
 
@@ -45,6 +43,7 @@ export interface RunFlags {
   readonly seed: number;
   readonly threads?: number;
   readonly out?: string;
+  readonly overwrite?: boolean;
   readonly json?: boolean;
   readonly train?: readonly string[];
   readonly freeze?: readonly string[];
@@ -59,14 +58,17 @@ const dataFlag = (): Option =>
 export function runFlags(): Option[] {
   return [
     dataFlag(),
-    new Option('--steps <n>', 'optimizer steps to take').argParser(number('--steps', count)).conflicts('epochs'),
+    new Option('--steps <n>', 'optimizer steps to take')
+      .argParser(number('--steps', { ...count, atMost: mostSteps }))
+      .conflicts('epochs'),
     new Option(
       '--epochs <n>',
       'passes over the training data (default: 5; of a text, as many as show each character 5 times)',
     ).argParser(number('--epochs', { above: 0 })),
-    new Option('--batch-size <n>', 'examples a step (default: 500 to autoencode, else 128)').argParser(
-      number('--batch-size', count),
-    ),
+    new Option(
+      '--batch-size <n>',
+      'examples a step, at most all of them (default: 500 to autoencode, else 128)',
+    ).argParser(number('--batch-size', count)),
     new Option(
       '--learning-rate <x>',
       'learning rate; cgfac and kfac have their own without it, and take scheduled steps with it',
@@ -99,18 +101,27 @@ export function runFlags(): Option[] {
     new Option('--seed <n>', 'seed of initial parameters, order of the examples, and all random numbers')
       .argParser(number('--seed', { atLeast: 0, integer: true }))
       .default(0),
-    new Option('--threads <n>', 'threads that compute (default: all cores)').argParser(number('--threads', count)),
+    new Option('--threads <n>', 'threads that compute (default: all cores)').argParser(
+      number('--threads', { ...count, atMost: mostThreads }),
+    ),
     new Option('--train <glob>', "train only parameters of such names, e.g. 'head.*'; repeatable").argParser(repeated),
     new Option('--freeze <glob>', 'leave parameters of such names as they are; repeatable').argParser(repeated),
     new Option('--new-head <n>', 'begin with a new last layer for n classes').argParser(number('--new-head', count)),
     new Option('--lora <r>', 'train adapters of rank r on the dense layers, merged into model.onnx').argParser(
       number('--lora', count),
     ),
-    new Option('--out <dir>', 'folder for model.onnx, metrics.jsonl and report.html (default: under runs/)'),
+    outFlag('model.onnx, metrics.jsonl and report.html', 'runs/…'),
+    overwriteFlag(),
     new Option('--json', 'print one JSON object as the last line'),
     debugFlag(),
   ];
 }
+
+export const outFlag = (files: string, usual: string): Option =>
+  new Option('--out <dir>', `folder for ${files} (default: ${usual}, with a number where a run is there already)`);
+
+export const overwriteFlag = (): Option =>
+  new Option('--overwrite', 'replace the run that the folder holds; other files in it stay');
 
 export const lossFlag = (otherwise: string): Option =>
   new Option('--loss <name>', `the loss: ${lossNames.join(', ')} (default: ${otherwise})`).argParser(lossNamed);

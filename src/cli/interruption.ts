@@ -1,30 +1,56 @@
-// Ctrl-C: the first lets the running step finish and keeps what was done, the second ends the process at once.
+// Signals that end a run: the first lets the running step finish and keeps what was done, the second ends the process at
+// once. Before the first step there is nothing to keep: the process ends when it has tidied up.
+import { constants } from 'node:os';
 
-/** Exit code of a run that was interrupted: 128 + SIGINT. */
-export const interruptedExitCode = 130;
+/** Ctrl-C, the usual way to stop a service, and the end of the terminal or of the connection. */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface Interruption {
-  /** Aborted by the first SIGINT or SIGTERM. */
+  /** Aborted by the first signal. */
   readonly signal: AbortSignal;
+  /** 128 + the signal's number, as shells count; undefined where there was none. */
+  readonly exitCode: number | undefined;
+  /** There is something to keep from now on. */
+  begin(): void;
   /** Gives the signals back. */
   dispose(): void;
 }
 
-/** @param tell called once, with what happens next */
-export function interruption(tell: (line: string) => void): Interruption {
+/**
+ * @param tell called once, with what happens next
+ * @param tidy called where a signal comes before `begin`; the process then ends
+ */
+export function interruption(tell: (line: string) => void, tidy: () => Promise<void>): Interruption {
   const controller = new AbortController();
-  const onSignal = () => {
-    if (controller.signal.aborted) process.exit(interruptedExitCode);
+  let exitCode: number | undefined;
+  let begun = false;
+  const onSignal = (name: NodeJS.Signals) => {
+    const code = 128 + (constants.signals[name] ?? 0);
+    if (controller.signal.aborted) {
+      // Hang-ups come in numbers: from the shell, from the system, and with each line that nobody reads.
+      if (name !== 'SIGHUP') process.exit(code);
+      return;
+    }
+    exitCode = code;
     controller.abort();
-    tell('Stopping after this step and saving; Ctrl-C again to quit at once.');
+    if (begun) {
+      tell('Stopping after this step and saving; Ctrl-C again to quit at once.');
+      return;
+    }
+    tell('Interrupted before the first step: nothing was trained, and nothing is saved.');
+    void tidy().finally(() => process.exit(code));
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const name of signals) process.on(name, onSignal);
   return {
     signal: controller.signal,
+    get exitCode() {
+      return exitCode;
+    },
+    begin() {
+      begun = true;
+    },
     dispose() {
-      process.off('SIGINT', onSignal);
-      process.off('SIGTERM', onSignal);
+      for (const name of signals) process.off(name, onSignal);
     },
   };
 }

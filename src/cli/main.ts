@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // The command `cgfac`: finds the command asked for, loads only that one, and turns errors into one line.
 import { Command, CommanderError } from 'commander';
-import { CgfacError, TrainingError } from '../errors.js';
+import { CgfacError, OptionError, TrainingError } from '../errors.js';
+import { didYouMean } from '../suggest.js';
 import { packageVersion } from './environment.js';
 
 interface Entry {
@@ -31,6 +32,10 @@ async function program(parameters: readonly string[]): Promise<Command> {
       '\nStart with\n  cgfac demo\n  cgfac train autoencoder --data digits\n  cgfac train --help\n',
     );
   const wanted = parameters[0] === 'help' ? parameters[1] : parameters[0];
+  if (parameters[0] === 'help' && wanted !== undefined && !Object.hasOwn(commands, wanted)) {
+    const names = Object.keys(commands);
+    throw new OptionError(`unknown command '${wanted}'${didYouMean(wanted, names)}; choose one of ${names.join(', ')}`);
+  }
   for (const [name, { summary, load }] of Object.entries(commands)) {
     root.addCommand(name === wanted ? (await load()).command() : new Command(name).description(summary));
   }
@@ -63,5 +68,9 @@ function report(error: unknown, debug: boolean): number {
   if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   return error instanceof TrainingError || !isOurs ? exitCodes.training : exitCodes.input;
 }
+
+// A reader that has gone, be it `head` or a terminal that was closed, ends a run as a hang-up does: it is saved. A command
+// that trains nothing just ends.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.emit('SIGHUP', 'SIGHUP'));
 
 await main(process.argv.slice(2));

@@ -9,8 +9,8 @@ import { charTransformer } from '../nn/char-transformer.js';
 import { lenet } from '../nn/lenet.js';
 import { resnet20 } from '../nn/resnet.js';
 import { autoencoder, mlp } from '../nn/zoo.js';
+import { didYouMean } from '../suggest.js';
 import { describeOptions, type OptionKinds, type OptionValues, readOptions } from './named-options.js';
-import { didYouMean } from './suggest.js';
 
 interface BuiltIn {
   readonly summary: string;

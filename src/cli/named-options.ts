@@ -1,7 +1,7 @@
 // Options written behind a name: `cgfac:rank=64:damping=3`, `resnet20:norm=batch`. Read strictly, with suggestions.
 import { OptionError } from '../errors.js';
-import { checked } from '../optimizers/options.js';
-import { didYouMean } from './suggest.js';
+import { checkedCount } from '../options.js';
+import { didYouMean } from '../suggest.js';
 
 /** How an option's text is read: a number (its user checks the range), a whole number from 1, yes or no, one of some words. */
 type OptionKind = 'number' | 'count' | 'boolean' | readonly string[];
@@ -36,7 +36,7 @@ function readOption(what: string, part: string, kinds: OptionKinds): [string, nu
   if (kind === 'number' || kind === 'count') {
     const value = text.trim() === '' ? Number.NaN : Number(text);
     if (Number.isNaN(value)) throw refuse('a number');
-    return [key, kind === 'number' ? value : checked(`${what}: ${key}`, value, { atLeast: 1, integer: true })];
+    return [key, kind === 'number' ? value : checkedCount(`${what}: ${key}`, value)];
   }
   if (!kind.includes(text)) throw refuse(kind.join(' or '));
   return [key, text];

@@ -6,6 +6,7 @@ import { kfac } from '../optimizers/kfac.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { sgd } from '../optimizers/sgd.js';
 import { stepKinds } from '../optimizers/step-kinds.js';
+import { didYouMean } from '../suggest.js';
 import {
   camelCased,
   describeOptions,
@@ -14,7 +15,6 @@ import {
   type OptionValues,
   readOptions,
 } from './named-options.js';
-import { didYouMean } from './suggest.js';
 
 interface Kind {
   readonly options: OptionKinds;

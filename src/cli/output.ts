@@ -1,23 +1,35 @@
 // What commands print in the end: tables for people, one JSON object for programs.
-import { wantsColour } from '../reporting/colour.js';
+import { paint, wantsColour } from '../reporting/colour.js';
 import type { Experiment, RunRecord } from '../reporting/run-record.js';
 import { renderTable } from '../reporting/table.js';
+import { stepsTakenBack } from '../reporting/verdict.js';
 
 export function printTable(experiment: Experiment): void {
   const width = process.stdout.columns ?? 120;
   console.log(renderTable(experiment, { width, colour: wantsColour(process.stdout, process.env) }));
 }
 
+/** After the table, where they are not scrolled away. */
+export function printWarnings(warnings: readonly string[]): void {
+  const { bold } = paint(wantsColour(process.stderr, process.env));
+  for (const warning of warnings) process.stderr.write(`\n${bold('Warning:')} ${warning}\n`);
+}
+
 /** A run's result as the last line of `--json`. */
-export function runSummary({ name, steps, seconds, train, test, stateBytes, stepMilliseconds, toTarget }: RunRecord) {
+export function runSummary(record: RunRecord, warnings: readonly string[]) {
+  const { name, steps, seconds, train, test, batchSize, stateBytes, stepMilliseconds, toTarget } = record;
+  const takenBack = stepsTakenBack(record);
   return {
     steps: steps.length,
+    ...(takenBack !== undefined && { takenBack }),
     seconds,
     train,
     test,
     optimizer: { name, stateBytes },
+    batchSize,
     stepMilliseconds,
     ...(toTarget !== undefined && { toTarget }),
+    warnings,
   };
 }
 

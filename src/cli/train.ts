@@ -1,12 +1,13 @@
 // `cgfac train`: one model, one optimizer, one folder.
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { TrainingError } from '../errors.js';
 import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
-import { interruptedExitCode } from './interruption.js';
-import { modelHelp } from './models.js';
+import { modelHelp, modelTitle } from './models.js';
 import { checkOptimizer, optimizerHelp, sharedOptions } from './optimizers.js';
-import { printTable, runSummary } from './output.js';
+import { printTable, printWarnings, runSummary } from './output.js';
+import { fileNames } from './run-folder.js';
 import { Workbench } from './workbench.js';
 
 const examples = `
@@ -41,33 +42,32 @@ export function command(): Command {
 async function run(modelName: string, flags: TrainFlags): Promise<void> {
   const shared = sharedOptions(flags);
   checkOptimizer(flags.optimizer, shared);
-  const plan = await makePlan(modelName, flags);
-  const chosen = optimizerFor(plan, flags.optimizer, shared);
-  const folder = flags.out ?? join('runs', `${plan.title}-${chosen.optimizer.name}`);
-  await Workbench.use(folder, flags.threads, async (bench) => {
-    bench.warn(plan.warnings);
-    const outcome = await bench.run(plan, chosen, folder);
-    if (bench.interrupted) process.exitCode = interruptedExitCode;
+  const usual = join('runs', `${modelTitle(modelName)}-${flags.optimizer.split(':')[0]}`);
+  const { out: given, overwrite } = flags;
+  await Workbench.use({ given, usual, overwrite, reads: [modelName] }, flags.threads, async (bench) => {
+    const plan = await makePlan(modelName, flags);
+    bench.announce(plan);
+    const outcome = await bench.run(plan, optimizerFor(plan, flags.optimizer, shared));
     if (!outcome) return;
-    const { record, diverged } = outcome;
+    const { record, diverged, warnings } = outcome;
     const { normalization, targetNormalization } = plan;
     const experiment = experimentOf(plan, [record]);
-    await bench.report(folder, `${plan.title} on ${plan.dataSpec}`, [experiment]);
-    if (diverged) throw diverged;
+    await bench.report(`${plan.title} on ${plan.dataSpec}`, [experiment]);
+    if (diverged !== undefined) throw new TrainingError(diverged);
     if (flags.json) {
-      const standardized = {
+      const result = {
+        ...runSummary(record, [...plan.warnings, ...warnings]),
         ...(normalization && { normalization }),
         ...(targetNormalization && { targetNormalization }),
+        out: bench.folder,
       };
-      const warnings = [...plan.warnings, ...outcome.warnings];
-      const warned = warnings.length > 0 && { warnings };
-      console.log(JSON.stringify({ ...runSummary(record), ...standardized, ...warned, out: folder }));
+      console.log(JSON.stringify(result));
       return;
     }
     printTable(experiment);
-    console.log(
-      `\nSaved ${['model.onnx', 'metrics.jsonl', 'report.html'].map((file) => join(folder, file)).join(', ')}`,
-    );
+    printWarnings(warnings);
+    const files = Object.values(fileNames).map((file) => join(bench.folder, file));
+    console.log(`\n${warnings.length > 0 ? 'Saved all the same:' : 'Saved'} ${files.join(', ')}`);
     for (const line of standardizationLines(plan)) console.log(line);
   });
 }

@@ -1,14 +1,12 @@
 // Runs optimizers on a plan one after another: progress, metrics files and models on the way, a report in the end.
-import { rmdir, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
-import { ensureWritableFolder, writeFileAtomically } from '../files.js';
+import { writeFileAtomically } from '../files.js';
 import { saveModel } from '../model.js';
+import { mostThreads } from '../options.js';
 import { type MetricsFile, openMetricsFile } from '../reporting/metrics-file.js';
 import { createProgress, type Progress } from '../reporting/progress.js';
-import { renderReport } from '../reporting/report.js';
 import type { Experiment, RunRecord } from '../reporting/run-record.js';
 import { metricFor } from '../training/metrics.js';
 import { DivergedError } from '../training/run.js';
@@ -17,67 +15,101 @@ import { describeEnvironment, typedCommand } from './environment.js';
 import type { Plan } from './experiment.js';
 import { type Interruption, interruption } from './interruption.js';
 import type { ChosenOptimizer } from './optimizers.js';
+import { fileNames, RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
 
 /** How a run ended. */
 export interface Outcome {
   readonly record: RunRecord;
-  /** What a person should know of the run, a sentence each; printed already. */
+  /** What a reader of the run's results should know first, a sentence each. */
   readonly warnings: readonly string[];
-  /** The loss stopped being finite: there is no model. */
-  readonly diverged?: DivergedError;
+  /** The path of the model; undefined where no step was good. */
+  readonly model: string | undefined;
+  /** Where the loss stopped being finite: what happened, and what is left. */
+  readonly diverged?: string;
 }
 
 export class Workbench {
   readonly progress: Progress;
-  readonly #engine: Engine;
+  readonly #folder: RunFolder;
   readonly #threads: number;
   readonly #interruption: Interruption;
+  #engine: Engine | undefined;
+  #diverged = false;
 
-  private constructor(engine: Engine, threads: number) {
-    this.#engine = engine;
+  private constructor(folder: RunFolder, threads: number) {
+    this.#folder = folder;
     this.#threads = threads;
     this.progress = createProgress();
-    this.#interruption = interruption((line) => this.progress.print(line));
+    this.#interruption = interruption(
+      (line) => this.progress.print(line),
+      () => folder.close('interrupted'),
+    );
   }
 
   /**
-   * Opens a workbench whose files go to `folder`, uses it, and closes it. A folder that was made for nothing is removed.
-   * @throws OptionError, FileError where the folder cannot be written; and what `use` throws
+   * Opens a workbench on a folder of its own, uses it, and closes it. A folder that was made for nothing is removed.
+   * @throws OptionError, FileError as `RunFolder.open` does; and what `use` throws
    */
-  static async use<T>(folder: string, threads: number | undefined, use: (bench: Workbench) => Promise<T>): Promise<T> {
-    const existed = await stat(folder).catch(() => undefined);
-    await ensureWritableFolder(folder);
-    const used = threads ?? availableParallelism();
-    const engine = await nodeEngine({ threads: used });
-    const bench = new Workbench(engine, used);
+  static async use(
+    where: Omit<RunFolderOptions, 'command'>,
+    threads: number | undefined,
+    use: (bench: Workbench) => Promise<void>,
+  ): Promise<void> {
+    const folder = await RunFolder.open({ ...where, command: typedCommand() });
+    const bench = new Workbench(folder, threads ?? Math.min(availableParallelism(), mostThreads));
+    let isDone = false;
     try {
-      return await use(bench);
+      await use(bench);
+      isDone = true;
     } finally {
+      await bench.#engine?.close();
+      await folder.close(bench.#state(isDone));
       bench.#interruption.dispose();
-      await engine.close();
-      if (!existed) await rmdir(folder).catch(() => undefined); // not empty: there is something to keep
+      const { exitCode } = bench.#interruption;
+      if (exitCode !== undefined) process.exitCode = exitCode;
     }
+  }
+
+  #state(isDone: boolean): RunState {
+    if (this.interrupted) return 'interrupted';
+    if (this.#diverged) return 'diverged';
+    return isDone ? 'finished' : 'failed';
   }
 
   get interrupted(): boolean {
     return this.#interruption.signal.aborted;
   }
 
-  warn(warnings: readonly string[]): void {
+  /** What a reader should know before the first step. */
+  announce({ warnings, notes }: Plan): void {
     for (const warning of warnings) this.progress.print(`Warning: ${warning}`);
+    for (const note of notes) this.progress.print(note);
   }
 
-  /** Trains with one optimizer; `folder` gets metrics.jsonl and model.onnx. Undefined where it was interrupted before its first step. */
+  get folder(): string {
+    return this.#folder.path;
+  }
+
+  /**
+   * Trains with one optimizer; the folder, or the one in it of that name, gets metrics.jsonl and model.onnx. Undefined where
+   * it was interrupted before its first step.
+   */
   async run(
     { model, task, batchSize, total, flags }: Plan,
     chosen: ChosenOptimizer,
-    folder: string,
+    ...name: readonly string[]
   ): Promise<Outcome | undefined> {
     if (this.interrupted) return undefined;
     let metrics: MetricsFile | undefined;
     this.progress.begin(chosen.label, total, metricFor(task.loss).name);
+    const modelPath = () => this.#folder.file(...name, fileNames.model);
     try {
-      const { parameters, record, warnings } = await runTask(model, task, {
+      this.#engine ??= await nodeEngine({ threads: this.#threads });
+      const {
+        parameters,
+        record: made,
+        warnings,
+      } = await runTask(model, task, {
         engine: this.#engine,
         optimizer: chosen.optimizer,
         batchSize,
@@ -89,36 +121,47 @@ export class Workbench {
         ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
         ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
         onStep: async (step) => {
-          metrics ??= await openEmpty(folder);
+          if (!this.#begun()) return;
+          metrics ??= await openMetricsFile(await this.#folder.file(...name, fileNames.metrics));
           metrics.append(step);
           this.progress.update(step);
         },
       });
-      if (record.steps.length === 0) return undefined;
-      await saveModel(model, parameters, join(folder, 'model.onnx'));
-      const named = { ...record, name: chosen.label };
-      this.progress.finish(named);
-      this.warn(warnings);
-      return { record: named, warnings };
+      if (made.steps.length === 0) return undefined;
+      const record = { ...made, name: chosen.label };
+      const path = await modelPath();
+      await saveModel(model, parameters, path);
+      this.progress.finish(record);
+      return { record, model: path, warnings };
     } catch (error) {
       this.progress.finish();
       if (!(error instanceof DivergedError)) throw error;
-      return { record: { ...error.record, name: chosen.label }, warnings: [], diverged: error };
+      this.#diverged = true;
+      const record = { ...error.record, name: chosen.label };
+      // The failed step is in the record, too.
+      if (record.steps.length <= 1) return { record, model: undefined, warnings: [], diverged: error.message };
+      const path = await modelPath();
+      await saveModel(error.model, error.parameters, path);
+      const left = `The last good parameters are saved as ${path}.`;
+      return { record, model: path, warnings: [], diverged: `${error.message}. ${left}` };
     } finally {
       metrics?.close();
     }
   }
 
   /** Writes report.html and returns its path. */
-  async report(folder: string, title: string, experiments: readonly Experiment[]): Promise<string> {
-    const path = join(folder, 'report.html');
+  async report(title: string, experiments: readonly Experiment[]): Promise<string> {
+    const path = await this.#folder.file(fileNames.report);
     const environment = await describeEnvironment(this.#threads);
+    const { renderReport } = await import('../reporting/report.js');
     await writeFileAtomically(path, renderReport({ title, command: typedCommand(), environment, experiments }));
     return path;
   }
-}
 
-async function openEmpty(folder: string): Promise<MetricsFile> {
-  await ensureWritableFolder(folder);
-  return openMetricsFile(join(folder, 'metrics.jsonl'));
+  /** From the first step on there is something to keep. False where a signal came before. */
+  #begun(): boolean {
+    if (this.#folder.isEmpty && this.interrupted) return false;
+    this.#interruption.begin();
+    return true;
+  }
 }

@@ -2,7 +2,7 @@
 import { CgfacError, GraphError } from '../errors.js';
 import { type Node, neededNodes, type Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
-import type { Model } from '../graph/model.js';
+import { checkModel, type Model } from '../graph/model.js';
 import { standIns } from '../graph/stand-ins.js';
 import { Builder } from '../ops/builder.js';
 import { type BlockTable, findBlocks, type KroneckerBlock } from './blocks.js';
@@ -23,6 +23,7 @@ export interface KroneckerBlocks {
  * const { blocks, rest } = kroneckerBlocks(await loadModel('classifier.onnx'));
  */
 export function kroneckerBlocks(model: Model): KroneckerBlocks {
+  checkModel('kroneckerBlocks', model);
   const { blocks, rest } = oneExample(model).table;
   return { blocks: blocks.map(({ uses, ...block }) => ({ ...block, uses: uses.length })), rest };
 }

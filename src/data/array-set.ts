@@ -3,6 +3,7 @@
 // or given.
 import { FileError, OptionError } from '../errors.js';
 import type { Inputs } from '../graph/inputs.js';
+import { firstNotFinite } from '../graph/tensor.js';
 import { autoencoding, type DataSplits, type Dataset, dataset, type ExampleArray, type Picture } from './dataset.js';
 import type { NumberArray } from './npy.js';
 import { type SplitOptions, splitAtRandom } from './split.js';
@@ -197,7 +198,7 @@ function arrayDataset(
         `${path}: '${name}' has shape [${value.shape}], expected at least one example along its first axis`,
       );
     }
-    const bad = value.data instanceof Float32Array ? value.data.findIndex((number) => !Number.isFinite(number)) : -1;
+    const bad = firstNotFinite(value);
     if (bad >= 0) {
       throw new FileError(
         `${path}: element ${bad} of '${name}' is ${value.data[bad]}, expected finite numbers within float32: clean the array, e.g. with numpy.nan_to_num`,

@@ -2,6 +2,7 @@
 // normalization is part of the model and comes after). A step's batch stays a pure function of the seed and its number.
 import { OptionError } from '../errors.js';
 import { inputNamed, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
+import { checkedFlag, checkKeys, described, type OptionKeys } from '../options.js';
 import type { Batch, BatchArray, BatchSequence } from './batches.js';
 import { type Dataset, elementCount, type Picture, pictureInputs } from './dataset.js';
 import { type Random, random } from './random.js';
@@ -16,10 +17,12 @@ export interface Augmentation {
   readonly fill?: number;
 }
 
+const keys: OptionKeys<Augmentation> = { flip: true, crop: true, fill: true };
+
 /**
  * The batches with each picture moved and mirrored by its own draw from (seed, step). What is autoencoded is the picture
  * as it was varied.
- * @throws OptionError where the data are no pictures or their targets would have to move with them
+ * @throws OptionError for unknown options, and where the data are no pictures or their targets would have to move with them
  * @example
  * const batches = augmentedBatches(trainingBatches(train, { batchSize, seed }), train, { flip: true, crop: 4 }, seed);
  */
@@ -29,6 +32,8 @@ export function augmentedBatches(
   augmentation: Augmentation,
   seed: number,
 ): BatchSequence {
+  checkKeys('augment', augmentation, keys);
+  checkedFlag('flip of augment', augmentation.flip);
   const { name, column, picture } = checkedPicture(set, augmentation);
   const reproduces = set.targets.data === column.data;
   const at = (step: number): Batch => {
@@ -74,10 +79,11 @@ function checkedPicture(set: Dataset, { crop = 0, fill = 0 }: Augmentation) {
   }
   if (!Number.isInteger(crop) || crop < 0 || crop >= Math.min(width, height)) {
     throw new OptionError(
-      `pictures of ${width} × ${height} cannot be cropped with a border of ${crop}: expected a whole number of pixels of at least 0, less than their size`,
+      `pictures of ${width} × ${height} cannot be cropped with a border of ${described(crop)}: expected a whole number of pixels of at least 0, less than their size`,
     );
   }
-  if (!Number.isFinite(fill)) throw new OptionError(`a border cannot be filled with ${fill}: expected a finite number`);
+  if (!Number.isFinite(fill))
+    throw new OptionError(`a border cannot be filled with ${described(fill)}: expected a finite number`);
   return found;
 }
 

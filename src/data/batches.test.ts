@@ -51,13 +51,17 @@ describe('trainingBatches', () => {
     expect(jumping.indices(0)).not.toEqual(jumping.indices(7));
   });
 
-  it('refuses a batch larger than the data, naming both and the way out', () => {
-    expect(() => trainingBatches(numbered(10), { batchSize: 11, seed: 0 })).toThrow(
-      "batch size 11 is larger than the data set 'numbered', which has 10 examples: choose a batch size of at most 10, or more data",
-    );
-    for (const batchSize of [0, -1, 1.5, Number.NaN]) {
+  it('takes all of a data set that is smaller than a batch', () => {
+    const batches = trainingBatches(numbered(10), { batchSize: 11, seed: 0 });
+    expect(batches).toMatchObject({ batchSize: 10, stepsPerEpoch: 1 });
+    expect([...batches.indices(1)].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it('refuses batch sizes that are no sizes, an empty set, and steps before the first', () => {
+    for (const batchSize of [0, -1, 1.5, Number.NaN, '8' as unknown as number]) {
       expect(() => trainingBatches(numbered(10), { batchSize, seed: 0 })).toThrow(OptionError);
     }
+    expect(() => trainingBatches(numbered(0), { batchSize: 1, seed: 0 })).toThrow(/'numbered' has no examples/);
     expect(() => trainingBatches(numbered(10), { batchSize: 2, seed: 0 }).at(-1)).toThrow('step -1 has no batch');
   });
 });

@@ -2,6 +2,7 @@
 // a run that stops at any step continues with exactly the batches it would have seen.
 import { OptionError } from '../errors.js';
 import type { Inputs } from '../graph/inputs.js';
+import { described } from '../options.js';
 import { type Dataset, type ExampleArray, elementCount, exampleStride, mapColumns } from './dataset.js';
 import { random } from './random.js';
 
@@ -19,6 +20,8 @@ export interface Batch {
 
 /** The endless sequence of a data set's shuffled training batches. */
 export interface BatchSequence {
+  /** Examples of each batch. */
+  readonly batchSize: number;
   /** Batches in one pass over the data; the examples left over (fewer than a batch) are dropped from that pass. */
   readonly stepsPerEpoch: number;
   /** Which examples step k (0, 1, …) trains on, [batchSize]. */
@@ -31,20 +34,18 @@ export interface BatchSequence {
 
 /**
  * Shuffled batches: each epoch is a fresh permutation of the data set, cut into whole batches.
- * Throws OptionError for a batch size that is not a whole number of at least 1, or larger than the data set.
+ * A batch larger than the data set is the whole data set. Throws OptionError for a batch size that is not a whole number
+ * of at least 1, and for an empty data set.
  *
  * @example
  * const batches = trainingBatches(train, { batchSize: 500, seed: 1 });
  * for (const { inputs, target } of batches.from(resumedStep)) …
  */
 export function trainingBatches(set: Dataset, options: { batchSize: number; seed: number }): BatchSequence {
-  const { batchSize, seed } = options;
-  checkBatchSize(batchSize);
-  if (batchSize > set.size) {
-    throw new OptionError(
-      `batch size ${batchSize} is larger than the data set '${set.name}', which has ${set.size} examples: choose a batch size of at most ${set.size}, or more data`,
-    );
-  }
+  const { seed } = options;
+  checkBatchSize(options.batchSize);
+  if (set.size === 0) throw new OptionError(`data set '${set.name}' has no examples to make a batch of`);
+  const batchSize = Math.min(options.batchSize, set.size);
   const stepsPerEpoch = Math.floor(set.size / batchSize);
   // Kept because consecutive steps share an epoch; it is a function of the epoch, so keeping it changes nothing.
   let kept: { epoch: number; order: Uint32Array } = { epoch: -1, order: new Uint32Array(0) };
@@ -59,6 +60,7 @@ export function trainingBatches(set: Dataset, options: { batchSize: number; seed
   };
   const at = (step: number): Batch => gatherBatch(set, indices(step));
   return {
+    batchSize,
     stepsPerEpoch,
     indices,
     at,
@@ -144,7 +146,7 @@ function gather(column: ExampleArray, indices: ArrayLike<number>): BatchArray {
 
 function checkBatchSize(batchSize: number): void {
   if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
-    throw new OptionError(`batch size ${batchSize} cannot be used: expected a whole number of at least 1`);
+    throw new OptionError(`batch size ${described(batchSize)} cannot be used: expected a whole number of at least 1`);
   }
 }
 

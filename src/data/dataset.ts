@@ -2,6 +2,7 @@
 // show them. Pixels may stay bytes; they become float32 only in the batch that is gathered.
 import { OptionError } from '../errors.js';
 import { type Inputs, inputNames, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
+import { checkedNumber, checkedTexts, checkKeys, described, isRecord, type OptionKeys } from '../options.js';
 
 interface Column {
   /** Shape of one example, e.g. [784] or [1, 28, 28]; [] for a scalar. */
@@ -42,6 +43,8 @@ export interface Picture {
   readonly channels: number;
 }
 
+const columnKeys: OptionKeys<ByteColumn> = { dtype: true, shape: true, stride: true, data: true, scale: true };
+
 /** Examples: row i of `inputs` goes with row i of `targets`. Labels are int64 of shape []. */
 export interface Dataset {
   readonly name: string;
@@ -54,6 +57,15 @@ export interface Dataset {
   readonly classes?: readonly string[];
   readonly picture?: Picture;
 }
+
+const datasetKeys: OptionKeys<Dataset> = {
+  name: true,
+  size: true,
+  inputs: true,
+  targets: true,
+  classes: true,
+  picture: true,
+};
 
 /** What is trained on, and what is held out to judge it. */
 export interface DataSplits {
@@ -121,7 +133,8 @@ export function overlapOf({ inputs }: Dataset): number {
 }
 
 /**
- * Checks that all columns hold `size` examples and returns the data set. Throws OptionError where one does not.
+ * Checks that all columns hold `size` examples, in the arrays that their types are kept in, and returns the data set.
+ * Throws OptionError where one does not, and for unknown keys.
  *
  * @example
  * const tokens = (data: Int32Array) => ({ dtype: 'int64', shape: [16], data }) as const;
@@ -129,11 +142,19 @@ export function overlapOf({ inputs }: Dataset): number {
  * const set = dataset({ name: 'sentences', size: 100, inputs, targets: { dtype: 'int64', shape: [], data: labels } });
  */
 export function dataset(parts: Dataset): Dataset {
+  checkKeys('dataset', parts, datasetKeys);
+  if (typeof parts.name !== 'string')
+    throw new OptionError(`the name of a data set is ${described(parts.name)}; give a text`);
+  checkedNumber(`size of data set '${parts.name}'`, parts.size, { atLeast: 0, integer: true });
+  checkedTexts(`classes of data set '${parts.name}'`, parts.classes);
+  checkPicture(parts);
+  if (!isRecord(parts.inputs)) throw notColumn(parts.name, 'inputs', parts.inputs);
   if (listInputs(parts.inputs).length === 0) {
     throw new OptionError(`data set '${parts.name}' has no inputs: expected one column, or several by name`);
   }
   const columns = listInputs(parts.inputs).map(([name, column]) => [roleOf(name), column] as const);
   for (const [role, column] of [...columns, ['targets', parts.targets] as const]) {
+    checkColumn(parts.name, role, column);
     const expected = parts.size === 0 ? 0 : (parts.size - 1) * exampleStride(column) + elementCount(column.shape);
     if (column.data.length < expected) {
       throw new OptionError(
@@ -144,11 +165,96 @@ export function dataset(parts: Dataset): Dataset {
   return parts;
 }
 
+/** What a column must be, in JavaScript too. */
+function checkColumn(set: string, role: string, column: ExampleArray): void {
+  const whole: unknown = column;
+  if (!isRecord(whole)) throw notColumn(set, role, whole);
+  const what = `data set '${set}': ${role}`;
+  checkKeys(what, column as ByteColumn, columnKeys);
+  const { dtype, shape, data } = column;
+  if (dtype !== 'float32' && dtype !== 'int64') {
+    throw new OptionError(
+      `${what}: dtype is ${described(dtype)}; it must be 'float32' (numbers) or 'int64' (labels, tokens)`,
+    );
+  }
+  checkShape(what, shape);
+  for (const [axis, size] of shape.entries())
+    checkedNumber(`${what}: shape[${axis}]`, size, { atLeast: 0, integer: true });
+  if (column.stride !== undefined) checkedNumber(`${what}: stride`, column.stride, { atLeast: 1, integer: true });
+  const bytes = 'scale' in column;
+  if (bytes) checkedNumber(`${what}: scale`, column.scale, {});
+  const kept = dtype === 'int64' ? Int32Array : bytes ? Uint8Array : Float32Array;
+  if (data instanceof kept) return;
+  const hint =
+    !bytes && dtype === 'float32' && (data as unknown) instanceof Uint8Array
+      ? ' (bytes need a scale, such as 1 / 255)'
+      : '';
+  const labels =
+    (data as unknown) instanceof BigInt64Array ? ': Int32Array.from(labels, Number)' : `: ${kept.name}.from(numbers)`;
+  throw new OptionError(
+    `${what}: data are ${described(data)}; ${dtype}${bytes ? ' of a scale' : ''} is kept in a ${kept.name}${hint || labels}`,
+  );
+}
+
+function checkShape(what: string, shape: readonly number[]): void {
+  const given: unknown = shape;
+  if (Array.isArray(given)) return;
+  throw new OptionError(
+    `${what}: shape is ${described(given)}; give the sizes of one example, such as [784], or [] for a label`,
+  );
+}
+
+const notColumn = (set: string, role: string, found: unknown): OptionError =>
+  new OptionError(
+    `data set '${set}': ${role} ${role.startsWith('input ') ? 'is' : 'are'} ${described(found)}; give a column, such as ` +
+      '{ dtype: "float32", shape: [4], data: Float32Array.from(numbers) }',
+  );
+
+function checkPicture({ name, picture }: Dataset): void {
+  if (picture === undefined) return;
+  checkKeys(`picture of data set '${name}'`, picture, { width: true, height: true, channels: true });
+  for (const side of ['width', 'height', 'channels'] as const) {
+    checkedNumber(`picture of data set '${name}': ${side}`, picture[side], { atLeast: 1, integer: true });
+  }
+}
+
+/**
+ * The two sets as training takes them: both there, sound (see `dataset`), and not empty.
+ * @throws OptionError saying what is there instead
+ */
+export function checkSplits(splits: DataSplits): void {
+  const given: unknown = splits;
+  const parts = { train: 'what is trained on', test: 'what is held out to judge it' };
+  if (!isRecord(given) || !('train' in given || 'test' in given)) {
+    const advice =
+      isRecord(given) && 'targets' in given
+        ? `that is one data set: give { train, test }, of which test is ${parts.test}`
+        : 'give { train, test }, as loadData returns them';
+    throw new OptionError(`data are ${described(given)}; ${advice}`);
+  }
+  checkKeys('data', splits, { train: true, test: true });
+  for (const part of ['train', 'test'] as const) {
+    if (!isRecord(given[part])) {
+      throw new OptionError(
+        `data.${part}, ${parts[part]}, is ${described(given[part])}; give a data set made by dataset()`,
+      );
+    }
+    const { name, size } = dataset(splits[part]);
+    if (size > 0) continue;
+    throw new OptionError(
+      part === 'train'
+        ? `the training set '${name}' has no examples: nothing can be learned from it`
+        : `the test set '${name}' has no examples, and by them a model is judged: hold some out, be it one`,
+    );
+  }
+}
+
 /**
  * The same examples seen in another shape, e.g. [784] as [1, 28, 28]. Throws OptionError where the sizes differ, or the
  * set has several inputs.
  */
 export function withInputShape(set: Dataset, shape: readonly number[]): Dataset {
+  dataset(set);
   return { ...set, inputs: reshaped(set, onlyInput(set), shape) };
 }
 
@@ -160,6 +266,7 @@ export function withTargetShape(set: Dataset, shape: readonly number[]): Dataset
 
 /** Autoencoding on the same data: inputs and targets are both the inputs, flattened to one axis. Shares memory. */
 export function autoencoding(set: Dataset): Dataset {
+  dataset(set);
   if (!isUnnamed(set.inputs)) {
     throw new OptionError(
       `data set '${set.name}' cannot be autoencoded: it has the inputs ${inputNames(set.inputs)}, expected one without a name`,
@@ -213,6 +320,7 @@ const roleOf = (name: string | undefined): string => (name === undefined ? 'inpu
 
 /** A column seen in another shape. Throws OptionError where the sizes differ. */
 function reshaped(set: Dataset, column: ExampleArray, shape: readonly number[], role = 'inputs'): ExampleArray {
+  checkShape(`data set '${set.name}': ${role}`, shape);
   if (elementCount(shape) !== elementCount(column.shape)) {
     throw new OptionError(
       `data set '${set.name}': ${role} of shape [${column.shape}] cannot be seen as [${shape}]: ${elementCount(column.shape)} elements are not ${elementCount(shape)}`,

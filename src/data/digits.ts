@@ -1,6 +1,6 @@
 // The built-in data set: pictures of handwritten-like digits drawn by a seeded program, so that everything can be
 // trained and tested without downloading anything. Picture i of a split is a pure function of (seed, split, i).
-import { OptionError } from '../errors.js';
+import { checkedCount, checkedNumber, checkKeys, type OptionKeys } from '../options.js';
 import { type DataSplits, type Dataset, dataset } from './dataset.js';
 import { drawDigit, PICTURE_SIZE } from './digit-drawing.js';
 import { random } from './random.js';
@@ -15,23 +15,29 @@ export interface DigitsOptions {
   readonly seed?: number;
 }
 
+const keys: OptionKeys<DigitsOptions> = { trainSize: true, testSize: true, seed: true };
+
+/** 784 bytes each: more would not fit in an array. */
+const mostDigits = 2_000_000;
+
 /**
  * Draws the set: inputs are bytes of shape [784] (28 × 28, rows from the top, scale 1/255), targets the digit (int64).
  * Digits take turns 0, 1, …, 9, so every class is equally frequent. The same bits for the same options; a smaller set is
- * the beginning of a larger one. Throws OptionError where a size is not a whole number of at least 1.
+ * the beginning of a larger one. Throws OptionError for unknown options and where
+ * a size is not a whole number of at least 1.
  *
  * @example
  * const { train, test } = drawnDigits({ trainSize: 2000, testSize: 500, seed: 1 });
  */
 export function drawnDigits(options: DigitsOptions = {}): DataSplits {
-  const { trainSize = 16_000, testSize = 4_000, seed = 0 } = options;
+  checkKeys('drawnDigits', options, keys);
+  const trainSize = checkedCount('digits: train size', options.trainSize ?? 16_000, mostDigits);
+  const testSize = checkedCount('digits: test size', options.testSize ?? 4_000, mostDigits);
+  const seed = checkedNumber('digits: seed', options.seed ?? 0, { integer: true });
   return { train: draw('train', trainSize, seed), test: draw('test', testSize, seed) };
 }
 
 function draw(split: 'train' | 'test', size: number, seed: number): Dataset {
-  if (!Number.isSafeInteger(size) || size < 1) {
-    throw new OptionError(`digits: ${split} size ${size} cannot be drawn: expected a whole number of at least 1`);
-  }
   const length = PICTURE_SIZE * PICTURE_SIZE;
   const pixels = new Uint8Array(size * length);
   const labels = new Int32Array(size);

@@ -16,11 +16,20 @@ export async function readBytes(path: string, what: string): Promise<Uint8Array>
   return path.endsWith('.gz') ? unpackGzip(bytes, path) : bytes;
 }
 
+/** More than this is not unpacked into memory: of a few bytes a damaged or hostile file makes any number. */
+const mostUnpacked = 2 ** 30;
+
 /** Unpacks gzip. Throws FileError on damaged or truncated data. */
 async function unpackGzip(bytes: Uint8Array, path: string): Promise<Uint8Array> {
   try {
-    return await promisify(gunzip)(bytes);
+    return await promisify(gunzip)(bytes, { maxOutputLength: mostUnpacked });
   } catch (cause) {
+    if (cause instanceof RangeError) {
+      throw new FileError(
+        `${path}: its ${bytes.length} bytes unpack to more than 1 GiB, which cgfac does not read so: unpack it first (gunzip), and split it if it is text`,
+        { cause },
+      );
+    }
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new FileError(
       `${path}: expected gzip-compressed data, but ${bytes.length} bytes do not unpack (${why}): fetch the file again, or drop '.gz' from its name if it is not compressed`,

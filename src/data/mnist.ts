@@ -13,16 +13,43 @@ import { readIdx } from './idx.js';
 export async function readMnist(folder: string): Promise<DataSplits> {
   const names = await listFolder(folder, 'folder of MNIST files');
   const [train, test] = await Promise.all([readSplit(folder, names, 'train'), readSplit(folder, names, 't10k')]);
-  const [trainShape, testShape] = [onlyInput(train).shape, onlyInput(test).shape];
+  const classes = classNames(train.labels);
+  for (const { labels, path } of [train, test]) checkLabels(labels, path, classes.length);
+  const sets = { train: { ...train.set, classes }, test: { ...test.set, classes } };
+  const [trainShape, testShape] = [onlyInput(train.set).shape, onlyInput(test.set).shape];
   if (trainShape[0] !== testShape[0]) {
     throw new FileError(
       `${folder}: training images have ${trainShape} pixels, test images ${testShape}: expected files of one data set`,
     );
   }
-  return { train, test };
+  return sets;
 }
 
-async function readSplit(folder: string, names: readonly string[], prefix: 'train' | 't10k'): Promise<Dataset> {
+/** Ten classes, or more where the training labels go on from 10 without a gap, as those of letters do. */
+function classNames(labels: Uint8Array): string[] {
+  const found = new Set(labels);
+  let count = 10;
+  while (found.has(count)) count++;
+  return Array.from({ length: count }, (_, label) => String(label));
+}
+
+/** A label far from all others is a damaged byte, and would be a class of its own with empty ones before it. */
+function checkLabels(labels: Uint8Array, path: string, classes: number): void {
+  const wrong = labels.findIndex((label) => label >= classes);
+  if (wrong < 0) return;
+  throw new FileError(
+    `${path}: label ${wrong} is ${labels[wrong]}, expected 0 to ${classes - 1} (no training label is ${classes}): the file is damaged or of another data set; fetch it again`,
+  );
+}
+
+interface Split {
+  readonly set: Dataset;
+  readonly labels: Uint8Array;
+  /** Of the labels. */
+  readonly path: string;
+}
+
+async function readSplit(folder: string, names: readonly string[], prefix: 'train' | 't10k'): Promise<Split> {
   const imagePath = find(folder, names, `${prefix}-images`, 'idx3-ubyte');
   const labelPath = find(folder, names, `${prefix}-labels`, 'idx1-ubyte');
   const [images, labels] = await Promise.all([readIdx(imagePath, 3), readIdx(labelPath, 1)]);
@@ -35,15 +62,14 @@ async function readSplit(folder: string, names: readonly string[], prefix: 'trai
   if (size === 0 || height === 0 || width === 0) {
     throw new FileError(`${imagePath}: expected images, found shape [${images.shape}]: fetch the file again`);
   }
-  const last = labels.data.reduce((most, label) => Math.max(most, label), 0);
-  return dataset({
+  const set = dataset({
     name: `${folder} ${prefix === 'train' ? 'train' : 'test'}`,
     size,
     inputs: { dtype: 'float32', shape: [height * width], data: images.data, scale: 1 / 255 },
     targets: { dtype: 'int64', shape: [], data: Int32Array.from(labels.data) },
-    classes: Array.from({ length: Math.max(10, last + 1) }, (_, label) => String(label)),
     picture: { width, height, channels: 1 },
   });
+  return { set, labels: labels.data, path: labelPath };
 }
 
 function find(folder: string, names: readonly string[], stem: string, type: string): string {

@@ -1,13 +1,17 @@
 // Means and deviations of a data set's inputs and targets, to be taken out of what a model sees.
 import { OptionError } from '../errors.js';
 import { inputNames, isUnnamed } from '../graph/inputs.js';
-import { type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
+import { firstNotFinite } from '../graph/tensor.js';
+import { checkKeys, described, type OptionKeys } from '../options.js';
+import { type Dataset, dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
 
 /** One number per channel; values become (value − mean) / deviation. */
 export interface Normalization {
   readonly mean: readonly number[];
   readonly deviation: readonly number[];
 }
+
+const keys: OptionKeys<Normalization> = { mean: true, deviation: true };
 
 /**
  * Mean and deviation of a data set's inputs: per channel of pictures (also flattened ones) and of other inputs with more
@@ -19,6 +23,7 @@ export interface Normalization {
  * const model = normalized(lenet({ seed: 1 }), measureNormalization(train)); // mean [0.1307], deviation [0.3081] on MNIST
  */
 export function measureNormalization(set: Dataset): Normalization {
+  dataset(set);
   const inputs = measured(set);
   if (inputs.dtype !== 'float32') {
     throw new OptionError(
@@ -37,6 +42,7 @@ export function measureNormalization(set: Dataset): Normalization {
  * const model = withTargetNormalization(mlp({ sizes: [4, 16, 1], seed: 1 }), measureTargetNormalization(train));
  */
 export function measureTargetNormalization(set: Dataset): Normalization {
+  dataset(set);
   const { targets } = set;
   if (targets.dtype !== 'float32') {
     throw new OptionError(
@@ -88,22 +94,54 @@ function momentsOf(
 }
 
 function notFinite(name: string, column: ExampleArray, role: string): OptionError {
-  const { data } = column;
-  const at = data.findIndex((value: number) => !Number.isFinite(value));
+  const at = firstNotFinite(column);
   const stride = exampleStride(column);
   return new OptionError(
-    `the ${role} of '${name}' hold ${data[at]} in row ${Math.floor(at / stride) + 1}, column ${(at % stride) + 1}: give it a finite number, or leave the row out`,
+    `the ${role} of '${name}' hold ${column.data[at]} in row ${Math.floor(at / stride) + 1}, column ${(at % stride) + 1}: give it a finite number, or leave the row out`,
   );
 }
 
-/** @throws OptionError where a mean is not finite or a deviation is not above 0 */
-export function checkNormalization({ mean, deviation }: Normalization): void {
+/**
+ * Checks a normalization that is given: two lists of numbers.
+ * @throws OptionError where they are none, a mean is not finite or a deviation is not above 0
+ */
+export function checkNormalization(normalization: Normalization): void {
+  checkKeys('a normalization', normalization, keys);
+  for (const name of ['mean', 'deviation'] as const) {
+    const given: unknown = normalization[name];
+    if (Array.isArray(given) && given.length > 0 && given.every((number) => typeof number === 'number')) continue;
+    throw new OptionError(
+      `the ${name} of a normalization is ${described(given)}; give an array of numbers, one for each channel or column`,
+    );
+  }
+  const { mean, deviation } = normalization;
   const broken = [...mean, ...deviation].find((number) => !Number.isFinite(Math.fround(number)));
   const wrong = broken ?? deviation.find((number) => !(Math.fround(number) > 0));
   if (wrong === undefined) return;
   throw new OptionError(
     `a normalization by mean [${mean}] and deviation [${deviation}] cannot be done: ${wrong} is no ${broken === undefined ? 'deviation above 0' : 'finite number'}`,
   );
+}
+
+/**
+ * Checks a normalization that is given for a data set: one of each number for a channel, for a column of a table, or for all.
+ * @throws OptionError as `checkNormalization` does, and saying how many there are and how many there should be
+ */
+export function checkNormalizationOf(set: Dataset, normalization: Normalization): void {
+  checkNormalization(normalization);
+  const { mean, deviation } = normalization;
+  const inputs = candidates(set)[0];
+  if (!inputs || candidates(set).length > 1) return; // the model says so, with what it takes
+  const [first = 1] = inputs.shape;
+  const channels = set.picture?.channels ?? first;
+  for (const [name, { length }] of Object.entries({ mean, deviation })) {
+    // Channels of pictures may also be the last axis, and then they are the model's to know.
+    if (length === 1 || length === channels || (inputs.shape.length === 3 && length === inputs.shape[2])) continue;
+    const what = inputs.shape.length === 1 && !set.picture ? 'columns' : 'channels';
+    throw new OptionError(
+      `the ${name} of a normalization has ${length} numbers, and '${set.name}' has ${channels} ${what}: give one for each, or one for all`,
+    );
+  }
 }
 
 /** `mean 0.1307, deviation 0.3081`, of the first few channels. */
@@ -147,12 +185,16 @@ export function lostDigits({ mean, deviation }: Normalization, set: string, role
 }
 
 /** The input to measure. */
-function measured({ name, inputs }: Dataset): ExampleArray {
-  if (isUnnamed(inputs)) return inputs;
-  const numbers = Object.values(inputs).filter(({ dtype }) => dtype === 'float32');
+function measured(set: Dataset): ExampleArray {
+  const { name, inputs } = set;
+  const numbers = candidates(set);
   const [column] = numbers;
   if (column && numbers.length === 1) return column;
   throw new OptionError(
     `data set '${name}' has the inputs ${inputNames(inputs)}, of which ${numbers.length} are real numbers, and cgfac normalizes the only one that is: train without a normalization`,
   );
 }
+
+/** Inputs that may be normalized: the one, or of several those of real numbers. */
+const candidates = ({ inputs }: Dataset): readonly ExampleArray[] =>
+  isUnnamed(inputs) ? [inputs] : Object.values(inputs).filter(({ dtype }) => dtype === 'float32');

@@ -8,6 +8,9 @@ import { type NumberArray, parseNpy } from './npy.js';
 /** Deflate cannot pack better than this; a size that claims more is damage, and would be allocated. */
 const MOST_DEFLATE_PACKS = 1032;
 
+/** What the directory of an archive says of a size that it cannot hold. */
+const zip64 = 0xffff_ffff;
+
 /** Reads the arrays of a .npz file, a folder of .npy files, or one .npy file, by name. Throws FileError on damage. */
 export async function readNamedArrays(path: string): Promise<ReadonlyMap<string, NumberArray>> {
   if (await isFolder(path, 'NumPy file or folder')) {
@@ -37,6 +40,11 @@ function unpack(bytes: Uint8Array, path: string): Record<string, Uint8Array> {
       filter: ({ name, size, originalSize }) => {
         // An archive's directory is believed only as far as the file's own length can make it true.
         entries += 1;
+        if (originalSize === zip64 || size === zip64) {
+          throw new FileError(
+            `${path}: '${name}' is of 4 GiB or more (zip64), which cgfac does not read: save it in parts, as .npy files in a folder`,
+          );
+        }
         claimed += originalSize;
         if (entries * 46 > bytes.length || size > bytes.length || claimed > bytes.length * MOST_DEFLATE_PACKS) {
           throw new Error(
@@ -47,6 +55,7 @@ function unpack(bytes: Uint8Array, path: string): Record<string, Uint8Array> {
       },
     });
   } catch (cause) {
+    if (cause instanceof FileError) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new FileError(
       `${path}: expected a zip archive of arrays as numpy.savez writes it, but ${bytes.length} bytes do not unpack (${why}): write the file again`,

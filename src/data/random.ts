@@ -47,7 +47,7 @@ export function randomFromState(state: RandomState): Random {
   const words = state.length === 4 && state.every((word) => Number.isInteger(word) && word >= 0 && word < 2 ** 32);
   if (!words || state.every((word) => word === 0)) {
     throw new OptionError(
-      `random state ${JSON.stringify(state)} cannot be used: expected four integers in [0, 2^32), not all zero, as state() returns them`,
+      `random state [${state}] cannot be used: expected four integers in [0, 2^32), not all zero, as state() returns them`,
     );
   }
   return new Xoshiro128(state);

@@ -19,7 +19,10 @@ describe('loadData', () => {
   });
 
   it.each([
-    ['digit', /unknown kind 'digit': expected one of\n {2}digits/],
+    ['digit', /unknown kind 'digit' \(did you mean 'digits'\?\): expected digits, mnist, .* as in csv:FILE/],
+    ['iris.csv', /the kind of data comes first: write csv:iris.csv\?label=COLUMN/],
+    ['a/b.npz?targets=y', /write npy:a\/b.npz\[\?inputs=NAME/],
+    ['digits?trian=3', /unknown option 'trian' \(did you mean 'train'\?\)/],
     ['constructor', /unknown kind 'constructor'/],
     ['', /unknown kind ''/],
     ['mnist', /a path is missing: write mnist:DIR/],
@@ -28,6 +31,7 @@ describe('loadData', () => {
     ['digits?train=0', /train=0 cannot be used: expected a whole number of at least 1/],
     ['digits?train=', /train= cannot be used/],
     ['digits?train', /cannot read the option 'train': expected key=value/],
+    ['csv:x?test=0', /test=0 cannot be used: expected a share between 0 and 1 \(models are judged/],
     ['csv:x?test=1', /test=1 cannot be used: expected a share between 0 and 1/],
     ['npy:x?layout=nwhc', /layout=nwhc cannot be used: expected nchw or nhwc/],
     ['npy:x?inputs=a,,b', /inputs=a,,b cannot be used: a name is empty/],

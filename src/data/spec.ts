@@ -1,6 +1,8 @@
 // A data set named in one string, as the command line and the trainer take it: 'digits?train=2000', 'mnist:DIR',
 // 'csv:FILE?label=COLUMN'. Readers are loaded when asked for, so a browser that only draws digits loads nothing else.
 import { OptionError } from '../errors.js';
+import { checkedSeed, checkedTexts, checkedWord, checkKeys, described, type OptionKeys } from '../options.js';
+import { didYouMean } from '../suggest.js';
 import { autoencoding, type DataSplits, type Task } from './dataset.js';
 import { drawnDigits } from './digits.js';
 import type { SplitOptions } from './split.js';
@@ -15,6 +17,8 @@ export interface LoadOptions {
   /** Names of the model's inputs: named arrays of these names are taken as its inputs, where the spec names no others. */
   readonly modelInputs?: readonly string[];
 }
+
+const keys: OptionKeys<LoadOptions> = { seed: true, task: true, modelInputs: true };
 
 /** A spec taken apart. */
 interface ParsedSpec {
@@ -117,10 +121,19 @@ export function dataKinds(): string[] {
  * const { train, test } = await loadData('mnist:data/mnist', { task: 'autoencoding' });
  */
 export async function loadData(spec: string, options: LoadOptions = {}): Promise<DataSplits> {
+  checkKeys('loadData', options, keys);
+  if (options.seed !== undefined) checkedSeed(options.seed);
+  checkedWord('task', options.task, ['supervised', 'autoencoding']);
+  checkedTexts('modelInputs', options.modelInputs);
+  if (typeof spec !== 'string') {
+    throw new OptionError(
+      `data are named by ${described(spec)}; give a text such as 'digits' or 'csv:FILE?label=COLUMN'`,
+    );
+  }
   const { kind: name, path, options: given } = parseSpec(spec);
   const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
   if (kind === undefined) {
-    throw new OptionError(`data '${spec}': unknown kind '${name}': expected one of\n  ${dataKinds().join('\n  ')}`);
+    throw new OptionError(`data '${spec}': ${unknownKind(spec, name)}`);
   }
   if (kind.needsPath !== (path !== '')) {
     throw new OptionError(
@@ -130,11 +143,27 @@ export async function loadData(spec: string, options: LoadOptions = {}): Promise
   const unknown = [...given.keys()].find((option) => !kind.options.includes(option));
   if (unknown !== undefined) {
     const known = kind.options.length === 0 ? 'none' : kind.options.join(', ');
-    throw new OptionError(`data '${spec}': unknown option '${unknown}': '${name}' knows ${known}; write ${kind.usage}`);
+    throw new OptionError(
+      `data '${spec}': unknown option '${unknown}'${didYouMean(unknown, kind.options)}: '${name}' knows ${known}; write ${kind.usage}`,
+    );
   }
   const splits = await kind.load(path, new SpecOptions(spec, given, options.seed ?? 0), options.modelInputs);
   if (options.task !== 'autoencoding') return splits;
   return { train: autoencoding(splits.train), test: autoencoding(splits.test) };
+}
+
+/** A word about a kind that does not exist; for what looks like a file, how it is named as data. */
+function unknownKind(spec: string, name: string): string {
+  const [file = ''] = spec.split('?');
+  const extension = /\.(csv|tsv|parquet|npz|npy|txt)(\.gz)?$/i.exec(file)?.[1]?.toLowerCase();
+  const readers: Readonly<Record<string, string>> = { tsv: 'csv', npz: 'npy', txt: 'text' };
+  const reader = extension === undefined ? undefined : kinds[readers[extension] ?? extension];
+  if (reader) return `the kind of data comes first: write ${reader.usage.replace(/(FILE|DIR)[^?[ ]*/, file)}`;
+  const names = Object.keys(kinds);
+  return (
+    `unknown kind '${name}'${didYouMean(name, names)}: expected ${names.join(', ')}, with what follows, as in ` +
+    'csv:FILE?label=COLUMN or images:DIR (all in the help of cgfac data)'
+  );
 }
 
 /** Takes 'kind:path?key=value&…' apart. Only what follows the last '?' is options, and only if it looks like them. */
@@ -208,7 +237,9 @@ class SpecOptions {
   /** How to hold out a test part. */
   split(): SplitOptions {
     const share = (value: number) => value > 0 && value < 1;
-    const testShare = this.number('test', TEST_SHARE, 'a share between 0 and 1', share);
+    const expected =
+      'a share between 0 and 1 (models are judged by examples that are held out, at least one: test=0.001)';
+    const testShare = this.number('test', TEST_SHARE, expected, share);
     return { testShare, seed: this.seed() };
   }
 

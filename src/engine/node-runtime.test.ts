@@ -4,7 +4,7 @@ import { nodeEngine } from './node.js';
 import { describeRuntime, loadNodeRuntime } from './node-runtime.js';
 
 it('checks its options', async () => {
-  await expect(nodeEngine({ threads: 0 })).rejects.toThrow('threads must be a whole number of at least 1, not 0');
+  await expect(nodeEngine({ threads: 0 })).rejects.toThrow('threads is 0; it must be a whole number, at least 1');
   await expect(nodeEngine({ threads: 1.5 })).rejects.toThrow(OptionError);
   await expect(nodeEngine({ executionProviders: [] })).rejects.toThrow(OptionError);
 });

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { InferenceSession } from 'onnxruntime-common';
 import { OptionError, UnsupportedError } from '../errors.js';
+import { checkedCount, checkedFlag, checkKeys, described, mostThreads, type OptionKeys } from '../options.js';
 import type { CompileRequest } from './host.js';
 import type { OnnxRuntime } from './runtime-tensor.js';
 
@@ -23,13 +24,19 @@ export interface NodeSettings {
   readonly executionProviders: readonly ExecutionProvider[];
 }
 
+const keys: OptionKeys<NodeEngineOptions> = { threads: true, worker: true, executionProviders: true };
+
 /** @throws OptionError */
 export function nodeSettings(options: NodeEngineOptions): NodeSettings {
-  const threads = options.threads ?? availableParallelism();
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new OptionError(`threads must be a whole number of at least 1, not ${threads}`);
-  }
+  checkKeys('nodeEngine', options, keys);
+  checkedFlag('worker', options.worker);
+  const threads = checkedCount('threads', options.threads ?? availableParallelism(), mostThreads);
   const executionProviders = options.executionProviders ?? ['cpu'];
+  if (!Array.isArray(executionProviders)) {
+    throw new OptionError(
+      `executionProviders is ${described(executionProviders)}; it must be an array such as ['cuda', 'cpu']`,
+    );
+  }
   if (executionProviders.length === 0) throw new OptionError("executionProviders is empty: leave it out for ['cpu']");
   return { threads, executionProviders };
 }

@@ -1,6 +1,7 @@
 // Loads onnxruntime-web, an optional peer, and sets its sessions up for training: WebAssembly or WebGPU.
 import type { InferenceSession } from 'onnxruntime-common';
 import { OptionError, UnsupportedError } from '../errors.js';
+import { checkedCount, mostThreads } from '../options.js';
 import type { CompileRequest } from './host.js';
 import type { OnnxRuntime } from './runtime-tensor.js';
 
@@ -31,9 +32,7 @@ export async function loadWebRuntime({ provider, threads, wasmPaths }: WebEngine
   const ort = await importRuntime(provider);
   const page = ort.env.wasm;
   if (threads !== undefined) {
-    if (!Number.isInteger(threads) || threads < 1) {
-      throw new OptionError(`threads must be a whole number of at least 1, not ${threads}`);
-    }
+    checkedCount('threads', threads, mostThreads);
     if (page.numThreads !== undefined && page.numThreads !== threads) {
       throw new OptionError(
         `threads is ${threads}, but onnxruntime-web already runs with ${page.numThreads} on this page; it cannot change`,

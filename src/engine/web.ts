@@ -1,9 +1,12 @@
 // The engine for browsers: onnxruntime-web, on WebAssembly or on WebGPU.
 import { OptionError } from '../errors.js';
+import { checkKeys, described, type OptionKeys } from '../options.js';
 import type { Engine } from './engine.js';
 import { HostEngine } from './host-engine.js';
 import { SessionHost } from './session-host.js';
 import { loadWebRuntime, type WebEngineOptions, webSessionOptions } from './web-runtime.js';
+
+const keys: OptionKeys<WebEngineOptions> = { provider: true, threads: true, wasmPaths: true };
 
 /**
  * An engine on onnxruntime-web, which must be installed beside cgfac. It computes in the thread that makes it: make it in
@@ -13,9 +16,10 @@ import { loadWebRuntime, type WebEngineOptions, webSessionOptions } from './web-
  * const engine = await webEngine({ provider: 'wasm' });
  */
 export async function webEngine(options: WebEngineOptions): Promise<Engine> {
+  checkKeys('webEngine', options, keys);
   const { provider } = options;
   if (provider !== 'wasm' && provider !== 'webgpu') {
-    throw new OptionError(`provider must be 'wasm' or 'webgpu', not '${String(provider)}'`);
+    throw new OptionError(`provider must be 'wasm' or 'webgpu', not ${described(provider)}`);
   }
   const ort = await loadWebRuntime(options);
   return new HostEngine(provider, new SessionHost(ort, (request) => webSessionOptions(provider, request)));

@@ -43,9 +43,10 @@ class WorkerHost implements Host {
 
   constructor(worker: Worker, gate: ExitGate) {
     this.#worker = worker;
-    worker.unref(); // an idle engine does not keep the process alive; calls under way do
     worker.on('message', (reply: Reply) => this.#settle(reply));
     worker.on('error', (error) => this.#fail(`the engine's worker thread crashed: ${error.message}`, error));
+    // An idle engine does not keep the process alive; calls under way do. Listening to messages, above, has kept it so far.
+    worker.unref();
     const onExit = () => gate.shut();
     process.on('exit', onExit);
     this.#ended = new Promise((resolve) => {

@@ -1,11 +1,11 @@
 // Gives a classifier a new last layer for another number of classes.
 import { random } from '../data/random.js';
-import { GraphError, OptionError, UnsupportedError } from '../errors.js';
+import { GraphError, UnsupportedError } from '../errors.js';
 import { encodeMessage, type FileModel, modelFromBytes } from '../graph/file-model.js';
 import { type Dimension, describeNode, type Node, neededNodes, type Shape, type Value } from '../graph/graph.js';
 import { narrow } from '../graph/half-precision.js';
 import { inline } from '../graph/inline.js';
-import type { Model } from '../graph/model.js';
+import { checkModel, type Model } from '../graph/model.js';
 import { decodeProto } from '../graph/onnx-reader.js';
 import { replaceElements } from '../graph/onnx-tensor.js';
 import { dataTypeOf } from '../graph/onnx-types.js';
@@ -13,6 +13,7 @@ import { standIns } from '../graph/stand-ins.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
 import { semantics } from '../ops/table.js';
+import { checkedCount, checkedSeed } from '../options.js';
 import { type DenseLayer, denseLayer, readersOf, usersOf } from './dense-layers.js';
 import { withoutTargetNormalization } from './target-normalization.js';
 
@@ -35,9 +36,9 @@ const besideStored = new Set(['Add', 'Sub', 'Mul', 'Div']);
  * const flowers = replaceHead(await loadModel('imagenet.onnx'), 5, 1);
  */
 export function replaceHead(given: Model, classes: number, seed: number): FileModel {
-  if (!Number.isInteger(classes) || classes < 1) {
-    throw new OptionError(`the new number of classes is ${classes}; it must be a whole number of at least 1`);
-  }
+  checkModel('replaceHead', given);
+  checkedSeed(seed);
+  checkedCount('the new number of classes', classes, 1_000_000);
   const model = withoutTargetNormalization(given);
   const head = lastLayer(model);
   const { weight, bias } = head;

@@ -6,10 +6,11 @@ import { GraphBuilder } from '../graph/builder.js';
 import { type FileModel, isFileModel, withPatch } from '../graph/file-model.js';
 import { floatAttribute, intAttribute, type Node, Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
-import type { Model } from '../graph/model.js';
+import { checkModel, type Model } from '../graph/model.js';
 import { whileReading } from '../graph/onnx-reader.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
 import { semantics } from '../ops/table.js';
+import { checkedNumber, checkedSeed, checkedTexts, checkKeys, described, type OptionKeys } from '../options.js';
 import { type DenseLayer, denseLayer, readersOf, usersOf } from './dense-layers.js';
 import { matching } from './select.js';
 
@@ -27,6 +28,8 @@ export interface LoraOptions {
   readonly seed: number;
 }
 
+const keys: OptionKeys<LoraOptions> = { rank: true, alpha: true, weights: true, except: true, train: true, seed: true };
+
 interface Adapter {
   readonly layer: DenseLayer;
   readonly a: Value;
@@ -39,16 +42,21 @@ interface Adapter {
  * `<weight>.lora_b` `[r, outputs]`, zero, so that it starts as the same function. Writing it merges them: the file is
  * the base model's, with new elements in the adapted weights. Weights that other nodes read as well (a head tied to an
  * embedding) get no adapter unless `weights` names them.
- * @throws OptionError for a rank or globs that fit nothing; UnsupportedError for named weights that several nodes share
+ * @throws OptionError for unknown options, a rank above the smaller side of a layer, or globs that fit nothing; UnsupportedError for named weights that several nodes share
  * @example
  * const adapted = addLora(await loadModel('gpt.onnx'), { rank: 8, seed: 1 });
  */
 export function addLora(model: FileModel, options: LoraOptions): FileModel;
 export function addLora(model: Model, options: LoraOptions): Model;
 export function addLora(model: Model, options: LoraOptions): Model {
+  checkModel('addLora', model);
+  checkKeys('addLora', options, keys);
+  for (const name of ['weights', 'except', 'train'] as const) checkedTexts(name, options[name]);
+  if (options.alpha !== undefined) checkedNumber('alpha', options.alpha, { above: 0 });
+  checkedSeed(options.seed);
   const { rank } = options;
   if (!Number.isInteger(rank) || rank < 1) {
-    throw new OptionError(`the rank of the adapters is ${rank}; it must be a whole number of at least 1`);
+    throw new OptionError(`the rank of the adapters is ${described(rank)}; it must be a whole number of at least 1`);
   }
   const adapters = adaptersOf(model, options);
   const trained = matching(model, options.train ?? []);
@@ -100,6 +108,12 @@ function newAdapter(model: Model, layer: DenseLayer, { rank, alpha = rank, seed 
   const weight = model.parameters.get(layer.weight);
   const outputs = weight?.dims[layer.outputAxis] ?? 0;
   const inputs = weight?.dims[1 - layer.outputAxis] ?? 0;
+  if (rank > Math.min(inputs, outputs)) {
+    throw new OptionError(
+      `adapters of rank ${rank} are larger than the layer '${layer.weight}' of ${inputs} inputs and ${outputs} outputs; choose a ` +
+        `rank of at most ${Math.min(inputs, outputs)}, or train this layer in full (train) or not at all (freeze; of addLora, except)`,
+    );
+  }
   const drawn = new Float32Array(inputs * rank);
   random(seed, 'lora', layer.weight).fillNormal(drawn, 0, 1 / Math.sqrt(inputs));
   const dtype = weight?.dtype === 'float64' ? 'float64' : 'float32';

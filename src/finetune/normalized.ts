@@ -5,7 +5,7 @@ import { OptionError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
 import { formatType, type Graph, type Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
-import type { Model } from '../graph/model.js';
+import { checkModel, type Model } from '../graph/model.js';
 import { prepended } from '../graph/onnx-constant-steps.js';
 import { whileReading } from '../graph/onnx-reader.js';
 import { semantics } from '../ops/table.js';
@@ -29,6 +29,8 @@ const steps = [
  * const model = normalized(await loadModel('classifier.onnx'), { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] });
  */
 export function normalized(model: Model, normalization: Normalization): Model {
+  checkModel('normalized', model);
+  checkNormalization(normalization);
   const known = normalizationOf(model);
   if (known) {
     throw new OptionError(
@@ -69,7 +71,6 @@ export const normalizedInput = ({ graph }: Model): string | undefined =>
 /** Mean and deviation in shapes that broadcast over the batch. */
 function tensorsFor(model: Model, input: Value, normalization: Normalization): Map<string, Value> {
   const { mean, deviation } = normalization;
-  checkNormalization(normalization);
   const dims = mean.length === deviation.length ? shapeFor(input, mean.length) : undefined;
   if (!dims) {
     throw new OptionError(

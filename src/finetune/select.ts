@@ -2,7 +2,8 @@
 import { OptionError } from '../errors.js';
 import { isFileModel } from '../graph/file-model.js';
 import type { Value } from '../graph/graph.js';
-import type { Model } from '../graph/model.js';
+import { checkModel, type Model } from '../graph/model.js';
+import { checkedTexts, checkKeys, type OptionKeys } from '../options.js';
 
 export interface Selection {
   /** Globs of the parameters to train: `*` stands for any characters, `?` for one. By default all. */
@@ -11,13 +12,19 @@ export interface Selection {
   readonly freeze?: readonly string[];
 }
 
+const keys: OptionKeys<Selection> = { train: true, freeze: true };
+
 /**
  * The model with fewer trained parameters; the others stay as constants of its graph and in the files it writes.
- * @throws OptionError for a glob that matches no parameter, and where none is left
+ * @throws OptionError for unknown options, for a glob that matches no parameter, and where none is left
  * @example
  * const headOnly = selectParameters(model, { train: ['head.*'] });
  */
 export function selectParameters<Selected extends Model>(model: Selected, selection: Selection): Selected {
+  checkModel('selectParameters', model);
+  checkKeys('selectParameters', selection, keys);
+  checkedTexts('train', selection.train);
+  checkedTexts('freeze', selection.freeze);
   const trained = selection.train ? matching(model, selection.train) : new Set(model.parameters.keys());
   for (const name of matching(model, selection.freeze ?? [], 'held fixed too')) trained.delete(name);
   if (trained.size === 0) {

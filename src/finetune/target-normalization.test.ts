@@ -148,7 +148,7 @@ describe('withTargetNormalization', () => {
       /of 3 means and 3 deviations does not fit the output 'output'/,
     );
     refuse(small(), { mean: [0, 1], deviation: [1] }, /of 2 means and 1 deviations/);
-    refuse(small(), { mean: [], deviation: [] }, /of 0 means/);
+    refuse(small(), { mean: [], deviation: [] }, /the mean of a normalization is an array of 0; give/);
     refuse(small(), { mean: [0], deviation: [0] }, /0 is no deviation above 0/);
     refuse(small(), { mean: [1e39], deviation: [1] }, /1e\+39 is no finite number/);
   });

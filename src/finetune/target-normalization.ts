@@ -6,7 +6,7 @@ import { GraphBuilder } from '../graph/builder.js';
 import { encodeMessage, modelFromBytes } from '../graph/file-model.js';
 import { formatType, type Graph, type Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
-import type { Model } from '../graph/model.js';
+import { checkModel, type Model } from '../graph/model.js';
 import { appended, withoutAppended } from '../graph/onnx-constant-steps.js';
 import { decodeProto, whileReading } from '../graph/onnx-reader.js';
 import { semantics } from '../ops/table.js';
@@ -41,6 +41,8 @@ export interface TargetTail {
  * const model = withTargetNormalization(mlp({ sizes: [4, 16, 1], seed: 1 }), { mean: [200_000], deviation: [84_000] });
  */
 export function withTargetNormalization(model: Model, normalization: Normalization): Model {
+  checkModel('withTargetNormalization', model);
+  checkNormalization(normalization);
   const known = targetNormalizationOf(model);
   if (known) {
     throw new OptionError(
@@ -49,7 +51,6 @@ export function withTargetNormalization(model: Model, normalization: Normalizati
   }
   const [output] = model.graph.outputs;
   const { mean, deviation } = normalization;
-  checkNormalization(normalization);
   const type = output?.value.knownType;
   const columns = type?.shape.at(-1);
   const takes = mean.length === 1 || typeof columns !== 'number' || columns === mean.length;

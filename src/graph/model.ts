@@ -1,5 +1,6 @@
 // A model: a graph with a symbolic batch whose parameters are named constants, and how to write it with new ones.
-import { GraphError } from '../errors.js';
+import { GraphError, OptionError } from '../errors.js';
+import { described, isRecord } from '../options.js';
 import { formatType, type Graph, type Value } from './graph.js';
 import { encodeModel, type WriteOptions } from './onnx-writer.js';
 import type { TensorData } from './tensor.js';
@@ -20,6 +21,20 @@ export interface Model {
    * @throws GraphError naming a tensor that the model does not have or whose shape or element type differs
    */
   encode(parameters: ReadonlyMap<string, TensorData>): Uint8Array;
+}
+
+/**
+ * Refuses what is no model, as callers in JavaScript may give.
+ * @throws OptionError saying what it is instead
+ */
+export function checkModel(of: string, model: Model): void {
+  const given: unknown = model;
+  if (isRecord(given) && given.parameters instanceof Map && isRecord(given.graph)) return;
+  const advice =
+    typeof given === 'string'
+      ? `load it first: await loadModel('${given.slice(0, 60)}')`
+      : 'make one, as by mlp({ seed: 1 }) or await loadModel(FILE)';
+  throw new OptionError(`the model given to ${of} is ${described(given)}; ${advice}`);
 }
 
 /** A model made of a built graph. */

@@ -68,6 +68,18 @@ export function tensor(dtype: DataType, dims: readonly number[], data: TypedArra
   return { dtype, dims, data };
 }
 
+/**
+ * The position of the first element that is not finite, or -1. Only float32 and float64 are asked: integers are finite, and
+ * 16-bit floats are held as bits.
+ */
+export function firstNotFinite({ data }: Pick<TensorData, 'data'>): number {
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) return -1;
+  // x − x is 0 for finite numbers only; a sum is several times as fast as a search that calls a function for each.
+  let sum = 0;
+  for (const element of data) sum += element - element;
+  return sum === 0 ? -1 : data.findIndex((element: number) => !Number.isFinite(element));
+}
+
 /** A tensor from numbers, converted to the element type. */
 export function tensorFrom(dtype: DataType, dims: readonly number[], values: Iterable<number>): TensorData {
   const numbers = Array.from(values);

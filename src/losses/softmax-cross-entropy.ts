@@ -9,7 +9,7 @@ const classesOf = (output: Value): number => {
   const classes = output.shape.at(-1);
   if (typeof classes !== 'number' || output.rank < 2) {
     throw new GraphError(
-      `softmax cross-entropy needs logits of shape [rows, …, classes], not ${JSON.stringify(output.shape)}`,
+      `softmax cross-entropy needs logits of shape [rows, …, classes], not [${output.shape.join(', ')}]`,
     );
   }
   return classes;

@@ -2,7 +2,8 @@
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
-import { tensorFrom } from '../graph/tensor.js';
+import { tensor } from '../graph/tensor.js';
+import { checkedCount, checkKeys, type OptionKeys } from '../options.js';
 import { Network, type NetworkOptions, normal } from './network.js';
 
 export interface CharTransformerOptions extends NetworkOptions {
@@ -18,6 +19,18 @@ export interface CharTransformerOptions extends NetworkOptions {
   readonly heads?: number;
 }
 
+const keys: OptionKeys<CharTransformerOptions> = {
+  seed: true,
+  vocabulary: true,
+  context: true,
+  width: true,
+  layers: true,
+  heads: true,
+};
+
+/** The mask of attention has context² elements. */
+const longestContext = 16_384;
+
 /** Deviation of the initial weights. */
 const deviation = 0.02;
 
@@ -29,10 +42,15 @@ const deviation = 0.02;
  * is a Kronecker block of its own.
  * Parameters: `token.weight`, `position.weight`, `layer1.attention.norm.scale`, `layer1.attention.query.weight`, …,
  * `layer1.feedforward.up.weight`, …, `norm`, `head`.
- * @throws OptionError where the heads do not divide the width
+ * @throws OptionError for unknown options and sizes out of range, and where the heads do not divide the width
  */
 export function charTransformer(options: CharTransformerOptions): Model {
-  const { vocabulary = 65, context = 64, width = 128, layers = 4, heads = 4 } = options;
+  checkKeys('charTransformer', options, keys);
+  const count = (name: Exclude<keyof CharTransformerOptions, 'seed'>, usual: number, most?: number) =>
+    checkedCount(`${name} of charTransformer`, options[name] ?? usual, most);
+  const vocabulary = count('vocabulary', 65);
+  const context = count('context', 64, longestContext);
+  const [width, layers, heads] = [count('width', 128), count('layers', 4, 1000), count('heads', 4)];
   if (width % heads !== 0) throw new OptionError(`${heads} heads do not divide the width ${width} of the transformer`);
   const network = new Network('char-transformer', options);
   const { b } = network;
@@ -66,11 +84,17 @@ function attention(network: Network, x: Value, name: string, { context, width, h
   };
   const [query, key, value] = [project('query'), project('key'), project('value')];
   const scores = b.mul(b.matmul(query, b.transposeMatrices(key)), 1 / Math.sqrt(size));
-  const past = Array.from({ length: context * context }, (_, i) => Number(i % context <= Math.floor(i / context)));
-  const visible = b.pooled(`visible.${context}`, () => tensorFrom('bool', [context, context], past));
+  const visible = b.pooled(`visible.${context}`, () => tensor('bool', [context, context], lowerTriangle(context)));
   const weights = b.softmax(b.where(visible, scores, Number.NEGATIVE_INFINITY));
   const mixed = b.reshape(b.transpose(b.matmul(weights, value), [0, 2, 1, 3]), [-1, context, width]);
   return network.dense(mixed, `${name}.output`, width, () => normal(deviationOfLast));
+}
+
+/** Ones on and below the diagonal. */
+function lowerTriangle(size: number): Uint8Array {
+  const elements = new Uint8Array(size * size);
+  for (let row = 0; row < size; row++) elements.fill(1, row * size, row * size + row + 1);
+  return elements;
 }
 
 function feedforward(network: Network, x: Value, name: string, { width, deviationOfLast }: Sizes): Value {

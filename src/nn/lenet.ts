@@ -1,7 +1,8 @@
 // LeNet-5 for pictures of digits, as it is built today: ReLU and maximum pooling.
 import { OptionError } from '../errors.js';
 import type { Model } from '../graph/model.js';
-import { he, Network, type NetworkOptions } from './network.js';
+import { checkedCount, checkKeys, type OptionKeys } from '../options.js';
+import { checkedPicture, he, Network, type NetworkOptions } from './network.js';
 
 export interface LenetOptions extends NetworkOptions {
   /** Channels, height and width of a picture; [1, 28, 28] by default. Height and width are multiples of 4, at least 12. */
@@ -10,14 +11,18 @@ export interface LenetOptions extends NetworkOptions {
   readonly classes?: number;
 }
 
+const keys: OptionKeys<LenetOptions> = { seed: true, input: true, classes: true };
+
 /**
  * LeCun et al. 1998 with ReLU and maximum pooling: 5×5 convolution to 6 channels (padded by 2), pool, 5×5 convolution to
  * 16 channels, pool, dense 120, 84, classes; its output is the logits. 61,706 parameters for 28×28 digits. He's normal
  * initialization, zero biases. Parameters: `conv1`, `conv2`, `fc1`, `fc2`, `fc3`, each `.weight` and `.bias`.
- * @throws OptionError for pictures that do not halve twice
+ * @throws OptionError for unknown options, sizes below 1, and pictures that do not halve twice
  */
 export function lenet(options: LenetOptions): Model {
-  const { input: [channels, height, width] = [1, 28, 28], classes = 10 } = options;
+  checkKeys('lenet', options, keys);
+  const [channels, height, width] = checkedPicture('lenet', options.input ?? [1, 28, 28]);
+  const classes = checkedCount('classes of lenet', options.classes ?? 10);
   if (Math.min(height, width) < 12 || height % 4 !== 0 || width % 4 !== 0) {
     throw new OptionError(
       `lenet takes pictures of sizes that are multiples of 4 and at least 12, not ${height}×${width}: scale them, as in images:DIR?size=28`,

@@ -1,9 +1,11 @@
 // Builds models: a graph with a symbolic batch whose parameters are drawn from a seed by named initializations.
 import { type Random, random } from '../data/random.js';
+import { OptionError } from '../errors.js';
 import { float, int, ints, type Shape, type Value } from '../graph/graph.js';
 import { builtModel, type Model } from '../graph/model.js';
 import { elementCount, tensor } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
+import { checkedCount, checkedSeed, described } from '../options.js';
 
 /** Draws the elements of a new parameter. */
 export type Initialization = (random: Random, elements: Float32Array) => void;
@@ -43,6 +45,35 @@ interface ConvolutionOptions {
   readonly bias?: boolean;
 }
 
+/** Channels, height and width of a model's pictures. @throws OptionError */
+export function checkedPicture(
+  model: string,
+  input: readonly [number, number, number],
+): readonly [number, number, number] {
+  const given: unknown = input;
+  if (!Array.isArray(given) || given.length !== 3) {
+    throw new OptionError(
+      `input of ${model} is ${described(given)}; it must be channels, height and width, such as [1, 28, 28]`,
+    );
+  }
+  for (const [i, what] of ['channels', 'height', 'width'].entries()) {
+    checkedCount(`input of ${model}: its ${what}`, given[i]);
+  }
+  return input;
+}
+
+/** @throws OptionError where the memory does not hold the parameter */
+function allocated(model: string, name: string, dims: readonly number[]): Float32Array<ArrayBuffer> {
+  try {
+    return new Float32Array(elementCount(dims));
+  } catch (cause) {
+    throw new OptionError(
+      `the parameter '${name}' of ${model} would be [${dims.join(', ')}], which memory does not hold; choose smaller sizes`,
+      { cause },
+    );
+  }
+}
+
 /** A graph under construction with its parameters. */
 export class Network {
   readonly b = new Builder();
@@ -53,7 +84,7 @@ export class Network {
 
   constructor(name: string, options: NetworkOptions) {
     this.#name = name;
-    this.#seed = options.seed;
+    this.#seed = checkedSeed(options.seed);
   }
 
   /** The network's input `input` of shape `[batch, …example]`. */
@@ -62,7 +93,7 @@ export class Network {
   }
 
   parameter(name: string, dims: readonly number[], initialization: Initialization): Value {
-    const elements = new Float32Array(elementCount(dims));
+    const elements = allocated(this.#name, name, dims);
     initialization(random(this.#seed, 'parameter', name), elements);
     const value = this.b.constant(tensor('float32', dims, elements), name);
     this.#parameters.set(name, value);

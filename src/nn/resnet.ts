@@ -3,7 +3,8 @@
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
-import { Network, type NetworkOptions } from './network.js';
+import { checkedCount, checkedWord, checkKeys, type OptionKeys } from '../options.js';
+import { checkedPicture, Network, type NetworkOptions } from './network.js';
 
 export interface ResnetOptions extends NetworkOptions {
   /** Channels, height and width of a picture; [3, 32, 32] by default. */
@@ -18,6 +19,15 @@ export interface ResnetOptions extends NetworkOptions {
   readonly groups?: number;
 }
 
+const keys: OptionKeys<ResnetOptions> = {
+  seed: true,
+  input: true,
+  classes: true,
+  width: true,
+  norm: true,
+  groups: true,
+};
+
 /**
  * He et al. 2016, section 4.2, with group normalization (Wu & He 2018) or the batch normalization of the paper: a 3×3
  * convolution, three stages of three residual blocks of two 3×3 convolutions, the mean over all positions, a dense layer. Where channels
@@ -26,10 +36,13 @@ export interface ResnetOptions extends NetworkOptions {
  * one sees elsewhere, would leave the convolutions before them without gradient and curvature.)
  * Parameters: `stem`, `stage1.block1.conv1`, `stage1.block1.norm1`, …, `head`; running averages of batch normalization
  * (`model.statistics`): `stem.norm.mean`, `stem.norm.variance`, ….
- * @throws OptionError where the groups do not divide the width, or are given for batch normalization
+ * @throws OptionError for unknown options and sizes below 1, where the groups do not divide the width, or are given for batch normalization
  */
 export function resnet20(options: ResnetOptions): Model {
-  const { input = [3, 32, 32], classes = 10, width = 16 } = options;
+  checkKeys('resnet20', options, keys);
+  const input = checkedPicture('resnet20', options.input ?? [3, 32, 32]);
+  const classes = checkedCount('classes of resnet20', options.classes ?? 10);
+  const width = checkedCount('width of resnet20', options.width ?? 16);
   const network = new Network('resnet20', options);
   const { b } = network;
   const norm = normalization(network, width, options);
@@ -48,12 +61,12 @@ export function resnet20(options: ResnetOptions): Model {
 type Normalize = (x: Value, name: string) => Value;
 
 function normalization(network: Network, width: number, { norm = 'group', groups }: ResnetOptions): Normalize {
+  checkedWord('norm of resnet20', norm, ['group', 'batch']);
   if (norm === 'batch') {
     if (groups !== undefined) throw new OptionError('groups are of group normalization; resnet20 has norm batch');
     return (x, name) => network.batchNorm(x, name);
   }
-  if (norm !== 'group') throw new OptionError(`norm of resnet20 is '${norm}'; it must be group or batch`);
-  const count = groups ?? 8;
+  const count = checkedCount('groups of resnet20', groups ?? 8);
   if (width % count !== 0) throw new OptionError(`${count} groups do not divide the ${width} channels of resnet20`);
   return (x, name) => network.groupNorm(x, name, count);
 }

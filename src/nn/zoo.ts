@@ -1,5 +1,7 @@
 // The model zoo: networks that the examples, benchmarks and tests train.
+import { OptionError } from '../errors.js';
 import type { Model } from '../graph/model.js';
+import { checkedCount, checkKeys, described, type OptionKeys } from '../options.js';
 import { he, Network, type NetworkOptions } from './network.js';
 
 export interface AutoencoderOptions extends NetworkOptions {
@@ -7,13 +9,17 @@ export interface AutoencoderOptions extends NetworkOptions {
   readonly sizes?: readonly number[];
 }
 
+const autoencoderKeys: OptionKeys<AutoencoderOptions> = { seed: true, sizes: true };
+
 /**
  * The deep autoencoder of Hinton & Salakhutdinov 2006: 784-1000-500-250-30-250-500-1000-784, tanh, a linear code.
  * Its output is the reconstruction in [0, 1]; training works on the logits before the last sigmoid. Glorot's uniform
  * initialization, zero biases.
+ * @throws OptionError for unknown options, and for sizes that are not at least two whole numbers from 1
  */
 export function autoencoder(options: AutoencoderOptions): Model {
-  const sizes = options.sizes ?? [784, 1000, 500, 250, 30];
+  checkKeys('autoencoder', options, autoencoderKeys);
+  const sizes = checkedSizes('autoencoder', options.sizes ?? [784, 1000, 500, 250, 30]);
   const layers = [...sizes.slice(1), ...sizes.slice(0, -1).reverse()];
   const network = new Network('autoencoder', options);
   let x = network.input([sizes[0] ?? 784]);
@@ -31,9 +37,15 @@ export interface MlpOptions extends NetworkOptions {
   readonly sizes?: readonly number[];
 }
 
-/** A classifier 784-256-128-10 with ReLU; its output is the logits. He's normal initialization, zero biases. */
+const mlpKeys: OptionKeys<MlpOptions> = { seed: true, sizes: true };
+
+/**
+ * A classifier 784-256-128-10 with ReLU; its output is the logits. He's normal initialization, zero biases.
+ * @throws OptionError for unknown options, and for sizes that are not at least two whole numbers from 1
+ */
 export function mlp(options: MlpOptions): Model {
-  const sizes = options.sizes ?? [784, 256, 128, 10];
+  checkKeys('mlp', options, mlpKeys);
+  const sizes = checkedSizes('mlp', options.sizes ?? [784, 256, 128, 10]);
   const network = new Network('mlp', options);
   let x = network.input([sizes[0] ?? 784]);
   for (const [i, units] of sizes.slice(1).entries()) {
@@ -41,4 +53,21 @@ export function mlp(options: MlpOptions): Model {
     if (i < sizes.length - 2) x = network.b.relu(x);
   }
   return network.model(x);
+}
+
+/** The sizes of a chain of dense layers. */
+function checkedSizes(model: string, sizes: readonly number[]): readonly number[] {
+  const given: unknown = sizes;
+  if (!Array.isArray(given)) {
+    throw new OptionError(
+      `sizes of ${model} is ${described(given)}; it must be an array of at least two whole numbers`,
+    );
+  }
+  if (sizes.length < 2) {
+    throw new OptionError(
+      `sizes of ${model} is [${sizes}]; it must name at least two, the input's and the last layer's, such as [784, 10]`,
+    );
+  }
+  for (const [i, size] of sizes.entries()) checkedCount(`sizes[${i}] of ${model}`, size);
+  return sizes;
 }

@@ -1,8 +1,9 @@
 // Adam (Kingma & Ba 2015, algorithm 1) and AdamW (Loshchilov & Hutter 2019, algorithm 2: decoupled weight decay).
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
+import { checkKeys, type OptionKeys } from '../options.js';
 import { type Optimizer, type StepContext, scheduled } from './optimizer.js';
-import { at, checked, type Schedule } from './options.js';
+import { at, checked, refuseSchedules, type Schedule } from './options.js';
 
 export interface AdamOptions {
   /** η; 0.001 by default. */
@@ -16,20 +17,31 @@ export interface AdamOptions {
   readonly weightDecay?: number;
 }
 
-/** @throws OptionError for numbers out of range */
+/** @throws OptionError for unknown options and numbers out of range */
 export const adam = (options: AdamOptions = {}): Optimizer => adamNamed('adam', options);
 
-/** @throws OptionError for numbers out of range */
-export const adamw = (options: AdamOptions = {}): Optimizer => adamNamed('adamw', { weightDecay: 0.01, ...options });
+/** @throws OptionError for unknown options and numbers out of range */
+export const adamw = (options: AdamOptions = {}): Optimizer => adamNamed('adamw', options, 0.01);
 
-function adamNamed(name: string, options: AdamOptions): Optimizer {
-  const rule = adamRule(options);
+const keys: OptionKeys<AdamOptions> = {
+  learningRate: true,
+  beta1: true,
+  beta2: true,
+  epsilon: true,
+  weightDecay: true,
+};
+
+function adamNamed(name: string, options: AdamOptions, usualDecay = 0): Optimizer {
+  checkKeys(name, options, keys);
+  refuseSchedules(options, ['learningRate']);
+  const rule = adamRule({ ...options, weightDecay: options.weightDecay ?? usualDecay });
   return {
     name,
     build(context) {
       const result = rule.build(context, [...context.parameters.keys()]);
       return { ...result, diagnostics: new Map([['learningRate', context.scalar('learningRate')]]) };
     },
+    remedy: () => 'Lower the learning rate',
     controller: () => scheduled(rule.scalars),
   };
 }

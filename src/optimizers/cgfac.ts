@@ -20,6 +20,7 @@ import {
 } from '../curvature/sides.js';
 import type { LayerRows } from '../curvature/statistics.js';
 import type { Value } from '../graph/graph.js';
+import { checkedFlag, checkedWord, checkKeys, type OptionKeys } from '../options.js';
 import {
   type BlockSides,
   dampedInverses,
@@ -28,7 +29,7 @@ import {
   tikhonovDirections,
 } from './damped-solve.js';
 import { type Optimizer, remember, type StepContext } from './optimizer.js';
-import { checked } from './options.js';
+import { checked, refuseSchedules } from './options.js';
 import {
   type Preconditioned,
   type Preconditioner,
@@ -36,7 +37,7 @@ import {
   rootDampingsOf,
 } from './preconditioner.js';
 import { primalPreconditioner } from './primal.js';
-import { type SecondOrderOptions, secondOrder } from './second-order.js';
+import { type SecondOrderOptions, schedules, secondOrder, secondOrderKeys } from './second-order.js';
 
 export interface CgfacOptions extends SecondOrderOptions {
   /**
@@ -57,13 +58,29 @@ export interface CgfacOptions extends SecondOrderOptions {
   readonly warmStart?: boolean;
 }
 
+const keys: OptionKeys<CgfacOptions> = {
+  ...secondOrderKeys,
+  form: true,
+  dampingKind: true,
+  rank: true,
+  decay: true,
+  maxIterations: true,
+  tolerance: true,
+  warmStart: true,
+};
+
 /**
  * The CG-FAC optimizer. With no options it tunes itself: learning rate, momentum and damping follow the quadratic model.
- * @throws OptionError for numbers out of range
+ * @throws OptionError for unknown options and numbers out of range
  * @example
  * await train(autoencoder({ seed: 1 }), { data, optimizer: cgfac(), steps: 150, batchSize: 500 });
  */
 export function cgfac(options: CgfacOptions = {}): Optimizer {
+  checkKeys('cgfac', options, keys);
+  refuseSchedules(options, schedules);
+  checkedWord('form', options.form, ['gram', 'primal']);
+  checkedFlag('warmStart', options.warmStart);
+  checkedWord('dampingKind', options.dampingKind, ['factored', 'tikhonov']);
   const rank = checked('rank', options.rank ?? 128, { atLeast: 1, integer: true });
   const decay = checked('decay', options.decay ?? 0.95, { atLeast: 0, below: 1 });
   const maxIterations = checked('maxIterations', options.maxIterations ?? 50, { atLeast: 1, integer: true });

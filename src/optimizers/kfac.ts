@@ -2,6 +2,7 @@
 import { averaged, averageFactor, decayAt, joinedRows } from '../curvature/moving-average.js';
 import { denseInputSide, denseOutputSide, diagonalInputSide } from '../curvature/sides.js';
 import type { Value } from '../graph/graph.js';
+import { checkedWord, checkKeys, type OptionKeys } from '../options.js';
 import {
   type BlockSides,
   dampedInverses,
@@ -10,14 +11,14 @@ import {
   tikhonovDirections,
 } from './damped-solve.js';
 import { type Optimizer, remember } from './optimizer.js';
-import { checked } from './options.js';
+import { checked, refuseSchedules } from './options.js';
 import {
   type Preconditioned,
   type Preconditioner,
   type PreconditionerInput,
   rootDampingsOf,
 } from './preconditioner.js';
-import { type SecondOrderOptions, secondOrder } from './second-order.js';
+import { type SecondOrderOptions, schedules, secondOrder, secondOrderKeys } from './second-order.js';
 
 export interface KfacOptions extends SecondOrderOptions {
   /** `factored` (default): (A + π√λ I)⁻¹ ⊗ (G + √λ/π I)⁻¹. `tikhonov`: (A⊗G + λI)⁻¹ by CG each step. */
@@ -31,11 +32,23 @@ export interface KfacOptions extends SecondOrderOptions {
   readonly tolerance?: number;
 }
 
+const keys: OptionKeys<KfacOptions> = {
+  ...secondOrderKeys,
+  dampingKind: true,
+  decay: true,
+  inverseInterval: true,
+  maxIterations: true,
+  tolerance: true,
+};
+
 /**
  * The K-FAC optimizer, self-tuning like `cgfac` where no learning rate is given.
- * @throws OptionError for numbers out of range
+ * @throws OptionError for unknown options and numbers out of range
  */
 export function kfac(options: KfacOptions = {}): Optimizer {
+  checkKeys('kfac', options, keys);
+  refuseSchedules(options, schedules);
+  checkedWord('dampingKind', options.dampingKind, ['factored', 'tikhonov']);
   const decay = checked('decay', options.decay ?? 0.95, { atLeast: 0, below: 1 });
   const interval = checked('inverseInterval', options.inverseInterval ?? 20, { atLeast: 1, integer: true });
   const solve = {

@@ -80,6 +80,8 @@ export interface Optimizer {
   readonly iterateAveraging?: number;
   /** Adds one step to the graph. */
   build(context: StepContext): StepResult;
+  /** What to change about it if training fails, to begin a sentence: `Lower the learning rate`. Nothing where left out. */
+  readonly remedy?: (setting: Setting) => string;
   /** A fresh controller for a run: what it is about may decide how steps are steered. */
   controller(setting: Setting): Controller;
 }

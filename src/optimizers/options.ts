@@ -1,11 +1,19 @@
 // Checks of hyper-parameters, and schedules: numbers that may change with the step.
 import { OptionError } from '../errors.js';
+import { checkedNumber, described, type Range } from '../options.js';
 
 /** A constant, or a function of the step counted from 0. */
 export type Schedule = number | ((step: number) => number);
 
-export const at = (schedule: Schedule, step: number): number =>
-  typeof schedule === 'number' ? schedule : schedule(step);
+/** @throws OptionError where a function gives no finite number */
+export function at(schedule: Schedule, step: number): number {
+  if (typeof schedule === 'number') return schedule;
+  const value = schedule(step);
+  if (Number.isFinite(value)) return value;
+  throw new OptionError(
+    `a schedule gives ${described(value)} at step ${step}; it must give a finite number at every step`,
+  );
+}
 
 /** peak/√(1 + k/100) at step k: the averages of the iterates then converge, and no length of the run need be known. */
 export const inverseRoot =
@@ -13,33 +21,21 @@ export const inverseRoot =
   (step) =>
     peak / Math.sqrt(1 + step / 100);
 
-interface Range {
-  readonly above?: number;
-  readonly atLeast?: number;
-  readonly below?: number;
-  readonly atMost?: number;
-  readonly integer?: boolean;
-}
-
 /** The number itself; throws OptionError where it is not finite or out of range. Functions of the step are not checked. */
 export function checked<T extends Schedule>(name: string, value: T, range: Range): T {
-  if (typeof value !== 'number') return value;
-  const bounds = [
-    range.above === undefined ? undefined : `greater than ${range.above}`,
-    range.atLeast === undefined ? undefined : `at least ${range.atLeast}`,
-    range.below === undefined ? undefined : `less than ${range.below}`,
-    range.atMost === undefined ? undefined : `at most ${range.atMost}`,
-  ].filter((bound) => bound !== undefined);
-  const fits =
-    Number.isFinite(value) &&
-    (range.above === undefined || value > range.above) &&
-    (range.atLeast === undefined || value >= range.atLeast) &&
-    (range.below === undefined || value < range.below) &&
-    (range.atMost === undefined || value <= range.atMost) &&
-    (!range.integer || Number.isInteger(value));
-  if (!fits) {
-    const kind = range.integer ? 'a whole number' : 'a finite number';
-    throw new OptionError(`${name} is ${value}; it must be ${[kind, ...bounds].join(', ')}`);
-  }
+  if (typeof value !== 'function') checkedNumber(name, value, range);
   return value;
+}
+
+/**
+ * Refuses functions for options that are numbers for a whole run.
+ * @param schedules names of the options that may change with the step
+ */
+export function refuseSchedules<Options extends object>(options: Options, schedules: readonly (keyof Options)[]): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (typeof value !== 'function' || (schedules as readonly string[]).includes(name)) continue;
+    throw new OptionError(
+      `${name} is ${described(value)}; of these options only ${schedules.join(', ')} may be a function of the step`,
+    );
+  }
 }

@@ -6,6 +6,7 @@ import type { Value } from '../graph/graph.js';
 import { builtModel, type Model } from '../graph/model.js';
 import { type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
+import type { LossName } from '../losses/loss.js';
 import { Builder } from '../ops/builder.js';
 import { normals } from '../testing/fed-builder.js';
 import { runner } from '../testing/runner.js';
@@ -16,6 +17,7 @@ import { adam } from './adam.js';
 import { cgfac } from './cgfac.js';
 import { kfac } from './kfac.js';
 import type { Optimizer } from './optimizer.js';
+import { sgd } from './sgd.js';
 
 /** x·W (or x alone), scaled and shifted elementwise. */
 function scaledModel(hasLayer: boolean): Model {
@@ -98,4 +100,16 @@ test.each([cgfac(), kfac({ learningRate: 0.1 })])('$name says why a model has no
   await expect(refused).rejects.toThrow(
     `${optimizer.name} finds no Kronecker block in 'scaled' (scale: a parameter of rank 1 outside a dense layer); use adam instead`,
   );
+});
+
+test('what to change names only what there is to change', () => {
+  const remedy = (optimizer: Optimizer, name: LossName = 'mean-squared-error') =>
+    optimizer.remedy?.(manyExamples(name));
+  for (const optimizer of [cgfac(), kfac()]) {
+    expect(remedy(optimizer)).toMatch(/^Take larger batches/);
+    expect(remedy(optimizer, 'softmax-cross-entropy')).toMatch(/^Take larger batches/);
+  }
+  expect(remedy(cgfac({ step: 'normalized', learningRate: 0.01 }))).toMatch(/^Lower the learning rate/);
+  expect(remedy(kfac({ step: 'scheduled' }))).toMatch(/^Lower the learning rate or raise the damping/);
+  for (const optimizer of [adam(), sgd()]) expect(remedy(optimizer)).toMatch(/^Lower the learning rate/);
 });

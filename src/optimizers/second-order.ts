@@ -7,6 +7,7 @@ import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { unitLikelihood } from '../losses/likelihood.js';
 import type { Builder } from '../ops/builder.js';
+import { checkedWord, type OptionKeys } from '../options.js';
 import { adamRule } from './adam.js';
 import { dispersionScalars, estimated } from './dispersion.js';
 import type { Controller, Optimizer, Setting, StepContext, StepResult } from './optimizer.js';
@@ -43,8 +44,29 @@ export interface SecondOrderOptions extends StepOptions {
   readonly restLearningRate?: Schedule;
 }
 
+export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
+  step: true,
+  learningRate: true,
+  damping: true,
+  momentum: true,
+  weightDecay: true,
+  klClip: true,
+  fisher: true,
+  curvatureRows: true,
+  dampingInterval: true,
+  dampingDecay: true,
+  minimumDamping: true,
+  priorPrecision: true,
+  iterateAveraging: true,
+  restLearningRate: true,
+};
+
+/** Options that may change with the step. */
+export const schedules = ['learningRate', 'damping', 'restLearningRate'] as const;
+
 /** An optimizer from a preconditioner. */
 export function secondOrder(name: string, preconditioner: Preconditioner, options: SecondOrderOptions): Optimizer {
+  checkedWord('fisher', options.fisher, ['sampled', 'empirical', 'exact']);
   if (options.curvatureRows !== undefined) {
     checked('curvatureRows', options.curvatureRows, { atLeast: 1, integer: true });
   }
@@ -133,6 +155,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     name,
     ...(iterateAveraging > 0 && { iterateAveraging }),
     build,
+    remedy: (setting) => remedyFor(options, partsFor(setting).kind),
     controller(setting) {
       const { step, rest } = partsFor(setting);
       const dispersion = step.estimatesVariance ? [dispersionScalars] : [];
@@ -145,6 +168,12 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
 function actualChange(b: Builder, change: Value, weight: Value, prior: Value | undefined): Value {
   const likelihood = b.mul(change, weight);
   return prior ? b.add(likelihood, prior) : likelihood;
+}
+
+/** A learning rate can only be lowered where there is one: defaults leave the batch and the damping. */
+function remedyFor({ learningRate }: SecondOrderOptions, kind: StepKind): string {
+  if (kind === 'scheduled') return 'Lower the learning rate or raise the damping';
+  return learningRate === undefined ? 'Take larger batches, or raise the damping' : 'Lower the learning rate';
 }
 
 /** See `curvatureRows`. A case is an example, or a position of a sequence. */

@@ -43,7 +43,7 @@ export interface StepRule {
   controller(): Controller;
 }
 
-export interface RuleResult extends StepResult {
+interface RuleResult extends StepResult {
   /** A scalar that is finite only if all of the step is: a multiple of the square of its length will do. */
   readonly squaredLength: Value;
   /** The change of the prior by the step, a scalar, where the predicted change has it. */

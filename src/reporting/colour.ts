@@ -15,6 +15,9 @@ export function paint(enabled: boolean): Paint {
 }
 
 /** Colour only on a terminal that can, and not where the user has set NO_COLOR to anything. */
-export function wantsColour(stream: { isTTY?: boolean }, environment: NodeJS.ProcessEnv): boolean {
+export function wantsColour(
+  stream: { isTTY?: boolean },
+  environment: Readonly<Record<string, string | undefined>>,
+): boolean {
   return stream.isTTY === true && !environment.NO_COLOR && environment.TERM !== 'dumb';
 }

@@ -16,6 +16,14 @@ it.each([
 ])('writes the number %d as %s', (value, text) => expect(formatNumber(value)).toBe(text));
 
 it.each([
+  [1.00012, 5, '1.0001'],
+  [1234.56, 5, '1,234.6'],
+  [123456, 3, '123,456'],
+  [1.2345e-7, 4, '1.23e-7'],
+  [2e9, 9, '2e9'],
+])('writes %d in %d digits as %s', (value, digits, text) => expect(formatNumber(value, digits)).toBe(text));
+
+it.each([
   [0.0421, '0.042 s'],
   [7.33, '7.3 s'],
   [59.96, '1 min 00 s'],

@@ -1,14 +1,22 @@
 // Numbers and names as people read them, one way for the console, the tables and the report.
 
-/** A number to about three significant digits: `0.0123`, `5.4`, `1,234`, `3.2e-7`; `NaN` and `∞` as they are. */
-export function formatNumber(value: number): string {
+/** A number to about three significant digits, or as many as asked for: `0.0123`, `5.4`, `1,234`, `3.2e-7`; `NaN` and `∞` as they are. */
+export function formatNumber(value: number, digits = 3): string {
   if (Number.isNaN(value)) return 'NaN';
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '-∞';
   const size = Math.abs(value);
   if (size === 0) return '0';
-  if (size < 1e-3 || size >= 1e7) return value.toExponential(1).replace('.0e', 'e').replace('e+', 'e');
-  if (size >= 999.5) return Math.round(value).toLocaleString('en-US');
-  return String(Number(value.toPrecision(3)));
+  if (size < 1e-3 || size >= 1e7) {
+    return value
+      .toExponential(digits - 2)
+      .replace(/\.?0*e/, 'e')
+      .replace('e+', 'e');
+  }
+  if (size >= 999.5) {
+    const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
+    return value.toLocaleString('en-US', { maximumFractionDigits: decimals });
+  }
+  return String(Number(value.toPrecision(digits)));
 }
 
 /** A measured number in a table: as `formatNumber`, with all its three digits: `0.240`. */
@@ -45,6 +53,11 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
+/** `1 step`, `2,000 steps` */
+export function formatSteps(count: number): string {
+  return `${formatCount(count)} ${count === 1 ? 'step' : 'steps'}`;
+}
+
 /** A metric's value: shares of right answers in percent, all else as a number. */
 export function formatMetric(name: string, value: number): string {
   return isShare(name) && Number.isFinite(value) ? `${(100 * value).toFixed(2)} %` : formatMeasured(value);
@@ -71,4 +84,10 @@ export function words(name: string): string {
 /** The first letter in upper case. */
 export function capitalized(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+/** `a, b and c`; with another comma `a; b; and c`. */
+export function listed(parts: readonly string[], comma = ','): string {
+  if (parts.length < 2) return parts.join('');
+  return `${parts.slice(0, -1).join(`${comma} `)}${comma === ',' ? '' : comma} and ${parts.at(-1)}`;
 }

@@ -2,8 +2,12 @@
 // and it says only what the data bear out.
 
 import { type CurvePoint, curveOf, firstReaching, smoothed } from './curves.js';
-import { formatCount, formatMetric, formatNumber, formatSeconds, formatTarget, words } from './format.js';
+import { formatMetric, formatNumber, formatSeconds, formatSteps, listed, words } from './format.js';
+import { withDistinctNames } from './names.js';
 import type { Experiment, RunRecord } from './run-record.js';
+import { type Goal, goalOf, onSet } from './target.js';
+import { tradeOffs } from './trade-offs.js';
+import { hasDiverged, isSound, remarks, stepsDone } from './verdict.js';
 
 /** What an experiment came to: a headline, and sentences that tell the rest. */
 export interface Findings {
@@ -19,82 +23,110 @@ interface Overtaking {
   readonly steps: number;
 }
 
+/** Who won, and how it is told. */
+interface Race extends Findings {
+  readonly winner: RunRecord;
+}
+
 /** A ratio of times above this could be the machine's noise: no headline. */
 const CLEARLY_FASTER = 0.95;
 
 /**
  * The findings of an experiment. Where a target was set, the winner is who reached it first; else, or where nobody did, who has the
- * best metric on the training set at the end. Losses along the way are those of the batches, smoothed as they are drawn.
+ * best metric on the training set at the end. It is compared with the best of the others by the same measure. Losses along the way
+ * are those of the batches, smoothed as they are drawn.
  */
-export function findings(experiment: Experiment): Findings {
+export function findings(given: Experiment): Findings {
+  const experiment = withDistinctNames(given);
   const { runs } = experiment;
-  const diverged = runs.filter((run) => !Number.isFinite(run.train.loss));
-  const ranked = runs
-    .filter((run) => !diverged.includes(run))
-    .sort((a, b) => quality(a, 'train') - quality(b, 'train'));
-  const notes = diverged.map((run) => `${run.name} diverged: its loss stopped being finite.`);
+  const goal = goalOf(experiment);
+  const ranked = runs.filter(isSound).sort((a, b) => quality(a) - quality(b));
+  const notes = runs.flatMap(remarks);
   const [best, ...others] = ranked;
-  if (best === undefined) {
-    return { headline: runs.length === 0 ? 'No runs' : 'No run kept a finite loss', details: notes };
-  }
-  const cost = `${formatCount(best.steps.at(-1)?.step ?? 0)} steps, ${formatSeconds(best.seconds)}`;
-  if (others.length === 0)
-    return { headline: `${best.name} reaches ${outcome(best)}`, details: [`${cost}.`, ...notes] };
-
-  const final = `${best.name} ends best: ${outcome(best)} after ${cost}.`;
-  const generalizing = ranked.reduce(
-    (first, run) => (quality(run, 'test') < quality(first, 'test') ? run : first),
-    best,
+  if (best === undefined) return { headline: withoutSuccess(runs), details: notes };
+  if (others.length === 0) return alone(best, goal, notes);
+  const race = (goal && raceToTarget(goal, ranked)) ?? raceToLoss(best, others, goal);
+  const sentence = tradeOffs(
+    race.winner,
+    ranked.filter((run) => run !== race.winner),
+    goal,
   );
-  if (generalizing !== best) notes.unshift(`On the test set ${generalizing.name} is best: ${outcome(generalizing)}.`);
-  const race = raceToTarget(experiment, ranked) ?? raceToLoss(best, others);
-  return { headline: race.headline, details: [...race.details, final, ...notes] };
+  return { headline: race.headline, details: [...race.details, ...(sentence ? [sentence] : []), ...notes] };
 }
 
-/** Who reached the target first, and how much longer the others took; undefined where there was none or nobody did. */
-function raceToTarget({ target }: Experiment, runs: readonly RunRecord[]): Findings | undefined {
-  if (target === undefined) return undefined;
+function withoutSuccess(runs: readonly RunRecord[]): string {
+  const [first] = runs;
+  if (first === undefined) return 'No runs';
+  const kept = runs.some((run) => !hasDiverged(run));
+  if (runs.length === 1) return `${first.name} ${kept ? 'ends worse than it began' : 'diverged'}`;
+  return kept ? 'No run ends better than it began' : 'No run kept a finite loss';
+}
+
+/** The findings on the only run that has results. */
+function alone(run: RunRecord, goal: Goal | undefined, notes: readonly string[]): Findings {
+  const cost = `${stepsDone(run)}, ${formatSeconds(run.seconds)}.`;
+  const reached = run.toTarget
+    ? `It reaches ${goal?.text} after ${formatSteps(run.toTarget.steps)} and ${formatSeconds(run.toTarget.seconds)}.`
+    : `It does not reach ${goal?.text}.`;
+  const { name } = run.metric;
+  const show = (set: RunRecord['train']) => formatMetric(name, set[name] ?? Number.NaN);
+  return {
+    headline: `${run.name} reaches ${words(name)} ${show(run.train)} on the training set and ${show(run.test)} on the test set`,
+    details: [cost, ...(goal && run.toTarget !== undefined ? [reached] : []), ...notes],
+  };
+}
+
+/** Who reached the target first, and how much longer the others took; undefined where nobody did. */
+function raceToTarget(goal: Goal, runs: readonly RunRecord[]): Race | undefined {
   const finishers = runs
     .flatMap((run) => (run.toTarget ? [{ run, ...run.toTarget }] : []))
     .sort((a, b) => a.seconds - b.seconds);
   const [winner, ...rest] = finishers;
   if (winner === undefined) return undefined;
-  const goal = `${words(target.metric)}\u00a0${formatTarget(target.metric, target.value)}`;
   const overtakings = rest.map(({ run, seconds, steps }) => ({
     rival: run,
     time: winner.seconds / seconds,
     steps: winner.steps / steps,
   }));
-  const told = toldRival(overtakings);
+  const [closest] = overtakings;
+  const told = closest && closest.time < CLEARLY_FASTER ? closest : undefined;
   const late = runs.filter((run) => run.toTarget === null).map(({ name }) => name);
   const details = [
-    `It takes ${formatSeconds(winner.seconds)} and ${formatCount(winner.steps)} steps.`,
+    `It takes ${formatSeconds(winner.seconds)} and ${formatSteps(winner.steps)}.`,
     compared('That is', overtakings, told),
     late.length > 0 && `${listed(late)} ${late.length > 1 ? 'do' : 'does'} not get there.`,
   ];
   const headline = told
-    ? `${winner.run.name} reaches ${goal} in ${factor(told.time)} the time of ${told.rival.name}`
-    : `${winner.run.name} is first to ${goal}, after ${formatSeconds(winner.seconds)}`;
-  return { headline, details: [details.filter(Boolean).join(' ')] };
+    ? `${winner.run.name} reaches ${goal.text} in ${factor(told.time)} the time of ${told.rival.name}`
+    : rest.length === 0
+      ? `${winner.run.name} alone reaches ${goal.text}, after ${formatSeconds(winner.seconds)}`
+      : `${winner.run.name} is first to ${goal.text}, after ${formatSeconds(winner.seconds)}`;
+  return { winner: winner.run, headline, details: [details.filter(Boolean).join(' ')] };
 }
 
-/** How soon the best run had the losses that the others ended with. */
-function raceToLoss(best: RunRecord, others: readonly RunRecord[]): Findings {
+/** How soon the best run had the losses that the others ended with; the headline is about the best of them. */
+function raceToLoss(best: RunRecord, others: readonly RunRecord[], goal: Goal | undefined): Race {
   const overtakings = others.flatMap((rival) => overtaking(best, rival) ?? []);
-  const told = toldRival(overtakings);
-  const runnerUp = others[0] ? `, ahead of ${others[0].name}` : '';
+  const rival = others[0];
+  const told = overtakings.find((entry) => entry.rival === rival && entry.time < CLEARLY_FASTER);
+  const missed = goal ? [`No run reaches ${goal.text}.`] : [];
   if (told === undefined) {
     const sentence = passed(best.name, overtakings);
     return {
-      headline: `${best.name} ends with the best ${words(best.metric.name)}${runnerUp}`,
-      details: sentence ? [sentence] : [],
+      winner: best,
+      headline: `${best.name} ends with the best ${onSet('train', best.metric.name)}${rival ? `, ahead of ${rival.name}` : ''}`,
+      details: [...missed, ...(sentence ? [sentence] : [])],
     };
   }
   const loss = formatNumber(lossCurve(told.rival).at(-1)?.value ?? Number.NaN);
   const rest = passed('It', overtakings, told);
   return {
+    winner: best,
     headline: `${best.name} reaches ${possessive(told.rival.name)} final training loss in ${factor(told.time)} the time`,
-    details: [`That loss, ${loss}, takes it ${factor(told.steps)} the steps.${rest ? ` ${rest}` : ''}`],
+    details: [
+      ...missed,
+      `That loss, ${loss} on its last batches, takes it ${factor(told.steps)} the steps.${rest ? ` ${rest}` : ''}`,
+    ],
   };
 }
 
@@ -107,12 +139,6 @@ function passed(who: string, overtakings: readonly Overtaking[], told?: Overtaki
       `${possessive(rival.name)}${index === 0 ? ' final training loss' : ''} in ${factor(time)} the time and ${factor(steps)} the steps`,
   );
   return `${who} passes ${listed(parts, ';')}.`;
-}
-
-/** Adam is what most people would use: comparing with it says the most. Without it, the hardest rival. */
-function toldRival(overtakings: readonly Overtaking[]): Overtaking | undefined {
-  const faster = overtakings.filter(({ time }) => time < CLEARLY_FASTER);
-  return faster.find(({ rival }) => rival.name.toLowerCase() === 'adam') ?? faster[0];
 }
 
 /** `That is 1.1× the time and 0.7× the steps of kfac; 0.2× the time and …`; without the one told already. */
@@ -130,11 +156,11 @@ export function lossCurve(run: RunRecord): CurvePoint[] {
   return smoothed(curveOf(run, ({ loss }) => loss));
 }
 
-/** How good a run is at the end by its metric, lower is better. */
-function quality(run: RunRecord, set: 'train' | 'test'): number {
-  const value = run[set][run.metric.name] ?? Number.NaN;
+/** How good a run is on the training set at the end by its metric, lower is better. */
+function quality({ train, metric }: RunRecord): number {
+  const value = train[metric.name] ?? Number.NaN;
   if (!Number.isFinite(value)) return Number.POSITIVE_INFINITY;
-  return run.metric.lowerIsBetter ? value : -value;
+  return metric.lowerIsBetter ? value : -value;
 }
 
 function overtaking(winner: RunRecord, rival: RunRecord): Overtaking | undefined {
@@ -144,13 +170,6 @@ function overtaking(winner: RunRecord, rival: RunRecord): Overtaking | undefined
   return point && { rival, time: point.seconds / rivalEnd.seconds, steps: point.step / rivalEnd.step };
 }
 
-/** `squared error 5.41 on the training set and 5.93 on the test set`. */
-function outcome(run: RunRecord): string {
-  const { name } = run.metric;
-  const show = (set: RunRecord['train']) => formatMetric(name, set[name] ?? Number.NaN);
-  return `${words(name)} ${show(run.train)} on the training set and ${show(run.test)} on the test set`;
-}
-
 /** Two digits are what such timings can bear. */
 function factor(ratio: number): string {
   return `${Number(ratio.toPrecision(2))}×`;
@@ -158,9 +177,4 @@ function factor(ratio: number): string {
 
 function possessive(name: string): string {
   return name.endsWith('s') ? `${name}’` : `${name}’s`;
-}
-
-function listed(parts: readonly string[], comma = ','): string {
-  if (parts.length < 2) return parts.join('');
-  return `${parts.slice(0, -1).join(`${comma} `)}${comma === ',' ? '' : comma} and ${parts.at(-1)}`;
 }

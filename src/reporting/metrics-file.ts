@@ -4,7 +4,7 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { FileError } from '../errors.js';
-import { writeFileAtomically } from '../files.js';
+import { systemCode, writeFileAtomically } from '../files.js';
 import type { StepRecord } from './run-record.js';
 
 /** A metrics file that is open for appending. */
@@ -62,7 +62,7 @@ export async function readMetricsFile(path: string): Promise<StepRecord[]> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (systemCode(error) === 'ENOENT') return [];
     throw new FileError(`Cannot read '${path}': ${error instanceof Error ? error.message : error}.`, { cause: error });
   }
   const lines = text.split('\n').slice(0, -1);

@@ -39,6 +39,12 @@ describe('renderProgress', () => {
     expect(fields(renderProgress(state, width))).toEqual(fields(line));
   });
 
+  it('leaves out what was not measured, and counts the steps that were taken back', () => {
+    const optimizer = { damping: 0.31, accepted: 1, actualChange: Number.NaN, predictedChange: -0.5 };
+    const line = renderProgress({ ...state, optimizer, takenBack: 3 }, 200);
+    expect(line).toMatch(/ 1 min 15 s left {2}3 taken back {2}λ 0.31 {2}predicted change -0.5$/);
+  });
+
   it('never is wider than the terminal, in colour or not', () => {
     const number = fc.double({ noDefaultInfinity: false });
     fc.assert(
@@ -94,6 +100,22 @@ describe('createProgress on a terminal', () => {
     progress.finish(madeUpRun('cgfac', () => 0.05, { count: 1000, secondsPerStep: 0.001 }));
     const lines = stripVTControlCharacters(text()).split('\r').at(-1);
     expect(lines).toBe('cgfac  loss 0.05  squared error 5.00  test squared error 5.50  1,000 steps in 1.0 s\n');
+  });
+
+  it('counts steps that were taken back, and says in the end what is no success', () => {
+    const { progress, text, wait } = setup(true, { NO_COLOR: '1' });
+    progress.begin('cgfac', 200);
+    const records = Array.from({ length: 50 }, (_, index) => ({
+      ...record(index + 1),
+      optimizer: { accepted: index % 25 === 0 ? 0 : 1 },
+    }));
+    for (const entry of records) {
+      wait(500);
+      progress.update(entry);
+    }
+    expect(text()).toMatch(/2 taken back$/);
+    progress.finish(madeUpRun('cgfac', (step) => step, { steps: records, planned: 200, train: { loss: 7 } }));
+    expect(text()).toMatch(/loss 7 \(no success: 1 at the first step\) .* 50 of 200 steps in 5.0 s, 2 taken back\n$/);
   });
 
   it('estimates the rate and the time left', () => {

@@ -4,6 +4,7 @@
 import { paint, wantsColour } from './colour.js';
 import { formatCount, formatMetric, formatNumber, formatSeconds, words } from './format.js';
 import type { RunRecord, StepRecord } from './run-record.js';
+import { lowerFirstLoss, stepsDone, stepsTakenBack } from './verdict.js';
 
 /** What a progress line shows. */
 export interface ProgressState {
@@ -16,8 +17,10 @@ export interface ProgressState {
   readonly metric?: { readonly name: string; readonly value: number };
   /** Steps per second, lately; undefined until it is known. */
   readonly rate?: number;
-  /** The optimizer's own numbers, the most telling first. */
+  /** The optimizer's own numbers; those that are not finite were not measured at this step. */
   readonly optimizer: Readonly<Record<string, number>>;
+  /** Steps that were taken back so far; 0 if left out. */
+  readonly takenBack?: number;
 }
 
 /** What the reporter writes to: `process.stderr`, or a test's. */
@@ -42,7 +45,7 @@ export interface Progress {
 /** Options of a reporter; the defaults are the real stream, environment and clock. */
 export interface ProgressOptions {
   readonly stream?: ProgressStream;
-  readonly environment?: NodeJS.ProcessEnv;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Milliseconds, monotonic. */
   readonly now?: () => number;
 }
@@ -98,7 +101,8 @@ export function createProgress(options: ProgressOptions = {}): Progress {
       const metric = metricName !== undefined && value !== undefined ? { name: metricName, value } : state.metric;
       const { name, steps } = state;
       const { step, loss, optimizer } = record;
-      state = { name, steps, step, loss, optimizer, ...(rate && { rate }), ...(metric && { metric }) };
+      const takenBack = (state.takenBack ?? 0) + (optimizer.accepted === 0 ? 1 : 0);
+      state = { name, steps, step, loss, optimizer, takenBack, ...(rate && { rate }), ...(metric && { metric }) };
       if (milliseconds - drawnAt >= pause) draw();
     },
     print(line) {
@@ -110,7 +114,7 @@ export function createProgress(options: ProgressOptions = {}): Progress {
       // Nothing is said of a run that failed before its first step: its error says it all.
       const logged = state.loss !== undefined;
       if (!redraws && logged && state.step !== drawnStep) draw();
-      const line = run ? renderFinished(run, state.step, colour) : redraws && logged ? renderPlain(state) : undefined;
+      const line = run ? renderFinished(run, colour) : redraws && logged ? renderPlain(state) : undefined;
       if (redraws) stream.write(CLEAR_LINE);
       if (line !== undefined) stream.write(`${line}\n`);
       state = undefined;
@@ -179,14 +183,15 @@ function progressFields(state: ProgressState): Field[] {
     const left = formatSeconds(Math.max(0, state.steps - state.step) / state.rate);
     fields.push({ text: `${left} left`, importance: 9, quiet: true });
   }
-  const names = Object.keys(state.optimizer);
+  if (state.takenBack) fields.push({ text: `${formatCount(state.takenBack)} taken back`, importance: 6, quiet: true });
+  const names = Object.keys(state.optimizer).filter((name) => name !== 'accepted');
   const telling = [
     ...TELLING.filter((name) => names.includes(name)),
     ...names.filter((name) => !TELLING.includes(name)),
   ];
   telling.forEach((name, index) => {
     const value = state.optimizer[name];
-    if (value === undefined) return;
+    if (value === undefined || !Number.isFinite(value)) return;
     fields.push({
       text: `${SHORT_NAMES[name] ?? words(name)} ${formatNumber(value)}`,
       importance: -index,
@@ -211,11 +216,14 @@ function renderPlain(state: ProgressState): string {
 }
 
 /** The line that stays when a run is finished. */
-function renderFinished(run: RunRecord, steps: number, colour: boolean): string {
+function renderFinished(run: RunRecord, colour: boolean): string {
   const { bold, dim } = paint(colour);
   const name = run.metric.name;
   const show = (set: RunRecord['train']) => metricText(name, set[name] ?? Number.NaN);
-  const results = `loss ${formatNumber(run.train.loss)}${name === 'loss' ? '' : `  ${show(run.train)}`}  test ${show(run.test)}`;
-  const cost = `${formatCount(steps)} steps in ${formatSeconds(run.seconds)}`;
+  const first = lowerFirstLoss(run);
+  const warning = first === undefined ? '' : ` (no success: ${formatNumber(first)} at the first step)`;
+  const results = `loss ${formatNumber(run.train.loss)}${warning}${name === 'loss' ? '' : `  ${show(run.train)}`}  test ${show(run.test)}`;
+  const takenBack = stepsTakenBack(run);
+  const cost = `${stepsDone(run)} in ${formatSeconds(run.seconds)}${takenBack ? `, ${formatCount(takenBack)} taken back` : ''}`;
   return `${bold(run.name)}  ${results}  ${dim(cost)}`;
 }

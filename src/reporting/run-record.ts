@@ -12,7 +12,11 @@ export interface StepRecord {
   readonly metrics: Readonly<Record<string, number>>;
   /** Seconds of training since the start, evaluation and reporting excluded. */
   readonly seconds: number;
-  /** The optimizer's own numbers: `damping`, `learningRate`, `momentum`, `iterations` (of CG), `residual`, … */
+  /**
+   * The optimizer's own numbers: `damping`, `learningRate`, `momentum`, `iterations` (of CG), `residual`, …; without
+   * those that were not measured at this step. `accepted` is 1, or 0 at a step that was taken back; optimizers that take none
+   * back do not have it.
+   */
   readonly optimizer: Readonly<Record<string, number>>;
 }
 
@@ -36,8 +40,12 @@ export interface RunRecord {
   readonly name: string;
   readonly steps: readonly StepRecord[];
   readonly seconds: number;
+  /** Steps that the run was to take; it was stopped or diverged if `steps` end before. */
+  readonly planned?: number;
   readonly train: Evaluation;
   readonly test: Evaluation;
+  /** Examples of each step: as many as were asked for, or all of a smaller training set. */
+  readonly batchSize: number;
   /** Bytes of optimizer state (parameters and gradients excluded). */
   readonly stateBytes: number;
   readonly stepMilliseconds: { readonly median: number; readonly p10: number; readonly p90: number };
@@ -46,7 +54,12 @@ export interface RunRecord {
    * steps' `metrics` hold it by `name`; a test value along the way is `testName`, e.g. `testSquaredError`.
    */
   readonly metric: { readonly name: string; readonly lowerIsBetter: boolean };
-  /** Steps and seconds to the experiment's target, when one was asked for; null when it was not reached. */
+  /**
+   * Examples of each set that were evaluated along the way (the steps' `trainLoss`, `testLoss`, …), where these are fewer than
+   * those that `train` and `test` are of.
+   */
+  readonly sampled?: { readonly train?: number; readonly test?: number };
+  /** Steps and seconds to the experiment's target on the whole set, when one was asked for; null when it was not reached. */
   readonly toTarget?: { readonly steps: number; readonly seconds: number } | null;
   /** Autoencoders: inputs and their reconstructions, in pairs. */
   readonly reconstructions?: readonly { readonly input: Picture; readonly output: Picture }[];

@@ -7,14 +7,18 @@ import {
   formatMetric,
   formatSeconds,
   formatTarget,
+  listed,
   words,
 } from './format.js';
 import type { Experiment, RunRecord } from './run-record.js';
+import { isSound, lowerFirstLoss, stepCount, stepsTakenBack } from './verdict.js';
 
 /** One cell: its text, and whether no run is better in this column. */
 export interface SummaryCell {
   readonly text: string;
   readonly best: boolean;
+  /** A number that no successful training has; `summaryNotes` says why. */
+  readonly warning?: boolean;
 }
 
 /** One column of a comparison, a cell for each run. */
@@ -27,28 +31,46 @@ export interface SummaryColumn {
 interface Measure {
   readonly header: string;
   readonly value: (run: RunRecord) => number | null | undefined;
-  readonly format: (value: number) => string;
+  readonly format: (value: number, run: RunRecord) => string;
   readonly lowerIsBetter?: boolean;
+  readonly warns?: (run: RunRecord) => boolean;
 }
 
 /** The columns that the experiment has something to say in. Best values are marked where there are two runs or more. */
 export function summaryColumns(experiment: Experiment): SummaryColumn[] {
   const { runs } = experiment;
-  return measures(experiment).flatMap(({ header, value, format, lowerIsBetter }) => {
-    const values = runs.map(value);
-    if (values.every((entry) => entry === undefined)) return [];
-    // A run that diverged may have been quick: that makes it best at nothing.
-    const sound = values.filter((_, index) => Number.isFinite(runs[index]?.train.loss));
-    const finite = sound.filter((entry): entry is number => typeof entry === 'number' && Number.isFinite(entry));
+  return measures(experiment).flatMap(({ header, value, format, lowerIsBetter, warns }) => {
+    const entries = runs.map((run) => ({ run, entry: value(run) }));
+    if (entries.every(({ entry }) => entry === undefined)) return [];
+    // A run that diverged or got worse may have been quick: that makes it best at nothing.
+    const finite = entries.flatMap(({ run, entry }) =>
+      isSound(run) && typeof entry === 'number' && Number.isFinite(entry) ? [entry] : [],
+    );
     const best =
       lowerIsBetter === undefined || runs.length < 2 ? Number.NaN : (lowerIsBetter ? Math.min : Math.max)(...finite);
-    const cells = values.map((entry, index) => ({
-      text: entry === undefined ? '–' : entry === null ? 'not reached' : format(entry),
-      best: entry === best && Number.isFinite(runs[index]?.train.loss),
+    const cells = entries.map(({ run, entry }) => ({
+      text: entry === undefined ? '–' : entry === null ? 'not reached' : format(entry, run),
+      best: entry === best && isSound(run),
+      ...(warns?.(run) && { warning: true }),
     }));
     return [{ header, cells }];
   });
 }
+
+/** Sentences on the cells that warn. */
+export function summaryNotes({ runs }: Experiment): string[] {
+  const raised = runs.flatMap((run) => {
+    const first = lowerFirstLoss(run);
+    return first === undefined ? [] : [`${formatMeasured(first)} (${run.name})`];
+  });
+  return raised.length === 0 ? [] : [`! No success: higher than the loss at the first step, ${listed(raised)}.`];
+}
+
+const takenBack: Measure = {
+  header: 'taken back',
+  value: stepsTakenBack,
+  format: (count, { steps }) => `${formatCount(count)} of ${formatCount(steps.at(-1)?.step ?? 0)}`,
+};
 
 function measures({ runs, target }: Experiment): Measure[] {
   const metric = runs[0]?.metric;
@@ -72,10 +94,17 @@ function measures({ runs, target }: Experiment): Measure[] {
           { header: `time ${goal}`, value: toTarget('seconds'), format: formatSeconds, lowerIsBetter: true },
         ];
   return [
-    { header: 'train loss', value: (run) => run.train.loss, format: formatMeasured, lowerIsBetter: true },
+    {
+      header: 'train loss',
+      value: (run) => run.train.loss,
+      format: formatMeasured,
+      lowerIsBetter: true,
+      warns: (run) => lowerFirstLoss(run) !== undefined,
+    },
     { header: 'test loss', value: (run) => run.test.loss, format: formatMeasured, lowerIsBetter: true },
     ...metrics,
-    { header: 'steps', value: (run) => run.steps.at(-1)?.step, format: formatCount },
+    { header: 'steps', value: (run) => run.steps.at(-1)?.step, format: (_, run) => stepCount(run) },
+    ...(runs.some((run) => stepsTakenBack(run)) ? [takenBack] : []),
     { header: 'time', value: (run) => run.seconds, format: formatSeconds, lowerIsBetter: true },
     { header: 'ms/step', value: (run) => run.stepMilliseconds.median, format: formatMeasured, lowerIsBetter: true },
     ...targets,

@@ -50,6 +50,31 @@ it('marks nothing where there is nothing to compare, and no run that diverged', 
   expect(row).not.toContain('*');
 });
 
+it('warns of a loss that rose, of steps taken back, and of steps that were not taken', () => {
+  const steps = madeUpRun('cgfac', (step) => step).steps.map((record) => ({
+    ...record,
+    optimizer: { accepted: record.step < 4 ? 0 : 1 },
+  }));
+  const worse = madeUpRun('cgfac', (step) => step, { steps, planned: 80, secondsPerStep: 0.001 });
+  const both = madeUpExperiment([worse, ...runs.slice(1)]);
+  const lines = renderTable(both, { width: 200 }).split('\n');
+  expect(lines[0]).toMatch(/ steps +taken back +time /);
+  expect(lines[2]).toMatch(/^cgfac +50.0! +55.0 +5,000 +5,500 +50 of 80 +3 of 50 /);
+  expect(lines[2]).not.toContain('*');
+  expect(lines[3]).toMatch(/ 50 +– +5.0 s\*/);
+  expect(lines[4]).toBe('! No success: higher than the loss at the first step, 1.00 (cgfac).');
+  const markdown = renderMarkdownTable(both);
+  expect(markdown).toContain('| 50.0 ! |');
+  expect(markdown.split('\n').at(-1)).toMatch(/^! No success/);
+  expect(renderTable(experiment, { width: 200 })).not.toContain('taken back');
+});
+
+it('tells runs of one name apart', () => {
+  const twice = madeUpExperiment([madeUpRun('adam', () => 1), madeUpRun('adam', () => 1)]);
+  expect(renderTable(twice)).toMatch(/adam .*adam \(2\)/);
+  expect(renderMarkdownTable(twice)).toContain('| adam (2) |');
+});
+
 it('writes Markdown that renders as a table whatever the names', () => {
   const lines = renderMarkdownTable(experiment).split('\n');
   expect(lines).toHaveLength(4);

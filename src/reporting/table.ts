@@ -1,23 +1,25 @@
 // The comparison of runs as text: an aligned table for the console, and the same as Markdown.
 
 import { paint } from './colour.js';
+import { withDistinctNames } from './names.js';
 import type { Experiment } from './run-record.js';
-import { type SummaryCell, summaryColumns } from './summary.js';
+import { type SummaryCell, summaryColumns, summaryNotes } from './summary.js';
 
 /**
- * An aligned table with a line for each run; `*` (and bold, in colour) marks the best of each column. Where it would be wider than
+ * An aligned table with a line for each run; `*` (and bold, in colour) marks the best of each column, `!` a loss that rose. Where it would be wider than
  * `width` columns, runs become columns: a comparison of a few runs has more numbers than names.
  */
-export function renderTable(experiment: Experiment, options: { width?: number; colour?: boolean } = {}): string {
+export function renderTable(given: Experiment, options: { width?: number; colour?: boolean } = {}): string {
   const { width = 100, colour = false } = options;
+  const experiment = withDistinctNames(given);
   const wide = cellsByRun(experiment);
   const table = tableWidth(wide) <= width ? wide : transposed(wide);
   const widths = columnWidths(table);
   const { bold, dim } = paint(colour);
   const lines = table.map((row, rowIndex) =>
     row
-      .map(({ text, best }, column) => {
-        const marked = mark(text, best);
+      .map(({ text, best, warning }, column) => {
+        const marked = `${text}${best ? '*' : warning ? '!' : ' '}`; // a space keeps unmarked numbers aligned with marked ones
         const padding = ' '.repeat((widths[column] ?? 0) - marked.length);
         const shown = best ? bold(marked) : rowIndex === 0 || column === 0 ? dim(marked) : marked;
         return column === 0 ? shown + padding : padding + shown;
@@ -26,17 +28,24 @@ export function renderTable(experiment: Experiment, options: { width?: number; c
       .trimEnd(),
   );
   const rule = dim('─'.repeat(tableWidth(table)));
-  return [...lines.slice(0, 1), rule, ...lines.slice(1)].join('\n');
+  return [...lines.slice(0, 1), rule, ...lines.slice(1), ...summaryNotes(experiment)].join('\n');
 }
 
 /** The same comparison as a Markdown table, the best of each column in bold. */
-export function renderMarkdownTable(experiment: Experiment): string {
+export function renderMarkdownTable(given: Experiment): string {
+  const experiment = withDistinctNames(given);
   const escaped = (text: string) => text.replace(/([\\|*_`<>[\]])/g, '\\$1').replace(/\r?\n/g, ' ');
   const [header = [], ...rows] = cellsByRun(experiment).map((row) =>
-    row.map(({ text, best }) => (best ? `**${escaped(text)}**` : escaped(text))),
+    row.map(({ text, best, warning }) => (best ? `**${escaped(text)}**` : `${escaped(text)}${warning ? ' !' : ''}`)),
   );
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(header), line(header.map((_, index) => (index === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n');
+  const notes = summaryNotes(experiment).map((note) => `\n${escaped(note)}`);
+  return [
+    line(header),
+    line(header.map((_, index) => (index === 0 ? '---' : '---:'))),
+    ...rows.map(line),
+    ...notes,
+  ].join('\n');
 }
 
 /** A header row and a row for each run. */
@@ -51,11 +60,6 @@ function cellsByRun(experiment: Experiment): SummaryCell[][] {
 
 function transposed(rows: readonly (readonly SummaryCell[])[]): SummaryCell[][] {
   return (rows[0] ?? []).map((_, column) => rows.map((row) => row[column] ?? { text: '', best: false }));
-}
-
-/** A space keeps unmarked numbers aligned with marked ones. */
-function mark(text: string, best: boolean): string {
-  return best ? `${text}*` : `${text} `;
 }
 
 function columnWidths(table: readonly (readonly SummaryCell[])[]): number[] {

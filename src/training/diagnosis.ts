@@ -2,13 +2,14 @@
 import type { Engine } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
 import { describeNode, type Value } from '../graph/graph.js';
-import { isFloatingPoint, type TensorData } from '../graph/tensor.js';
+import { firstNotFinite, isFloatingPoint, type TensorData } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
 import { isOfBatch, parameterKey, type StepProgram } from './step-program.js';
 
 /**
  * The error for a loss that is not finite. The store holds what the failed step left: a parameter that is not finite
  * now was spoiled by an update; otherwise the first tensor of the step that is not finite is named.
+ * @param remedy what to change about the optimizer, to begin a sentence
  */
 export async function diagnose(
   engine: Engine,
@@ -16,12 +17,19 @@ export async function diagnose(
   feeds: Readonly<Record<string, TensorData>>,
   number: number,
   loss: number,
+  remedy: string | undefined,
 ): Promise<TrainingError> {
   const culprit = await firstNonFinite(engine, step, feeds);
   return new TrainingError(
-    `the loss is ${loss} at step ${number}: ${culprit}. Lower the learning rate, raise the damping, or look for values ` +
-      'in the data that are not finite or not scaled',
+    `the loss is ${loss} at step ${number}: ${culprit}. ${adviceFor(!isFiniteBatch(feeds), number, remedy)}`,
   );
+}
+
+function adviceFor(brokenBatch: boolean, step: number, remedy: string | undefined): string {
+  if (brokenBatch) return 'Correct or leave out such examples';
+  if (step === 1)
+    return 'No step had been taken: normalize the inputs, or look at the weights that the model begins with';
+  return `${remedy ?? 'Take shorter steps'}, or look for values in the data that are far from the others`;
 }
 
 async function firstNonFinite(
@@ -74,5 +82,4 @@ async function firstInGraph(
 export const isFiniteBatch = (feeds: Readonly<Record<string, TensorData>>): boolean =>
   Object.entries(feeds).every(([name, data]) => !isOfBatch(name) || allFinite(data));
 
-const allFinite = ({ data }: TensorData): boolean =>
-  Array.from<number | bigint, number>(data, Number).every((x) => Number.isFinite(x));
+const allFinite = (tensor: TensorData): boolean => firstNotFinite(tensor) < 0;

@@ -2,8 +2,9 @@
 import type { DataSplits, Dataset } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
 import { checked } from '../optimizers/options.js';
+import type { Evaluation, RunRecord } from '../reporting/run-record.js';
 import type { Evaluator } from './evaluation.js';
-import { sampledExamples, usualExamples } from './judged-examples.js';
+import { judgedExamples, sampledExamples, usualExamples } from './judged-examples.js';
 import type { Metric } from './metrics.js';
 
 /** A value of a metric to reach: `squaredError`, `accuracy` or `loss` on the training set, `testLoss` … on the test set. */
@@ -23,15 +24,34 @@ export interface JudgingOptions {
   readonly target?: Target;
 }
 
-/** Judges a run along the way. Whole sets (see `judgedExamples`) are evaluated only at its end. */
+/** A target that was reached: by steps and by seconds of training. */
+interface Reached {
+  readonly steps: number;
+  readonly seconds: number;
+}
+
+/** A set, and the part of it that is evaluated along the way. */
+interface Judged {
+  readonly set: Dataset;
+  /** The examples that stand for the whole set; see `judgedExamples`. */
+  readonly whole: Uint32Array;
+  readonly sample: Uint32Array;
+}
+
+/**
+ * Judges a run along the way, on samples. A target counts as reached only by the whole set that it names: where the sample
+ * reaches it, the whole set is evaluated.
+ */
 export class Judging {
   readonly #judge: Evaluator;
   readonly #metric: Metric;
-  readonly #sets: Readonly<Record<Split, { readonly set: Dataset; readonly sample: Uint32Array }>>;
+  readonly #sets: Readonly<Record<Split, Judged>>;
   readonly #every: number;
   readonly #targetEvery: number;
   readonly #target: (Target & { readonly split: Split; readonly key: string }) | undefined;
-  #reached: { steps: number; seconds: number } | null = null;
+  #reached: Reached | null = null;
+  /** By how much the sample was better than the whole set when that last missed the target. */
+  #flattery = 0;
 
   /** @param total steps of the run */
   constructor(judge: Evaluator, metric: Metric, data: DataSplits, total: number, options: JudgingOptions) {
@@ -43,18 +63,33 @@ export class Judging {
     });
     this.#judge = judge;
     this.#metric = metric;
-    this.#sets = { train: sampled(data.train, examples), test: sampled(data.test, examples) };
+    this.#sets = { train: judgedBy(data.train, examples), test: judgedBy(data.test, examples) };
     this.#every = checked('evaluateEvery', every, { atLeast: 1, integer: true });
     this.#targetEvery = Math.min(this.#every, Math.max(1, Math.min(10, Math.floor(total / 50))));
     this.#target = target && resolveTarget(target, metric);
   }
 
-  /** Undefined where no target was asked for, null where it has not been reached. */
-  get toTarget(): { readonly steps: number; readonly seconds: number } | null | undefined {
-    return this.#target && this.#reached;
+  /** Examples of each set that are evaluated along the way, where these are not all; undefined where they are. */
+  get sampled(): RunRecord['sampled'] {
+    const { train, test } = this.#sets;
+    const part = ({ sample, whole }: Judged) => (sample.length < whole.length ? sample.length : undefined);
+    const [ofTrain, ofTest] = [part(train), part(test)];
+    if (ofTrain === undefined && ofTest === undefined) return undefined;
+    return { ...(ofTrain !== undefined && { train: ofTrain }), ...(ofTest !== undefined && { test: ofTest }) };
   }
 
-  /** What is to be said after a step beside the batch's own numbers, e.g. `{ trainLoss, trainSquaredError, testLoss, … }`. */
+  /**
+   * When the target was reached, by the evaluations of the whole sets in the end if not before. Undefined where no target was
+   * asked for, null where it has not been reached.
+   */
+  concluded(steps: number, seconds: number, train: Evaluation, test: Evaluation): Reached | null | undefined {
+    if (!this.#target || this.#reached) return this.#target && this.#reached;
+    const { split, key } = this.#target;
+    const found = named(split, { train, test }[split])[key];
+    return found !== undefined && this.#excess(found) >= 0 ? { steps, seconds } : null;
+  }
+
+  /** Return what is evaluated after a step, e.g. `{ trainLoss, trainSquaredError, testLoss, … }`. */
   async after(step: number, seconds: number, isLast: boolean): Promise<Record<string, number>> {
     const found: Record<string, number> = {};
     const target = this.#reached ? undefined : this.#target;
@@ -62,23 +97,41 @@ export class Judging {
     for (const split of ['train', 'test'] as const) {
       const forTarget = target?.split === split && step % this.#targetEvery === 0;
       if (!regular && !forTarget) continue;
-      const { set, sample } = this.#sets[split];
-      for (const [name, value] of Object.entries(await this.#judge.evaluate(set, sample)))
-        found[keyOf(split, name)] = value;
-    }
-    const value = target && found[target.key];
-    if (target && value !== undefined) {
-      const lower = target.key.endsWith('Loss') || this.#metric.lowerIsBetter;
-      if (lower ? value <= target.value : value >= target.value) this.#reached = { steps: step, seconds };
+      const { set, sample, whole } = this.#sets[split];
+      Object.assign(found, named(split, await this.#judge.evaluate(set, sample)));
+      if (target?.split !== split) continue;
+      const excess = this.#excess(found[target.key] ?? Number.NaN);
+      // After the last step the whole sets are evaluated anyway.
+      const sampleOnly = sample.length < whole.length;
+      if (!(excess >= (sampleOnly ? this.#flattery : 0)) || (isLast && sampleOnly)) continue;
+      if (sampleOnly) Object.assign(found, named(split, await this.#judge.evaluate(set, whole)));
+      const excessOfAll = this.#excess(found[target.key] ?? Number.NaN);
+      if (excessOfAll >= 0) this.#reached = { steps: step, seconds };
+      else this.#flattery = excess - excessOfAll;
     }
     return found;
+  }
+
+  /** By how much a value is better than the target. */
+  #excess(value: number): number {
+    if (!this.#target) return Number.NaN;
+    const lower = this.#target.key.endsWith('Loss') || this.#metric.lowerIsBetter;
+    return lower ? this.#target.value - value : value - this.#target.value;
   }
 }
 
 type Split = 'train' | 'test';
 const keyOf = (split: Split, name: string): string => `${split}${name[0]?.toUpperCase()}${name.slice(1)}`;
 
-const sampled = (set: Dataset, examples: number) => ({ set, sample: sampledExamples(set, examples) });
+/** An evaluation by the names that its values have in the steps' records. */
+const named = (split: Split, evaluation: Evaluation): Record<string, number> =>
+  Object.fromEntries(Object.entries(evaluation).map(([name, value]) => [keyOf(split, name), value]));
+
+const judgedBy = (set: Dataset, examples: number): Judged => ({
+  set,
+  whole: judgedExamples(set),
+  sample: sampledExamples(set, examples),
+});
 
 /**
  * A target by the name its value has in the records; a bare name means the training set.

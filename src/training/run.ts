@@ -142,33 +142,41 @@ export class Run {
     loss: number,
     given: Readonly<Record<string, TensorData>>,
   ): Promise<TrainingError | undefined> {
-    const { engine, step, program, averages } = this.#parts;
-    const cause = () => diagnose(engine, step, given, k + 1, loss);
+    const { engine, step, optimizer } = this.#parts;
+    const remedy = optimizer.remedy?.(this.#parts.setting);
+    const cause = () => diagnose(engine, step, given, k + 1, loss, remedy);
     this.#failures += 1;
     if (k === 0 || !isFiniteBatch(given)) return cause();
     const last = !this.#controller.recovers || this.#failures > mostFailures;
     const error = last ? await cause() : undefined;
     // This step's updates were refused; those of the step before, which led here, are taken back.
-    if (this.#failures === 1 && this.#committed) {
-      await program.undo();
-      await averages?.undo(k);
-      this.#committed = false;
-    }
+    if (this.#failures === 1) await this.takeBack();
     return error;
   }
 
+  /** Take the last step back that was kept, if it can be: what it led to is not finite. */
+  async takeBack(): Promise<void> {
+    if (!this.#committed) return;
+    await this.#parts.program.undo();
+    await this.#parts.averages?.undo(this.done);
+    this.#committed = false;
+  }
+
   record(train: Evaluation, test: Evaluation): RunRecord {
-    const { step, averages, optimizer, metric, judging } = this.#parts;
-    const { toTarget } = judging;
+    const { step, averages, optimizer, metric, judging, batches, total } = this.#parts;
+    const toTarget = judging.concluded(this.done, this.#seconds, train, test);
     return {
       name: optimizer.name,
       steps: this.#records,
       seconds: this.#seconds,
+      planned: total,
       train,
       test,
+      batchSize: batches.batchSize,
       stateBytes: step.stateBytes + (averages?.bytes ?? 0),
       stepMilliseconds: quantiles(this.#milliseconds),
       metric: { name: metric.name, lowerIsBetter: metric.lowerIsBetter },
+      ...(judging.sampled && { sampled: judging.sampled }),
       ...(toTarget !== undefined && { toTarget }),
     };
   }

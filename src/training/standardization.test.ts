@@ -21,6 +21,7 @@ import { cgfac } from '../optimizers/cgfac.js';
 import { kfac } from '../optimizers/kfac.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import { sgd } from '../optimizers/sgd.js';
+import { remarks } from '../reporting/verdict.js';
 import { standardizedTask } from './standardization.js';
 import { type TrainingResult, type TrainOptions, train } from './trainer.js';
 
@@ -175,6 +176,23 @@ describe('a table', () => {
     expect(whole.loss / (sum / size / 3)).toBeCloseTo(1, 4);
     expect(steps.at(-1)?.metrics.testSquaredError).toBeCloseTo(whole.squaredError ?? 0, -2);
     expect(toTarget).not.toBeNull();
+  });
+
+  it('has its first loss in the units of its last one: what ends worse than it began is warned of', async () => {
+    const set = tableOf({ target: (y) => 200_000 + 84_000 * y });
+    const whole = { batchSize: size, steps: 4 };
+    const still = await run(set, { ...whole, optimizer: sgd({ learningRate: 1e-12, momentum: 0 }) });
+    for (const { loss } of still.record.steps) expect(loss / still.record.train.loss).toBeCloseTo(1, 5);
+    expect(still.record.train.loss).toBeGreaterThan(1e9);
+    expect(still.warnings).toEqual([]);
+    const worse = await run(set, { ...whole, optimizer: adam({ learningRate: 3 }) });
+    expect(worse.record.train.loss).toBeGreaterThan(still.record.train.loss);
+    expect(worse.warnings).toEqual([
+      expect.stringMatching(/^The run ends worse than it began: .*\. Take more steps\.$/),
+    ]);
+    expect(remarks(worse.record)).toEqual([expect.stringMatching(/^adam ends worse than it began: /)]);
+    const longer = await run(set, { ...whole, steps: 10, optimizer: adam({ learningRate: 3 }) });
+    expect(longer.warnings).toEqual([expect.stringMatching(/\. Lower the learning rate, or look at the data/)]);
   });
 
   it('gives columns of all scales equal weight, and a constant one none', async () => {

@@ -1,5 +1,6 @@
 // What a model is to learn from a data set: classify, reproduce its inputs, or predict numbers; decided by shapes.
 import {
+  checkSplits,
   type DataSplits,
   type Dataset,
   type ExampleArray,
@@ -11,7 +12,7 @@ import {
 import { GraphError, OptionError } from '../errors.js';
 import { formatType, type Value } from '../graph/graph.js';
 import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
-import type { Model } from '../graph/model.js';
+import { checkModel, type Model } from '../graph/model.js';
 import { isFloatingPoint } from '../graph/tensor.js';
 import { takesChannelsLast } from '../losses/channels.js';
 import { lossNamed } from '../losses/index.js';
@@ -35,6 +36,8 @@ export interface LearningTask {
  * @throws OptionError naming both shapes, or the names of both, where the data do not fit the model
  */
 export function learningTask(model: Model, data: DataSplits, loss?: LossName): LearningTask {
+  checkModel('learningTask', model);
+  checkSplits(data);
   if (loss !== undefined) lossNamed(loss);
   const fitted = { train: withModelInputs(model, data.train), test: withModelInputs(model, data.test) };
   const output = outputOf(model, fitted.train);
@@ -207,10 +210,14 @@ function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Lo
   const given = listInputs(set.inputs).map(([name, { dtype, shape }]) => {
     return `${name === undefined ? '' : `${name} `}${formatType({ dtype, shape })}`;
   });
+  const known = set.classes?.length;
+  const advice =
+    labels && known !== undefined && softmax && classes !== known
+      ? `give the model a last layer of ${known} classes: replaceHead(model, ${known}, seed), on the command line --new-head ${known}`
+      : 'choose a model with one logit for each class, or one that gives back as many numbers as it takes';
   throw new OptionError(
     `the output of model '${model.name}' has the shape [batch, ${output.join(', ')}]${loss ? ` (loss ${loss})` : ''}, which fits ` +
       `neither the targets of '${set.name}' (${formatType({ dtype: targets.dtype, shape: targets.shape })} an example, ${meaning}) ` +
-      `nor its inputs (${given.join(', ')}); choose a model with one logit for each class, ` +
-      'or one that gives back as many numbers as it takes',
+      `nor its inputs (${given.join(', ')}); ${advice}`,
   );
 }

@@ -9,7 +9,7 @@ import type { Model } from '../graph/model.js';
 import type { TensorData } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
-import { checked } from '../optimizers/options.js';
+import { checkedNumber, mostSteps } from '../options.js';
 import type { RunRecord, StepRecord } from '../reporting/run-record.js';
 import { evaluator } from './evaluation.js';
 import { IterateAverage } from './iterate-average.js';
@@ -21,12 +21,14 @@ import { DivergedError, Run } from './run.js';
 import { type StandardizationOptions, standardizedTask } from './standardization.js';
 import { acceptedKey, buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
 import type { LearningTask } from './task.js';
+import { checkParameters, checkTrainOptions } from './train-options.js';
+import { warningsOf } from './warnings.js';
 
 export interface RunOptions extends JudgingOptions {
   /** Where to compute. Several trainings may share an engine: each has a store of its own. */
   readonly engine: Engine;
   readonly optimizer: Optimizer;
-  /** Examples a step; 128 by default. */
+  /** Examples a step; 128 by default. Of fewer training examples, all are taken; the record has the number. */
   readonly batchSize?: number;
   /** How long: optimizer steps, or passes over the training set. */
   readonly steps?: number;
@@ -68,6 +70,7 @@ export interface TrainingResult {
  * await saveModel(model, parameters, 'model.onnx');
  */
 export async function train(given: Model, options: TrainOptions): Promise<TrainingResult> {
+  checkTrainOptions(given, options);
   const { model, task, warnings } = standardizedTask(given, options.data, options);
   const result = await runTask(model, task, options);
   return { ...result, warnings: [...warnings, ...result.warnings] };
@@ -75,7 +78,7 @@ export async function train(given: Model, options: TrainOptions): Promise<Traini
 
 /**
  * The steps that a run will take.
- * @throws OptionError unless exactly one of steps and epochs is given, or where the batch is larger than the data
+ * @throws OptionError unless exactly one of steps and epochs is given
  */
 export function plannedSteps(task: LearningTask, options: Omit<RunOptions, 'engine' | 'optimizer'>): number {
   return stepsOf(options, batchesFor(task, options).stepsPerEpoch);
@@ -85,19 +88,20 @@ function batchesFor(
   { data }: LearningTask,
   { batchSize = 128, seed = 0, augment }: Pick<RunOptions, 'batchSize' | 'seed' | 'augment'>,
 ): BatchSequence {
-  checked('seed', seed, { atLeast: 0, integer: true });
   const batches = trainingBatches(data.train, { batchSize, seed });
   return augment ? augmentedBatches(batches, data.train, augment, seed) : batches;
 }
 
 function stepsOf({ steps, epochs }: Pick<RunOptions, 'steps' | 'epochs'>, stepsPerEpoch: number): number {
   if ((steps === undefined) === (epochs === undefined)) throw new OptionError('give either steps or epochs');
-  if (steps !== undefined) return checked('steps', steps, { atLeast: 1, integer: true });
-  return Math.ceil(checked('epochs', epochs ?? 1, { above: 0 }) * stepsPerEpoch);
+  if (steps !== undefined) return checkedNumber('steps', steps, { atLeast: 1, atMost: mostSteps, integer: true });
+  const most = Math.floor(mostSteps / stepsPerEpoch);
+  return Math.ceil(checkedNumber('epochs', epochs ?? 1, { above: 0, atMost: most }) * stepsPerEpoch);
 }
 
 /** Trains a model on a task that is known already. Throws as `train` does. */
 export async function runTask(model: Model, task: LearningTask, options: RunOptions): Promise<TrainingResult> {
+  checkParameters(model);
   const { optimizer, signal, onStep, seed = 0 } = options;
   const { data } = task;
   const batches = batchesFor(task, options);
@@ -157,19 +161,16 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     const whole = (set: Dataset) => judge.evaluate(set, judgedExamples(set));
     const [onTrain, onTest] = [await whole(data.train), await whole(data.test)];
     if (!Number.isFinite(onTrain.loss)) {
+      await run.takeBack();
       throw await diverged(
         new TrainingError(
-          `the loss on the training set is ${onTrain.loss} after the last step: lower the learning rate or raise the damping`,
+          `the loss on the training set is ${onTrain.loss} after the last step. ${optimizer.remedy?.(setting) ?? 'Take shorter steps'}`,
         ),
       );
     }
-    return {
-      model,
-      parameters,
-      record: { ...run.record(onTrain, onTest), ...(await picturesOf(judge, task)) },
-      interrupted: run.done < total,
-      warnings: [],
-    };
+    const record = { ...run.record(onTrain, onTest), ...(await picturesOf(judge, task)) };
+    const warnings = warningsOf(record, optimizer.remedy?.(setting));
+    return { model, parameters, record, interrupted: run.done < total, warnings };
   } finally {
     await engine.close();
   }

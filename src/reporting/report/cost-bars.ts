@@ -1,6 +1,6 @@
-// What a step costs: bars of time and of memory, in plain HTML so that they fit any width.
+// What a step costs: bars of time and of memory, in plain HTML so that they fit any width; of one run a sentence.
 
-import { formatBytes, formatNumber } from '../format.js';
+import { formatBytes, formatMeasured, formatNumber } from '../format.js';
 import type { RunRecord } from '../run-record.js';
 import { type Html, html } from './html.js';
 import type { Ink } from './palette.js';
@@ -14,7 +14,15 @@ interface Bar {
 }
 
 /** Median milliseconds a step with the spread of the middle 80 %, and bytes of optimizer state. */
-export function costBars(runs: readonly RunRecord[], inks: Inks): Html[] {
+export function costs(runs: readonly RunRecord[], inks: Inks): Html | undefined {
+  const [first] = runs;
+  if (first === undefined) return undefined;
+  if (runs.length > 1) return html`<div class="charts">${costBars(runs, inks)}</div>`;
+  const { median, p10, p90 } = first.stepMilliseconds;
+  return html`<p>${formatMeasured(median)} ms for a step (the middle 80 % of steps: ${formatMeasured(p10)} to ${formatMeasured(p90)} ms), and ${formatBytes(first.stateBytes)} of optimizer state besides parameters and gradients.</p>`;
+}
+
+function costBars(runs: readonly RunRecord[], inks: Inks): Html[] {
   const times = runs.map(({ name, stepMilliseconds: { median, p10, p90 } }) => ({
     name,
     value: median,

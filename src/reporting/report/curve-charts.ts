@@ -3,103 +3,169 @@
 import { type CurvePoint, curveOf, smoothed, thinned } from '../curves.js';
 import { capitalized, formatNumber, isShare, words } from '../format.js';
 import { lossCurve } from '../headline.js';
+import { shortLabels } from '../names.js';
 import type { Experiment, RunRecord, StepRecord } from '../run-record.js';
+import { type Goal, goalOf, type SplitName } from '../target.js';
+import { hasDiverged, isSound } from '../verdict.js';
 import { type Html, html } from './html.js';
-import { type ChartSeries, lineChart } from './line-chart.js';
+import { type ChartSeries, LONGEST_LABEL, lineChart } from './line-chart.js';
 import type { Ink } from './palette.js';
-import { linearScale, logScale, type Scale, tightScale } from './scales.js';
+import { fittingScale, logScale, type Scale, tightScale } from './scales.js';
 
 type Inks = ReadonlyMap<string, Ink>;
 interface Curve {
   readonly run: RunRecord;
+  readonly set: SplitName;
   readonly points: readonly CurvePoint[];
+}
+
+/** A value that both sets have, drawn in one chart. */
+interface Shown {
+  readonly title: string;
+  readonly curves: readonly Curve[];
+  /** What the solid lines are of. */
+  readonly solid: string;
+  readonly format: (value: number, digits?: number) => string;
+  readonly goal: Goal | undefined;
 }
 
 /** Points of a drawn line: more than the eye can tell apart at this width costs only bytes. */
 const DRAWN_POINTS = 160;
 const TICKS = 6;
 const PLAIN: Ink = { colour: 'var(--quiet)', dashed: false };
+/** Runs that go so many times above those that work are drawn beyond a knee of the scale. */
+const EXPLOSION = 1000;
 
 /** Optimizer numbers in the order in which they are shown; others follow. */
 const DIAGNOSTICS = ['damping', 'learningRate', 'iterations', 'residual', 'momentum', 'reductionRatio'];
 const TITLES: Readonly<Record<string, string>> = { iterations: 'CG iterations', residual: 'CG residual' };
 /** Set by a rule rather than measured on a batch: their jumps are real, and are not smoothed away. */
 const RULED = new Set(['damping']);
+/** Told in words. */
+const NO_CURVES = new Set(['accepted']);
+/** Errors below are those of a sum of shares. */
+const ROUNDING = 1e-9;
+/** What is the same in fewer steps may still be on its way. */
+const CONSTANT_STEPS = 3;
 
-/** Loss, and the metric that the experiment is about, against steps and against seconds. */
+/** Loss, and the metric that the experiment is about, against steps and against seconds; both sets in one chart. */
 export function trainingCharts(experiment: Experiment, inks: Inks): Html[] {
+  const goal = goalOf(experiment);
+  const metric = experiment.runs[0]?.metric.name;
+  const shown = [lossShown(experiment, goal?.metric === 'loss' ? goal : undefined)];
+  if (metric !== undefined && metric !== 'loss')
+    shown.push(metricShown(experiment, metric, goal?.metric === metric ? goal : undefined));
+  return shown.flatMap((entry) => twoCharts(entry, inks));
+}
+
+/** The batches' losses are known at every step. Where a target is set for the loss on the training set, that is drawn. */
+function lossShown(experiment: Experiment, goal: Goal | undefined): Shown {
   const { runs } = experiment;
-  const losses = runs.map((run) => ({ run, points: lossCurve(run) }));
-  const charts = twoCharts('Training loss', losses, inks, (value) => lossScale(losses, value), formatNumber);
-  const metric = runs[0]?.metric.name;
-  if (metric === undefined || metric === 'loss') return charts;
-  return [...charts, ...metricCharts(experiment, metric, inks)];
+  const whole = goal?.set === 'train' && runs.some((run) => evaluated(run, 'train', 'loss').length > 1);
+  const train = runs.map((run) => ({
+    run,
+    set: 'train' as const,
+    points: whole ? evaluated(run, 'train', 'loss') : lossCurve(run),
+  }));
+  const curves = [...train, ...onTest(runs, 'loss')];
+  return {
+    title: 'loss',
+    curves: curves.map(aboveZero),
+    solid: whole ? 'training set' : 'training batches',
+    format: formatNumber,
+    goal,
+  };
 }
 
-/**
- * The test metric where it was measured along the way, else that of the batches. Accuracy is drawn as what it lacks, the error rate:
- * on a log scale 99 % and 98 % are as far apart as they should be.
- */
-function metricCharts(experiment: Experiment, metric: string, inks: Inks): Html[] {
-  const testName = `test${capitalized(metric)}`;
-  const along = (name: string) =>
-    experiment.runs.map((run) => ({ run, points: curveOf(run, ({ metrics }) => metrics[name]) }));
-  const onTest = along(testName);
-  const measured = onTest.every(({ points }) => points.length >= 2);
-  const curves = measured ? onTest : along(metric).map(({ run, points }) => ({ run, points: smoothed(points) }));
-  const { target } = experiment;
-  const goal = target && [metric, testName].includes(target.metric) ? target.value : undefined;
-  const share = isShare(metric);
-  const shown = share ? curves.map(errorRates) : curves;
-  const shownGoal = goal !== undefined && share ? 1 - goal : goal;
-  const scale = (values: readonly number[]) =>
-    lossScale(shown, shownGoal === undefined ? values : [...values, shownGoal]);
-  const format = share ? (value: number) => `${Number((100 * value).toPrecision(3))} %` : formatNumber;
-  const title = share
-    ? `${measured ? 'Test' : 'Training'} error rate`
-    : capitalized(words(measured ? testName : metric));
-  return twoCharts(title, shown, inks, scale, format, shownGoal);
+/** Accuracy is drawn as what it lacks, the error rate: on a log scale 99 % and 98 % are as far apart as they should be. */
+function metricShown({ runs }: Experiment, metric: string, goal: Goal | undefined): Shown {
+  const whole = runs.some((run) => evaluated(run, 'train', metric).length > 1);
+  const train = runs.map((run) => ({
+    run,
+    set: 'train' as const,
+    points: whole ? evaluated(run, 'train', metric) : smoothed(curveOf(run, ({ metrics }) => metrics[metric])),
+  }));
+  const curves = [...train, ...onTest(runs, metric)];
+  const solid = whole ? 'training set' : 'training batches';
+  if (!isShare(metric))
+    return { title: words(metric), curves: curves.map(aboveZero), solid, format: formatNumber, goal };
+  const errors = curves.map(({ points, ...rest }) => ({
+    ...rest,
+    points: points.map((point) => ({ ...point, value: 1 - point.value < ROUNDING ? 0 : 1 - point.value })),
+  }));
+  return {
+    title: 'error rate',
+    curves: errors.map(aboveZero),
+    solid,
+    format: (value, digits = 3) => `${Number((100 * value).toPrecision(digits))} %`,
+    goal: goal && { ...goal, value: 1 - goal.value },
+  };
 }
 
-/** One minus the accuracy. No error at all has no place on a log scale: it is drawn as half of the least error there was. */
-function errorRates({ run, points }: Curve): Curve {
-  const errors = points.map((point) => ({ ...point, value: 1 - point.value }));
-  const least = errors.reduce((min, { value }) => (value > 0 ? Math.min(min, value) : min), 1);
-  return { run, points: errors.map((point) => ({ ...point, value: point.value > 0 ? point.value : least / 2 })) };
+/** Evaluations of a set along the way, and the last one, which is of the whole set. */
+function evaluated(run: RunRecord, set: SplitName, metric: string): CurvePoint[] {
+  const points = curveOf(run, ({ metrics }) => metrics[`${set}${capitalized(metric)}`]);
+  const last = run.steps.at(-1);
+  const value = run[set][metric];
+  if (last === undefined || value === undefined || !Number.isFinite(value)) return points;
+  return [...points.filter(({ step }) => step < last.step), { step: last.step, seconds: last.seconds, value }];
+}
+
+/** The curves of the test set, where it was evaluated along the way. */
+function onTest(runs: readonly RunRecord[], metric: string): Curve[] {
+  return runs.flatMap((run) => {
+    const points = evaluated(run, 'test', metric);
+    return points.length > 1 ? [{ run, set: 'test' as const, points }] : [];
+  });
+}
+
+/** Zero has no place on a log scale: it is drawn as half of the least value that there was. */
+function aboveZero({ points, ...rest }: Curve): Curve {
+  const least = points.reduce((min, { value }) => (value > 0 ? Math.min(min, value) : min), Number.POSITIVE_INFINITY);
+  if (!Number.isFinite(least)) return { ...rest, points };
+  return { ...rest, points: points.map((point) => (point.value === 0 ? { ...point, value: least / 2 } : point)) };
 }
 
 /** The same curves twice: against steps, and against seconds. */
-function twoCharts(
-  title: string,
-  curves: readonly Curve[],
-  inks: Inks,
-  scale: (values: readonly number[]) => Scale,
-  format: (value: number) => string,
-  target?: number,
-): Html[] {
-  const drawable = curves.filter(({ points }) => points.length >= 2);
+function twoCharts({ title, curves, solid, format, goal }: Shown, inks: Inks): Html[] {
+  const drawable = curves.filter(({ points }) => points.length > 0);
   if (drawable.length === 0) return [];
-  const y = scale(drawable.flatMap(({ points }) => points.map(({ value }) => value)));
+  const y = valueScale(drawable, goal?.value);
+  const names = [...new Set(drawable.map(({ run }) => run.name))];
+  const labels = shortLabels(names, LONGEST_LABEL);
+  const both = drawable.some(({ set }) => set === 'test');
+  // A lone run's lines are told apart by their own names.
+  const label = ({ run, set }: Curve) =>
+    names.length === 1 && both
+      ? set === 'train'
+        ? 'training'
+        : 'test'
+      : set === 'train'
+        ? labels.get(run.name)
+        : undefined;
+  const log = y.knee === undefined ? 'log scale' : `log scale, denser above ${format(y.knee)}`;
   return (['step', 'seconds'] as const).map((along) => {
     const x = tightScale(
       drawable.flatMap(({ points }) => points.map((point) => point[along])),
       TICKS,
     );
-    const series = drawable.map(({ run, points }) => drawn(run, points, along, y, inks));
-    if (target !== undefined) {
-      series.push({
-        name: 'target',
-        ink: PLAIN,
-        guide: true,
-        points: [
-          [x.min, target],
-          [x.max, target],
-        ],
-      });
-    }
+    const series = drawable.map((curve): ChartSeries => {
+      const { run, set, points } = curve;
+      const text = label(curve);
+      return {
+        name: set === 'test' ? `${run.name} on the test set` : run.name,
+        ...(text !== undefined && { label: text }),
+        ink: inks.get(run.name) ?? PLAIN,
+        points: drawnPoints(points, along, x, y),
+        ...(set === 'test' && { kind: 'test' as const }),
+        lost: set === 'train' && hasDiverged(run),
+      };
+    });
+    if (goal) series.push(guide(goal, both, x));
     return lineChart({
-      title,
-      note: `${along === 'step' ? 'by steps' : 'by time'}${y.kind === 'log' ? ', log scale' : ''}`,
+      title: capitalized(both ? title : `training ${title}`),
+      note: `${along === 'step' ? 'by steps' : 'by time'}${y.kind === 'log' ? `, ${log}` : ''}`,
+      key: key(solid, drawable),
       xName: along === 'step' ? 'steps' : 'seconds of training',
       x,
       y,
@@ -110,41 +176,44 @@ function twoCharts(
   });
 }
 
-function drawn(
-  run: RunRecord,
+function key(solid: string, curves: readonly Curve[]): Html | undefined {
+  const both = curves.some(({ set }) => set === 'test');
+  const lost = curves.some(({ run }) => hasDiverged(run));
+  if (!both && !lost) return undefined;
+  return html`<span><i></i>${solid}</span>${both && html`<span><i class="test"></i>test set</span>`}${lost && html`<span>× diverged</span>`}`;
+}
+
+/** The line of a target says of which set it is, where both are drawn. */
+function guide({ set, value }: Goal, both: boolean, x: Scale): ChartSeries {
+  const label = both ? `${set === 'train' ? 'training' : 'test'} target` : 'target';
+  const points = [x.min, x.max].map((end): [number, number] => [end, value]);
+  return { name: label, label, ink: PLAIN, kind: 'guide', points };
+}
+
+function drawnPoints(
   points: readonly CurvePoint[],
   along: 'step' | 'seconds',
+  x: Scale,
   y: Scale,
-  inks: Inks,
-): ChartSeries {
-  const height = (value: number) =>
-    y.kind === 'log'
-      ? Math.log(Math.max(value, y.min) / y.min) / Math.log(y.max / y.min)
-      : (value - y.min) / (y.max - y.min);
-  const end = points.at(-1)?.[along] || 1;
+): (readonly [number, number])[] {
   const few = thinned(
     points,
     DRAWN_POINTS,
-    (point) => point[along] / end,
-    (point) => height(point.value),
+    (point) => x.at(point[along]),
+    (point) => y.at(point.value),
   );
-  return {
-    name: run.name,
-    ink: inks.get(run.name) ?? PLAIN,
-    points: few.map((point) => [Number(point[along].toPrecision(6)), point.value]),
-  };
+  return few.map((point) => [point[along], point.value]);
 }
 
-/** Logarithmic; a run that blows up leaves through the top instead of squeezing all others to the bottom. */
-function lossScale(curves: readonly Curve[], values: readonly number[]): Scale {
-  if (!positive(values)) return linearScale(values, TICKS);
-  const starts = curves.flatMap(({ points }) => points.slice(0, 1).map(({ value }) => value));
-  const ceiling = 2 * starts.reduce((largest, value) => Math.max(largest, value), 0);
-  return logScale(ceiling > 0 ? values.map((value) => Math.min(value, ceiling)) : values, TICKS);
-}
-
-function positive(values: readonly number[]): boolean {
-  return values.length > 0 && values.every((value) => value > 0);
+/** Logarithmic where it can be; a run that blows up is shown to its end without pressing all others to the bottom. */
+function valueScale(curves: readonly Curve[], goal: number | undefined): Scale {
+  const valuesOf = (some: readonly Curve[]) => some.flatMap(({ points }) => points.map(({ value }) => value));
+  const values = [...valuesOf(curves), ...(goal === undefined ? [] : [goal])];
+  if (!values.every((value) => value > 0)) return fittingScale(values, TICKS);
+  const most = (some: readonly number[]) => some.reduce((a, b) => Math.max(a, b), 0);
+  const usual = most(valuesOf(curves.filter(({ run }) => isSound(run))));
+  const exploded = usual > 0 && most(values) > EXPLOSION * usual;
+  return logScale(values, TICKS, exploded ? 1.5 * usual : undefined);
 }
 
 /** What the optimizers report of themselves, and a line on what stayed constant. */
@@ -152,44 +221,47 @@ export function optimizerCharts(experiment: Experiment, inks: Inks): { charts: H
   const names = new Set(
     experiment.runs.flatMap(({ steps }) => steps.flatMap(({ optimizer }) => Object.keys(optimizer))),
   );
-  const ordered = [
-    ...DIAGNOSTICS.filter((name) => names.has(name)),
-    ...[...names].filter((name) => !DIAGNOSTICS.includes(name)),
-  ];
+  const ordered = [...DIAGNOSTICS.filter((name) => names.has(name)), ...names].filter((name) => !NO_CURVES.has(name));
   const charts: Html[] = [];
   const constants: string[] = [];
-  for (const name of ordered) {
-    const title = TITLES[name] ?? capitalized(words(name));
+  for (const name of new Set(ordered)) {
     const pick = ({ optimizer }: StepRecord) => optimizer[name];
     const curves = experiment.runs.map((run) => ({ run, points: curveOf(run, pick) }));
     const moving = curves.filter(({ points }) => points.some(({ value }) => value !== points[0]?.value));
-    for (const { run, points } of curves) {
+    for (const curve of curves) {
+      const { run, points } = curve;
       const [first] = points;
-      if (first && !moving.some((curve) => curve.run === run))
+      // A number that stays 0 is none that was set.
+      if (first && first.value !== 0 && points.length >= CONSTANT_STEPS && !moving.includes(curve))
         constants.push(`${run.name} ${words(name)} ${formatNumber(first.value)}`);
     }
     if (moving.length === 0) continue;
-    const shown = moving.map(({ run, points }) => ({ run, points: RULED.has(name) ? points : smoothed(points) }));
-    const values = shown.flatMap(({ points }) => points.map(({ value }) => value));
-    const wideRange = positive(values) && spread(values) > 20;
-    const y = wideRange ? logScale(values, TICKS) : linearScale(values, TICKS, name === 'iterations');
-    const x = tightScale(
-      shown.flatMap(({ points }) => points.map(({ step }) => step)),
-      TICKS,
-    );
-    const series = shown.map(({ run, points }) => drawn(run, points, 'step', y, inks));
-    const note = wideRange ? 'log scale' : '';
-    charts.push(
-      lineChart({ title, note, xName: 'steps', x, y, formatX: formatNumber, formatY: formatNumber, series }, true),
-    );
+    charts.push(diagnosticChart(name, moving, inks));
   }
   const line =
     constants.length > 0 ? html`<p class="note">Constant throughout: ${constants.join(', ')}.</p>` : undefined;
   return { charts, constants: line };
 }
 
-/** The largest over the smallest. */
-function spread(values: readonly number[]): number {
-  const smallest = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
-  return values.reduce((a, b) => Math.max(a, b), 0) / smallest;
+function diagnosticChart(name: string, curves: readonly Pick<Curve, 'run' | 'points'>[], inks: Inks): Html {
+  const shown = curves.map(({ run, points }) => ({ run, points: RULED.has(name) ? points : smoothed(points) }));
+  const labels = shortLabels(
+    shown.map(({ run }) => run.name),
+    LONGEST_LABEL,
+  );
+  const values = shown.flatMap(({ points }) => points.map(({ value }) => value));
+  const y = fittingScale(values, TICKS, name === 'iterations');
+  const x = tightScale(
+    shown.flatMap(({ points }) => points.map(({ step }) => step)),
+    TICKS,
+  );
+  const series = shown.map(({ run, points }) => ({
+    name: run.name,
+    label: labels.get(run.name) ?? run.name,
+    ink: inks.get(run.name) ?? PLAIN,
+    points: drawnPoints(points, 'step', x, y),
+  }));
+  const title = TITLES[name] ?? capitalized(words(name));
+  const note = { linear: '', log: 'log scale', 'signed-log': 'signed log scale' }[y.kind];
+  return lineChart({ title, note, xName: 'steps', x, y, formatX: formatNumber, formatY: formatNumber, series }, true);
 }

@@ -1,27 +1,23 @@
-// Line charts as SVG text, drawn by ECharts without a browser. Colours are CSS variables, so that one drawing serves
-// light and dark.
+// Line charts as SVG text, by d3-shape. Colours are CSS variables, so that one drawing serves light and dark.
 
-import { createHash } from 'node:crypto';
-import { LineChart as EChartsLine, type LineSeriesOption } from 'echarts/charts';
-import { GridComponent, type GridComponentOption } from 'echarts/components';
-import { type ComposeOption, init, use } from 'echarts/core';
-import { LabelLayout } from 'echarts/features';
-import { SVGRenderer } from 'echarts/renderers';
-import { escapeHtml, type Html, html, trusted } from './html.js';
+import { line } from 'd3-shape';
+import { type EndLabel, labelHeights } from './end-labels.js';
+import { type Html, html } from './html.js';
 import type { Ink } from './palette.js';
 import type { Scale } from './scales.js';
 
-use([EChartsLine, GridComponent, LabelLayout, SVGRenderer]);
-
-type ChartOption = ComposeOption<LineSeriesOption | GridComponentOption>;
-
 /** One line of a chart. */
 export interface ChartSeries {
+  /** For readers of the description. */
   readonly name: string;
+  /** Written at the end of the line; nothing where another line of the same ink has it. */
+  readonly label?: string;
   readonly ink: Ink;
   readonly points: readonly (readonly [x: number, y: number])[];
-  /** Drawn thin and dashed, behind: a target, not a measurement. */
-  readonly guide?: boolean;
+  /** A measurement by default; what was measured at few points only, on a set that is not trained on; or a target, behind all. */
+  readonly kind?: 'test' | 'guide';
+  /** Ends with a cross: there was no number after the last point. */
+  readonly lost?: boolean;
 }
 
 /** A chart with a caption above it. */
@@ -29,11 +25,14 @@ export interface LineChart {
   readonly title: string;
   /** What the axes mean, in small print beside the title. */
   readonly note: string;
+  /** What solid and dashed lines mean, under the title. */
+  readonly key?: Html | undefined;
   readonly xName: string;
   readonly x: Scale;
   readonly y: Scale;
-  readonly formatX: (value: number) => string;
-  readonly formatY: (value: number) => string;
+  /** A value in so many digits. */
+  readonly formatX: (value: number, digits?: number) => string;
+  readonly formatY: (value: number, digits?: number) => string;
   readonly series: readonly ChartSeries[];
 }
 
@@ -46,105 +45,118 @@ interface Size {
 
 const WIDE: Size = { className: 'wide', width: 540, height: 310, font: 12.5 };
 const NARROW: Size = { className: 'narrow', width: 350, height: 250, font: 12 };
-const LONGEST_LABEL = 14;
+/** Letters that fit beside a chart. */
+export const LONGEST_LABEL = 14;
+/** Space between the end of a line and its label. */
+const LABEL_GAP = 6;
+const MOST_DIGITS = 15;
+/** More dots than these would be a line of their own. */
+const MOST_DOTS = 20;
 
 /** The chart as a figure: drawn for a wide page and for a phone, or once, small, for both. */
 export function lineChart(chart: LineChart, small = false): Html {
-  const names = chart.series.map(({ name }) => name).join(', ');
-  const label = `${chart.title}, ${chart.note}: ${names}`;
-  const drawings = (small ? [NARROW] : [WIDE, NARROW]).map((size) => {
-    const svg = draw(chart, size);
-    return trusted(
-      svg.replace('<svg ', `<svg class="${size.className}" role="img" aria-label="${escapeHtml(label)}" `),
-    );
-  });
-  return html`<figure class="chart"><figcaption>${chart.title} <small>${chart.note}</small></figcaption>${drawings}</figure>`;
+  const drawings = (small ? [NARROW] : [WIDE, NARROW]).map((size) => draw(chart, size));
+  const key = chart.key && html`<div class="key">${chart.key}</div>`;
+  return html`<figure class="chart"><figcaption>${chart.title} <small>${chart.note}</small>${key}</figcaption>${drawings}</figure>`;
 }
 
-function draw(chart: LineChart, size: Size): string {
-  const canvas = init(null, null, { renderer: 'svg', ssr: true, width: size.width, height: size.height });
-  try {
-    canvas.setOption(chartOption(chart, size));
-    return compacted(canvas.renderToSVGString());
-  } finally {
-    canvas.dispose();
+function draw(chart: LineChart, { className, width, height, font }: Size): Html {
+  const { x, y, series } = chart;
+  const em = font * 0.6; // the mean width of a letter
+  const xLabels = tickLabels(x.ticks, chart.formatX);
+  const yLabels = tickLabels(y.ticks, chart.formatY);
+  const labelled = series.filter(({ label }) => label !== undefined);
+  const longest = (texts: readonly string[]) => texts.reduce((most, { length }) => Math.max(most, length), 3);
+  const left = 12 + em * longest(yLabels);
+  const right = width - 16 - 1.1 * em * longest(labelled.map(({ label = '' }) => label));
+  const [top, bottom] = [12, height - 46];
+  const toX = (value: number) => rounded(left + x.at(value) * (right - left));
+  const toY = (value: number) => rounded(bottom - y.at(value) * (bottom - top));
+
+  const grid = y.ticks.map((tick, index) => {
+    const at = toY(tick);
+    return html`<path stroke="var(--grid)" d="M${rounded(left)},${at}H${rounded(right)}"/><text x="${rounded(left - 8)}" y="${at}" dy=".35em" text-anchor="end">${yLabels[index]}</text>`;
+  });
+  const marks = apart(x.ticks.map(toX), xLabels, em).map(
+    ({ at, text }) =>
+      html`<path stroke="var(--axis)" d="M${at},${bottom}v5"/><text x="${at}" y="${bottom + 18}" text-anchor="middle">${text}</text>`,
+  );
+  const axis = html`<path stroke="var(--axis)" d="M${rounded(left)},${bottom}H${rounded(right)}"/><text x="${rounded((left + right) / 2)}" y="${bottom + 38}" text-anchor="middle">${chart.xName}</text>`;
+  const behindFirst = [...series].sort((a, b) => depth(a) - depth(b));
+  const lines = behindFirst.map((entry) => drawnSeries(entry, toX, toY));
+  const names = endLabels(labelled, toX, toY, { em, font, top, bottom });
+  const description = `${[chart.title, chart.note].filter(Boolean).join(', ')}: ${series.map(({ name }) => name).join(', ')}`;
+  return html`<svg class="${className}" role="img" aria-label="${description}" viewBox="0 0 ${width} ${height}" font-size="${font}" fill="var(--quiet)">${grid}${marks}${axis}<g fill="none" stroke-linejoin="round">${lines}</g>${names}</svg>
+`;
+}
+
+const depth = ({ kind }: ChartSeries): number => (kind === 'guide' ? 0 : kind === 'test' ? 1 : 2);
+
+function drawnSeries({ ink, points, kind, lost }: ChartSeries, toX: Position, toY: Position): Html {
+  const placed = points.map(([x, y]): [number, number] => [toX(x), toY(y)]);
+  const path = line().digits(1)(placed) ?? '';
+  const [end] = placed.slice(-1);
+  if (kind === 'guide')
+    return html`<path stroke="${ink.colour}" stroke-width="1.2" stroke-dasharray="2 4" d="${path}"/>`;
+  const dots =
+    (kind === 'test' && placed.length <= MOST_DOTS) || placed.length === 1
+      ? placed.map(([x, y]) => dot(x, y, ink))
+      : [];
+  const dashes = kind === 'test' ? '3 3' : ink.dashed ? '9 3' : undefined;
+  const dashArray = dashes && html` stroke-dasharray="${dashes}"`;
+  const cross =
+    lost &&
+    end &&
+    html`<path class="lost" stroke="${ink.colour}" stroke-width="2" d="M${end[0] - 4},${end[1] - 4}l8,8m0,-8l-8,8"/>`;
+  return html`<path stroke="${ink.colour}" stroke-width="${kind === 'test' ? 1.4 : 2}"${dashArray} d="${path}"/>${dots}${cross}`;
+}
+
+const dot = (x: number, y: number, { colour }: Ink): Html =>
+  html`<circle cx="${x}" cy="${y}" r="2.1" fill="${colour}"/>`;
+
+interface LabelSpace {
+  readonly em: number;
+  readonly font: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+function endLabels(labelled: readonly ChartSeries[], toX: Position, toY: Position, space: LabelSpace): Html[] {
+  const { em, font, top, bottom } = space;
+  const wanted = labelled.map(({ label = '', points, lost }): EndLabel => {
+    const [x = 0, y = 0] = points.at(-1) ?? [];
+    return { x: toX(x) + LABEL_GAP + (lost ? 4 : 0), y: toY(y), width: 1.1 * em * label.length };
+  });
+  // Half a line above the axis: its numbers are not to be read as part of a name.
+  const heights = labelHeights(wanted, 1.2 * font, top, bottom - font / 2);
+  return labelled.map(({ label = '', ink, kind }, index) => {
+    const weight = kind === undefined && html` font-weight="600"`;
+    return html`<text class="end" x="${rounded(wanted[index]?.x ?? 0)}" y="${rounded(heights[index] ?? 0)}" dy=".35em" fill="${ink.colour}"${weight}>${label}</text>`;
+  });
+}
+
+type Position = (value: number) => number;
+
+/** The ticks' texts, in as many digits as it takes to tell them apart. */
+function tickLabels(ticks: readonly number[], format: LineChart['formatY']): string[] {
+  for (let digits = 3; digits < MOST_DIGITS; digits += 1) {
+    const texts = ticks.map((tick) => format(tick, digits));
+    if (new Set(texts).size === texts.length) return texts;
+  }
+  return ticks.map((tick) => format(tick, MOST_DIGITS));
+}
+
+/** Those of the marks whose texts do not meet: all, every second, … */
+function apart(places: readonly number[], texts: readonly string[], em: number): { at: number; text: string }[] {
+  const marks = places.map((at, index) => ({ at, text: texts[index] ?? '' }));
+  for (let every = 1; ; every += 1) {
+    const kept = marks.filter((_, index) => index % every === 0);
+    const meet = kept.some(({ at, text }, index) => {
+      const next = kept[index + 1];
+      return next !== undefined && next.at - at < (em * (text.length + next.text.length)) / 2 + em;
+    });
+    if (!meet) return kept;
   }
 }
 
-function chartOption(chart: LineChart, { font }: Size): ChartOption {
-  const em = font * 0.6; // the mean width of a letter
-  const text = { fontSize: font, fontFamily: 'inherit', color: 'var(--quiet)' };
-  const labels = chart.series.map(({ name }) => shortened(name));
-  const right = 16 + 1.1 * em * Math.max(3, ...labels.map((label) => label.length));
-  const left = 12 + em * Math.max(3, ...chart.y.ticks.map((tick) => chart.formatY(tick).length));
-  return {
-    animation: false,
-    grid: { left, right, top: 12, bottom: 46, containLabel: false },
-    xAxis: {
-      type: 'value',
-      min: chart.x.min,
-      max: chart.x.max,
-      name: chart.xName,
-      nameLocation: 'middle',
-      nameGap: 30,
-      nameTextStyle: text,
-      splitLine: { show: false },
-      axisLine: { onZero: false, lineStyle: { color: 'var(--axis)' } },
-      axisTick: { customValues: [...chart.x.ticks], lineStyle: { color: 'var(--axis)' } },
-      axisLabel: { ...text, customValues: [...chart.x.ticks], formatter: chart.formatX, hideOverlap: true },
-    },
-    yAxis: {
-      type: chart.y.kind === 'log' ? 'log' : 'value',
-      min: chart.y.min,
-      max: chart.y.max,
-      axisLine: { show: false },
-      axisTick: { show: false, customValues: [...chart.y.ticks] },
-      axisLabel: { ...text, customValues: [...chart.y.ticks], formatter: chart.formatY },
-      splitLine: { lineStyle: { color: 'var(--grid)' } },
-    },
-    series: chart.series.map(({ name, ink, points, guide }, index) => ({
-      type: 'line',
-      name: `${index}`,
-      silent: true,
-      showSymbol: false,
-      z: guide ? 1 : 2,
-      data: points.map(([x, y]) => [x, y]),
-      lineStyle: {
-        color: ink.colour,
-        width: guide ? 1.2 : 2,
-        type: guide ? [2, 4] : ink.dashed ? [6, 4] : 'solid',
-        join: 'round',
-      },
-      endLabel: {
-        show: true,
-        distance: 6,
-        formatter: () => shortened(name),
-        color: ink.colour,
-        fontSize: font,
-        fontFamily: 'inherit',
-        fontWeight: guide ? 'normal' : 600,
-        textBorderColor: 'var(--paper)',
-        textBorderWidth: 3,
-      },
-      labelLayout: { moveOverlap: 'shiftY' },
-    })),
-  };
-}
-
-function shortened(name: string): string {
-  return name.length > LONGEST_LABEL ? `${name.slice(0, LONGEST_LABEL - 1)}…` : name;
-}
-
-/** Leaves out what an inline drawing without interaction does not need, and makes its ids unique on the page. */
-function compacted(svg: string): string {
-  const lean = svg
-    .replace(/<style[^>]*>[\s\S]*?<\/style>/g, '')
-    .replace(/ (?:xmlns(?::xlink)?|version|baseProfile)="[^"]*"/g, '')
-    .replace(/ (?:class="zr[^"]*"|pointer-events="visible"|stroke-linejoin="bevel")/g, '')
-    .replace(/<rect [^>]*fill="none"><\/rect>/, '')
-    .replace(/ d="([^"]*)"/g, (_, path: string) => ` d="${path.replace(/\d+\.\d{2,}/g, (n) => Number(n).toFixed(1))}"`)
-    .replace(/\n+/g, '\n')
-    .replace(/zr\d+-/g, 'clip-');
-  const unique = createHash('sha256').update(lean).digest('hex').slice(0, 8);
-  return lean.replaceAll('clip-c', `clip-${unique}-`);
-}
+const rounded = (value: number): number => Math.round(10 * value) / 10;

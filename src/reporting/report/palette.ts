@@ -1,6 +1,7 @@
 // One colour for each optimizer over all charts of a report, from a palette that colour-blind readers can tell apart
 // (after Okabe and Ito, darkened for paper white, lightened for the dark).
 
+import { optimizerOf } from '../names.js';
 import type { Experiment } from '../run-record.js';
 
 /** Colours on a light and on a dark ground. */
@@ -26,17 +27,26 @@ export interface Ink {
   readonly dashed: boolean;
 }
 
-/** The ink of each run's name in a report, names in order of appearance. */
+/**
+ * The ink of each run's name in a report, names in order of appearance. The first run of an optimizer has the optimizer's
+ * colour, whatever its options; others get what is left.
+ */
 export function assignInks(experiments: readonly Experiment[]): ReadonlyMap<string, Ink> {
   const names = [...new Set(experiments.flatMap(({ runs }) => runs.map(({ name }) => name)))];
-  const homeOf = (name: string) => (Object.hasOwn(HOME, name) ? HOME[name] : undefined);
-  const taken = new Set(names.map(homeOf));
+  const homes = new Map<string, number>();
+  const settle = (name: string, optimizer: string) => {
+    const home = Object.hasOwn(HOME, optimizer) ? HOME[optimizer] : undefined;
+    if (home !== undefined && !homes.has(name) && ![...homes.values()].includes(home)) homes.set(name, home);
+  };
+  for (const name of names) settle(name, name);
+  for (const name of names) settle(name, optimizerOf(name));
+  const taken = new Set(homes.values());
   const free = COLOURS.map((_, index) => index).filter((index) => !taken.has(index));
+  const order = free.length > 0 ? free : [0];
   let strangers = 0;
   const inks = new Map<string, Ink>();
   for (const name of names) {
-    const home = homeOf(name);
-    const order = free.length > 0 ? free : [0];
+    const home = homes.get(name);
     const slot = home ?? order[strangers % order.length] ?? 0;
     inks.set(name, { colour: `var(--ink-${slot})`, dashed: home === undefined && strangers >= order.length });
     if (home === undefined) strangers += 1;

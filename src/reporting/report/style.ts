@@ -13,16 +13,16 @@ export const REPORT_CSS = `
 body{margin:0 auto;padding:3.5rem clamp(1rem,4vw,3rem) 4rem;max-width:74rem;background:var(--paper);color:var(--ink);
   font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-variant-numeric:tabular-nums;
   -webkit-text-size-adjust:100%}
-h1,h2{font-family:Charter,'Bitstream Charter','Sitka Text',Cambria,Georgia,'DejaVu Serif',serif;font-weight:600;text-wrap:balance}
+h1,h2{font-family:Charter,'Bitstream Charter','Sitka Text',Cambria,Georgia,'DejaVu Serif',serif;font-weight:600;text-wrap:balance;overflow-wrap:anywhere}
 h1{margin:0;font-size:1.2rem;letter-spacing:.01em}
 h2{margin:.35rem 0 1rem;font-size:clamp(1.6rem,1.1rem + 2.2vw,2.5rem);line-height:1.18;max-width:24em;letter-spacing:-.012em}
 h3{margin:3rem 0 1rem;font-size:.8rem;font-weight:650;letter-spacing:.09em;text-transform:uppercase;color:var(--quiet)}
 header{display:flex;flex-wrap:wrap;gap:.4rem 2rem;justify-content:space-between;align-items:baseline;padding-bottom:.9rem;border-bottom:2px solid var(--ink)}
-nav ol{display:flex;flex-wrap:wrap;gap:.2rem 1.4rem;margin:0;padding:0;list-style:none;font-size:.9rem}
+nav ol{display:flex;overflow-wrap:anywhere;flex-wrap:wrap;gap:.2rem 1.4rem;margin:0;padding:0;list-style:none;font-size:.9rem}
 a{color:inherit;text-decoration-color:var(--axis);text-underline-offset:.2em}a:hover{text-decoration-color:currentColor}
 section{padding-top:3rem}section+section{margin-top:4.5rem;border-top:1px solid var(--axis)}
-.setting{margin:0;color:var(--quiet);font-size:.95rem}.setting strong{color:var(--ink);font-weight:600}
-.findings{margin:0 0 2rem;padding:0;list-style:none;max-width:46em;color:var(--quiet)}
+.setting{margin:0;overflow-wrap:anywhere;color:var(--quiet);font-size:.95rem}.setting strong{color:var(--ink);font-weight:600}
+.findings{margin:0 0 2rem;padding:0;list-style:none;max-width:46em;color:var(--quiet);overflow-wrap:anywhere}
 .findings li{margin:.25rem 0}.findings li:first-child{color:var(--ink);font-size:1.08rem}
 .note{margin:.5rem 0;color:var(--quiet);font-size:.85rem}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
@@ -34,19 +34,21 @@ table{border-collapse:collapse}
 .summary tbody th{max-width:13rem;min-width:6.5rem;white-space:normal;overflow-wrap:break-word}
 .summary th:first-child{text-align:left;padding-left:0;font-weight:600;position:sticky;left:0;background:var(--paper)}
 .summary tbody th:first-child{padding-left:1.25rem}.summary .chip{position:absolute;left:0;top:.95rem}
-.summary .best{font-weight:700}.summary td:not(.best){color:var(--quiet)}
+.summary .best,.summary .warning{font-weight:700}.summary .warning{color:var(--ink-0)}.summary td:not(.best,.warning){color:var(--quiet)}
 .chip{width:.7em;height:.7em;border-radius:50%}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:2rem 2.5rem}
-.charts.small{grid-template-columns:repeat(auto-fit,minmax(min(100%,19rem),1fr))}.charts.small .chart{max-width:26rem}
+.charts.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,19rem),1fr))}.charts.small .chart{max-width:26rem}
 .chart{margin:0;min-width:0}
 .chart figcaption{margin-bottom:.35rem;font-weight:600}.chart small,.gallery small{font-size:.85rem;font-weight:400;color:var(--quiet)}
+.key{display:flex;flex-wrap:wrap;gap:0 1.1rem;font-size:.85rem;font-weight:400;color:var(--quiet)}
+.key i{display:inline-block;width:1.7em;margin-right:.45em;vertical-align:.28em;border-top:2px solid}.key .test{border-top:1.5px dashed}
 .chart svg{display:block;width:100%;height:auto;overflow:visible}
 .charts:not(.small) svg.narrow{display:none}
-svg text{paint-order:stroke;font-family:inherit}
+svg text{font-family:inherit}svg .end{paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}
 .bars{width:100%;font-size:.92rem}
 .bars th{font-weight:500;text-align:left;padding:.28rem .9rem .28rem 0;white-space:nowrap}
 .bars td:last-child{text-align:right;padding-left:.9rem;white-space:nowrap}
-.bars th{max-width:9rem;overflow:hidden;text-overflow:ellipsis}.bars .track{width:100%}.bars .track div{position:relative;height:1.05rem}
+.bars th{max-width:11rem;white-space:normal;overflow-wrap:break-word}.bars .track{width:100%}.bars .track div{position:relative;height:1.05rem}
 .bars b{display:block;height:100%;min-width:2px;border-radius:2px}
 .whisker{position:absolute;top:50%;height:2px;margin-top:-1px;background:var(--ink)}
 .whisker::before,.whisker::after{content:'';position:absolute;top:-3px;height:8px;width:2px;background:var(--ink)}

@@ -27,6 +27,7 @@ export function madeUpRun(
     seconds: count * secondsPerStep,
     train: { loss: final, squaredError: 100 * final },
     test: { loss: 1.1 * final, squaredError: 110 * final },
+    batchSize: 64,
     stateBytes: 2048,
     stepMilliseconds: { median: 1000 * secondsPerStep, p10: 900 * secondsPerStep, p90: 1200 * secondsPerStep },
     metric: { name: 'squaredError', lowerIsBetter: true },

@@ -1,0 +1,129 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { OptionError } from '../errors.js';
+import { RunFolder } from './run-folder.js';
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'cgfac-folder-'));
+});
+afterEach(() => rm(root, { recursive: true }));
+
+const open = (options: Partial<Parameters<typeof RunFolder.open>[0]> = {}) =>
+  RunFolder.open({ usual: join(root, 'run'), command: 'cgfac train', ...options });
+
+async function finished(options: Parameters<typeof open>[0], ...names: string[][]): Promise<RunFolder> {
+  const folder = await open(options);
+  for (const name of names) await writeFile(await folder.file(...name), 'content');
+  await folder.close('finished');
+  return folder;
+}
+
+/** The id of a process that has ended. */
+const deadProcess = (): number => spawnSync(process.execPath, ['--version']).pid;
+
+it('gives each run without a given folder one of its own', async () => {
+  const paths: string[] = [];
+  for (let run = 0; run < 3; run++) paths.push((await finished({}, ['metrics.jsonl'])).path);
+  expect(paths).toEqual(['run', 'run-2', 'run-3'].map((name) => join(root, name)));
+});
+
+it('gives runs at the same time folders of their own, and refuses a second one with a given folder', async () => {
+  const lock = join(root, 'run', '.cgfac-lock');
+  await mkdir(join(root, 'run'));
+  // The process that runs this test's runner: alive, and not this one.
+  await writeFile(lock, JSON.stringify({ process: process.ppid, host: hostname() }));
+  const other = await open();
+  expect(other.path).toBe(join(root, 'run-2'));
+  await other.close('finished');
+  await expect(open({ given: join(root, 'run') })).rejects.toThrow(
+    `is being written by process ${process.ppid}: wait for it, or choose another folder (--out)`,
+  );
+  expect(existsSync(lock)).toBe(true);
+});
+
+it('takes over the lock of a dead process and removes what it left half written', async () => {
+  const path = join(root, 'run');
+  await mkdir(path);
+  const dead = deadProcess();
+  await writeFile(join(path, '.cgfac-lock'), JSON.stringify({ process: dead, host: hostname() }));
+  await writeFile(join(path, `.cgfac-${dead}-0123456789ab.tmp`), 'half a model');
+  await writeFile(join(path, `.cgfac-${process.ppid}-0123456789ab.tmp`), 'of one that writes');
+  const folder = await open({ given: path });
+  expect((await readdir(path)).sort()).toEqual([`.cgfac-${process.ppid}-0123456789ab.tmp`, '.cgfac-lock']);
+  await folder.close('finished');
+});
+
+it.each(['not JSON', '{"process": 1}', JSON.stringify({ process: 1, host: 'another machine' })])(
+  'leaves a lock that it cannot judge: %s',
+  async (content) => {
+    const path = join(root, 'run');
+    await mkdir(path);
+    await writeFile(join(path, '.cgfac-lock'), content);
+    await expect(open({ given: path })).rejects.toThrow(/is being written by .*delete '/);
+  },
+);
+
+it('removes the old run when the new one writes, and nothing else', async () => {
+  const path = join(root, 'run');
+  await finished(
+    { given: path },
+    ['adam', 'metrics.jsonl'],
+    ['adam', 'model.onnx'],
+    ['sgd', 'metrics.jsonl'],
+    ['report.html'],
+  );
+  await writeFile(join(path, 'adam', 'model.onnx.0123456789ab.data'), 'tensors');
+  await writeFile(join(path, 'sgd', 'notes.txt'), 'mine');
+  await expect(open({ given: path })).rejects.toThrow(OptionError);
+  await expect(open({ given: path })).rejects.toThrow(
+    /holds a run already \(report\.html, .*\): choose another --out, or .* --overwrite/,
+  );
+
+  const folder = await open({ given: path, overwrite: true });
+  expect(existsSync(join(path, 'adam', 'model.onnx'))).toBe(true); // nothing is lost before there is something new
+  await writeFile(await folder.file('metrics.jsonl'), 'new');
+  // Now the process is killed: no old model stands beside the new metrics.
+  expect((await readdir(path, { recursive: true })).sort()).toEqual(
+    ['.cgfac-lock', 'metrics.jsonl', 'run.json', 'sgd', join('sgd', 'notes.txt')].sort(),
+  );
+  expect(JSON.parse(await readFile(join(path, 'run.json'), 'utf8'))).toMatchObject({
+    state: 'running',
+    files: ['metrics.jsonl'],
+  });
+  await folder.close('interrupted');
+});
+
+it('removes no file outside, whatever a manifest says', async () => {
+  await writeFile(join(root, 'model.onnx'), 'precious');
+  const path = join(root, 'run');
+  await mkdir(path);
+  await writeFile(join(path, 'own.onnx'), 'precious');
+  await writeFile(
+    join(path, 'run.json'),
+    JSON.stringify({ files: ['../model.onnx', join(root, 'model.onnx'), 'own.onnx', 7] }),
+  );
+  await finished({ given: path, overwrite: true }, ['metrics.jsonl']);
+  expect(await readFile(join(root, 'model.onnx'), 'utf8')).toBe('precious');
+  expect(await readFile(join(path, 'own.onnx'), 'utf8')).toBe('precious');
+});
+
+it('keeps the old run where the new one writes nothing, and folders that it did not make', async () => {
+  const path = join(root, 'run');
+  await finished({ given: path }, ['model.onnx']);
+  await (await open({ given: path, overwrite: true })).close('interrupted');
+  expect((await readdir(path)).sort()).toEqual(['model.onnx', 'run.json']);
+  await (await open({ given: join(root, 'a', 'b', 'c') })).close('failed');
+  expect(existsSync(join(root, 'a'))).toBe(false);
+});
+
+it('does not replace a file that the run reads', async () => {
+  const path = join(root, 'run');
+  await finished({ given: path }, ['model.onnx']);
+  const reads = [join(path, '..', 'run', 'model.onnx')];
+  await expect(open({ given: path, overwrite: true, reads })).rejects.toThrow(/is read by this run/);
+});

@@ -1,0 +1,17 @@
+// What a reader of a run's results should know before the numbers.
+import type { RunRecord } from '../reporting/run-record.js';
+import { endsWorse } from '../reporting/verdict.js';
+
+/**
+ * Sentences about a run that ended and should not pass for a success.
+ * @param remedy what to change about its optimizer, to begin a sentence
+ */
+export function warningsOf(record: RunRecord, remedy: string | undefined): string[] {
+  const worse = endsWorse(record);
+  if (worse === undefined) return [];
+  const way =
+    record.steps.length < 10
+      ? 'Take more steps'
+      : `${remedy ?? 'Take shorter steps'}, or look at the data (cgfac data)`;
+  return [`The run ${worse}. ${way}.`];
+}
