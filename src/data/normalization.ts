@@ -126,7 +126,7 @@ export function checkNormalization(normalization: Normalization): void {
   checkKeys('normalize', normalization, keys);
   for (const name of ['mean', 'deviation'] as const) {
     const given: unknown = normalization[name];
-    if (Array.isArray(given) && given.length > 0 && given.every((number) => typeof number === 'number')) continue;
+    if (Array.isArray(given) && given.every((number) => typeof number === 'number')) continue;
     throw new OptionError(
       `${name} of normalize is ${described(given)}; give an array of numbers, one for each channel or column`,
     );

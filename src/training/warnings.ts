@@ -1,13 +1,16 @@
 // What a reader of a run's results should know before the numbers.
 import type { RunRecord } from '../reporting/run-record.js';
 
+/** The first loss is one batch's, and the last that of the whole set: so much above is not told from chance. */
+const batchNoise = 0.1;
+
 /**
  * Sentences about a run that ended and should not pass for a success.
  * @param remedy what to change about its optimizer, to begin a sentence
  */
 export function warningsOf({ steps, train }: RunRecord, remedy: string | undefined): string[] {
   const first = steps[0]?.loss;
-  if (first === undefined || !(train.loss > first)) return [];
+  if (first === undefined || !(train.loss > (1 + batchNoise) * first)) return [];
   const way =
     steps.length < 10 ? 'Take more steps' : `${remedy ?? 'Take shorter steps'}, or look at the data (cgfac data)`;
   return [
