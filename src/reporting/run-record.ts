@@ -43,6 +43,8 @@ export interface RunRecord {
   /** Steps that the run was to take; it was stopped or diverged if `steps` end before. */
   readonly planned?: number;
   readonly train: Evaluation;
+  /** Before training, on the training set; only where the final loss is not clearly below that of the first batch. */
+  readonly start?: Evaluation;
   readonly test: Evaluation;
   /** Examples of each step: as many as were asked for, or all of a smaller training set. */
   readonly batchSize: number;

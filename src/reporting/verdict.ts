@@ -11,11 +11,12 @@ const fewSteps = 3;
 export const hasDiverged = ({ train }: RunRecord): boolean => !Number.isFinite(train.loss);
 
 /**
- * The loss at the first step, if the loss on the training set is higher in the end: no success, whatever else is measured.
- * Undefined where it is not higher, where the run diverged, and for runs of a step or two.
+ * The loss before training (of the training set where it was evaluated, else of the first batch), if the loss on the training
+ * set is higher in the end: no success, whatever else is measured. Undefined where it is not higher, where the run diverged,
+ * and for runs of a step or two.
  */
-export function lowerFirstLoss({ steps, train }: RunRecord): number | undefined {
-  const first = steps[0]?.loss ?? Number.NaN;
+export function lowerFirstLoss({ steps, train, start }: RunRecord): number | undefined {
+  const first = start?.loss ?? steps[0]?.loss ?? Number.NaN;
   // Equal losses differ in the last digits of their sums.
   return steps.length >= fewSteps && train.loss > first + 1e-6 * Math.abs(first) ? first : undefined;
 }
@@ -24,7 +25,7 @@ export function lowerFirstLoss({ steps, train }: RunRecord): number | undefined 
 export function endsWorse(run: RunRecord): string | undefined {
   const first = lowerFirstLoss(run);
   if (first === undefined) return undefined;
-  return `ends worse than it began: its training loss is ${formatMeasured(run.train.loss)}, and was ${formatMeasured(first)} at the first step`;
+  return `ends worse than it began: its training loss is ${formatMeasured(run.train.loss)}, and was ${formatMeasured(first)} at the start`;
 }
 
 /** Whether the results are those of a training that worked: finite, and better than at the start. */

@@ -72,6 +72,16 @@ export class Run {
     this.#controller = parts.optimizer.controller(parts.setting);
   }
 
+  /** The loss of the first batch; NaN before it. */
+  get firstLoss(): number {
+    return this.#records[0]?.loss ?? Number.NaN;
+  }
+
+  /** Whether the optimizer takes steps back that make the loss worse. */
+  get recovers(): boolean {
+    return this.#controller.recovers === true;
+  }
+
   /** Steps taken. */
   get done(): number {
     return this.#records.length;

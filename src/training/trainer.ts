@@ -16,6 +16,7 @@ import { IterateAverage } from './iterate-average.js';
 import { judgedExamples } from './judged-examples.js';
 import { Judging, type JudgingOptions } from './judging.js';
 import { metricFor } from './metrics.js';
+import { settle } from './outcome.js';
 import { picturesOf } from './pictures.js';
 import { DivergedError, Run } from './run.js';
 import { type StandardizationOptions, standardizedTask } from './standardization.js';
@@ -125,10 +126,12 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     const averages =
       iterateAveraging === undefined ? undefined : await IterateAverage.of(engine, model, iterateAveraging);
     const keys = new Map([...(averages?.keys ?? step.parameters), ...step.statistics]);
+    const evaluated = new Set(keys.values());
     const judge = evaluator(engine, model, loss, metric, keys);
     const judging = new Judging(judge, metric, data, total, options);
     const program = await engine.compile(step.graph, { updates: step.updates, accept: acceptedKey, undoable: true });
-    await engine.write({ ...initialTensors(model, step, keys), ...step.initialState });
+    const initial = initialTensors(model, step, keys);
+    await engine.write({ ...initial, ...step.initialState });
     const run = new Run({
       engine,
       step,
@@ -157,9 +160,17 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     } catch (error) {
       throw error instanceof TrainingError ? await diverged(error) : error;
     }
-    const parameters = await trained();
     const whole = (set: Dataset) => judge.evaluate(set, judgedExamples(set));
-    const [onTrain, onTest] = [await whole(data.train), await whole(data.test)];
+    const outcome = await settle({
+      engine,
+      evaluate: () => whole(data.train),
+      begun: Object.fromEntries(Object.entries(initial).filter(([key]) => evaluated.has(key))),
+      last: async () => averages && renamed(await engine.read([...step.parameters.values()]), step.parameters, keys),
+      firstLoss: run.firstLoss,
+      mayTakeBack: run.recovers,
+    });
+    const parameters = await trained();
+    const [onTrain, onTest] = [outcome.train, await whole(data.test)];
     if (!Number.isFinite(onTrain.loss)) {
       await run.takeBack();
       throw await diverged(
@@ -168,12 +179,26 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
         ),
       );
     }
-    const record = { ...run.record(onTrain, onTest), ...(await picturesOf(judge, task)) };
-    const warnings = warningsOf(record, optimizer.remedy?.(setting));
+    const record = {
+      ...run.record(onTrain, onTest),
+      ...(outcome.start && { start: outcome.start }),
+      ...(await picturesOf(judge, task)),
+    };
+    const warnings = warningsOf(record, outcome.takenBack, optimizer.remedy?.(setting));
     return { model, parameters, record, interrupted: run.done < total, warnings };
   } finally {
     await engine.close();
   }
+}
+
+/** Tensors of the store under the keys that another map has for the same names. */
+function renamed(
+  stored: Readonly<Record<string, TensorData>>,
+  from: ReadonlyMap<string, string>,
+  to: ReadonlyMap<string, string>,
+): Record<string, TensorData> {
+  const pairs = [...from].map(([name, key]) => [to.get(name) ?? key, stored[key]] as const);
+  return Object.fromEntries(pairs.filter((pair): pair is [string, TensorData] => pair[1] !== undefined));
 }
 
 /** What the optimizer is told of the task. */

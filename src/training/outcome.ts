@@ -1,0 +1,58 @@
+// What a run keeps in the end: the average of its iterates, the last of them, or the model as it was given.
+import type { Engine } from '../engine/engine.js';
+import type { TensorData } from '../graph/tensor.js';
+import type { Evaluation } from '../reporting/run-record.js';
+
+type Tensors = Readonly<Record<string, TensorData>>;
+
+export interface Outcome {
+  /** Of the parameters that the store holds now, on the training set. */
+  readonly train: Evaluation;
+  /** Of the parameters that the run began with; only where the final loss does not tell that it is lower. */
+  readonly start?: Evaluation;
+  /** Whether the run was taken back as a whole: the parameters are those that it began with. */
+  readonly takenBack: boolean;
+}
+
+export interface Ending {
+  readonly engine: Engine;
+  /** Evaluates what the store holds on the whole training set. */
+  readonly evaluate: () => Promise<Evaluation>;
+  /** The parameters that the run began with, by the keys of what is evaluated. */
+  readonly begun: Tensors;
+  /** The last iterate by the same keys, where the run keeps an average. */
+  readonly last: () => Promise<Tensors | undefined>;
+  /** The loss of the first batch. */
+  readonly firstLoss: number;
+  /** Whether a run that made the loss worse is taken back. */
+  readonly mayTakeBack: boolean;
+}
+
+/** A final loss below this share of the first batch's is progress: the start need not be evaluated to know. */
+const clearlyLower = 0.9;
+
+/**
+ * Leave the parameters in the store that the whole training set speaks for: those that training ended with, unless the last
+ * iterate or what training began with has a lower loss. It costs further evaluations only if the final loss is near the
+ * first batch's, above, or not a number.
+ */
+export async function settle(ending: Ending): Promise<Outcome> {
+  const { engine, evaluate, begun, last, firstLoss, mayTakeBack } = ending;
+  const ended = await evaluate();
+  if (ended.loss < clearlyLower * firstLoss) return { train: ended, takenBack: false };
+  const kept = await engine.read(Object.keys(begun));
+  const of = async (parameters: Tensors) => {
+    await engine.write(parameters);
+    return { parameters, train: await evaluate() };
+  };
+  const start = await of(begun);
+  const choices = [{ parameters: kept, train: ended }];
+  if (mayTakeBack) {
+    const iterate = await last();
+    if (iterate) choices.push(await of({ ...kept, ...iterate }));
+    choices.push(start);
+  }
+  const best = choices.reduce((x, y) => (y.train.loss < x.train.loss || !Number.isFinite(x.train.loss) ? y : x));
+  await engine.write(best.parameters);
+  return { train: best.train, start: start.train, takenBack: best === start };
+}
