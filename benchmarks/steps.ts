@@ -78,7 +78,7 @@ const [batchSize = workload.batchSize, rounds = 15, threads = 2] = given;
 const { model } = workload;
 const loss = lossNamed(workload.loss);
 const { input, target } = workload.batch(batchSize);
-const setting: Setting = { loss: loss.name, examples: 60_000, batchSize, isTable: false };
+const setting: Setting = { loss: loss.name, examples: 60_000, batchSize, isTable: false, isPretrained: false };
 
 /** Each optimizer has an engine of its own only in name: state keys would clash in a shared store. */
 async function stepOf(

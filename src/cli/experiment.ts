@@ -73,9 +73,9 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   };
 }
 
-export function optimizerFor({ task, batchSize }: Plan, spec: string, shared: SharedOptions): ChosenOptimizer {
+export function optimizerFor({ model, task, batchSize }: Plan, spec: string, shared: SharedOptions): ChosenOptimizer {
   return chooseOptimizer(spec, shared, {
-    ...settingOf(task, batchSize),
+    ...settingOf(model, task, batchSize),
     outputs: elementCount(task.data.train.targets.shape),
   });
 }

@@ -121,7 +121,14 @@ function created(
   }
 }
 
-const anyRun: RunSetting = { loss: 'mean-squared-error', examples: 1, batchSize: 1, isTable: true, outputs: 1 };
+const anyRun: RunSetting = {
+  loss: 'mean-squared-error',
+  examples: 1,
+  batchSize: 1,
+  isTable: true,
+  isPretrained: false,
+  outputs: 1,
+};
 
 /** Throws as `chooseOptimizer` does, where the setting is not known yet and does not matter. */
 export function checkOptimizer(spec: string, shared: SharedOptions): void {

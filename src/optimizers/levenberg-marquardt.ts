@@ -9,7 +9,7 @@ export interface DampingOptions {
   /** Factor on λ for one step of good predictions; 0.95 by default (Martens & Grosse 2015: 19/20). */
   readonly dampingDecay?: number;
   /**
-   * λ stays above: below it, steps fit their batch's noise. By default 0.01 for batches of 500 examples or more, and as
+   * λ stays above: below it, steps fit their batch's noise. By default 0.01 for batches of 700 examples or more, and as
    * many times that as a batch is smaller, but not above an initial damping that is given.
    */
   readonly minimumDamping?: number;
@@ -19,7 +19,7 @@ export interface DampingOptions {
 const usualDamping = 0.03;
 
 /** Examples of a batch whose noise asks for no more damping. */
-const quietBatch = 500;
+const quietBatch = 700;
 
 /** Factor on λ after a step that was taken back. */
 const rejected = 4;

@@ -14,6 +14,8 @@ export interface Setting {
   readonly batchSize: number;
   /** Whether an example is one row of numbers, as in a table: neither a picture nor a sequence. */
   readonly isTable: boolean;
+  /** Whether the weights may be trained already: those of a model from a file. */
+  readonly isPretrained: boolean;
 }
 
 /** What an optimizer sees when it adds itself to a step's graph. */

@@ -8,41 +8,40 @@ import type { Setting } from './optimizer.js';
 /** A prior weaker than this, a hundredth of the least damping, is left out: it would cost a pass over all parameters. */
 const leastStrength = 1e-4;
 
-/** Weights that one example is worth at least: of wide networks each weight has little to say, and a prior less against it. */
-const weightsAnExample = 8;
-
-/** p/N for N examples, at most 8p over the number of weights; 0 for a prior that is not worth its cost. */
-export function priorStrength(
-  precision: number,
-  blocks: readonly KroneckerBlock[],
-  { examples }: Pick<Setting, 'examples'>,
-): number {
-  const weights = blocks.filter(decays).reduce((sum, { inputs, outputs }) => sum + inputs * outputs, 0);
-  const strength = precision * Math.min(1 / examples, weightsAnExample / Math.max(1, weights));
+/** p/N for N examples; 0 for a prior that is not worth its cost. */
+export function priorStrength(precision: number, { examples }: Pick<Setting, 'examples'>): number {
+  const strength = precision / examples;
   return strength < leastStrength ? 0 : strength;
 }
 
 /**
- * w ~ N(0, 1/p) for each weight of matrices and kernels adds p/(2N)·|w|² to the mean negative log-likelihood of N examples.
- * It is weighed by the dispersion φ, so that it fades where the model fits: its strength is that of the noise.
+ * Where a prior has its mean, as a share of the weights that a run begins with. Fresh weights are drawn to half of
+ * themselves: to zero, deep narrow networks collapse before they have learned anything; to where they were drawn, what is
+ * random in them stays. Weights that are trained already keep what they know.
+ */
+export const priorMean = ({ isPretrained }: Pick<Setting, 'isPretrained'>): number => (isPretrained ? 1 : 0.5);
+
+/**
+ * w ~ N(c·w₀, 1/p) for each weight of matrices and kernels adds p/(2N)·|w − c·w₀|² to the mean negative log-likelihood of N
+ * examples, where w₀ is the weight that the run begins with and c is `priorMean`. It is weighed by the dispersion φ, so that it fades where the model fits: its strength is that of the noise.
  */
 export class Prior {
   /** φ times `priorStrength`, a scalar. */
   readonly #strength: Value;
   readonly #blocks: readonly KroneckerBlock[];
-  readonly #weights: readonly LayerTensor[];
+  readonly #distances: readonly LayerTensor[];
 
-  /** @param weights where it is taken, one entry a block */
-  constructor(blocks: readonly KroneckerBlock[], weights: readonly LayerTensor[], strength: Value) {
+  /** @param distances of the weights from the mean, one entry a block */
+  constructor(blocks: readonly KroneckerBlock[], distances: readonly LayerTensor[], strength: Value) {
     this.#blocks = blocks;
-    this.#weights = weights;
+    this.#distances = distances;
     this.#strength = strength;
   }
 
   /** The gradient of the likelihood, one entry a block, with that of the prior. */
   addedTo(b: Builder, gradient: readonly LayerTensor[]): LayerTensor[] {
     return gradient.map((own, i) => {
-      const [block, at] = [this.#blocks[i], this.#weights[i]];
+      const [block, at] = [this.#blocks[i], this.#distances[i]];
       if (!block || !at || !decays(block)) return own;
       return new LayerTensor(b.add(own.weight, b.mul(at.weight, this.#strength)), own.bias, own.outputsFirst);
     });
@@ -61,9 +60,9 @@ export class Prior {
     );
   }
 
-  /** Its change by a step δ, a scalar: wᵀHδ + ½·δᵀHδ. */
+  /** Its change by a step δ, a scalar: (w − c·w₀)ᵀHδ + ½·δᵀHδ. */
   change(b: Builder, step: readonly LayerTensor[]): Value {
-    return b.add(this.product(b, this.#weights, step), b.mul(this.product(b, step, step), 0.5));
+    return b.add(this.product(b, this.#distances, step), b.mul(this.product(b, step, step), 0.5));
   }
 }
 

@@ -13,7 +13,7 @@ import { dispersionScalars, estimated } from './dispersion.js';
 import type { Controller, Optimizer, Setting, StepContext, StepResult } from './optimizer.js';
 import { checked, inverseRoot, type Schedule } from './options.js';
 import { absolute, type Preconditioner, relative } from './preconditioner.js';
-import { Prior, priorStrength } from './prior.js';
+import { Prior, priorMean, priorStrength } from './prior.js';
 import { isFiniteScalar, judged } from './step-judge.js';
 import { checkStepOptions, defaultStep, type StepKind, type StepOptions, stepRule } from './step-kinds.js';
 
@@ -99,12 +99,12 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const weight = likelihood.weight(context.forward.output);
     const slopes = likelihoodGradients(context, weight);
     const likely = blocks.map((block) => layerTensor(b, block, slopes));
-    const strength = priorStrength(step.priorPrecision ?? 0, blocks, context.setting);
+    const strength = priorStrength(step.priorPrecision ?? 0, context.setting);
     const prior =
       estimate && strength > 0
         ? new Prior(
             blocks,
-            blocks.map((block) => layerTensor(b, block, parameters)),
+            blocks.map((block) => layerTensor(b, block, fromMean(context))),
             b.mul(estimate.dispersion, strength),
           )
         : undefined;
@@ -174,6 +174,18 @@ function actualChange(b: Builder, change: Value, weight: Value, prior: Value | u
 function remedyFor({ learningRate }: SecondOrderOptions, kind: StepKind): string {
   if (kind === 'scheduled') return 'Lower the learning rate or raise the damping';
   return learningRate === undefined ? 'Take larger batches, or raise the damping' : 'Lower the learning rate';
+}
+
+/** How far the parameters are from the mean of their prior: see `priorMean`. */
+function fromMean({ b, objective, parameters, setting }: StepContext): Map<string, Value> {
+  const begun = objective.model.parameters;
+  const share = priorMean(setting);
+  return new Map(
+    [...parameters].map(([name, value]) => {
+      const start = begun.get(name)?.constant;
+      return [name, start ? b.sub(value, b.mul(b.cast(b.constant(start), value.dtype), share)) : value];
+    }),
+  );
 }
 
 /** See `curvatureRows`. A case is an example, or a position of a sequence. */

@@ -32,8 +32,9 @@ export interface StepOptions extends DampingOptions {
    */
   readonly weightDecay?: number;
   /**
-   * Precision p of a Gaussian prior N(0, 1/p) on the weights of matrices and kernels, beside self-tuning steps: it counts
-   * as p/N in the mean over N examples (less if there are more than eight weights an example), and fades as the loss does. 1 by default, 0 is none.
+   * Precision p of a Gaussian prior N(½w₀, 1/p) on the weights of matrices and kernels, beside self-tuning steps: it counts
+   * as p/N in the mean over N examples, and fades as the loss does. w₀ is what a run begins with; of models from files the
+   * mean is w₀ itself. 1 by default, 0 is none.
    */
   readonly priorPrecision?: number;
   /** Bound κ on the squared Fisher norm of a scheduled step (Osawa et al., Ba et al. 2017); 0.001 by default, 0 is none. */
@@ -55,7 +56,13 @@ const rules: Readonly<
 };
 
 /** Options are checked before it is known what a run is about. */
-const anySetting: Setting = { loss: 'softmax-cross-entropy', examples: 1, batchSize: 1, isTable: true };
+const anySetting: Setting = {
+  loss: 'softmax-cross-entropy',
+  examples: 1,
+  batchSize: 1,
+  isTable: true,
+  isPretrained: false,
+};
 
 /** Every option that belongs to some kinds of steps only. */
 const ownOptions = [...new Set(stepKinds.flatMap((kind) => rules[kind].takes))];

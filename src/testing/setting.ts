@@ -2,4 +2,10 @@
 import type { LossName } from '../losses/loss.js';
 import type { Setting } from '../optimizers/optimizer.js';
 
-export const manyExamples = (loss: LossName): Setting => ({ loss, examples: 1e6, batchSize: 500, isTable: false });
+export const manyExamples = (loss: LossName): Setting => ({
+  loss,
+  examples: 1e6,
+  batchSize: 1000,
+  isTable: false,
+  isPretrained: false,
+});

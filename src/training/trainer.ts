@@ -4,6 +4,7 @@ import { type BatchSequence, trainingBatches } from '../data/batches.js';
 import type { DataSplits, Dataset } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
+import { isFileModel } from '../graph/file-model.js';
 import { isUnnamed, mapInputs } from '../graph/inputs.js';
 import type { Model } from '../graph/model.js';
 import type { TensorData } from '../graph/tensor.js';
@@ -109,7 +110,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
   const total = stepsOf(options, batches.stepsPerEpoch);
   const [loss, metric] = [lossNamed(task.loss), metricFor(task.loss)];
   const { inputs, target } = batches.at(0);
-  const setting = settingOf(task, target.dims[0] ?? 1);
+  const setting = settingOf(model, task, target.dims[0] ?? 1);
   const step = buildStep({
     model,
     loss,
@@ -202,10 +203,10 @@ function renamed(
 }
 
 /** What the optimizer is told of the task. */
-export function settingOf({ loss, data: { train } }: LearningTask, batchSize: number): Setting {
+export function settingOf(model: Model, { loss, data: { train } }: LearningTask, batchSize: number): Setting {
   const { inputs } = train;
   const isTable = isUnnamed(inputs) && inputs.dtype === 'float32' && inputs.shape.length === 1;
-  return { loss, examples: train.size, batchSize, isTable };
+  return { loss, examples: train.size, batchSize, isTable, isPretrained: isFileModel(model) };
 }
 
 /** @param keys where what is evaluated is held: an average begins at the initial parameters */
