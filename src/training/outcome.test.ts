@@ -32,6 +32,7 @@ async function settled(losses: Readonly<Record<number, number>>, options: Partia
       begun: at(begun),
       last: async () => at(iterate),
       firstLoss: 1,
+      batchSize: 128,
       mayTakeBack: true,
       ...options,
     });
@@ -42,10 +43,18 @@ async function settled(losses: Readonly<Record<number, number>>, options: Partia
   }
 }
 
-it('keeps what ended clearly lower than the first batch, and evaluates nothing else', async () => {
-  const { outcome, w, asked } = await settled({ [ended]: 0.89 });
-  expect(outcome).toEqual({ train: { loss: 0.89 }, takenBack: false });
+// 1/(1 + 4·√(2/n))
+it.each([
+  [128, 0.66],
+  [2, 0.19],
+  [20_000, 0.96],
+])('keeps what ended clearly lower than a first batch of %d, and evaluates nothing else', async (batchSize, loss) => {
+  const { outcome, w, asked } = await settled({ [ended]: loss }, { batchSize });
+  expect(outcome).toEqual({ train: { loss }, takenBack: false });
   expect([w, asked]).toEqual([ended, [ended]]);
+  const higher = loss + 0.02;
+  const near = await settled({ [ended]: higher, [iterate]: 1, [begun]: 0.01 }, { batchSize });
+  expect(near.outcome).toEqual({ train: { loss: 0.01 }, start: { loss: 0.01 }, takenBack: true });
 });
 
 it.each([
@@ -79,14 +88,24 @@ it('has no last iterate to choose where the run keeps no average', async () => {
   expect([w, outcome.takenBack, asked]).toEqual([begun, true, [ended, begun]]);
 });
 
-it.each([5, Number.NaN])(
-  'leaves a run that may not be taken back where it ended, at %d: it has the start beside it',
-  async (loss) => {
-    const { outcome, w } = await settled({ [ended]: loss, [iterate]: 0.1, [begun]: 1 }, { mayTakeBack: false });
-    expect(outcome).toEqual({ train: { loss }, start: { loss: 1 }, takenBack: false });
-    expect(w).toBe(ended);
-  },
-);
+it('leaves a run that may not be taken back where it ended: it has the start beside it', async () => {
+  const { outcome, w } = await settled({ [ended]: 5, [iterate]: 0.1, [begun]: 1 }, { mayTakeBack: false });
+  expect(outcome).toEqual({ train: { loss: 5 }, start: { loss: 1 }, takenBack: false });
+  expect(w).toBe(ended);
+});
+
+it('writes nothing where the loss is not a number and no choice is left: the last step can still be undone', async () => {
+  const { outcome, asked } = await settled({ [begun]: 1 }, { mayTakeBack: false });
+  expect(outcome).toEqual({ train: { loss: Number.NaN }, takenBack: false });
+  expect(asked).toEqual([ended]);
+});
+
+it('goes back to the start where nothing is a number', async () => {
+  const { outcome, w } = await settled({});
+  expect(outcome.train.loss).toBeNaN();
+  expect(outcome.start?.loss).toBeNaN();
+  expect([outcome.takenBack, w]).toEqual([true, begun]);
+});
 
 it('evaluates the start if the first loss was not a number', async () => {
   const { outcome } = await settled({ [ended]: 0.5, [iterate]: 0.6, [begun]: 0.7 }, { firstLoss: Number.NaN });
