@@ -49,7 +49,8 @@ async function estimates(loss: LossName, steps: readonly Step[]) {
     const states = Object.fromEntries([...next].map(([name, value]) => [`next.${name}`, value]));
     const weight = likelihood.weight(forward.output);
     const { output, loss: mean } = forward;
-    const numbers = await b.compute({ ...states, weight, dispersion, output, mean });
+    const all: Record<string, Value> = { ...states, weight, dispersion, output, mean };
+    const numbers = await b.compute(all);
     state = Object.fromEntries([...next.keys()].map((name) => [name, numbers[`next.${name}`] ?? []]));
     const meanSquare = (elements: readonly number[] = []) =>
       elements.reduce((sum, x) => sum + x ** 2, 0) / elements.length;
