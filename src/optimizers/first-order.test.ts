@@ -131,7 +131,35 @@ describe('options out of range are errors that say so', () => {
       'weightDecay has no effect on self-tuning steps; it is an option of normalized and scheduled steps',
       () => kfac({ step: 'self-tuning', weightDecay: 0.5 }),
     ],
-    ['klClip has no effect on normalized steps; it is an option of scheduled steps', () => cgfac({ klClip: 0.5 })],
+    [
+      'klClip has no effect on normalized and self-tuning steps; it is an option of scheduled steps',
+      () => cgfac({ klClip: 0.5 }),
+    ],
+    [
+      'klClip has no effect on normalized and self-tuning steps; it is an option of scheduled steps',
+      () => cgfac({ momentum: 0.5, klClip: 0.5 }), // momentum might be meant for normalized steps
+    ],
+    [
+      'dampingInterval has no effect on normalized steps; it is an option of self-tuning steps',
+      () => cgfac({ momentum: 0.5, dampingInterval: 3 }), // no kind takes both
+    ],
+    [
+      'priorPrecision has no effect on normalized steps; it is an option of self-tuning steps',
+      () => cgfac({ step: 'normalized', priorPrecision: 1 }),
+    ],
+    // Values out of range are so whatever the loss.
+    ['momentum is 2; it must be a finite number, at least 0, less than 1', () => cgfac({ momentum: 2 })],
+    ['weightDecay is -1; it must be a finite number, at least 0', () => kfac({ weightDecay: -1 })],
+    ['minimumDamping is 0; it must be a finite number, greater than 0', () => cgfac({ minimumDamping: 0 })],
+    ['priorPrecision is -1; it must be a finite number, at least 0', () => cgfac({ priorPrecision: -1 })],
+    [
+      'damping is NaN; it must be a finite number, greater than 0',
+      () => cgfac({ step: 'self-tuning', damping: Number.NaN }),
+    ],
+    [
+      'damping is NaN; it must be a finite number, greater than 0',
+      () => cgfac({ step: 'normalized', damping: Number.NaN }),
+    ],
     [
       'dampingDecay has no effect on scheduled steps; it is an option of self-tuning steps',
       () => cgfac({ learningRate: 0.1, dampingDecay: 0.5 }),
@@ -151,6 +179,12 @@ describe('options out of range are errors that say so', () => {
     ['inverseInterval is 0; it must be a whole number, at least 1', () => kfac({ inverseInterval: 0 })],
     ['decay is -1; it must be a finite number, at least 0, less than 1', () => kfac({ decay: -1 })],
   ];
+
+  test('options that some run can take are not refused before it is known which run', () => {
+    for (const options of [{ momentum: 0.5 }, { dampingInterval: 3 }, { damping: () => 0.1 }, { priorPrecision: 0 }]) {
+      expect(() => cgfac(options)).not.toThrow();
+    }
+  });
 
   test.each(wrong)('%s', (message, make) => {
     let error: unknown;

@@ -35,10 +35,9 @@ export function levenbergMarquardt(
   const noise = 0.01 * Math.max(1, quietBatch / batchSize);
   const interval = checked('dampingInterval', options.dampingInterval ?? 5, { atLeast: 1, integer: true });
   const decay = checked('dampingDecay', options.dampingDecay ?? 0.95, { above: 0, below: 1 });
-  const minimum = checked('minimumDamping', options.minimumDamping ?? Math.min(noise, options.damping ?? noise), {
-    above: 0,
-  });
-  const initial = checked('damping', options.damping ?? Math.max(usualDamping, minimum), { above: 0 });
+  const given = options.damping === undefined ? undefined : checked('damping', options.damping, { above: 0 });
+  const minimum = checked('minimumDamping', options.minimumDamping ?? Math.min(noise, given ?? noise), { above: 0 });
+  const initial = given ?? Math.max(usualDamping, minimum);
   const watch = new StepWatch(interval);
   let damping = initial;
   return {

@@ -21,8 +21,8 @@ export interface SecondOrderOptions extends StepOptions {
   /**
    * How far steps go. `normalized`: each block's step has the root mean square `learningRate`. `self-tuning`: learning
    * rate, momentum and damping follow the quadratic model of the loss. `scheduled`: learning rate, momentum and KL clip
-   * are set by hand. By default `scheduled` where a learning rate is given, else `normalized` to classify (softmax
-   * cross-entropy), where the noise of a batch rules, and `self-tuning` for the other losses.
+   * are set by hand. By default `scheduled` where a learning rate is given, else `normalized` to classify pictures and
+   * sequences (softmax cross-entropy), where the noise of a batch rules, and `self-tuning` for tables and the other losses.
    */
   readonly step?: StepKind;
   /** Where the targets of the Fisher information come from; `sampled` by default. */

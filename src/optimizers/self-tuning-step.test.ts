@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { random } from '../data/random.js';
 import type { LossName } from '../losses/loss.js';
+import { factoredOracle, meanEigenvalue } from '../testing/damped-oracle.js';
 import {
+  at,
   generate,
   type Matrix,
   matrixOf,
@@ -17,6 +19,7 @@ import {
   transposed,
 } from '../testing/dense.js';
 import {
+  curvatureByHand,
   type DenseNetwork,
   denseNetwork,
   type Examples,
@@ -57,25 +60,58 @@ function gaussNewtonProduct(network: DenseNetwork, loss: LossName, inputs: Matri
 }
 
 const options = { fisher: 'empirical', decay: 0, rank: 8, curvatureRows: 4 } as const;
+const outputs = 2;
+
+/** The mean square of the outputs. */
+const meanSquare = ({ data }: Matrix): number => data.reduce((sum, z) => sum + z ** 2, 0) / data.length;
+const meanOf = (numbers: readonly number[]): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
+/** Without the biases, the last row of each layer. */
+const weightsOf = (step: Step): Step => step.map((layer) => rowsOf(layer, 0, layer.rows - 1));
 
 describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-error'] as const)('%s', (loss) => {
-  test('learning rate and momentum minimize the model; predicted and actual change', async () => {
+  const hasVariance = loss === 'mean-squared-error';
+
+  test.each([
+    ['no prior', 1e6],
+    ['a prior', 50],
+  ])('learning rate and momentum minimize the model; predicted and actual change: %s', async (_prior, count) => {
     const optimizer = cgfac({ ...options, step: 'self-tuning', damping: 0.3, dampingInterval: 2 });
-    const controller = optimizer.controller(manyExamples(loss));
+    const about = { ...manyExamples(loss), examples: count };
+    const controller = optimizer.controller(about);
     const source = random(71, loss);
-    let network = denseNetwork([4, 3, 2], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 70 });
+    let network = denseNetwork([4, 3, outputs], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 70 });
     let state: Numbers = {};
     let last: Step = network.layers.map(({ rows, columns }) => generate(rows, columns, () => 0));
+    const [losses, squares]: [number[], number[]] = [[], []];
     for (let step = 0; step < 4; step++) {
       const examples = examplesFor(network, loss, 6, source);
       const lambda = controller.scalars(step).damping ?? Number.NaN;
-      const outcome = await stepOnce({ network, loss, examples, optimizer, controller, step, state });
-      const natural = await naturalGradient(network, loss, examples, lambda);
-      const scale = loss === 'softmax-cross-entropy' ? 1 : loss === 'mean-squared-error' ? 1 : 2; // D/2 and D for D = 2
-      const gradient = outcome.gradients.map((part) => scaled(part, scale));
-      const sample = rowsOf(examples.inputs, 0, options.curvatureRows);
-      const product = (x: Step, y: Step) => gaussNewtonProduct(network, loss, sample, x, y) + lambda * inner(x, y);
-      const descent = natural.map((part) => scaled(part, -1));
+      const outcome = await stepOnce({ network, loss, examples, optimizer, controller, about, step, state });
+      // In the first steps the averages of the loss and of the predictions are plain means.
+      losses.push(outcome.loss);
+      squares.push(meanSquare(forwardByHand(network, examples.inputs).output));
+      const variance = hasVariance ? Math.min(meanOf(losses), 4 * meanOf(squares)) : 1;
+      const dispersion = hasVariance ? 1 : Math.min(meanOf(losses), 1);
+      const strength = count > 1000 ? 0 : dispersion / count;
+      const likelihood = (at: DenseNetwork) =>
+        meanLikelihood(loss, forwardByHand(at, examples.inputs).output, examples.targets) / variance;
+      const prior = ({ layers }: DenseNetwork) => (strength / 2) * inner(weightsOf(layers), weightsOf(layers));
+      // Of the likelihood by the reported mean: D/2/σ², D, 1.
+      const scale = loss === 'softmax-cross-entropy' ? 1 : hasVariance ? outputs / 2 / variance : outputs;
+      const gradient = outcome.gradients.map((part, i) => {
+        const layer = network.layers[i] ?? part;
+        return generate(
+          part.rows,
+          part.columns,
+          (r, c) => scale * at(part, r, c) + (r < part.rows - 1 ? strength * at(layer, r, c) : 0),
+        );
+      });
+      const sample = { ...examples, inputs: rowsOf(examples.inputs, 0, options.curvatureRows) };
+      const product = (x: Step, y: Step) =>
+        gaussNewtonProduct(network, loss, sample.inputs, x, y) / variance +
+        lambda * inner(x, y) +
+        strength * inner(weightsOf(x), weightsOf(y));
+      const descent = naturalGradient(network, loss, sample, variance, lambda, gradient).map((x) => scaled(x, -1));
       const [q11, q12, q22] = [product(descent, descent), product(descent, last), product(last, last)];
       const right = matrixOf(2, 1, [-inner(gradient, descent), -inner(gradient, last)]);
       const [rate = 0, momentum = 0] =
@@ -90,16 +126,34 @@ describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-e
       expect(diagnostics.momentum).toBeCloseTo(momentum, 6);
       if (step > 0) expect(Math.abs(momentum)).toBeGreaterThan(1e-3);
       expect(diagnostics.predictedChange).toBeCloseTo(product(taken, taken) / 2 + inner(gradient, taken), 7);
-      const likelihood = (at: DenseNetwork) =>
-        meanLikelihood(loss, forwardByHand(at, examples.inputs).output, examples.targets);
-      const change = likelihood(outcome.network) - likelihood(network);
-      expect(diagnostics.actualChange).toBeCloseTo(step % 2 === 1 ? change : 0, 10);
-      expect(Math.abs(change)).toBeGreaterThan(1e-4);
+      const changes = [likelihood, prior].map((of) => of(outcome.network) - of(network));
+      expect(diagnostics.actualChange).toBeCloseTo((changes[0] ?? 0) + (changes[1] ?? 0), 10);
+      expect(Math.abs(changes[0] ?? 0)).toBeGreaterThan(1e-4);
+      expect(Math.abs(changes[1] ?? 0) > 1e-4).toBe(strength > 0);
       ({ network, state } = outcome);
       last = taken;
     }
   });
 });
+
+/**
+ * (F + λI)⁻¹∇ with factored damping. F is the empirical Fisher matrix of a Gaussian of the given variance: its gradients
+ * are (z − y)/σ², and G holds their squares.
+ */
+function naturalGradient(
+  network: DenseNetwork,
+  loss: LossName,
+  sample: Examples,
+  variance: number,
+  lambda: number,
+  gradient: Step,
+): Step {
+  return curvatureByHand(network, loss, sample).map(({ a, g: ofUnitVariance }, i) => {
+    const g = scaled(ofUnitVariance, 1 / variance ** 2);
+    const delta = Math.sqrt(lambda / (meanEigenvalue(a) * meanEigenvalue(g)));
+    return scaled(factoredOracle({ a, g, v: gradient[i] ?? a, delta }).direction, 1 / lambda);
+  });
+}
 
 test('a step promises at most the whole loss, where the curvature of one example hides that of the others', async () => {
   const loss = 'softmax-cross-entropy';
@@ -117,20 +171,6 @@ test('a step promises at most the whole loss, where the curvature of one example
   const likelihood = meanLikelihood(loss, forwardByHand(network, examples.inputs).output, examples.targets);
   expect(diagnostics.predictedChange).toBeCloseTo(-likelihood, 10);
 });
-
-/** The damped natural gradient: what a scheduled step without momentum and clip subtracts at rate 1. */
-async function naturalGradient(network: DenseNetwork, loss: LossName, examples: Examples, damping: number) {
-  const optimizer = cgfac({ ...options, damping, learningRate: 1, momentum: 0, klClip: 0 });
-  const outcome = await stepOnce({
-    network,
-    loss,
-    examples,
-    optimizer,
-    controller: optimizer.controller(manyExamples(loss)),
-    step: 0,
-  });
-  return network.layers.map((layer, i) => minus(layer, outcome.network.layers[i] ?? layer));
-}
 
 describe('Levenberg–Marquardt', () => {
   const quiet = { batchSize: 500 };

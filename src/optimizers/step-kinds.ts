@@ -81,12 +81,15 @@ export function checkStepOptions(kind: StepKind | undefined, options: StepOption
   if (kind !== undefined && !stepKinds.includes(kind)) {
     throw new OptionError(`unknown step '${kind}'; choose one of ${stepKinds.join(', ')}`);
   }
-  // Where none is named, the loss decides which is meant.
+  // Where none is named, loss and data decide which is meant.
   const settings = lossNames.flatMap((loss) => [true, false].map((isTable) => ({ ...anySetting, loss, isTable })));
-  const meant = kind === undefined ? settings.map((setting) => defaultStep(options, setting)) : [kind];
-  const failures = [...new Set(meant)].map((each) => {
+  const defaults = settings.map((setting) => defaultStep(options, setting));
+  const meant = kind === undefined ? stepKinds.filter((each) => defaults.includes(each)) : [kind];
+  const able = meant.filter((each) => idleOptions(each, options).length === 0);
+  if (able.length === 0) throw idleError(meant, options);
+  const failures = able.map((each) => {
     try {
-      stepRule(each, options, anySetting);
+      rules[each].create(options, anySetting);
       return undefined;
     } catch (error) {
       if (error instanceof OptionError) return error;
@@ -98,9 +101,23 @@ export function checkStepOptions(kind: StepKind | undefined, options: StepOption
 
 /** @throws OptionError for options that the kind does not take, and for values out of range */
 export function stepRule(kind: StepKind, options: StepOptions, setting: Setting): StepRule {
-  const { create, takes } = rules[kind];
-  const idle = ownOptions.find((option) => options[option] !== undefined && !takes.includes(option));
-  if (idle === undefined) return create(options, setting);
-  const owners = stepKinds.filter((other) => rules[other].takes.includes(idle));
-  throw new OptionError(`${idle} has no effect on ${kind} steps; it is an option of ${owners.join(' and ')} steps`);
+  if (idleOptions(kind, options).length > 0) throw idleError([kind], options);
+  return rules[kind].create(options, setting);
+}
+
+/** Options that are given and that a kind does not take. */
+const idleOptions = (kind: StepKind, options: StepOptions): (keyof StepOptions)[] =>
+  ownOptions.filter((option) => options[option] !== undefined && !rules[kind].takes.includes(option));
+
+/** What none of the kinds takes; or else the first one does not, where each option is for another kind. */
+function idleError(kinds: readonly StepKind[], options: StepOptions): OptionError {
+  const idle = kinds.map((kind) => idleOptions(kind, options));
+  const [own = []] = idle;
+  const ofNone = own.find((option) => idle.every((others) => others.includes(option)));
+  const option = ofNone ?? own[0];
+  const refusing = ofNone === undefined ? kinds.slice(0, 1) : kinds;
+  const owners = stepKinds.filter((kind) => option !== undefined && rules[kind].takes.includes(option));
+  return new OptionError(
+    `${option} has no effect on ${refusing.join(' and ')} steps; it is an option of ${owners.join(' and ')} steps`,
+  );
 }

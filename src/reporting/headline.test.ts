@@ -108,9 +108,7 @@ describe('findings', () => {
     const { headline, details } = findings(madeUpExperiment([lost, worse, adam], { target }));
     expect(headline).toMatch(/^adam reaches/);
     expect(details).toContain('sgd diverged at step 21 of 50: its loss stopped being finite.');
-    expect(details).toContain(
-      'kfac ends worse than it began: its training loss is 51.0, and was 2.00 at the first step.',
-    );
+    expect(details).toContain('kfac ends worse than it began: its training loss is 51.0, and was 2.00 at the start.');
     const headlineOf = (...runs: (typeof lost)[]) => findings(madeUpExperiment(runs)).headline;
     expect(headlineOf(lost, lost)).toBe('No run kept a finite loss');
     expect(headlineOf(lost, worse)).toBe('No run ends better than it began');

@@ -115,7 +115,7 @@ describe('createProgress on a terminal', () => {
     }
     expect(text()).toMatch(/2 taken back$/);
     progress.finish(madeUpRun('cgfac', (step) => step, { steps: records, planned: 200, train: { loss: 7 } }));
-    expect(text()).toMatch(/loss 7 \(no success: 1 at the first step\) .* 50 of 200 steps in 5.0 s, 2 taken back\n$/);
+    expect(text()).toMatch(/loss 7 \(no success: 1 at the start\) .* 50 of 200 steps in 5.0 s, 2 taken back\n$/);
   });
 
   it('estimates the rate and the time left', () => {

@@ -221,7 +221,7 @@ function renderFinished(run: RunRecord, colour: boolean): string {
   const name = run.metric.name;
   const show = (set: RunRecord['train']) => metricText(name, set[name] ?? Number.NaN);
   const first = lowerFirstLoss(run);
-  const warning = first === undefined ? '' : ` (no success: ${formatNumber(first)} at the first step)`;
+  const warning = first === undefined ? '' : ` (no success: ${formatNumber(first)} at the start)`;
   const results = `loss ${formatNumber(run.train.loss)}${warning}${name === 'loss' ? '' : `  ${show(run.train)}`}  test ${show(run.test)}`;
   const takenBack = stepsTakenBack(run);
   const cost = `${stepsDone(run)} in ${formatSeconds(run.seconds)}${takenBack ? `, ${formatCount(takenBack)} taken back` : ''}`;

@@ -291,7 +291,7 @@ it('marks what is no success', () => {
   const runs = [madeUpRun('kfac', (step) => step), madeUpRun('adam', (step) => 2 / step)];
   const page = renderReport(madeUpReport([madeUpExperiment(runs)]));
   expect(page).toContain('<td class="warning">50.0 !</td>');
-  expect(page).toContain('! No success: higher than the loss at the first step, 1.00 (kfac).');
+  expect(page).toContain('! No success: higher than the loss at the start, 1.00 (kfac).');
   expect(page).toContain('kfac ends worse than it began');
 });
 

@@ -63,7 +63,7 @@ export function summaryNotes({ runs }: Experiment): string[] {
     const first = lowerFirstLoss(run);
     return first === undefined ? [] : [`${formatMeasured(first)} (${run.name})`];
   });
-  return raised.length === 0 ? [] : [`! No success: higher than the loss at the first step, ${listed(raised)}.`];
+  return raised.length === 0 ? [] : [`! No success: higher than the loss at the start, ${listed(raised)}.`];
 }
 
 const takenBack: Measure = {

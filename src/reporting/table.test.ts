@@ -62,7 +62,7 @@ it('warns of a loss that rose, of steps taken back, and of steps that were not t
   expect(lines[2]).toMatch(/^cgfac +50.0! +55.0 +5,000 +5,500 +50 of 80 +3 of 50 /);
   expect(lines[2]).not.toContain('*');
   expect(lines[3]).toMatch(/ 50 +– +5.0 s\*/);
-  expect(lines[4]).toBe('! No success: higher than the loss at the first step, 1.00 (cgfac).');
+  expect(lines[4]).toBe('! No success: higher than the loss at the start, 1.00 (cgfac).');
   const markdown = renderMarkdownTable(both);
   expect(markdown).toContain('| 50.0 ! |');
   expect(markdown.split('\n').at(-1)).toMatch(/^! No success/);

@@ -4,7 +4,7 @@ import { random } from '../data/random.js';
 import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
 import type { Distribution, LossName } from '../losses/loss.js';
-import type { Controller, Optimizer } from '../optimizers/optimizer.js';
+import type { Controller, Optimizer, Setting } from '../optimizers/optimizer.js';
 import type { Matrix } from './dense.js';
 import { type DenseNetwork, type Examples, float64Objective, layersFrom } from './dense-network.js';
 import { FedBuilder } from './fed-builder.js';
@@ -18,6 +18,8 @@ export interface StepSetting {
   readonly examples: Examples;
   readonly optimizer: Optimizer;
   readonly controller: Controller;
+  /** Many examples by default. */
+  readonly about?: Setting;
   /** Counted from 0. */
   readonly step: number;
   /** The state after the step before; none before the first. */
@@ -47,6 +49,7 @@ const noNoise = (name: string): never => {
 /** Runs one step and tells the controller. */
 export async function stepOnce(setting: StepSetting): Promise<StepOutcome> {
   const { network, loss, examples, optimizer, controller, step, state = {}, noise = noNoise } = setting;
+  const { about = manyExamples(loss) } = setting;
   const b = new FedBuilder();
   const { objective, forward } = float64Objective(b, network, loss, examples);
   const { parameters } = forward;
@@ -63,7 +66,7 @@ export async function stepOnce(setting: StepSetting): Promise<StepOutcome> {
   const result = optimizer.build({
     b,
     objective,
-    setting: manyExamples(loss),
+    setting: about,
     forward,
     parameters,
     gradients: new Map(names.map(slopeOf)),

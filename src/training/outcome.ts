@@ -22,24 +22,30 @@ export interface Ending {
   readonly begun: Tensors;
   /** The last iterate by the same keys, where the run keeps an average. */
   readonly last: () => Promise<Tensors | undefined>;
-  /** The loss of the first batch. */
+  /** The loss of the first batch, and its examples. */
   readonly firstLoss: number;
+  readonly batchSize: number;
   /** Whether a run that made the loss worse is taken back. */
   readonly mayTakeBack: boolean;
 }
 
-/** A final loss below this share of the first batch's is progress: the start need not be evaluated to know. */
-const clearlyLower = 0.9;
+/**
+ * A final loss below this share of the first batch's is progress: the start need not be evaluated to know. The mean of n
+ * squared errors of normal numbers varies by √(2/n) of itself: the first batch may be so much above its training set
+ * four times.
+ */
+const clearlyLower = (examples: number): number => 1 / (1 + 4 * Math.sqrt(2 / examples));
 
 /**
  * Leave the parameters in the store that the whole training set speaks for: those that training ended with, unless the last
  * iterate or what training began with has a lower loss. It costs further evaluations only if the final loss is near the
- * first batch's, above, or not a number.
+ * first batch's, above, or not a number; and leaves the store untouched if it is not a number and no other choice is allowed.
  */
 export async function settle(ending: Ending): Promise<Outcome> {
-  const { engine, evaluate, begun, last, firstLoss, mayTakeBack } = ending;
+  const { engine, evaluate, begun, last, firstLoss, batchSize, mayTakeBack } = ending;
   const ended = await evaluate();
-  if (ended.loss < clearlyLower * firstLoss) return { train: ended, takenBack: false };
+  const isProgress = ended.loss < clearlyLower(batchSize) * firstLoss;
+  if (isProgress || (!mayTakeBack && !Number.isFinite(ended.loss))) return { train: ended, takenBack: false };
   const kept = await engine.read(Object.keys(begun));
   const of = async (parameters: Tensors) => {
     await engine.write(parameters);

@@ -168,12 +168,14 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       begun: Object.fromEntries(Object.entries(initial).filter(([key]) => evaluated.has(key))),
       last: async () => averages && renamed(await engine.read([...step.parameters.values()]), step.parameters, keys),
       firstLoss: run.firstLoss,
+      batchSize: batches.batchSize,
       mayTakeBack: run.recovers,
     });
     const parameters = await trained();
     const [onTrain, onTest] = [outcome.train, await whole(data.test)];
     if (!Number.isFinite(onTrain.loss)) {
-      await run.takeBack();
+      // Where the start was tried as well, nothing that is left has a finite loss.
+      if (!outcome.start) await run.takeBack();
       throw await diverged(
         new TrainingError(
           `the loss on the training set is ${onTrain.loss} after the last step. ${optimizer.remedy?.(setting) ?? 'Take shorter steps'}`,

@@ -84,8 +84,11 @@ const numbers = (tensors: ReadonlyMap<string, TensorData>) =>
 describe.each(['adam', 'cgfac'] as const)('%s', (name) => {
   it('moves the running averages to the mean and the unbiased variance of the data', async () => {
     const steps = 8;
-    const { parameters } = await trained(name, steps, {});
-    const rest = momentum ** steps;
+    const { parameters, record } = await trained(name, steps, {});
+    // A step that is taken back leaves them, too.
+    const kept = record.steps.filter(({ optimizer }) => optimizer.accepted !== 0).length;
+    expect(kept).toBeGreaterThan(steps / 2);
+    const rest = momentum ** kept;
     for (let column = 0; column < features; column++) {
       const members = Array.from({ length: examples }, (_, i) => inputs[i * features + column] ?? Number.NaN);
       const mean = members.reduce((sum, x) => sum + x, 0) / examples;
