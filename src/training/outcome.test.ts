@@ -31,8 +31,7 @@ async function settled(losses: Readonly<Record<number, number>>, options: Partia
       },
       begun: at(begun),
       last: async () => at(iterate),
-      firstLoss: 1,
-      batchSize: 128,
+      firstBatch: { loss: 1, size: 128 },
       mayTakeBack: true,
       ...options,
     });
@@ -49,11 +48,14 @@ it.each([
   [2, 0.19],
   [20_000, 0.96],
 ])('keeps what ended clearly lower than a first batch of %d, and evaluates nothing else', async (batchSize, loss) => {
-  const { outcome, w, asked } = await settled({ [ended]: loss }, { batchSize });
+  const { outcome, w, asked } = await settled({ [ended]: loss }, { firstBatch: { loss: 1, size: batchSize } });
   expect(outcome).toEqual({ train: { loss }, takenBack: false });
   expect([w, asked]).toEqual([ended, [ended]]);
   const higher = loss + 0.02;
-  const near = await settled({ [ended]: higher, [iterate]: 1, [begun]: 0.01 }, { batchSize });
+  const near = await settled(
+    { [ended]: higher, [iterate]: 1, [begun]: 0.01 },
+    { firstBatch: { loss: 1, size: batchSize } },
+  );
   expect(near.outcome).toEqual({ train: { loss: 0.01 }, start: { loss: 0.01 }, takenBack: true });
 });
 
@@ -107,7 +109,17 @@ it('goes back to the start where nothing is a number', async () => {
   expect([outcome.takenBack, w]).toEqual([true, begun]);
 });
 
+it('evaluates the start of a small set whatever the first batch says', async () => {
+  const { outcome } = await settled({ [ended]: 0.01, [iterate]: 0.6, [begun]: 0.7 }, { firstBatch: undefined });
+  expect(outcome).toEqual({ train: { loss: 0.01 }, start: { loss: 0.7 }, takenBack: false });
+});
+
 it('evaluates the start if the first loss was not a number', async () => {
-  const { outcome } = await settled({ [ended]: 0.5, [iterate]: 0.6, [begun]: 0.7 }, { firstLoss: Number.NaN });
+  const { outcome } = await settled(
+    { [ended]: 0.5, [iterate]: 0.6, [begun]: 0.7 },
+    {
+      firstBatch: { loss: Number.NaN, size: 128 },
+    },
+  );
   expect(outcome).toEqual({ train: { loss: 0.5 }, start: { loss: 0.7 }, takenBack: false });
 });

@@ -22,9 +22,8 @@ export interface Ending {
   readonly begun: Tensors;
   /** The last iterate by the same keys, where the run keeps an average. */
   readonly last: () => Promise<Tensors | undefined>;
-  /** The loss of the first batch, and its examples. */
-  readonly firstLoss: number;
-  readonly batchSize: number;
+  /** The loss of the first batch and its examples, where the set is so large that evaluating the start costs something. */
+  readonly firstBatch?: { readonly loss: number; readonly size: number } | undefined;
   /** Whether a run that made the loss worse is taken back. */
   readonly mayTakeBack: boolean;
 }
@@ -34,18 +33,19 @@ export interface Ending {
  * squared errors of normal numbers varies by √(2/n) of itself: the first batch may be so much above its training set
  * four times.
  */
-const clearlyLower = (examples: number): number => 1 / (1 + 4 * Math.sqrt(2 / examples));
+const isProgress = (final: number, { loss, size }: { readonly loss: number; readonly size: number }): boolean =>
+  final * (1 + 4 * Math.sqrt(2 / size)) < loss;
 
 /**
  * Leave the parameters in the store that the whole training set speaks for: those that training ended with, unless the last
- * iterate or what training began with has a lower loss. It costs further evaluations only if the final loss is near the
- * first batch's, above, or not a number; and leaves the store untouched if it is not a number and no other choice is allowed.
+ * iterate or what training began with has a lower loss. Of a large set it costs further evaluations only if the final loss
+ * is near the first batch's, above, or not a number. It leaves the store untouched if it is not a number and no other choice is allowed.
  */
 export async function settle(ending: Ending): Promise<Outcome> {
-  const { engine, evaluate, begun, last, firstLoss, batchSize, mayTakeBack } = ending;
+  const { engine, evaluate, begun, last, firstBatch, mayTakeBack } = ending;
   const ended = await evaluate();
-  const isProgress = ended.loss < clearlyLower(batchSize) * firstLoss;
-  if (isProgress || (!mayTakeBack && !Number.isFinite(ended.loss))) return { train: ended, takenBack: false };
+  const needsNoStart = firstBatch !== undefined && isProgress(ended.loss, firstBatch);
+  if (needsNoStart || (!mayTakeBack && !Number.isFinite(ended.loss))) return { train: ended, takenBack: false };
   const kept = await engine.read(Object.keys(begun));
   const of = async (parameters: Tensors) => {
     await engine.write(parameters);

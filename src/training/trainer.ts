@@ -167,8 +167,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       evaluate: () => whole(data.train),
       begun: Object.fromEntries(Object.entries(initial).filter(([key]) => evaluated.has(key))),
       last: async () => averages && renamed(await engine.read([...step.parameters.values()]), step.parameters, keys),
-      firstLoss: run.firstLoss,
-      batchSize: batches.batchSize,
+      ...(data.train.size > quickSet && { firstBatch: { loss: run.firstLoss, size: batches.batchSize } }),
       mayTakeBack: run.recovers,
     });
     const parameters = await trained();
@@ -193,6 +192,9 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     await engine.close();
   }
 }
+
+/** Examples of a set that is evaluated in a moment. */
+const quickSet = 10_000;
 
 /** Tensors of the store under the keys that another map has for the same names. */
 function renamed(
