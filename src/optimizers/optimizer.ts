@@ -62,8 +62,11 @@ export interface StepResult {
 
 /** The part of an optimizer that lives in JavaScript: a few numbers from step to step. */
 export interface Controller {
-  /** The scalars of a step, counted from 0; every scalar that `build` asked for. */
-  scalars(step: number): Record<string, number>;
+  /**
+   * The scalars of a step, counted from 0; every scalar that `build` asked for.
+   * @param kept steps before it that were not taken back: what the states have seen; all by default
+   */
+  scalars(step: number, kept?: number): Record<string, number>;
   /** Whether it steps otherwise after a step that was taken back: a run without it ends at the first one. */
   readonly recovers?: boolean;
   /**

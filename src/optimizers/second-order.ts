@@ -228,11 +228,11 @@ function likelihoodGradients({ b, forward, parameters }: StepContext, weight: Va
 const restScalars = (rest: ReturnType<typeof adamRule>) => (step: number) =>
   Object.fromEntries(Object.entries(rest.scalars(step)).map(([name, value]) => [restName(name), value]));
 
-/** The controller of the step, with further scalars that are functions of the step alone. */
+/** The controller of the step, with further scalars that are functions of how many steps the states have seen. */
 const joined = (
   step: Controller,
-  others: readonly ((step: number) => Readonly<Record<string, number>>)[],
+  others: readonly ((kept: number) => Readonly<Record<string, number>>)[],
 ): Controller => ({
   ...step,
-  scalars: (k) => Object.assign(step.scalars(k), ...others.map((scalars) => scalars(k))),
+  scalars: (k, kept = k) => Object.assign(step.scalars(k, kept), ...others.map((scalars) => scalars(kept))),
 });

@@ -101,7 +101,7 @@ describe('StepWatch', () => {
     expect(measuredOf(watch, 1000)).toEqual([...Array.from({ length: 30 }, (_, step) => step), 999]);
   });
 
-  it('allows √2 times the root mean square of successive differences, which are averaged and then forgotten', () => {
+  it('allows twice the root mean square of the rises, falls counted as none, averaged and then forgotten', () => {
     const watch = new StepWatch(5);
     const losses = [3, 3.5, Number.NaN, 3.1, 2.9, ...Array.from({ length: 20 }, (_, k) => 2 + 0.1 * Math.sin(k))];
     const seen = losses.filter(Number.isFinite);
@@ -111,9 +111,9 @@ describe('StepWatch', () => {
       const count = losses.slice(0, step + 1).filter(Number.isFinite).length - 1; // of differences so far
       if (Number.isFinite(loss) && count > 0) {
         const keep = Math.min(1 - 1 / count, 0.9);
-        squares = keep * squares + (1 - keep) * ((seen[count] ?? 0) - (seen[count - 1] ?? 0)) ** 2;
+        squares = keep * squares + (1 - keep) * Math.max(0, (seen[count] ?? 0) - (seen[count - 1] ?? 0)) ** 2;
       }
-      expect(watch.scalars(step + 1).allowedRise).toBeCloseTo(Math.sqrt(2 * squares), 12);
+      expect(watch.scalars(step + 1).allowedRise).toBeCloseTo(2 * Math.sqrt(squares), 12);
     }
     expect(squares).toBeGreaterThan(0);
   });

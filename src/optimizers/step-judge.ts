@@ -47,7 +47,7 @@ export const isFiniteScalar = (b: Builder, x: Value): Value => b.equal(b.sub(x, 
 /** Steps at the start of a run, and after one that was taken back, that are all measured. */
 const measuredRun = 10;
 
-/** Largest weight of the past in the average of squared differences of successive losses. */
+/** Largest weight of the past in the average of squared rises from loss to loss. */
 const decay = 0.9;
 
 /** What a watch remembers: plain numbers, for checkpoints. */
@@ -56,7 +56,7 @@ interface WatchState {
   readonly measureUntil: number;
   /** The last loss; NaN before the first. */
   readonly last: number;
-  /** Average squared difference of successive losses, and how many there were. */
+  /** Average square of the rises from loss to loss, falls counted as none; and how many there were. */
   readonly squares: number;
   readonly count: number;
 }
@@ -75,9 +75,12 @@ export class StepWatch {
     return step < this.#state.measureUntil || (step + 1) % this.#interval === 0;
   }
 
-  /** The scalars of `judged`. The deviation of a difference of two batches' losses is √2 that of one: a rise of twice that is allowed. */
+  /**
+   * The scalars of `judged`. Of batches whose losses vary by σ, rises have the mean square σ², all differences being counted:
+   * a rise of 2σ is allowed.
+   */
   scalars(step: number): Record<string, number> {
-    return { [names.measure]: this.measures(step) ? 1 : 0, [names.allowed]: Math.sqrt(2 * this.#state.squares) };
+    return { [names.measure]: this.measures(step) ? 1 : 0, [names.allowed]: 2 * Math.sqrt(this.#state.squares) };
   }
 
   /** @param accepted whether the step was kept */
@@ -91,7 +94,7 @@ export class StepWatch {
       this.#state = {
         measureUntil,
         last: loss,
-        squares: keep * squares + (1 - keep) * (loss - last) ** 2,
+        squares: keep * squares + (1 - keep) * Math.max(0, loss - last) ** 2,
         count: count + 1,
       };
     }

@@ -45,6 +45,8 @@ export interface RunRecord {
   readonly train: Evaluation;
   /** Before training, on the training set; only where the final loss is not clearly below that of the first batch. */
   readonly start?: Evaluation;
+  /** The run did not lower the loss on the training set: the model is kept as it was given. */
+  readonly takenBack?: true;
   readonly test: Evaluation;
   /** Examples of each step: as many as were asked for, or all of a smaller training set. */
   readonly batchSize: number;

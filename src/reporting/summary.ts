@@ -63,7 +63,13 @@ export function summaryNotes({ runs }: Experiment): string[] {
     const first = lowerFirstLoss(run);
     return first === undefined ? [] : [`${formatMeasured(first)} (${run.name})`];
   });
-  return raised.length === 0 ? [] : [`! No success: higher than the loss at the start, ${listed(raised)}.`];
+  const given = runs.filter((run) => run.takenBack).map(({ name }) => name);
+  return [
+    ...(raised.length === 0 ? [] : [`! No success: higher than the loss at the start, ${listed(raised)}.`]),
+    ...(given.length === 0
+      ? []
+      : [`! No success: ${listed(given)} did not lower the loss; the model is kept as it was given.`]),
+  ];
 }
 
 const takenBack: Measure = {

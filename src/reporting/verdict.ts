@@ -29,7 +29,8 @@ export function endsWorse(run: RunRecord): string | undefined {
 }
 
 /** Whether the results are those of a training that worked: finite, and better than at the start. */
-export const isSound = (run: RunRecord): boolean => !hasDiverged(run) && lowerFirstLoss(run) === undefined;
+export const isSound = (run: RunRecord): boolean =>
+  !hasDiverged(run) && !run.takenBack && lowerFirstLoss(run) === undefined;
 
 /** Steps that were taken back as they made the loss worse; undefined for optimizers that take none back. */
 export function stepsTakenBack({ steps }: RunRecord): number | undefined {
@@ -60,6 +61,8 @@ export function remarks(run: RunRecord): string[] {
     found.push(`${name} diverged${where}: its loss stopped being finite.`);
   } else if (endedEarly(run)) found.push(`${name} was stopped after ${stepsDone(run)}.`);
   if (worse !== undefined) found.push(`${name} ${worse}.`);
+  if (run.takenBack)
+    found.push(`${name} did not lower the loss on the training set: the model is kept as it was given.`);
   if (takenBack > 0) {
     const were = takenBack === 1 ? 'was' : 'were';
     found.push(`${formatCount(takenBack)} of ${formatSteps(done)} of ${name} ${were} taken back.`);

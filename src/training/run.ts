@@ -66,6 +66,8 @@ export class Run {
   #failures = 0;
   /** Whether the last kept step can be taken back. */
   #committed = false;
+  /** Steps that were not taken back. */
+  #kept = 0;
 
   constructor(parts: RunParts) {
     this.#parts = parts;
@@ -101,7 +103,10 @@ export class Run {
       // The next batch is gathered while this step computes.
       if (k + 1 < total) feeds = this.#feeds(k + 1);
       const numbers = scalarOutputs(await running);
-      if (numbers[acceptedKey] !== 0) this.#committed = true;
+      if (numbers[acceptedKey] !== 0) {
+        this.#committed = true;
+        this.#kept += 1;
+      }
       // An iterate whose loss is not finite will be taken back.
       if (Number.isFinite(numbers.loss)) await averages?.after(k + 1, k + 1 === total || signal?.aborted === true);
       const elapsed = performance.now() - started;
@@ -170,6 +175,7 @@ export class Run {
     await this.#parts.program.undo();
     await this.#parts.averages?.undo(this.done);
     this.#committed = false;
+    this.#kept -= 1;
   }
 
   record(train: Evaluation, test: Evaluation): RunRecord {
@@ -202,7 +208,7 @@ export class Run {
 
   #scalars(k: number): Record<string, TensorData> {
     const { step, optimizer } = this.#parts;
-    const numbers = this.#controller.scalars(k);
+    const numbers = this.#controller.scalars(k, this.#kept);
     return Object.fromEntries(
       step.scalars.map((name) => {
         const value = numbers[name];

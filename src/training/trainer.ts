@@ -184,9 +184,10 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     const record = {
       ...run.record(onTrain, onTest),
       ...(outcome.start && { start: outcome.start }),
+      ...(outcome.takenBack && { takenBack: true as const }),
       ...(await picturesOf(judge, task)),
     };
-    const warnings = warningsOf(record, outcome.takenBack, optimizer.remedy?.(setting));
+    const warnings = warningsOf(record, optimizer.remedy?.(setting));
     return { model, parameters, record, interrupted: run.done < total, warnings };
   } finally {
     await engine.close();
@@ -208,8 +209,8 @@ function renamed(
 
 /** What the optimizer is told of the task. */
 export function settingOf(model: Model, { loss, data: { train } }: LearningTask, batchSize: number): Setting {
-  const { inputs } = train;
-  const isTable = isUnnamed(inputs) && inputs.dtype === 'float32' && inputs.shape.length === 1;
+  const { inputs, picture } = train;
+  const isTable = !picture && isUnnamed(inputs) && inputs.dtype === 'float32' && inputs.shape.length === 1;
   return { loss, examples: train.size, batchSize, isTable, isPretrained: isFileModel(model) };
 }
 

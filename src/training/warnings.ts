@@ -4,11 +4,10 @@ import { endsWorse } from '../reporting/verdict.js';
 
 /**
  * Sentences about a run that ended and should not pass for a success.
- * @param takenBack whether the parameters are those that the run began with
  * @param remedy what to change about its optimizer, to begin a sentence
  */
-export function warningsOf(record: RunRecord, takenBack: boolean, remedy: string | undefined): string[] {
-  if (takenBack) {
+export function warningsOf(record: RunRecord, remedy: string | undefined): string[] {
+  if (record.takenBack) {
     return [
       `The run did not lower the loss on the training set: the model is kept as it was given. ${remedy ?? 'Take shorter steps'}, or look at the data (cgfac data): they may hold nothing that this model can learn.`,
     ];
