@@ -70,7 +70,8 @@ const keys: OptionKeys<CgfacOptions> = {
 };
 
 /**
- * The CG-FAC optimizer. With no options it tunes itself: learning rate, momentum and damping follow the quadratic model.
+ * The CG-FAC optimizer. With no options there is nothing to tune: the run (loss, data, batch size) decides the kind of step.
+ * A step that raises the loss of its own batch beyond what noise explains is taken back.
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * await train(autoencoder({ seed: 1 }), { data, optimizer: cgfac(), steps: 150, batchSize: 500 });

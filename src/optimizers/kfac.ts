@@ -42,7 +42,7 @@ const keys: OptionKeys<KfacOptions> = {
 };
 
 /**
- * The K-FAC optimizer, self-tuning like `cgfac` where no learning rate is given.
+ * The K-FAC optimizer, with the same kinds of steps as `cgfac`.
  * @throws OptionError for unknown options and numbers out of range
  */
 export function kfac(options: KfacOptions = {}): Optimizer {
