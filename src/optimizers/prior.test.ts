@@ -36,11 +36,11 @@ const drawn = (): Matrix[] => layers.map(({ layout }) => randomMatrix(source, 3 
 const [weights, gradient, x, y] = [drawn(), drawn(), drawn(), drawn()] as const;
 const strength = 0.37;
 
-/** ½·s·Σw² over the weights that decay, biases left out. */
+/** ½·s·(m/2)·Σw² over the weights that decay, of m = 3 inputs, biases left out. */
 const energy = (at: readonly Matrix[]): number =>
   layers.reduce((sum, { decays }, i) => {
     const squares = [...(at[i]?.data ?? [])].slice(0, 6).map((w) => w ** 2); // a bias is the last row
-    return decays ? sum + (strength / 2) * squares.reduce((total, square) => total + square, 0) : sum;
+    return decays ? sum + ((strength * 3) / 4) * squares.reduce((total, square) => total + square, 0) : sum;
   }, 0);
 
 const along = (at: readonly Matrix[], step: readonly Matrix[], offset: number): Matrix[] =>

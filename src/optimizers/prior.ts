@@ -22,8 +22,10 @@ export function priorStrength(precision: number, { examples }: Pick<Setting, 'ex
 export const priorMean = ({ isPretrained }: Pick<Setting, 'isPretrained'>): number => (isPretrained ? 1 : 0.5);
 
 /**
- * w ~ N(c·w₀, 1/p) for each weight of matrices and kernels adds p/(2N)·|w − c·w₀|² to the mean negative log-likelihood of N
- * examples, where w₀ is the weight that the run begins with and c is `priorMean`. It is weighed by the dispersion φ, so that it fades where the model fits: its strength is that of the noise.
+ * w ~ N(c·w₀, 2/(p·m)) for each weight of matrices and kernels of m inputs adds p·m/(4N)·|w − c·w₀|² to the mean negative
+ * log-likelihood of N examples, where w₀ is the weight that the run begins with and c is `priorMean`. 2/m is the variance that
+ * weights of rectifiers are drawn with (He et al. 2015, arXiv 1502.01852, equation 10): what a network may say does not
+ * grow with its width. It is weighed by the dispersion φ, so that it fades where the model fits: its strength is that of the noise.
  */
 export class Prior {
   /** φ times `priorStrength`, a scalar. */
@@ -43,7 +45,7 @@ export class Prior {
     return gradient.map((own, i) => {
       const [block, at] = [this.#blocks[i], this.#distances[i]];
       if (!block || !at || !decays(block)) return own;
-      return new LayerTensor(b.add(own.weight, b.mul(at.weight, this.#strength)), own.bias, own.outputsFirst);
+      return new LayerTensor(b.add(own.weight, b.mul(at.weight, this.#of(b, block))), own.bias, own.outputsFirst);
     });
   }
 
@@ -51,13 +53,15 @@ export class Prior {
   product(b: Builder, x: readonly LayerTensor[], y: readonly LayerTensor[]): Value {
     const products = this.#blocks.flatMap((block, i) => {
       const [u, v] = [x[i], y[i]];
-      return u && v && decays(block) ? [b.dot(u.weight, v.weight)] : [];
+      return u && v && decays(block) ? [b.mul(b.dot(u.weight, v.weight), this.#of(b, block))] : [];
     });
     const zero = b.scalar(0, this.#strength.dtype);
-    return b.mul(
-      products.reduce((sum, product) => b.add(sum, product), zero),
-      this.#strength,
-    );
+    return products.reduce((sum, product) => b.add(sum, product), zero);
+  }
+
+  /** The precision of a block's weights, each having so many inputs beside it. */
+  #of(b: Builder, { inputs }: KroneckerBlock): Value {
+    return b.mul(this.#strength, inputs / 2);
   }
 
   /** Its change by a step δ, a scalar: (w − c·w₀)ᵀHδ + ½·δᵀHδ. */

@@ -67,6 +67,8 @@ const meanSquare = ({ data }: Matrix): number => data.reduce((sum, z) => sum + z
 const meanOf = (numbers: readonly number[]): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
 /** Without the biases, the last row of each layer. */
 const weightsOf = (step: Step): Step => step.map((layer) => rowsOf(layer, 0, layer.rows - 1));
+/** Weights of m inputs times m/2: their prior has the variance 2/m. */
+const scaledByInputs = (weights: Step): Step => weights.map((part) => scaled(part, part.rows / 2));
 
 describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-error'] as const)('%s', (loss) => {
   const hasVariance = loss === 'mean-squared-error';
@@ -101,7 +103,7 @@ describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-e
       );
       const prior = ({ layers }: DenseNetwork) => {
         const distance = weightsOf(layers.map((layer, i) => minus(layer, mean[i] ?? layer)));
-        return (strength / 2) * inner(distance, distance);
+        return (strength / 2) * inner(scaledByInputs(distance), distance);
       };
       // Of the likelihood by the reported mean: D/2/σ², D, 1.
       const scale = loss === 'softmax-cross-entropy' ? 1 : hasVariance ? outputs / 2 / variance : outputs;
@@ -110,14 +112,15 @@ describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-e
         return generate(
           part.rows,
           part.columns,
-          (r, c) => scale * at(part, r, c) + (r < part.rows - 1 ? strength * at(distance, r, c) : 0),
+          (r, c) =>
+            scale * at(part, r, c) + (r < part.rows - 1 ? strength * ((part.rows - 1) / 2) * at(distance, r, c) : 0),
         );
       });
       const sample = { ...examples, inputs: rowsOf(examples.inputs, 0, options.curvatureRows) };
       const product = (x: Step, y: Step) =>
         gaussNewtonProduct(network, loss, sample.inputs, x, y) / variance +
         lambda * inner(x, y) +
-        strength * inner(weightsOf(x), weightsOf(y));
+        strength * inner(scaledByInputs(weightsOf(x)), weightsOf(y));
       const descent = naturalGradient(network, loss, sample, variance, lambda, gradient).map((x) => scaled(x, -1));
       const [q11, q12, q22] = [product(descent, descent), product(descent, last), product(last, last)];
       const right = matrixOf(2, 1, [-inner(gradient, descent), -inner(gradient, last)]);

@@ -32,7 +32,8 @@ export interface StepOptions extends DampingOptions {
    */
   readonly weightDecay?: number;
   /**
-   * Precision p of a Gaussian prior N(½w₀, 1/p) on the weights of matrices and kernels, beside self-tuning steps: it counts
+   * Precision p of a Gaussian prior N(½w₀, 2/(p·m)) on the weights of matrices and kernels of m
+   * inputs, beside self-tuning steps: it counts
    * as p/N in the mean over N examples, and fades as the loss does. w₀ is what a run begins with; of models from files the
    * mean is w₀ itself. 1 by default, 0 is none.
    */
