@@ -61,7 +61,8 @@ it.each([
 
 it.each([
   ['what ended', { [ended]: 0.91, [iterate]: 0.92, [begun]: 0.93 }, ended],
-  ['what ended, where none is lower', { [ended]: 0.95, [iterate]: 0.95, [begun]: 0.95 }, ended],
+  ['what ended, where the last iterate is no lower', { [ended]: 0.95, [iterate]: 0.95, [begun]: 0.96 }, ended],
+  ['the start, where nothing is lower', { [ended]: 0.95, [iterate]: 0.95, [begun]: 0.95 }, begun],
   ['the last iterate', { [ended]: 5, [iterate]: 0.92, [begun]: 0.93 }, iterate],
   ['the start', { [ended]: 5, [iterate]: 4, [begun]: 0.93 }, begun],
   ['the start, where all else is not a number', { [ended]: Number.NaN, [iterate]: Number.NaN, [begun]: 0.93 }, begun],

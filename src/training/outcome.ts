@@ -52,13 +52,12 @@ export async function settle(ending: Ending): Promise<Outcome> {
     return { parameters, train: await evaluate() };
   };
   const start = await of(begun);
-  const choices = [{ parameters: kept, train: ended }];
-  if (mayTakeBack) {
-    const iterate = await last();
-    if (iterate) choices.push(await of({ ...kept, ...iterate }));
-    choices.push(start);
-  }
-  const best = choices.reduce((x, y) => (y.train.loss < x.train.loss || !Number.isFinite(x.train.loss) ? y : x));
+  const iterate = mayTakeBack ? await last() : undefined;
+  const trained = [{ parameters: kept, train: ended }, ...(iterate ? [await of({ ...kept, ...iterate })] : [])];
+  const lowest = trained.reduce((x, y) => (y.train.loss < x.train.loss || !Number.isFinite(x.train.loss) ? y : x));
+  // A loss that is no lower is no training.
+  const isTraining = Number.isFinite(lowest.train.loss) && !(lowest.train.loss >= start.train.loss);
+  const best = mayTakeBack && !isTraining ? start : lowest;
   await engine.write(best.parameters);
   return { train: best.train, start: start.train, takenBack: best === start };
 }
