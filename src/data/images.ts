@@ -27,7 +27,7 @@ const PICTURE_FILE = /\.(jpe?g|png|webp|gif|avif|tiff?)$/i;
 /**
  * Reads DIR/CLASS/picture files, or DIR/train/CLASS/… with DIR/test (or DIR/val) beside it. Inputs are bytes of shape
  * [channels, height, width] (scale 1/255), classes the folder names in alphabetical order. Throws UnsupportedError where sharp is not
- * installed, FileError on folders or pictures that cannot be read or have different sizes.
+ * installed, FileError on class folders without pictures, and on folders or pictures that cannot be read or have different sizes.
  */
 export async function readImages(folder: string, options: ImageOptions): Promise<DataSplits> {
   const decode = await loadDecoder();
@@ -56,6 +56,7 @@ async function readClasses(
 ): Promise<Dataset> {
   const channels = options.channels ?? 3;
   const files: { path: string; label: number }[] = [];
+  const empty: string[] = [];
   const present = await subfolders(folder);
   const stranger = present.find((name) => !classes.includes(name));
   if (stranger !== undefined) {
@@ -65,14 +66,21 @@ async function readClasses(
   }
   for (const [label, name] of classes.entries()) {
     if (!present.includes(name)) continue;
+    const before = files.length;
     for (const file of await listFolder(join(folder, name), 'class folder')) {
       if (PICTURE_FILE.test(file)) files.push({ path: join(folder, name, file), label });
     }
+    if (files.length === before) empty.push(name);
   }
   const [first, ...rest] = files;
   if (first === undefined) {
     throw new FileError(
       `${folder}: expected pictures in one sub-folder per class, found none: lay them out as CLASS/picture.png`,
+    );
+  }
+  if (empty[0] !== undefined) {
+    throw new FileError(
+      `${join(folder, empty[0])}: expected pictures of a class in this folder itself, found none: put some there (JPEG, PNG, WebP, GIF, AVIF, TIFF), or remove the folder`,
     );
   }
   const model = await decode(first.path, options.size, channels);

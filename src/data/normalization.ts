@@ -1,6 +1,6 @@
 // Means and deviations of a data set's inputs and targets, to be taken out of what a model sees.
 import { OptionError } from '../errors.js';
-import { inputNames, isUnnamed } from '../graph/inputs.js';
+import { inputNames, isUnnamed, listInputs } from '../graph/inputs.js';
 import { firstNotFinite } from '../graph/tensor.js';
 import { checkKeys, described, type OptionKeys } from '../options.js';
 import { type Dataset, dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
@@ -91,6 +91,24 @@ function momentsOf(
     deviation.push(spread < smallest ? 1 : spread);
   }
   return { mean, deviation };
+}
+
+/**
+ * Check that all real numbers of a data set's inputs and targets are finite.
+ * @throws OptionError naming the set, the row and the column (from 1) of the first that is not
+ */
+export function checkFinite({ name, size, inputs, targets }: Dataset): void {
+  const columns = [
+    ...listInputs(inputs).map(
+      ([input, column]) => [input === undefined ? 'inputs' : `inputs '${input}'`, column] as const,
+    ),
+    ['targets', targets] as const,
+  ];
+  for (const [role, column] of columns) {
+    // A part of a set shares its memory, so that numbers of other rows may follow.
+    const data = column.data.subarray(0, (size - 1) * exampleStride(column) + elementCount(column.shape));
+    if (firstNotFinite({ data }) >= 0) throw notFinite(name, column, role);
+  }
 }
 
 function notFinite(name: string, column: ExampleArray, role: string): OptionError {

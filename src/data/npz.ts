@@ -1,6 +1,7 @@
 // Named arrays: the .npz archives of NumPy (a zip of .npy files), a folder of .npy files, or one .npy file alone.
 import { basename, join } from 'node:path';
 import { unzipSync } from 'fflate';
+import { crc32 } from '../checksum.js';
 import { FileError } from '../errors.js';
 import { isFolder, listFolder, readBytes } from './files.js';
 import { type NumberArray, parseNpy } from './npy.js';
@@ -35,8 +36,11 @@ export function parseNpz(bytes: Uint8Array, path: string): ReadonlyMap<string, N
 
 function unpack(bytes: Uint8Array, path: string): Record<string, Uint8Array> {
   let [entries, claimed] = [0, 0];
+  let entry: number | undefined;
+  const checksums = new Map<string, number>();
+  const directory = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
-    return unzipSync(bytes, {
+    const members = unzipSync(bytes, {
       filter: ({ name, size, originalSize }) => {
         // An archive's directory is believed only as far as the file's own length can make it true.
         entries += 1;
@@ -51,9 +55,20 @@ function unpack(bytes: Uint8Array, path: string): Record<string, Uint8Array> {
             `entry ${entries}, '${name}', claims ${originalSize} bytes packed in ${size}, more than can be`,
           );
         }
+        // fflate asks in the order of the directory, and does not say the checksums that are there.
+        const at = entry ?? directoryStart(directory);
+        checksums.set(name, directory.getUint32(at + 16, true));
+        entry = [28, 30, 32].reduce((end, length) => end + directory.getUint16(at + length, true), at + 46);
         return name.endsWith('.npy');
       },
     });
+    for (const [name, content] of Object.entries(members)) {
+      if (crc32(content) === checksums.get(name)) continue;
+      throw new FileError(
+        `${path}: '${name}' is damaged: its bytes do not have the checksum (CRC-32) that the archive has of it: write or download the file again`,
+      );
+    }
+    return members;
   } catch (cause) {
     if (cause instanceof FileError) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -62,6 +77,16 @@ function unpack(bytes: Uint8Array, path: string): Record<string, Uint8Array> {
       { cause },
     );
   }
+}
+
+/** Where the central directory of a zip archive begins (APPNOTE.TXT 4.3.14 and 4.3.16), of one that has an end record. */
+function directoryStart(archive: DataView): number {
+  let end = archive.byteLength - 22;
+  while (archive.getUint32(end, true) !== 0x0605_4b50) end -= 1;
+  const [count, start] = [archive.getUint16(end + 8, true), archive.getUint32(end + 16, true)];
+  if (count !== 0xffff && start !== zip64) return start;
+  const large = archive.getUint32(end - 12, true);
+  return archive.getUint32(large, true) === 0x0606_4b50 ? archive.getUint32(large + 48, true) : start;
 }
 
 async function readNpy(path: string): Promise<NumberArray> {

@@ -108,6 +108,33 @@ describe('parseNpz', () => {
     );
   });
 
+  it.each([
+    ['stored', 0],
+    ['deflated', 6],
+  ] as const)('refuses a flipped byte in a %s member', (_, level) => {
+    const body = Uint8Array.from({ length: 64 }, (_, index) => (index * 37) % 251);
+    const array = npy('|u1', [64], body);
+    const whole = zipSync({ 'a.npy': [npy('|u1', [1], Uint8Array.of(1)), { level: 9 }], 'b.npy': [array, { level }] });
+    expect(parseNpz(whole, 'x.npz').get('b')?.data).toEqual(body);
+    // The last member's bytes end where the directory begins.
+    const end = new DataView(whole.buffer).getUint32(whole.length - 6, true);
+    const answers = Array.from({ length: 64 }, (_, index) => {
+      const damaged = whole.slice();
+      damaged[end - 1 - index] = (damaged[end - 1 - index] ?? 0) ^ 0x10;
+      try {
+        parseNpz(damaged, 'x.npz');
+        return 'read';
+      } catch (error) {
+        expect(error).toBeInstanceOf(FileError);
+        return String(error);
+      }
+    });
+    expect(answers).not.toContain('read');
+    expect(answers.some((answer) => /'b\.npy' is damaged: .*: write or download the file again$/.test(answer))).toBe(
+      true,
+    );
+  });
+
   it('refuses sizes that the archive cannot hold before allocating them', () => {
     const bytes = archive.slice();
     const view = new DataView(bytes.buffer);

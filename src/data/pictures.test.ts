@@ -133,6 +133,11 @@ describe('readImages', () => {
       /expected pictures in one sub-folder per class, found none/,
     ],
     [
+      'a class without pictures',
+      async () => ({ 'a/1.png': await png(2, 2, [0, 0, 0], [0, 0, 0]), 'b/more/1.png': new Uint8Array(1) }),
+      /b: expected pictures of a class in this folder itself, found none/,
+    ],
+    [
       'a class only in the test part',
       async () => ({ 'train/a/1.png': await png(2, 2, [0, 0, 0], [0, 0, 0]), 'test/c/1.png': new Uint8Array(1) }),
       /no such class in the training folder: expected a/,

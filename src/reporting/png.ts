@@ -1,6 +1,7 @@
 // PNG files from pictures: 8-bit grey or RGB, no filter, one data chunk (W3C, Portable Network Graphics, 3rd edition).
 
 import { deflateSync } from 'node:zlib';
+import { crc32 } from '../checksum.js';
 import { OptionError } from '../errors.js';
 import type { Picture } from './run-record.js';
 
@@ -55,16 +56,6 @@ function chunk(type: string, data: Uint8Array = new Uint8Array()): Uint8Array {
   bytes.set(body, 4);
   view.setUint32(4 + body.length, crc32(body));
   return bytes;
-}
-
-/** CRC-32 of ISO 3309, bit by bit: pictures here are small. (Node's own comes only with 20.15 and 22.2.) */
-function crc32(bytes: Uint8Array): number {
-  let remainder = 0xffffffff;
-  for (const byte of bytes) {
-    remainder ^= byte;
-    for (let bit = 0; bit < 8; bit += 1) remainder = (remainder >>> 1) ^ (remainder & 1 ? 0xedb88320 : 0);
-  }
-  return (remainder ^ 0xffffffff) >>> 0;
 }
 
 function concatenated(parts: readonly Uint8Array[]): Uint8Array {

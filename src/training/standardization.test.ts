@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type DataSplits, type Dataset, dataset } from '../data/dataset.js';
+import { type DataSplits, type Dataset, dataset, onlyInput, slice } from '../data/dataset.js';
 import { random } from '../data/random.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
@@ -255,6 +255,34 @@ describe('a table', () => {
     await expect(run(tableOf({ target: () => Number.POSITIVE_INFINITY }))).rejects.toThrow(
       /the targets of 'table' hold Infinity in row 1, column 1/,
     );
+  });
+
+  it.each([true, false])('is refused where a number of either set is missing, normalize: %s', (normalize) => {
+    const whole = tableOf();
+    const second = (column: Dataset['targets'], width: number, value: number): Dataset['targets'] => {
+      const data = Float32Array.from(column.data);
+      data[2 * width - 1] = value;
+      return { dtype: 'float32', shape: column.shape, data };
+    };
+    const inputs = { ...whole, name: 'broken', inputs: second(onlyInput(whole), columns, Number.NaN) };
+    const targets = { ...whole, name: 'broken', targets: second(whole.targets, 1, Number.NEGATIVE_INFINITY) };
+    const told = [
+      [inputs, /the inputs of 'broken' hold NaN in row 2, column 4/],
+      [targets, /the targets of 'broken' hold -Infinity in row 2, column 1/],
+    ] as const;
+    for (const [broken, message] of told) {
+      for (const splits of [
+        { train: whole, test: broken },
+        { train: broken, test: whole },
+      ]) {
+        const standardize = () => standardizedTask(network(), splits, { normalize });
+        expect(standardize).toThrow(OptionError);
+        expect(standardize).toThrow(message);
+      }
+    }
+    // Numbers after a part's last row are another part's.
+    const first = slice(inputs, 0, 1);
+    expect(() => standardizedTask(network(), { train: first, test: first }, { normalize })).not.toThrow();
   });
 });
 

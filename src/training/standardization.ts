@@ -1,6 +1,7 @@
 // What is standardized inside a model before it is trained on a data set: its input, and the targets of a regression.
 import type { DataSplits, Dataset } from '../data/dataset.js';
 import {
+  checkFinite,
   lostDigits,
   measureNormalization,
   measureTargetNormalization,
@@ -43,7 +44,7 @@ export interface StandardizedTask {
   readonly warnings: readonly string[];
 }
 
-/** @throws OptionError where the data do not fit the model, or cannot be normalized as was asked for */
+/** @throws OptionError where the data do not fit the model or hold a number that is not finite, in either set, or cannot be normalized as was asked for */
 export function standardizedTask(
   given: Model,
   data: DataSplits,
@@ -51,6 +52,8 @@ export function standardizedTask(
 ): StandardizedTask {
   const task = learningTask(given, data, loss);
   const { train } = data;
+  // Of the test set too: a loss of NaN there would look like a model that diverged.
+  for (const set of [train, data.test]) checkFinite(set);
   const usual = isTable(given, train) && !isFileModel(given) && !normalizesAlready(given);
   const measures = normalize ?? usual;
   if (measures === false) return { model: given, task, warnings: [] };
