@@ -26,8 +26,14 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Whether an error, or its cause, says that the disk or the quota is used up. */
+export function isDiskFull(error: unknown): boolean {
+  const code = systemCode(error) ?? (error instanceof Error ? systemCode(error.cause) : undefined);
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
 /** The advice that fits an operating-system error; its own message where we have none. */
-function advice(error: unknown): string {
+export function advice(error: unknown): string {
   return ADVICE[systemCode(error) ?? ''] ?? (error instanceof Error ? error.message : String(error));
 }
 

@@ -1,29 +1,39 @@
 // One process at a time writes to a folder: a lock file that names the process. The lock of a process that is dead is
-// taken over.
+// taken over, and so is one that names nobody and is older than this process.
 import { randomBytes } from 'node:crypto';
-import { link, open, readFile, rm } from 'node:fs/promises';
+import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { isRunning, systemCode } from '../files.js';
+import { FileError } from '../errors.js';
+import { advice, isRunning, systemCode } from '../files.js';
 
 const lockName = '.cgfac-lock';
+/** What systems say where a file system has no links. */
+const withoutLinks: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
 interface Holder {
   readonly process: number;
   readonly host: string;
 }
 
-/** Locks a folder that exists; returns undefined where it is done, else who holds it, in words. */
+/**
+ * Locks a folder that exists; returns undefined where it is done, else who holds it, in words.
+ * @throws FileError where the lock cannot be written
+ */
 export async function lockFolder(folder: string): Promise<string | undefined> {
   const path = join(folder, lockName);
   for (let attempt = 0; attempt < 3; attempt++) {
     if (await created(path)) return undefined;
     const holder = await readHolder(path);
     if (holder === 'gone') continue;
+    if (holder === undefined && (await isOlderThanThisProcess(path))) {
+      await rm(path, { force: true });
+      continue;
+    }
     if (holder === undefined) return `an unknown process (where none runs, delete '${path}')`;
     if (holder.host !== hostname())
       return `process ${holder.process} of ${holder.host} (where it has ended, delete '${path}')`;
-    if (isRunning(holder.process)) return `process ${holder.process}`;
+    if (isRunning(holder.process)) return `process ${holder.process} (if that is not cgfac, delete '${path}')`;
     await rm(path, { force: true });
   }
   return 'another process';
@@ -35,33 +45,42 @@ export async function unlockFolder(folder: string): Promise<void> {
 
 /** Makes the lock with its content in it, so that nobody reads half of it; false where there is one. */
 async function created(path: string): Promise<boolean> {
-  const holder: Holder = { process: process.pid, host: hostname() };
+  const content = JSON.stringify({ process: process.pid, host: hostname() } satisfies Holder);
   const draft = join(path, '..', `.cgfac-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
-  const file = await open(draft, 'wx');
   try {
-    await file.writeFile(JSON.stringify(holder));
+    await writeFile(draft, content, { flag: 'wx' });
     await link(draft, path);
     return true;
   } catch (error) {
-    if (systemCode(error) === 'EEXIST') return false;
-    return await createdWithoutLink(path, holder);
+    const code = systemCode(error) ?? '';
+    if (code === 'EEXIST') return false;
+    if (withoutLinks.includes(code)) return await createdWithoutLink(path, content);
+    throw cannotLock(path, error);
   } finally {
-    await file.close();
-    await rm(draft, { force: true });
+    await rm(draft, { force: true }).catch(() => undefined); // the first error is the one to tell
   }
 }
 
 /** For file systems without links. */
-async function createdWithoutLink(path: string, holder: Holder): Promise<boolean> {
+async function createdWithoutLink(path: string, content: string): Promise<boolean> {
   try {
-    const file = await open(path, 'wx');
-    await file.writeFile(JSON.stringify(holder));
-    await file.close();
+    await writeFile(path, content, { flag: 'wx' });
     return true;
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return false;
-    throw error;
+    await rm(path, { force: true }).catch(() => undefined); // what was begun names nobody
+    throw cannotLock(path, error);
   }
+}
+
+function cannotLock(path: string, cause: unknown): FileError {
+  return new FileError(`Cannot write the lock '${path}'. ${advice(cause)}`, { cause });
+}
+
+/** Whether nobody can be in the middle of writing the lock. */
+async function isOlderThanThisProcess(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && found.mtimeMs < Date.now() - process.uptime() * 1000;
 }
 
 async function readHolder(path: string): Promise<Holder | 'gone' | undefined> {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -18,7 +18,7 @@ const open = (options: Partial<Parameters<typeof RunFolder.open>[0]> = {}) =>
 
 async function finished(options: Parameters<typeof open>[0], ...names: string[][]): Promise<RunFolder> {
   const folder = await open(options);
-  for (const name of names) await writeFile(await folder.file(...name), 'content');
+  for (const name of names) await folder.write(name, (path) => writeFile(path, 'content'));
   await folder.close('finished');
   return folder;
 }
@@ -41,7 +41,7 @@ it('gives runs at the same time folders of their own, and refuses a second one w
   expect(other.path).toBe(join(root, 'run-2'));
   await other.close('finished');
   await expect(open({ given: join(root, 'run') })).rejects.toThrow(
-    `is being written by process ${process.ppid}: wait for it, or choose another folder (--out)`,
+    `is being written by process ${process.ppid} (if that is not cgfac, delete '${lock}'): wait for it, or choose another folder (--out)`,
   );
   expect(existsSync(lock)).toBe(true);
 });
@@ -68,7 +68,7 @@ it.each(['not JSON', '{"process": 1}', JSON.stringify({ process: 1, host: 'anoth
   },
 );
 
-it('removes the old run when the new one writes, and nothing else', async () => {
+it('moves the old run aside when the new one writes, removes it when that has a model, and nothing else', async () => {
   const path = join(root, 'run');
   await finished(
     { given: path },
@@ -86,16 +86,21 @@ it('removes the old run when the new one writes, and nothing else', async () => 
 
   const folder = await open({ given: path, overwrite: true });
   expect(existsSync(join(path, 'adam', 'model.onnx'))).toBe(true); // nothing is lost before there is something new
-  await writeFile(await folder.file('metrics.jsonl'), 'new');
+  await folder.write(['metrics.jsonl'], (file) => writeFile(file, 'new'));
   // Now the process is killed: no old model stands beside the new metrics.
   expect((await readdir(path, { recursive: true })).sort()).toEqual(
-    ['.cgfac-lock', 'metrics.jsonl', 'run.json', 'sgd', join('sgd', 'notes.txt')].sort(),
+    expect.arrayContaining(['.cgfac-lock', 'metrics.jsonl', 'run.json', 'sgd', join('sgd', 'notes.txt')]),
   );
   expect(JSON.parse(await readFile(join(path, 'run.json'), 'utf8'))).toMatchObject({
     state: 'running',
     files: ['metrics.jsonl'],
   });
-  await folder.close('interrupted');
+  expect(existsSync(join(path, 'adam'))).toBe(false);
+  await folder.write(['model.onnx'], (file) => writeFile(file, 'new'));
+  expect(await folder.close('interrupted')).toBe(false);
+  expect((await readdir(path, { recursive: true })).sort()).toEqual(
+    ['metrics.jsonl', 'model.onnx', 'run.json', 'sgd', join('sgd', 'notes.txt')].sort(),
+  );
 });
 
 it('removes no file outside, whatever a manifest says', async () => {
@@ -127,3 +132,45 @@ it('does not replace a file that the run reads', async () => {
   const reads = [join(path, '..', 'run', 'model.onnx')];
   await expect(open({ given: path, overwrite: true, reads })).rejects.toThrow(/is read by this run/);
 });
+
+const full = () => Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
+
+it.each(['closed', 'killed'])('puts the old run back where the new one has no model: %s', async (end) => {
+  const path = join(root, 'run');
+  await finished({ given: path }, ['adam', 'model.onnx'], ['report.html']);
+  const before = await readFile(join(path, 'run.json'), 'utf8');
+  const folder = await open({ given: path, overwrite: true });
+  await folder.write(['sgd', 'metrics.jsonl'], (file) => writeFile(file, 'new'));
+  await expect(folder.write(['sgd', 'model.onnx'], full)).rejects.toThrow('no space left');
+  if (end === 'closed') expect(await folder.close('failed')).toBe(true);
+  // The lock names this process, which counts as ended: a folder is not locked twice within one.
+  else await expect(open({ given: path })).rejects.toThrow(/holds a run already/);
+  expect((await readdir(path, { recursive: true })).sort()).toEqual(
+    ['adam', join('adam', 'model.onnx'), 'report.html', 'run.json'].sort(),
+  );
+  expect(await readFile(join(path, 'run.json'), 'utf8')).toBe(before);
+});
+
+it('notes only files that were written, and unlocks where noting fails', async () => {
+  const path = join(root, 'run');
+  const folder = await open({ given: path });
+  await folder.write(['metrics.jsonl'], (file) => writeFile(file, 'new'));
+  await expect(folder.write(['model.onnx'], full)).rejects.toThrow('no space left');
+  expect(JSON.parse(await readFile(join(path, 'run.json'), 'utf8')).files).toEqual(['metrics.jsonl']);
+  await rm(join(path, 'run.json'));
+  await mkdir(join(path, 'run.json', 'in the way'), { recursive: true });
+  await expect(folder.close('failed')).rejects.toThrow(/Cannot write '.*run.json'/);
+  expect(existsSync(join(path, '.cgfac-lock'))).toBe(false);
+});
+
+it.each(['', 'not JSON'])(
+  'takes over a lock that names nobody and is older than this process: "%s"',
+  async (content) => {
+    const path = join(root, 'run');
+    await mkdir(path);
+    await writeFile(join(path, '.cgfac-lock'), content);
+    await utimes(join(path, '.cgfac-lock'), 0, 0);
+    await (await open({ given: path })).close('failed');
+    expect(await readdir(path)).toEqual([]);
+  },
+);

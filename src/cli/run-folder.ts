@@ -1,9 +1,10 @@
 // The folder that a command writes to: one run at a time, and never files of two runs side by side. `run.json` says which
-// files are the run's own; only these are removed when it is replaced.
-import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
+// files are the run's own; only these are removed when it is replaced. The replaced run waits in a hidden folder until the new
+// one has a model, and comes back where it gets none.
+import { mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
-import { OptionError } from '../errors.js';
-import { ensureWritableFolder, removeLeftovers, writeFileAtomically } from '../files.js';
+import { FileError, OptionError } from '../errors.js';
+import { advice, ensureWritableFolder, removeLeftovers, systemCode, writeFileAtomically } from '../files.js';
 import { lockFolder, unlockFolder } from './folder-lock.js';
 
 export interface RunFolderOptions {
@@ -23,6 +24,8 @@ export interface RunFolderOptions {
 export type RunState = 'running' | 'finished' | 'interrupted' | 'diverged' | 'failed';
 
 const manifestName = 'run.json';
+/** Where a run waits that is being replaced. */
+const asideName = '.cgfac-old';
 export const fileNames = { model: 'model.onnx', metrics: 'metrics.jsonl', report: 'report.html' } as const;
 /** What tells a run, also one without a manifest. */
 const marks: readonly string[] = [...Object.values(fileNames), manifestName];
@@ -34,6 +37,7 @@ export class RunFolder {
   readonly #made: readonly string[];
   /** Files of the run that is to be replaced. */
   #old: readonly string[];
+  #isAside = false;
   readonly #files = new Set<string>();
   readonly #started = new Date().toISOString();
 
@@ -45,7 +49,7 @@ export class RunFolder {
   }
 
   /**
-   * Makes the folder if need be and locks it. Files of an older run stay until the new one writes its first.
+   * Makes the folder if need be and locks it. Files of an older run stay until the new one writes its first, and come back where it ends without a model.
    * @throws OptionError where it holds a run or another process writes to it; OptionError, FileError where it cannot be
    *   written
    */
@@ -64,6 +68,7 @@ export class RunFolder {
       }
       try {
         await removeLeftovers(path);
+        await settle(path);
         const old = await filesOf(path);
         if (old.length > 0 && !isFixed) {
           await unlockFolder(path); // another process was faster
@@ -87,20 +92,36 @@ export class RunFolder {
     }
   }
 
-  /** The path of a file that is about to be written. The first such call removes the old run's files. */
-  async file(...name: readonly string[]): Promise<string> {
+  /**
+   * Writes a file of the run with `write`, and notes it once it is there. The first such call moves the old run aside, and
+   * the first model removes it.
+   * @returns What `write` returns.
+   * @throws FileError where the folder cannot be changed; and what `write` throws
+   */
+  async write<T>(name: readonly string[], write: (path: string) => Promise<T>): Promise<T> {
     const path = join(this.path, ...name);
-    await this.#removeOld();
+    await this.#moveOldAside();
     if (dirname(path) !== this.path) {
       await ensureWritableFolder(dirname(path));
       await removeLeftovers(dirname(path));
     }
+    const result = await write(path);
     const own = relative(this.path, path).split(sep).join('/');
     if (!this.#files.has(own)) {
       this.#files.add(own);
       await this.#note('running');
     }
-    return path;
+    if (this.#isAside && isModel(own)) {
+      await rm(join(this.path, asideName), { recursive: true, force: true });
+      this.#isAside = false;
+    }
+    return result;
+  }
+
+  /** Removes a file that the run has written. */
+  async discard(...name: readonly string[]): Promise<void> {
+    await rm(join(this.path, ...name), { force: true });
+    this.#files.delete(name.join('/'));
   }
 
   /** Whether nothing has been written. */
@@ -108,23 +129,33 @@ export class RunFolder {
     return this.#files.size === 0;
   }
 
-  /** Unlocks the folder, and removes it where it was made for nothing. */
-  async close(state: RunState): Promise<void> {
-    if (!this.isEmpty) await this.#note(state);
-    await unlockFolder(this.path);
+  /**
+   * Unlocks the folder, and removes it where it was made for nothing.
+   * @returns Whether the old run was put back, since the new one has no model.
+   */
+  async close(state: RunState): Promise<boolean> {
+    const isBack = this.#isAside;
+    try {
+      if (isBack) {
+        await putBack(this.path, [...this.#files]);
+        this.#files.clear();
+        this.#isAside = false;
+      } else if (!this.isEmpty) await this.#note(state);
+    } finally {
+      await unlockFolder(this.path);
+    }
     if (this.isEmpty) await removeMade(this.#made);
+    return isBack;
   }
 
-  async #removeOld(): Promise<void> {
+  async #moveOldAside(): Promise<void> {
     const old = this.#old;
+    if (old.length === 0) return;
+    this.#isAside = true;
+    // The manifest first: it tells what else belongs to the run that was moved, also where this process is killed.
+    await move([...old].sort(manifestFirst), this.path, join(this.path, asideName));
     this.#old = [];
-    for (const name of old) await rm(join(this.path, name), { force: true });
-    const folders = new Set(old.map((name) => dirname(name)).filter((name) => name !== '.'));
-    for (const name of [...folders].sort((a, b) => b.length - a.length)) {
-      // Not empty: something else is there, and stays.
-      for (let folder = name; folder !== '.'; folder = dirname(folder))
-        await rmdir(join(this.path, folder)).catch(() => undefined);
-    }
+    await removeEmptyFolders(this.path, old);
   }
 
   #note(state: RunState): Promise<void> {
@@ -133,9 +164,67 @@ export class RunFolder {
   }
 }
 
+const isModel = (name: string): boolean => basename(name) === fileNames.model;
+const manifestFirst = (a: string, b: string): number => Number(b === manifestName) - Number(a === manifestName);
+
+/** Ends what a killed process left of a replacement: the new run stays where it has a model, else the old one comes back. */
+async function settle(path: string): Promise<void> {
+  const names = await readdir(path);
+  if (!names.includes(asideName)) return;
+  // Without a manifest the new run has noted nothing: the files are the old one's that were not moved yet.
+  const own = names.includes(manifestName) ? await filesOf(path) : [];
+  if (own.some(isModel)) await rm(join(path, asideName), { recursive: true, force: true });
+  else await putBack(path, own);
+}
+
+/** Removes files of a new run, and puts the old run in their place. */
+async function putBack(path: string, files: readonly string[]): Promise<void> {
+  const aside = join(path, asideName);
+  const old = await filesOf(aside).catch((): string[] => []);
+  // Where nothing is aside the old run is in its place: nothing was moved yet, or all is back.
+  if (old.length > 0) {
+    for (const name of [...files, manifestName].sort((a, b) => manifestFirst(b, a)))
+      await rm(join(path, name), { force: true });
+    await removeEmptyFolders(path, files);
+    await move(
+      [...old].sort((a, b) => manifestFirst(b, a)),
+      aside,
+      path,
+    );
+  }
+  await rm(aside, { recursive: true, force: true });
+}
+
+/**
+ * Moves files, with the folders they are in; those that are not there are passed over.
+ * @throws FileError
+ */
+async function move(names: readonly string[], from: string, to: string): Promise<void> {
+  for (const name of names) {
+    try {
+      await mkdir(dirname(join(to, name)), { recursive: true });
+      await rename(join(from, name), join(to, name));
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') continue;
+      throw new FileError(`Cannot move '${join(from, name)}' to '${join(to, name)}'. ${advice(error)}`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** Removes folders of files that were taken away; one that holds something else stays. */
+async function removeEmptyFolders(path: string, files: readonly string[]): Promise<void> {
+  const folders = new Set(files.map((name) => dirname(name)).filter((name) => name !== '.'));
+  for (const name of [...folders].sort((a, b) => b.length - a.length)) {
+    for (let folder = name; folder !== '.'; folder = dirname(folder))
+      await rmdir(join(path, folder)).catch(() => undefined);
+  }
+}
+
 async function holdsRun(path: string): Promise<boolean> {
   const names = await readdir(path).catch((): string[] => []);
-  return marks.some((mark) => names.includes(mark));
+  return [...marks, asideName].some((mark) => names.includes(mark));
 }
 
 /** Files of the run that a folder holds, relative to it: those of its manifest, and what a run without one leaves. */

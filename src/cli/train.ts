@@ -1,4 +1,5 @@
 // `cgfac train`: one model, one optimizer, one folder.
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { TrainingError } from '../errors.js';
@@ -66,7 +67,9 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
     }
     printTable(experiment);
     printWarnings(warnings);
-    const files = Object.values(fileNames).map((file) => join(bench.folder, file));
+    const files = Object.values(fileNames)
+      .map((file) => join(bench.folder, file))
+      .filter(existsSync);
     console.log(`\n${warnings.length > 0 ? 'Saved all the same:' : 'Saved'} ${files.join(', ')}`);
     for (const line of standardizationLines(plan)) console.log(line);
   });

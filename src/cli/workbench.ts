@@ -5,7 +5,7 @@ import { nodeEngine } from '../engine/node.js';
 import { writeFileAtomically } from '../files.js';
 import { saveModel } from '../model.js';
 import { mostThreads } from '../options.js';
-import { type MetricsFile, openMetricsFile } from '../reporting/metrics-file.js';
+import { openMetricsFile } from '../reporting/metrics-file.js';
 import { createProgress, type Progress } from '../reporting/progress.js';
 import type { Experiment, RunRecord } from '../reporting/run-record.js';
 import { metricFor } from '../training/metrics.js';
@@ -14,6 +14,7 @@ import { runTask } from '../training/trainer.js';
 import { describeEnvironment, typedCommand } from './environment.js';
 import type { Plan } from './experiment.js';
 import { type Interruption, interruption } from './interruption.js';
+import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
 import type { ChosenOptimizer } from './optimizers.js';
 import { fileNames, RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
 
@@ -42,7 +43,9 @@ export class Workbench {
     this.progress = createProgress();
     this.#interruption = interruption(
       (line) => this.progress.print(line),
-      () => folder.close('interrupted'),
+      async () => {
+        await folder.close('interrupted');
+      },
     );
   }
 
@@ -57,17 +60,26 @@ export class Workbench {
   ): Promise<void> {
     const folder = await RunFolder.open({ ...where, command: typedCommand() });
     const bench = new Workbench(folder, threads ?? Math.min(availableParallelism(), mostThreads));
-    let isDone = false;
-    try {
-      await use(bench);
-      isDone = true;
-    } finally {
-      await bench.#engine?.close();
-      await folder.close(bench.#state(isDone));
-      bench.#interruption.dispose();
-      const { exitCode } = bench.#interruption;
-      if (exitCode !== undefined) process.exitCode = exitCode;
-    }
+    // Each part is closed whatever happens to the others; the first error is the one to tell.
+    const errors: unknown[] = [];
+    const attempt = async (part: () => Promise<void>) => {
+      try {
+        await part();
+      } catch (error) {
+        errors.push(error);
+      }
+    };
+    await attempt(() => use(bench));
+    const state = bench.#state(errors.length === 0);
+    await attempt(async () => bench.#engine?.close());
+    await attempt(async () => {
+      if (await folder.close(state))
+        bench.progress.print(`No model was saved: '${folder.path}' holds the run again that it held before.`);
+    });
+    bench.#interruption.dispose();
+    const { exitCode } = bench.#interruption;
+    if (exitCode !== undefined) process.exitCode = exitCode;
+    if (errors.length > 0) throw errors[0];
   }
 
   #state(isDone: boolean): RunState {
@@ -100,9 +112,27 @@ export class Workbench {
     ...name: readonly string[]
   ): Promise<Outcome | undefined> {
     if (this.interrupted) return undefined;
-    let metrics: MetricsFile | undefined;
+    const metrics = new LastingMetrics(
+      () => this.#folder.write([...name, fileNames.metrics], openMetricsFile),
+      (line) => this.progress.print(line),
+    );
     this.progress.begin(chosen.label, total, metricFor(task.loss).name);
-    const modelPath = () => this.#folder.file(...name, fileNames.model);
+    const save = async (trained: Plan['model'], parameters: Parameters<typeof saveModel>[1]) => {
+      metrics.close();
+      const write = async (path: string) => {
+        await saveModel(trained, parameters, path);
+        return path;
+      };
+      return await saveWithRoom(
+        () => this.#folder.write([...name, fileNames.model], write),
+        async () => {
+          await this.#folder.discard(...name, fileNames.metrics);
+          this.progress.print(
+            `Warning: the disk is full; ${fileNames.metrics} was removed to make room for the model.`,
+          );
+        },
+      );
+    };
     try {
       this.#engine ??= await nodeEngine({ threads: this.#threads });
       const {
@@ -122,15 +152,13 @@ export class Workbench {
         ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
         onStep: async (step) => {
           if (!this.#begun()) return;
-          metrics ??= await openMetricsFile(await this.#folder.file(...name, fileNames.metrics));
-          metrics.append(step);
+          await metrics.append(step);
           this.progress.update(step);
         },
       });
       if (made.steps.length === 0) return undefined;
       const record = { ...made, name: chosen.label };
-      const path = await modelPath();
-      await saveModel(model, parameters, path);
+      const path = await save(model, parameters);
       this.progress.finish(record);
       return { record, model: path, warnings };
     } catch (error) {
@@ -140,22 +168,23 @@ export class Workbench {
       const record = { ...error.record, name: chosen.label };
       // The failed step is in the record, too.
       if (record.steps.length <= 1) return { record, model: undefined, warnings: [], diverged: error.message };
-      const path = await modelPath();
-      await saveModel(error.model, error.parameters, path);
+      const path = await save(error.model, error.parameters);
       const left = `The last good parameters are saved as ${path}.`;
       return { record, model: path, warnings: [], diverged: `${error.message}. ${left}` };
     } finally {
-      metrics?.close();
+      metrics.close();
     }
   }
 
   /** Writes report.html and returns its path. */
   async report(title: string, experiments: readonly Experiment[]): Promise<string> {
-    const path = await this.#folder.file(fileNames.report);
     const environment = await describeEnvironment(this.#threads);
     const { renderReport } = await import('../reporting/report.js');
-    await writeFileAtomically(path, renderReport({ title, command: typedCommand(), environment, experiments }));
-    return path;
+    const content = renderReport({ title, command: typedCommand(), environment, experiments });
+    return await this.#folder.write([fileNames.report], async (path) => {
+      await writeFileAtomically(path, content);
+      return path;
+    });
   }
 
   /** From the first step on there is something to keep. False where a signal came before. */
