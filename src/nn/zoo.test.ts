@@ -103,7 +103,7 @@ const models: readonly (readonly [string, () => Model, () => DataSplits])[] = [
 const optimizers: readonly (readonly [string, () => Optimizer])[] = [
   ['adam', () => adam({ learningRate: 0.01 })],
   ['cgfac', () => cgfac({ rank: 16 })],
-  ['cgfac, self-tuning', () => cgfac({ step: 'self-tuning', rank: 16 })],
+  ['cgfac, self-tuning', () => cgfac({ step: 'self-tuning', rank: 16, priorPrecision: 0 })],
   ['cgfac, primal', () => cgfac({ form: 'primal', curvatureRows: 16, maxIterations: 10 })],
   ['kfac', () => kfac()],
 ];

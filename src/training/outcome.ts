@@ -37,8 +37,8 @@ const isProgress = (final: number, { loss, size }: { readonly loss: number; read
   final * (1 + 4 * Math.sqrt(2 / size)) < loss;
 
 /**
- * Leave the parameters in the store that the whole training set speaks for: those that training ended with, unless the last
- * iterate or what training began with has a lower loss. Of a large set it costs further evaluations only if the final loss
+ * Leave the parameters in the store that the whole training set speaks for: those that training ended with; if their loss is
+ * no lower than that of what training began with, the last iterate; and if that is no lower either, what it began with. Of a large set it costs further evaluations only if the final loss
  * is near the first batch's, above, or not a number. It leaves the store untouched if it is not a number and no other choice is allowed.
  */
 export async function settle(ending: Ending): Promise<Outcome> {
@@ -52,12 +52,16 @@ export async function settle(ending: Ending): Promise<Outcome> {
     return { parameters, train: await evaluate() };
   };
   const start = await of(begun);
-  const iterate = mayTakeBack ? await last() : undefined;
+  if (ended.loss < start.train.loss || !mayTakeBack) {
+    await engine.write(kept);
+    return { train: ended, start: start.train, takenBack: false };
+  }
+  const iterate = await last();
   const trained = [{ parameters: kept, train: ended }, ...(iterate ? [await of({ ...kept, ...iterate })] : [])];
   const lowest = trained.reduce((x, y) => (y.train.loss < x.train.loss || !Number.isFinite(x.train.loss) ? y : x));
   // A loss that is no lower is no training.
   const isTraining = Number.isFinite(lowest.train.loss) && !(lowest.train.loss >= start.train.loss);
-  const best = mayTakeBack && !isTraining ? start : lowest;
+  const best = isTraining ? lowest : start;
   await engine.write(best.parameters);
   return { train: best.train, start: start.train, takenBack: best === start };
 }
