@@ -130,7 +130,9 @@ export class Run {
       const value = numbers[`diagnostic.${name}`] ?? Number.NaN;
       return Number.isNaN(value) ? [] : [[name, value] as const];
     });
-    const optimizer = { ...Object.fromEntries(measured), ...(this.#controller.recovers && { accepted }) };
+    // A step that was taken back is said so, also of optimizers that do not steer by it.
+    const isTold = this.#controller.recovers || accepted === 0;
+    const optimizer = { ...Object.fromEntries(measured), ...(isTold && { accepted }) };
     const fatal = sound ? undefined : await this.#failure(k, loss, given);
     this.#controller.observe(k, { ...optimizer, loss: numbers[objectiveKey] ?? loss, accepted });
     const judged = fatal ? {} : await judging.after(k + 1, this.#seconds, k + 1 === total);
