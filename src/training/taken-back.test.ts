@@ -9,6 +9,7 @@ import type { TensorData } from '../graph/tensor.js';
 import { mlp } from '../nn/zoo.js';
 import { cgfac } from '../optimizers/cgfac.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
+import { sgd } from '../optimizers/sgd.js';
 import type { StepRecord } from '../reporting/run-record.js';
 import { train } from './trainer.js';
 
@@ -127,4 +128,20 @@ it('a loss that is not finite after a step that was not measured takes that step
   expect(seen[far + 1]?.store).toEqual(seen[far - 1]?.store);
   expect(seen.filter((_, i) => i !== far + 1).every(({ record }) => Number.isFinite(record.loss))).toBe(true);
   expect(seen.at(-1)?.record.loss).toBeLessThan(2 * (seen[0]?.record.loss ?? 0));
+});
+
+it('is told of also with an optimizer that does not steer by it', async () => {
+  const plain = sgd();
+  const refusing: Optimizer = {
+    ...plain,
+    build: (context) => ({ ...plain.build(context), accept: context.b.less(context.forward.loss, -1) }),
+  };
+  const refused = await watched(refusing, 2);
+  for (const { record, store } of refused.seen) {
+    expect(record.optimizer.accepted).toBe(0);
+    expect(store).toEqual(refused.start);
+  }
+  const kept = await watched(plain, 1);
+  expect(kept.seen[0]?.record.optimizer).not.toHaveProperty('accepted');
+  expect(kept.seen[0]?.store).not.toEqual(kept.start);
 });
