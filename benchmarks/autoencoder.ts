@@ -4,9 +4,9 @@ import { loadData } from '../src/data/spec.js';
 import { nodeEngine } from '../src/engine/node.js';
 import { autoencoder } from '../src/nn/zoo.js';
 import { adam } from '../src/optimizers/adam.js';
-import { cgfac } from '../src/optimizers/cgfac.js';
-import { kfac } from '../src/optimizers/kfac.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
+import { cgfac } from '../src/optimizers/second-order/cgfac.js';
+import { kfac } from '../src/optimizers/second-order/kfac.js';
 import { train } from '../src/training/trainer.js';
 import { positive, usage } from './measure.js';
 

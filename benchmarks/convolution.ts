@@ -1,10 +1,11 @@
 // Times the ways of computing a convolution's gradients that src/ops/convolution.ts chooses between, on the shapes of
 // LeNet, ResNet-20 and a small depthwise network. Run: npm run bench:convolution [threads]
-import { random } from '../src/data/random.js';
+
 import { nodeEngine } from '../src/engine/node.js';
 import { type Attributes, int, ints, type Node, type Value } from '../src/graph/graph.js';
 import { elementCount, type TensorData, tensor } from '../src/graph/tensor.js';
 import { Builder } from '../src/ops/builder.js';
+import { type GradientContext, gradientContext } from '../src/ops/definition.js';
 import {
   convolutionOps,
   inputGradientByConv,
@@ -14,9 +15,9 @@ import {
   weightGradientByImages,
   weightGradientByPatches,
   weightGradientByShifts,
-} from '../src/ops/convolution.js';
-import { type GradientContext, gradientContext } from '../src/ops/definition.js';
-import { type WindowAxis, windowAxes } from '../src/ops/windows.js';
+} from '../src/ops/spatial/convolution.js';
+import { type WindowAxis, windowAxes } from '../src/ops/spatial/windows.js';
+import { random } from '../src/random.js';
 import { positive, takeTurns, usage } from './measure.js';
 
 const [threads = 2] = positive(process.argv.slice(2)) ?? usage('npm run bench:convolution [-- threads]');

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { onlyInput } from '../src/data/dataset.js';
 import { nodeEngine } from '../src/engine/node.js';
 import { adam } from '../src/optimizers/adam.js';
-import { cgfac } from '../src/optimizers/cgfac.js';
-import { kfac } from '../src/optimizers/kfac.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
+import { cgfac } from '../src/optimizers/second-order/cgfac.js';
+import { kfac } from '../src/optimizers/second-order/kfac.js';
 import { type DrawnProblem, drawnProblem } from '../test/support/drawn-problems.js';
 import { type FinalLosses, firstLosses, trainProblem } from '../test/support/train-problem.js';
 

@@ -1,10 +1,11 @@
 // Times spdInverse against the runtime's LU inverse, its own blocked way, and a plain Cholesky inverse in TypeScript.
 // Run: npx tsc -p tsconfig.benchmarks.json && node dist-bench/benchmarks/solvers.js
-import { random } from '../src/data/random.js';
+
 import { nodeEngine } from '../src/engine/node.js';
 import type { Value } from '../src/graph/graph.js';
 import { type TensorData, tensor, toNumbers } from '../src/graph/tensor.js';
 import { Builder } from '../src/ops/builder.js';
+import { random } from '../src/random.js';
 import { inverseCholeskyFactor } from '../src/solvers/cholesky.js';
 import { gramOfTriangle, spdInverse } from '../src/solvers/spd-inverse.js';
 

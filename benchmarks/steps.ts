@@ -1,26 +1,26 @@
 // Milliseconds of one training step of a network, beside the bare products (Gemm, MatMul, Conv) of its gradient.
 // npm run bench:steps [-- autoencoder|lenet|resnet20|char-transformer batchSize rounds threads]
 
-import { random } from '../src/data/random.js';
 import type { Engine, Program } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
 import type { Graph, Value } from '../src/graph/graph.js';
-import type { Model } from '../src/graph/model.js';
 import { elementCount, type TensorData } from '../src/graph/tensor.js';
 import { lossNamed } from '../src/losses/index.js';
 import type { LossName } from '../src/losses/loss.js';
+import type { Model } from '../src/model/model.js';
 import { charTransformer } from '../src/nn/char-transformer.js';
 import { lenet } from '../src/nn/lenet.js';
 import { resnet20 } from '../src/nn/resnet.js';
 import { autoencoder } from '../src/nn/zoo.js';
 import { Builder } from '../src/ops/builder.js';
 import { adam } from '../src/optimizers/adam.js';
-import { cgfac } from '../src/optimizers/cgfac.js';
-import { kfac } from '../src/optimizers/kfac.js';
 import type { Optimizer, Setting } from '../src/optimizers/optimizer.js';
+import { cgfac } from '../src/optimizers/second-order/cgfac.js';
+import { kfac } from '../src/optimizers/second-order/kfac.js';
 import { sgd } from '../src/optimizers/sgd.js';
+import { random } from '../src/random.js';
+import { metricFor } from '../src/training/evaluation/metrics.js';
 import { IterateAverage } from '../src/training/iterate-average.js';
-import { metricFor } from '../src/training/metrics.js';
 import { acceptedKey, buildStep, parameterKey, scalarKey } from '../src/training/step-program.js';
 import { type Contender, positive, takeTurns, usage } from './measure.js';
 

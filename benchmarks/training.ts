@@ -4,14 +4,14 @@
 // cgfac and kfac with their defaults; Adam and AdamW from a grid. Two threads.
 import { loadData } from '../src/data/spec.js';
 import { nodeEngine } from '../src/engine/node.js';
-import type { Model } from '../src/graph/model.js';
+import type { Model } from '../src/model/model.js';
 import { charTransformer } from '../src/nn/char-transformer.js';
 import { lenet } from '../src/nn/lenet.js';
 import { adam, adamw } from '../src/optimizers/adam.js';
-import { cgfac } from '../src/optimizers/cgfac.js';
-import { kfac } from '../src/optimizers/kfac.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
-import type { RunRecord } from '../src/reporting/run-record.js';
+import { cgfac } from '../src/optimizers/second-order/cgfac.js';
+import { kfac } from '../src/optimizers/second-order/kfac.js';
+import type { RunRecord } from '../src/training/run-record.js';
 import { train } from '../src/training/trainer.js';
 import { positive, Turns, usage } from './measure.js';
 

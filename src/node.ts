@@ -4,12 +4,12 @@ import { loadData } from './data/spec.js';
 import type { Engine } from './engine/engine.js';
 import { nodeEngine } from './engine/node.js';
 import { OptionError } from './errors.js';
-import { checkModel, type Model } from './graph/model.js';
+import { checkModel, type Model } from './model/model.js';
 import { checkKeys, type OptionKeys } from './options.js';
 import { trainKeys } from './training/train-options.js';
 import { type TrainingResult, type TrainOptions, train as trainOn } from './training/trainer.js';
 
-export { EngineError } from './engine/host.js';
+export { EngineError } from './engine/host/host.js';
 export { nodeEngine } from './engine/node.js';
 export {
   describeRuntime,
@@ -19,7 +19,7 @@ export {
 } from './engine/node-runtime.js';
 export * from './index.js';
 export { createProgress, type Progress, type ProgressOptions } from './reporting/progress.js';
-export { renderReport } from './reporting/report.js';
+export { renderReport } from './reporting/report/index.js';
 export { renderMarkdownTable, renderTable } from './reporting/table.js';
 
 export interface NodeTrainOptions extends Omit<TrainOptions, 'engine' | 'data'> {

@@ -5,9 +5,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadModel } from '../src/model.js';
+import { loadModel } from '../src/api/model.js';
 import { readMetricsFile } from '../src/reporting/metrics-file.js';
-import { cgfac } from './command.js';
+import { cgfac } from './support/command.js';
 
 let folder: string;
 beforeAll(async () => {

@@ -1,12 +1,12 @@
 // Trainings that share an engine at the same time: each gives bit for bit what it gives alone, whatever the other does.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { drawnDigits } from '../src/data/digits.js';
+import { drawnDigits } from '../src/data/digits/digits.js';
 import type { Engine } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
 import { mlp } from '../src/nn/zoo.js';
 import { adam } from '../src/optimizers/adam.js';
-import { cgfac } from '../src/optimizers/cgfac.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
+import { cgfac } from '../src/optimizers/second-order/cgfac.js';
 import { sgd } from '../src/optimizers/sgd.js';
 import { type RunOptions, type TrainingResult, train } from '../src/training/trainer.js';
 

@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
 import { type TensorData, tensorFrom } from '../src/graph/tensor.js';
-import { type AttributeValue, type ModelSpec, modelBytes, runOnnx } from '../src/graph/testing/onnx-models.js';
 import { adam, cgfac, dataset, kroneckerBlocks, loadModel, train, valueAndGradients } from '../src/index.js';
-import { Exporter, integers, numbers } from './exporter.js';
+import { Exporter, integers, numbers } from './support/exporter.js';
+import { type AttributeValue, type ModelSpec, modelBytes, runOnnx } from './support/onnx-models.js';
 
 interface Exported {
   readonly spec: ModelSpec;

@@ -1,5 +1,5 @@
 // Fine-tuning from the command line: an exported classifier goes in, a file that ONNX Runtime runs comes out.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,17 +8,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gatherBatch } from '../src/data/batches.js';
 import { onlyInput, withInputShape } from '../src/data/dataset.js';
 import { loadData } from '../src/data/spec.js';
-import { modelFromBytes } from '../src/graph/file-model.js';
 import { tensorFrom } from '../src/graph/tensor.js';
-import { modelBytes, runOnnx } from '../src/graph/testing/onnx-models.js';
+import { modelFromBytes } from '../src/model/file-model.js';
 import { semantics } from '../src/ops/table.js';
-import { cgfac } from './command.js';
+import { cgfac } from './support/command.js';
+import { modelBytes, runOnnx } from './support/onnx-models.js';
+import { exportedModels } from './support/outside.js';
 
-const shared = new URL('../../shared/models/', import.meta.url);
-const available = existsSync(shared) || process.env.CGFAC_REQUIRE_ALL === '1';
-if (!available) console.warn(`skipped: fine-tuning from the command line (there is no folder ${shared.pathname})`);
-
-const file = (name: string) => fileURLToPath(new URL(`${name}.onnx`, shared));
+const file = (name: string) => fileURLToPath(new URL(`${name}.onnx`, exportedModels));
 const few = 'digits?train=200&test=40';
 
 let folder: string;
@@ -65,7 +62,7 @@ function comparedWithOriginal(bytes: Uint8Array) {
   return after.filter(([name, bits]) => bits !== before.get(name)).map(([name]) => name);
 }
 
-describe.skipIf(!available)('cgfac train FILE.onnx', () => {
+describe('cgfac train FILE.onnx', () => {
   it.each([
     ['train', ['--train', 'l.5.*'], ['l.5.weight', 'l.5.bias']],
     ['freeze', ['--freeze', '*.weight', '--freeze', 'l.1.*', '--optimizer', 'adam'], ['l.3.bias', 'l.5.bias']],
@@ -95,7 +92,7 @@ describe.skipIf(!available)('cgfac train FILE.onnx', () => {
   });
 });
 
-describe.skipIf(!available)('cgfac inspect FILE.onnx', () => {
+describe('cgfac inspect FILE.onnx', () => {
   it.each([
     ['mlp-relu', /109,386 parameters/, 'l.1.weight + bias'],
     ['lenet', /61,706 parameters/, 'f1.weight + bias'],
@@ -111,7 +108,7 @@ describe.skipIf(!available)('cgfac inspect FILE.onnx', () => {
 });
 
 describe('cgfac check FILE.onnx', () => {
-  it.skipIf(!available).each(['mlp-relu', 'gpt'])('%s: the gradients agree with the loss', async (name) => {
+  it.each(['mlp-relu', 'gpt'])('%s: the gradients agree with the loss', async (name) => {
     const { code, stdout, stderr } = await cgfac(['check', file(name), '--batch-size', '4', '--json']);
     expect(code, stderr).toBe(0);
     const { loss, ok, parameters } = JSON.parse(stdout);

@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Engine } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
-import { cgfac } from '../src/optimizers/cgfac.js';
-import { kfac } from '../src/optimizers/kfac.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
+import { cgfac } from '../src/optimizers/second-order/cgfac.js';
+import { kfac } from '../src/optimizers/second-order/kfac.js';
 import { drawnProblem } from './support/drawn-problems.js';
 import { firstLosses, isAbove, trainProblem } from './support/train-problem.js';
 

@@ -1,16 +1,16 @@
 // Whole training steps, with their loops and branches, survive being written and read: the bytes are the same again.
 import { describe, expect, it } from 'vitest';
-import { decodeModel } from '../src/graph/onnx-reader.js';
-import { encodeModel } from '../src/graph/onnx-writer.js';
 import { lossNamed } from '../src/losses/index.js';
 import { autoencoder, mlp } from '../src/nn/zoo.js';
+import { decodeModel } from '../src/onnx/decode/reader.js';
+import { encodeModel } from '../src/onnx/encode/writer.js';
 import { semantics } from '../src/ops/table.js';
 import { adam } from '../src/optimizers/adam.js';
-import { cgfac } from '../src/optimizers/cgfac.js';
-import { kfac } from '../src/optimizers/kfac.js';
-import { manyExamples } from '../src/testing/setting.js';
-import { metricFor } from '../src/training/metrics.js';
+import { cgfac } from '../src/optimizers/second-order/cgfac.js';
+import { kfac } from '../src/optimizers/second-order/kfac.js';
+import { metricFor } from '../src/training/evaluation/metrics.js';
 import { buildStep } from '../src/training/step-program.js';
+import { manyExamples } from './support/setting.js';
 
 describe('a training step', () => {
   it.each([adam(), kfac(), cgfac(), cgfac({ form: 'primal' }), cgfac({ rank: 4, dampingKind: 'tikhonov' })])(

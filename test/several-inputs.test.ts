@@ -9,7 +9,6 @@ import { checkModel } from '../src/cli/check.js';
 import type { Engine } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
 import { elementCount, type TensorData, tensorFrom } from '../src/graph/tensor.js';
-import { type ModelSpec, modelBytes, runOnnx } from '../src/graph/testing/onnx-models.js';
 import {
   adam,
   cgfac,
@@ -23,8 +22,9 @@ import {
   OptionError,
   train,
 } from '../src/index.js';
-import { cgfac as command } from './command.js';
-import { Exporter, integers } from './exporter.js';
+import { cgfac as command } from './support/command.js';
+import { Exporter, integers } from './support/exporter.js';
+import { type ModelSpec, modelBytes, runOnnx } from './support/onnx-models.js';
 
 const [vocabulary, width, heads, length, count] = [23, 8, 2, 6, 48];
 

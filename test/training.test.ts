@@ -1,14 +1,14 @@
 // Training as a whole on the built-in digits: equal seeds give equal bits, and CG-FAC learns faster than Adam.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { drawnDigits } from '../src/data/digits.js';
+import { drawnDigits } from '../src/data/digits/digits.js';
 import type { Engine } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
 import type { TensorData } from '../src/graph/tensor.js';
 import { autoencoder, mlp } from '../src/nn/zoo.js';
 import { adam } from '../src/optimizers/adam.js';
-import { cgfac } from '../src/optimizers/cgfac.js';
-import { kfac } from '../src/optimizers/kfac.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
+import { cgfac } from '../src/optimizers/second-order/cgfac.js';
+import { kfac } from '../src/optimizers/second-order/kfac.js';
 import { sgd } from '../src/optimizers/sgd.js';
 import { train } from '../src/training/trainer.js';
 

@@ -38,7 +38,7 @@ import {
   withInputShape,
   withTargetNormalization,
 } from '../src/node.js';
-import { manyExamples } from '../src/testing/setting.js';
+import { manyExamples } from './support/setting.js';
 
 /** As JavaScript calls: nothing is known of the types. */
 type Loose = (...given: unknown[]) => unknown;

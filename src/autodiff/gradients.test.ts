@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
+import { FedBuilder } from '../../test/support/fed-builder.js';
 import { UnsupportedError } from '../errors.js';
 import { int, type Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
-import { FedBuilder } from '../testing/fed-builder.js';
 import { gradients, vectorJacobianProduct } from './gradients.js';
 
 const first = (values: readonly Value[]): Value => values[0] as Value;

@@ -4,7 +4,7 @@ import { dependencies, describeNode, type Node, type Shape, subgraphs, type Valu
 import { isFloatingPoint } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { gradientContext } from '../ops/definition.js';
-import { formatShape, sameShape } from '../ops/shapes.js';
+import { formatShape, sameShape } from '../ops/shapes/shapes.js';
 import { definitionOf } from '../ops/table.js';
 
 /** An output of the differentiated function with the cotangent it starts from (in the output's shape). */

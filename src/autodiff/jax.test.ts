@@ -1,11 +1,11 @@
 // Gradients and Hessian–vector products of networks against an independent autodiff: jax-js, on its plain JavaScript
 // backend in float64 (WebAssembly has float32's precision in exp and tanh), on WebAssembly in float32.
 import { beforeAll, describe, expect, test } from 'vitest';
-import { random } from '../data/random.js';
+import { evaluate } from '../../test/support/evaluate.js';
 import { float, int, type Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
-import { evaluate } from '../testing/evaluate.js';
+import { random } from '../random.js';
 import { gradients } from './gradients.js';
 
 type Jax = typeof import('@jax-js/jax');

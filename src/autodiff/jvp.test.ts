@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { random } from '../data/random.js';
+import { FedBuilder, normals } from '../../test/support/fed-builder.js';
 import { formatType, type Value } from '../graph/graph.js';
-import { FedBuilder, normals } from '../testing/fed-builder.js';
+import { random } from '../random.js';
 import { gradients, vectorJacobianProduct } from './gradients.js';
 import { jacobianVectorProduct } from './jvp.js';
 

@@ -1,6 +1,6 @@
 // The check itself is checked: right slopes agree, wrong ones do not, in float32 and near kinks.
 import { describe, expect, it } from 'vitest';
-import { random } from '../data/random.js';
+import { random } from '../random.js';
 import { checkSlope, directionAlong } from './slope-check.js';
 
 const precision = 2 ** -23;

@@ -1,5 +1,5 @@
 // Compares a gradient with differences of the loss along a direction, as far as the loss's rounding lets one see it.
-import type { Random } from '../data/random.js';
+import type { Random } from '../random.js';
 
 /** `flat`: the loss changes by no more than its rounding, and the gradient says the same. */
 type Verdict = 'agrees' | 'differs' | 'flat';

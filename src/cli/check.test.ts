@@ -1,10 +1,10 @@
 // The check of a model finds gradients that are wrong, and only those.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { modelBytes, ramp } from '../../test/support/onnx-models.js';
+import { valueAndGradients } from '../api/model.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
-import { modelFromBytes } from '../graph/file-model.js';
-import { modelBytes, ramp } from '../graph/testing/onnx-models.js';
-import { valueAndGradients } from '../model.js';
+import { modelFromBytes } from '../model/file-model.js';
 import { mlp } from '../nn/zoo.js';
 import { semantics } from '../ops/table.js';
 import { checkModel } from './check.js';

@@ -1,20 +1,20 @@
 // `cgfac check`: the gradients of a model against differences of its loss, parameter by parameter.
 import { Command, Option } from 'commander';
 import { Tensor } from 'onnxruntime-common';
+import { valueAndGradients } from '../api/model.js';
 import { checkSlope, directionAlong, type SlopeCheck } from '../autodiff/slope-check.js';
-import { random } from '../data/random.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import { OptionError } from '../errors.js';
-import { targetNormalizationOf } from '../finetune/target-normalization.js';
 import type { Value } from '../graph/graph.js';
-import type { Model } from '../graph/model.js';
 import { allocate, type TensorData, tensor } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
 import { applyModel, logitsOf } from '../losses/objective.js';
-import { valueAndGradients } from '../model.js';
+import { targetNormalizationOf } from '../model/edit/target-normalization.js';
+import type { Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
+import { random } from '../random.js';
 import { type BatchSizes, drawnInputs, drawnTargets, inUnitsOf } from './drawn-batch.js';
 import { debugFlag, lossFlag, number } from './flags.js';
 import { modelHelp, openModel } from './models.js';

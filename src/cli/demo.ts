@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { loadData } from '../data/spec.js';
 import { mostThreads } from '../options.js';
 import { paint, wantsColour } from '../reporting/colour.js';
-import type { Experiment } from '../reporting/run-record.js';
+import type { Experiment } from '../training/run-record.js';
 import { raceOf } from './compare.js';
 import { experimentOf, makePlan, optimizerFor } from './experiment.js';
 import { debugFlag, number, outFlag, overwriteFlag, type RunFlags } from './flags.js';

@@ -1,13 +1,13 @@
 // A random batch that fits a model, for looking at its gradients without data.
 
 import type { Normalization } from '../data/normalization.js';
-import { type Random, random } from '../data/random.js';
 import { OptionError } from '../errors.js';
-import { usersOf } from '../finetune/dense-layers.js';
-import { normalizationOf, normalizedInput } from '../finetune/normalized.js';
 import { formatType, intAttribute, type TensorType, type Value } from '../graph/graph.js';
-import type { Model } from '../graph/model.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
+import { usersOf } from '../model/edit/dense-layers.js';
+import { normalizationOf, normalizedInput } from '../model/edit/normalize.js';
+import type { Model } from '../model/model.js';
+import { type Random, random } from '../random.js';
 
 export interface BatchSizes {
   readonly batchSize: number;

@@ -5,7 +5,7 @@ import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { FileError } from '../errors.js';
-import { advice, isRunning, systemCode } from '../files.js';
+import { advice, isRunning, systemCode } from '../files/write.js';
 
 const lockName = '.cgfac-lock';
 /** What systems say where a file system has no links. */

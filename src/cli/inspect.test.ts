@@ -1,8 +1,8 @@
 // What inspect says about files: layers and blocks, and what is held fixed, with the reason.
 import { describe, expect, it } from 'vitest';
-import { modelFromBytes } from '../graph/file-model.js';
+import { type ModelSpec, modelBytes, ramp } from '../../test/support/onnx-models.js';
 import { tensorFrom } from '../graph/tensor.js';
-import { type ModelSpec, modelBytes, ramp } from '../graph/testing/onnx-models.js';
+import { modelFromBytes } from '../model/file-model.js';
 import { mlp } from '../nn/zoo.js';
 import { semantics } from '../ops/table.js';
 import { describeModel } from './inspect.js';

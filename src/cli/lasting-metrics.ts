@@ -1,9 +1,9 @@
 // Metrics that never end a run: where the file cannot be written any more the run is warned once and goes on, since its
 // parameters are worth more than its log.
 import { FileError } from '../errors.js';
-import { isDiskFull, systemCode } from '../files.js';
+import { isDiskFull, systemCode } from '../files/write.js';
 import type { MetricsFile } from '../reporting/metrics-file.js';
-import type { StepRecord } from '../reporting/run-record.js';
+import type { StepRecord } from '../training/run-record.js';
 
 export class LastingMetrics {
   readonly #open: () => Promise<MetricsFile>;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Dataset, Picture } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
-import { learningTask } from '../training/task.js';
+import { learningTask } from '../training/task/task.js';
 import { modelHelp, modelTitle, openModel } from './models.js';
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `class ${i}`);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { manyExamples } from '../../test/support/setting.js';
 import { OptionError } from '../errors.js';
-import { manyExamples } from '../testing/setting.js';
 import { chooseOptimizer, optimizerHelp, optimizerNames, sharedFor } from './optimizers.js';
 
 const setting = { ...manyExamples('sigmoid-cross-entropy'), outputs: 784 };

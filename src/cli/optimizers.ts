@@ -1,11 +1,11 @@
 // Optimizers by name with their options, as the command line writes them: `adam`, `cgfac:rank=64:damping=3`.
 import { OptionError } from '../errors.js';
 import { adam, adamw } from '../optimizers/adam.js';
-import { cgfac } from '../optimizers/cgfac.js';
-import { kfac } from '../optimizers/kfac.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
+import { cgfac } from '../optimizers/second-order/cgfac.js';
+import { kfac } from '../optimizers/second-order/kfac.js';
 import { sgd } from '../optimizers/sgd.js';
-import { stepKinds } from '../optimizers/step-kinds.js';
+import { stepKinds } from '../optimizers/steps/kinds.js';
 import { didYouMean } from '../suggest.js';
 import {
   camelCased,

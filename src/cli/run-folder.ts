@@ -4,7 +4,7 @@
 import { mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { FileError, OptionError } from '../errors.js';
-import { advice, ensureWritableFolder, removeLeftovers, systemCode, writeFileAtomically } from '../files.js';
+import { advice, ensureWritableFolder, removeLeftovers, systemCode, writeFileAtomically } from '../files/write.js';
 import { lockFolder, unlockFolder } from './folder-lock.js';
 
 export interface RunFolderOptions {

@@ -1,15 +1,15 @@
 // Runs optimizers on a plan one after another: progress, metrics files and models on the way, a report in the end.
 import { availableParallelism } from 'node:os';
+import { saveModel } from '../api/model.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
-import { writeFileAtomically } from '../files.js';
-import { saveModel } from '../model.js';
+import { writeFileAtomically } from '../files/write.js';
 import { mostThreads } from '../options.js';
 import { openMetricsFile } from '../reporting/metrics-file.js';
 import { createProgress, type Progress } from '../reporting/progress.js';
-import type { Experiment, RunRecord } from '../reporting/run-record.js';
-import { metricFor } from '../training/metrics.js';
+import { metricFor } from '../training/evaluation/metrics.js';
 import { DivergedError } from '../training/run.js';
+import type { Experiment, RunRecord } from '../training/run-record.js';
 import { runTask } from '../training/trainer.js';
 import { describeEnvironment, typedCommand } from './environment.js';
 import type { Plan } from './experiment.js';
@@ -179,7 +179,7 @@ export class Workbench {
   /** Writes report.html and returns its path. */
   async report(title: string, experiments: readonly Experiment[]): Promise<string> {
     const environment = await describeEnvironment(this.#threads);
-    const { renderReport } = await import('../reporting/report.js');
+    const { renderReport } = await import('../reporting/report/index.js');
     const content = renderReport({ title, command: typedCommand(), environment, experiments });
     return await this.#folder.write([fileNames.report], async (path) => {
       await writeFileAtomically(path, content);

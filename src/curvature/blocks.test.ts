@@ -2,10 +2,10 @@
 import { expect, test } from 'vitest';
 
 import { float, int, type Value } from '../graph/graph.js';
-import type { Model } from '../graph/model.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
 import { applyModel, logitsOf } from '../losses/objective.js';
+import type { Model } from '../model/model.js';
 import { autoencoder, mlp } from '../nn/zoo.js';
 import { Builder } from '../ops/builder.js';
 import { findBlocks, type KroneckerBlock } from './blocks.js';

@@ -1,7 +1,7 @@
 // Finds the Kronecker blocks of a network: for each parameter the layer it belongs to, or why it has none.
 import type { Node, Value } from '../graph/graph.js';
 import { dependencies, outputOf } from '../graph/graph.js';
-import { type Application, applicationOf, isNode, type LayerKind, type Reading } from './applications.js';
+import { type Application, applicationOf, isNode, type LayerKind, type Reading } from './factors/applications.js';
 
 /** One application of a layer. */
 export interface LayerUse {

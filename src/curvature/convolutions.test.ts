@@ -1,10 +1,5 @@
 // The rows of convolutions, tied weights, embeddings and scales, against patches by hand and the Gauss–Newton matrix.
 import { expect, test } from 'vitest';
-import { gradients } from '../autodiff/gradients.js';
-import { jacobianVectorProduct } from '../autodiff/jvp.js';
-import { random } from '../data/random.js';
-import { int, ints, type Value } from '../graph/graph.js';
-import { lossNamed } from '../losses/index.js';
 import {
   at,
   generate,
@@ -19,11 +14,16 @@ import {
   scaled,
   trace,
   transposed,
-} from '../testing/dense.js';
-import { outputHessian } from '../testing/dense-network.js';
-import { FedBuilder, normals } from '../testing/fed-builder.js';
+} from '../../test/support/dense.js';
+import { outputHessian } from '../../test/support/dense-network.js';
+import { FedBuilder, normals } from '../../test/support/fed-builder.js';
+import { gradients } from '../autodiff/gradients.js';
+import { jacobianVectorProduct } from '../autodiff/jvp.js';
+import { int, ints, type Value } from '../graph/graph.js';
+import { lossNamed } from '../losses/index.js';
+import { random } from '../random.js';
 import { findBlocks } from './blocks.js';
-import { joinedRows } from './moving-average.js';
+import { joinedRows } from './factors/moving-average.js';
 import { layerRows } from './statistics.js';
 
 // In float32: the runtime has no Conv of float64.

@@ -1,11 +1,6 @@
 // Where K-FAC is exact (Dangel et al. 2025, arXiv 2507.05127), and where it is not: blocks from
 // layerRows against Gauss–Newton matrices whose columns are Jacobian–vector products.
 import { describe, expect, test } from 'vitest';
-import { jacobianVectorProduct } from '../autodiff/jvp.js';
-import { random } from '../data/random.js';
-import type { Value } from '../graph/graph.js';
-import { lossNamed } from '../losses/index.js';
-import type { LossName } from '../losses/loss.js';
 import {
   at,
   generate,
@@ -18,7 +13,7 @@ import {
   rowsOf,
   scaled,
   transposed,
-} from '../testing/dense.js';
+} from '../../test/support/dense.js';
 import {
   type DenseNetwork,
   denseNetwork,
@@ -26,11 +21,16 @@ import {
   examplesFor,
   float64Objective,
   outputHessian,
-} from '../testing/dense-network.js';
-import { FedBuilder, normals } from '../testing/fed-builder.js';
-import { layerTensorOf, layouts } from '../testing/layer-tensors.js';
+} from '../../test/support/dense-network.js';
+import { FedBuilder, normals } from '../../test/support/fed-builder.js';
+import { layerTensorOf, layouts } from '../../test/support/layer-tensors.js';
+import { jacobianVectorProduct } from '../autodiff/jvp.js';
+import type { Value } from '../graph/graph.js';
+import { lossNamed } from '../losses/index.js';
+import type { LossName } from '../losses/loss.js';
+import { random } from '../random.js';
 import { findBlocks } from './blocks.js';
-import { joinedRows } from './moving-average.js';
+import { joinedRows } from './factors/moving-average.js';
 import { type FisherKind, layerRows } from './statistics.js';
 
 const rounding = 1e-12;

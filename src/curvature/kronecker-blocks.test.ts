@@ -1,17 +1,16 @@
-// The block table of each model of the zoo and of files that PyTorch exported: every parameter is where it belongs.
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { exportedModels } from '../../test/support/outside.js';
+import { loadModel } from '../api/model.js';
 import { GraphError } from '../errors.js';
 import type { Shape, Value } from '../graph/graph.js';
-import { builtModel, type Model } from '../graph/model.js';
-import { whileReading } from '../graph/onnx-reader.js';
 import { tensorFrom } from '../graph/tensor.js';
-import { loadModel } from '../model.js';
+import { builtModel, type Model } from '../model/model.js';
 import { charTransformer } from '../nn/char-transformer.js';
 import { lenet } from '../nn/lenet.js';
 import { resnet20 } from '../nn/resnet.js';
 import { autoencoder, mlp } from '../nn/zoo.js';
+import { whileReading } from '../onnx/decode/reader.js';
 import { Builder } from '../ops/builder.js';
 import { semantics } from '../ops/table.js';
 import { kroneckerBlocks } from './kronecker-blocks.js';
@@ -102,12 +101,9 @@ describe('the zoo', () => {
   });
 });
 
-const folder = new URL('../../../shared/models/', import.meta.url);
-const available = existsSync(folder) || process.env.CGFAC_REQUIRE_ALL === '1';
-if (!available) console.warn(`skipped: block tables of exported models (there is no folder ${folder.pathname})`);
-const file = (name: string) => loadModel(fileURLToPath(new URL(name, folder)));
+const file = (name: string) => loadModel(fileURLToPath(new URL(name, exportedModels)));
 
-describe.skipIf(!available)('models that PyTorch exported', () => {
+describe('models that PyTorch exported', () => {
   test('lenet', async () => {
     const model = await file('lenet.onnx');
     expect(lines(model)).toEqual(digitLayers(['c1', 'c2', 'f1', 'f2', 'f3'], 'ᵀ'));

@@ -2,8 +2,8 @@
 import { CgfacError, GraphError } from '../errors.js';
 import { type Node, neededNodes, type Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
-import { checkModel, type Model } from '../graph/model.js';
 import { standIns } from '../graph/stand-ins.js';
+import { checkModel, type Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
 import { type BlockTable, findBlocks, type KroneckerBlock } from './blocks.js';
 

@@ -1,11 +1,20 @@
 // Layer tensors against the dense matrices they stand for, in both orientations, with bias and without.
 import { describe, expect, test } from 'vitest';
-import { random } from '../data/random.js';
-import { identity, minus, multiplied, plus, relativeError, scaled, trace, transposed } from '../testing/dense.js';
-import { FedBuilder, randomMatrix } from '../testing/fed-builder.js';
-import { inputRowsOf, joinedOf, layerTensorOf, layouts } from '../testing/layer-tensors.js';
+import {
+  identity,
+  minus,
+  multiplied,
+  plus,
+  relativeError,
+  scaled,
+  trace,
+  transposed,
+} from '../../test/support/dense.js';
+import { FedBuilder, randomMatrix } from '../../test/support/fed-builder.js';
+import { inputRowsOf, joinedOf, layerTensorOf, layouts } from '../../test/support/layer-tensors.js';
+import { random } from '../random.js';
+import { joinedRows } from './factors/moving-average.js';
 import { innerProduct } from './layer-tensor.js';
-import { joinedRows } from './moving-average.js';
 
 const rounding = 1e-14;
 

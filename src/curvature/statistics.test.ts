@@ -1,11 +1,5 @@
 // The rows that curvature is made of, against forward and backward passes by hand.
 import { describe, expect, test } from 'vitest';
-import { gradients } from '../autodiff/gradients.js';
-import { random } from '../data/random.js';
-import { OptionError } from '../errors.js';
-import type { Value } from '../graph/graph.js';
-import { lossNamed } from '../losses/index.js';
-import type { LossName } from '../losses/loss.js';
 import {
   at,
   generate,
@@ -17,7 +11,7 @@ import {
   rowsOf,
   scaled,
   transposed,
-} from '../testing/dense.js';
+} from '../../test/support/dense.js';
 import {
   backwardByHand,
   denseNetwork,
@@ -27,12 +21,18 @@ import {
   homogeneous,
   outputCotangent,
   outputHessian,
-} from '../testing/dense-network.js';
-import { FedBuilder, randomMatrix } from '../testing/fed-builder.js';
-import { joinedOf, layouts } from '../testing/layer-tensors.js';
+} from '../../test/support/dense-network.js';
+import { FedBuilder, randomMatrix } from '../../test/support/fed-builder.js';
+import { joinedOf, layouts } from '../../test/support/layer-tensors.js';
+import { gradients } from '../autodiff/gradients.js';
+import { OptionError } from '../errors.js';
+import type { Value } from '../graph/graph.js';
+import { lossNamed } from '../losses/index.js';
+import type { LossName } from '../losses/loss.js';
+import { random } from '../random.js';
 import { findBlocks } from './blocks.js';
+import { joinedRows } from './factors/moving-average.js';
 import { LayerTensor } from './layer-tensor.js';
-import { joinedRows } from './moving-average.js';
 import { type FisherKind, fisherKind, type LayerRows, layerRows } from './statistics.js';
 
 const rounding = 1e-12;

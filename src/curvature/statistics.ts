@@ -6,7 +6,7 @@ import { type DataType, elementCount, tensorFrom } from '../graph/tensor.js';
 import type { OutputLikelihood } from '../losses/likelihood.js';
 import type { Forward } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
-import { patches } from '../ops/patches.js';
+import { patches } from '../ops/spatial/patches.js';
 import type { KroneckerBlock, LayerUse } from './blocks.js';
 import type { InputRows } from './layer-tensor.js';
 

@@ -2,11 +2,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
-import { inputNamed } from '../graph/inputs.js';
+import { inputNamed } from '../model/inputs.js';
+import { random } from '../random.js';
 import { type Augmentation, augment, augmentedBatches } from './augment.js';
 import { trainingBatches } from './batches.js';
 import { autoencoding, type Dataset, dataset, onlyInput, type Picture, withInputShape } from './dataset.js';
-import { random } from './random.js';
 
 const numbered = (length: number) => Float32Array.from({ length }, (_, index) => index + 1);
 

@@ -1,10 +1,10 @@
 // Turns a data set into batches of dense arrays. Training batches are a pure function of (seed, size, batch size, step):
 // a run that stops at any step continues with exactly the batches it would have seen.
 import { OptionError } from '../errors.js';
-import type { Inputs } from '../graph/inputs.js';
+import type { Inputs } from '../model/inputs.js';
 import { described } from '../options.js';
+import { random } from '../random.js';
 import { type Dataset, type ExampleArray, elementCount, exampleStride, mapColumns } from './dataset.js';
-import { random } from './random.js';
 
 /** A batch's dense array, ready to become a tensor: dims are [batch, ...example shape]. */
 export type BatchArray =

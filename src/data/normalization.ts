@@ -1,7 +1,7 @@
 // Means and deviations of a data set's inputs and targets, to be taken out of what a model sees.
 import { OptionError } from '../errors.js';
-import { inputNames, isUnnamed, listInputs } from '../graph/inputs.js';
 import { firstNotFinite } from '../graph/tensor.js';
+import { inputNames, isUnnamed, listInputs } from '../model/inputs.js';
 import { checkKeys, described, type OptionKeys } from '../options.js';
 import { type Dataset, dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
 

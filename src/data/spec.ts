@@ -4,9 +4,9 @@ import { OptionError } from '../errors.js';
 import { checkedSeed, checkedTexts, checkedWord, checkKeys, described, type OptionKeys } from '../options.js';
 import { didYouMean } from '../suggest.js';
 import { autoencoding, type DataSplits, type Task } from './dataset.js';
-import { drawnDigits } from './digits.js';
+import { drawnDigits } from './digits/digits.js';
+import type { TableOptions } from './readers/table.js';
 import type { SplitOptions } from './split.js';
-import type { TableOptions } from './table.js';
 
 /** What holds for any kind of data. */
 export interface LoadOptions {
@@ -55,20 +55,23 @@ const kinds: Readonly<Record<string, Kind>> = {
     usage: 'mnist:DIR (four IDX files, plain or .gz)',
     needsPath: true,
     options: [],
-    load: async (path) => (await import('./mnist.js')).readMnist(path),
+    load: async (path) => (await import('./readers/mnist.js')).readMnist(path),
   },
   cifar10: {
     usage: 'cifar10:DIR (the binary version)',
     needsPath: true,
     options: [],
-    load: async (path) => (await import('./cifar10.js')).readCifar10(path),
+    load: async (path) => (await import('./readers/cifar10.js')).readCifar10(path),
   },
   npy: {
     usage: 'npy:DIR|FILE.npz|FILE.npy[?inputs=NAME,…&targets=NAME&layout=nhwc&test=0.1&seed=0] (NumPy arrays)',
     needsPath: true,
     options: ['inputs', 'targets', 'layout', 'test', 'seed'],
     load: async (path, options, modelInputs) => {
-      const [{ readNamedArrays }, { arraySplits }] = await Promise.all([import('./npz.js'), import('./array-set.js')]);
+      const [{ readNamedArrays }, { arraySplits }] = await Promise.all([
+        import('./readers/npz.js'),
+        import('./array-set.js'),
+      ]);
       const layout = options.oneOf('layout', ['nchw', 'nhwc'], 'nchw');
       const names = { inputs: options.names('inputs'), targets: options.text('targets'), modelInputs };
       return arraySplits(await readNamedArrays(path), path, { ...names, layout, ...options.split() });
@@ -78,20 +81,20 @@ const kinds: Readonly<Record<string, Kind>> = {
     usage: 'csv:FILE?label=COLUMN|target=COLUMN[&drop=A,B&test=0.1&seed=0] (with a header line)',
     needsPath: true,
     options: ['label', 'target', 'drop', 'test', 'seed'],
-    load: async (path, options) => (await import('./csv.js')).readCsv(path, options.table()),
+    load: async (path, options) => (await import('./readers/csv.js')).readCsv(path, options.table()),
   },
   parquet: {
     usage: 'parquet:FILE?label=COLUMN|target=COLUMN[&drop=A,B&test=0.1&seed=0]',
     needsPath: true,
     options: ['label', 'target', 'drop', 'test', 'seed'],
-    load: async (path, options) => (await import('./parquet.js')).readParquet(path, options.table()),
+    load: async (path, options) => (await import('./readers/parquet.js')).readParquet(path, options.table()),
   },
   text: {
     usage: 'text:FILE[?context=64&stride=1] (characters)',
     needsPath: true,
     options: ['context', 'stride'],
     load: async (path, options) =>
-      (await import('./text.js')).readText(path, {
+      (await import('./readers/text.js')).readText(path, {
         context: options.count('context', 64),
         stride: options.count('stride', 1),
       }),
@@ -101,7 +104,7 @@ const kinds: Readonly<Record<string, Kind>> = {
     needsPath: true,
     options: ['size', 'channels', 'test', 'seed'],
     load: async (path, options) => {
-      const { readImages } = await import('./images.js');
+      const { readImages } = await import('./readers/images.js');
       const size = options.text('size') === undefined ? undefined : options.count('size', 1);
       const channels = options.oneOf('channels', ['1', '3'], '3') === '1' ? 1 : 3;
       return readImages(path, { size, channels, ...options.split() });

@@ -1,5 +1,6 @@
 // Splitting one data set into a training and a test part, at random by a seed, for files that come without a split.
 import { FileError } from '../errors.js';
+import { random } from '../random.js';
 import {
   type DataSplits,
   type Dataset,
@@ -8,7 +9,6 @@ import {
   exampleStride,
   mapColumns,
 } from './dataset.js';
-import { random } from './random.js';
 
 /** How much is held out for testing, and by which seed it is chosen. */
 export interface SplitOptions {

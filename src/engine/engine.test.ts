@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { engines, halving, numbers, valuesOf } from '../../test/support/engines.js';
+import { slow, square } from '../../test/support/slow.js';
 import { GraphError, OptionError, UnsupportedError } from '../errors.js';
 import { int, type Node, Value } from '../graph/graph.js';
 import { allocate, type TensorData, tensor } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
 import type { Engine } from './engine.js';
-import { EngineError } from './host.js';
-import { engines, halving, numbers, valuesOf } from './testing/engines.js';
-import { slow, square } from './testing/slow.js';
+import { EngineError } from './host/host.js';
 
 // What every engine does, whichever runtime it is built on.
 describe.each(Object.entries(engines))('%s', (kind, make) => {

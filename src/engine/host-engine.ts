@@ -1,10 +1,10 @@
 // An engine over a host: encodes graphs, copies what callers give, numbers the stores of the engines opened from it, and
 // answers for what happens after it is closed.
 import type { Graph } from '../graph/graph.js';
-import { encodeModel } from '../graph/onnx-writer.js';
 import type { TensorData } from '../graph/tensor.js';
+import { encodeModel } from '../onnx/encode/writer.js';
 import type { Engine, Program, ProgramOptions } from './engine.js';
-import { copyTensors, EngineError, type Host, type Tensors } from './host.js';
+import { copyTensors, EngineError, type Host, type Tensors } from './host/host.js';
 
 export class HostEngine implements Engine {
   readonly name: string;

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { InferenceSession } from 'onnxruntime-common';
 import { OptionError, UnsupportedError } from '../errors.js';
 import { checkedCount, checkedFlag, checkKeys, described, mostThreads, type OptionKeys } from '../options.js';
-import type { CompileRequest } from './host.js';
+import type { CompileRequest } from './host/host.js';
 import type { OnnxRuntime } from './runtime-tensor.js';
 
 export interface NodeEngineOptions {

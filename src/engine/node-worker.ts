@@ -1,9 +1,9 @@
 // The worker thread of the Node engine: loads onnxruntime-node and answers calls until it is told to close.
 import { parentPort, workerData } from 'node:worker_threads';
-import { ExitGate } from './exit-gate.js';
+import { ExitGate } from './host/exit-gate.js';
+import { buffersOf, type Call, encodeError, type Greeting, type Reply, type WorkerData } from './host/protocol.js';
+import { SessionHost } from './host/session.js';
 import { loadNodeRuntime, type NodeSettings, nodeSessionOptions } from './node-runtime.js';
-import { SessionHost } from './session-host.js';
-import { buffersOf, type Call, encodeError, type Greeting, type Reply, type WorkerData } from './worker-protocol.js';
 
 if (!parentPort) throw new Error('node-worker.js runs in a worker thread: use nodeEngine()');
 const port = parentPort;

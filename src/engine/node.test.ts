@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
+import { slow, square } from '../../test/support/slow.js';
 import type { TensorData } from '../graph/tensor.js';
 import { nodeEngine } from './node.js';
-import { slow, square } from './testing/slow.js';
 
 it('computes the same bits in the worker, in this thread, and again', async () => {
   const bits: (TensorData | undefined)[] = [];

@@ -1,6 +1,8 @@
 // The native engine: onnxruntime-node, in a worker thread or in this one.
 import type { Engine } from './engine.js';
-import type { Host } from './host.js';
+import type { Host } from './host/host.js';
+import { SessionHost } from './host/session.js';
+import { startWorkerHost } from './host/worker.js';
 import { HostEngine } from './host-engine.js';
 import {
   loadNodeRuntime,
@@ -9,8 +11,6 @@ import {
   nodeSessionOptions,
   nodeSettings,
 } from './node-runtime.js';
-import { SessionHost } from './session-host.js';
-import { startWorkerHost } from './worker-host.js';
 
 /**
  * An engine on onnxruntime-node, which must be installed beside cgfac. Tensors given to it are copied before the call

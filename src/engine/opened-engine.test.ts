@@ -1,9 +1,9 @@
 // Engines opened from another: a store each on one runtime, however the calls are interleaved and whoever closes first.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { engines, halving, numbers, valuesOf } from '../../test/support/engines.js';
+import { slow, square } from '../../test/support/slow.js';
 import type { Engine } from './engine.js';
-import { EngineError } from './host.js';
-import { engines, halving, numbers, valuesOf } from './testing/engines.js';
-import { slow, square } from './testing/slow.js';
+import { EngineError } from './host/host.js';
 
 const x = numbers([1, 2], [1, 0]);
 const start = (first: number) => ({

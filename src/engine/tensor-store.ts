@@ -1,7 +1,7 @@
 // A store of named tensors: they stay as the runtime returned them, on a device too, because feeding them back is the
 // cheapest way to keep state.
 import type { Tensor } from 'onnxruntime-common';
-import { EngineError } from './host.js';
+import { EngineError } from './host/host.js';
 
 /** What was put into a store at once: by name, the tensor that was there before, and the new one. */
 export type Exchange = ReadonlyMap<string, { readonly before: Tensor | undefined; readonly after: Tensor }>;

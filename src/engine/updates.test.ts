@@ -1,14 +1,14 @@
 // Updates that an output accepts or refuses, and updates that are taken back.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { engines, numbers, valuesOf } from '../../test/support/engines.js';
 import { OptionError } from '../errors.js';
 import type { TensorType } from '../graph/graph.js';
 import type { DataType } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
 import type { Engine, Program, ProgramOptions } from './engine.js';
-import { EngineError } from './host.js';
+import { EngineError } from './host/host.js';
+import { SessionHost } from './host/session.js';
 import type { OnnxRuntime } from './runtime-tensor.js';
-import { SessionHost } from './session-host.js';
-import { engines, numbers, valuesOf } from './testing/engines.js';
 
 /** w ← w + by and v ← v + 10·by, with an output that may decide. */
 function adding(dtype: DataType = 'float32', dims: readonly (number | string)[] = []) {

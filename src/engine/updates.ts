@@ -2,7 +2,7 @@
 import { OptionError } from '../errors.js';
 import { formatType, type TensorType } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
-import type { CompileRequest } from './host.js';
+import type { CompileRequest } from './host/host.js';
 
 /** @throws OptionError if an update has no output, or a stored tensor two */
 export function checkUpdates({ name, outputs, updates }: CompileRequest): void {

@@ -2,7 +2,7 @@
 import type { InferenceSession } from 'onnxruntime-common';
 import { OptionError, UnsupportedError } from '../errors.js';
 import { checkedCount, mostThreads } from '../options.js';
-import type { CompileRequest } from './host.js';
+import type { CompileRequest } from './host/host.js';
 import type { OnnxRuntime } from './runtime-tensor.js';
 
 export type WebProvider = 'wasm' | 'webgpu';

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
+import { slow, square } from '../../test/support/slow.js';
 import { OptionError, UnsupportedError } from '../errors.js';
 import { toNumbers } from '../graph/tensor.js';
 import { nodeEngine } from './node.js';
-import { slow, square } from './testing/slow.js';
 import { webEngine } from './web.js';
 import type { WebProvider } from './web-runtime.js';
 

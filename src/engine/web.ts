@@ -2,8 +2,8 @@
 import { OptionError } from '../errors.js';
 import { checkKeys, described, type OptionKeys } from '../options.js';
 import type { Engine } from './engine.js';
+import { SessionHost } from './host/session.js';
 import { HostEngine } from './host-engine.js';
-import { SessionHost } from './session-host.js';
 import { loadWebRuntime, type WebEngineOptions, webSessionOptions } from './web-runtime.js';
 
 const keys: OptionKeys<WebEngineOptions> = { provider: true, threads: true, wasmPaths: true };

@@ -1,14 +1,15 @@
 // Graphs with a symbolic batch bound to concrete inputs: shape arithmetic and guarded branches disappear.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { modelBytes, ramp, runOnnx } from '../../test/support/onnx-models.js';
+import { exportedModels } from '../../test/support/outside.js';
+import { decodeModel } from '../onnx/decode/reader.js';
+import { encodeModel } from '../onnx/encode/writer.js';
 import { Builder } from '../ops/builder.js';
 import { semantics } from '../ops/table.js';
 import { Value } from './graph.js';
 import { inline } from './inline.js';
-import { decodeModel } from './onnx-reader.js';
-import { encodeModel } from './onnx-writer.js';
 import { tensorFrom } from './tensor.js';
-import { modelBytes, ramp, runOnnx } from './testing/onnx-models.js';
 
 describe('a model in a program', () => {
   const guarded = () => {
@@ -197,14 +198,11 @@ describe('a model in a program', () => {
     expect(inline(b, graph, new Map([[x, input]])).outputs.get('y')?.shape).toEqual([7, 5]);
   });
 
-  const shared = new URL('../../../shared/models/', import.meta.url);
-  const available = existsSync(shared) || process.env.CGFAC_REQUIRE_ALL === '1';
-  if (!available) console.warn(`skipped: static shapes of exported models (there is no folder ${shared.pathname})`);
-  it.skipIf(!available).each(['mlp-relu', 'lenet', 'resnet-groupnorm', 'gpt'])(
+  it.each(['mlp-relu', 'lenet', 'resnet-groupnorm', 'gpt'])(
     '%s: every value has a static type once the input is bound',
     (name) => {
-      const { graph } = decodeModel(readFileSync(new URL(`${name}.onnx`, shared)), semantics);
-      const { input } = JSON.parse(readFileSync(new URL(`${name}.reference.json`, shared), 'utf8'));
+      const { graph } = decodeModel(readFileSync(new URL(`${name}.onnx`, exportedModels)), semantics);
+      const { input } = JSON.parse(readFileSync(new URL(`${name}.reference.json`, exportedModels), 'utf8'));
       const [declared] = graph.inputs;
       if (!declared) throw new Error('no input');
       const b = new Builder();

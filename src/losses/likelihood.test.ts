@@ -1,7 +1,7 @@
 // The likelihood N(z, σ²) by its formula: weight, derivatives by differences, samples; and that units do not change it.
 import { describe, expect, test } from 'vitest';
-import { random } from '../data/random.js';
-import { FedBuilder, normals } from '../testing/fed-builder.js';
+import { FedBuilder, normals } from '../../test/support/fed-builder.js';
+import { random } from '../random.js';
 import { lossNamed, lossNames } from './index.js';
 import { likelihoodOfVariance, unitLikelihood } from './likelihood.js';
 

@@ -1,10 +1,10 @@
 // Each loss against its formula in plain TypeScript: values, derivatives by differences, and the Fisher information.
 import { describe, expect, test } from 'vitest';
-import { random } from '../data/random.js';
+import { FedBuilder, normals } from '../../test/support/fed-builder.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
-import { FedBuilder, normals } from '../testing/fed-builder.js';
+import { random } from '../random.js';
 import { lossNamed, lossNames } from './index.js';
 import type { LossName } from './loss.js';
 

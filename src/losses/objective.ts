@@ -1,14 +1,14 @@
 // A model with its loss on one batch, inside a builder: what optimizers differentiate and evaluate again at other points.
 import { GraphError } from '../errors.js';
-import { targetTailOf } from '../finetune/target-normalization.js';
 import { intAttribute, neededNodes, type Shape, type Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
-import { type Inputs, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
-import type { Model } from '../graph/model.js';
 import type { DataType } from '../graph/tensor.js';
+import { asDeclared } from '../model/channels.js';
+import { targetTailOf } from '../model/edit/target-normalization.js';
+import { type Inputs, isUnnamed, listInputs, mapInputs } from '../model/inputs.js';
+import type { Model } from '../model/model.js';
 import type { Builder } from '../ops/builder.js';
-import { normalizeAxis, sameShape } from '../ops/shapes.js';
-import { asDeclared } from './channels.js';
+import { normalizeAxis, sameShape } from '../ops/shapes/shapes.js';
 import type { Loss } from './loss.js';
 
 /** One evaluation of the network in the program. */

@@ -1,8 +1,8 @@
 // A small causal transformer that predicts the next character at every position of a text.
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
-import type { Model } from '../graph/model.js';
 import { tensor } from '../graph/tensor.js';
+import type { Model } from '../model/model.js';
 import { checkedCount, checkKeys, type OptionKeys } from '../options.js';
 import { Network, type NetworkOptions, normal } from './network.js';
 

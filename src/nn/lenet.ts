@@ -1,6 +1,6 @@
 // LeNet-5 for pictures of digits, as it is built today: ReLU and maximum pooling.
 import { OptionError } from '../errors.js';
-import type { Model } from '../graph/model.js';
+import type { Model } from '../model/model.js';
 import { checkedCount, checkKeys, type OptionKeys } from '../options.js';
 import { checkedPicture, he, Network, type NetworkOptions } from './network.js';
 

@@ -1,11 +1,12 @@
 // Builds models: a graph with a symbolic batch whose parameters are drawn from a seed by named initializations.
-import { type Random, random } from '../data/random.js';
+
 import { OptionError } from '../errors.js';
 import { float, int, ints, type Shape, type Value } from '../graph/graph.js';
-import { builtModel, type Model } from '../graph/model.js';
 import { elementCount, tensor } from '../graph/tensor.js';
+import { builtModel, type Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
 import { checkedCount, checkedSeed, described } from '../options.js';
+import { type Random, random } from '../random.js';
 
 /** Draws the elements of a new parameter. */
 export type Initialization = (random: Random, elements: Float32Array) => void;

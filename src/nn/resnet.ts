@@ -2,7 +2,7 @@
 // or, as it was published, with batch normalization.
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
-import type { Model } from '../graph/model.js';
+import type { Model } from '../model/model.js';
 import { checkedCount, checkedWord, checkKeys, type OptionKeys } from '../options.js';
 import { checkedPicture, Network, type NetworkOptions } from './network.js';
 

@@ -1,20 +1,20 @@
 // The models of the zoo run, have the sizes they claim, and learn: a few steps on made-up examples they can memorize.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runOnnx } from '../../test/support/onnx-models.js';
 import { gatherBatch } from '../data/batches.js';
 import { type DataSplits, dataset, onlyInput } from '../data/dataset.js';
-import { random } from '../data/random.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import { OptionError } from '../errors.js';
-import { modelFromBytes } from '../graph/file-model.js';
-import type { Model } from '../graph/model.js';
 import { elementCount } from '../graph/tensor.js';
-import { runOnnx } from '../graph/testing/onnx-models.js';
+import { modelFromBytes } from '../model/file-model.js';
+import type { Model } from '../model/model.js';
 import { semantics } from '../ops/table.js';
 import { adam } from '../optimizers/adam.js';
-import { cgfac } from '../optimizers/cgfac.js';
-import { kfac } from '../optimizers/kfac.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
+import { cgfac } from '../optimizers/second-order/cgfac.js';
+import { kfac } from '../optimizers/second-order/kfac.js';
+import { random } from '../random.js';
 import { train } from '../training/trainer.js';
 import { charTransformer } from './char-transformer.js';
 import { lenet } from './lenet.js';

@@ -1,6 +1,6 @@
 // The model zoo: networks that the examples, benchmarks and tests train.
 import { OptionError } from '../errors.js';
-import type { Model } from '../graph/model.js';
+import type { Model } from '../model/model.js';
 import { checkedCount, checkKeys, described, type OptionKeys } from '../options.js';
 import { he, Network, type NetworkOptions } from './network.js';
 

@@ -9,7 +9,7 @@ import {
   zeroGradient,
 } from './definition.js';
 import { unary } from './elementwise.js';
-import { normalizeAxis } from './shapes.js';
+import { normalizeAxis } from './shapes/shapes.js';
 
 const alphaOf = (node: NodeDraft, fallback: number): number => floatAttribute(node, 'alpha', fallback);
 

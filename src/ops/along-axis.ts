@@ -1,7 +1,7 @@
 // Operators that work along one axis and keep the shape: softmax and cumulative sums.
 import { inputOf, int, intAttribute, type TensorType } from '../graph/graph.js';
 import { type NodeDraft, type OpDefinition, oneForEachInput } from './definition.js';
-import { normalizeAxis } from './shapes.js';
+import { normalizeAxis } from './shapes/shapes.js';
 
 const axisOf = (node: NodeDraft): number => normalizeAxis(intAttribute(node, 'axis', -1), inputOf(node, 0).rank);
 

@@ -3,8 +3,8 @@ import { GraphBuilder, type NodeOptions, type Semantics } from '../graph/builder
 import { type Attributes, type Dimension, float, type Graph, int, ints, text, type Value } from '../graph/graph.js';
 import type { DataType } from '../graph/tensor.js';
 import { tensorFrom } from '../graph/tensor.js';
-import { isAnonymous } from './folding.js';
-import { sameShape } from './shapes.js';
+import { isAnonymous } from './shapes/folding.js';
+import { sameShape } from './shapes/shapes.js';
 import { semantics } from './table.js';
 
 type Operand = Value | number;

@@ -10,7 +10,7 @@ import {
   type Value,
 } from '../graph/graph.js';
 import type { GradientContext, NodeDraft, OpDefinition } from './definition.js';
-import { broadcastShapes, formatShape, productOf } from './shapes.js';
+import { broadcastShapes, formatShape, productOf } from './shapes/shapes.js';
 
 /** An equation with a letter for every axis; ellipses have become letters of their own. */
 interface Equation {

@@ -10,8 +10,8 @@ import {
   type OpDefinition,
   zeroGradient,
 } from './definition.js';
-import { foldElementwise } from './folding.js';
-import { broadcastShapes } from './shapes.js';
+import { foldElementwise } from './shapes/folding.js';
+import { broadcastShapes } from './shapes/shapes.js';
 
 /** The inputs that are there broadcast together; they share one element type. */
 export function inferBroadcast(node: NodeDraft): TensorType[] {

@@ -1,21 +1,21 @@
 // Every gradient rule against central differences, and every operator of the table against this list.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type CaseTable, checkGradients, type GradientCase } from '../testing/gradient-check.js';
+import { type CaseTable, checkGradients, type GradientCase } from '../../test/support/gradient-check.js';
+import { activationCases } from '../../test/support/ops/activations.js';
+import { convolutionCases } from '../../test/support/ops/convolution.js';
+import { einsumCases } from '../../test/support/ops/einsum.js';
+import { elementwiseCases } from '../../test/support/ops/elementwise.js';
+import { indexingCases } from '../../test/support/ops/indexing.js';
+import { linearAlgebraCases } from '../../test/support/ops/linear-algebra.js';
+import { logicCases } from '../../test/support/ops/logic.js';
+import { movementCases } from '../../test/support/ops/movement.js';
+import { normalizationCases } from '../../test/support/ops/normalization.js';
+import { poolingCases } from '../../test/support/ops/pooling.js';
+import { reductionCases } from '../../test/support/ops/reduction.js';
+import { resizeCases } from '../../test/support/ops/resize.js';
 import { zeroGradient } from './definition.js';
 import { operators } from './table.js';
-import { activationCases } from './testing/activations.js';
-import { convolutionCases } from './testing/convolution.js';
-import { einsumCases } from './testing/einsum.js';
-import { elementwiseCases } from './testing/elementwise.js';
-import { indexingCases } from './testing/indexing.js';
-import { linearAlgebraCases } from './testing/linear-algebra.js';
-import { logicCases } from './testing/logic.js';
-import { movementCases } from './testing/movement.js';
-import { normalizationCases } from './testing/normalization.js';
-import { poolingCases } from './testing/pooling.js';
-import { reductionCases } from './testing/reduction.js';
-import { resizeCases } from './testing/resize.js';
 
 /** One line for each family: a file of src/ops/testing. */
 const families: Readonly<Record<string, CaseTable>> = {

@@ -14,8 +14,8 @@ import {
 import { elementCount, tensorFrom, toNumbers } from '../graph/tensor.js';
 import type { Builder } from './builder.js';
 import { type GradientContext, type NodeDraft, noFlops, noGradient, type OpDefinition } from './definition.js';
-import { movableInputs } from './folding.js';
-import { formatShape, knownIntegers, normalizeAxis } from './shapes.js';
+import { movableInputs } from './shapes/folding.js';
+import { formatShape, knownIntegers, normalizeAxis } from './shapes/shapes.js';
 
 const axisOf = (node: NodeDraft): number => normalizeAxis(intAttribute(node, 'axis', 0), inputOf(node, 0).rank);
 const add = { kind: 'string', value: 'add' } as const;

@@ -10,7 +10,7 @@ import {
   type TensorType,
 } from '../graph/graph.js';
 import type { GradientContext, NodeDraft, OpDefinition } from './definition.js';
-import { broadcastShapes, formatShape, productOf } from './shapes.js';
+import { broadcastShapes, formatShape, productOf } from './shapes/shapes.js';
 
 function matrixSizes(shape: Shape, transposed: boolean): readonly [Shape[number], Shape[number]] {
   const [rows, columns] = shape;

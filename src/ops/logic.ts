@@ -3,8 +3,8 @@ import { GraphError } from '../errors.js';
 import { inputOf, type TensorType } from '../graph/graph.js';
 import { type NodeDraft, type OpDefinition, zeroGradient } from './definition.js';
 import { inferBroadcast, inferSame } from './elementwise.js';
-import { broadcastPositions, foldableInputs, foldElementwise, joined, rearranged } from './folding.js';
-import { broadcastShapes } from './shapes.js';
+import { broadcastPositions, foldableInputs, foldElementwise, joined, rearranged } from './shapes/folding.js';
+import { broadcastShapes } from './shapes/shapes.js';
 
 const inferTruth = (node: NodeDraft): TensorType[] =>
   inferBroadcast(node).map(({ shape }) => ({ dtype: 'bool', shape }));

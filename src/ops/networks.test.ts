@@ -1,11 +1,11 @@
 // Convolutional networks as a whole: forward mode against differences along a direction, and against reverse mode.
 import { expect, test } from 'vitest';
+import { runner } from '../../test/support/runner.js';
 import { gradients } from '../autodiff/gradients.js';
 import { jacobianVectorProduct } from '../autodiff/jvp.js';
-import { random } from '../data/random.js';
 import { int, ints, type Value } from '../graph/graph.js';
 import { elementCount, type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
-import { runner } from '../testing/runner.js';
+import { random } from '../random.js';
 import { Builder } from './builder.js';
 
 /** Convolutions, pools, normalizations and an embedding in one chain; `p` are the parameters. */

@@ -11,7 +11,7 @@ import {
 } from '../graph/graph.js';
 import type { Builder } from './builder.js';
 import type { GradientContext, NodeDraft, OpDefinition } from './definition.js';
-import { broadcastShapes, formatShape, normalizeAxis, sameShape } from './shapes.js';
+import { broadcastShapes, formatShape, normalizeAxis, sameShape } from './shapes/shapes.js';
 
 const range = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
 const epsilonOf = (node: NodeDraft): number => floatAttribute(node, 'epsilon', 1e-5);

@@ -11,8 +11,8 @@ import {
   oneForEachInput,
   zeroGradient,
 } from './definition.js';
-import { foldableInputs } from './folding.js';
-import { integersOf, knownIntegers, normalizeAxis } from './shapes.js';
+import { foldableInputs } from './shapes/folding.js';
+import { integersOf, knownIntegers, normalizeAxis } from './shapes/shapes.js';
 
 /** The axes that are reduced, counted from the front: all where none are given, unless `noop_with_empty_axes`. */
 function reducedAxes(node: NodeDraft): number[] {

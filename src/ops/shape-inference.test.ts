@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { int, type Shape, type Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import { Builder } from './builder.js';
-import { broadcastShapes, productOf, quotientOf } from './shapes.js';
+import { broadcastShapes, productOf, quotientOf } from './shapes/shapes.js';
 
 const shapeOf = (make: (b: Builder, x: Value) => Value, shape: Shape = ['batch', 4, 8]): Shape | undefined => {
   const b = new Builder();

@@ -5,23 +5,23 @@ import { isFloatingPoint } from '../graph/tensor.js';
 import { activationOps } from './activations.js';
 import { alongAxisOps } from './along-axis.js';
 import { controlOps } from './control.js';
-import { convolutionOps } from './convolution.js';
-import { creationOps } from './creation.js';
 import type { NodeDraft, OpDefinition, OpTable } from './definition.js';
-import { depthSpaceOps } from './depth-space.js';
 import { einsumOps } from './einsum.js';
 import { elementwiseOps } from './elementwise.js';
 import { indexingOps } from './indexing.js';
-import { joiningOps } from './joining.js';
 import { linearAlgebraOps } from './linear-algebra.js';
 import { logicOps } from './logic.js';
-import { movementOps } from './movement.js';
+import { creationOps } from './movement/creation.js';
+import { joiningOps } from './movement/joining.js';
+import { movementOps } from './movement/movement.js';
+import { paddingOps } from './movement/padding.js';
+import { slicingOps } from './movement/slicing.js';
 import { normalizationOps } from './normalization.js';
-import { paddingOps } from './padding.js';
-import { poolingOps } from './pooling.js';
 import { reductionOps } from './reduction.js';
-import { resizeOps } from './resize.js';
-import { slicingOps } from './slicing.js';
+import { convolutionOps } from './spatial/convolution.js';
+import { depthSpaceOps } from './spatial/depth-space.js';
+import { poolingOps } from './spatial/pooling.js';
+import { resizeOps } from './spatial/resize.js';
 
 export const operators: OpTable = {
   ...elementwiseOps,

@@ -1,16 +1,16 @@
 // SGD, Adam and AdamW against PyTorch's formulas in plain TypeScript, over several steps; and every option's check.
 import { describe, expect, test } from 'vitest';
-import { random } from '../data/random.js';
+import { at, generate, type Matrix, relativeError } from '../../test/support/dense.js';
+import { type DenseNetwork, denseNetwork, examplesFor } from '../../test/support/dense-network.js';
+import { layouts } from '../../test/support/layer-tensors.js';
+import { type Numbers, stepOnce } from '../../test/support/optimizer-step.js';
+import { manyExamples } from '../../test/support/setting.js';
 import { OptionError } from '../errors.js';
-import { at, generate, type Matrix, relativeError } from '../testing/dense.js';
-import { type DenseNetwork, denseNetwork, examplesFor } from '../testing/dense-network.js';
-import { layouts } from '../testing/layer-tensors.js';
-import { type Numbers, stepOnce } from '../testing/optimizer-step.js';
-import { manyExamples } from '../testing/setting.js';
+import { random } from '../random.js';
 import { type AdamOptions, adam, adamw } from './adam.js';
-import { cgfac } from './cgfac.js';
-import { kfac } from './kfac.js';
 import type { Optimizer } from './optimizer.js';
+import { cgfac } from './second-order/cgfac.js';
+import { kfac } from './second-order/kfac.js';
 import { type SgdOptions, sgd } from './sgd.js';
 
 /** New elements of one parameter from the old ones and the gradient's, at a step counted from 1. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { madeUpRun } from '../../test/support/made-up.js';
 import { type CurvePoint, curveOf, firstReaching, smoothed, thinned } from './curves.js';
-import { madeUpRun } from './testing/made-up.js';
 
 const curve = (values: readonly number[]): CurvePoint[] =>
   values.map((value, index) => ({ step: index + 1, seconds: (index + 1) / 10, value }));

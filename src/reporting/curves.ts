@@ -1,6 +1,6 @@
 // Curves out of step records: smoothed, thinned for drawing, and asked when they first pass a value.
 
-import type { RunRecord, StepRecord } from './run-record.js';
+import type { RunRecord, StepRecord } from '../training/run-record.js';
 
 /** One point of a curve: where training was, and the value there. */
 export interface CurvePoint {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { madeUpExperiment, madeUpRun } from '../../test/support/made-up.js';
 import { findings } from './headline.js';
-import { madeUpExperiment, madeUpRun } from './testing/made-up.js';
 
 describe('findings', () => {
   it('says how much sooner the best run has the loss of Adam, from the curves', () => {

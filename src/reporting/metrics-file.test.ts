@@ -2,8 +2,8 @@ import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { StepRecord } from '../training/run-record.js';
 import { openMetricsFile, readMetricsFile } from './metrics-file.js';
-import type { StepRecord } from './run-record.js';
 
 let folder = '';
 let path = '';

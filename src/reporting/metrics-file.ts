@@ -4,8 +4,8 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { FileError } from '../errors.js';
-import { systemCode, writeFileAtomically } from '../files.js';
-import type { StepRecord } from './run-record.js';
+import { systemCode, writeFileAtomically } from '../files/write.js';
+import type { StepRecord } from '../training/run-record.js';
 
 /** A metrics file that is open for appending. */
 export interface MetricsFile {

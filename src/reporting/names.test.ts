@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { madeUpExperiment, madeUpRun } from '../../test/support/made-up.js';
 import { shortLabels, withDistinctNames } from './names.js';
-import { madeUpExperiment, madeUpRun } from './testing/made-up.js';
 
 const labelled = (...names: string[]) => [...shortLabels(names, 14).values()];
 

@@ -1,6 +1,6 @@
 // Names of runs: unique in every comparison, and short labels for charts that still tell runs of one optimizer apart.
 
-import type { Experiment, RunRecord } from './run-record.js';
+import type { Experiment, RunRecord } from '../training/run-record.js';
 
 /** The optimizer of a run named as the command line writes it: `adam` of `adam:learning-rate=0.003`. */
 export const optimizerOf = (name: string): string => name.split(':')[0] ?? name;

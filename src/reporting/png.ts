@@ -1,9 +1,9 @@
 // PNG files from pictures: 8-bit grey or RGB, no filter, one data chunk (W3C, Portable Network Graphics, 3rd edition).
 
 import { deflateSync } from 'node:zlib';
-import { crc32 } from '../checksum.js';
 import { OptionError } from '../errors.js';
-import type { Picture } from './run-record.js';
+import { crc32 } from '../files/checksum.js';
+import type { Picture } from '../training/run-record.js';
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const GREY = 0;

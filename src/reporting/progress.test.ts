@@ -1,9 +1,9 @@
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { madeUpRun } from '../../test/support/made-up.js';
+import type { StepRecord } from '../training/run-record.js';
 import { createProgress, type ProgressState, renderProgress } from './progress.js';
-import type { StepRecord } from './run-record.js';
-import { madeUpRun } from './testing/made-up.js';
 
 const ESCAPE = '\u001b';
 const state: ProgressState = {

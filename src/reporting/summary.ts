@@ -1,5 +1,6 @@
 // The columns of a comparison, as data: what the console's table, the Markdown table and the report's table show.
 
+import type { Experiment, RunRecord } from '../training/run-record.js';
 import {
   formatBytes,
   formatCount,
@@ -10,7 +11,6 @@ import {
   listed,
   words,
 } from './format.js';
-import type { Experiment, RunRecord } from './run-record.js';
 import { isSound, lowerFirstLoss, stepCount, stepsTakenBack } from './verdict.js';
 
 /** One cell: its text, and whether no run is better in this column. */

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { expect, it } from 'vitest';
+import { madeUpExperiment, madeUpRun } from '../../test/support/made-up.js';
 import { renderMarkdownTable, renderTable } from './table.js';
-import { madeUpExperiment, madeUpRun } from './testing/made-up.js';
 
 const runs = [
   madeUpRun('cgfac', (step) => 1 / step, {

@@ -1,8 +1,8 @@
 // The comparison of runs as text: an aligned table for the console, and the same as Markdown.
 
+import type { Experiment } from '../training/run-record.js';
 import { paint } from './colour.js';
 import { withDistinctNames } from './names.js';
-import type { Experiment } from './run-record.js';
 import { type SummaryCell, summaryColumns, summaryNotes } from './summary.js';
 
 /**

@@ -1,12 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import {
+  apply,
+  diagonal,
+  entry,
+  largestDifference,
+  type Matrix,
+  solve,
+  withEigenvalues,
+} from '../../test/support/dense-solves.js';
+import { evaluate } from '../../test/support/evaluate.js';
 import { GraphError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { type DataType, tensorFrom, toNumbers } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
-import { evaluate } from '../testing/evaluate.js';
 import { type ConjugateGradientOptions, conjugateGradient } from './conjugate-gradient.js';
-import { apply, diagonal, entry, largestDifference, type Matrix, solve, withEigenvalues } from './testing/dense.js';
 
 interface Outcome {
   readonly value: number[];

@@ -1,11 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { GraphError } from '../errors.js';
-import { type DataType, type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
-import { Builder } from '../ops/builder.js';
-import { evaluate } from '../testing/evaluate.js';
-import { inverseCholeskyFactor } from './cholesky.js';
-import { gramOfTriangle, spdInverse } from './spd-inverse.js';
 import {
   diagonal,
   entry,
@@ -15,7 +9,13 @@ import {
   lowRankPlusDamping,
   multiply,
   withEigenvalues,
-} from './testing/dense.js';
+} from '../../test/support/dense-solves.js';
+import { evaluate } from '../../test/support/evaluate.js';
+import { GraphError } from '../errors.js';
+import { type DataType, type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
+import { Builder } from '../ops/builder.js';
+import { inverseCholeskyFactor } from './cholesky.js';
+import { gramOfTriangle, spdInverse } from './spd-inverse.js';
 
 type Solver = (b: Builder, matrix: ReturnType<Builder['input']>) => ReturnType<Builder['input']>;
 const epsilon = { float32: 2 ** -24, float64: 2 ** -53 };

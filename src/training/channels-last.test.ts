@@ -1,18 +1,18 @@
 // Models that have their channels last, as exported from TensorFlow, see the same pictures as their twins that do not.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ModelSpec, modelBytes, type NodeSpec, ramp, runOnnx } from '../../test/support/onnx-models.js';
 import { gatherBatch } from '../data/batches.js';
 import { type Dataset, dataset, onlyInput, withInputShape } from '../data/dataset.js';
-import { random } from '../data/random.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import { OptionError } from '../errors.js';
-import { modelFromBytes } from '../graph/file-model.js';
 import { tensorFrom } from '../graph/tensor.js';
-import { type ModelSpec, modelBytes, type NodeSpec, ramp, runOnnx } from '../graph/testing/onnx-models.js';
+import { modelFromBytes } from '../model/file-model.js';
 import { semantics } from '../ops/table.js';
 import { adam } from '../optimizers/adam.js';
-import { cgfac } from '../optimizers/cgfac.js';
-import { learningTask } from './task.js';
+import { cgfac } from '../optimizers/second-order/cgfac.js';
+import { random } from '../random.js';
+import { learningTask } from './task/task.js';
 import { train } from './trainer.js';
 
 const [channels, height, width, size] = [3, 4, 5, 30];

@@ -1,13 +1,13 @@
 // A run whose loss stops being finite leaves its record with the step that failed, and the last parameters that were good.
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { loadModel } from '../api/model.js';
 import { dataset } from '../data/dataset.js';
-import { random } from '../data/random.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
-import { loadModel } from '../model.js';
 import { mlp } from '../nn/zoo.js';
 import { adam } from '../optimizers/adam.js';
 import { sgd } from '../optimizers/sgd.js';
+import { random } from '../random.js';
 import { DivergedError } from './run.js';
 import { type TrainOptions, train } from './trainer.js';
 

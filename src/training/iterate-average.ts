@@ -1,7 +1,7 @@
 // The average of the iterates, kept beside the parameters: a small program of its own, run every few steps only.
 import type { Engine, Program } from '../engine/engine.js';
-import type { Model } from '../graph/model.js';
 import { elementCount } from '../graph/tensor.js';
+import type { Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
 import { parameterKey } from './step-program.js';
 

@@ -1,7 +1,7 @@
 // What a run keeps in the end: the average of its iterates, the last of them, or the model as it was given.
 import type { Engine } from '../engine/engine.js';
 import type { TensorData } from '../graph/tensor.js';
-import type { Evaluation } from '../reporting/run-record.js';
+import type { Evaluation } from './run-record.js';
 
 type Tensors = Readonly<Record<string, TensorData>>;
 

@@ -1,16 +1,16 @@
 // One training run: its loop over steps, its clock, and the record that it leaves.
 import type { BatchSequence } from '../data/batches.js';
-import { type Random, random } from '../data/random.js';
 import type { Engine, Program } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
-import type { Model } from '../graph/model.js';
 import type { TensorData } from '../graph/tensor.js';
+import type { Model } from '../model/model.js';
 import type { Controller, Optimizer, Setting } from '../optimizers/optimizer.js';
-import type { Evaluation, RunRecord, StepRecord } from '../reporting/run-record.js';
+import { type Random, random } from '../random.js';
 import { diagnose, isFiniteBatch } from './diagnosis.js';
+import type { Metric } from './evaluation/metrics.js';
+import type { Judging } from './evaluation/schedule.js';
 import type { IterateAverage } from './iterate-average.js';
-import type { Judging } from './judging.js';
-import type { Metric } from './metrics.js';
+import type { Evaluation, RunRecord, StepRecord } from './run-record.js';
 import { acceptedKey, batchFeeds, type NoiseInput, objectiveKey, type StepProgram, scalarKey } from './step-program.js';
 
 export interface RunParts {

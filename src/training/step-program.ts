@@ -3,16 +3,16 @@ import { gradients } from '../autodiff/gradients.js';
 import type { Batch } from '../data/batches.js';
 import { OptionError, UnsupportedError } from '../errors.js';
 import type { Graph, TensorType, Value } from '../graph/graph.js';
-import { type Inputs, listInputs, mapInputs } from '../graph/inputs.js';
-import type { Model } from '../graph/model.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
-import { TrainingMode } from '../graph/training-mode.js';
 import type { Distribution, Loss } from '../losses/loss.js';
 import { Objective } from '../losses/objective.js';
+import { type Inputs, listInputs, mapInputs } from '../model/inputs.js';
+import type { Model } from '../model/model.js';
+import { TrainingMode } from '../model/training-mode.js';
 import { Builder } from '../ops/builder.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
-import { isFiniteScalar } from '../optimizers/step-judge.js';
-import type { Metric } from './metrics.js';
+import { isFiniteScalar } from '../optimizers/steps/judge.js';
+import type { Metric } from './evaluation/metrics.js';
 
 /** Random numbers the program takes each step. */
 export interface NoiseInput {

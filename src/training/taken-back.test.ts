@@ -2,15 +2,15 @@
 // another one.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { dataset } from '../data/dataset.js';
-import { random } from '../data/random.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import type { TensorData } from '../graph/tensor.js';
 import { mlp } from '../nn/zoo.js';
-import { cgfac } from '../optimizers/cgfac.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
+import { cgfac } from '../optimizers/second-order/cgfac.js';
 import { sgd } from '../optimizers/sgd.js';
-import type { StepRecord } from '../reporting/run-record.js';
+import { random } from '../random.js';
+import type { StepRecord } from './run-record.js';
 import { train } from './trainer.js';
 
 let engine: Engine;

@@ -3,9 +3,9 @@ import { checkSplits } from '../data/dataset.js';
 import { checkNormalizationOf } from '../data/normalization.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError } from '../errors.js';
-import { checkModel, type Model } from '../graph/model.js';
 import { firstNotFinite } from '../graph/tensor.js';
 import { lossNamed } from '../losses/index.js';
+import { checkModel, type Model } from '../model/model.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import {
   checkedCount,

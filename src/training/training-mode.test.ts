@@ -1,17 +1,17 @@
 // Networks with dropout and batch normalization trained as a whole: averages, seeds, and evaluation as the file is used.
 import { Tensor } from 'onnxruntime-common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ModelSpec, modelBytes, runOnnx } from '../../test/support/onnx-models.js';
+import { valueAndGradients } from '../api/model.js';
 import { type DataSplits, dataset } from '../data/dataset.js';
-import { random } from '../data/random.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
-import { modelFromBytes } from '../graph/file-model.js';
 import { type TensorData, tensor, tensorFrom } from '../graph/tensor.js';
-import { type ModelSpec, modelBytes, runOnnx } from '../graph/testing/onnx-models.js';
-import { valueAndGradients } from '../model.js';
+import { modelFromBytes } from '../model/file-model.js';
 import { semantics } from '../ops/table.js';
 import { adam } from '../optimizers/adam.js';
-import { cgfac } from '../optimizers/cgfac.js';
+import { cgfac } from '../optimizers/second-order/cgfac.js';
+import { random } from '../random.js';
 import { train } from './trainer.js';
 
 const [examples, features, hidden, classes, momentum] = [24, 3, 6, 2, 0.7];

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { madeUpRun } from '../reporting/testing/made-up.js';
+import { madeUpRun } from '../../test/support/made-up.js';
 import { warningsOf } from './warnings.js';
 
 const remedy = 'Lower the learning rate';

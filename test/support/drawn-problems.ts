@@ -1,9 +1,9 @@
 // Learning problems drawn from an index: tables as people bring them (mixed scales, noise, few rows), and every third one
 // odd (constant columns, one class, dead layers, outliers, …). What trains one of them well was tuned for none.
 import { type DataSplits, type Dataset, dataset } from '../../src/data/dataset.js';
-import { type Random, random } from '../../src/data/random.js';
-import type { Model } from '../../src/graph/model.js';
+import type { Model } from '../../src/model/model.js';
 import { mlp } from '../../src/nn/zoo.js';
+import { type Random, random } from '../../src/random.js';
 import { constantBias, plainNetwork } from './plain-network.js';
 import { type Columns, type Source, tableSource } from './table-source.js';
 

@@ -1,5 +1,5 @@
 // Networks of dense layers in states that no public builder makes: dead, saturated, all zero, batch-normalized.
-import type { Model } from '../../src/graph/model.js';
+import type { Model } from '../../src/model/model.js';
 import { he, type Initialization, Network, zeros } from '../../src/nn/network.js';
 
 export interface PlainNetworkOptions {

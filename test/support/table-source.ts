@@ -1,6 +1,6 @@
 // Where the rows of a drawn table come from: latent numbers of mean 0 and deviation 1, columns made of them in scales and
 // distributions of their own, and a signal that depends on the latent numbers alone.
-import type { Random } from '../../src/data/random.js';
+import type { Random } from '../../src/random.js';
 
 export interface Columns {
   readonly count: number;

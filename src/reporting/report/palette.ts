@@ -1,8 +1,8 @@
 // One colour for each optimizer over all charts of a report, from a palette that colour-blind readers can tell apart
 // (after Okabe and Ito, darkened for paper white, lightened for the dark).
 
+import type { Experiment } from '../../training/run-record.js';
 import { optimizerOf } from '../names.js';
-import type { Experiment } from '../run-record.js';
 
 /** Colours on a light and on a dark ground. */
 const COLOURS = [

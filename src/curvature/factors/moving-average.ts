@@ -1,0 +1,52 @@
+// Moving averages of the Kronecker factors: exactly for a small or dense factor, by a sketch of R rows for a large one.
+import type { Value } from '../../graph/graph.js';
+import type { Builder } from '../../ops/builder.js';
+import type { InputRows } from '../layer-tensor.js';
+
+/** Scalars of one step's update: the average keeps ρ of the old and takes 1 − ρ of the new. */
+export interface Decay {
+  /** ρ */
+  readonly keep: Value;
+  /** 1 − ρ */
+  readonly take: Value;
+}
+
+/**
+ * ρ at a step counted from 0: min(1 − 1/(k + 1), ρ_max), so that the first steps average equally and no bias needs
+ * correction (Martens & Grosse 2015, section 5).
+ */
+export const decayAt = (step: number, maximum: number): number => Math.min(1 - 1 / (step + 1), maximum);
+
+/** ρ·F + (1 − ρ)·rowsᵀ·rows, `[size, size]`. */
+export const averageFactor = (b: Builder, old: Value, rows: Value, decay: Decay): Value =>
+  averaged(b, old, b.gemm(rows, rows, undefined, { transposeX: true }), decay);
+
+/** ρ·old + (1 − ρ)·value */
+export const averaged = (b: Builder, old: Value, value: Value, { keep, take }: Decay): Value =>
+  b.add(b.mul(old, keep), b.mul(value, take));
+
+/**
+ * √ρ·old + √(1 − ρ)·fold(signs ⊙ rows): with independent random signs E[RᵀR] is exactly the moving average of
+ * rowsᵀ·rows. More rows than the sketch has are summed into its R buckets (a count sketch, Charikar et al. 2002).
+ * @param old `[R, size]`
+ * @param rows `[N, size]`
+ * @param signs `[N, 1]`, each ±1
+ */
+export function averageRows(b: Builder, old: Value, rows: Value, signs: Value, { keep, take }: Decay): Value {
+  const folded = foldRows(b, b.mul(rows, b.mul(signs, b.sqrt(take))), old.dims[0] ?? 1);
+  return b.add(b.mul(old, b.sqrt(keep)), folded);
+}
+
+/** Rows i, i + R, i + 2R, … summed: `[N, size]` to `[R, size]`; fewer rows than R are filled up with zeros. */
+export function foldRows(b: Builder, rows: Value, buckets: number): Value {
+  const [count, size] = [rows.dims[0] ?? 1, rows.dims[1] ?? 1];
+  if (count === buckets) return rows;
+  const layers = Math.ceil(count / buckets);
+  const missing = layers * buckets - count;
+  const filled = missing > 0 ? b.concat([rows, b.filled([missing, size], 0, rows.dtype)], 0) : rows;
+  return b.sum(b.reshape(filled, [layers, buckets, size]), [0]);
+}
+
+/** Input rows with the homogeneous coordinate as their last column: `[rows, inputs (+1)]`. */
+export const joinedRows = (b: Builder, { values, homogeneous }: InputRows): Value =>
+  homogeneous ? b.concat([values, homogeneous], 1) : values;

@@ -1,0 +1,149 @@
+// The two sides of a Kronecker block, each held as rows (a sketch, R×m) or as the dense factor (m×m): whichever is
+// smaller; an embedding's inputs as a diagonal (m). A side is used in units of its own mean eigenvalue s = tr F/m, as
+// F̂ = F/s, and acts through its Gram space: P projects into it, L lifts out of it, F̂ = L·P, K̂ = P·L. So no factor is too
+// large or too small for float32, whatever the scale of a layer's activations and gradients.
+import type { Value } from '../../graph/graph.js';
+import type { Builder } from '../../ops/builder.js';
+import type { InputRows, LayerTensor } from '../layer-tensor.js';
+import { traceOf } from './matrices.js';
+
+interface Side {
+  /** √s, above 0 also where the factor is zero. */
+  readonly rootScale: Value;
+  /**
+   * K̂, `[order, order]`: the rows' Gram matrix, or the dense factor itself; `[order]` where it is diagonal. Made by the
+   * given builder: a branch that is not taken does not pay for it.
+   */
+  kernel(b: Builder): Value;
+  /** Order of the Gram space: R for rows, m for a dense factor. */
+  readonly order: number;
+  /** Whether the factor, and so K̂, is a diagonal. */
+  readonly diagonal: boolean;
+  /** δ·(F̂ + δI)⁻¹ applied to V, given (K̂ + δI)⁻¹. */
+  damp(v: LayerTensor, inverse: Value, delta: Value): LayerTensor;
+}
+
+/** The factor A of the layer's inputs: acts from the left. */
+export interface InputSide extends Side {
+  /** P·V: `[order, outputs]` */
+  project(v: LayerTensor): Value;
+  /** V − L·Y for `Y: [order, outputs]` */
+  minusLifted(v: LayerTensor, y: Value): LayerTensor;
+}
+
+/** The factor G of the layer's pre-activation gradients: acts from the right. */
+export interface OutputSide extends Side {
+  /** Y·Pᵀ for `Y: [k, outputs]`: `[k, order]` */
+  project(y: Value): Value;
+  /** S·Lᵀ for `S: [k, order]`: `[k, outputs]` */
+  lift(s: Value): Value;
+}
+
+/** The smallest mean eigenvalue that is told from zero: its root is far above the smallest normal float32. */
+const smallestScale = 1e-36;
+
+const rootOf = (b: Builder, meanEigenvalue: Value): Value => b.sqrt(b.max(meanEigenvalue, smallestScale));
+
+/** Rows of a factor in units of its mean eigenvalue, r̂ = r/√s, and √s. */
+export function scaledInputRows(b: Builder, { values, homogeneous }: InputRows, size: number) {
+  const squares = b.dot(values, values);
+  const trace = homogeneous ? b.add(squares, b.dot(homogeneous, homogeneous)) : squares;
+  const rootScale = rootOf(b, b.mul(trace, 1 / size));
+  const rows: InputRows = {
+    values: b.div(values, rootScale),
+    homogeneous: homogeneous && b.div(homogeneous, rootScale),
+  };
+  return { rows, rootScale };
+}
+
+/** Rows `[R, n]` of a factor in units of its mean eigenvalue, r̂ = r/√s, and √s. */
+export function scaledOutputRows(b: Builder, rows: Value) {
+  const rootScale = rootOf(b, b.mul(b.dot(rows, rows), 1 / (rows.dims[1] ?? 1)));
+  return { rows: b.div(rows, rootScale), rootScale };
+}
+
+export function inputRowsSide(b: Builder, given: InputRows, size: number): InputSide {
+  const { rows, rootScale } = scaledInputRows(b, given, size);
+  const { values, homogeneous } = rows;
+  const ones = homogeneous && b.gemm(homogeneous, homogeneous, undefined, { transposeY: true });
+  const kernel = b.gemm(values, values, ones, { transposeY: true });
+  const project = (v: LayerTensor) => v.contractInputs(b, rows);
+  const minusLifted = (v: LayerTensor, y: Value) => v.minusProduct(b, rows, y);
+  return {
+    rootScale,
+    kernel: () => kernel,
+    order: values.dims[0] ?? 1,
+    diagonal: false,
+    project,
+    minusLifted,
+    // (Â + δI)⁻¹ = (I − âᵀ(K̂ + δI)⁻¹â)/δ (Woodbury)
+    damp: (v, inverse) => minusLifted(v, b.matmul(inverse, project(v))),
+  };
+}
+
+export function outputRowsSide(b: Builder, given: Value): OutputSide {
+  const { rows, rootScale } = scaledOutputRows(b, given);
+  const kernel = b.gemm(rows, rows, undefined, { transposeY: true });
+  return {
+    rootScale,
+    kernel: () => kernel,
+    order: rows.dims[0] ?? 1,
+    diagonal: false,
+    project: (y) => b.gemm(y, rows, undefined, { transposeY: true }),
+    lift: (s) => b.matmul(s, rows),
+    // V(Ĝ + δI)⁻¹ = (V − (V·ĝᵀ)(K̂ + δI)⁻¹·ĝ)/δ
+    damp(v, inverse) {
+      const projected = v.contractOutputs(b, rows);
+      const solved = {
+        values: b.matmul(inverse, projected.values),
+        homogeneous: projected.homogeneous && b.matmul(inverse, projected.homogeneous),
+      };
+      return v.minusProduct(b, solved, rows);
+    },
+  };
+}
+
+/** @param factor A, `[m, m]` with the homogeneous coordinate last */
+export function denseInputSide(b: Builder, factor: Value): InputSide {
+  const side = denseSide(b, factor);
+  return {
+    ...side,
+    project: (v) => v.joined(b),
+    minusLifted: (v, y) => v.split(b, b.sub(v.joined(b), b.matmul(side.kernel(b), y))),
+    damp: (v, inverse, delta) => v.split(b, b.matmul(b.mul(inverse, delta), v.joined(b))),
+  };
+}
+
+/** @param factor G, `[n, n]` */
+export function denseOutputSide(b: Builder, factor: Value): OutputSide {
+  const side = denseSide(b, factor);
+  return {
+    ...side,
+    project: (y) => y,
+    lift: (s) => b.matmul(s, side.kernel(b)),
+    damp: (v, inverse, delta) => v.split(b, b.matmul(v.joined(b), b.mul(inverse, delta))),
+  };
+}
+
+/** @param diagonal of A, `[m]`, of a layer without bias */
+export function diagonalInputSide(b: Builder, diagonal: Value): InputSide {
+  const rootScale = rootOf(b, b.mean(diagonal));
+  const kernel = (at: Builder) => inUnitsOf(at, rootScale, diagonal);
+  return {
+    rootScale,
+    kernel,
+    order: diagonal.dims[0] ?? 1,
+    diagonal: true,
+    project: (v) => v.joined(b),
+    minusLifted: (v, y) => v.split(b, b.sub(v.joined(b), b.mul(b.unsqueeze(kernel(b), [1]), y))),
+    damp: (v, inverse, delta) => v.scaledInputs(b, b.mul(inverse, delta)),
+  };
+}
+
+function denseSide(b: Builder, factor: Value) {
+  const order = factor.dims[0] ?? 1;
+  const rootScale = rootOf(b, b.mul(traceOf(b, factor), 1 / order));
+  return { rootScale, kernel: (at: Builder) => inUnitsOf(at, rootScale, factor), order, diagonal: false };
+}
+
+const inUnitsOf = (b: Builder, rootScale: Value, factor: Value): Value => b.div(factor, b.square(rootScale));

@@ -1,0 +1,144 @@
+// A folder of pictures, one sub-folder per class. Pictures are decoded by sharp, an optional peer that is loaded only here.
+import { join } from 'node:path';
+import { FileError, UnsupportedError } from '../../errors.js';
+import { type DataSplits, type Dataset, dataset, onlyInput } from '../dataset.js';
+import { type SplitOptions, splitAtRandom } from '../split.js';
+import { isFolder, listFolder } from './files.js';
+
+/** How pictures are brought to one shape. */
+export interface ImageOptions extends SplitOptions {
+  /** Width and height that every picture is scaled and cropped to; without it all must have one size. */
+  readonly size?: number | undefined;
+  /** 3 (colours, the default) or 1 (grey). */
+  readonly channels?: 1 | 3;
+}
+
+/** Pixels as bytes, [height, width, channels]. */
+interface DecodedImage {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+type Decode = (path: string, size: number | undefined, channels: 1 | 3) => Promise<DecodedImage>;
+
+const PICTURE_FILE = /\.(jpe?g|png|webp|gif|avif|tiff?)$/i;
+
+/**
+ * Reads DIR/CLASS/picture files, or DIR/train/CLASS/… with DIR/test (or DIR/val) beside it. Inputs are bytes of shape
+ * [channels, height, width] (scale 1/255), classes the folder names in alphabetical order. Throws UnsupportedError where sharp is not
+ * installed, FileError on class folders without pictures, and on folders or pictures that cannot be read or have different sizes.
+ */
+export async function readImages(folder: string, options: ImageOptions): Promise<DataSplits> {
+  const decode = await loadDecoder();
+  const names = await subfolders(folder);
+  const testName = ['test', 'val', 'valid', 'validation'].find((name) => names.includes(name));
+  if (names.includes('train') && testName !== undefined) {
+    const classes = await subfolders(join(folder, 'train'));
+    const train = await readClasses(join(folder, 'train'), classes, options, decode);
+    const test = await readClasses(join(folder, testName), classes, options, decode);
+    const [trainShape, testShape] = [onlyInput(train).shape, onlyInput(test).shape];
+    if (String(trainShape) !== String(testShape)) {
+      throw new FileError(
+        `${folder}: training pictures have shape [${trainShape}], test pictures [${testShape}]: scale them with ?size=PIXELS`,
+      );
+    }
+    return { train, test };
+  }
+  return splitAtRandom(await readClasses(folder, names, options, decode), options);
+}
+
+async function readClasses(
+  folder: string,
+  classes: readonly string[],
+  options: ImageOptions,
+  decode: Decode,
+): Promise<Dataset> {
+  const channels = options.channels ?? 3;
+  const files: { path: string; label: number }[] = [];
+  const empty: string[] = [];
+  const present = await subfolders(folder);
+  const stranger = present.find((name) => !classes.includes(name));
+  if (stranger !== undefined) {
+    throw new FileError(
+      `${join(folder, stranger)}: there is no such class in the training folder: expected ${classes.join(', ')}`,
+    );
+  }
+  for (const [label, name] of classes.entries()) {
+    if (!present.includes(name)) continue;
+    const before = files.length;
+    for (const file of await listFolder(join(folder, name), 'class folder')) {
+      if (PICTURE_FILE.test(file)) files.push({ path: join(folder, name, file), label });
+    }
+    if (files.length === before) empty.push(name);
+  }
+  const [first, ...rest] = files;
+  if (first === undefined) {
+    throw new FileError(
+      `${folder}: expected pictures in one sub-folder per class, found none: lay them out as CLASS/picture.png`,
+    );
+  }
+  if (empty[0] !== undefined) {
+    throw new FileError(
+      `${join(folder, empty[0])}: expected pictures of a class in this folder itself, found none: put some there (JPEG, PNG, WebP, GIF, AVIF, TIFF), or remove the folder`,
+    );
+  }
+  const model = await decode(first.path, options.size, channels);
+  const { width, height } = model;
+  const length = channels * width * height;
+  const pixels = new Uint8Array(files.length * length);
+  const put = (row: number, image: DecodedImage, path: string): void => {
+    if (image.width !== width || image.height !== height || image.data.length !== length) {
+      throw new FileError(
+        `${path}: the picture is ${image.width} × ${image.height}, but ${first.path} is ${width} × ${height}: bring all to one size with ?size=PIXELS`,
+      );
+    }
+    const plane = width * height;
+    for (let channel = 0; channel < channels; channel++) {
+      const start = row * length + channel * plane;
+      for (let pixel = 0; pixel < plane; pixel++) pixels[start + pixel] = image.data[pixel * channels + channel] ?? 0;
+    }
+  };
+  put(0, model, first.path);
+  for (const [index, { path }] of rest.entries()) put(index + 1, await decode(path, options.size, channels), path);
+  return dataset({
+    name: folder,
+    size: files.length,
+    inputs: { dtype: 'float32', shape: [channels, height, width], data: pixels, scale: 1 / 255 },
+    targets: { dtype: 'int64', shape: [], data: Int32Array.from(files, ({ label }) => label) },
+    classes,
+    picture: { width, height, channels },
+  });
+}
+
+async function subfolders(folder: string): Promise<string[]> {
+  const names = (await listFolder(folder, 'folder of pictures')).filter((name) => !name.startsWith('.'));
+  const kinds = await Promise.all(names.map((name) => isFolder(join(folder, name), 'folder of pictures')));
+  return names.filter((_, index) => kinds[index]);
+}
+
+async function loadDecoder(): Promise<Decode> {
+  let sharp: typeof import('sharp').default;
+  try {
+    sharp = (await import('sharp')).default;
+  } catch (cause) {
+    throw new UnsupportedError(
+      "reading folders of pictures needs the package 'sharp', which is not installed or does not load: run 'npm install sharp'",
+      { cause },
+    );
+  }
+  return async (path, size, channels) => {
+    try {
+      let image = sharp(path, { failOn: 'error' }).rotate().flatten({ background: '#ffffff' });
+      if (size !== undefined) image = image.resize(size, size, { fit: 'cover' });
+      image = channels === 1 ? image.toColourspace('b-w') : image.toColourspace('srgb');
+      const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
+      return { width: info.width, height: info.height, data };
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new FileError(`${path}: expected a picture, but it does not decode (${why}): fetch it again or remove it`, {
+        cause,
+      });
+    }
+  };
+}

@@ -1,0 +1,214 @@
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { describe, expect, it } from 'vitest';
+import { FileError, OptionError } from '../../errors.js';
+import type { DataSplits } from '../dataset.js';
+import { onlyInput } from '../dataset.js';
+import { csvSplits } from './csv.js';
+import { parquetSplits } from './parquet.js';
+
+const options = { testShare: 0.2, seed: 1 };
+const encode = (text: string) => new TextEncoder().encode(text);
+
+/** Rows of both parts as [...inputs, target], sorted. */
+function rowsOf({ train, test }: DataSplits): number[][] {
+  const rows = [train, test].flatMap((part) =>
+    Array.from({ length: part.size }, (_, row) => {
+      const width = onlyInput(part).shape[0] ?? 0;
+      return [
+        ...Array.from(onlyInput(part).data.subarray(row * width, (row + 1) * width)),
+        Number(part.targets.data[row]),
+      ];
+    }),
+  );
+  return rows.sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0));
+}
+
+describe('csvSplits', () => {
+  it('reads numbers and classes, quoted, with a byte order mark', () => {
+    const text = '\ufeffname, a ,"b, c",kind\nrow1,1,2.5,cat\r\nrow2,-3e2,"4",dog\n\nrow3,5,6,cat\n';
+    const splits = csvSplits(encode(text), 'x.csv', { ...options, label: 'kind', drop: ['name'] });
+    expect(splits.train.classes).toEqual(['cat', 'dog']);
+    expect(rowsOf(splits)).toEqual([
+      [-300, 4, 1],
+      [1, 2.5, 0],
+      [5, 6, 0],
+    ]);
+  });
+
+  it('orders numeric classes as numbers, reads tabs, and predicts numbers', () => {
+    const text = 'x\ty\n1\t10\n2\t9\n3\t10\n';
+    const labelled = csvSplits(encode(text), 'x.tsv', { ...options, label: 'y' });
+    expect(labelled.train.classes).toEqual(['9', '10']);
+    const regression = csvSplits(encode(text), 'x.tsv', { ...options, target: 'y' });
+    expect(regression.train.targets).toMatchObject({ dtype: 'float32', shape: [1] });
+    expect(rowsOf(regression)).toEqual([
+      [1, 10],
+      [2, 9],
+      [3, 10],
+    ]);
+  });
+
+  it.each([
+    ['a ragged line', 'a,b\n1,2\n3\n', { label: 'b' }, FileError, /line 3/],
+    ['an open quote', 'a,b\n1,"2\n', { label: 'b' }, FileError, /expected comma-separated values/],
+    [
+      'text among numbers',
+      'a,b\n1,2\nx,2\n',
+      { label: 'b' },
+      FileError,
+      /record 3: column 'a' holds 'x', expected a finite number.*\?drop=a/,
+    ],
+    ['an empty cell', 'a,b\n1,2\n,2\n', { label: 'b' }, FileError, /record 3: column 'a' holds ''/],
+    ['an empty label', 'a,b\n1,\n2,2\n', { label: 'b' }, FileError, /record 2: the label column 'b' is empty/],
+    ['an infinite number', 'a,b\n1e300,1\n2,2\n', { label: 'b' }, FileError, /'1e300'/],
+    ['nothing below the header', 'a,b\n', { label: 'b' }, FileError, /expected a header line and data/],
+    ['an empty file', '', { label: 'b' }, FileError, /expected a header line and data/],
+    ['one row', 'a,b\n1,2\n', { label: 'b' }, FileError, /expected at least 2/],
+    ['a repeated column', 'a,a,b\n1,2,3\n1,2,3\n', { label: 'b' }, FileError, /'a' occurs twice/],
+    ['no features', 'b\n1\n2\n', { label: 'b' }, FileError, /only the column 'b' is left/],
+    ['a wrong column', 'a,b\n1,2\n1,2\n', { label: 'c' }, OptionError, /no column 'c': its columns are a, b/],
+    ['no answer', 'a,b\n1,2\n1,2\n', {}, OptionError, /give one of \?label=COLUMN/],
+  ])('refuses %s', (_, text, given, type, message) => {
+    const read = () => csvSplits(encode(text), 'x.csv', { ...options, ...given });
+    expect(read).toThrow(type);
+    expect(read).toThrow(message);
+  });
+
+  it('reads back any finite table', () => {
+    const finite = fc.float({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
+    fc.assert(
+      fc.property(fc.array(fc.tuple(finite, finite), { minLength: 2, maxLength: 20 }), (rows) => {
+        const text = `i,a,b\n${rows.map(([a, b], index) => `${index},${a},${b}`).join('\n')}`;
+        const splits = csvSplits(encode(text), 'x.csv', { ...options, target: 'b' });
+        expect(rowsOf(splits)).toEqual(rows.map(([a, b], index) => [index, a, b]));
+      }),
+    );
+  });
+
+  it('answers any bytes with FileError or a table', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), (noise) => {
+        try {
+          csvSplits(Uint8Array.from([...encode('a,b\n1,2\n3,4\n'), ...noise]), 'x.csv', { ...options, label: 'b' });
+        } catch (error) {
+          expect(error).toBeInstanceOf(FileError);
+        }
+      }),
+    );
+  });
+});
+
+const count = 40;
+const column = <Value>(make: (index: number) => Value): Value[] =>
+  Array.from({ length: count }, (_, index) => make(index));
+const tables = (['UNCOMPRESSED', 'SNAPPY', 'GZIP'] as const).map(
+  (codec) =>
+    new Uint8Array(
+      parquetWriteBuffer({
+        codec,
+        compressors: { GZIP: (page) => gzipSync(page) },
+        rowGroupSize: 25,
+        columnData: [
+          { name: 'a', data: column((index) => index), type: 'INT32' },
+          { name: 'wide', data: column((index) => BigInt(index % 3)), type: 'INT64' },
+          { name: 'b', data: column((index) => index / 4), type: 'DOUBLE' },
+          { name: 'on', data: column((index) => index % 2 === 0), type: 'BOOLEAN' },
+          { name: 'note', data: column((index) => `row ${index}`), type: 'STRING' },
+          { name: 'kind', data: column((index) => ['low', 'high'][index % 2] ?? ''), type: 'STRING' },
+        ],
+      }),
+    ),
+);
+
+describe('parquetSplits', () => {
+  it.each(tables.map((bytes, index) => [['uncompressed', 'Snappy', 'gzip'][index], bytes] as const))(
+    'reads %s tables',
+    async (_, bytes) => {
+      const splits = await parquetSplits(bytes, 'x.parquet', { ...options, label: 'kind', drop: ['note'] });
+      expect([splits.train.size, splits.test.size]).toEqual([32, 8]);
+      expect(splits.train.classes).toEqual(['high', 'low']);
+      expect(rowsOf(splits)).toEqual(
+        column((index) => [index, index % 3, index / 4, index % 2 === 0 ? 1 : 0, index % 2 === 0 ? 1 : 0]),
+      );
+    },
+  );
+
+  it('reads lists of numbers as features', async () => {
+    const bytes = new Uint8Array(
+      parquetWriteBuffer({
+        schema: [
+          { name: 'root', num_children: 2 },
+          { name: 'list', repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
+          { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+          { name: 'element', repetition_type: 'OPTIONAL', type: 'DOUBLE' },
+          { name: 'y', repetition_type: 'REQUIRED', type: 'INT32' },
+        ],
+        columnData: [
+          { name: 'list', data: column((index) => [index, index + 0.5]) },
+          { name: 'y', data: column((index) => index % 2) },
+        ],
+      }),
+    );
+    const splits = await parquetSplits(bytes, 'x.parquet', { ...options, label: 'y' });
+    expect(rowsOf(splits)).toEqual(column((index) => [index, index + 0.5, index % 2]));
+  });
+
+  it.each([
+    [
+      'a text column',
+      { label: 'kind' },
+      FileError,
+      /row 1: column 'note' holds 'row 0', expected a finite number: .*\?drop=note/,
+    ],
+    [
+      'a wrong column',
+      { label: 'kinds' },
+      OptionError,
+      /no column 'kinds': its columns are a, wide, b, on, note, kind/,
+    ],
+    ['a wrong drop', { label: 'kind', drop: ['nothing'] }, OptionError, /no column 'nothing'/],
+  ])('refuses %s', async (_, given, type, message) => {
+    const failure = parquetSplits(tables[0] ?? new Uint8Array(), 'x.parquet', { ...options, ...given });
+    await expect(failure).rejects.toThrow(type);
+    await expect(failure).rejects.toThrow(message);
+  });
+
+  it('tells runs that claim more values than there are', async () => {
+    const table = tables[0] ?? new Uint8Array();
+    const told = new Set<string>();
+    for (let position = 0; position < table.length; position++) {
+      const bytes = table.slice();
+      bytes[position] = 0xfe;
+      const failure = await parquetSplits(bytes, 'x', { ...options, label: 'kind', drop: ['note'] }).catch(
+        (error) => error,
+      );
+      if (failure instanceof FileError) told.add(/a run of \d+ values where/.exec(failure.message)?.[0] ?? 'other');
+    }
+    expect([...told].filter((message) => message !== 'other').length).toBeGreaterThan(0);
+  });
+
+  it('answers any damage with FileError or a table', async () => {
+    const damage = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 2 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...tables),
+        fc.boolean(),
+        fc.nat(),
+        damage,
+        async (table, cut, length, changes) => {
+          const bytes = cut ? table.slice(0, length % table.length) : table.slice();
+          for (const [position, value] of changes) bytes[position % table.length] = value;
+          try {
+            await parquetSplits(bytes, 'x.parquet', { ...options, label: 'kind', drop: ['note'] });
+          } catch (error) {
+            // A damaged name is a column that is not there.
+            expect(error instanceof FileError || error instanceof OptionError ? 'told' : error).toBe('told');
+          }
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+});

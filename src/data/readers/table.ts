@@ -1,0 +1,141 @@
+// Makes a data set of a table: one column is the label (classification) or the target (regression), the others are
+// numbers and become the inputs. What is not a number is refused by column and row, never guessed.
+import { FileError, OptionError } from '../../errors.js';
+import { type DataSplits, type Dataset, dataset, type ExampleArray } from '../dataset.js';
+import { type SplitOptions, splitAtRandom } from '../split.js';
+
+/** One named column; a cell is a number, bigint, boolean, text, or a list of numbers. */
+export interface TableColumn {
+  readonly name: string;
+  readonly cells: ArrayLike<unknown>;
+}
+
+/** What the columns mean. Exactly one of `label` and `target` is given. */
+export interface TableOptions extends SplitOptions {
+  /** The column of class names or numbers. */
+  readonly label?: string | undefined;
+  /** The column of numbers to predict. */
+  readonly target?: string | undefined;
+  /** Columns to leave out, such as row numbers and free text. */
+  readonly drop?: readonly string[];
+}
+
+/**
+ * Inputs are float32 of shape [features]; labels are numbered in the order of their names (numerically where all are
+ * numbers), targets are float32 of shape [1]. `place` names a row for messages. Throws OptionError on a column that is not there, FileError on
+ * a cell that cannot be used.
+ */
+export function tableSplits(
+  columns: readonly TableColumn[],
+  path: string,
+  options: TableOptions,
+  place: (row: number) => string,
+): DataSplits {
+  const { label, target, drop = [] } = options;
+  const names = columns.map((column) => column.name);
+  const listed = names.length > 40 ? `${names.slice(0, 40).join(', ')}, … (${names.length})` : names.join(', ');
+  const answer = label ?? target;
+  if (answer === undefined || (label !== undefined && target !== undefined)) {
+    throw new OptionError(
+      `${path}: give one of ?label=COLUMN (classes) and ?target=COLUMN (a number): its columns are ${listed}`,
+    );
+  }
+  for (const name of [answer, ...drop]) {
+    if (!names.includes(name))
+      throw new OptionError(`${path}: there is no column '${name}': its columns are ${listed}`);
+  }
+  const repeated = names.find((name, index) => names.indexOf(name) !== index);
+  if (repeated !== undefined) {
+    throw new FileError(`${path}: the column name '${repeated}' occurs twice: rename one of them`);
+  }
+  const answers = columns.find((column) => column.name === answer)?.cells ?? [];
+  const features = columns.filter((column) => column.name !== answer && !drop.includes(column.name));
+  if (features.length === 0) {
+    throw new FileError(`${path}: only the column '${answer}' is left, expected at least one more to learn from`);
+  }
+  const size = answers.length;
+  const inputs = featureColumn(features, size, path, place);
+  const answered =
+    label === undefined ? numberColumn(answers, answer, path, place) : labelColumn(answers, answer, path, place);
+  return splitAtRandom(dataset({ name: path, size, inputs, ...answered }), options);
+}
+
+type Place = (row: number) => string;
+
+function featureColumn(features: readonly TableColumn[], size: number, path: string, place: Place): ExampleArray {
+  const widths = features.map(({ cells }) => (isList(cells[0]) ? cells[0].length : 1));
+  const width = widths.reduce((sum, count) => sum + count, 0);
+  const data = new Float32Array(size * width);
+  let offset = 0;
+  for (const [index, { name, cells }] of features.entries()) {
+    const count = widths[index] ?? 1;
+    for (let row = 0; row < size; row++) {
+      const cell = cells[row];
+      const list = isList(cell) ? cell : [cell];
+      if (list.length !== count) {
+        throw new FileError(
+          `${path}, ${place(row)}: column '${name}' holds ${list.length} numbers, but ${count} in the first row: expected lists of one length`,
+        );
+      }
+      for (let element = 0; element < count; element++) {
+        data[row * width + offset + element] = numberOf(list[element], name, path, row, place);
+      }
+    }
+    offset += count;
+  }
+  return { dtype: 'float32', shape: [width], data };
+}
+
+function numberColumn(cells: ArrayLike<unknown>, name: string, path: string, place: Place): Pick<Dataset, 'targets'> {
+  const data = Float32Array.from(cells, (cell, row) => numberOf(cell, name, path, row, place));
+  return { targets: { dtype: 'float32', shape: [1], data } };
+}
+
+function labelColumn(
+  cells: ArrayLike<unknown>,
+  name: string,
+  path: string,
+  place: Place,
+): Pick<Dataset, 'targets' | 'classes'> {
+  const texts = Array.from(cells, (cell, row) => {
+    const text = typeof cell === 'object' || cell === undefined ? '' : String(cell).trim();
+    if (text === '') {
+      throw new FileError(
+        `${path}, ${place(row)}: the label column '${name}' is ${cell === null || cell === undefined || cell === '' ? 'empty' : 'not text or a number'}: expected a class in every row; remove or fill the row`,
+      );
+    }
+    return text;
+  });
+  const distinct = [...new Set(texts)];
+  const numeric = distinct.every((text) => Number.isFinite(Number(text)));
+  const classes = distinct.sort((a, b) => (numeric ? Number(a) - Number(b) : a < b ? -1 : 1));
+  const numbers = new Map(classes.map((text, index) => [text, index]));
+  const data = Int32Array.from(texts, (text) => numbers.get(text) ?? 0);
+  return { targets: { dtype: 'int64', shape: [], data }, classes };
+}
+
+function numberOf(cell: unknown, name: string, path: string, row: number, place: Place): number {
+  const value =
+    typeof cell === 'string'
+      ? cell.trim() === ''
+        ? Number.NaN
+        : Number(cell)
+      : isScalar(cell)
+        ? Number(cell)
+        : Number.NaN;
+  if (Number.isFinite(Math.fround(value))) return value;
+  const found = typeof cell === 'object' && cell !== null ? 'no number' : `'${String(cell).slice(0, 40)}'`;
+  throw new FileError(
+    `${path}, ${place(row)}: column '${name}' holds ${found}, expected a finite number: leave the column out with ?drop=${name}, or turn it into numbers`,
+  );
+}
+
+function isScalar(cell: unknown): cell is number | bigint | boolean {
+  return typeof cell === 'number' || typeof cell === 'bigint' || typeof cell === 'boolean';
+}
+
+function isList(cell: unknown): cell is ArrayLike<unknown> {
+  return (
+    Array.isArray(cell) || cell instanceof Float32Array || cell instanceof Float64Array || cell instanceof Int32Array
+  );
+}

@@ -1,0 +1,100 @@
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FileError, OptionError } from '../errors.js';
+import { ensureWritableFolder, writeFileAtomically } from './write.js';
+
+/** The disk fails at this operation of the next file opened for writing, half of the content being written by then. */
+let failure: 'write' | 'sync' | 'rename' | undefined;
+
+vi.mock('node:fs/promises', async (importOriginal) => {
+  const real = await importOriginal<typeof import('node:fs/promises')>();
+  const full = () => Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
+  return {
+    ...real,
+    open: async (path: string, flags: string) => {
+      const file = await real.open(path, flags);
+      if (flags !== 'wx') return file;
+      const write = file.writeFile.bind(file);
+      if (failure === 'write') file.writeFile = (content) => write(String(content).slice(0, 3)).then(full);
+      if (failure === 'sync') file.sync = full;
+      return file;
+    },
+    rename: (from: string, to: string) => (failure === 'rename' ? full() : real.rename(from, to)),
+  };
+});
+
+let folder = '';
+beforeEach(async () => {
+  failure = undefined;
+  folder = await mkdtemp(join(tmpdir(), 'cgfac-files-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe('writeFileAtomically', () => {
+  it('writes text and bytes, replaces what was there, and leaves nothing else behind', async () => {
+    const path = join(folder, 'model.onnx');
+    await writeFileAtomically(path, 'größer');
+    expect(await readFile(path, 'utf8')).toBe('größer');
+    await writeFileAtomically(path, new Uint8Array([0, 255, 10]));
+    expect([...(await readFile(path))]).toEqual([0, 255, 10]);
+    expect(await readdir(folder)).toEqual(['model.onnx']);
+  });
+
+  it.each(['write', 'sync', 'rename'] as const)(
+    'keeps the old file when the disk fills up at %s',
+    async (operation) => {
+      const path = join(folder, 'checkpoint');
+      await writeFile(path, 'the old content');
+      failure = operation;
+      await expect(writeFileAtomically(path, 'the new content')).rejects.toThrow(
+        /Cannot write '.*checkpoint'.*disk is full/,
+      );
+      expect(await readFile(path, 'utf8')).toBe('the old content');
+      expect(await readdir(folder)).toEqual(['checkpoint']);
+    },
+  );
+
+  it('takes a name as long as the file system allows', async () => {
+    const path = join(folder, 'n'.repeat(255));
+    await writeFileAtomically(path, 'x');
+    expect(await readFile(path, 'utf8')).toBe('x');
+  });
+
+  it('says what is wrong where the folder is missing or the target is a folder', async () => {
+    await expect(writeFileAtomically(join(folder, 'none', 'x'), '')).rejects.toThrow(/folder does not exist/);
+    await mkdir(join(folder, 'target'));
+    await expect(writeFileAtomically(join(folder, 'target'), '')).rejects.toThrow(FileError);
+    expect(await readdir(folder)).toEqual(['target']);
+  });
+});
+
+describe('ensureWritableFolder', () => {
+  it('makes nested folders, and leaves no probe in them', async () => {
+    const path = join(folder, 'a', 'b');
+    await ensureWritableFolder(path);
+    await ensureWritableFolder(path);
+    expect(await readdir(path)).toEqual([]);
+  });
+
+  it('refuses a path at or under a file, and says what to do', async () => {
+    const path = join(folder, 'file');
+    await writeFile(path, '');
+    await expect(ensureWritableFolder(path)).rejects.toThrow(OptionError);
+    await expect(ensureWritableFolder(path)).rejects.toThrow(/is a file.*Give another path/);
+    await expect(ensureWritableFolder(join(path, 'sub'))).rejects.toThrow(OptionError);
+  });
+
+  it.skipIf(process.platform !== 'linux')('refuses a folder that the system will not make', async () => {
+    await expect(ensureWritableFolder('/proc/cgfac/runs')).rejects.toThrow(
+      /Cannot make the folder '\/proc\/cgfac\/runs'/,
+    );
+  });
+
+  it.skipIf(process.getuid?.() === 0)('refuses a folder without the permission to write', async () => {
+    await chmod(folder, 0o500);
+    await expect(ensureWritableFolder(folder)).rejects.toThrow(/Cannot write in the folder.*Permission was denied/);
+    await chmod(folder, 0o700);
+  });
+});

@@ -1,0 +1,143 @@
+// Writing files so that a crash leaves either the old file or the new one, never half of one; and folders that
+// are checked before hours of training, not after.
+
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { FileError, OptionError } from '../errors.js';
+
+/** What to do about each error of the operating system, by its code. */
+const ADVICE: Readonly<Record<string, string>> = {
+  EACCES: 'Permission was denied: choose another place, or change its permissions.',
+  EPERM: 'The system does not permit it: choose another place.',
+  EROFS: 'It is on a read-only file system: choose another place.',
+  ENOSPC: 'The disk is full: free some space, or choose another disk.',
+  EDQUOT: 'The disk quota is used up: free some space, or choose another disk.',
+  ENOENT: 'Its folder does not exist: make the folder first.',
+  ENOTDIR: 'A part of its path is a file, not a folder: choose another path.',
+  EISDIR: 'It is a folder: choose the path of a file.',
+  EEXIST: 'There is a file where a folder was expected: choose another path.',
+  ENAMETOOLONG: 'The name is too long for the file system: choose a shorter one.',
+  EMFILE: 'Too many files are open: close some, or raise the limit (ulimit -n).',
+};
+
+/** The code of an operating-system error (`ENOENT`, …), or undefined for any other error. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Whether an error, or its cause, says that the disk or the quota is used up. */
+export function isDiskFull(error: unknown): boolean {
+  const code = systemCode(error) ?? (error instanceof Error ? systemCode(error.cause) : undefined);
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+/** The advice that fits an operating-system error; its own message where we have none. */
+export function advice(error: unknown): string {
+  return ADVICE[systemCode(error) ?? ''] ?? (error instanceof Error ? error.message : String(error));
+}
+
+/**
+ * Writes a file whole or not at all: to a temporary name in the same folder, synced to the disk, then renamed over `path`.
+ * After it resolves the new content survives a power cut; if it rejects, whatever was at `path` is untouched.
+ *
+ * @param content Bytes as they are, or text as UTF-8.
+ * @throws FileError if any of it fails; the temporary file is removed.
+ */
+export async function writeFileAtomically(path: string, content: Uint8Array | string): Promise<void> {
+  const folder = dirname(path);
+  // Not derived from the file's own name: that may already be as long as the file system allows.
+  const temporary = join(folder, `.cgfac-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    const file = await open(temporary, 'wx');
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    await syncFolder(folder);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
+    throw new FileError(`Cannot write '${path}'. ${advice(error)}`, { cause: error });
+  }
+}
+
+/** Makes a rename in the folder durable. Windows cannot open folders and some network file systems cannot sync them. */
+async function syncFolder(folder: string): Promise<void> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(folder, 'r');
+    await handle.sync();
+  } catch (error) {
+    const code = systemCode(error) ?? '';
+    if (!['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM', 'EACCES'].includes(code)) throw error;
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** As `mkdir` with `recursive`, which never returns where the system says ENOENT inside a folder that exists (/proc). */
+async function makeFolder(path: string): Promise<string[]> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return [];
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || parent === path || (await stat(parent).catch(() => undefined))?.isDirectory()) throw error;
+    const above = await makeFolder(parent);
+    return [...above, ...(await makeFolder(path))];
+  }
+  return [path];
+}
+
+/**
+ * Makes the folder (and those above it) if need be, and proves by writing that files can be written in it.
+ *
+ * @returns The folders that it made, the outermost first.
+ * @throws OptionError if there is a file at `path` or above it: another path must be given.
+ * @throws FileError if the system refuses to make the folder or to write in it.
+ */
+export async function ensureWritableFolder(path: string): Promise<readonly string[]> {
+  let made: string[];
+  try {
+    made = await makeFolder(path);
+  } catch (error) {
+    const blocked = ['EEXIST', 'ENOTDIR'].includes(systemCode(error) ?? '');
+    const found = await stat(path).catch(() => undefined);
+    const message = found?.isFile()
+      ? `'${path}' is a file, but a folder is needed there. Give another path, or move the file away.`
+      : `Cannot make the folder '${path}'. ${systemCode(error) === 'ENOENT' ? 'The system makes no folders there: choose another place.' : advice(error)}`;
+    throw blocked ? new OptionError(message, { cause: error }) : new FileError(message, { cause: error });
+  }
+  const probe = join(path, `.cgfac-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    await (await open(probe, 'wx')).close();
+    await rm(probe);
+  } catch (error) {
+    throw new FileError(`Cannot write in the folder '${path}'. ${advice(error)}`, { cause: error });
+  }
+  return made;
+}
+
+/** Removes what processes that were killed while they wrote have left in a folder. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const [, owner] = /^\.cgfac-(\d+)-[0-9a-f]{12}\.tmp$/.exec(name) ?? [];
+    if (owner !== undefined && !isRunning(Number(owner)))
+      await rm(join(folder, name), { force: true }).catch(() => undefined);
+  }
+}
+
+/** Whether a process of this machine, other than this one, is running. */
+export function isRunning(id: number): boolean {
+  if (id === process.pid) return false;
+  try {
+    process.kill(id, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) === 'EPERM'; // another user's
+  }
+}

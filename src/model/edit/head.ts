@@ -1,0 +1,185 @@
+// Gives a classifier a new last layer for another number of classes.
+
+import { GraphError, UnsupportedError } from '../../errors.js';
+import { type Dimension, describeNode, type Node, neededNodes, type Shape, type Value } from '../../graph/graph.js';
+import { inline } from '../../graph/inline.js';
+import { standIns } from '../../graph/stand-ins.js';
+import { allocate, elementCount, type TensorData, tensor } from '../../graph/tensor.js';
+import { decodeProto } from '../../onnx/decode/reader.js';
+import { narrow } from '../../onnx/edits/widen.js';
+import { replaceElements } from '../../onnx/tensor.js';
+import { dataTypeOf } from '../../onnx/types.js';
+import { Builder } from '../../ops/builder.js';
+import { semantics } from '../../ops/table.js';
+import { checkedCount, checkedSeed } from '../../options.js';
+import { random } from '../../random.js';
+import { encodeMessage, type FileModel, modelFromBytes } from '../file-model.js';
+import { checkModel, type Model } from '../model.js';
+import { type DenseLayer, denseLayer, readersOf, usersOf } from './dense-layers.js';
+import { withoutTargetNormalization } from './target-normalization.js';
+
+/** Operators between the last layer and the model's output that take each class as it is, by what they read it from: their first input. */
+const after = new Set([
+  ...['Identity', 'Cast', 'Softmax', 'LogSoftmax', 'Sigmoid', 'HardSigmoid', 'Tanh', 'Relu', 'Clip', 'Dropout'],
+  ...['GlobalAveragePool', 'GlobalMaxPool', 'AveragePool', 'MaxPool', 'ReduceMean', 'ReduceMax', 'ReduceSum'],
+  ...['Flatten', 'Reshape', 'Squeeze', 'Unsqueeze', 'Transpose', 'Gather', 'Slice', 'Resize'],
+]);
+/** Those that do so beside a stored tensor: a bias, a temperature. */
+const besideStored = new Set(['Add', 'Sub', 'Mul', 'Div']);
+
+/**
+ * The model with its last layer made anew for `classes` outputs; all names stay. A normalization of targets, which
+ * belonged to the old outputs, is taken off. New weights are uniform within
+ * ±1/√inputs, as PyTorch's Linear starts; the new bias is zero.
+ * @throws UnsupportedError naming the node where the path from the output to a last layer is none that is known, and
+ *   where what follows the layer computes with the old number of classes
+ * @example
+ * const flowers = replaceHead(await loadModel('imagenet.onnx'), 5, 1);
+ */
+export function replaceHead(given: Model, classes: number, seed: number): FileModel {
+  checkModel('replaceHead', given);
+  checkedSeed(seed);
+  checkedCount('the new number of classes', classes, 1_000_000);
+  const model = withoutTargetNormalization(given);
+  const head = lastLayer(model);
+  const { weight, bias } = head;
+  const axisOfClasses = classAxis(model, head, classes);
+  const proto = decodeProto(model.encode(new Map()));
+  for (const stored of proto.graph?.initializer ?? []) {
+    if (stored.name !== weight && stored.name !== bias) continue;
+    const old = model.parameters.get(stored.name);
+    if (!old) continue;
+    const dims = resized(head, old, classes);
+    const data = stored.name === weight ? newWeight(old, dims, classes, seed) : zeros(old, dims);
+    const dtype = dataTypeOf(stored.dataType);
+    stored.dims = dims.map(BigInt);
+    replaceElements(stored, dtype === 'float16' || dtype === 'bfloat16' ? narrow(data, dtype) : data);
+  }
+  // Declared sizes of the old classes; what is computed is inferred again.
+  if (proto.graph) proto.graph.valueInfo = [];
+  for (const { type } of proto.graph?.output.slice(0, 1) ?? []) {
+    const dim = type?.value.case === 'tensorType' ? type.value.value.shape?.dim : undefined;
+    const at = dim?.[axisOfClasses];
+    if (at) at.value = { case: 'dimValue', value: BigInt(classes) };
+  }
+  return modelFromBytes(encodeMessage(proto, model.name), semantics, { name: model.name });
+}
+
+/** The shape of the head's weight or bias with another number of classes. */
+function resized({ weight, outputAxis }: DenseLayer, tensor: Value, classes: number): number[] {
+  const axis = tensor.name === weight ? outputAxis : tensor.rank - 1;
+  return tensor.dims.map((size, i) => (i === axis ? classes : size));
+}
+
+/** Names of the last layer's weight and bias. @throws UnsupportedError as `replaceHead` does */
+export function headOf(model: Model): string[] {
+  const { weight, bias } = lastLayer(model);
+  return bias === undefined ? [weight] : [weight, bias];
+}
+
+/** The layer that computes the model's first output. */
+function lastLayer(model: Model): DenseLayer {
+  const [output] = model.graph.outputs;
+  const users = usersOf(model.graph);
+  for (let value = output?.value; value?.producer; ) {
+    const node = value.producer;
+    const layer = denseLayer(model, node, users);
+    if (layer) return unshared(model, layer, users);
+    const [first, second] = node.inputs;
+    if (node.domain === '' && after.has(node.op)) value = first;
+    else if (node.domain === '' && besideStored.has(node.op) && isStored(first) !== isStored(second)) {
+      value = isStored(first) ? second : first;
+    } else throw refused(model, `its output comes from ${describeNode(node)}`);
+  }
+  throw refused(model, 'no dense layer or convolution comes before its output');
+}
+
+const refused = (model: Model, reason: string) =>
+  new UnsupportedError(
+    `the last layer of model '${model.name}' cannot be replaced: ${reason}. cgfac replaces a dense layer or a convolution ` +
+      'whose stored weight nothing else reads and whose outputs become the classes of the first output; export the model ' +
+      'with such a classifier at its end',
+  );
+
+/** Whether a value is a stored tensor, perhaps seen in another shape or type. */
+function isStored(value: Value | undefined): boolean {
+  let source = value;
+  while (source?.producer && ['Identity', 'Cast', 'Unsqueeze', 'Reshape'].includes(source.producer.op)) {
+    [source] = source.producer.inputs;
+  }
+  return source?.constant !== undefined;
+}
+
+function unshared(model: Model, layer: DenseLayer, users: ReadonlyMap<Value, readonly Node[]>): DenseLayer {
+  for (const name of [layer.weight, layer.bias]) {
+    if (name !== undefined && readersOf(model, name, users).length > 1) {
+      throw refused(model, `its '${name}' is used elsewhere as well (tied weights)`);
+    }
+  }
+  return layer;
+}
+
+function newWeight(old: Value, dims: readonly number[], classes: number, seed: number): TensorData {
+  const elements = new Float32Array(elementCount(dims));
+  const bound = 1 / Math.sqrt(elements.length / classes);
+  random(seed, 'head', old.name).fillUniform(elements, -bound, bound);
+  return old.dtype === 'float64'
+    ? tensor('float64', dims, Float64Array.from(elements))
+    : tensor('float32', dims, elements);
+}
+
+const zeros = (old: Value, dims: readonly number[]): TensorData =>
+  tensor(old.dtype, dims, allocate(old.dtype, elementCount(dims)));
+
+/**
+ * The axis of the model's first output that runs over the classes: the one that follows the head's outputs, where they
+ * become more. What computes with the old number of classes fails here.
+ */
+function classAxis(model: Model, head: DenseLayer, classes: number): number {
+  const [some, more] = [classes, classes + 1].map((count) => outputShape(model, head, count));
+  const moved = (some ?? []).flatMap((size, axis) => (size === more?.[axis] ? [] : [axis]));
+  const [axis] = moved;
+  if (axis !== undefined && moved.length === 1 && some?.[axis] === classes && more?.[axis] === classes + 1) return axis;
+  throw refused(
+    model,
+    `with ${classes} classes its output would be [${some?.join(', ')}], with one more [${more?.join(', ')}]`,
+  );
+}
+
+/** The shape of the first output with another number of classes, on two examples. */
+function outputShape(model: Model, head: DenseLayer, classes: number): Shape {
+  const { inputs } = model.graph;
+  const batches = new Set(inputs.map(({ shape: [first] }) => first));
+  let refusal: GraphError | undefined;
+  for (const size of inputs.some(({ shape }) => shape.some((axis) => isOther(axis, batches))) ? standIns : [2]) {
+    const sized = (axis: Dimension) => (typeof axis === 'number' ? axis : batches.has(axis) ? 2 : size);
+    const shapes = new Map(inputs.map((input) => [input, input.shape.map(sized)]));
+    try {
+      return boundOutput(model, head, classes, shapes).shape;
+    } catch (error) {
+      if (!(error instanceof GraphError)) throw error;
+      refusal ??= error;
+    }
+  }
+  throw refused(model, `with ${classes} classes, ${refusal?.message}`);
+}
+
+const isOther = (axis: Dimension, batches: ReadonlySet<Dimension | undefined>): boolean =>
+  typeof axis === 'string' && !batches.has(axis);
+
+function boundOutput(model: Model, head: DenseLayer, classes: number, shapes: ReadonlyMap<Value, number[]>): Value {
+  const b = new Builder();
+  const bindings = new Map([...shapes].map(([input, dims]) => [input, b.input(input.name, input.dtype, dims)]));
+  for (const name of [head.weight, head.bias]) {
+    const value = name === undefined ? undefined : model.parameters.get(name);
+    if (value) bindings.set(value, b.input(value.name, value.dtype, resized(head, value, classes)));
+  }
+  const outputs = model.graph.outputs.slice(0, 1);
+  const nodes = neededNodes(
+    model.graph.nodes,
+    outputs.map(({ value }) => value),
+  );
+  const [output] = inline(b, { ...model.graph, outputs, nodes }, bindings).outputs.values();
+  if (!output) throw new GraphError(`model '${model.name}' has no output`);
+  return output;
+}

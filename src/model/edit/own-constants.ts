@@ -1,0 +1,48 @@
+// A model with constants of its own that its file holds as Constant nodes: training does not move them, and they are among
+// the model's statistics, so that what was trained with them is not saved without them.
+
+import { type Graph, Value } from '../../graph/graph.js';
+import { elementCount, type TensorData, tensorFrom } from '../../graph/tensor.js';
+import { decodeProto } from '../../onnx/decode/reader.js';
+import { encodeMessage, isFileModel, withPatch } from '../file-model.js';
+import { type Model, newElements } from '../model.js';
+
+type Message = ReturnType<typeof decodeProto>;
+
+/** A constant by its name: `numbers`, each repeated to fill `dims`. */
+export function constantOf(name: string, numbers: readonly number[], dims: readonly number[]): [string, Value] {
+  const each = elementCount(dims) / numbers.length;
+  const elements = numbers.flatMap((number) => Array<number>(each).fill(number));
+  return [name, new Value(name, { dtype: 'float32', shape: dims }, tensorFrom('float32', dims, elements))];
+}
+
+/**
+ * The model with constants of its own.
+ * @param graph the model's graph with the nodes that read them
+ * @param write puts these nodes into the message of the model's file, given the elements of each constant
+ */
+export function withConstants(
+  model: Model,
+  own: ReadonlyMap<string, Value>,
+  graph: Graph,
+  write: (proto: Message, value: (name: string) => TensorData) => Message,
+): Model {
+  const changed = { graph, statistics: new Map([...model.statistics, ...own]) };
+  const written = (proto: Message, updated: ReadonlyMap<string, TensorData>): Message => {
+    // Checks types and shapes.
+    const elements = newElements(model.name, own, new Map(), new Map([...updated].filter(([name]) => own.has(name))));
+    return write(proto, (name) => {
+      const value = own.get(name);
+      const data = value && (elements.get(value) ?? value.constant);
+      if (!data) throw new Error(`'${name}' is none of the constants of model '${model.name}'`);
+      return data;
+    });
+  };
+  const rest = (updated: ReadonlyMap<string, TensorData>) => new Map([...updated].filter(([name]) => !own.has(name)));
+  if (isFileModel(model)) {
+    return withPatch(model, changed, (updated, dtype) => written(model.patched(rest(updated), dtype), updated));
+  }
+  const encode: Model['encode'] = (updated) =>
+    encodeMessage(written(decodeProto(model.encode(rest(updated))), updated), model.name);
+  return { ...model, ...changed, encode };
+}

@@ -1,0 +1,146 @@
+// A model that predicts in the data's own units what it learns standardized: deviation · f(x) + mean stands behind its last
+// layer, in the file as well. Training takes that end off, as it does a softmax, and learns f (see losses/objective.ts).
+import { checkNormalization, describeNormalization, type Normalization } from '../../data/normalization.js';
+import { OptionError } from '../../errors.js';
+import { GraphBuilder } from '../../graph/builder.js';
+import { formatType, type Graph, type Value } from '../../graph/graph.js';
+import { inline } from '../../graph/inline.js';
+import { decodeProto, whileReading } from '../../onnx/decode/reader.js';
+import { appended, withoutAppended } from '../../onnx/edits/constant-steps.js';
+import { semantics } from '../../ops/table.js';
+import { encodeMessage, modelFromBytes } from '../file-model.js';
+import { checkModel, type Model } from '../model.js';
+import { constantOf, withConstants } from './own-constants.js';
+
+const meanName = 'normalization.target.mean';
+const deviationName = 'normalization.target.deviation';
+/** What the model predicts before the steps. */
+const innerName = 'normalization.target.standardized';
+/** What is done to the prediction, with the names of the nodes. */
+const steps = [
+  { op: 'Mul', tensor: deviationName, name: 'normalization.target.scaled' },
+  { op: 'Add', tensor: meanName, name: 'normalization.target.shifted' },
+] as const;
+
+/** The end of a model that predicts deviation · f(x) + mean. */
+export interface TargetTail {
+  /** f(x), a value of the model's graph. */
+  readonly standardized: Value;
+  /** One number for all targets, or one for each column, which is the last axis of the output. */
+  readonly mean: Value;
+  readonly deviation: Value;
+}
+
+/**
+ * The model with its first output times the deviation plus the mean of its targets: one of each for each number that it
+ * predicts (the output's last axis), or one for all. Both are among `statistics`, as `normalization.target.mean` and
+ * `normalization.target.deviation`; in the file they are constants, which no training moves. Trained on squared error
+ * the model learns (targets − mean) / deviation.
+ * @throws OptionError where they do not fit the model's output, numbers are not usable, or the model has such an end already
+ * @example
+ * const model = withTargetNormalization(mlp({ sizes: [4, 16, 1], seed: 1 }), { mean: [200_000], deviation: [84_000] });
+ */
+export function withTargetNormalization(model: Model, normalization: Normalization): Model {
+  checkModel('withTargetNormalization', model);
+  checkNormalization(normalization);
+  const known = targetNormalizationOf(model);
+  if (known) {
+    throw new OptionError(
+      `model '${model.name}' predicts by a normalization of targets already, ${describeNormalization(known)}: train it without another one`,
+    );
+  }
+  const [output] = model.graph.outputs;
+  const { mean, deviation } = normalization;
+  const type = output?.value.knownType;
+  const columns = type?.shape.at(-1);
+  const takes = mean.length === 1 || typeof columns !== 'number' || columns === mean.length;
+  const fits = mean.length === deviation.length && mean.length > 0 && takes && (type?.dtype ?? 'float32') === 'float32';
+  if (!output?.value.producer || !fits) {
+    throw new OptionError(
+      `a normalization of ${mean.length} means and ${deviation.length} deviations does not fit the output '${output?.name}' of model '${model.name}', which is ${formatType(type)}: give one of each for all numbers that it predicts, or for each`,
+    );
+  }
+  const dims = [mean.length];
+  const own = new Map([constantOf(meanName, mean, dims), constantOf(deviationName, deviation, dims)]);
+  return withConstants(model, own, tailedGraph(model, own), (proto, value) =>
+    appended(
+      proto,
+      output.name,
+      innerName,
+      steps.map(({ tensor, ...step }) => ({ ...step, constant: tensor, value: value(tensor) })),
+    ),
+  );
+}
+
+/** The end that `withTargetNormalization` gave a model, or the file that was written of it. */
+export function targetTailOf({ graph }: Model): TargetTail | undefined {
+  const [scaled, shifted] = steps;
+  const last = graph.outputs[0]?.value.producer;
+  if (last?.name !== shifted.name || last.op !== shifted.op) return undefined;
+  const [product, mean] = last.inputs;
+  const before = product?.producer;
+  if (before?.name !== scaled.name || before.op !== scaled.op) return undefined;
+  const [standardized, deviation] = before.inputs;
+  return standardized && mean?.constant && deviation?.constant ? { standardized, mean, deviation } : undefined;
+}
+
+/** Mean and deviation of the targets that a model was made for, where `withTargetNormalization` made it so or a file that it wrote. */
+export function targetNormalizationOf(model: Model): Normalization | undefined {
+  const tail = targetTailOf(model);
+  if (!tail?.mean.constant || !tail.deviation.constant) return undefined;
+  return {
+    mean: Array.from(tail.mean.constant.data, Number),
+    deviation: Array.from(tail.deviation.constant.data, Number),
+  };
+}
+
+/** The model that predicts f(x) itself, as a file's: a new head is not for the old targets. */
+export function withoutTargetNormalization(model: Model): Model {
+  const [output] = model.graph.outputs;
+  if (!output || !targetTailOf(model)) return model;
+  const bare = withoutAppended(
+    decodeProto(model.encode(new Map())),
+    output.name,
+    innerName,
+    steps.map(({ tensor, name }) => ({ name, constant: tensor })),
+  );
+  return modelFromBytes(encodeMessage(bare, model.name), semantics, { name: model.name });
+}
+
+/** Operators that only move elements, or average them. */
+const passing = new Set([
+  ...['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'Dropout'],
+  ...['ReduceMean', 'ReduceSum', 'AveragePool', 'GlobalAveragePool'],
+]);
+const layers = new Set(['Gemm', 'MatMul', 'Einsum', 'Conv', 'ConvTranspose']);
+
+/**
+ * Whether a model ends in a layer, so that it predicts numbers of any size. One that ends in an activation (a sigmoid, a
+ * Relu) was made for targets in its range, which standardized targets leave.
+ */
+export function endsInLayer({ graph }: Model): boolean {
+  const isLayer = (value: Value | undefined): boolean => {
+    const node = value?.producer;
+    if (node?.domain !== '') return false;
+    if (layers.has(node.op)) return true;
+    if (passing.has(node.op)) return isLayer(node.inputs[0]);
+    return (node.op === 'Add' || node.op === 'Sub') && node.inputs.some(isLayer);
+  };
+  return isLayer(graph.outputs[0]?.value);
+}
+
+function tailedGraph(model: Model, own: ReadonlyMap<string, Value>): Graph {
+  const { graph } = model;
+  const b = new GraphBuilder(whileReading(semantics));
+  // Stored tensors stay what they are: training binds them by identity.
+  const stored = [...model.parameters.values(), ...model.statistics.values()].map((value) => [value, value] as const);
+  const inputs = graph.inputs.map((one) => [one, b.input(one.name, one.dtype, one.shape)] as const);
+  const outputs = new Map(inline(b, graph, new Map([...inputs, ...stored])).outputs);
+  const [first] = graph.outputs;
+  let y = first && outputs.get(first.name);
+  for (const { op, tensor, name } of steps) {
+    [y] = b.node(op, [y, own.get(tensor)], {}, { name, outputs: [name], types: [first?.value.knownType] }) as [Value]; // one is asked for
+  }
+  if (first && y) outputs.set(first.name, y);
+  return b.build(graph.name, Object.fromEntries(outputs));
+}

@@ -1,0 +1,42 @@
+// What is given to a model, be it data, tensors or values: its one input, which needs no name, or several by the names
+// that the model has for them. Most code treats the two alike by mapping over them.
+import type { DataType } from '../graph/tensor.js';
+
+interface Typed {
+  readonly dtype: DataType;
+}
+
+/** The one input, or several by name. */
+export type Inputs<Column extends Typed> = Column | Readonly<Record<string, Column>>;
+
+/** Whether there is one input without a name. */
+export const isUnnamed = <Column extends Typed>(inputs: Inputs<Column>): inputs is Column =>
+  typeof inputs.dtype === 'string'; // a column of that name is an object
+
+/** The inputs with their names; the name of one without is undefined. */
+export function listInputs<Column extends Typed>(
+  inputs: Inputs<Column>,
+): readonly (readonly [name: string | undefined, column: Column])[] {
+  return isUnnamed(inputs) ? [[undefined, inputs]] : Object.entries(inputs);
+}
+
+/** Each input changed, its name kept. */
+export function mapInputs<Column extends Typed, Result extends Typed>(
+  inputs: Inputs<Column>,
+  change: (column: Column, name: string | undefined) => Result,
+): Inputs<Result> {
+  if (isUnnamed(inputs)) return change(inputs, undefined);
+  return Object.fromEntries(Object.entries(inputs).map(([name, column]) => [name, change(column, name)]));
+}
+
+/** The input of a name; undefined asks for the one without. */
+export const inputNamed = <Column extends Typed>(
+  inputs: Inputs<Column>,
+  name: string | undefined,
+): Column | undefined => listInputs(inputs).find(([other]) => other === name)?.[1];
+
+/** `'input_ids', 'attention_mask'`, for messages. */
+export const inputNames = <Column extends Typed>(inputs: Inputs<Column>): string =>
+  listInputs(inputs)
+    .map(([name]) => (name === undefined ? 'one without a name' : `'${name}'`))
+    .join(', ');

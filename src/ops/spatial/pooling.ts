@@ -1,0 +1,116 @@
+// Pools: the largest or the mean element of sliding windows, or of whole pictures.
+import { GraphError } from '../../errors.js';
+import {
+  type Attributes,
+  inputOf,
+  int,
+  intAttribute,
+  type Node,
+  outputOf,
+  type TensorType,
+  text,
+  type Value,
+} from '../../graph/graph.js';
+import type { Builder } from '../builder.js';
+import { type GradientContext, type NodeDraft, type OpDefinition, oneForEachInput } from '../definition.js';
+import { productOf } from '../shapes/shapes.js';
+import { type AxisMatrix, applyTransposed } from './separable.js';
+import { kernelShape, type WindowAxis, windowAxes, windowCounts } from './windows.js';
+
+const spatialAxes = (x: Value): number[] => Array.from({ length: x.rank - 2 }, (_, i) => i + 2);
+const isCeil = (node: NodeDraft): boolean => intAttribute(node, 'ceil_mode', 0) === 1;
+
+function pooledType(node: NodeDraft): TensorType {
+  const { dtype, shape, rank } = inputOf(node, 0);
+  if (rank < 3) throw new GraphError('wants x [batch, channels, …spatial]');
+  return {
+    dtype,
+    shape: [...shape.slice(0, 2), ...windowCounts(node, shape.slice(2), kernelShape(node), isCeil(node))],
+  };
+}
+
+/** All elements as a vector. */
+const flat = (b: Builder, value: Value): Value => b.reshape(value, [-1]);
+
+// --- MaxPool --------------------------------------------------------------------------------------------------------
+
+/** Where the largest elements are, counted through the whole tensor: the operator's own output, or asked for anew. */
+function positions(b: Builder, node: Node): Value {
+  const [, own] = node.outputs;
+  if (own && intAttribute(node, 'storage_order', 0) === 0) return own;
+  const attributes: Attributes = { ...node.attributes, storage_order: int(0) };
+  const [, indices] = b.node('MaxPool', node.inputs, attributes, { outputs: ['pooled', 'positions'] });
+  return indices as Value; // two outputs are asked for
+}
+
+/** The cotangents go back to where the largest elements were; a window's first one where several are equal. */
+function maxPoolGradient({ b, node, x, dy }: GradientContext): Value[] {
+  const zeros = flat(b, b.zerosLike(x(0)));
+  const indices = flat(b, positions(b, node));
+  const sums = b.op('ScatterElements', [zeros, indices, flat(b, dy)], { axis: int(0), reduction: text('add') });
+  return [b.reshapeLike(sums, x(0))];
+}
+
+// --- AveragePool ----------------------------------------------------------------------------------------------------
+
+/** The means over the windows of one axis as a matrix [windows, size]. */
+function meanMatrix(axis: WindowAxis, includePadding: boolean): AxisMatrix {
+  return Array.from({ length: axis.count }, (_, window) => {
+    const touched = Array.from(
+      { length: axis.kernel },
+      (_, k) => window * axis.stride - axis.before + k * axis.dilation,
+    );
+    const inside = touched.filter((position) => position >= 0 && position < axis.size);
+    // A window that ceil_mode lets stand beyond the padding is not divided by what is beyond.
+    const counted = touched.filter((position) => position < axis.size + axis.after).length;
+    const weight = 1 / (includePadding ? counted : inside.length);
+    return Array.from({ length: axis.size }, (_, position) => (inside.includes(position) ? weight : 0));
+  });
+}
+
+function averagePoolGradient({ b, node, x, dy }: GradientContext): Value[] {
+  const axes = windowAxes(node, x(0).dims.slice(2), kernelShape(node), isCeil(node));
+  const includePadding = intAttribute(node, 'count_include_pad', 0) === 1;
+  return [applyTransposed(b, dy, [undefined, undefined, ...axes.map((axis) => meanMatrix(axis, includePadding))])];
+}
+
+// --- Global pools ---------------------------------------------------------------------------------------------------
+
+function inferGlobal(node: NodeDraft): TensorType[] {
+  const { dtype, shape, rank } = inputOf(node, 0);
+  if (rank < 3) throw new GraphError('wants x [batch, channels, …spatial]');
+  return [{ dtype, shape: shape.map((size, axis) => (axis < 2 ? size : 1)) }];
+}
+
+/** Each window's elements: one operation for each. */
+function windowFlops(node: Node): number {
+  const elements = productOf(outputOf(node).shape.map((size) => (typeof size === 'number' ? size : 1)));
+  return Number(elements) * kernelShape(node).reduce((p, size) => p * size, 1);
+}
+
+export const poolingOps = {
+  MaxPool: {
+    infer: (node) => {
+      const pooled = pooledType(node);
+      return [pooled, { dtype: 'int64', shape: pooled.shape }];
+    },
+    gradient: maxPoolGradient,
+    flops: windowFlops,
+  },
+  AveragePool: { infer: (node) => [pooledType(node)], gradient: averagePoolGradient, flops: windowFlops },
+  GlobalAveragePool: {
+    infer: inferGlobal,
+    gradient: ({ b, x, dy }) => [b.expandLike(b.div(dy, b.sizeOf(x(0), spatialAxes(x(0)), dy.dtype)), x(0))],
+    flops: oneForEachInput,
+  },
+  // The cotangent is shared by the elements that are the largest.
+  GlobalMaxPool: {
+    infer: inferGlobal,
+    gradient: ({ b, x, y, dy }) => {
+      const largest = b.equal(x(0), y);
+      const count = b.sum(b.cast(largest, dy.dtype), spatialAxes(x(0)), true);
+      return [b.where(largest, b.div(dy, count), 0)];
+    },
+    flops: oneForEachInput,
+  },
+} satisfies Record<string, OpDefinition>;

@@ -1,0 +1,98 @@
+// Matrix-free means it: nothing of the size of a Kronecker factor or of a Fisher block is anywhere in a step of cgfac.
+import { expect, test } from 'vitest';
+import { manyExamples } from '../../../test/support/setting.js';
+import { constantsOf, type Graph, subgraphs, type Value } from '../../graph/graph.js';
+import { elementCount } from '../../graph/tensor.js';
+import { lossNamed } from '../../losses/index.js';
+import { mlp } from '../../nn/zoo.js';
+import { metricFor } from '../../training/evaluation/metrics.js';
+import { buildStep } from '../../training/step-program.js';
+import type { Optimizer } from '../optimizer.js';
+import { type CgfacOptions, cgfac } from './cgfac.js';
+import { kfac } from './kfac.js';
+
+// No square of these, with one added or not, is a product of others of them.
+const sizes = [113, 97, 89, 83];
+const [rank, batch] = [16, 23];
+const layers = sizes.slice(1).map((outputs, i) => ({ inputs: sizes[i] ?? 0, outputs }));
+
+/** Element counts of what CG-FAC must not form, with its name. */
+const forbidden = new Map<number, string>();
+for (const { inputs: m, outputs: n } of layers) {
+  for (const order of [m, m + 1, n, m * n, (m + 1) * n]) forbidden.set(order ** 2, `a matrix of order ${order}`);
+}
+
+/** Every value of a graph and of the bodies inside it. */
+function* valuesOf(graph: Graph): Generator<Value> {
+  yield* graph.inputs;
+  yield* constantsOf(graph);
+  for (const node of graph.nodes) {
+    yield* node.outputs;
+    for (const body of subgraphs(node)) yield* valuesOf(body);
+  }
+}
+
+function stepOf(optimizer: Optimizer): Graph {
+  const loss = lossNamed('softmax-cross-entropy');
+  return buildStep({
+    model: mlp({ seed: 1, sizes }),
+    loss,
+    metric: metricFor(loss.name),
+    optimizer,
+    setting: manyExamples(loss.name),
+    inputs: { dtype: 'float32', shape: [batch, sizes[0] ?? 0] },
+    targets: { dtype: 'int64', shape: [batch] },
+  }).graph;
+}
+
+function formed(graph: Graph): Set<string> {
+  const found = new Set<string>();
+  for (const value of valuesOf(graph)) {
+    const name = forbidden.get(elementCount(value.dims)); // throws where a size is not known
+    if (name) found.add(name);
+  }
+  return found;
+}
+
+const forms: readonly (readonly [string, CgfacOptions])[] = [
+  ['with no options but the rank', {}],
+  ['self-tuning', { step: 'self-tuning' }],
+  ['scheduled', { learningRate: 0.1 }],
+  ['without moving averages', { decay: 0 }],
+  ['folding more rows than the rank', { curvatureRows: batch }],
+  ['Tikhonov damping', { dampingKind: 'tikhonov' }],
+  ['the empirical Fisher', { fisher: 'empirical' }],
+  ['the exact Fisher', { fisher: 'exact' }],
+  ['the primal form', { form: 'primal' }],
+];
+
+test.each(forms)('cgfac %s forms no factor', (_name, options) => {
+  const graph = stepOf(cgfac({ rank, curvatureRows: rank, ...options }));
+  expect([...formed(graph)]).toEqual([]);
+  // Nor anything else that is larger than a layer's weights, or than the rows of all passes together.
+  const passes = options.fisher === 'exact' ? (sizes.at(-1) ?? 1) : 1;
+  const largestRows = Math.max(batch, rank * passes) * (Math.max(...sizes) + 1);
+  const largest = Math.max(...Array.from(valuesOf(graph), (value) => elementCount(value.dims)));
+  expect(largest).toBeLessThanOrEqual(Math.max(...layers.map(({ inputs, outputs }) => inputs * outputs), largestRows));
+});
+
+test('the walk sees the bodies of loops and branches', () => {
+  const bodies = stepOf(cgfac({ rank, step: 'self-tuning', dampingKind: 'tikhonov' })).nodes.filter(
+    (node) => subgraphs(node).length > 0,
+  );
+  expect(new Set(bodies.map(({ op }) => op))).toEqual(new Set(['Loop', 'If']));
+});
+
+test('the same walk finds the factors of kfac', () => {
+  const found = formed(stepOf(kfac()));
+  for (const { inputs, outputs } of layers) {
+    expect(found).toContain(`a matrix of order ${inputs + 1}`);
+    expect(found).toContain(`a matrix of order ${outputs}`);
+  }
+});
+
+test('sides no larger than the rank are held dense: the smaller one, always', () => {
+  expect(formed(stepOf(cgfac({ rank: 90 })))).toEqual(
+    new Set([90, 83, 89].map((order) => `a matrix of order ${order}`)),
+  );
+});

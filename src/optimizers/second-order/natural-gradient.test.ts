@@ -1,0 +1,210 @@
+// Whole steps of cgfac and kfac, every form of them, against dense natural gradients by hand.
+import { describe, expect, test } from 'vitest';
+import {
+  at,
+  generate,
+  identity,
+  inverted,
+  kronecker,
+  type Matrix,
+  matrixOf,
+  minus,
+  multiplied,
+  plus,
+  relativeError,
+  rowsOf,
+  scaled,
+  shifted,
+  solved,
+  trace,
+  vectorized,
+} from '../../../test/support/dense.js';
+import {
+  backwardByHand,
+  curvatureByHand,
+  denseNetwork,
+  examplesFor,
+  type Factors,
+  forwardByHand,
+  outputCotangent,
+} from '../../../test/support/dense-network.js';
+import { layouts } from '../../../test/support/layer-tensors.js';
+import { type Numbers, signs, stepOnce } from '../../../test/support/optimizer-step.js';
+import { manyExamples } from '../../../test/support/setting.js';
+import { decayAt } from '../../curvature/factors/moving-average.js';
+import { random } from '../../random.js';
+import type { Optimizer } from '../optimizer.js';
+import { type CgfacOptions, cgfac } from './cgfac.js';
+import { type KfacOptions, kfac } from './kfac.js';
+
+const loss = 'softmax-cross-entropy';
+const examplesPerStep = 4;
+const damping = 0.07;
+const rate = 0.3;
+const bare = { learningRate: rate, momentum: 0, klClip: 0, damping, fisher: 'empirical' } as const;
+const converged = { tolerance: 1e-14, maxIterations: 400 };
+
+const tikhonov = (v: Matrix, { a, g }: Factors): Matrix =>
+  matrixOf(v.rows, v.columns, solved(shifted(kronecker(a, g), damping), vectorized(v)).data);
+
+const piOf = ({ a, g }: Factors): number => Math.sqrt(trace(a) / a.rows / (trace(g) / g.rows));
+
+function factored(v: Matrix, factors: Factors): Matrix {
+  const pi = piOf(factors);
+  const left = inverted(shifted(factors.a, pi * Math.sqrt(damping)));
+  return multiplied(left, v, inverted(shifted(factors.g, Math.sqrt(damping) / pi)));
+}
+
+type Direction = (v: Matrix, factors: Factors) => Matrix;
+const cgfacForms: readonly (readonly [string, CgfacOptions, Direction])[] = [
+  ['primal', { form: 'primal', ...converged, warmStart: false }, tikhonov],
+  ['primal, warm', { form: 'primal', ...converged }, tikhonov],
+  ['Gram space of all rows, Tikhonov', { decay: 0, rank: 4, dampingKind: 'tikhonov', ...converged }, tikhonov],
+  ['some sides dense, Tikhonov', { decay: 0, rank: 5, dampingKind: 'tikhonov', ...converged }, tikhonov],
+  ['all sides dense, Tikhonov', { decay: 0, rank: 20, dampingKind: 'tikhonov', ...converged }, tikhonov],
+  ['Gram space of all rows, factored', { decay: 0, rank: 4 }, factored],
+  ['some sides dense, factored', { decay: 0, rank: 5 }, factored],
+  ['all sides dense, factored', { decay: 0, rank: 20 }, factored],
+];
+
+// The damped solves are tested in all layouts: here one of each kind will do.
+describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias', (layout) => {
+  const start = denseNetwork([6, 5, 5, 3], { ...layout, activation: 'tanh', seed: 40 });
+
+  test.each(cgfacForms)('cgfac, %s: two steps of this batch’s natural gradient', async (_name, options, direction) => {
+    const optimizer = cgfac({ ...bare, ...options });
+    const controller = optimizer.controller(manyExamples(loss));
+    const source = random(41);
+    let network = start;
+    let state: Numbers = {};
+    for (let step = 0; step < 2; step++) {
+      const examples = examplesFor(network, loss, examplesPerStep, source);
+      const outcome = await stepOnce({
+        network,
+        loss,
+        examples,
+        optimizer,
+        controller,
+        step,
+        state,
+        noise: signs(step),
+      });
+      for (const [i, { gradient, ...factors }] of curvatureByHand(network, loss, examples).entries()) {
+        const moved = minus(outcome.network.layers[i] ?? gradient, network.layers[i] ?? gradient);
+        expect(relativeError(moved, scaled(direction(gradient, factors), -rate))).toBeLessThan(1e-9);
+      }
+      ({ network, state } = outcome);
+    }
+  });
+
+  const averaged: readonly (readonly [string, Optimizer, Direction])[] = [
+    ['kfac, factored', kfac({ ...bare, inverseInterval: 1 }), factored],
+    ['kfac, Tikhonov', kfac({ ...bare, dampingKind: 'tikhonov', ...converged }), tikhonov],
+    ['cgfac with dense sides, factored', cgfac({ ...bare, rank: 20 }), factored],
+    ['cgfac with dense sides, Tikhonov', cgfac({ ...bare, rank: 20, dampingKind: 'tikhonov', ...converged }), tikhonov],
+  ];
+
+  test.each(averaged)('%s: natural gradients of the exact moving averages', async (_name, optimizer, direction) => {
+    const controller = optimizer.controller(manyExamples(loss));
+    const source = random(42);
+    let network = start;
+    let state: Numbers = {};
+    let averages: Factors[] = network.layers.map(({ rows, columns }) => ({
+      a: generate(rows, rows, () => 0),
+      g: generate(columns, columns, () => 0),
+    }));
+    for (let step = 0; step < 2; step++) {
+      const examples = examplesFor(network, loss, examplesPerStep, source);
+      const outcome = await stepOnce({ network, loss, examples, optimizer, controller, step, state });
+      const keep = decayAt(step, 0.95);
+      const batch = curvatureByHand(network, loss, examples);
+      averages = averages.map(({ a, g }, i) => ({
+        a: plus(scaled(a, keep), scaled(batch[i]?.a ?? a, 1 - keep)),
+        g: plus(scaled(g, keep), scaled(batch[i]?.g ?? g, 1 - keep)),
+      }));
+      for (const [i, { gradient }] of batch.entries()) {
+        const moved = minus(outcome.network.layers[i] ?? gradient, network.layers[i] ?? gradient);
+        const expected = scaled(direction(gradient, averages[i] ?? { a: gradient, g: gradient }), -rate);
+        expect(relativeError(moved, expected)).toBeLessThan(1e-9);
+      }
+      ({ network, state } = outcome);
+    }
+  });
+});
+
+const layout = { outputsFirst: false, hasBias: true };
+
+test('kfac keeps its inverses between refreshes, each the inverse of its damped factor', async () => {
+  const options: KfacOptions = { ...bare, inverseInterval: 5 };
+  const optimizer = kfac(options);
+  const controller = optimizer.controller(manyExamples(loss));
+  const source = random(43);
+  let network = denseNetwork([4, 3, 2], { ...layout, activation: 'tanh', seed: 44 });
+  let state: Numbers = {};
+  const square = (numbers: readonly number[] = []): Matrix =>
+    matrixOf(Math.sqrt(numbers.length), Math.sqrt(numbers.length), numbers);
+  const refreshes: boolean[] = [];
+  for (let step = 0; step < 7; step++) {
+    const examples = examplesFor(network, loss, examplesPerStep, source);
+    const outcome = await stepOnce({ network, loss, examples, optimizer, controller, step, state });
+    const name = 'layer0.weight';
+    const [a, g] = [square(outcome.state[`A.${name}`]), square(outcome.state[`G.${name}`])];
+    const [inverseA, inverseG] = [
+      square(outcome.state[`inverse.A.${name}`]),
+      square(outcome.state[`inverse.G.${name}`]),
+    ];
+    const pi = piOf({ a, g });
+    const [deltaA, deltaG] = [pi * Math.sqrt(damping), Math.sqrt(damping) / pi];
+    // δ(F + δI)⁻¹, which has no scale
+    const errors = [
+      relativeError(multiplied(inverseA, shifted(a, deltaA)), scaled(identity(a.rows), deltaA)),
+      relativeError(multiplied(inverseG, shifted(g, deltaG)), scaled(identity(g.rows), deltaG)),
+    ];
+    refreshes.push(errors.every((error) => error < 1e-12));
+    if (step > 0 && !refreshes[step]) expect(outcome.state[`inverse.A.${name}`]).toEqual(state[`inverse.A.${name}`]);
+    ({ network, state } = outcome);
+  }
+  expect(refreshes).toEqual([true, true, true, false, false, true, false]);
+});
+
+test('cgfac’s sketches follow their recurrence, with signs of their own for each side', async () => {
+  const [rank, examplesInCurvature] = [3, 6];
+  const optimizer = cgfac({ ...bare, rank, curvatureRows: examplesInCurvature });
+  const controller = optimizer.controller(manyExamples(loss));
+  const source = random(45);
+  let network = denseNetwork([5, 4], { ...layout, activation: 'tanh', seed: 46 });
+  let state: Numbers = {};
+  let sketches = { a: generate(rank, 6, () => 0), g: generate(rank, 4, () => 0) };
+  for (let step = 0; step < 3; step++) {
+    const examples = examplesFor(network, loss, 8, source);
+    const drawn = new Map<string, readonly number[]>();
+    const draw = signs(step);
+    const noise = (name: string, dims: readonly number[]) => {
+      expect(dims).toEqual([examplesInCurvature, 1]);
+      drawn.set(name, draw(name, dims));
+      return drawn.get(name) ?? [];
+    };
+    const outcome = await stepOnce({ network, loss, examples, optimizer, controller, step, state, noise });
+    expect([...drawn.keys()].sort()).toEqual(['signs.inputs.layer0.weight', 'signs.outputs.layer0.weight']);
+    const inputs = rowsOf(examples.inputs, 0, examplesInCurvature);
+    const { activations, output } = forwardByHand(network, inputs);
+    const [g] = backwardByHand(network, activations, outputCotangent(loss, output, examples.targets));
+    const keep = decayAt(step, 0.95);
+    const next = (old: Matrix, rows: Matrix, side: string): Matrix => {
+      const sign = drawn.get(`signs.${side}.layer0.weight`) ?? [];
+      const folded = generate(rank, examplesInCurvature, (bucket, row) =>
+        row % rank === bucket ? (sign[row] ?? 0) : 0,
+      );
+      const fresh = scaled(multiplied(folded, rows), Math.sqrt((1 - keep) / examplesInCurvature));
+      return plus(scaled(old, Math.sqrt(keep)), fresh);
+    };
+    sketches = { a: next(sketches.a, activations[0] ?? inputs, 'inputs'), g: next(sketches.g, g ?? inputs, 'outputs') };
+    ({ network, state } = outcome);
+    const held = (name: string, columns: number): Matrix =>
+      matrixOf(rank, columns, state[`${name}.layer0.weight`] ?? []);
+    const [values, ones] = [held('activations', 5), held('homogeneous', 1)];
+    const joined = generate(rank, 6, (i, j) => (j < 5 ? at(values, i, j) : at(ones, i, 0)));
+    expect(relativeError(joined, sketches.a)).toBeLessThan(1e-12);
+    expect(relativeError(held('gradients', 4), sketches.g)).toBeLessThan(1e-12);
+  }
+});

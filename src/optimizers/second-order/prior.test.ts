@@ -1,0 +1,100 @@
+// The Gaussian prior against ½·s·|w|² in plain TypeScript: gradient and Hessian by differences, and its strength.
+import { expect, test } from 'vitest';
+import { generate, type Matrix, minus, plus, relativeError, scaled } from '../../../test/support/dense.js';
+import { FedBuilder, randomMatrix } from '../../../test/support/fed-builder.js';
+import { joinedOf, type Layout, layerTensorOf } from '../../../test/support/layer-tensors.js';
+import type { KroneckerBlock } from '../../curvature/blocks.js';
+import type { LayerTensor } from '../../curvature/layer-tensor.js';
+import type { Value } from '../../graph/graph.js';
+import { random } from '../../random.js';
+import { Prior, priorMean, priorStrength } from './prior.js';
+
+const block = (kind: KroneckerBlock['kind'], inputs: number, outputs: number, layout: Layout): KroneckerBlock => ({
+  ...{ kind, inputs, outputs, weight: `${kind}.weight`, bias: layout.hasBias ? `${kind}.bias` : undefined },
+  ...{ outputsFirst: layout.outputsFirst, uses: [] },
+});
+
+interface Layer {
+  readonly block: KroneckerBlock;
+  readonly layout: Layout;
+  /** Whether the prior is on its weight: not on scales, nor on tables. */
+  readonly decays: boolean;
+}
+
+const layers: readonly Layer[] = (
+  [
+    ['dense', true, { outputsFirst: false, hasBias: true }],
+    ['scale-and-shift', false, { outputsFirst: false, hasBias: true }],
+    ['convolution', true, { outputsFirst: true, hasBias: true }],
+    ['embedding', false, { outputsFirst: false, hasBias: false }],
+    ['tied', true, { outputsFirst: false, hasBias: false }],
+  ] as const
+).map(([kind, decays, layout]) => ({ block: block(kind, 3, 2, layout), layout, decays }));
+
+const source = random(90, 'prior');
+const drawn = (): Matrix[] => layers.map(({ layout }) => randomMatrix(source, 3 + Number(layout.hasBias), 2));
+const [weights, gradient, x, y] = [drawn(), drawn(), drawn(), drawn()] as const;
+const strength = 0.37;
+
+/** ½·s·(m/2)·Σw² over the weights that decay, of m = 3 inputs, biases left out. */
+const energy = (at: readonly Matrix[]): number =>
+  layers.reduce((sum, { decays }, i) => {
+    const squares = [...(at[i]?.data ?? [])].slice(0, 6).map((w) => w ** 2); // a bias is the last row
+    return decays ? sum + ((strength * 3) / 4) * squares.reduce((total, square) => total + square, 0) : sum;
+  }, 0);
+
+const along = (at: readonly Matrix[], step: readonly Matrix[], offset: number): Matrix[] =>
+  at.map((part, i) => plus(part, scaled(step[i] ?? part, offset)));
+
+const tensorsOf = (b: FedBuilder, matrices: readonly Matrix[]): LayerTensor[] =>
+  layers.map(({ layout }, i) => layerTensorOf(b, matrices[i] as Matrix, layout)); // one a layer
+
+const priorOf = (b: FedBuilder): Prior =>
+  new Prior(
+    layers.map((layer) => layer.block),
+    tensorsOf(b, weights),
+    b.given([], [strength]),
+  );
+
+test('the gradient is that of likelihood and prior together', async () => {
+  const b = new FedBuilder();
+  const added = priorOf(b).addedTo(b, tensorsOf(b, gradient));
+  const sums = await b.matrices(Object.fromEntries(added.map((tensor, i) => [`layer${i}`, joinedOf(b, tensor)])));
+  for (const [k, part] of weights.entries()) {
+    const slopes = generate(part.rows, part.columns, (i, j) => {
+      const unit = weights.map((w, other) =>
+        generate(w.rows, w.columns, (r, c) => Number(other === k && r === i && c === j)),
+      );
+      return (energy(along(weights, unit, 0.5)) - energy(along(weights, unit, -0.5))) / 1; // exact: it is quadratic
+    });
+    const sum = sums[`layer${k}`] ?? part;
+    const own = gradient[k] ?? part;
+    if (layers[k]?.decays) expect(relativeError(minus(sum, own), slopes)).toBeLessThan(1e-12);
+    else expect(sum).toEqual(own);
+  }
+});
+
+test('product and change are those of its Hessian', async () => {
+  const b = new FedBuilder();
+  const prior = priorOf(b);
+  const scalar = async (value: Value) => (await b.compute({ value })).value[0];
+  const mixed = (energy(along(x, y, 1)) - energy(along(x, y, -1))) / 2; // xᵀHy of ½·xᵀHx
+  expect(await scalar(prior.product(b, tensorsOf(b, x), tensorsOf(b, y)))).toBeCloseTo(mixed, 12);
+  const change = energy(along(weights, x, 1)) - energy(weights);
+  expect(await scalar(prior.change(b, tensorsOf(b, x)))).toBeCloseTo(change, 12);
+  expect(Math.abs(change)).toBeGreaterThan(0.1);
+});
+
+test.each([
+  ['p/N', 2, 100, 2 / 100],
+  ['nothing if p is 0', 0, 100, 0],
+  ['nothing if so many examples say more', 0.99, 10_000, 0],
+  ['something up to there', 1, 10_000, 1e-4],
+])('its strength is %s', (_what, precision, examples, expected) => {
+  expect(priorStrength(precision, { examples })).toBeCloseTo(expected, 12);
+});
+
+test('weights that may be trained already are drawn to themselves, fresh ones to half of themselves', () => {
+  expect(priorMean({ isPretrained: true })).toBe(1);
+  expect(priorMean({ isPretrained: false })).toBe(0.5);
+});

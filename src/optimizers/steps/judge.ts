@@ -1,0 +1,111 @@
+// Whether a step is kept: not if it is not finite, nor if it raises the loss of its own batch beyond what noise explains.
+import type { Value } from '../../graph/graph.js';
+import { Objective } from '../../losses/objective.js';
+import type { Builder } from '../../ops/builder.js';
+import type { StepContext } from '../optimizer.js';
+
+const names = { measure: 'measureChange', allowed: 'allowedRise' } as const;
+
+/** A rise of the batch's loss by this share of it is no reason to take a step back. */
+const allowedShare = 0.1;
+
+export interface Judgement {
+  /** A bool scalar. */
+  readonly accept: Value;
+  /** The change of the batch's mean loss by the step; NaN at steps that do not measure it. */
+  readonly change: Value;
+}
+
+/**
+ * Judges a step by the loss of its own batch after it, which is another forward pass: at the steps that `StepWatch` asks
+ * for. Whether the step is finite is known at every step.
+ * @param next the new parameters
+ * @param squaredLength of the step, a scalar that is finite only if all of the step is
+ */
+export function judged(context: StepContext, next: ReadonlyMap<string, Value>, squaredLength: Value): Judgement {
+  const { b, objective, forward, parameters } = context;
+  const [change] = b.branch(
+    b.greater(context.scalar(names.measure), 0.5),
+    (inner) => {
+      const after = Objective.within(objective, inner).evaluate(
+        new Map([...forward.parameters, ...parameters, ...next]),
+      );
+      return [inner.sub(after.loss, forward.loss)];
+    },
+    (inner) => [inner.scalar(Number.NaN, forward.loss.dtype)],
+  );
+  if (!change) throw new Error('a branch has as many results as its bodies');
+  const allowed = b.max(context.scalar(names.allowed), b.mul(forward.loss, allowedShare));
+  // Comparisons with NaN are false: what was measured and is NaN is not kept.
+  const tolerable = b.op('Or', [b.less(context.scalar(names.measure), 0.5), b.greaterOrEqual(allowed, change)]);
+  return { accept: b.and(isFiniteScalar(b, squaredLength), tolerable), change };
+}
+
+/** x − x is 0 where x is finite, and NaN elsewhere. */
+export const isFiniteScalar = (b: Builder, x: Value): Value => b.equal(b.sub(x, x), 0);
+
+/** Steps at the start of a run, and after one that was taken back, that are all measured. */
+const measuredRun = 10;
+
+/** Largest weight of the past in the average of squared rises from loss to loss. */
+const decay = 0.9;
+
+/** What a watch remembers: plain numbers, for checkpoints. */
+interface WatchState {
+  /** Every step before this one is measured. */
+  readonly measureUntil: number;
+  /** The last loss; NaN before the first. */
+  readonly last: number;
+  /** Average square of the rises from loss to loss, falls counted as none; and how many there were. */
+  readonly squares: number;
+  readonly count: number;
+}
+
+/** Tells the program which steps to measure and how much their loss may rise; watches the losses for that. */
+export class StepWatch {
+  readonly #interval: number;
+  #state: WatchState = { measureUntil: measuredRun, last: Number.NaN, squares: 0, count: 0 };
+
+  /** @param interval steps between measurements while all goes well */
+  constructor(interval: number) {
+    this.#interval = interval;
+  }
+
+  measures(step: number): boolean {
+    return step < this.#state.measureUntil || (step + 1) % this.#interval === 0;
+  }
+
+  /**
+   * The scalars of `judged`. Of batches whose losses vary by σ, rises have the mean square σ², all differences being counted:
+   * a rise of 2σ is allowed.
+   */
+  scalars(step: number): Record<string, number> {
+    return { [names.measure]: this.measures(step) ? 1 : 0, [names.allowed]: 2 * Math.sqrt(this.#state.squares) };
+  }
+
+  /** @param accepted whether the step was kept */
+  observe(step: number, loss: number, accepted: boolean): void {
+    const { last, squares, count } = this.#state;
+    const measureUntil = accepted ? this.#state.measureUntil : step + 1 + measuredRun;
+    if (!Number.isFinite(loss)) this.#state = { ...this.#state, measureUntil };
+    else if (Number.isNaN(last)) this.#state = { ...this.#state, measureUntil, last: loss };
+    else {
+      const keep = Math.min(1 - 1 / (count + 1), decay);
+      this.#state = {
+        measureUntil,
+        last: loss,
+        squares: keep * squares + (1 - keep) * Math.max(0, loss - last) ** 2,
+        count: count + 1,
+      };
+    }
+  }
+
+  snapshot(): Record<string, number> {
+    const { last, ...rest } = this.#state;
+    return Number.isNaN(last) ? rest : { ...rest, last };
+  }
+
+  restore(snapshot: Readonly<Record<string, number>>): void {
+    this.#state = { ...this.#state, ...snapshot };
+  }
+}

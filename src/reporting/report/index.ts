@@ -1,0 +1,121 @@
+// The HTML report of a comparison: one file that carries everything, asks nothing of the network and runs no script.
+
+import type { Experiment, ReportData } from '../../training/run-record.js';
+import { capitalized, formatCount, listed } from '../format.js';
+import { findings } from '../headline.js';
+import { withDistinctNames } from '../names.js';
+import { summaryColumns, summaryNotes } from '../summary.js';
+import { goalOf } from '../target.js';
+import { costs } from './cost-bars.js';
+import { optimizerCharts, trainingCharts } from './curve-charts.js';
+import { confusionGallery, reconstructionGallery } from './galleries.js';
+import { type Html, html, trusted } from './html.js';
+import { assignInks, type Ink } from './palette.js';
+import { REPORT_CSS } from './style.js';
+
+/**
+ * Renders a report as one HTML document.
+ *
+ * @throws OptionError if a picture's pixels do not fit its size.
+ */
+export function renderReport(data: ReportData): string {
+  const experiments = data.experiments.map(withDistinctNames);
+  const inks = assignInks(experiments);
+  const several = experiments.length > 1;
+  const contents = experiments.map(
+    ({ model, data: set }, index) => html`<li><a href="#experiment-${index + 1}">${model} on ${set}</a></li>`,
+  );
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${data.title}</title>
+<style>${trusted(REPORT_CSS)}</style>
+</head>
+<body>
+<header><h1>${data.title}</h1>${several && html`<nav><ol>${contents}</ol></nav>`}</header>
+<main>${experiments.map((experiment, index) => experimentSection(experiment, index, inks))}</main>
+<footer>${provenance(data)}</footer>
+</body>
+</html>
+`;
+  return page.html;
+}
+
+function experimentSection(experiment: Experiment, index: number, inks: ReadonlyMap<string, Ink>): Html {
+  const { headline, details } = findings(experiment);
+  const sample = sampleNote(experiment);
+  const { charts, constants } = optimizerCharts(experiment, inks);
+  const own = charts.length > 0 || constants;
+  return html`
+<section id="experiment-${index + 1}">
+<p class="setting">${setting(experiment)}</p>
+<h2>${unbroken(headline)}</h2>
+${details.length > 0 && html`<ul class="findings">${details.map((detail) => html`<li>${unbroken(detail)}</li>`)}</ul>`}
+${summaryTable(experiment, inks)}
+<h3>Training</h3>
+<div class="charts">${trainingCharts(experiment, inks)}</div>
+${sample && html`<p class="note">${sample}</p>`}
+${own && html`<h3>What the optimizers did</h3><div class="charts small">${charts}</div>${constants}`}
+<h3>What it cost</h3>
+${costs(experiment.runs, inks)}
+${reconstructionGallery(experiment, inks)}
+${confusionGallery(experiment, inks)}
+</section>`;
+}
+
+function setting(experiment: Experiment): Html {
+  const { model, data, parameters, batchSize, standardized = [] } = experiment;
+  const inside = standardized.length > 0 && html` · standardizes ${standardized.join(' and ')}`;
+  const goal = goalOf(experiment);
+  return html`<strong>${model}</strong> on <strong>${data}</strong> · ${formatCount(parameters)} parameters · batches of ${formatCount(batchSize)}${inside}${goal && html` · target: ${unbroken(goal.text)}`}`;
+}
+
+/** A number and its unit stay on one line. */
+function unbroken(text: string): string {
+  return text.replace(/(\d) (?=(?:%|ms|s|min|h|B|[KMGT]iB|steps)(?![\w]))/g, '$1\u00a0');
+}
+
+/** Of how many examples the evaluations along the way are, where these are not all. */
+function sampleNote({ runs }: Experiment): string | undefined {
+  const sampled = runs.find((run) => run.sampled)?.sampled;
+  const parts = [
+    sampled?.train !== undefined && `${formatCount(sampled.train)} examples of the training set`,
+    sampled?.test !== undefined && `${formatCount(sampled.test)} of the test set`,
+  ].filter((part) => part !== false);
+  if (parts.length === 0) return undefined;
+  return `Evaluated along the way on ${listed(parts)}; the last point, the table, and whether a target is reached are of the whole sets.`;
+}
+
+/** A row for each run; the best of each column in bold. */
+function summaryTable(experiment: Experiment, inks: ReadonlyMap<string, Ink>): Html {
+  const columns = summaryColumns(experiment);
+  const head = columns.map(({ header }) => html`<th scope="col">${capitalized(header)}</th>`);
+  const rows = experiment.runs.map(({ name }, index) => {
+    const cells = columns.map(({ cells }) => {
+      const { text, best, warning } = cells[index] ?? { text: '' };
+      if (warning) return html`<td class="warning">${text} !</td>`;
+      return best ? html`<td class="best">${text}</td>` : html`<td>${text}</td>`;
+    });
+    return html`<tr><th scope="row"><i class="chip" style="background:${inks.get(name)?.colour ?? ''}"></i>${name}</th>${cells}</tr>`;
+  });
+  const best = columns.some(({ cells }) => cells.some((cell) => cell.best)) && 'Bold: the best of its column.';
+  const notes = [best, ...summaryNotes(experiment)].filter((note) => note !== false);
+  return html`<div class="scroll"><table class="summary"><thead><tr><th scope="col">Optimizer</th>${head}</tr></thead><tbody>${rows}</tbody></table></div>${notes.map((note) => html`<p class="note">${note}</p>`)}`;
+}
+
+/** How to do it again: the command, and where it ran. */
+function provenance({ command, environment }: ReportData): Html {
+  const entries = Object.entries(environment).map(
+    ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`,
+  );
+  return html`<h3>Made by</h3><pre tabindex="0"><code>${commandLine(command)}</code></pre><dl>${entries}</dl>`;
+}
+
+/** Lines break before an option, not within one. */
+function commandLine(command: string): Html {
+  const parts = command.split(/ (?=-)/);
+  return html`${parts.map((part, index) => html`${index > 0 && ' '}<span>${part}</span>`)}`;
+}

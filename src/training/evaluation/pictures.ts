@@ -1,0 +1,96 @@
+// What a trained model does, to look at: reconstructions of an autoencoder, confusions and mistakes of a classifier.
+import type { Batch, BatchArray } from '../../data/batches.js';
+import { type Dataset, elementCount, pictureInputs } from '../../data/dataset.js';
+import { takesChannelsLast } from '../../model/channels.js';
+import { inputNamed } from '../../model/inputs.js';
+import type { Picture, RunRecord } from '../run-record.js';
+import type { LearningTask } from '../task/task.js';
+import type { Evaluator } from './evaluation.js';
+
+/** Reconstructions shown, and mistakes shown. */
+const shownPictures = 12;
+
+/** The part of a run's record that shows pictures of the test set; empty where the data have none to show. */
+export async function picturesOf(
+  judge: Evaluator,
+  { kind, data: { test } }: LearningTask,
+): Promise<Pick<RunRecord, 'reconstructions' | 'confusion'>> {
+  if (kind === 'autoencoding' && test.picture) return { reconstructions: await reconstructions(judge, test) };
+  if (kind === 'classification' && test.classes && test.targets.shape.length === 0) {
+    return { confusion: await confusion(judge, test, test.classes) };
+  }
+  return {};
+}
+
+/** The first examples of the test set with what the model makes of them. */
+async function reconstructions(judge: Evaluator, set: Dataset) {
+  const pairs: { input: Picture; output: Picture }[] = [];
+  const first = Uint32Array.from({ length: Math.min(shownPictures, set.size) }, (_, i) => i);
+  for await (const { indices, batch, prediction } of judge.predict(set, first)) {
+    for (let row = 0; row < indices.length; row++) {
+      const input = inputPicture(set, batch, row);
+      const output = pictureOf(set, prediction, row);
+      if (input && output) pairs.push({ input, output });
+    }
+  }
+  return pairs;
+}
+
+/** Counts by true and predicted class over the whole test set, and the first pictures that were mistaken. */
+async function confusion(judge: Evaluator, set: Dataset, classes: readonly string[]) {
+  const counts = classes.map(() => new Array<number>(classes.length).fill(0));
+  const mistakes: { picture: Picture; actual: string; predicted: string }[] = [];
+  for await (const { batch, prediction } of judge.predict(set)) {
+    const logits = prediction.dims[1] ?? 0;
+    for (const [row, label] of Array.from<number | bigint, number>(batch.target.data, Number).entries()) {
+      const predicted = largest(prediction.data, row * logits, logits);
+      const line = counts[label];
+      if (line && predicted < line.length) line[predicted] = (line[predicted] ?? 0) + 1;
+      if (predicted === label || mistakes.length >= shownPictures) continue;
+      const picture = inputPicture(set, batch, row);
+      if (picture) {
+        mistakes.push({ picture, actual: classes[label] ?? '?', predicted: classes[predicted] ?? String(predicted) });
+      }
+    }
+  }
+  return { classes, counts, mistakes };
+}
+
+/** The position of the largest of `length` elements from `start`. */
+function largest(elements: ArrayLike<number | bigint>, start: number, length: number): number {
+  let best = 0;
+  for (let i = 1; i < length; i++) if (Number(elements[start + i]) > Number(elements[start + best])) best = i;
+  return best;
+}
+
+/** The picture that an example is, or has among its inputs where there is one. */
+function inputPicture(set: Dataset, { inputs }: Batch, row: number): Picture | undefined {
+  const [shown, ...others] = pictureInputs(set);
+  const input = shown && others.length === 0 ? inputNamed(inputs, shown.name) : undefined;
+  return input && pictureOf(set, input, row);
+}
+
+/**
+ * One row of a batch as a picture: planes of channels become pixels side by side, where the model does not give them so,
+ * and values are kept within [0, 1].
+ */
+function pictureOf(
+  { picture }: Dataset,
+  { data, dims }: Pick<BatchArray, 'dims'> & { readonly data: ArrayLike<number | bigint> },
+  row: number,
+): Picture | undefined {
+  if (!picture || (picture.channels !== 1 && picture.channels !== 3)) return undefined;
+  const { width, height, channels } = picture;
+  const size = elementCount(dims.slice(1));
+  const area = width * height;
+  if (size !== area * channels) return undefined;
+  const channelsLast = takesChannelsLast(dims, [dims[0] ?? 1, channels, height, width]);
+  const pixels = new Float32Array(size);
+  for (let channel = 0; channel < channels; channel++) {
+    for (let i = 0; i < area; i++) {
+      const value = Number(data[row * size + (channelsLast ? i * channels + channel : channel * area + i)]);
+      pixels[i * channels + channel] = Math.min(1, Math.max(0, value));
+    }
+  }
+  return { width, height, channels, pixels };
+}

@@ -1,0 +1,150 @@
+// When a run is evaluated along the way, on which examples, and whether it has reached its target.
+import type { DataSplits, Dataset } from '../../data/dataset.js';
+import { OptionError } from '../../errors.js';
+import { checked } from '../../optimizers/options.js';
+import type { Evaluation, RunRecord } from '../run-record.js';
+import type { Evaluator } from './evaluation.js';
+import { judgedExamples, sampledExamples, usualExamples } from './examples.js';
+import type { Metric } from './metrics.js';
+
+/** A value of a metric to reach: `squaredError`, `accuracy` or `loss` on the training set, `testLoss` … on the test set. */
+export interface Target {
+  readonly metric: string;
+  readonly value: number;
+}
+
+export interface JudgingOptions {
+  /** Evaluate both sets every so many steps; by default ten times a run. */
+  readonly evaluateEvery?: number;
+  /**
+   * Examples of each set that are evaluated along the way, chosen at random once; by default 5,000, or 500 where each has
+   * a sequence of targets, as text has.
+   */
+  readonly evaluationExamples?: number;
+  readonly target?: Target;
+}
+
+/** A target that was reached: by steps and by seconds of training. */
+interface Reached {
+  readonly steps: number;
+  readonly seconds: number;
+}
+
+/** A set, and the part of it that is evaluated along the way. */
+interface Judged {
+  readonly set: Dataset;
+  /** The examples that stand for the whole set; see `judgedExamples`. */
+  readonly whole: Uint32Array;
+  readonly sample: Uint32Array;
+}
+
+/**
+ * Judges a run along the way, on samples. A target counts as reached only by the whole set that it names: where the sample
+ * reaches it, the whole set is evaluated.
+ */
+export class Judging {
+  readonly #judge: Evaluator;
+  readonly #metric: Metric;
+  readonly #sets: Readonly<Record<Split, Judged>>;
+  readonly #every: number;
+  readonly #targetEvery: number;
+  readonly #target: (Target & { readonly split: Split; readonly key: string }) | undefined;
+  #reached: Reached | null = null;
+  /** By how much the sample was better than the whole set when that last missed the target. */
+  #flattery = 0;
+
+  /** @param total steps of the run */
+  constructor(judge: Evaluator, metric: Metric, data: DataSplits, total: number, options: JudgingOptions) {
+    const { evaluateEvery, evaluationExamples, target } = options;
+    const every = evaluateEvery ?? Math.ceil(total / 10);
+    const examples = checked('evaluationExamples', evaluationExamples ?? usualExamples(data.train), {
+      atLeast: 1,
+      integer: true,
+    });
+    this.#judge = judge;
+    this.#metric = metric;
+    this.#sets = { train: judgedBy(data.train, examples), test: judgedBy(data.test, examples) };
+    this.#every = checked('evaluateEvery', every, { atLeast: 1, integer: true });
+    this.#targetEvery = Math.min(this.#every, Math.max(1, Math.min(10, Math.floor(total / 50))));
+    this.#target = target && resolveTarget(target, metric);
+  }
+
+  /** Examples of each set that are evaluated along the way, where these are not all; undefined where they are. */
+  get sampled(): RunRecord['sampled'] {
+    const { train, test } = this.#sets;
+    const part = ({ sample, whole }: Judged) => (sample.length < whole.length ? sample.length : undefined);
+    const [ofTrain, ofTest] = [part(train), part(test)];
+    if (ofTrain === undefined && ofTest === undefined) return undefined;
+    return { ...(ofTrain !== undefined && { train: ofTrain }), ...(ofTest !== undefined && { test: ofTest }) };
+  }
+
+  /**
+   * When the target was reached, by the evaluations of the whole sets in the end if not before. Undefined where no target was
+   * asked for, null where it has not been reached.
+   */
+  concluded(steps: number, seconds: number, train: Evaluation, test: Evaluation): Reached | null | undefined {
+    if (!this.#target || this.#reached) return this.#target && this.#reached;
+    const { split, key } = this.#target;
+    const found = named(split, { train, test }[split])[key];
+    return found !== undefined && this.#excess(found) >= 0 ? { steps, seconds } : null;
+  }
+
+  /** Return what is evaluated after a step, e.g. `{ trainLoss, trainSquaredError, testLoss, … }`. */
+  async after(step: number, seconds: number, isLast: boolean): Promise<Record<string, number>> {
+    const found: Record<string, number> = {};
+    const target = this.#reached ? undefined : this.#target;
+    const regular = isLast || step % this.#every === 0;
+    for (const split of ['train', 'test'] as const) {
+      const forTarget = target?.split === split && step % this.#targetEvery === 0;
+      if (!regular && !forTarget) continue;
+      const { set, sample, whole } = this.#sets[split];
+      Object.assign(found, named(split, await this.#judge.evaluate(set, sample)));
+      if (target?.split !== split) continue;
+      const excess = this.#excess(found[target.key] ?? Number.NaN);
+      // After the last step the whole sets are evaluated anyway.
+      const sampleOnly = sample.length < whole.length;
+      if (!(excess >= (sampleOnly ? this.#flattery : 0)) || (isLast && sampleOnly)) continue;
+      if (sampleOnly) Object.assign(found, named(split, await this.#judge.evaluate(set, whole)));
+      const excessOfAll = this.#excess(found[target.key] ?? Number.NaN);
+      if (excessOfAll >= 0) this.#reached = { steps: step, seconds };
+      else this.#flattery = excess - excessOfAll;
+    }
+    return found;
+  }
+
+  /** By how much a value is better than the target. */
+  #excess(value: number): number {
+    if (!this.#target) return Number.NaN;
+    const lower = this.#target.key.endsWith('Loss') || this.#metric.lowerIsBetter;
+    return lower ? this.#target.value - value : value - this.#target.value;
+  }
+}
+
+type Split = 'train' | 'test';
+const keyOf = (split: Split, name: string): string => `${split}${name[0]?.toUpperCase()}${name.slice(1)}`;
+
+/** An evaluation by the names that its values have in the steps' records. */
+const named = (split: Split, evaluation: Evaluation): Record<string, number> =>
+  Object.fromEntries(Object.entries(evaluation).map(([name, value]) => [keyOf(split, name), value]));
+
+const judgedBy = (set: Dataset, examples: number): Judged => ({
+  set,
+  whole: judgedExamples(set),
+  sample: sampledExamples(set, examples),
+});
+
+/**
+ * A target by the name its value has in the records; a bare name means the training set.
+ * @throws OptionError listing the names that there are
+ */
+export function resolveTarget(target: Target, metric: Metric): Target & { split: Split; key: string } {
+  for (const split of ['train', 'test'] as const) {
+    for (const name of [metric.name, 'loss']) {
+      const key = keyOf(split, name);
+      if (target.metric !== key && !(split === 'train' && target.metric === name)) continue;
+      return { metric: target.metric, value: checked('target', target.value, {}), split, key };
+    }
+  }
+  const names = [metric.name, 'loss', keyOf('test', metric.name), 'testLoss'];
+  throw new OptionError(`unknown target metric '${target.metric}'; choose one of ${names.join(', ')}`);
+}

@@ -1,0 +1,223 @@
+// What a model is to learn from a data set: classify, reproduce its inputs, or predict numbers; decided by shapes.
+import {
+  checkSplits,
+  type DataSplits,
+  type Dataset,
+  type ExampleArray,
+  elementCount,
+  onlyInput,
+  pictureInputs,
+  withTargetShape,
+} from '../../data/dataset.js';
+import { GraphError, OptionError } from '../../errors.js';
+import { formatType, type Value } from '../../graph/graph.js';
+import { isFloatingPoint } from '../../graph/tensor.js';
+import { lossNamed } from '../../losses/index.js';
+import type { LossName } from '../../losses/loss.js';
+import { applyModel, areClassesSecond, beforeSigmoid, takesNumbersOf } from '../../losses/objective.js';
+import { takesChannelsLast } from '../../model/channels.js';
+import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../model/inputs.js';
+import { checkModel, type Model } from '../../model/model.js';
+import { Builder } from '../../ops/builder.js';
+
+/** A loss, and the data in the shapes that the model and the loss take. */
+export interface LearningTask {
+  readonly kind: 'classification' | 'autoencoding' | 'regression';
+  readonly loss: LossName;
+  readonly data: DataSplits;
+}
+
+/**
+ * Fits data to a model: inputs (several by the names that the model gives them) are reshaped where only their arrangement
+ * differs, pictures are transposed for models that have their channels last, and targets are the data's own, or the inputs
+ * where the data have labels and the model gives back as many numbers as it takes.
+ * @param loss by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
+ *   mean squared error
+ * @throws OptionError naming both shapes, or the names of both, where the data do not fit the model
+ */
+export function learningTask(model: Model, data: DataSplits, loss?: LossName): LearningTask {
+  checkModel('learningTask', model);
+  checkSplits(data);
+  if (loss !== undefined) lossNamed(loss);
+  const fitted = { train: withModelInputs(model, data.train), test: withModelInputs(model, data.test) };
+  const output = outputOf(model, fitted.train);
+  const kind = kindOf(model, fitted.train, output.shape, loss);
+  const chosen = kind === 'classification' ? 'softmax-cross-entropy' : (loss ?? output.loss);
+  const targets = (set: Dataset): Dataset => {
+    if (kind === 'classification') return withKnownLabels(set, classCount(output.shape, set.targets.shape));
+    const { classes: _, ...rest } = set;
+    const learned = kind === 'autoencoding' ? { ...rest, targets: onlyInput(set) } : set;
+    const asGiven = takesChannelsLast(['batch', ...output.shape], ['batch', ...learned.targets.shape]);
+    return asGiven ? learned : withTargetShape(learned, output.shape);
+  };
+  return { kind, loss: chosen, data: { train: targets(fitted.train), test: targets(fitted.test) } };
+}
+
+/** The data with each input in the shape that the model declares; pictures for channels last stay as they are. */
+function withModelInputs(model: Model, set: Dataset): Dataset {
+  const declared = new Map(model.graph.inputs.map((input) => [input.name, input]));
+  const [only] = declared.values();
+  if (isUnnamed(set.inputs) ? declared.size !== 1 : !sameNames([...declared.keys()], Object.keys(set.inputs))) {
+    throw wrongNames(model, set);
+  }
+  const sizes = new Map<string, { readonly size: number; readonly name: string }>();
+  const inputs = mapInputs(set.inputs, (column, name) => {
+    const input = (name === undefined ? only : declared.get(name)) as Value; // the names are the same
+    const fitted = fittedColumn(model, set, column, input);
+    for (const [axis, symbol] of input.shape.slice(1).entries()) {
+      const size = fitted.shape[axis];
+      if (typeof symbol !== 'string' || size === undefined) continue;
+      const other = sizes.get(symbol);
+      if (other && other.size !== size) {
+        throw new OptionError(
+          `the data '${set.name}' do not fit the model '${model.name}': '${symbol}' is ${other.size} in the input '${other.name}' and ${size} in '${input.name}'; give all of them one length`,
+        );
+      }
+      sizes.set(symbol, { size, name: input.name });
+    }
+    return fitted;
+  });
+  const isSame = listInputs(set.inputs).every(([name, column]) => inputNamed(inputs, name) === column);
+  return isSame ? set : { ...set, inputs };
+}
+
+const sameNames = (some: readonly string[], others: readonly string[]): boolean =>
+  some.length === others.length && some.every((name) => others.includes(name));
+
+function wrongNames(model: Model, set: Dataset): OptionError {
+  const declared = model.graph.inputs.map((input) => `'${input.name}' (${formatType(input.type)})`).join(', ');
+  const taken = model.graph.inputs.map(({ name }) => name);
+  const given = isUnnamed(set.inputs) ? taken : Object.keys(set.inputs);
+  const lists = [
+    ['missing', taken.filter((name) => !given.includes(name))],
+    ['unknown', given.filter((name) => !taken.includes(name))],
+  ] as const;
+  const different = lists.flatMap(([what, names]) => (names.length > 0 ? [`; ${what}: ${names.join(', ')}`] : []));
+  return new OptionError(
+    `model '${model.name}' takes the inputs ${declared || '(none)'}, and the data '${set.name}' have ${inputNames(set.inputs)}${different.join('')}. ` +
+      'Give the data a column for each input, named as the model names it (of NumPy arrays: ?inputs=NAME,NAME)',
+  );
+}
+
+/** A column in the shape of the input that takes it. */
+function fittedColumn(model: Model, set: Dataset, column: ExampleArray, input: Value): ExampleArray {
+  const { dtype, shape } = column;
+  const wanted = input.shape.slice(1);
+  const misfit = (advice: string) =>
+    new OptionError(
+      `the data '${set.name}' do not fit the model '${model.name}': its input '${input.name}' is ${formatType(input.type)}, ` +
+        `and an example is ${formatType({ dtype, shape })}; ${advice}`,
+    );
+  if (!takesNumbersOf(input.dtype, dtype)) {
+    throw misfit(
+      'scale' in column && !isFloatingPoint(input.dtype)
+        ? 'unsigned bytes are read as pixels: save whole numbers as int32 or int64'
+        : `choose data or a model of one element type, or save the data as ${input.dtype}`,
+    );
+  }
+  if (input.shape.length === 0)
+    throw misfit('an input without axes has no place for a batch: export the model without it');
+  if (wanted.length === shape.length && wanted.every((size, i) => typeof size === 'string' || size === shape[i])) {
+    return column;
+  }
+  const picture = pictureInputs(set).find((each) => each.column === column)?.picture;
+  const planes = picture && [picture.channels, picture.height, picture.width];
+  if (planes && takesChannelsLast(['batch', ...wanted], ['batch', ...planes])) {
+    return { ...column, shape: planes };
+  }
+  const sizes = wanted.filter((size) => typeof size === 'number');
+  if (sizes.length < wanted.length || elementCount(sizes) !== elementCount(shape)) {
+    throw misfit('choose data or a model with equally many elements');
+  }
+  if (planes && picture.channels > 1 && !joinsAxes(planes, sizes)) {
+    throw new OptionError(
+      `the pictures of '${set.name}' do not fit the model '${model.name}': its input '${input.name}' is ${formatType(input.type)}, and a ` +
+        `picture is [channels, height, width] = [${planes.join(', ')}], whose pixels would be mixed up in that shape; export the ` +
+        'model with its channels first or last, or flattened in the order of the data',
+    );
+  }
+  return { ...column, shape: sizes };
+}
+
+/** Whether a shape has axes of another joined, so that elements keep their neighbours: [3, 32, 32] as [3, 1024] or [3072]. */
+function joinsAxes(axes: readonly number[], joined: readonly number[]): boolean {
+  const starts = (shape: readonly number[]) => shape.map((_, i) => elementCount(shape.slice(0, i + 1)));
+  const known = new Set([1, ...starts(axes)]);
+  return starts(joined).every((start) => known.has(start));
+}
+
+/** Classes of an example's logits: along the last axis, or the first where labels fit only so. */
+const classCount = (logits: readonly number[], labels: readonly number[]): number =>
+  (areClassesSecond(['batch', ...logits], ['batch', ...labels]) ? logits[0] : logits.at(-1)) ?? 0;
+
+/** A label outside the classes would count as a row without loss. Throws OptionError where there is one. */
+function withKnownLabels(set: Dataset, classes: number): Dataset {
+  const { data } = set.targets;
+  const wrong = data.findIndex((label: number) => label < 0 || label >= classes);
+  if (wrong < 0) return set;
+  throw new OptionError(
+    `the targets of '${set.name}' hold the label ${data[wrong]} (element ${wrong}), but the labels of ${classes} classes are 0 to ` +
+      `${classes - 1}; rows are not ignored by a special label such as -100: leave them out of the data`,
+  );
+}
+
+/** Shape of one example's output, and the loss that the network's end suggests for real-valued targets. */
+function outputOf(model: Model, set: Dataset): { readonly shape: readonly number[]; readonly loss: LossName } {
+  const b = new Builder();
+  const inputs = mapInputs(set.inputs, ({ dtype, shape }, name = 'input') => b.input(name, dtype, [2, ...shape]));
+  const prediction = applied(model, () => applyModel(b, model, new Map(), inputs));
+  const loss = beforeSigmoid(b, prediction) ? 'sigmoid-cross-entropy' : 'mean-squared-error';
+  return { shape: prediction.dims.slice(1), loss };
+}
+
+/** A model whose shapes were computed for one batch size when it was exported does not fit another. */
+function applied(model: Model, apply: () => Value): Value {
+  try {
+    return apply();
+  } catch (error) {
+    const fixed = model.graph.inputs.filter(({ shape: [batch] }) => typeof batch === 'number');
+    const batch = fixed[0]?.shape[0];
+    if (!(error instanceof GraphError) || batch === undefined) throw error;
+    const axes = fixed.map(({ name }) => `'${name}': {0: 'batch'}`).join(', ');
+    throw new OptionError(
+      `model '${model.name}' was exported for batches of ${batch} and takes no others; export it with a symbolic batch ` +
+        `(dynamic_axes={${axes}}, or dynamic_shapes). ${error.message}`,
+      { cause: error },
+    );
+  }
+}
+
+function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: LossName): LearningTask['kind'] {
+  const { targets } = set;
+  // What could be reproduced: of several inputs none.
+  const input = isUnnamed(set.inputs) ? set.inputs : undefined;
+  const labels = targets.dtype === 'int64';
+  const second = areClassesSecond(['batch', ...output], ['batch', ...targets.shape]);
+  const classes = classCount(output, targets.shape);
+  const softmax = loss === undefined || loss === 'softmax-cross-entropy';
+  if (labels && softmax && (second || String(output.slice(0, -1)) === String(targets.shape))) {
+    const known = set.classes?.length;
+    if (known === undefined || classes === known) return 'classification';
+    // More logits than classes is only meant where it is said; fewer cannot be.
+    if (loss !== undefined && classes > known) return 'classification';
+  }
+  if (loss !== 'softmax-cross-entropy') {
+    const wanted = elementCount(output);
+    if (!labels && wanted === elementCount(targets.shape)) return targets === input ? 'autoencoding' : 'regression';
+    if (labels && input?.dtype === 'float32' && wanted === elementCount(input.shape)) return 'autoencoding';
+  }
+  const meaning = labels ? `labels of ${set.classes?.length ?? 'some'} classes` : 'numbers';
+  const given = listInputs(set.inputs).map(([name, { dtype, shape }]) => {
+    return `${name === undefined ? '' : `${name} `}${formatType({ dtype, shape })}`;
+  });
+  const known = set.classes?.length;
+  const advice =
+    labels && known !== undefined && softmax && classes !== known
+      ? `give the model a last layer of ${known} classes: replaceHead(model, ${known}, seed), on the command line --new-head ${known}`
+      : 'choose a model with one logit for each class, or one that gives back as many numbers as it takes';
+  throw new OptionError(
+    `the output of model '${model.name}' has the shape [batch, ${output.join(', ')}]${loss ? ` (loss ${loss})` : ''}, which fits ` +
+      `neither the targets of '${set.name}' (${formatType({ dtype: targets.dtype, shape: targets.shape })} an example, ${meaning}) ` +
+      `nor its inputs (${given.join(', ')}); ${advice}`,
+  );
+}

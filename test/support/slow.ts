@@ -1,0 +1,25 @@
+// A program that takes a while, for tests of what happens meanwhile.
+import type { Graph, Value } from '../../src/graph/graph.js';
+import { tensor } from '../../src/graph/tensor.js';
+import { Builder } from '../../src/ops/builder.js';
+
+/** A chain of matrix products that takes a while; its result depends on every one. */
+export function slow(repeats: number): Graph {
+  const b = new Builder();
+  const x = b.input('x', 'float32', [600, 600]);
+  const [y] = b.loop(repeats, [x], (inner, _, [carried]) => ({
+    carried: [inner.mul(inner.matmul(carried as Value, x), 0.01)],
+  }));
+  return b.build('slow', { y: b.sum(y as Value) });
+}
+
+function pseudoRandom(length: number): Float32Array {
+  let state = 12345;
+  return Float32Array.from({ length }, () => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return state / 2 ** 32 - 0.5;
+  });
+}
+
+/** Its input. */
+export const square = () => tensor('float32', [600, 600], pseudoRandom(360_000));
