@@ -35,20 +35,15 @@ const toTensor = ({ dtype, shape, data }: StoredTensor): Tensor =>
     : new Tensor('float32', Float32Array.from(data), shape);
 
 /**
- * PyTorch's names of what an initializer holds. The exporter stores tensors of equal contents once, with Identity nodes
- * for the others, and stores what it transposed or reshaped under names of its own; the names of the nodes tell.
+ * PyTorch's name of a parameter. The exporter stores what it transposed or reshaped under names of its own; the name of
+ * the node that reads it tells the module.
  */
-function namesInPyTorch(graph: GraphProto, initializer: string, known: ReadonlySet<string>) {
-  const aliases = [initializer];
-  for (const node of graph.node)
-    if (node.opType === 'Identity' && node.input[0] === initializer) aliases.push(...node.output);
-  return aliases.flatMap((alias) => {
-    if (known.has(alias)) return [{ name: alias, transposed: false }];
-    const user = graph.node.find((node) => node.opType !== 'Identity' && node.input.includes(alias));
-    const module = user?.name.split('/').slice(1, -1).join('.');
-    if (!user || !module) throw new Error(`no PyTorch name for '${alias}'`);
-    return [{ name: `${module}.${user.opType === 'Add' ? 'bias' : 'weight'}`, transposed: user.opType === 'MatMul' }];
-  });
+function nameInPyTorch(graph: GraphProto, parameter: string, known: ReadonlySet<string>) {
+  if (known.has(parameter)) return { name: parameter, transposed: false };
+  const user = graph.node.find((node) => node.opType !== 'Identity' && node.input.includes(parameter));
+  const module = user?.name.split('/').slice(1, -1).join('.');
+  if (!user || !module) throw new Error(`no PyTorch name for '${parameter}'`);
+  return { name: `${module}.${user.opType === 'Add' ? 'bias' : 'weight'}`, transposed: user.opType === 'MatMul' };
 }
 
 const close = (actual: number, expected: number, scale: number) =>
@@ -69,36 +64,21 @@ describe('models that PyTorch exported', () => {
     expect(Math.abs(loss - reference.lossValue) / reference.lossValue).toBeLessThan(1e-5);
     const known = new Set(Object.keys(reference.gradients));
     const seen = new Set<string>();
-    for (const [initializer, gradient] of gradients) {
+    for (const [parameter, gradient] of gradients) {
       const data = gradient.data as Float32Array;
-      const parts = namesInPyTorch(graph, initializer, known);
-      const references = parts.map((part) => {
-        seen.add(part.name);
-        const found = reference.gradients[part.name];
-        if (!found) throw new Error(`no reference for '${part.name}'`);
-        return found;
-      });
-      expect(gradient.dims).toEqual(graph.initializer.find((tensor) => tensor.name === initializer)?.dims.map(Number));
-      // A tensor that is used in several places has the sum of their gradients.
-      const total = (of: (part: (typeof references)[number]) => number) =>
-        references.reduce((sum, part) => sum + of(part), 0);
-      const norm = total(({ l2 }) => l2);
+      const { name: pytorch, transposed } = nameInPyTorch(graph, parameter, known);
+      const expected = reference.gradients[pytorch];
+      if (!expected || seen.has(pytorch)) throw new Error(`'${parameter}' is no parameter of its own: '${pytorch}'`);
+      seen.add(pytorch);
+      const { l2: norm } = expected;
       const sum = data.reduce((p, element) => p + element, 0);
-      expect(
-        close(
-          sum,
-          total((part) => part.sum),
-          norm * Math.sqrt(data.length),
-        ),
-        `${initializer}: sum ${sum}`,
-      ).toBe(true);
+      expect(close(sum, expected.sum, norm * Math.sqrt(data.length)), `${parameter}: sum ${sum}`).toBe(true);
       const l2 = Math.hypot(...data);
-      if (references.length === 1) expect(close(l2, norm, norm), `${initializer}: norm ${l2}, not ${norm}`).toBe(true);
+      expect(close(l2, norm, norm), `${parameter}: norm ${l2}, not ${norm}`).toBe(true);
       const columns = gradient.dims[1] ?? 1;
-      for (const i of references[0]?.first.keys() ?? []) {
-        const element = data[parts[0]?.transposed ? i * columns : i] ?? Number.NaN;
-        const expected = total(({ first }) => first[i] ?? Number.NaN);
-        expect(close(element, expected, norm), `${initializer}[${i}]: ${element}, not ${expected}`).toBe(true);
+      for (const [i, first] of expected.first.entries()) {
+        const element = data[transposed ? i * columns : i] ?? Number.NaN;
+        expect(close(element, first, norm), `${parameter}[${i}]: ${element}, not ${first}`).toBe(true);
       }
     }
     expect([...seen].sort()).toEqual([...known].sort());

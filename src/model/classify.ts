@@ -2,6 +2,7 @@
 // is their use that tells.
 import type { Graph, Node, Value } from '../graph/graph.js';
 import { subgraphs } from '../graph/graph.js';
+import { isModulePath } from '../onnx/exporter-names.js';
 
 export interface ClassifiedInitializers {
   /** Trained. */
@@ -194,7 +195,3 @@ function whyConstant(value: Value, uses: readonly Use[]): string | undefined {
   }
   return undefined;
 }
-
-/** `head.scale` and `logit_scale` are names that people give; `onnx::Mul_12`, `/Constant_3` and `val_7` are exporters'. */
-const isModulePath = (name: string): boolean =>
-  /^[A-Za-z]\w*(\.\w+)*$/.test(name) && !/^(val_|scalar|const|clone|lifted|onnx)/i.test(name);

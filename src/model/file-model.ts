@@ -13,7 +13,7 @@ import type { Semantics } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
 import { type DecodeOptions, decodeProto, readModel } from '../onnx/decode/reader.js';
-import { withOwnStatistics } from '../onnx/edits/separate-statistics.js';
+import { separateShared } from '../onnx/edits/separate-shared.js';
 import { narrow, usesHalfPrecision, visitTensors, widenModel } from '../onnx/edits/widen.js';
 import { shallowCopy } from '../onnx/message-copy.js';
 import { decodeTensor, replaceElements } from '../onnx/tensor.js';
@@ -61,7 +61,7 @@ export const largestMessage = 2 ** 31 - 1;
 /** @throws FileError, UnsupportedError */
 export function modelFromBytes(bytes: Uint8Array, semantics: Semantics, options: ReadModelOptions = {}): FileModel {
   const original = decodeProto(bytes);
-  const { proto, apart } = withOwnStatistics(original);
+  const { proto, apart } = separateShared(original, options.readExternal);
   const halfPrecision = usesHalfPrecision(proto);
   const trained = halfPrecision ? clone(ModelProtoSchema, proto) : proto;
   if (halfPrecision) widenModel(trained, options.readExternal);

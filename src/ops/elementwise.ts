@@ -144,6 +144,7 @@ export const elementwiseOps = {
     },
     gradient: ({ b, x, dy }) => [isFloatingPoint(x(0).dtype) ? b.cast(dy, x(0).dtype) : undefined],
     fold: foldElementwise('Cast'),
+    traits: { converts: true },
   },
   // A Cast to the element type of another tensor: exporters of functions write it for constants.
   CastLike: {

@@ -201,9 +201,10 @@ export const normalizationOps = {
     infer: inferBatch,
     gradient: (context) => (isTraining(context.node) ? batchGradient(context) : fixedGradient(context)),
     flops,
+    traits: { normalizes: true, runningAverages: [3, 4] },
   },
-  LayerNormalization: { infer: inferLayer, gradient: layerGradient, flops },
-  GroupNormalization: { infer: inferGroups, gradient: groupGradient, flops },
-  InstanceNormalization: { infer: inferGroups, gradient: groupGradient, flops },
+  LayerNormalization: { infer: inferLayer, gradient: layerGradient, flops, traits: { normalizes: true } },
+  GroupNormalization: { infer: inferGroups, gradient: groupGradient, flops, traits: { normalizes: true } },
+  InstanceNormalization: { infer: inferGroups, gradient: groupGradient, flops, traits: { normalizes: true } },
   LpNormalization: { infer: (node) => [inputOf(node, 0).type], gradient: lpGradient, flops },
 } satisfies Record<string, OpDefinition>;

@@ -81,7 +81,7 @@ const foldReshaped =
 const reshaping = (
   infer: (node: NodeDraft) => readonly (TensorType | undefined)[],
   gradient: OpDefinition['gradient'],
-): OpDefinition => ({ infer, gradient, fold: foldReshaped(infer), flops: noFlops });
+): OpDefinition => ({ infer, gradient, fold: foldReshaped(infer), flops: noFlops, traits: { arranges: true } });
 
 export const movementOps = {
   Identity: reshaping(
@@ -143,5 +143,6 @@ export const movementOps = {
       return [rearranged(x, dims, moved)];
     },
     flops: noFlops,
+    traits: { arranges: true },
   },
 } satisfies Record<string, OpDefinition>;
