@@ -14,7 +14,7 @@ export {
   withInputShape,
 } from './data/dataset.js';
 export { type DigitsOptions, drawnDigits } from './data/digits/digits.js';
-export { measureNormalization, measureTargetNormalization, type Normalization } from './data/normalization.js';
+export { measureNormalization, measureTargetNormalization } from './data/normalization.js';
 export { dataKinds, type LoadOptions, loadData } from './data/spec.js';
 export type { Engine, Program, ProgramOptions } from './engine/engine.js';
 export { CgfacError, FileError, GraphError, OptionError, TrainingError, UnsupportedError } from './errors.js';
@@ -33,6 +33,7 @@ export { type CharTransformerOptions, charTransformer } from './nn/char-transfor
 export { type LenetOptions, lenet } from './nn/lenet.js';
 export { type ResnetOptions, resnet20 } from './nn/resnet.js';
 export { type AutoencoderOptions, autoencoder, type MlpOptions, mlp } from './nn/zoo.js';
+export type { Normalization } from './normalization.js';
 export type { SaveOptions } from './onnx/file.js';
 export { type AdamOptions, adam, adamw } from './optimizers/adam.js';
 export type { Optimizer } from './optimizers/optimizer.js';

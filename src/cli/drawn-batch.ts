@@ -1,12 +1,12 @@
 // A random batch that fits a model, for looking at its gradients without data.
 
-import type { Normalization } from '../data/normalization.js';
 import { OptionError } from '../errors.js';
 import { formatType, intAttribute, type TensorType, type Value } from '../graph/graph.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
 import { usersOf } from '../model/edit/dense-layers.js';
 import { normalizationOf, normalizedInput } from '../model/edit/normalize.js';
 import type { Model } from '../model/model.js';
+import type { Normalization } from '../normalization.js';
 import { type Random, random } from '../random.js';
 
 export interface BatchSizes {

@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import type { BlockTable } from '../curvature/blocks.js';
 import { oneExample } from '../curvature/kronecker-blocks.js';
-import { describeNormalization } from '../data/normalization.js';
+import { formatBytes, formatCount, formatNumber } from '../format.js';
 import { formatType } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
 import { isTypeReason } from '../model/classify.js';
@@ -11,8 +11,8 @@ import { normalizationOf, normalizedInput } from '../model/edit/normalize.js';
 import { targetNormalizationOf } from '../model/edit/target-normalization.js';
 import { isFileModel } from '../model/file-model.js';
 import type { Model } from '../model/model.js';
+import { describeNormalization } from '../normalization.js';
 import { flopsOf } from '../ops/table.js';
-import { formatBytes, formatCount, formatNumber } from '../reporting/format.js';
 import { debugFlag, number } from './flags.js';
 import { modelHelp, openModel } from './models.js';
 import { aligned } from './output.js';

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { type Dataset, elementCount, pictureInputs } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
 import { formatType } from '../graph/graph.js';
-import { inputNames, isUnnamed } from '../model/inputs.js';
+import { inputNames, isUnnamed } from '../graph/inputs.js';
 import type { Model } from '../model/model.js';
 import { charTransformer } from '../nn/char-transformer.js';
 import { lenet } from '../nn/lenet.js';

@@ -2,10 +2,10 @@
 import { GraphError } from '../errors.js';
 import { intAttribute, neededNodes, type Shape, type Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
+import { type Inputs, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
 import type { DataType } from '../graph/tensor.js';
 import { asDeclared } from '../model/channels.js';
 import { targetTailOf } from '../model/edit/target-normalization.js';
-import { type Inputs, isUnnamed, listInputs, mapInputs } from '../model/inputs.js';
 import type { Model } from '../model/model.js';
 import type { Builder } from '../ops/builder.js';
 import { normalizeAxis, sameShape } from '../ops/shapes/shapes.js';

@@ -1,10 +1,11 @@
 // A model that normalizes its own input: (x − mean) / deviation stands before its first layer, in training and in the
 // file. Whoever runs the file feeds it values as the data have them; there is no preprocessing to remember.
-import { checkNormalization, describeNormalization, type Normalization } from '../../data/normalization.js';
+
 import { OptionError } from '../../errors.js';
 import { GraphBuilder } from '../../graph/builder.js';
 import { formatType, type Graph, type Value } from '../../graph/graph.js';
 import { inline } from '../../graph/inline.js';
+import { checkNormalization, describeNormalization, type Normalization } from '../../normalization.js';
 import { whileReading } from '../../onnx/decode/reader.js';
 import { prepended } from '../../onnx/edits/constant-steps.js';
 import { semantics } from '../../ops/table.js';

@@ -8,13 +8,13 @@ import { modelBytes, modelProto, ramp, runOnnx } from '../../../test/support/onn
 import { valueAndGradients } from '../../api/model.js';
 import { checkModel } from '../../cli/check.js';
 import { describeModel } from '../../cli/inspect.js';
-import type { Normalization } from '../../data/normalization.js';
 import type { Engine } from '../../engine/engine.js';
 import { nodeEngine } from '../../engine/node.js';
 import { FileError, GraphError, OptionError } from '../../errors.js';
 import { type TensorData, tensorFrom } from '../../graph/tensor.js';
 import { lenet } from '../../nn/lenet.js';
 import { autoencoder, mlp } from '../../nn/zoo.js';
+import type { Normalization } from '../../normalization.js';
 import { narrow } from '../../onnx/edits/widen.js';
 import { semantics } from '../../ops/table.js';
 import { type FileModel, isFileModel, modelFromBytes } from '../file-model.js';

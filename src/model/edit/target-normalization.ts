@@ -1,10 +1,11 @@
 // A model that predicts in the data's own units what it learns standardized: deviation · f(x) + mean stands behind its last
 // layer, in the file as well. Training takes that end off, as it does a softmax, and learns f (see losses/objective.ts).
-import { checkNormalization, describeNormalization, type Normalization } from '../../data/normalization.js';
+
 import { OptionError } from '../../errors.js';
 import { GraphBuilder } from '../../graph/builder.js';
 import { formatType, type Graph, type Value } from '../../graph/graph.js';
 import { inline } from '../../graph/inline.js';
+import { checkNormalization, describeNormalization, type Normalization } from '../../normalization.js';
 import { decodeProto, whileReading } from '../../onnx/decode/reader.js';
 import { appended, withoutAppended } from '../../onnx/edits/constant-steps.js';
 import { semantics } from '../../ops/table.js';

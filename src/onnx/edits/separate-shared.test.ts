@@ -56,7 +56,7 @@ const files: Record<string, [ModelSpec, string[], string[]]> = {
       ...[identity('one', 'scale2'), identity('bn1.mean', 'bn2.mean'), identity('one', 'bn2.var')],
     ),
     ['bn1.mean', 'bn2.mean', 'bn2.var', 'one_1'],
-    ['scale2', 'zero_1'],
+    ['zero_1', 'scale2'],
   ],
 };
 

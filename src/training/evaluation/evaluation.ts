@@ -2,10 +2,10 @@
 import { type Batch, gatherBatch } from '../../data/batches.js';
 import type { Dataset } from '../../data/dataset.js';
 import type { Engine, Program } from '../../engine/engine.js';
+import { listInputs, mapInputs } from '../../graph/inputs.js';
 import type { TensorData } from '../../graph/tensor.js';
 import type { Loss } from '../../losses/loss.js';
 import { Objective } from '../../losses/objective.js';
-import { listInputs, mapInputs } from '../../model/inputs.js';
 import type { Model } from '../../model/model.js';
 import { Builder } from '../../ops/builder.js';
 import type { Evaluation } from '../run-record.js';

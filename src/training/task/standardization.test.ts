@@ -21,8 +21,8 @@ import { cgfac } from '../../optimizers/second-order/cgfac.js';
 import { kfac } from '../../optimizers/second-order/kfac.js';
 import { sgd } from '../../optimizers/sgd.js';
 import { random } from '../../random.js';
-import { remarks } from '../../reporting/verdict.js';
 import { type TrainingResult, type TrainOptions, train } from '../trainer.js';
+import { remarks } from '../verdict.js';
 import { standardizedTask } from './standardization.js';
 
 const [size, columns] = [64, 4];

@@ -1,18 +1,13 @@
 // What is standardized inside a model before it is trained on a data set: its input, and the targets of a regression.
 import type { DataSplits, Dataset } from '../../data/dataset.js';
-import {
-  checkFinite,
-  lostDigits,
-  measureNormalization,
-  measureTargetNormalization,
-  type Normalization,
-} from '../../data/normalization.js';
+import { checkFinite, lostDigits, measureNormalization, measureTargetNormalization } from '../../data/normalization.js';
+import { isUnnamed } from '../../graph/inputs.js';
 import type { LossName } from '../../losses/loss.js';
 import { normalizationOf, normalized } from '../../model/edit/normalize.js';
 import { endsInLayer, targetNormalizationOf, withTargetNormalization } from '../../model/edit/target-normalization.js';
 import { isFileModel } from '../../model/file-model.js';
-import { isUnnamed } from '../../model/inputs.js';
 import type { Model } from '../../model/model.js';
+import type { Normalization } from '../../normalization.js';
 import { type LearningTask, learningTask } from './task.js';
 
 export interface StandardizationOptions {

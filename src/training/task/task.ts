@@ -11,12 +11,12 @@ import {
 } from '../../data/dataset.js';
 import { GraphError, OptionError } from '../../errors.js';
 import { formatType, type Value } from '../../graph/graph.js';
+import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../graph/inputs.js';
 import { isFloatingPoint } from '../../graph/tensor.js';
 import { lossNamed } from '../../losses/index.js';
 import type { LossName } from '../../losses/loss.js';
 import { applyModel, areClassesSecond, beforeSigmoid, takesNumbersOf } from '../../losses/objective.js';
 import { takesChannelsLast } from '../../model/channels.js';
-import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../model/inputs.js';
 import { checkModel, type Model } from '../../model/model.js';
 import { Builder } from '../../ops/builder.js';
 
