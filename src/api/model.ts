@@ -42,7 +42,7 @@ export async function loadModel(pathOrBytes: string | Uint8Array): Promise<FileM
       `loadModel takes a path or the bytes of a file in a Uint8Array, not ${described(pathOrBytes)}`,
     );
   }
-  const { readModelFile } = await import('../onnx/file.js');
+  const { readModelFile } = await import('../model/file.js');
   return readModelFile(pathOrBytes, semantics);
 }
 
@@ -283,6 +283,6 @@ export async function saveModel(
   if (typeof path !== 'string' || path === '')
     throw new OptionError(`the path given to saveModel is ${described(path)}; give a file's`);
   checkKeys('saveModel', options, saveKeys);
-  const { writeModelFile } = await import('../onnx/file.js');
+  const { writeModelFile } = await import('../model/file.js');
   await writeModelFile(model, parameters, path, options);
 }

@@ -6,14 +6,13 @@ import { inline } from '../../graph/inline.js';
 import { standIns } from '../../graph/stand-ins.js';
 import { allocate, elementCount, type TensorData, tensor } from '../../graph/tensor.js';
 import { decodeProto } from '../../onnx/decode/reader.js';
-import { narrow } from '../../onnx/edits/widen.js';
-import { replaceElements } from '../../onnx/tensor.js';
-import { dataTypeOf } from '../../onnx/types.js';
+import { withOutputSize } from '../../onnx/edits/output-size.js';
+import { encodeMessage, withInitializers } from '../../onnx/patch.js';
 import { Builder } from '../../ops/builder.js';
 import { semantics } from '../../ops/table.js';
 import { checkedCount, checkedSeed } from '../../options.js';
 import { random } from '../../random.js';
-import { encodeMessage, type FileModel, modelFromBytes } from '../file-model.js';
+import { type FileModel, modelFromBytes } from '../file-model.js';
 import { checkModel, type Model } from '../model.js';
 import { type DenseLayer, denseLayer, readersOf, usersOf } from './dense-layers.js';
 import { withoutTargetNormalization } from './target-normalization.js';
@@ -44,25 +43,16 @@ export function replaceHead(given: Model, classes: number, seed: number): FileMo
   const head = lastLayer(model);
   const { weight, bias } = head;
   const axisOfClasses = classAxis(model, head, classes);
-  const proto = decodeProto(model.encode(new Map()));
-  for (const stored of proto.graph?.initializer ?? []) {
-    if (stored.name !== weight && stored.name !== bias) continue;
-    const old = model.parameters.get(stored.name);
+  const elements = new Map<string, TensorData>();
+  for (const name of [weight, bias]) {
+    const old = name === undefined ? undefined : model.parameters.get(name);
     if (!old) continue;
     const dims = resized(head, old, classes);
-    const data = stored.name === weight ? newWeight(old, dims, classes, seed) : zeros(old, dims);
-    const dtype = dataTypeOf(stored.dataType);
-    stored.dims = dims.map(BigInt);
-    replaceElements(stored, dtype === 'float16' || dtype === 'bfloat16' ? narrow(data, dtype) : data);
+    elements.set(old.name, old.name === weight ? newWeight(old, dims, classes, seed) : zeros(old, dims));
   }
-  // Declared sizes of the old classes; what is computed is inferred again.
-  if (proto.graph) proto.graph.valueInfo = [];
-  for (const { type } of proto.graph?.output.slice(0, 1) ?? []) {
-    const dim = type?.value.case === 'tensorType' ? type.value.value.shape?.dim : undefined;
-    const at = dim?.[axisOfClasses];
-    if (at) at.value = { case: 'dimValue', value: BigInt(classes) };
-  }
-  return modelFromBytes(encodeMessage(proto, model.name), semantics, { name: model.name });
+  const proto = withOutputSize(decodeProto(model.encode(new Map())), axisOfClasses, classes);
+  const bytes = encodeMessage(withInitializers(proto, elements, new Map()), model.name);
+  return modelFromBytes(bytes, semantics, { name: model.name });
 }
 
 /** The shape of the head's weight or bias with another number of classes. */

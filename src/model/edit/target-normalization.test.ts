@@ -132,7 +132,7 @@ describe('withTargetNormalization', () => {
       /'normalization.target.mean' holds 200000, .* save the model as float32/,
     );
     if (!isFileModel(large)) throw new Error('it came from a file');
-    expect(large.patched(new Map(), 'float32').graph?.node).toHaveLength(5);
+    expect(large.patch.message(new Map(), 'float32').graph?.node).toHaveLength(5);
     const fine = withTargetNormalization(modelFromBytes(bytes, semantics), { mean: [0], deviation: [1e-9] });
     expect(() => fine.encode(new Map())).toThrow(/'normalization.target.deviation' holds .* does not fit float16/);
   });

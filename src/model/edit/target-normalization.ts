@@ -8,8 +8,9 @@ import { inline } from '../../graph/inline.js';
 import { checkNormalization, describeNormalization, type Normalization } from '../../normalization.js';
 import { decodeProto, whileReading } from '../../onnx/decode/reader.js';
 import { appended, withoutAppended } from '../../onnx/edits/constant-steps.js';
+import { encodeMessage } from '../../onnx/patch.js';
 import { semantics } from '../../ops/table.js';
-import { encodeMessage, modelFromBytes } from '../file-model.js';
+import { modelFromBytes } from '../file-model.js';
 import { checkModel, type Model } from '../model.js';
 import { constantOf, withConstants } from './own-constants.js';
 

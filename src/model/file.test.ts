@@ -10,9 +10,9 @@ import { modelBytes, modelProto, ramp, runOnnx } from '../../test/support/onnx-m
 import { exportedModels } from '../../test/support/outside.js';
 import { FileError, GraphError } from '../errors.js';
 import { type TensorData, tensorFrom } from '../graph/tensor.js';
-import { modelFromBytes } from '../model/file-model.js';
 import { semantics } from '../ops/table.js';
 import { readModelFile, writeModelFile } from './file.js';
+import { modelFromBytes } from './file-model.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cgfac-onnx-'));
 afterAll(() => rmSync(folder, { recursive: true }));
