@@ -56,8 +56,10 @@ export interface OperatorTraits {
   readonly runningAverages?: readonly number[];
   /** It applies weights: a stored tensor of one number is a weight here, and not a constant of a formula. */
   readonly appliesWeights?: true;
-  /** Each number that it gives out follows from the numbers of one class (one feature) of input 0, and of no other. */
-  readonly perClass?: true;
+  /** It is linear in input 0: a product with weights, an average, a selection. What it gives out may be of any size. */
+  readonly linear?: true;
+  /** It leaves the classes of input 0 what they are: it may stand between a classifier's last layer and its output. */
+  readonly keepsClasses?: true;
   /** It combines two inputs number by number, one of which may be a stored bias, scale or mean. */
   readonly arithmetic?: true;
 }
@@ -72,6 +74,15 @@ export interface OpDefinition {
   readonly fold?: (node: NodeDraft) => readonly TensorData[] | undefined;
   readonly traits?: OperatorTraits;
 }
+
+/** Return a definition with traits. */
+export const withTraits = (traits: OperatorTraits, definition: OpDefinition): OpDefinition => ({
+  ...definition,
+  traits,
+});
+
+/** The definitions of a family of operators, by their names (those of other domains as `domain.Name`). */
+export type OpFamily<Name extends string> = Readonly<Record<Name, OpDefinition>>;
 
 export type OpTable = Readonly<Record<string, OpDefinition>>;
 

@@ -1,30 +1,22 @@
 // Gives a classifier a new last layer for another number of classes.
 
 import { GraphError, UnsupportedError } from '../../errors.js';
-import { type Dimension, describeNode, type Node, neededNodes, type Shape, type Value } from '../../graph/graph.js';
+import { type Dimension, describeNode, neededNodes, type Shape, type Value } from '../../graph/graph.js';
 import { inline } from '../../graph/inline.js';
 import { standIns } from '../../graph/stand-ins.js';
 import { allocate, elementCount, type TensorData, tensor } from '../../graph/tensor.js';
+import { seeThrough, type Uses, usesIn } from '../../graph/uses.js';
 import { decodeProto } from '../../onnx/decode/reader.js';
 import { withOutputSize } from '../../onnx/edits/output-size.js';
 import { encodeMessage, withInitializers } from '../../onnx/patch.js';
 import { Builder } from '../../ops/builder.js';
-import { semantics } from '../../ops/table.js';
+import { isSameNumbers, semantics, traitsOf } from '../../ops/table.js';
 import { checkedCount, checkedSeed } from '../../options.js';
 import { random } from '../../random.js';
 import { type FileModel, modelFromBytes } from '../file-model.js';
 import { checkModel, type Model } from '../model.js';
-import { type DenseLayer, denseLayer, readersOf, usersOf } from './dense-layers.js';
+import { type DenseLayer, denseLayer, parameterReaders } from './dense-layers.js';
 import { withoutTargetNormalization } from './target-normalization.js';
-
-/** Operators between the last layer and the model's output that take each class as it is, by what they read it from: their first input. */
-const after = new Set([
-  ...['Identity', 'Cast', 'Softmax', 'LogSoftmax', 'Sigmoid', 'HardSigmoid', 'Tanh', 'Relu', 'Clip', 'Dropout'],
-  ...['GlobalAveragePool', 'GlobalMaxPool', 'AveragePool', 'MaxPool', 'ReduceMean', 'ReduceMax', 'ReduceSum'],
-  ...['Flatten', 'Reshape', 'Squeeze', 'Unsqueeze', 'Transpose', 'Gather', 'Slice', 'Resize'],
-]);
-/** Those that do so beside a stored tensor: a bias, a temperature. */
-const besideStored = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
 /**
  * The model with its last layer made anew for `classes` outputs; all names stay. A normalization of targets, which
@@ -70,14 +62,16 @@ export function headOf(model: Model): string[] {
 /** The layer that computes the model's first output. */
 function lastLayer(model: Model): DenseLayer {
   const [output] = model.graph.outputs;
-  const users = usersOf(model.graph);
+  const uses = usesIn(model.graph);
   for (let value = output?.value; value?.producer; ) {
     const node = value.producer;
-    const layer = denseLayer(model, node, users);
-    if (layer) return unshared(model, layer, users);
+    const layer = denseLayer(model, node, uses);
+    if (layer) return unshared(model, layer, uses);
     const [first, second] = node.inputs;
-    if (node.domain === '' && after.has(node.op)) value = first;
-    else if (node.domain === '' && besideStored.has(node.op) && isStored(first) !== isStored(second)) {
+    const { arranges, converts, keepsClasses, arithmetic } = traitsOf(node);
+    if (arranges || converts || keepsClasses) value = first;
+    else if (arithmetic && isStored(first) !== isStored(second)) {
+      // A bias or a temperature.
       value = isStored(first) ? second : first;
     } else throw refused(model, `its output comes from ${describeNode(node)}`);
   }
@@ -92,17 +86,12 @@ const refused = (model: Model, reason: string) =>
   );
 
 /** Whether a value is a stored tensor, perhaps seen in another shape or type. */
-function isStored(value: Value | undefined): boolean {
-  let source = value;
-  while (source?.producer && ['Identity', 'Cast', 'Unsqueeze', 'Reshape'].includes(source.producer.op)) {
-    [source] = source.producer.inputs;
-  }
-  return source?.constant !== undefined;
-}
+const isStored = (value: Value | undefined): boolean =>
+  value !== undefined && seeThrough(value, isSameNumbers).constant !== undefined;
 
-function unshared(model: Model, layer: DenseLayer, users: ReadonlyMap<Value, readonly Node[]>): DenseLayer {
+function unshared(model: Model, layer: DenseLayer, uses: Uses): DenseLayer {
   for (const name of [layer.weight, layer.bias]) {
-    if (name !== undefined && readersOf(model, name, users).length > 1) {
+    if (name !== undefined && parameterReaders(model, name, uses).length > 1) {
       throw refused(model, `its '${name}' is used elsewhere as well (tied weights)`);
     }
   }

@@ -100,7 +100,7 @@ function normalizedGraph(model: Model, input: Value, own: ReadonlyMap<string, Va
   for (const one of model.graph.inputs) bindings.set(one, b.input(one.name, one.dtype, one.shape));
   let x = bindings.get(input);
   for (const { op, tensor, name } of steps) {
-    [x] = b.node(op, [x, own.get(tensor)], {}, { name, outputs: [name], types: [input.type] }) as [Value]; // one is asked for
+    x = b.op(op, [x, own.get(tensor)], {}, { name, outputs: [name], types: [input.type] });
   }
   if (x) bindings.set(input, x);
   // Stored tensors stay what they are: training binds them by identity.

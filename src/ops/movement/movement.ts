@@ -9,7 +9,7 @@ import {
   type TensorType,
 } from '../../graph/graph.js';
 import type { TensorData } from '../../graph/tensor.js';
-import { type NodeDraft, noFlops, type OpDefinition } from '../definition.js';
+import { type NodeDraft, noFlops, type OpDefinition, type OpFamily } from '../definition.js';
 import { movableInputs, rearranged, stridedPositions, stridesOf } from '../shapes/folding.js';
 import { dimensionsOf } from '../shapes/shape-values.js';
 import { formatShape, integersOf, normalizeAxis, productOf, quotientOf } from '../shapes/shapes.js';
@@ -83,7 +83,9 @@ const reshaping = (
   gradient: OpDefinition['gradient'],
 ): OpDefinition => ({ infer, gradient, fold: foldReshaped(infer), flops: noFlops, traits: { arranges: true } });
 
-export const movementOps = {
+export type MovementOp = 'Identity' | 'Reshape' | 'Flatten' | 'Squeeze' | 'Unsqueeze' | 'Transpose';
+
+export const movementOps: OpFamily<MovementOp> = {
   Identity: reshaping(
     (node) => [inputOf(node, 0).type],
     ({ dy }) => [dy],
@@ -145,4 +147,4 @@ export const movementOps = {
     flops: noFlops,
     traits: { arranges: true },
   },
-} satisfies Record<string, OpDefinition>;
+};
