@@ -4,6 +4,7 @@
 // large or too small for float32, whatever the scale of a layer's activations and gradients.
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
+import type { KroneckerBlock } from '../kronecker-block.js';
 import type { InputRows, LayerTensor } from '../layer-tensor.js';
 import { traceOf } from './matrices.js';
 
@@ -37,6 +38,18 @@ export interface OutputSide extends Side {
   project(y: Value): Value;
   /** S·Lᵀ for `S: [k, order]`: `[k, outputs]` */
   lift(s: Value): Value;
+}
+
+/**
+ * Return how the sides of a block are held if R rows may stand for a factor: dense if the factor has at most R rows and
+ * columns (a bias makes no side a sketch), else as rows; what is diagonal, as its diagonal.
+ */
+export function sideForms(
+  { factor, inputs, outputs }: Pick<KroneckerBlock, 'factor' | 'inputs' | 'outputs'>,
+  rank: number,
+) {
+  const form = (size: number) => (size <= rank ? 'dense' : 'rows');
+  return { inputs: factor === 'diagonal' ? 'diagonal' : form(inputs), outputs: form(outputs) } as const;
 }
 
 /** The smallest mean eigenvalue that is told from zero: its root is far above the smallest normal float32. */

@@ -1,6 +1,7 @@
 // The paper's own form: conjugate gradients on X for (A⊗G + λI)X = V with F[X] = aᵀ((a·X·gᵀ)g), nothing larger formed.
-import type { KroneckerBlock } from '../../curvature/blocks.js';
+
 import { scaledInputRows, scaledOutputRows } from '../../curvature/factors/sides.js';
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { LayerRows } from '../../curvature/statistics.js';
 import type { Value } from '../../graph/graph.js';

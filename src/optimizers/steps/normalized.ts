@@ -4,7 +4,6 @@ import type { Value } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
 import { remember } from '../optimizer.js';
 import { at, checked, inverseRoot } from '../options.js';
-import { decays } from '../second-order/prior.js';
 import { StepWatch } from './judge.js';
 import type { StepOptions } from './kinds.js';
 import { type StepRule, shrunk, stateNames, steppedParameters } from './rule.js';
@@ -61,7 +60,7 @@ export function normalizedStep(options: StepOptions): StepRule {
         weightDecay > 0
           ? shrunk(
               context,
-              blocks.filter(decays).map(({ weight }) => weight),
+              blocks.filter(({ decays }) => decays).map(({ weight }) => weight),
               kept,
             )
           : context;
