@@ -1,6 +1,8 @@
 // Finds the Kronecker blocks of a network: for each parameter the layer it belongs to, or why it has none.
+import { OptionError } from '../errors.js';
 import type { Node, Value } from '../graph/graph.js';
 import { dependencies, outputOf } from '../graph/graph.js';
+import { elementCount } from '../graph/tensor.js';
 import { KroneckerBlock, type LayerUses } from './kronecker-block.js';
 import { layerKinds } from './layers/index.js';
 import { type Application, isNode, type LayerKind, type LayerUse, type Reading } from './layers/layer-kind.js';
@@ -102,6 +104,7 @@ function blockOf(name: string, weight: Value, network: Network): KroneckerBlock 
   const [first, ...others] = applications.map(
     (each): LayerUse => ({
       ...each,
+      groups: each.groups ?? 1,
       exchanged: each.outputsFirst !== layout?.outputsFirst,
       preActivations: outputOf(each.node),
     }),
@@ -113,15 +116,31 @@ function blockOf(name: string, weight: Value, network: Network): KroneckerBlock 
     return `shared by layers of different kinds: ${[...kinds].sort().join(', ')}`;
   }
   const bias = uses.some(({ exchanged }) => exchanged) ? undefined : commonBias(uses, network);
+  for (const use of uses) checkSize(name, weight, use);
   return new KroneckerBlock({ name, dims: weight.dims }, bias, uses);
 }
 
 /** Rows of different kinds of layers can be gathered in one factor if they are rows of one matrix. */
 function canBeTied(uses: LayerUses): boolean {
   const sizes = new Set(
-    uses.map(({ inputs, outputs, exchanged }) => (exchanged ? [outputs, inputs] : [inputs, outputs]).join()),
+    uses.map(({ groups, inputs, outputs, exchanged }) =>
+      [groups, ...(exchanged ? [outputs, inputs] : [inputs, outputs])].join(),
+    ),
   );
   return uses.every(({ layer }) => layer === uses[0].layer || layer.factor !== 'identity') && sizes.size === 1;
+}
+
+/** @throws OptionError if a kind of layer, which may be a user's, does not fit the parameter */
+function checkSize(name: string, weight: Value, { layer, groups, inputs, outputs }: LayerUse): void {
+  if (groups * inputs * outputs !== elementCount(weight.dims)) {
+    throw new OptionError(
+      `layer kind '${layer.kind}' reads '${name}', [${weight.dims.join(', ')}], as ${groups} × ${inputs} × ${outputs} ` +
+        'elements (groups, inputs, outputs); what `match` returns has to have as many as the parameter',
+    );
+  }
+  if (layer.factor === 'diagonal' && groups > 1) {
+    throw new OptionError(`layer kind '${layer.kind}' has a diagonal factor and groups; make its factor 'full'`);
+  }
 }
 
 /** The bias over the outputs that all uses of a layer add, and nothing else reads. */

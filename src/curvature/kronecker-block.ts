@@ -22,7 +22,14 @@ export class KroneckerBlock {
   readonly weight: string;
   /** The name of the bias that rides along as a homogeneous coordinate of the activations. */
   readonly bias: string | undefined;
-  /** Without the bias. Of a convolution: channels · kernel area; of an embedding: the vocabulary; of a scale: 1. */
+  /**
+   * Layers of equal size side by side: the groups of a convolution. Their factors are held and solved with as a batch; the
+   * block's tensors, rows and factors then have a leading axis for them, and its scalars are `[groups, 1, 1]`.
+   */
+  readonly groups: number;
+  /**
+   * Of one group, without the bias. Of a convolution: channels · kernel area; of an embedding: the vocabulary; of a scale: 1.
+   */
   readonly inputs: number;
   readonly outputs: number;
   /** The weight is stored `[outputs, inputs]`, as PyTorch does, not `[inputs, outputs]`. */
@@ -32,9 +39,10 @@ export class KroneckerBlock {
 
   /** @param uses the first one that applies the matrix as the block reads it decides on the block's layout */
   constructor(weight: BlockParameter, bias: BlockParameter | undefined, uses: LayerUses) {
-    const { inputs, outputs, outputsFirst } = uses.find(({ exchanged }) => !exchanged) ?? uses[0];
+    const { groups, inputs, outputs, outputsFirst } = uses.find(({ exchanged }) => !exchanged) ?? uses[0];
     this.weight = weight.name;
     this.bias = bias?.name;
+    this.groups = groups;
     this.inputs = inputs;
     this.outputs = outputs;
     this.outputsFirst = outputsFirst;
@@ -69,10 +77,17 @@ export class KroneckerBlock {
   take(b: Builder, tensors: ReadonlyMap<string, Value>): LayerTensor {
     const weight = tensors.get(this.weight);
     if (!weight) throw new Error(`no tensor for parameter ${this.weight}`);
-    const { inputs, outputs, outputsFirst } = this;
-    const matrix = b.reshape(weight, outputsFirst ? [outputs, inputs] : [inputs, outputs]);
+    const { groups, inputs, outputs, outputsFirst } = this;
+    const matrix = outputsFirst ? [outputs, inputs] : [inputs, outputs];
+    const [weightDims, biasDims] =
+      groups === 1
+        ? [matrix, [outputs]]
+        : [
+            [groups, ...matrix],
+            [groups, 1, outputs],
+          ];
     const bias = this.bias === undefined ? undefined : tensors.get(this.bias);
-    return new LayerTensor(matrix, bias && b.reshape(bias, [outputs]), outputsFirst);
+    return new LayerTensor(b.reshape(weight, weightDims), bias && b.reshape(bias, biasDims), outputsFirst);
   }
 
   /** Return the block's tensors by parameter, in the shapes of the parameters: the inverse of `take`. */

@@ -8,7 +8,7 @@ import { Builder } from '../ops/builder.js';
 import { type BlockTable, findBlocks } from './blocks.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 
-type Described = 'kind' | 'weight' | 'bias' | 'inputs' | 'outputs' | 'outputsFirst';
+type Described = 'kind' | 'weight' | 'bias' | 'groups' | 'inputs' | 'outputs' | 'outputsFirst';
 
 export interface KroneckerBlocks {
   readonly blocks: readonly (Pick<KroneckerBlock, Described> & {
@@ -29,8 +29,8 @@ export function kroneckerBlocks(model: Model): KroneckerBlocks {
   checkModel('kroneckerBlocks', model);
   const { blocks, rest } = oneExample(model).table;
   return {
-    blocks: blocks.map(({ kind, weight, bias, inputs, outputs, outputsFirst, uses }) => ({
-      ...{ kind, weight, bias, inputs, outputs, outputsFirst },
+    blocks: blocks.map(({ kind, weight, bias, groups, inputs, outputs, outputsFirst, uses }) => ({
+      ...{ kind, weight, bias, groups, inputs, outputs, outputsFirst },
       uses: uses.length,
     })),
     rest,

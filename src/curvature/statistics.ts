@@ -6,6 +6,7 @@ import { tensorFrom } from '../graph/tensor.js';
 import type { OutputLikelihood } from '../losses/likelihood.js';
 import type { Forward } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
+import { elementDot } from './factors/matrices.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows } from './layer-tensor.js';
 import { axisRows, type LayerUse } from './layers/layer-kind.js';
@@ -27,7 +28,7 @@ export function fisherKind(name: string): FisherKind {
 /** The rows of one layer, scaled so that `A = aᵀa` and `G = gᵀg` (the division by the number of cases is done). */
 export interface LayerRows {
   readonly inputs: InputRows;
-  /** `[rows, outputs]` */
+  /** `[rows, outputs]`; `[groups, rows, outputs]` of several groups */
   readonly outputs: Value;
   /** `[inputs]`: the diagonal of A where it is no more than that, as an embedding's is: what `inputs` would add up to. */
   readonly diagonal?: Value;
@@ -59,7 +60,7 @@ export function layerRows(
     const rows = passes.flatMap((pass) =>
       uses.map((use) => gradientRows(b, use, pass[preActivations.indexOf(use.preActivations)] ?? output)),
     );
-    return b.mul(b.concat(rows, 0), perCase);
+    return b.mul(joined(b, rows), perCase);
   };
   return blocks.map((block) => {
     const [exchanged, plain] = [true, false].map((turned) => block.uses.filter((use) => use.exchanged === turned));
@@ -87,17 +88,17 @@ interface RowPair {
  * other, or R₁ and R₂ are, and where one of the two is zero.
  */
 function balancedRows(b: Builder, ...pairs: readonly [RowPair, RowPair]): LayerRows {
-  const mean = (rows: Value): Value => b.mul(b.dot(rows, rows), 1 / (rows.dims[1] ?? 1));
+  const mean = (rows: Value): Value => b.mul(elementDot(b, rows, rows), 1 / (rows.dims.at(-1) ?? 1));
   const weighed = pairs.map(({ left, right }) => ({ left, right, l: mean(left), r: mean(right) }));
   const trace = weighed.map(({ l, r }) => b.mul(l, r)).reduce((x, y) => b.add(x, y));
   const share = (l: Value): Value => b.sqrt(b.div(l, b.max(trace, 1e-30)));
-  const left = b.concat(
+  const left = joined(
+    b,
     weighed.map((pair) => b.mul(pair.left, b.sqrt(pair.r))),
-    0,
   );
-  const right = b.concat(
+  const right = joined(
+    b,
     weighed.map((pair) => b.mul(pair.right, share(pair.l))),
-    0,
   );
   return { inputs: { values: left, homogeneous: undefined }, outputs: right };
 }
@@ -106,43 +107,47 @@ function balancedRows(b: Builder, ...pairs: readonly [RowPair, RowPair]): LayerR
 function inputRows(b: Builder, block: KroneckerBlock): InputRows {
   if (block.factor === 'identity') return identityRows(b, block);
   const values = activationsOf(b, block.uses);
-  const rows = values.dims[0] ?? 1;
-  return {
-    values,
-    homogeneous: block.bias === undefined ? undefined : b.filled([rows, 1], 1 / Math.sqrt(rows), values.dtype),
-  };
+  if (block.bias === undefined) return { values, homogeneous: undefined };
+  const rows = rowCount(values);
+  return { values, homogeneous: b.filled([...values.dims.slice(0, -1), 1], 1 / Math.sqrt(rows), values.dtype) };
 }
 
 /** Rows of an A that is the identity: a row for each input, and one for the homogeneous coordinate. */
-function identityRows(b: Builder, { inputs, bias, uses: [{ preActivations }] }: KroneckerBlock): InputRows {
+function identityRows(b: Builder, { groups, inputs, bias, uses: [{ preActivations }] }: KroneckerBlock): InputRows {
   const rows = inputs + (bias === undefined ? 0 : 1);
   const columns = (from: number, to: number): Value => {
-    const elements = Array.from({ length: rows * (to - from) }, (_, k) => {
-      const [row, column] = [Math.floor(k / (to - from)), from + (k % (to - from))];
+    const elements = Array.from({ length: groups * rows * (to - from) }, (_, k) => {
+      const [row, column] = [Math.floor(k / (to - from)) % rows, from + (k % (to - from))];
       return Number(row === column);
     });
-    return b.constant(tensorFrom(preActivations.dtype, [rows, to - from], elements));
+    const dims = groups === 1 ? [rows, to - from] : [groups, rows, to - from];
+    return b.constant(tensorFrom(preActivations.dtype, dims, elements));
   };
   return { values: columns(0, inputs), homogeneous: bias === undefined ? undefined : columns(inputs, rows) };
 }
 
 /** Rows of activations of some uses, of which A is the sum of squares. */
 function activationsOf(b: Builder, uses: readonly LayerUse[]): Value {
-  const rows = b.concat(
+  const rows = joined(
+    b,
     uses.map((use) => rowsOf(b, use)),
-    0,
   );
-  return b.mul(rows, 1 / Math.sqrt(rows.dims[0] ?? 1));
+  return b.mul(rows, 1 / Math.sqrt(rowCount(rows)));
 }
+
+const rowCount = ({ dims }: Value): number => dims.at(-2) ?? 1;
+
+/** Rows of several uses or passes, one after the other in each group. */
+const joined = (b: Builder, rows: readonly Value[]): Value => b.concat(rows, (rows[0]?.rank ?? 2) - 2);
 
 function rowsOf(b: Builder, use: LayerUse): Value {
   if (use.layer.factor === 'identity') throw new Error(`no rows of activations for ${use.layer.kind}`);
   return use.layer.inputRows(b, use);
 }
 
-/** The cotangent of pre-activations as rows: `[rows, outputs]`. */
+/** The cotangent of pre-activations as rows: `[rows, outputs]`, `[groups, rows, outputs]`. */
 function gradientRows(b: Builder, use: LayerUse, cotangent: Value): Value {
-  return use.layer.outputRows?.(b, use, cotangent) ?? axisRows(b, cotangent, use.outputAxes);
+  return use.layer.outputRows?.(b, use, cotangent) ?? axisRows(b, cotangent, use.outputAxes, use.groups);
 }
 
 function outputCotangents(

@@ -23,7 +23,7 @@ export function blockOf(
   if (!producer) throw new Error('a product is made by a node');
   const use = (layer: LayerKind) => ({
     ...{ layer, node: producer, activations: x, preActivations, exchanged: false },
-    ...{ inputs, outputs, outputsFirst: layout.outputsFirst, outputAxes: [1, 2] as const },
+    ...{ groups: 1, inputs, outputs, outputsFirst: layout.outputsFirst, outputAxes: [1, 2] as const },
   });
   const dims = layout.outputsFirst ? [outputs, inputs] : [inputs, outputs];
   const bias = layout.hasBias ? { name: `${name}.bias`, dims: [outputs] } : undefined;

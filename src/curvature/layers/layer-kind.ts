@@ -18,7 +18,12 @@ export interface Application {
   readonly node: Node;
   /** What the rows a are made of. */
   readonly activations: Value;
-  /** Without the bias. */
+  /**
+   * Layers of equal size side by side, each of some channels, whose weights are the parts of the parameter along its first
+   * axis; 1 if left out. Rows have a leading axis for several groups: `[groups, rows, …]`.
+   */
+  readonly groups?: number;
+  /** Of one group, without the bias. */
   readonly inputs: number;
   readonly outputs: number;
   /** The weight is stored `[outputs, inputs]`, not `[inputs, outputs]`, each with further axes of its own. */
@@ -34,6 +39,7 @@ export interface Application {
 /** One use of a layer in the network. */
 export interface LayerUse extends Application {
   readonly layer: LayerKind;
+  readonly groups: number;
   /**
    * It applies the transpose of the block's matrix: its activations are the block's outputs, and its pre-activations
    * the block's inputs.
@@ -103,11 +109,16 @@ export const lastAxis = (node: Node): readonly [number, number] => {
   return [rank - 1, rank];
 };
 
-/** Return a value as rows `[rows, outputs]`: the given axes, from the first to the one after the last, are the columns. */
-export function axisRows(b: Builder, value: Value, [from, to]: readonly [number, number]): Value {
+/**
+ * Return a value as rows `[rows, outputs]`: the given axes, from the first to the one after the last, are the columns. With
+ * several groups the outputs are the first of these axes' groups: `[groups, rows, outputs per group]`.
+ */
+export function axisRows(b: Builder, value: Value, [from, to]: readonly [number, number], groups = 1): Value {
   const axes = value.dims.map((_, axis) => axis);
   const order = [...axes.slice(0, from), ...axes.slice(to), ...axes.slice(from, to)];
   const outputs = elementCount(value.dims.slice(from, to));
+  const rows = elementCount(value.dims) / outputs;
   const arranged = to === axes.length ? value : b.transpose(value, order);
-  return b.reshape(arranged, [elementCount(value.dims) / outputs, outputs]);
+  if (groups === 1) return b.reshape(arranged, [rows, outputs]);
+  return b.transpose(b.reshape(arranged, [rows, groups, outputs / groups]), [1, 0, 2]);
 }

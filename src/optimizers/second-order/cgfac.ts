@@ -6,6 +6,7 @@ import {
   averageRows,
   type Decay,
   decayAt,
+  factorDims,
   foldRows,
   joinedRows,
 } from '../../curvature/factors/moving-average.js';
@@ -173,18 +174,17 @@ function sketchedSides(
   const decay = (): Decay => ({ keep: context.scalar('keep'), take: context.scalar('take') });
   // The sides have rows of their own: the exact Fisher gives several gradients for each example.
   const signs = (side: string, values: Value) =>
-    context.noise(`signs.${side}.${block.weight}`, [values.dims[0] ?? 1, 1], 'sign');
+    context.noise(`signs.${side}.${block.weight}`, [values.dims.at(-2) ?? 1, 1], 'sign');
   const average = (name: string, dims: readonly number[], next: (old: Value) => Value): Value =>
     remember(context, state, `${name}.${block.weight}`, dims, next);
   const dense = (name: string, values: Value): Value => {
-    const size = values.dims[1] ?? 1;
     if (!averaging) return b.gemm(values, values, undefined, { transposeX: true });
-    return average(name, [size, size], (old) => averageFactor(b, old, values, decay()));
+    return average(name, factorDims(values), (old) => averageFactor(b, old, values, decay()));
   };
   const sketch = (name: string, values: Value, side: string): Value => {
     if (!averaging)
-      return (values.dims[0] ?? 1) <= rank ? values : foldRows(b, b.mul(values, signs(side, values)), rank);
-    return average(name, [rank, values.dims[1] ?? 1], (old) =>
+      return (values.dims.at(-2) ?? 1) <= rank ? values : foldRows(b, b.mul(values, signs(side, values)), rank);
+    return average(name, [...values.dims.slice(0, -2), rank, values.dims.at(-1) ?? 1], (old) =>
       averageRows(b, old, values, signs(side, values), decay()),
     );
   };
