@@ -8,7 +8,8 @@ import { applyModel, logitsOf } from '../losses/objective.js';
 import type { Model } from '../model/model.js';
 import { autoencoder, mlp } from '../nn/zoo.js';
 import { Builder } from '../ops/builder.js';
-import { findBlocks, type KroneckerBlock } from './blocks.js';
+import { findBlocks } from './blocks.js';
+import type { KroneckerBlock } from './kronecker-block.js';
 
 type Tensors = Readonly<Record<string, Value>>;
 
@@ -275,8 +276,8 @@ const turnedUses: readonly [string, Form, object][] = [
       kind: 'tied',
       outputsFirst: false,
       uses: [
-        { kind: 'embedding', exchanged: false },
-        { kind: 'dense', exchanged: true },
+        { layer: { kind: 'embedding' }, exchanged: false },
+        { layer: { kind: 'dense' }, exchanged: true },
       ],
     },
   ],
@@ -288,7 +289,13 @@ test.each(turnedUses)('%s: a block without the biases', (_name, build, expected)
   expect(others).toEqual([]);
   // Uses come in the order in which the network is walked, from its end.
   const uses = [...(block?.uses ?? [])].sort((x, y) => Number(x.exchanged) - Number(y.exchanged));
-  expect({ ...block, uses }).toMatchObject({ weight: 'q', bias: undefined, inputs: 3, outputs: 5, ...expected });
+  expect({ ...block, kind: block?.kind, uses }).toMatchObject({
+    weight: 'q',
+    bias: undefined,
+    inputs: 3,
+    outputs: 5,
+    ...expected,
+  });
   expect([rest.has('r'), rest.has('t')]).toEqual([true, true]);
 });
 

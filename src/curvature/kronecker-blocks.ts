@@ -5,10 +5,13 @@ import { inline } from '../graph/inline.js';
 import { standIns } from '../graph/stand-ins.js';
 import { checkModel, type Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
-import { type BlockTable, findBlocks, type KroneckerBlock } from './blocks.js';
+import { type BlockTable, findBlocks } from './blocks.js';
+import type { KroneckerBlock } from './kronecker-block.js';
+
+type Described = 'kind' | 'weight' | 'bias' | 'groups' | 'inputs' | 'outputs' | 'outputsFirst';
 
 export interface KroneckerBlocks {
-  readonly blocks: readonly (Omit<KroneckerBlock, 'uses'> & {
+  readonly blocks: readonly (Pick<KroneckerBlock, Described> & {
     /** How often the network applies the layer. */
     readonly uses: number;
   })[];
@@ -25,7 +28,13 @@ export interface KroneckerBlocks {
 export function kroneckerBlocks(model: Model): KroneckerBlocks {
   checkModel('kroneckerBlocks', model);
   const { blocks, rest } = oneExample(model).table;
-  return { blocks: blocks.map(({ uses, ...block }) => ({ ...block, uses: uses.length })), rest };
+  return {
+    blocks: blocks.map(({ kind, weight, bias, groups, inputs, outputs, outputsFirst, uses }) => ({
+      ...{ kind, weight, bias, groups, inputs, outputs, outputsFirst },
+      uses: uses.length,
+    })),
+    rest,
+  };
 }
 
 /** A model on one example, as a training step sees it. */

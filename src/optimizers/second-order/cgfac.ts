@@ -1,12 +1,12 @@
 // CG-FAC (arXiv 2101.00218): natural gradients of Kronecker blocks without forming A, G or the Fisher matrix.
 
-import type { KroneckerBlock } from '../../curvature/blocks.js';
 import {
   averaged,
   averageFactor,
   averageRows,
   type Decay,
   decayAt,
+  factorDims,
   foldRows,
   joinedRows,
 } from '../../curvature/factors/moving-average.js';
@@ -17,7 +17,9 @@ import {
   type InputSide,
   inputRowsSide,
   outputRowsSide,
+  sideForms,
 } from '../../curvature/factors/sides.js';
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import type { LayerRows } from '../../curvature/statistics.js';
 import type { Value } from '../../graph/graph.js';
 import { checkedFlag, checkedWord, checkKeys, type OptionKeys } from '../../options.js';
@@ -38,6 +40,9 @@ import {
 } from './preconditioner.js';
 import { primalPreconditioner } from './primal.js';
 import { type SecondOrderOptions, schedules, secondOrder, secondOrderKeys } from './second-order.js';
+
+/** Rows R that stand for a factor, if none are given. */
+export const defaultRank = 128;
 
 export interface CgfacOptions extends SecondOrderOptions {
   /**
@@ -82,7 +87,7 @@ export function cgfac(options: CgfacOptions = {}): Optimizer {
   checkedWord('form', options.form, ['gram', 'primal']);
   checkedFlag('warmStart', options.warmStart);
   checkedWord('dampingKind', options.dampingKind, ['factored', 'tikhonov']);
-  const rank = checked('rank', options.rank ?? 128, { atLeast: 1, integer: true });
+  const rank = checked('rank', options.rank ?? defaultRank, { atLeast: 1, integer: true });
   const decay = checked('decay', options.decay ?? 0.95, { atLeast: 0, below: 1 });
   const maxIterations = checked('maxIterations', options.maxIterations ?? 50, { atLeast: 1, integer: true });
   const tolerance = checked('tolerance', options.tolerance ?? 1e-3, { above: 0 });
@@ -164,22 +169,22 @@ function sketchedSides(
 ): BlockSides {
   const { b } = context;
   const { rank } = options;
+  const forms = sideForms(block, rank);
   const averaging = options.decay > 0;
   const decay = (): Decay => ({ keep: context.scalar('keep'), take: context.scalar('take') });
   // The sides have rows of their own: the exact Fisher gives several gradients for each example.
   const signs = (side: string, values: Value) =>
-    context.noise(`signs.${side}.${block.weight}`, [values.dims[0] ?? 1, 1], 'sign');
+    context.noise(`signs.${side}.${block.weight}`, [values.dims.at(-2) ?? 1, 1], 'sign');
   const average = (name: string, dims: readonly number[], next: (old: Value) => Value): Value =>
     remember(context, state, `${name}.${block.weight}`, dims, next);
   const dense = (name: string, values: Value): Value => {
-    const size = values.dims[1] ?? 1;
     if (!averaging) return b.gemm(values, values, undefined, { transposeX: true });
-    return average(name, [size, size], (old) => averageFactor(b, old, values, decay()));
+    return average(name, factorDims(values), (old) => averageFactor(b, old, values, decay()));
   };
   const sketch = (name: string, values: Value, side: string): Value => {
     if (!averaging)
-      return (values.dims[0] ?? 1) <= rank ? values : foldRows(b, b.mul(values, signs(side, values)), rank);
-    return average(name, [rank, values.dims[1] ?? 1], (old) =>
+      return (values.dims.at(-2) ?? 1) <= rank ? values : foldRows(b, b.mul(values, signs(side, values)), rank);
+    return average(name, [...values.dims.slice(0, -2), rank, values.dims.at(-1) ?? 1], (old) =>
       averageRows(b, old, values, signs(side, values), decay()),
     );
   };
@@ -187,8 +192,7 @@ function sketchedSides(
     averaging ? average(name, values.dims, (old) => averaged(b, old, values, decay())) : values;
   const inputSide = (): InputSide => {
     if (rows.diagonal) return diagonalInputSide(b, diagonal('A', rows.diagonal));
-    // A bias makes no side a sketch.
-    if (block.inputs <= rank) return denseInputSide(b, dense('A', joinedRows(b, rows.inputs)));
+    if (forms.inputs === 'dense') return denseInputSide(b, dense('A', joinedRows(b, rows.inputs)));
     const { values, homogeneous } = rows.inputs;
     const sketched = {
       values: sketch('activations', values, 'inputs'),
@@ -197,7 +201,7 @@ function sketchedSides(
     return inputRowsSide(b, sketched, block.inputs + (homogeneous ? 1 : 0));
   };
   const outputs =
-    block.outputs <= rank
+    forms.outputs === 'dense'
       ? denseOutputSide(b, dense('G', rows.outputs))
       : outputRowsSide(b, sketch('gradients', rows.outputs, 'outputs'));
   return { inputs: inputSide(), outputs };

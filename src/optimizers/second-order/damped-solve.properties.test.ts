@@ -3,6 +3,7 @@
 // its gradients and the loss.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { blockOf as kroneckerBlockOf } from '../../../test/support/blocks.js';
 import {
   type DampedSolution,
   factoredOracle,
@@ -20,7 +21,6 @@ import {
 } from '../../../test/support/dense.js';
 import { FedBuilder, randomMatrix } from '../../../test/support/fed-builder.js';
 import { inputRowsOf, joinedOf, type Layout, layerTensorOf } from '../../../test/support/layer-tensors.js';
-import type { KroneckerBlock } from '../../curvature/blocks.js';
 import {
   denseInputSide,
   denseOutputSide,
@@ -29,6 +29,7 @@ import {
   outputRowsSide,
 } from '../../curvature/factors/sides.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
+import { dense } from '../../curvature/layers/dense.js';
 import type { Value } from '../../graph/graph.js';
 import type { DataType } from '../../graph/tensor.js';
 import { random } from '../../random.js';
@@ -187,18 +188,8 @@ const primal: Solve = (b, blocks, damping) => {
   const result = preconditioner.build({
     context: { b } as unknown as StepContext, // without a warm start it reads no state
     blocks: blocks.map(({ a, g, layout }, i) => {
-      const size = {
-        inputs: a.columns - Number(layout.hasBias),
-        outputs: g.columns,
-        outputsFirst: layout.outputsFirst,
-      };
-      return {
-        kind: 'dense',
-        weight: `weight${i}`,
-        bias: layout.hasBias ? `bias${i}` : undefined,
-        ...size,
-        uses: [],
-      } satisfies KroneckerBlock;
+      const inputs = a.columns - Number(layout.hasBias);
+      return kroneckerBlockOf(`layer${i}`, [dense], { inputs, outputs: g.columns, layout });
     }),
     rows: blocks.map(({ a, g, layout }) => ({ inputs: inputRowsOf(b, a, layout), outputs: b.matrix(g) })),
     gradient: blocks.map(({ v, layout }) => layerTensorOf(b, v, layout)),

@@ -29,18 +29,19 @@ export const dampedKernels = (b: Builder, { inputs, outputs }: BlockSides, delta
 /** Inverses of K̂ + δI for many kernels: those of equal order are inverted together, as one batch. */
 export function dampedInverses(b: Builder, systems: readonly DampedKernel[]): Value[] {
   const inverses = new Map<DampedKernel, Value>();
-  const [diagonal, full] = [1, 2].map((rank) => systems.filter(({ kernel }) => kernel.rank === rank));
-  for (const system of diagonal ?? []) inverses.set(system, b.reciprocal(b.add(system.kernel, system.delta)));
-  for (const group of groupBy(full ?? [], ({ kernel }) => String(kernel.dims[0]))) {
+  const full = systems.filter(({ kernel }) => kernel.rank > 1);
+  const diagonal = systems.filter(({ kernel }) => kernel.rank === 1);
+  for (const system of diagonal) inverses.set(system, b.reciprocal(b.add(system.kernel, system.delta)));
+  for (const group of groupBy(full, ({ kernel }) => String(kernel.dims.at(-1)))) {
     const shifted = group.map(({ kernel, delta }) => b.add(kernel, b.mul(identityLike(b, kernel), delta)));
     const [only] = shifted;
-    if (only && shifted.length === 1) {
+    if (only?.rank === 2 && shifted.length === 1) {
       // One matrix is inverted faster alone than as a batch of one.
       inverses.set(group[0] as DampedKernel, spdInverse(b, only));
       continue;
     }
     const inverse = spdInverse(b, stack(b, shifted));
-    for (const [i, system] of group.entries()) inverses.set(system, unstack(b, inverse, i));
+    for (const [i, system] of group.entries()) inverses.set(system, unstack(b, inverse, shifted, i));
   }
   return systems.map((system) => inverses.get(system) ?? system.kernel);
 }
@@ -82,8 +83,10 @@ export function tikhonovDirections(
   const directions = new Map<LayerTensor, LayerTensor>();
   const iterations: Value[] = [];
   const residuals: Value[] = [];
-  const shapeOf = ({ side, target }: (typeof systems)[number]) => [...target.dims, side.inputs.diagonal].join();
+  const shapeOf = ({ side, target }: (typeof systems)[number]) =>
+    [...target.dims.slice(-2), side.inputs.diagonal].join();
   for (const group of groupBy(systems, shapeOf)) {
+    const targets = group.map(({ target }) => target);
     const diagonal = group.every(({ side }) => side.inputs.diagonal);
     const inputKernels = stack(
       b,
@@ -97,18 +100,13 @@ export function tikhonovDirections(
     );
     // One δ² for each system of the batch: [systems, 1, 1].
     const dampings = b.concat(
-      group.map((system) => b.reshape(system.damping, [1, 1, 1])),
+      group.map(({ damping, target }) => forEach(b, damping, target)),
       0,
     );
     const solve = conjugateGradient(b, {
       operator: (inner, [s]) =>
         s ? [inner.add(inner.matmul(fromLeft(inner, s), outputKernels), inner.mul(s, dampings))] : [],
-      rightHandSide: [
-        stack(
-          b,
-          group.map(({ target }) => target),
-        ),
-      ],
+      rightHandSide: [stack(b, targets)],
       batched: true,
       ...options,
     });
@@ -116,7 +114,7 @@ export function tikhonovDirections(
     iterations.push(b.cast(solve.iterations, dampings.dtype));
     residuals.push(solve.residual);
     for (const [i, { v, side }] of group.entries()) {
-      if (solution) directions.set(v, side.inputs.minusLifted(v, side.outputs.lift(unstack(b, solution, i))));
+      if (solution) directions.set(v, side.inputs.minusLifted(v, side.outputs.lift(unstack(b, solution, targets, i))));
     }
   }
   return {
@@ -125,6 +123,12 @@ export function tikhonovDirections(
     residual: residuals.reduce((x, y) => b.max(x, y)),
   };
 }
+
+/** A number of a block for each matrix of its batch, `[matrices, 1, 1]`. */
+const forEach = (b: Builder, number: Value, { rank, dims: [matrices = 1] }: Value): Value =>
+  number.rank === 0 && rank === 3
+    ? b.op('Expand', [number, b.integers([matrices, 1, 1])])
+    : b.reshape(number, [rank === 3 ? matrices : 1, 1, 1]);
 
 function groupBy<T>(items: readonly T[], key: (item: T) => string): T[][] {
   const groups = new Map<string, T[]>();

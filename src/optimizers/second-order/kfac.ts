@@ -1,5 +1,5 @@
 // K-FAC (Martens & Grosse 2015): moving averages of the Kronecker factors A and G, inverted every T steps.
-import { averaged, averageFactor, decayAt, joinedRows } from '../../curvature/factors/moving-average.js';
+import { averaged, averageFactor, decayAt, factorDims, joinedRows } from '../../curvature/factors/moving-average.js';
 import { denseInputSide, denseOutputSide, diagonalInputSide } from '../../curvature/factors/sides.js';
 import type { Value } from '../../graph/graph.js';
 import { checkedWord, checkKeys, type OptionKeys } from '../../options.js';
@@ -82,10 +82,8 @@ export function kfac(options: KfacOptions = {}): Optimizer {
 function averagedSides({ context, blocks, rows }: PreconditionerInput, state: Map<string, Value>): BlockSides[] {
   const { b } = context;
   const decay = { keep: context.scalar('keep'), take: context.scalar('take') };
-  const dense = (name: string, values: Value): Value => {
-    const size = values.dims[1] ?? 1;
-    return remember(context, state, name, [size, size], (old) => averageFactor(b, old, values, decay));
-  };
+  const dense = (name: string, values: Value): Value =>
+    remember(context, state, name, factorDims(values), (old) => averageFactor(b, old, values, decay));
   const diagonal = (name: string, values: Value): Value =>
     remember(context, state, name, values.dims, (old) => averaged(b, old, values, decay));
   return blocks.map((block, i) => {
@@ -110,9 +108,8 @@ function cachedInverses(
   const held = blocks.map((block, i) => {
     const side = sides[i];
     if (!side) throw new Error('each block has two sides');
-    const shapeOf = ({ order, diagonal }: BlockSides['inputs' | 'outputs']) => (diagonal ? [order] : [order, order]);
     const names = [`inverse.A.${block.weight}`, `inverse.G.${block.weight}`, `inverse.rootDamping.${block.weight}`];
-    const dims = [shapeOf(side.inputs), shapeOf(side.outputs), []];
+    const dims = [side.inputs.shape, side.outputs.shape, side.outputs.rootScale.dims];
     return { side, names, old: names.map((name, k) => context.state(name, dims[k] ?? [])) };
   });
   const next = b.branch(

@@ -1,5 +1,5 @@
 // A Gaussian prior on weights: what a step minimizes beside the likelihood, so that few examples are not learned by heart.
-import type { KroneckerBlock } from '../../curvature/blocks.js';
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
@@ -44,7 +44,7 @@ export class Prior {
   addedTo(b: Builder, gradient: readonly LayerTensor[]): LayerTensor[] {
     return gradient.map((own, i) => {
       const [block, at] = [this.#blocks[i], this.#distances[i]];
-      if (!block || !at || !decays(block)) return own;
+      if (!block || !at || !block.decays) return own;
       return new LayerTensor(b.add(own.weight, b.mul(at.weight, this.#of(b, block))), own.bias, own.outputsFirst);
     });
   }
@@ -53,7 +53,7 @@ export class Prior {
   product(b: Builder, x: readonly LayerTensor[], y: readonly LayerTensor[]): Value {
     const products = this.#blocks.flatMap((block, i) => {
       const [u, v] = [x[i], y[i]];
-      return u && v && decays(block) ? [b.mul(b.dot(u.weight, v.weight), this.#of(b, block))] : [];
+      return u && v && block.decays ? [b.mul(b.dot(u.weight, v.weight), this.#of(b, block))] : [];
     });
     const zero = b.scalar(0, this.#strength.dtype);
     return products.reduce((sum, product) => b.add(sum, product), zero);
@@ -69,9 +69,3 @@ export class Prior {
     return b.add(this.product(b, this.#distances, step), b.mul(this.product(b, step, step), 0.5));
   }
 }
-
-/**
- * Matrices and kernels. Not biases and scales, whose size is no complexity; nor the rows of a table, which would vanish
- * where no batch reads them.
- */
-export const decays = ({ kind }: KroneckerBlock): boolean => kind !== 'scale-and-shift' && kind !== 'embedding';

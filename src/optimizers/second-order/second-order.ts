@@ -1,7 +1,6 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
 import { vectorJacobianProduct } from '../../autodiff/gradients.js';
-import { findBlocks, type KroneckerBlock } from '../../curvature/blocks.js';
-import { LayerTensor } from '../../curvature/layer-tensor.js';
+import { findBlocks } from '../../curvature/blocks.js';
 import { type FisherKind, layerRows } from '../../curvature/statistics.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
@@ -98,13 +97,13 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const rows = layerRows(b, sample, likelihood, blocks, options.fisher ?? 'sampled', noise);
     const weight = likelihood.weight(context.forward.output);
     const slopes = likelihoodGradients(context, weight);
-    const likely = blocks.map((block) => layerTensor(b, block, slopes));
+    const likely = blocks.map((block) => block.take(b, slopes));
     const strength = priorStrength(step.priorPrecision ?? 0, context.setting);
     const prior =
       estimate && strength > 0
         ? new Prior(
             blocks,
-            blocks.map((block) => layerTensor(b, block, fromMean(context))),
+            blocks.map((block) => block.take(b, fromMean(context))),
             b.mul(estimate.dispersion, strength),
           )
         : undefined;
@@ -193,16 +192,6 @@ function defaultExamples(kind: StepKind, { objective, forward }: StepContext): n
   if (kind === 'self-tuning') return 96;
   const cases = objective.loss.cases(forward.output) / objective.batchSize;
   return Math.max(4, Math.min(32, Math.ceil(256 / cases)));
-}
-
-/** A block's part of tensors that are keyed by parameter; the kernel of a convolution is seen as `[outputs, inputs]`. */
-function layerTensor(b: Builder, block: KroneckerBlock, tensors: ReadonlyMap<string, Value>): LayerTensor {
-  const weight = tensors.get(block.weight);
-  if (!weight) throw new Error(`no tensor for parameter ${block.weight}`);
-  const { inputs, outputs, outputsFirst } = block;
-  const matrix = b.reshape(weight, outputsFirst ? [outputs, inputs] : [inputs, outputs]);
-  const bias = block.bias === undefined ? undefined : tensors.get(block.bias);
-  return new LayerTensor(matrix, bias && b.reshape(bias, [outputs]), outputsFirst);
 }
 
 const restName = (name: string): string => `rest.${name}`;

@@ -1,10 +1,8 @@
 // Normalized steps: the natural gradient decides the direction of each block's step, the learning rate its length.
-import type { LayerTensor } from '../../curvature/layer-tensor.js';
+import { total } from '../../curvature/factors/matrices.js';
 import type { Value } from '../../graph/graph.js';
-import { elementCount } from '../../graph/tensor.js';
 import { remember } from '../optimizer.js';
 import { at, checked, inverseRoot } from '../options.js';
-import { decays } from '../second-order/prior.js';
 import { StepWatch } from './judge.js';
 import type { StepOptions } from './kinds.js';
 import { type StepRule, shrunk, stateNames, steppedParameters } from './rule.js';
@@ -51,7 +49,7 @@ export function normalizedStep(options: StepOptions): StepRule {
     build({ context, blocks, directions }) {
       const { b } = context;
       const rate = context.scalar('learningRate');
-      const squares = directions.map((direction) => b.mul(direction.dot(b, direction), 1 / elements(direction)));
+      const squares = directions.map((direction) => b.mul(direction.dots(b, direction), 1 / direction.groupSize));
       const steps = directions.map((direction, i) => {
         const factor = b.neg(b.div(rate, b.sqrt(b.max(squares[i] as Value, 1e-36)))); // one square a direction
         return direction.map((part) => b.mul(part, factor));
@@ -61,14 +59,14 @@ export function normalizedStep(options: StepOptions): StepRule {
         weightDecay > 0
           ? shrunk(
               context,
-              blocks.filter(decays).map(({ weight }) => weight),
+              blocks.filter(({ decays }) => decays).map(({ weight }) => weight),
               kept,
             )
           : context;
       return {
         parameters: steppedParameters(from, blocks, steps),
         state: new Map(),
-        squaredLength: squares.reduce((sum, square) => b.add(sum, square)),
+        squaredLength: squares.map((square) => total(b, square)).reduce((sum, square) => b.add(sum, square)),
         diagnostics: new Map([['learningRate', rate]]),
       };
     },
@@ -95,6 +93,3 @@ export function normalizedStep(options: StepOptions): StepRule {
     },
   };
 }
-
-const elements = ({ weight, bias }: LayerTensor): number =>
-  elementCount(weight.dims) + (bias ? elementCount(bias.dims) : 0);

@@ -1,5 +1,5 @@
 // How far to go along a natural gradient: the contract of the rules, self-tuning, normalized and scheduled.
-import type { KroneckerBlock } from '../../curvature/blocks.js';
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Likelihood } from '../../losses/likelihood.js';
@@ -90,13 +90,13 @@ export function steppedParameters(
   steps: readonly LayerTensor[],
 ): Map<string, Value> {
   const updated = new Map<string, Value>();
-  const add = (name: string | undefined, step: Value | undefined) => {
-    const parameter = name === undefined ? undefined : parameters.get(name);
-    if (name !== undefined && parameter && step) updated.set(name, b.add(parameter, b.reshapeLike(step, parameter)));
-  };
   for (const [i, block] of blocks.entries()) {
-    add(block.weight, steps[i]?.weight);
-    add(block.bias, steps[i]?.bias);
+    const step = steps[i];
+    if (!step) throw new Error(`no step for the layer of ${block.weight}`);
+    for (const [name, change] of block.put(b, step)) {
+      const parameter = parameters.get(name);
+      if (parameter) updated.set(name, b.add(parameter, change));
+    }
   }
   return updated;
 }

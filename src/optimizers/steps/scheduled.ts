@@ -1,4 +1,5 @@
 // Scheduled steps: learning rate, heavy-ball momentum, KL clip and decoupled weight decay, as one sets them by hand.
+import { total } from '../../curvature/factors/matrices.js';
 import { innerProduct } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import { type Controller, scheduled } from '../optimizer.js';
@@ -26,7 +27,7 @@ export function scheduledStep(options: StepOptions): StepRule {
         return root ? b.div(b.div(x, root), root) : x;
       };
       const product = directions
-        .map((direction, i) => withoutDamping(innerProduct(b, [direction], gradient.slice(i, i + 1)), i))
+        .map((direction, i) => total(b, withoutDamping(direction.dots(b, gradient[i] ?? direction), i)))
         .reduce((sum, part) => b.add(sum, part));
       const norm = b.mul(b.square(rate), b.max(product, 1e-30));
       const clip = klClip > 0 ? b.min(b.sqrt(b.div(klClip, norm)), 1) : b.scalar(1, rate.dtype);

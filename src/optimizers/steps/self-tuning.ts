@@ -116,18 +116,16 @@ function trusted(b: Builder, decrease: Value, likelihood: Value): Value {
 
 /** J·δ: how the sampled outputs move along a step of the blocks' parameters. */
 function outputTangent({ context: { b }, sample, blocks }: StepRuleInput, steps: readonly LayerTensor[]): Value {
-  const inputs: Value[] = [];
-  const tangents: Value[] = [];
-  const push = (name: string | undefined, tangent: Value | undefined) => {
-    const parameter = name === undefined ? undefined : sample.parameters.get(name);
-    if (!parameter || !tangent) return;
-    inputs.push(parameter);
-    tangents.push(b.reshapeLike(tangent, parameter));
-  };
-  for (const [i, block] of blocks.entries()) {
-    push(block.weight, steps[i]?.weight);
-    push(block.bias, steps[i]?.bias);
-  }
+  const moved = blocks.flatMap((block, i) => {
+    const step = steps[i];
+    if (!step) throw new Error(`no step for the layer of ${block.weight}`);
+    return block.put(b, step).flatMap(([name, tangent]) => {
+      const parameter = sample.parameters.get(name);
+      return parameter ? [{ parameter, tangent }] : [];
+    });
+  });
+  const inputs = moved.map(({ parameter }) => parameter);
+  const tangents = moved.map((each) => each.tangent);
   const [tangent] = jacobianVectorProduct(b, [sample.output], inputs, tangents);
   if (!tangent) throw new Error('a Jacobian–vector product has as many results as outputs');
   return tangent;
