@@ -1,6 +1,17 @@
-// `cgfac`: models, optimizers, losses, data and training, wherever there is an engine (`cgfac/node`, `cgfac/web`).
+/**
+ * `cgfac`: models, optimizers, losses, data and training. Where a function computes and is given no engine, it makes one:
+ * ONNX Runtime's native one in Node (package onnxruntime-node), its WebAssembly elsewhere (package onnxruntime-web).
+ * `cgfac/node` and `cgfac/web` have the same names and add their engines.
+ * @module
+ */
 
-export { type GradientRequest, loadModel, saveModel, type ValueAndGradients, valueAndGradients } from './api/model.js';
+export type { ArrayLike, ModelInputs, NestedArray } from './api/given.js';
+export { type JvpRequest, type JvpResult, jvp } from './api/jvp.js';
+export { loadModel, saveModel } from './api/load-save.js';
+export { type PredictOptions, predict, toNestedArray } from './api/predict.js';
+export { type TrainOptions, train } from './api/train.js';
+export { type GradientRequest, type ValueAndGradients, valueAndGradients } from './api/value-and-gradients.js';
+export { type VjpRequest, type VjpResult, vjp } from './api/vjp.js';
 export { type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
 export type { Augmentation } from './data/augment.js';
 export {
@@ -17,8 +28,10 @@ export { type DigitsOptions, drawnDigits } from './data/digits/digits.js';
 export { measureNormalization, measureTargetNormalization, type Normalization } from './data/normalization.js';
 export { dataKinds, type LoadOptions, loadData } from './data/spec.js';
 export type { Engine, Program, ProgramOptions } from './engine/engine.js';
+export { EngineError } from './engine/host/host.js';
 export { CgfacError, FileError, GraphError, OptionError, TrainingError, UnsupportedError } from './errors.js';
-export type { TensorData } from './graph/tensor.js';
+export type { DataType, TensorData, TypedArray } from './graph/tensor.js';
+export type { RuntimeTensor, TensorLike } from './graph/tensor-like.js';
 export { lossNames } from './losses/index.js';
 export type { LossName } from './losses/loss.js';
 export { type FineTuningOptions, fineTuned } from './model/edit/fine-tuning.js';
@@ -44,4 +57,4 @@ export type { Target } from './training/evaluation/schedule.js';
 export { DivergedError } from './training/run.js';
 export type { Evaluation, Experiment, Picture, ReportData, RunRecord, StepRecord } from './training/run-record.js';
 export { type LearningTask, learningTask } from './training/task/task.js';
-export { type RunOptions, type TrainingResult, type TrainOptions, train } from './training/trainer.js';
+export type { TrainingResult } from './training/trainer.js';

@@ -19,7 +19,7 @@ import { shallowCopy } from '../onnx/message-copy.js';
 import { decodeTensor, replaceElements } from '../onnx/tensor.js';
 import { dataTypeOf } from '../onnx/types.js';
 import { classifyInitializers } from './classify.js';
-import { type Model, newElements } from './model.js';
+import { type Model, newElements, withNewElements } from './model.js';
 
 /** Element type of the 16-bit floats of a file that is written: its own, or widened as they were trained. */
 export type FileDataType = 'float16' | 'float32';
@@ -47,7 +47,7 @@ export const withPatch = (
   ...model,
   ...changed,
   patched,
-  encode: (updated) => encodeMessage(patched(updated), model.name),
+  encode: (updated = new Map()) => encodeMessage(patched(updated), model.name),
 });
 
 export interface ReadModelOptions extends DecodeOptions {
@@ -88,8 +88,15 @@ export function modelFromBytes(bytes: Uint8Array, semantics: Semantics, options:
     metadata,
     untrained: constants,
     halfPrecision,
+    isPretrained: true,
     patched,
-    encode: (updated) => encodeMessage(patched(updated), name),
+    with(given) {
+      return withNewElements(this, given, (origin, elements) => ({
+        patched: (updated: ReadonlyMap<string, TensorData>, dtype?: FileDataType) =>
+          origin.patched(elements(updated), dtype),
+      }));
+    },
+    encode: (updated = new Map()) => encodeMessage(patched(updated), name),
   };
 }
 

@@ -13,7 +13,6 @@ import {
 import { FileError, OptionError } from '../errors.js';
 import { writeFileAtomically } from '../files/write.js';
 import type { Semantics } from '../graph/builder.js';
-import type { TensorData } from '../graph/tensor.js';
 import {
   elementBytes,
   encodeMessage,
@@ -60,22 +59,16 @@ export interface SaveOptions {
 }
 
 /**
- * Writes the model with new parameters (those that the map lacks keep their elements). A model that came from a file
- * keeps its inputs, outputs, names, metadata and operator set.
- * @throws FileError, GraphError (a parameter that does not fit), OptionError
+ * Write the model. One that came from a file keeps its inputs, outputs, names, metadata and operator set.
+ * @throws FileError, OptionError
  */
-export async function writeModelFile(
-  model: Model,
-  parameters: ReadonlyMap<string, TensorData>,
-  path: string,
-  options: SaveOptions = {},
-): Promise<void> {
+export async function writeModelFile(model: Model, path: string, options: SaveOptions = {}): Promise<void> {
   if (!isFileModel(model)) {
     if (options.dtype === 'float16')
       throw new OptionError(`model '${model.name}' is built in float32 and is written so`);
-    return writeFileAtomically(path, model.encode(parameters));
+    return writeFileAtomically(path, model.encode());
   }
-  const proto = model.patched(parameters, options.dtype);
+  const proto = model.patched(new Map(), options.dtype);
   // The graph itself takes part of the message: a margin for it.
   const largest = options.largestFile ?? largestMessage - 2 ** 26;
   const written = elementBytes(proto) > largest ? await withExternalData(proto, path) : proto;

@@ -42,7 +42,7 @@ export function withConstants(
   if (isFileModel(model)) {
     return withPatch(model, changed, (updated, dtype) => written(model.patched(rest(updated), dtype), updated));
   }
-  const encode: Model['encode'] = (updated) =>
+  const encode: Model['encode'] = (updated = new Map()) =>
     encodeMessage(written(decodeProto(model.encode(rest(updated))), updated), model.name);
   return { ...model, ...changed, encode };
 }
