@@ -10,7 +10,8 @@ import { dataset } from '../data/dataset.js';
 import { FileError, GraphError, OptionError, UnsupportedError } from '../errors.js';
 import { tensorFrom } from '../graph/tensor.js';
 import type { LossName } from '../losses/loss.js';
-import { Network, normal } from '../nn/network.js';
+import { normal } from '../nn/initialization.js';
+import { Network } from '../nn/network.js';
 import { mlp } from '../nn/zoo.js';
 import { adam } from '../optimizers/adam.js';
 import { loadModel } from './load-save.js';
@@ -115,7 +116,7 @@ describe('models that PyTorch exported', () => {
 async function arranged(sigmoid: 'last' | 'before' | 'none') {
   const network = new Network('arranged', { seed: 3 });
   const { b } = network;
-  const y = b.matmul(network.input([3]), network.parameter('w', [3, 4], normal(1)));
+  const y = b.matmul(network.input('input', [3]), network.parameter('w', [3, 4], normal(1)));
   const z = b.transpose(b.reshape(sigmoid === 'before' ? b.sigmoid(y) : y, [-1, 2, 2]), [0, 2, 1]);
   const model = network.model(sigmoid === 'last' ? b.sigmoid(z) : z);
   const { loss, gradients } = await valueAndGradients(model, {
