@@ -9,7 +9,7 @@ import { exportedModels } from '../../test/support/outside.js';
 import { dataset } from '../data/dataset.js';
 import { FileError, GraphError, OptionError, UnsupportedError } from '../errors.js';
 import { tensorFrom } from '../graph/tensor.js';
-import type { LossName } from '../losses/loss.js';
+import type { LossWord } from '../losses/index.js';
 import { normal } from '../nn/initialization.js';
 import { Network } from '../nn/network.js';
 import { mlp } from '../nn/zoo.js';
@@ -27,7 +27,7 @@ interface StoredTensor {
 }
 
 interface Reference {
-  readonly loss: LossName;
+  readonly loss: LossWord;
   readonly lossValue: number;
   readonly input: StoredTensor;
   readonly target: StoredTensor;
@@ -164,13 +164,13 @@ describe('valueAndGradients', () => {
     await expect(valueAndGradients(loaded, { loss, inputs: wrongInput, targets })).rejects.toThrow(
       /input 'input' is float32\[batch, 1, 28, 28\]; a tensor float32\[1, 4\] does not fit/,
     );
-    const wrongTargets = new Tensor('float32', new Float32Array(10), [1, 10]);
+    const wrongTargets = new Tensor('float32', new Float32Array(9), [1, 9]);
     await expect(valueAndGradients(loaded, { loss, inputs, targets: wrongTargets })).rejects.toThrow(GraphError);
     await expect(valueAndGradients(loaded, { loss, inputs, targets, of: ['nothing'] })).rejects.toThrow(
       /no parameter 'nothing'; it has l\.1\.weight/,
     );
     await expect(valueAndGradients(loaded, { loss, inputs: { image: inputs }, targets })).rejects.toThrow(OptionError);
-    await expect(valueAndGradients(loaded, { loss: 'hinge' as LossName, inputs, targets })).rejects.toThrow(
+    await expect(valueAndGradients(loaded, { loss: 'hinge' as LossWord, inputs, targets })).rejects.toThrow(
       /unknown loss/,
     );
   });

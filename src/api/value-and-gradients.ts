@@ -2,11 +2,11 @@
 import { gradients } from '../autodiff/gradients.js';
 import { GraphError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
-import type { TensorData } from '../graph/tensor.js';
+import { isFloatingPoint, type TensorData } from '../graph/tensor.js';
 import { type TensorLike, toTensorData } from '../graph/tensor-like.js';
-import { lossNamed } from '../losses/index.js';
-import type { LossName } from '../losses/loss.js';
-import { logitsOf } from '../losses/objective.js';
+import { type LossWord, lossOf } from '../losses/index.js';
+import { labelError, wrongLabel } from '../losses/labels.js';
+import type { Loss } from '../losses/loss.js';
 import { checkModel, type Model } from '../model/model.js';
 import { checkedTexts, checkKeys, type OptionKeys } from '../options.js';
 import { Computation, type Point } from './computation.js';
@@ -14,12 +14,16 @@ import { fitted } from './given.js';
 
 /** What to differentiate, and where. */
 export interface GradientRequest extends Point {
-  readonly loss: LossName;
+  /** A loss, such as `crossEntropy()`, or the word for one. */
+  readonly loss: Loss | LossWord;
   /**
-   * Integer labels 0, 1, … for softmax cross-entropy, in the logits' shape without the axis of the classes: the last, or
-   * the second if only that fits (`[batch, classes, height, width]`). Else numbers in the output's shape.
+   * Integer labels 0, 1, … for losses of labels, in the logits' shape without the axis of the classes: the last, or
+   * the second if only that fits (`[batch, classes, height, width]`). For cross-entropy also probabilities in the logits'
+   * shape. Else numbers in the output's shape.
    */
   readonly targets: TensorLike;
+  /** Of the examples, `[batch]`; all count alike by default. */
+  readonly weights?: TensorLike;
   /** Names of what to differentiate by: parameters, and inputs of real numbers. By default all parameters. */
   readonly of?: readonly string[];
 }
@@ -35,6 +39,7 @@ const requestKeys: OptionKeys<GradientRequest> = {
   loss: true,
   inputs: true,
   targets: true,
+  weights: true,
   of: true,
   at: true,
   engine: true,
@@ -56,16 +61,23 @@ const requestKeys: OptionKeys<GradientRequest> = {
 export async function valueAndGradients(model: Model, request: GradientRequest): Promise<ValueAndGradients> {
   checkModel('valueAndGradients', model);
   checkKeys('valueAndGradients', request, requestKeys);
-  const loss = lossNamed(request.loss);
+  const loss = lossOf(request.loss);
   const computation = new Computation(model, request);
   const { b } = computation;
   const names = checkedTexts('of', request.of) ?? [...model.parameters.keys()];
   const variables = names.map((name) => computation.variable(name));
   const given = toTensorData(request.targets, 'the targets');
-  const output = logitsOf(b, loss, firstOutput(computation), given.dims);
-  const labels = fitted(given, loss.targetType(output), 'what the loss compares with this output');
-  if (loss.name === 'softmax-cross-entropy') checkLabels(labels, output);
-  const value = loss.value(b, output, computation.feed('cgfac/targets', labels));
+  const prediction = firstOutput(computation);
+  const output = loss.contained?.(b, prediction, given.dims) ?? prediction;
+  const targets = fitted(given, loss.targetType(output, given.dtype), 'what the loss compares with this output');
+  if (loss.targets === 'labels') checkLabels(targets, output, loss);
+  const weights = request.weights && weightsOf(request.weights, output);
+  const value = loss.value(
+    b,
+    output,
+    computation.feed('cgfac/targets', targets),
+    weights && computation.feed('cgfac/weights', weights),
+  );
   const outputs: Record<string, Value> = { 'cgfac/loss': value };
   for (const [i, gradient] of gradients(b, value, variables).entries())
     outputs[`cgfac/gradient/${names[i]}`] = gradient;
@@ -88,14 +100,14 @@ function firstOutput(computation: Computation): Value {
   return output;
 }
 
-/** A label outside the classes would count as a row without loss: PyTorch refuses it, but for its `ignore_index`. */
-function checkLabels(labels: TensorData, output: Value): void {
-  const classes = output.shape.at(-1) ?? 0;
-  for (const label of labels.data) {
-    if (label >= 0 && label < Number(classes)) continue;
-    throw new GraphError(
-      `the targets hold ${label}, but the labels of ${classes} classes are 0 to ${Number(classes) - 1}; rows are not ` +
-        'ignored by a special label: leave them out of the batch',
-    );
-  }
+/** A label outside the classes would count as a row without loss: PyTorch refuses it too, but for its `ignore_index`. */
+function checkLabels({ dtype, data }: TensorData, output: Value, loss: Loss): void {
+  if (isFloatingPoint(dtype)) return; // probabilities
+  const classes = Number(output.shape.at(-1) ?? 0);
+  const wrong = wrongLabel(data, classes, loss);
+  if (wrong >= 0) throw new GraphError(`the targets hold ${data[wrong]}, ${labelError(classes)}`);
 }
+
+/** Weights of the examples in the element type of the output. */
+const weightsOf = (given: TensorLike, { dtype, shape }: Value): TensorData =>
+  fitted(toTensorData(given, 'the weights'), { dtype, shape: shape.slice(0, 1) }, 'the weights of the examples');
