@@ -5,8 +5,7 @@ import type { Engine, Program } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
 import type { Graph, Value } from '../src/graph/graph.js';
 import { elementCount, type TensorData } from '../src/graph/tensor.js';
-import { lossNamed } from '../src/losses/index.js';
-import type { LossName } from '../src/losses/loss.js';
+import { type LossWord, lossOf } from '../src/losses/index.js';
 import type { Model } from '../src/model/model.js';
 import { charTransformer } from '../src/nn/char-transformer.js';
 import { lenet } from '../src/nn/lenet.js';
@@ -19,7 +18,6 @@ import { cgfac } from '../src/optimizers/second-order/cgfac.js';
 import { kfac } from '../src/optimizers/second-order/kfac.js';
 import { sgd } from '../src/optimizers/sgd.js';
 import { random } from '../src/random.js';
-import { metricFor } from '../src/training/evaluation/metrics.js';
 import { IterateAverage } from '../src/training/iterate-average.js';
 import { acceptedKey, buildStep, parameterKey, scalarKey } from '../src/training/step-program.js';
 import { type Contender, positive, takeTurns, usage } from './measure.js';
@@ -38,7 +36,7 @@ const integers = (dims: readonly number[], bound: number): TensorData => {
 
 interface Workload {
   readonly model: Model;
-  readonly loss: LossName;
+  readonly loss: LossWord;
   readonly batchSize: number;
   batch(size: number): { readonly input: TensorData; readonly target: TensorData };
 }
@@ -76,9 +74,9 @@ const workload = Object.hasOwn(workloads, name) ? workloads[name]?.() : undefine
 if (!workload || !given) usage(`npm run bench:steps [-- ${Object.keys(workloads).join('|')} batchSize rounds threads]`);
 const [batchSize = workload.batchSize, rounds = 15, threads = 2] = given;
 const { model } = workload;
-const loss = lossNamed(workload.loss);
+const loss = lossOf(workload.loss);
 const { input, target } = workload.batch(batchSize);
-const setting: Setting = { loss: loss.name, examples: 60_000, batchSize, isTable: false, isPretrained: false };
+const setting: Setting = { loss, examples: 60_000, batchSize, isTable: false, isPretrained: false };
 
 /** Each optimizer has an engine of its own only in name: state keys would clash in a shared store. */
 async function stepOf(
@@ -89,7 +87,7 @@ async function stepOf(
   const step = buildStep({
     model,
     loss,
-    metric: metricFor(loss.name),
+    metric: loss.metric,
     optimizer,
     setting,
     inputs: { dtype: input.dtype, shape: input.dims },

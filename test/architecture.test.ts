@@ -101,11 +101,8 @@ describe('the rooms', () => {
   });
 
   it('leave the runtime to engine and protobuf to onnx', () => {
-    // The tensors of the runtime are what users give and get.
-    const door = ['api/model.ts', 'cli/check.ts'];
     const wrong = imports.filter(({ from, to, isPackage }) => {
       if (!isPackage) return false;
-      if (to === 'onnxruntime-common' && door.includes(from)) return false;
       if (to.startsWith('onnxruntime')) return roomOf(from) !== 'engine';
       return /^(@bufbuild\/|onnx-buf)/.test(to) && roomOf(from) !== 'onnx';
     });

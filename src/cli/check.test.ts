@@ -1,7 +1,7 @@
 // The check of a model finds gradients that are wrong, and only those.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { modelBytes, ramp } from '../../test/support/onnx-models.js';
-import { valueAndGradients } from '../api/model.js';
+import { valueAndGradients } from '../api/value-and-gradients.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import { modelFromBytes } from '../model/file-model.js';

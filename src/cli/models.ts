@@ -86,7 +86,7 @@ export interface CreateModel {
  */
 export async function openModel(spec: string): Promise<CreateModel> {
   if (isFile(spec)) {
-    const { loadModel } = await import('../api/model.js');
+    const { loadModel } = await import('../api/load-save.js');
     const model = await loadModel(spec);
     return Object.assign(() => model, { inputs: model.graph.inputs.map(({ name: input }) => input) });
   }

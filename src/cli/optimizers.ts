@@ -1,5 +1,6 @@
 // Optimizers by name with their options, as the command line writes them: `adam`, `cgfac:rank=64:damping=3`.
 import { OptionError } from '../errors.js';
+import { lossOf } from '../losses/index.js';
 import { adam, adamw } from '../optimizers/adam.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { cgfac } from '../optimizers/second-order/cgfac.js';
@@ -122,7 +123,7 @@ function created(
 }
 
 const anyRun: RunSetting = {
-  loss: 'mean-squared-error',
+  loss: lossOf('mean-squared-error'),
   examples: 1,
   batchSize: 1,
   isTable: true,
@@ -160,13 +161,9 @@ const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${l
  * `cgfac compare autoencoder --data 'digits?train=8000&test=500' --steps 100 --optimizers sgd:learning-rate=0.39,…` (0.39
  * to 78, which is 0.0005 to 0.1 as a sum: alike up to 0.005, worse beyond 0.01).
  */
-const sgdRates: Readonly<Record<Setting['loss'], number>> = {
-  'softmax-cross-entropy': 0.1,
-  'sigmoid-cross-entropy': 0.002,
-  'mean-squared-error': 0.002,
-};
+const sgdRates = { labels: 0.1, values: 0.002 } as const;
 
 /** Losses that are means over an example's outputs take rates larger by their number. */
-function sgdLearningRate({ loss, outputs }: RunSetting): number {
-  return sgdRates[loss] * (loss === 'softmax-cross-entropy' ? 1 : outputs);
+function sgdLearningRate({ loss: { targets }, outputs }: RunSetting): number {
+  return sgdRates[targets] * (targets === 'labels' ? 1 : outputs);
 }

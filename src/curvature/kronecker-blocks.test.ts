@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { exportedModels } from '../../test/support/outside.js';
-import { loadModel } from '../api/model.js';
+import { loadModel } from '../api/load-save.js';
 import { GraphError } from '../errors.js';
 import type { Shape, Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';

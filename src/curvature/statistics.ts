@@ -3,8 +3,7 @@ import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
-import type { OutputLikelihood } from '../losses/likelihood.js';
-import type { Forward } from '../losses/objective.js';
+import type { Cases, OutputLikelihood } from '../losses/likelihood.js';
 import type { Builder } from '../ops/builder.js';
 import { elementDot } from './factors/matrices.js';
 import type { KroneckerBlock } from './kronecker-block.js';
@@ -44,7 +43,7 @@ export interface LayerRows {
  */
 export function layerRows(
   b: Builder,
-  forward: Forward,
+  forward: Cases,
   loss: OutputLikelihood,
   blocks: readonly KroneckerBlock[],
   kind: FisherKind,
@@ -152,17 +151,21 @@ function gradientRows(b: Builder, use: LayerUse, cotangent: Value): Value {
 
 function outputCotangents(
   b: Builder,
-  { output, targets }: Forward,
+  forward: Cases,
   loss: OutputLikelihood,
   kind: FisherKind,
   noise: (dims: readonly number[]) => Value,
 ): readonly Value[] {
+  const { output } = forward;
   switch (kind) {
     case 'sampled':
-      return [loss.sampledCotangent(b, output, b.cast(noise(loss.noise.shape(output)), output.dtype))];
+      if (!loss.sampledCotangent || !loss.noise) break;
+      return [loss.sampledCotangent(b, forward, b.cast(noise(loss.noise.shape(output)), output.dtype))];
     case 'empirical':
-      return [loss.cotangent(b, output, targets)];
+      return [loss.cotangent(b, forward)];
     case 'exact':
-      return loss.hessianRoot(b, output);
+      if (!loss.hessianRoot) break;
+      return loss.hessianRoot(b, forward);
   }
+  throw new OptionError(`the loss has no likelihood, of which a ${kind} Fisher could be: use fisher 'empirical'`);
 }

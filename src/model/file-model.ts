@@ -3,7 +3,7 @@ import type { Semantics } from '../graph/builder.js';
 import { type LoadOptions, loadFile } from '../onnx/load.js';
 import type { Patch } from '../onnx/patch.js';
 import { classifyInitializers } from './classify.js';
-import { type Model, newElements } from './model.js';
+import { type Model, newElements, withNewElements } from './model.js';
 
 export interface FileModel extends Model {
   /** Version of ONNX's operator set that the file is of; the graph is of opset 21. */
@@ -24,7 +24,7 @@ export const withPatch = (
   model: FileModel,
   changed: Partial<Pick<Model, 'graph' | 'parameters' | 'statistics'>>,
   patch: Patch,
-): FileModel => ({ ...model, ...changed, patch, encode: (updated) => patch.encode(updated) });
+): FileModel => ({ ...model, ...changed, patch, encode: (updated = new Map()) => patch.encode(updated) });
 
 /** @throws FileError, UnsupportedError */
 export function modelFromBytes(bytes: Uint8Array, semantics: Semantics, options: LoadOptions = {}): FileModel {
@@ -36,7 +36,11 @@ export function modelFromBytes(bytes: Uint8Array, semantics: Semantics, options:
   });
   return {
     ...file,
-    ...{ parameters, statistics, untrained: constants },
-    ...{ patch: checked, encode: (updated) => checked.encode(updated) },
+    ...{ parameters, statistics, untrained: constants, isPretrained: true },
+    patch: checked,
+    with(given) {
+      return withNewElements(this, given, (origin, elements) => ({ patch: origin.patch.followedBy(elements) }));
+    },
+    encode: (updated = new Map()) => checked.encode(updated),
   };
 }

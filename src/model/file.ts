@@ -2,7 +2,6 @@
 import { OptionError } from '../errors.js';
 import { writeFileAtomically } from '../files/write.js';
 import type { Semantics } from '../graph/builder.js';
-import type { TensorData } from '../graph/tensor.js';
 import { readOnnxFile, type SaveOptions, writeOnnxFile } from '../onnx/file.js';
 import { type FileModel, isFileModel, modelFromBytes } from './file-model.js';
 import type { Model } from './model.js';
@@ -12,17 +11,11 @@ export const readModelFile = (path: string, semantics: Semantics): Promise<FileM
   readOnnxFile(path, (bytes, options) => modelFromBytes(bytes, semantics, options));
 
 /**
- * Write the model with new parameters (those that the map lacks keep their elements). A model that came from a file
- * keeps its inputs, outputs, names, metadata and operator set.
- * @throws FileError, GraphError (a parameter that does not fit), OptionError
+ * Write the model. One that came from a file keeps its inputs, outputs, names, metadata and operator set.
+ * @throws FileError, OptionError
  */
-export async function writeModelFile(
-  model: Model,
-  parameters: ReadonlyMap<string, TensorData>,
-  path: string,
-  options: SaveOptions = {},
-): Promise<void> {
-  if (isFileModel(model)) return writeOnnxFile(model.patch, model.name, parameters, path, options);
+export async function writeModelFile(model: Model, path: string, options: SaveOptions = {}): Promise<void> {
+  if (isFileModel(model)) return writeOnnxFile(model.patch, model.name, path, options);
   if (options.dtype === 'float16') throw new OptionError(`model '${model.name}' is built in float32 and is written so`);
-  await writeFileAtomically(path, model.encode(parameters));
+  await writeFileAtomically(path, model.encode());
 }

@@ -15,7 +15,7 @@ import { writeFileAtomically } from '../files/write.js';
 import { externalDataIn } from './external-data.js';
 import type { LoadOptions } from './load.js';
 import { shallowCopy } from './message-copy.js';
-import { type Elements, encodeMessage, type FileDataType, type Patch } from './patch.js';
+import { encodeMessage, type FileDataType, type Patch } from './patch.js';
 
 /**
  * Read a model file and take it in.
@@ -57,18 +57,12 @@ export interface SaveOptions {
 const largestMessage = 2 ** 31 - 1;
 
 /**
- * Write the file that a model came from with new elements.
+ * Write the file that a model came from with the elements that it has now.
  * @param name the model's, for messages
  * @throws FileError, and what the patch throws
  */
-export async function writeOnnxFile(
-  patch: Patch,
-  name: string,
-  elements: Elements,
-  path: string,
-  options: SaveOptions,
-): Promise<void> {
-  const proto = patch.message(elements, options.dtype);
+export async function writeOnnxFile(patch: Patch, name: string, path: string, options: SaveOptions): Promise<void> {
+  const proto = patch.message(new Map(), options.dtype);
   // The graph itself takes part of the message: a margin for it.
   const largest = options.largestFile ?? largestMessage - 2 ** 26;
   const written = elementBytes(proto) > largest ? await withExternalData(proto, path) : proto;

@@ -1,13 +1,13 @@
 // The contract of an optimizer: a transformation of the step's graph, and a controller that steers its scalars.
 import type { Value } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
-import type { Distribution, LossName } from '../losses/loss.js';
+import type { Distribution, Loss } from '../losses/loss.js';
 import type { Forward, Objective } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
 
 /** What a run is about, as far as an optimizer steers by it. */
 export interface Setting {
-  readonly loss: LossName;
+  readonly loss: Loss;
   /** Examples of the training set. */
   readonly examples: number;
   /** Examples of a step. */
@@ -87,6 +87,8 @@ export interface Optimizer {
   build(context: StepContext): StepResult;
   /** What to change about it if training fails, to begin a sentence: `Lower the learning rate`. Nothing where left out. */
   readonly remedy?: (setting: Setting) => string;
+  /** What a person should know about it in a run, a sentence each. */
+  readonly warnings?: (setting: Setting) => readonly string[];
   /** A fresh controller for a run: what it is about may decide how steps are steered. */
   controller(setting: Setting): Controller;
 }

@@ -6,13 +6,14 @@ import type { Graph, TensorType, Value } from '../graph/graph.js';
 import { type Inputs, listInputs, mapInputs } from '../graph/inputs.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
 import type { Distribution, Loss } from '../losses/loss.js';
-import { Objective } from '../losses/objective.js';
+import { type Forward, Objective } from '../losses/objective.js';
+import { type MetricParts, metricParts } from '../metrics/accumulate.js';
+import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
 import { TrainingMode } from '../model/training-mode.js';
 import { Builder } from '../ops/builder.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { isFiniteScalar } from '../optimizers/steps/judge.js';
-import type { Metric } from './evaluation/metrics.js';
 
 /** Random numbers the program takes each step. */
 export interface NoiseInput {
@@ -34,7 +35,9 @@ export interface StepProgram {
   /** Names of the scalars that the optimizer's controller sets. */
   readonly scalars: readonly string[];
   readonly noise: readonly NoiseInput[];
-  /** Names of the scalar outputs beside `loss` and `metric`. */
+  /** What the program computes of the metric: nothing of one that is no number of scalars. */
+  readonly metric: MetricParts | undefined;
+  /** Names of the scalar outputs beside `loss` and those of the metric. */
   readonly diagnostics: readonly string[];
   /** Bytes of optimizer state, parameters and gradients excluded. */
   readonly stateBytes: number;
@@ -49,17 +52,21 @@ export interface StepOptions {
   /** Types of a whole batch. */
   readonly inputs: Inputs<TensorType>;
   readonly targets: TensorType;
+  /** Of the examples' weights, where they have some. */
+  readonly weights?: TensorType | undefined;
 }
 
 /** What programs call a batch's tensors: its one input, or one of several by its name; and its targets. */
 export const inputKey = (name: string | undefined): string => (name === undefined ? 'input' : `input.${name}`);
 export const targetKey = 'target';
-export const isOfBatch = (key: string): boolean => /^(input|target$)/.test(key);
+export const weightsKey = 'weights';
+export const isOfBatch = (key: string): boolean => /^(input|target$|weights$)/.test(key);
 
 /** What a program is fed of a batch. */
-export const batchFeeds = ({ inputs, target }: Batch): Record<string, TensorData> => ({
+export const batchFeeds = ({ inputs, target, weights }: Batch): Record<string, TensorData> => ({
   ...Object.fromEntries(listInputs(inputs).map(([name, input]) => [inputKey(name), input])),
   [targetKey]: target,
+  ...(weights && { [weightsKey]: weights }),
 });
 
 /** The output that says whether a step is kept. */
@@ -96,7 +103,8 @@ export function buildStep(options: StepOptions): StepProgram {
   );
   const declared = new Declarations(b);
   const training = new TrainingMode(model, (name, dims) => declared.noise(name, dims, 'uniform'));
-  const objective = new Objective(b, model, loss, inputs, targets, training.rewrite);
+  const weights = options.weights && b.input(weightsKey, options.weights.dtype, options.weights.shape);
+  const objective = new Objective(b, model, loss, inputs, targets, training.rewrite, weights);
   const forward = objective.evaluate(new Map([...parameters, ...statistics]));
   const values = [...parameters.values()];
   const slopes = gradients(b, forward.loss, values);
@@ -111,12 +119,13 @@ export function buildStep(options: StepOptions): StepProgram {
     noise: (name, dims, distribution) => declared.noise(name, dims, distribution),
     state: (name, dims, initial) => declared.state(name, dims, initial),
   });
+  const measured = metricOfStep(b, metric, forward);
   const finite = isFiniteScalar(b, forward.loss);
   const accepted = result.accept ? b.and(finite, result.accept) : finite;
   const outputs: Record<string, Value> = {
     loss: forward.reported,
     [objectiveKey]: forward.loss,
-    metric: metric.value(b, forward),
+    ...measured?.outputs,
     [acceptedKey]: b.cast(accepted, 'float32'),
   };
   const updates = new Map<string, string>();
@@ -133,9 +142,17 @@ export function buildStep(options: StepOptions): StepProgram {
     statistics: new Map([...statistics.keys()].map((name) => [name, statisticKey(name)])),
     scalars: declared.scalarNames,
     noise: declared.noiseInputs,
+    metric: measured,
     diagnostics: [...result.diagnostics.keys()],
     stateBytes: Object.values(initialState).reduce((bytes, { data }) => bytes + data.byteLength, 0),
   };
+}
+
+/** Metrics that take more than a few numbers of a batch are left to evaluations. */
+function metricOfStep(b: Builder, metric: Metric, forward: Forward): MetricParts | undefined {
+  if (metric.rows) return undefined;
+  const parts = metricParts(b, metric, forward, 'metric');
+  return Object.values(parts.outputs).every(({ rank }) => rank === 0) ? parts : undefined;
 }
 
 /** The program's input for a scalar that the controller sets. */

@@ -6,14 +6,13 @@ import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
 import { isUnnamed, mapInputs } from '../graph/inputs.js';
 import type { TensorData } from '../graph/tensor.js';
-import { lossNamed } from '../losses/index.js';
-import { isFileModel } from '../model/file-model.js';
+import { type MetricWord, metricsOf } from '../metrics/index.js';
+import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checkedNumber, mostSteps } from '../options.js';
-import { evaluator } from './evaluation/evaluation.js';
+import { Judge } from './evaluation/evaluation.js';
 import { judgedExamples } from './evaluation/examples.js';
-import { metricFor } from './evaluation/metrics.js';
 import { picturesOf } from './evaluation/pictures.js';
 import { Judging, type JudgingOptions } from './evaluation/schedule.js';
 import { IterateAverage } from './iterate-average.js';
@@ -41,6 +40,11 @@ export interface RunOptions extends JudgingOptions {
   readonly seed?: number;
   /** Ends training after the running step; what was trained until then is kept and returned. */
   readonly signal?: AbortSignal;
+  /**
+   * What a person judges by, on both sets: objects, or their names. The first is what the run is about, and is measured on each
+   * batch too if it can be; by default the loss's own, accuracy or squared error.
+   */
+  readonly metrics?: readonly (Metric | MetricWord)[];
   /** Called after each step, and waited for. */
   readonly onStep?: (record: StepRecord) => void | Promise<void>;
 }
@@ -50,9 +54,9 @@ export interface TrainOptions extends RunOptions, StandardizationOptions {
 }
 
 export interface TrainingResult {
-  /** The model that was trained: the one given, or the one made of it by `normalize`. `saveModel` takes it, not the one given. */
+  /** The trained model: `saveModel`, `predict` and `train` take it. */
   readonly model: Model;
-  /** Trained parameters and the running averages of batch normalization, by name: what `saveModel` takes. */
+  /** Its parameters and the running averages of batch normalization, by name. */
   readonly parameters: ReadonlyMap<string, TensorData>;
   readonly record: RunRecord;
   /** True where the signal ended it before its last step. */
@@ -62,7 +66,7 @@ export interface TrainingResult {
 }
 
 /**
- * Trains a model. The model itself is not changed: `saveModel` writes the one that is returned with the new parameters.
+ * Train a model. The model given is not changed: the trained one is returned.
  * For tables that is a model which standardizes its input, and the targets of a regression (see `normalize`); losses
  * and metrics are in the units of the data all the same.
  * @throws OptionError where options do not fit together or the data do not fit the model
@@ -108,17 +112,19 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
   const { data } = task;
   const batches = batchesFor(task, options);
   const total = stepsOf(options, batches.stepsPerEpoch);
-  const [loss, metric] = [lossNamed(task.loss), metricFor(task.loss)];
-  const { inputs, target } = batches.at(0);
+  const { loss } = task;
+  const metrics = runMetrics(task, options);
+  const { inputs, target, weights } = batches.at(0);
   const setting = settingOf(model, task, target.dims[0] ?? 1);
   const step = buildStep({
     model,
     loss,
-    metric,
+    metric: metrics[0] ?? loss.metric,
     optimizer,
     setting,
     inputs: mapInputs(inputs, ({ dtype, dims }) => ({ dtype, shape: dims })),
     targets: { dtype: target.dtype, shape: target.dims },
+    weights: weights && { dtype: weights.dtype, shape: weights.dims },
   });
   const { iterateAveraging } = optimizer;
   // A store of its own: models have parameters of equal names.
@@ -128,8 +134,8 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       iterateAveraging === undefined ? undefined : await IterateAverage.of(engine, model, iterateAveraging);
     const keys = new Map([...(averages?.keys ?? step.parameters), ...step.statistics]);
     const evaluated = new Set(keys.values());
-    const judge = evaluator(engine, model, loss, metric, keys);
-    const judging = new Judging(judge, metric, data, total, options);
+    const judge = new Judge(engine, model, loss, metrics, keys);
+    const judging = new Judging(judge, metrics, data, total, options);
     const program = await engine.compile(step.graph, { updates: step.updates, accept: acceptedKey, undoable: true });
     const initial = initialTensors(model, step, keys);
     await engine.write({ ...initial, ...step.initialState });
@@ -140,7 +146,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       averages,
       optimizer,
       setting,
-      metric,
+      metrics,
       judging,
       batches,
       total,
@@ -154,7 +160,8 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     };
     const diverged = async (cause: TrainingError) => {
       const record = run.record({ loss: Number.NaN }, { loss: Number.NaN });
-      return new DivergedError(cause, { record, model, parameters: await trained() });
+      const parameters = await trained();
+      return new DivergedError(cause, { record, model: model.with(parameters), parameters });
     };
     try {
       await run.go();
@@ -187,12 +194,16 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       ...(outcome.takenBack && { takenBack: true as const }),
       ...(await picturesOf(judge, task)),
     };
-    const warnings = warningsOf(record, optimizer.remedy?.(setting));
-    return { model, parameters, record, interrupted: run.done < total, warnings };
+    const warnings = [...(optimizer.warnings?.(setting) ?? []), ...warningsOf(record, optimizer.remedy?.(setting))];
+    return { model: model.with(parameters), parameters, record, interrupted: run.done < total, warnings };
   } finally {
     await engine.close();
   }
 }
+
+/** The metrics of a run: those asked for, else the loss's own. */
+export const runMetrics = ({ loss }: LearningTask, { metrics }: Pick<RunOptions, 'metrics'>): readonly Metric[] =>
+  metrics ? metricsOf(metrics) : [loss.metric];
 
 /** Examples of a set that is evaluated in a moment. */
 const quickSet = 10_000;
@@ -211,7 +222,7 @@ function renamed(
 export function settingOf(model: Model, { loss, data: { train } }: LearningTask, batchSize: number): Setting {
   const { inputs, picture } = train;
   const isTable = !picture && isUnnamed(inputs) && inputs.dtype === 'float32' && inputs.shape.length === 1;
-  return { loss, examples: train.size, batchSize, isTable, isPretrained: isFileModel(model) };
+  return { loss, examples: train.size, batchSize, isTable, isPretrained: model.isPretrained };
 }
 
 /** @param keys where what is evaluated is held: an average begins at the initial parameters */

@@ -2,7 +2,8 @@
 import { gradients } from '../../src/autodiff/gradients.js';
 import type { Value } from '../../src/graph/graph.js';
 import { elementCount } from '../../src/graph/tensor.js';
-import type { Distribution, LossName } from '../../src/losses/loss.js';
+import type { LossWord } from '../../src/losses/index.js';
+import type { Distribution } from '../../src/losses/loss.js';
 import type { Controller, Optimizer, Setting } from '../../src/optimizers/optimizer.js';
 import { random } from '../../src/random.js';
 import type { Matrix } from './dense.js';
@@ -14,7 +15,7 @@ export type Numbers = Readonly<Record<string, readonly number[]>>;
 
 export interface StepSetting {
   readonly network: DenseNetwork;
-  readonly loss: LossName;
+  readonly loss: LossWord;
   readonly examples: Examples;
   readonly optimizer: Optimizer;
   readonly controller: Controller;

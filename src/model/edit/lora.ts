@@ -70,7 +70,8 @@ export function addLora(model: Model, options: LoraOptions): Model {
   }
   const merge = (updated: ReadonlyMap<string, TensorData>) => merged(model, parameters, adapters, updated);
   const adapted = { graph: adaptedGraph(model, adapters), parameters };
-  if (!isFileModel(model)) return { ...model, ...adapted, encode: (updated) => model.encode(merge(updated)) };
+  if (!isFileModel(model))
+    return { ...model, ...adapted, encode: (updated = new Map()) => model.encode(merge(updated)) };
   return withPatch(model, adapted, model.patch.followedBy(merge));
 }
 

@@ -45,5 +45,5 @@ export function withConstants(
     : new Patch(model.name, (elements) => decodeProto(model.encode(elements)));
   const whole = patch.followedBy(rest, written);
   if (isFileModel(model)) return withPatch(model, changed, whole);
-  return { ...model, ...changed, encode: (updated) => whole.encode(updated) };
+  return { ...model, ...changed, encode: (updated = new Map()) => whole.encode(updated) };
 }

@@ -5,7 +5,7 @@ import { ModelProtoSchema } from 'onnx-buf';
 import { Tensor } from 'onnxruntime-common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { modelBytes, modelProto, ramp, runOnnx } from '../../../test/support/onnx-models.js';
-import { valueAndGradients } from '../../api/model.js';
+import { valueAndGradients } from '../../api/value-and-gradients.js';
 import { checkModel } from '../../cli/check.js';
 import { describeModel } from '../../cli/inspect.js';
 import type { Engine } from '../../engine/engine.js';

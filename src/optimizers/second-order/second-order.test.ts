@@ -6,12 +6,10 @@ import { manyExamples } from '../../../test/support/setting.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import { type TensorData, tensorFrom, toNumbers } from '../../graph/tensor.js';
-import { lossNamed } from '../../losses/index.js';
-import type { LossName } from '../../losses/loss.js';
+import { type LossWord, lossOf } from '../../losses/index.js';
 import { builtModel, type Model } from '../../model/model.js';
 import { Builder } from '../../ops/builder.js';
 import { random } from '../../random.js';
-import { metricFor } from '../../training/evaluation/metrics.js';
 import { buildStep, parameterKey, scalarKey } from '../../training/step-program.js';
 import { adam } from '../adam.js';
 import type { Optimizer } from '../optimizer.js';
@@ -45,7 +43,7 @@ function scaledModel(hasLayer: boolean): Model {
   return builtModel('scaled', b.build('scaled', { output }), parameters);
 }
 
-const [rows, loss] = [6, lossNamed('mean-squared-error')];
+const [rows, loss] = [6, lossOf('mean-squared-error')];
 
 /** Parameters after the first step. */
 async function firstStep(model: Model, optimizer: Optimizer) {
@@ -53,9 +51,9 @@ async function firstStep(model: Model, optimizer: Optimizer) {
   const step = buildStep({
     model,
     loss,
-    metric: metricFor(loss.name),
+    metric: loss.metric,
     optimizer,
-    setting: manyExamples(loss.name),
+    setting: manyExamples(loss),
     inputs: type,
     targets: type,
   });
@@ -63,7 +61,7 @@ async function firstStep(model: Model, optimizer: Optimizer) {
   const feeds: Record<string, TensorData> = { ...step.initialState };
   for (const name of ['input', 'target']) feeds[name] = tensorFrom('float32', type.shape, normals(source, rows * 4));
   for (const [name, { constant }] of model.parameters) if (constant) feeds[parameterKey(name)] = constant;
-  const scalars = optimizer.controller(manyExamples(loss.name)).scalars(0);
+  const scalars = optimizer.controller(manyExamples(loss)).scalars(0);
   for (const name of step.scalars) feeds[scalarKey(name)] = tensorFrom('float32', [], [scalars[name] ?? Number.NaN]);
   for (const { name, dims } of step.noise) {
     feeds[name] = tensorFrom(
@@ -103,7 +101,7 @@ test.each([cgfac(), kfac({ learningRate: 0.1 })])('$name says why a model has no
 });
 
 test('what to change names only what there is to change', () => {
-  const remedy = (optimizer: Optimizer, name: LossName = 'mean-squared-error') =>
+  const remedy = (optimizer: Optimizer, name: LossWord = 'mean-squared-error') =>
     optimizer.remedy?.(manyExamples(name));
   for (const optimizer of [cgfac(), kfac()]) {
     expect(remedy(optimizer)).toMatch(/^Take larger batches/);

@@ -4,7 +4,8 @@ import { findBlocks } from '../../curvature/blocks.js';
 import { type FisherKind, layerRows } from '../../curvature/statistics.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
-import { unitLikelihood } from '../../losses/likelihood.js';
+import { casesOf, unitLikelihood } from '../../losses/likelihood.js';
+import type { Loss } from '../../losses/loss.js';
 import type { Builder } from '../../ops/builder.js';
 import { checkedWord, type OptionKeys } from '../../options.js';
 import { adamRule } from '../adam.js';
@@ -24,7 +25,7 @@ export interface SecondOrderOptions extends StepOptions {
    * sequences (softmax cross-entropy), where the noise of a batch rules, and `self-tuning` for tables and the other losses.
    */
   readonly step?: StepKind;
-  /** Where the targets of the Fisher information come from; `sampled` by default. */
+  /** Where the targets of the Fisher information come from; `sampled` by default, `empirical` of losses without a likelihood. */
   readonly fisher?: FisherKind;
   /**
    * Examples of the batch that the curvature is measured on; at most the batch. By default 96 for self-tuning steps,
@@ -93,8 +94,9 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       );
     }
     const { blocks } = table;
-    const noise = (dims: readonly number[]) => context.noise('targets', dims, likelihood.noise.distribution);
-    const rows = layerRows(b, sample, likelihood, blocks, options.fisher ?? 'sampled', noise);
+    const noise = (dims: readonly number[]) =>
+      context.noise('targets', dims, likelihood.noise?.distribution ?? 'uniform');
+    const rows = layerRows(b, sample, likelihood, blocks, fisherOf(name, options, objective.loss), noise);
     const weight = likelihood.weight(context.forward.output);
     const slopes = likelihoodGradients(context, weight);
     const likely = blocks.map((block) => block.take(b, slopes));
@@ -154,6 +156,12 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     name,
     ...(iterateAveraging > 0 && { iterateAveraging }),
     build,
+    warnings: ({ loss }) =>
+      options.fisher === undefined && !loss.likelihood
+        ? [
+            `The loss ${loss.name} has no likelihood to draw targets from: ${name} measures curvature by the targets of the data (fisher 'empirical').`,
+          ]
+        : [],
     remedy: (setting) => remedyFor(options, partsFor(setting).kind),
     controller(setting) {
       const { step, rest } = partsFor(setting);
@@ -167,6 +175,18 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
 function actualChange(b: Builder, change: Value, weight: Value, prior: Value | undefined): Value {
   const likelihood = b.mul(change, weight);
   return prior ? b.add(likelihood, prior) : likelihood;
+}
+
+/**
+ * Where the targets of the Fisher information come from. @throws OptionError if they are to come from a likelihood that the
+ * loss does not have
+ */
+function fisherOf(optimizer: string, { fisher }: SecondOrderOptions, loss: Loss): FisherKind {
+  if (loss.likelihood) return fisher ?? 'sampled';
+  if (fisher === undefined || fisher === 'empirical') return 'empirical';
+  throw new OptionError(
+    `fisher '${fisher}' of ${optimizer} needs the likelihood of a loss, and ${loss.name} has none: use 'empirical'`,
+  );
 }
 
 /** A learning rate can only be lowered where there is one: defaults leave the batch and the damping. */
@@ -190,7 +210,7 @@ function fromMean({ b, objective, parameters, setting }: StepContext): Map<strin
 /** See `curvatureRows`. A case is an example, or a position of a sequence. */
 function defaultExamples(kind: StepKind, { objective, forward }: StepContext): number {
   if (kind === 'self-tuning') return 96;
-  const cases = objective.loss.cases(forward.output) / objective.batchSize;
+  const cases = casesOf(objective.loss, forward.output) / objective.batchSize;
   return Math.max(4, Math.min(32, Math.ceil(256 / cases)));
 }
 

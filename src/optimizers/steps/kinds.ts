@@ -1,6 +1,6 @@
 // The kinds of second-order steps: which options each takes, and which one is meant where none is named.
 import { OptionError } from '../../errors.js';
-import { lossNames } from '../../losses/index.js';
+import { lossOf } from '../../losses/index.js';
 import type { Setting } from '../optimizer.js';
 import type { Schedule } from '../options.js';
 import type { DampingOptions } from './levenberg-marquardt.js';
@@ -58,7 +58,7 @@ const rules: Readonly<
 
 /** Options are checked before it is known what a run is about. */
 const anySetting: Setting = {
-  loss: 'softmax-cross-entropy',
+  loss: lossOf('mean-squared-error'),
   examples: 1,
   batchSize: 1,
   isTable: true,
@@ -71,7 +71,7 @@ const ownOptions = [...new Set(stepKinds.flatMap((kind) => rules[kind].takes))];
 /** The kind of step that is meant where none is named. */
 export function defaultStep(options: StepOptions, { loss, isTable }: Pick<Setting, 'loss' | 'isTable'>): StepKind {
   if (options.learningRate !== undefined) return 'scheduled';
-  return loss === 'softmax-cross-entropy' && !isTable ? 'normalized' : 'self-tuning';
+  return isTable ? 'self-tuning' : loss.step;
 }
 
 /**
@@ -83,8 +83,8 @@ export function checkStepOptions(kind: StepKind | undefined, options: StepOption
     throw new OptionError(`unknown step '${kind}'; choose one of ${stepKinds.join(', ')}`);
   }
   // Where none is named, loss and data decide which is meant.
-  const settings = lossNames.flatMap((loss) => [true, false].map((isTable) => ({ ...anySetting, loss, isTable })));
-  const defaults = settings.map((setting) => defaultStep(options, setting));
+  const losses = (['normalized', 'self-tuning'] as const).map((step) => ({ ...anySetting.loss, step }));
+  const defaults = losses.map((loss) => defaultStep(options, { loss, isTable: false }));
   const meant = kind === undefined ? stepKinds.filter((each) => defaults.includes(each)) : [kind];
   const able = meant.filter((each) => idleOptions(each, options).length === 0);
   if (able.length === 0) throw idleError(meant, options);

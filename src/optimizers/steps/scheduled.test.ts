@@ -14,7 +14,7 @@ import {
 import { type DenseNetwork, denseNetwork, examplesFor } from '../../../test/support/dense-network.js';
 import { type Numbers, stepOnce } from '../../../test/support/optimizer-step.js';
 import { manyExamples } from '../../../test/support/setting.js';
-import type { LossName } from '../../losses/loss.js';
+import type { LossWord } from '../../losses/index.js';
 import { random } from '../../random.js';
 import type { Optimizer } from '../optimizer.js';
 import { cgfac } from '../second-order/cgfac.js';
@@ -28,7 +28,7 @@ const inner = (x: readonly Matrix[], y: readonly Matrix[]): number =>
 /** The natural gradient of each step: what an optimizer without momentum, clip and decay subtracts at rate 1. */
 function naturalGradients(make: (options: SecondOrderOptions) => Optimizer, damping: number) {
   const optimizer = make({ ...bareOptions, learningRate: 1, damping });
-  return async (at: DenseNetwork, loss: LossName, examples: ReturnType<typeof examplesFor>) => {
+  return async (at: DenseNetwork, loss: LossWord, examples: ReturnType<typeof examplesFor>) => {
     const outcome = await stepOnce({
       network: at,
       loss,

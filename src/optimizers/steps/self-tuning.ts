@@ -65,8 +65,8 @@ function minimizer(input: StepRuleInput, previous: readonly LayerTensor[]) {
   const { b } = context;
   const along = (steps: readonly LayerTensor[]) => outputTangent(input, steps);
   const [first, second] = [along(directions), along(previous)];
-  const hessianFirst = likelihood.hessianProduct(b, sample.output, first);
-  const hessianSecond = likelihood.hessianProduct(b, sample.output, second);
+  const hessianFirst = likelihood.hessianProduct(b, sample, first);
+  const hessianSecond = likelihood.hessianProduct(b, sample, second);
   const perCase = 1 / likelihood.cases(sample.output);
   const { prior } = input;
   const curvature = (x: Value, hessianY: Value, dot: Value) =>

@@ -2,7 +2,7 @@
 import type { Batch, BatchArray } from '../../data/batches.js';
 import { type Dataset, elementCount, pictureInputs } from '../../data/dataset.js';
 import { inputNamed } from '../../graph/inputs.js';
-import { takesChannelsLast } from '../../model/channels.js';
+import { takesChannelsLast } from '../../model/apply.js';
 import type { Picture, RunRecord } from '../run-record.js';
 import type { LearningTask } from '../task/task.js';
 import type { Evaluator } from './evaluation.js';

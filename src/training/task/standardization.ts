@@ -2,29 +2,29 @@
 import type { DataSplits, Dataset } from '../../data/dataset.js';
 import { checkFinite, lostDigits, measureNormalization, measureTargetNormalization } from '../../data/normalization.js';
 import { isUnnamed } from '../../graph/inputs.js';
-import type { LossName } from '../../losses/loss.js';
+import type { LossWord } from '../../losses/index.js';
+import type { Loss } from '../../losses/loss.js';
 import { normalizationOf, normalized } from '../../model/edit/normalize.js';
 import { endsInLayer, targetNormalizationOf, withTargetNormalization } from '../../model/edit/target-normalization.js';
-import { isFileModel } from '../../model/file-model.js';
 import type { Model } from '../../model/model.js';
 import type { Normalization } from '../../normalization.js';
 import { type LearningTask, learningTask } from './task.js';
 
 export interface StandardizationOptions {
   /**
-   * Standardizes inside the model: its input becomes (x − mean) / deviation, and of a regression by squared error f learns
+   * Standardizes inside the model: its input becomes (x − mean) / deviation, and of a regression by squared or absolute error f learns
    * (y − mean) / deviation and the model predicts deviation · f(x) + mean; means and deviations are those of the training
    * set, per column of tables. It becomes part of the model that is returned, and of its file: whoever runs that gives it
    * values as the data have them and gets predictions in their units.
    *
    * True: the input, and the targets of a regression of a model that ends in a layer. By default the same, but for tables
-   * only (one input of real numbers with one axis, no pictures), and neither for models that were loaded from a file,
-   * whose weights belong to inputs as they are, nor for models that normalize already. False: nothing. A mean and a
+   * only (one input of real numbers with one axis, no pictures), and neither for models that were loaded from a file or
+   * trained before, whose weights belong to inputs as they are, nor for models that normalize already. False: nothing. A mean and a
    * deviation: the input, by these.
    */
   readonly normalize?: boolean | Normalization;
   /** By default what the model's end and the data suggest; see `learningTask`. */
-  readonly loss?: LossName;
+  readonly loss?: Loss | LossWord;
 }
 
 /** A model to train, with its task and what was standardized in it. */
@@ -49,7 +49,7 @@ export function standardizedTask(
   const { train } = data;
   // Of the test set too: a loss of NaN there would look like a model that diverged.
   for (const set of [train, data.test]) checkFinite(set);
-  const usual = isTable(given, train) && !isFileModel(given) && !normalizesAlready(given);
+  const usual = isTable(given, train) && !given.isPretrained && !normalizesAlready(given);
   const measures = normalize ?? usual;
   if (measures === false) return { model: given, task, warnings: [] };
   if (measures !== true) return { model: normalized(given, measures), task, inputs: measures, warnings: [] };
@@ -77,4 +77,4 @@ function isTable({ graph }: Model, set: Dataset): boolean {
 
 /** Whether a task is to predict numbers of any size. Pictures are reproduced as they are: their pixels have one scale. */
 const isRegression = (model: Model, { kind, loss, data: { train } }: LearningTask): boolean =>
-  loss === 'mean-squared-error' && (kind === 'regression' || isTable(model, train)) && endsInLayer(model);
+  loss.inUnits !== undefined && (kind === 'regression' || isTable(model, train)) && endsInLayer(model);

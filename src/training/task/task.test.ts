@@ -6,7 +6,8 @@ import { OptionError } from '../../errors.js';
 import { tensorFrom } from '../../graph/tensor.js';
 import { modelFromBytes } from '../../model/file-model.js';
 import type { Model } from '../../model/model.js';
-import { Network, zeros } from '../../nn/network.js';
+import { zeros } from '../../nn/initialization.js';
+import { Network } from '../../nn/network.js';
 import { autoencoder, mlp } from '../../nn/zoo.js';
 import { semantics } from '../../ops/table.js';
 import { learningTask } from './task.js';
@@ -30,7 +31,7 @@ const both = (set: Dataset) => ({ train: set, test: set });
 /** A linear model that takes and gives pictures. */
 function pictureModel(): Model {
   const network = new Network('pictures', { seed: 0 });
-  const x = network.input([1, 2, 3]);
+  const x = network.input('input', [1, 2, 3]);
   const scale = network.parameter('scale', [1], zeros);
   return network.model(network.b.mul(x, scale));
 }
@@ -38,16 +39,16 @@ function pictureModel(): Model {
 describe('learningTask', () => {
   it('classifies where there is a logit for each class', () => {
     const task = learningTask(mlp({ seed: 0, sizes: [6, 3] }), both(labelled));
-    expect(task).toMatchObject({ kind: 'classification', loss: 'softmax-cross-entropy' });
+    expect(task).toMatchObject({ kind: 'classification', loss: { name: 'softmax-cross-entropy' } });
     expect(task.data.train).toBe(labelled);
   });
 
   it('autoencodes where as much comes out as goes in, by the loss that the end of the model suggests', () => {
     const task = learningTask(autoencoder({ seed: 0, sizes: [6, 2] }), both(labelled));
-    expect(task).toMatchObject({ kind: 'autoencoding', loss: 'sigmoid-cross-entropy' });
+    expect(task).toMatchObject({ kind: 'autoencoding', loss: { name: 'sigmoid-cross-entropy' } });
     // The same column twice is gathered once.
     expect(task.data.train.targets).toBe(onlyInput(task.data.train));
-    expect(learningTask(mlp({ seed: 0, sizes: [6, 6] }), both(labelled)).loss).toBe('mean-squared-error');
+    expect(learningTask(mlp({ seed: 0, sizes: [6, 6] }), both(labelled)).loss.name).toBe('mean-squared-error');
   });
 
   it('sees inputs and targets in the shape of the model', () => {
@@ -61,15 +62,18 @@ describe('learningTask', () => {
   it('knows a sigmoid at the end of a model, also where its elements are rearranged after it', () => {
     const network = new Network('arranged', { seed: 0 });
     const { b } = network;
-    const y = b.op('Sigmoid', [network.dense(network.input([6]), 'code', 6)]);
+    const y = b.op('Sigmoid', [network.dense(network.input('input', [6]), 'code', 6)]);
     const model = network.model(b.transpose(b.reshape(y, [-1, 3, 2]), [0, 2, 1]));
-    expect(learningTask(model, both(labelled))).toMatchObject({ kind: 'autoencoding', loss: 'sigmoid-cross-entropy' });
+    expect(learningTask(model, both(labelled))).toMatchObject({
+      kind: 'autoencoding',
+      loss: { name: 'sigmoid-cross-entropy' },
+    });
   });
 
   it('predicts numbers', () => {
     expect(learningTask(mlp({ seed: 0, sizes: [6, 2] }), both(measured))).toMatchObject({
       kind: 'regression',
-      loss: 'mean-squared-error',
+      loss: { name: 'mean-squared-error' },
     });
   });
 
@@ -109,7 +113,7 @@ describe('learningTask', () => {
 
   it('classifies each pixel where the classes are on the second axis', () => {
     const network = new Network('segmentation', { seed: 0 });
-    const x = network.input([3, 2, 1]);
+    const x = network.input('input', [3, 2, 1]);
     const model = network.model(network.b.mul(x, network.parameter('scale', [1], zeros)));
     const set: Dataset = { ...labelled, targets: { dtype: 'int64', shape: [2, 1], data: new Int32Array(8) } };
     expect(learningTask(model, both(set)).kind).toBe('classification');

@@ -6,10 +6,17 @@ import { Tensor } from 'onnxruntime-common';
 import { describe, expect, it } from 'vitest';
 import { type ModelSpec, modelBytes, ramp } from '../../test/support/onnx-models.js';
 import { exportedModels } from '../../test/support/outside.js';
+import { dataset } from '../data/dataset.js';
 import { FileError, GraphError, OptionError, UnsupportedError } from '../errors.js';
-import type { LossName } from '../losses/loss.js';
-import { Network, normal } from '../nn/network.js';
-import { loadModel, valueAndGradients } from './model.js';
+import { tensorFrom } from '../graph/tensor.js';
+import type { LossWord } from '../losses/index.js';
+import { normal } from '../nn/initialization.js';
+import { Network } from '../nn/network.js';
+import { mlp } from '../nn/zoo.js';
+import { adam } from '../optimizers/adam.js';
+import { loadModel } from './load-save.js';
+import { train } from './train.js';
+import { valueAndGradients } from './value-and-gradients.js';
 
 const names = ['mlp-relu', 'lenet', 'resnet-groupnorm', 'gpt'];
 
@@ -20,7 +27,7 @@ interface StoredTensor {
 }
 
 interface Reference {
-  readonly loss: LossName;
+  readonly loss: LossWord;
   readonly lossValue: number;
   readonly input: StoredTensor;
   readonly target: StoredTensor;
@@ -89,7 +96,7 @@ describe('models that PyTorch exported', () => {
 async function arranged(sigmoid: 'last' | 'before' | 'none') {
   const network = new Network('arranged', { seed: 3 });
   const { b } = network;
-  const y = b.matmul(network.input([3]), network.parameter('w', [3, 4], normal(1)));
+  const y = b.matmul(network.input('input', [3]), network.parameter('w', [3, 4], normal(1)));
   const z = b.transpose(b.reshape(sigmoid === 'before' ? b.sigmoid(y) : y, [-1, 2, 2]), [0, 2, 1]);
   const model = network.model(sigmoid === 'last' ? b.sigmoid(z) : z);
   const { loss, gradients } = await valueAndGradients(model, {
@@ -114,7 +121,7 @@ describe('valueAndGradients', () => {
   const loss = 'softmax-cross-entropy' as const;
 
   it('differentiates by the named parameters only, and at other values than the file holds', async () => {
-    const chosen = await valueAndGradients(await model(), { loss, inputs, targets, parameters: ['l.5.bias'] });
+    const chosen = await valueAndGradients(await model(), { loss, inputs, targets, of: ['l.5.bias'] });
     expect([...chosen.gradients.keys()]).toEqual(['l.5.bias']);
     // All logits equal: the loss is log 10, and the gradient of the last bias is 0.1 less the label.
     const zeros = new Map(
@@ -123,7 +130,7 @@ describe('valueAndGradients', () => {
         return [name, new Tensor('float32', new Float32Array(size), dims)] as const;
       }),
     );
-    const flat = await valueAndGradients(await model(), { loss, inputs, targets, parameters: zeros });
+    const flat = await valueAndGradients(await model(), { loss, inputs, targets, at: zeros });
     expect(flat.loss).toBeCloseTo(Math.log(10), 6);
     const expected = Array.from({ length: 10 }, (_, i) => 0.1 - Number(i === 3));
     for (const [i, element] of Array.from(flat.gradients.get('l.5.bias')?.data as Float32Array).entries()) {
@@ -137,13 +144,13 @@ describe('valueAndGradients', () => {
     await expect(valueAndGradients(loaded, { loss, inputs: wrongInput, targets })).rejects.toThrow(
       /input 'input' is float32\[batch, 1, 28, 28\]; a tensor float32\[1, 4\] does not fit/,
     );
-    const wrongTargets = new Tensor('float32', new Float32Array(10), [1, 10]);
+    const wrongTargets = new Tensor('float32', new Float32Array(9), [1, 9]);
     await expect(valueAndGradients(loaded, { loss, inputs, targets: wrongTargets })).rejects.toThrow(GraphError);
-    await expect(valueAndGradients(loaded, { loss, inputs, targets, parameters: ['nothing'] })).rejects.toThrow(
+    await expect(valueAndGradients(loaded, { loss, inputs, targets, of: ['nothing'] })).rejects.toThrow(
       /no parameter 'nothing'; it has l\.1\.weight/,
     );
     await expect(valueAndGradients(loaded, { loss, inputs: { image: inputs }, targets })).rejects.toThrow(OptionError);
-    await expect(valueAndGradients(loaded, { loss: 'hinge' as LossName, inputs, targets })).rejects.toThrow(
+    await expect(valueAndGradients(loaded, { loss: 'hinge' as LossWord, inputs, targets })).rejects.toThrow(
       /unknown loss/,
     );
   });
@@ -251,4 +258,36 @@ describe('valueAndGradients', () => {
     );
     await expect(loadModel(new TextEncoder().encode('not a model'))).rejects.toThrow(FileError);
   });
+});
+
+const points = dataset({
+  name: 'points',
+  size: 8,
+  inputs: { dtype: 'float32', shape: [4], data: ramp([8, 4]).data as Float32Array },
+  targets: { dtype: 'int64', shape: [], data: Int32Array.from({ length: 8 }, (_, i) => i % 2) },
+  classes: ['even', 'odd'],
+});
+
+it('takes what training returns as the point to differentiate at, and the trained model itself', async () => {
+  const { model, parameters } = await train(mlp({ sizes: [4, 3, 2], seed: 1 }), {
+    data: { train: points, test: points },
+    optimizer: adam(),
+    batchSize: 4,
+    steps: 2,
+    threads: 1,
+  });
+  const request = {
+    loss: 'softmax-cross-entropy',
+    inputs: ramp([2, 4]),
+    targets: tensorFrom('int64', [2], [0, 1]),
+  } as const;
+  const expected = await valueAndGradients(model, request);
+  expect(await valueAndGradients(model, { ...request, at: parameters })).toEqual(expected);
+  const at = new Map(
+    [...parameters].map(([name, { dtype, dims, data }]) => [
+      name,
+      new Tensor(dtype as 'float32', data as Float32Array, dims),
+    ]),
+  );
+  expect(await valueAndGradients(model, { ...request, at })).toEqual(expected);
 });
