@@ -7,6 +7,8 @@ import { scaleAndShift } from './scale-and-shift.js';
 import { shift } from './shift.js';
 import { transposedConvolution } from './transposed-convolution.js';
 
+export type { Application, LayerKind, LayerUse, Reading } from './layer-kind.js';
+
 /** The kinds of layers that the library knows. A list with more of them makes more parameters second order. */
 export const layerKinds: readonly LayerKind[] = [
   dense,
