@@ -1,7 +1,16 @@
 // `cgfac`: models, optimizers, losses, data and training, wherever there is an engine (`cgfac/node`, `cgfac/web`).
 
 export { type GradientRequest, loadModel, saveModel, type ValueAndGradients, valueAndGradients } from './api/model.js';
-export { type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
+export type { KroneckerBlock } from './curvature/kronecker-block.js';
+export { type KroneckerBlockOptions, type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
+export {
+  type Application,
+  axisRows,
+  type LayerKind,
+  type LayerUse,
+  layerKinds,
+  type Reading,
+} from './curvature/layers/index.js';
 export type { Augmentation } from './data/augment.js';
 export {
   autoencoding,
