@@ -13,7 +13,16 @@ export { type PredictOptions, predict, toNestedArray } from './api/predict.js';
 export { type TrainOptions, train } from './api/train.js';
 export { type GradientRequest, type ValueAndGradients, valueAndGradients } from './api/value-and-gradients.js';
 export { type VjpRequest, type VjpResult, vjp } from './api/vjp.js';
-export { type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
+export type { KroneckerBlock } from './curvature/kronecker-block.js';
+export { type KroneckerBlockOptions, type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
+export {
+  type Application,
+  axisRows,
+  type LayerKind,
+  type LayerUse,
+  layerKinds,
+  type Reading,
+} from './curvature/layers/index.js';
 export type { Augmentation } from './data/augment.js';
 export {
   autoencoding,

@@ -100,18 +100,19 @@ const halfPrecision = ', 16-bit floats (trained in float32)';
 function blockLines({ blocks }: BlockTable, rank: number, width: number): string[] {
   if (blocks.length === 0) return ['No Kronecker block: cgfac and kfac have nothing to work on here.'];
   const rows = blocks.map((block) => {
-    const { weight, bias, inputs, outputs, description } = block;
+    const { weight, bias, groups, inputs, outputs, description } = block;
     const m = inputs + (bias === undefined ? 0 : 1);
+    const each = groups === 1 ? '' : `${groups} of `;
     const forms = sideForms(block, rank);
     const [left, right] = [held(m, forms.inputs, rank), held(outputs, forms.outputs, rank)];
     return [
       weight + (bias === undefined ? '' : ` + ${besideWeight(weight, bias)}`),
       description,
-      `${m} × ${outputs}`,
-      `${left.text} ⊗ ${right.text}`,
-      formatBytes(4 * (left.elements + right.elements)),
+      `${each}${m} × ${outputs}`,
+      `${each}${left.text} ⊗ ${right.text}`,
+      formatBytes(4 * groups * (left.elements + right.elements)),
       // Factors and their inverses.
-      formatBytes(8 * ((forms.inputs === 'diagonal' ? m : m * m) + outputs * outputs)),
+      formatBytes(8 * groups * ((forms.inputs === 'diagonal' ? m : m * m) + outputs * outputs)),
     ];
   });
   const header = ['Kronecker block', 'layer', 'size', `cgfac keeps (R = ${rank})`, 'cgfac memory', 'kfac memory'];

@@ -89,13 +89,21 @@ interface IdentityKind extends AnyKind {
 }
 
 /**
- * A kind of layer that has Kronecker blocks. The library's own are modules of this contract; so is a user's.
+ * A kind of layer that has Kronecker blocks: the library's own are such objects, and a user's join them as
+ * `cgfac({ layerKinds: [...layerKinds, own] })`.
  * @example
- * const gate: LayerKind = {
- *   kind: 'gate',
- *   factor: 'identity',
+ * // y = x ⊙ w for x: [batch, features]: a layer of one weight for each feature
+ * const gain: LayerKind = {
+ *   kind: 'gain',
+ *   factor: 'full',
  *   decays: false,
- *   match: ({ node, value }) => undefined,
+ *   match({ node, value }) {
+ *     const activations = node.inputs.find((input) => input !== value);
+ *     if (node.op !== 'Mul' || value.rank !== 1 || activations?.rank !== 2) return undefined;
+ *     const [groups = 1] = value.dims;
+ *     return { node, activations, groups, inputs: 1, outputs: 1, outputsFirst: false, outputAxes: [1, 2] };
+ *   },
+ *   inputRows: (b, { activations, groups }) => axisRows(b, activations, [1, 2], groups),
  * };
  */
 export type LayerKind = FullKind | DiagonalKind | IdentityKind;

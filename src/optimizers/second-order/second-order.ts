@@ -1,6 +1,7 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
 import { vectorJacobianProduct } from '../../autodiff/gradients.js';
 import { findBlocks } from '../../curvature/blocks.js';
+import { checkedKinds, type LayerKind } from '../../curvature/layers/index.js';
 import { type FisherKind, layerRows } from '../../curvature/statistics.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
@@ -18,6 +19,8 @@ import { absolute, type Preconditioner, relative } from './preconditioner.js';
 import { Prior, priorMean, priorStrength } from './prior.js';
 
 export interface SecondOrderOptions extends StepOptions {
+  /** The kinds of layers that get Kronecker blocks; the library's own, `layerKinds`, by default. */
+  readonly layerKinds?: readonly LayerKind[];
   /**
    * How far steps go. `normalized`: each block's step has the root mean square `learningRate`. `self-tuning`: learning
    * rate, momentum and damping follow the quadratic model of the loss. `scheduled`: learning rate, momentum and KL clip
@@ -45,6 +48,7 @@ export interface SecondOrderOptions extends StepOptions {
 }
 
 export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
+  layerKinds: true,
   step: true,
   learningRate: true,
   damping: true,
@@ -66,6 +70,7 @@ export const schedules = ['learningRate', 'damping', 'restLearningRate'] as cons
 
 /** An optimizer from a preconditioner. */
 export function secondOrder(name: string, preconditioner: Preconditioner, options: SecondOrderOptions): Optimizer {
+  const kinds = checkedKinds(options.layerKinds);
   checkedWord('fisher', options.fisher, ['sampled', 'empirical', 'exact']);
   if (options.curvatureRows !== undefined) {
     checked('curvatureRows', options.curvatureRows, { atLeast: 1, integer: true });
@@ -86,7 +91,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const likelihood = estimate?.likelihood ?? unitLikelihood(b, objective.loss);
     const examples = options.curvatureRows ?? defaultExamples(kind, context);
     const sample = objective.evaluate(parameters, Math.min(examples, objective.batchSize));
-    const table = findBlocks(parameters, sample.output);
+    const table = findBlocks(parameters, sample.output, kinds);
     if (table.blocks.length === 0) {
       const reasons = [...table.rest].map(([parameter, reason]) => `${parameter}: ${reason}`).join('; ');
       throw new OptionError(
