@@ -8,7 +8,7 @@ import type { Value } from '../../graph/graph.js';
 import { unitLikelihood } from '../../losses/likelihood.js';
 import { checkedCount, checkedNumber, isRecord, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
-import { type Optimizer, type Setting, type StepContext, type StepResult, scoped } from '../optimizer.js';
+import { type Optimizer, type Setting, type StepContext, type StepResult, scoped, stepResult } from '../optimizer.js';
 import { checkedObject } from '../options.js';
 import { isFiniteScalar, judged } from '../steps/judge.js';
 import { normalized } from '../steps/normalized.js';
@@ -217,14 +217,13 @@ function restStep(
   const parameters = new Map(of(context.parameters));
   if (parameters.size === 0) return { parameters };
   const within = scoped(context, 'rest');
-  const result = rest.build({
+  return stepResult(rest, {
     ...within,
     parameters,
     gradients: new Map(of(slopes).map(([name, slope]) => [name, context.b.div(slope, weight)])),
     scalar: (name, at) => within.scalar(name, typeof at === 'number' ? at : (_, kept) => at(kept, kept)),
     report: () => undefined, // what is reported is the step of the blocks
   });
-  return 'parameters' in result ? result : { parameters: result };
 }
 
 /**
