@@ -25,7 +25,6 @@ import {
 import { FedBuilder, randomMatrix } from '../../test/support/fed-builder.js';
 import { joinedOf, layouts } from '../../test/support/layer-tensors.js';
 import { gradients } from '../autodiff/gradients.js';
-import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
