@@ -7,7 +7,7 @@ import { checked, isSome, numberOf, type Schedule } from './options.js';
 
 export interface SgdOptions {
   /**
-   * η. By default 0.1 to classify (softmax cross-entropy), and 0.002 times the outputs of an example for losses that are
+   * η. By default 0.1 for labels, and 0.002 times the outputs of an example for losses that are
    * means over them, whose gradients are as much smaller.
    */
   readonly learningRate?: Schedule;
@@ -65,6 +65,6 @@ export function sgd(options: SgdOptions = {}): Optimizer {
  * to 78, which is 0.0005 to 0.1 as a sum: alike up to 0.005, worse beyond 0.01).
  */
 function usualRate({ setting, forward: { targets } }: StepContext): number {
-  if (setting.loss === 'softmax-cross-entropy') return 0.1;
+  if (setting.loss.targets === 'labels') return 0.1;
   return 0.002 * (elementCount(targets.dims) / (targets.dims[0] ?? 1));
 }
