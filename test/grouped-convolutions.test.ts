@@ -1,5 +1,6 @@
 // Grouped, depthwise and grouped transposed convolutions train as the same network of separate convolutions does.
 import { afterAll, expect, test } from 'vitest';
+import { exact } from '../src/curvature/fisher.js';
 import { dataset } from '../src/data/dataset.js';
 import { nodeEngine } from '../src/engine/node.js';
 import { int, ints, type Value } from '../src/graph/graph.js';
@@ -8,7 +9,12 @@ import { builtModel, type Model } from '../src/model/model.js';
 import { Builder } from '../src/ops/builder.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
 import { cgfac } from '../src/optimizers/second-order/cgfac.js';
+import { sketches } from '../src/optimizers/second-order/factors.js';
 import { kfac } from '../src/optimizers/second-order/kfac.js';
+import { primal } from '../src/optimizers/second-order/primal.js';
+import { tikhonov } from '../src/optimizers/second-order/tikhonov.js';
+import { scheduled } from '../src/optimizers/steps/scheduled.js';
+import { selfTuning } from '../src/optimizers/steps/self-tuning.js';
 import { random } from '../src/random.js';
 import { train } from '../src/training/trainer.js';
 
@@ -91,19 +97,27 @@ afterAll(() => engine.close());
 
 const optimizers: readonly (readonly [string, () => Optimizer])[] = [
   ['normalized steps', () => cgfac()],
-  ['self-tuning steps', () => cgfac({ step: 'self-tuning' })],
-  ['scheduled steps', () => cgfac({ learningRate: 0.1, weightDecay: 0.1 })],
-  ['factors as rows', () => cgfac({ decay: 0, rank: 9, curvatureRows: 1 })],
-  ['Tikhonov damping', () => cgfac({ dampingKind: 'tikhonov', tolerance: 1e-7 })],
-  ['Tikhonov damping, self-tuning', () => cgfac({ step: 'self-tuning', dampingKind: 'tikhonov', tolerance: 1e-7 })],
-  ['the primal form', () => cgfac({ form: 'primal', tolerance: 1e-7, maxIterations: 100 })],
-  ['the exact Fisher', () => cgfac({ fisher: 'exact' })],
+  ['self-tuning steps', () => cgfac({ step: selfTuning() })],
+  ['scheduled steps', () => cgfac({ step: scheduled({ learningRate: 0.1, weightDecay: 0.1 }) })],
+  ['factors as rows', () => cgfac({ factors: sketches({ decay: 0, rank: 9 }), curvatureRows: 1 })],
+  ['Tikhonov damping', () => cgfac({ damping: tikhonov({ tolerance: 1e-7 }) })],
+  ['Tikhonov damping, self-tuning', () => cgfac({ step: selfTuning(), damping: tikhonov({ tolerance: 1e-7 }) })],
+  ['the primal form', () => cgfac({ damping: primal({ tolerance: 1e-7, maxIterations: 100 }) })],
+  ['the exact Fisher', () => cgfac({ fisher: exact() })],
   ['K-FAC', () => kfac()],
-  ['K-FAC with Tikhonov damping', () => kfac({ dampingKind: 'tikhonov', tolerance: 1e-7 })],
+  ['K-FAC with Tikhonov damping', () => kfac({ damping: tikhonov({ tolerance: 1e-7 }) })],
 ];
 
 test('sketches of groups, of more rows than they have', async () => {
-  const options = { engine, data, optimizer: cgfac({ rank: 2 }), batchSize: 6, steps: 20, evaluateEvery: 100, seed: 3 };
+  const options = {
+    engine,
+    data,
+    optimizer: cgfac({ factors: sketches({ rank: 2 }) }),
+    batchSize: 6,
+    steps: 20,
+    evaluateEvery: 100,
+    seed: 3,
+  };
   const { record } = await train(network(false), options);
   const losses = record.steps.map(({ loss }) => loss);
   expect(losses.at(-1)).toBeLessThan(losses[0] ?? 0);

@@ -15,7 +15,7 @@ import { isFileModel } from '../model/file-model.js';
 import type { Model } from '../model/model.js';
 import { describeNormalization } from '../normalization.js';
 import { flopsOf } from '../ops/table.js';
-import { defaultRank } from '../optimizers/second-order/cgfac.js';
+import { defaultRank } from '../optimizers/second-order/factors.js';
 import { debugFlag, number } from './flags.js';
 import { modelHelp, openModel } from './models.js';
 import { aligned } from './output.js';

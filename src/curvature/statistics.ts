@@ -1,28 +1,14 @@
 // The rows that curvature is made of: each layer's activations and per-example pre-activation gradients.
 import { vectorJacobianProduct } from '../autodiff/gradients.js';
-import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import type { Cases, OutputLikelihood } from '../losses/likelihood.js';
 import type { Builder } from '../ops/builder.js';
 import { elementDot } from './factors/matrices.js';
+import type { Fisher } from './fisher.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows } from './layer-tensor.js';
 import { axisRows, type LayerUse } from './layers/layer-kind.js';
-
-/**
- * Where the targets of the Fisher information come from. `sampled`: drawn from the model's own distribution, an
- * unbiased estimate of the true Fisher (Martens & Grosse 2015, section 5). `empirical`: the labels of the data.
- * `exact`: all directions of the output's Hessian root, one backward pass each (the generalized Gauss–Newton matrix).
- */
-const fisherKinds = ['sampled', 'empirical', 'exact'] as const;
-export type FisherKind = (typeof fisherKinds)[number];
-
-export function fisherKind(name: string): FisherKind {
-  const kind = fisherKinds.find((known) => known === name);
-  if (!kind) throw new OptionError(`unknown Fisher kind '${name}'; choose one of ${fisherKinds.join(', ')}`);
-  return kind;
-}
 
 /** The rows of one layer, scaled so that `A = aᵀa` and `G = gᵀg` (the division by the number of cases is done). */
 export interface LayerRows {
@@ -31,6 +17,11 @@ export interface LayerRows {
   readonly outputs: Value;
   /** `[inputs]`: the diagonal of A where it is no more than that, as an embedding's is: what `inputs` would add up to. */
   readonly diagonal?: Value;
+}
+
+/** The rows of a block. */
+export interface BlockRows extends LayerRows {
+  readonly block: KroneckerBlock;
 }
 
 /**
@@ -46,13 +37,13 @@ export function layerRows(
   forward: Cases,
   loss: OutputLikelihood,
   blocks: readonly KroneckerBlock[],
-  kind: FisherKind,
+  fisher: Fisher,
   noise: (dims: readonly number[]) => Value,
-): LayerRows[] {
+): BlockRows[] {
   const { output } = forward;
   const preActivations = blocks.flatMap((block) => block.uses.map((use) => use.preActivations));
   const pull = (cotangent: Value) => vectorJacobianProduct(b, [{ value: output, cotangent }], preActivations);
-  const passes = outputCotangents(b, forward, loss, kind, noise).map(pull);
+  const passes = fisher.cotangents({ b, forward, likelihood: loss, noise }).map(pull);
   const perCase = 1 / Math.sqrt(loss.cases(output));
   /** Rows of pre-activation gradients of some uses, from all passes. */
   const gradients = (uses: readonly LayerUse[]): Value => {
@@ -66,9 +57,10 @@ export function layerRows(
     if (!plain || !exchanged) throw new Error('uses are as they are stored or exchanged');
     if (exchanged.length > 0) {
       const stored = { left: activationsOf(b, plain), right: gradients(plain) };
-      return balancedRows(b, stored, { left: gradients(exchanged), right: activationsOf(b, exchanged) });
+      const rows = balancedRows(b, stored, { left: gradients(exchanged), right: activationsOf(b, exchanged) });
+      return { block, ...rows };
     }
-    const rows = { inputs: inputRows(b, block), outputs: gradients(plain) };
+    const rows = { block, inputs: inputRows(b, block), outputs: gradients(plain) };
     const [{ layer }] = block.uses;
     const isDiagonal = block.factor === 'diagonal' && layer.factor === 'diagonal';
     return isDiagonal ? { ...rows, diagonal: layer.inputDiagonal(b, block.uses) } : rows;
@@ -147,25 +139,4 @@ function rowsOf(b: Builder, use: LayerUse): Value {
 /** The cotangent of pre-activations as rows: `[rows, outputs]`, `[groups, rows, outputs]`. */
 function gradientRows(b: Builder, use: LayerUse, cotangent: Value): Value {
   return use.layer.outputRows?.(b, use, cotangent) ?? axisRows(b, cotangent, use.outputAxes, use.groups);
-}
-
-function outputCotangents(
-  b: Builder,
-  forward: Cases,
-  loss: OutputLikelihood,
-  kind: FisherKind,
-  noise: (dims: readonly number[]) => Value,
-): readonly Value[] {
-  const { output } = forward;
-  switch (kind) {
-    case 'sampled':
-      if (!loss.sampledCotangent || !loss.noise) break;
-      return [loss.sampledCotangent(b, forward, b.cast(noise(loss.noise.shape(output)), output.dtype))];
-    case 'empirical':
-      return [loss.cotangent(b, forward)];
-    case 'exact':
-      if (!loss.hessianRoot) break;
-      return loss.hessianRoot(b, forward);
-  }
-  throw new OptionError(`the loss has no likelihood, of which a ${kind} Fisher could be: use fisher 'empirical'`);
 }

@@ -13,6 +13,7 @@ import { mlp } from '../nn/zoo.js';
 import { semantics } from '../ops/table.js';
 import { adam } from '../optimizers/adam.js';
 import { cgfac } from '../optimizers/second-order/cgfac.js';
+import { sketches } from '../optimizers/second-order/factors.js';
 import { train } from '../training/trainer.js';
 import { addLora } from './edit/lora.js';
 import { normalized } from './edit/normalize.js';
@@ -134,7 +135,7 @@ describe('training on', () => {
 
   it.each([
     ['adam', () => adam()],
-    ['cgfac', () => cgfac({ rank: 8 })],
+    ['cgfac', () => cgfac({ factors: sketches({ rank: 8 }) })],
   ])('%s: the trained model, as the file that it would be saved to, bit for bit', async (_name, optimizer) => {
     const options = { engine, data, batchSize: 16, steps: 3, seed: 2 };
     const first = await train(built(), { ...options, optimizer: optimizer() });

@@ -194,7 +194,11 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       ...(outcome.takenBack && { takenBack: true as const }),
       ...(await picturesOf(judge, task)),
     };
-    const warnings = [...(optimizer.warnings?.(setting) ?? []), ...warningsOf(record, optimizer.remedy?.(setting))];
+    const warnings = [
+      ...(optimizer.warnings?.(setting) ?? []),
+      ...warningsOf(record, optimizer.remedy?.(setting)),
+      ...step.steering.flatMap((steering) => steering.warning?.() ?? []),
+    ];
     return { model: model.with(parameters), parameters, record, interrupted: run.done < total, warnings };
   } finally {
     await engine.close();

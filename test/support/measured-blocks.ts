@@ -3,6 +3,7 @@ import { gradients } from '../../src/autodiff/gradients.js';
 import { jacobianVectorProduct } from '../../src/autodiff/jvp.js';
 import { findBlocks } from '../../src/curvature/blocks.js';
 import { joinedRows } from '../../src/curvature/factors/moving-average.js';
+import { empirical, exact } from '../../src/curvature/fisher.js';
 import { type LayerKind, layerKinds } from '../../src/curvature/layers/index.js';
 import { layerRows } from '../../src/curvature/statistics.js';
 import type { Value } from '../../src/graph/graph.js';
@@ -50,8 +51,9 @@ export async function measured(
   const labels = Array.from({ length: rows }, () => source.integer(output.dims[1] ?? 1));
   const targets = b.given([rows], labels, 'int64');
   const value = loss.value(b, output, targets);
+  const fisher = { exact, empirical }[kind]();
   const { blocks, rest } = findBlocks(parameters, output, kinds);
-  const layers = layerRows(b, { output, targets }, unitLikelihood(b, loss), blocks, kind, () => value);
+  const layers = layerRows(b, { output, targets }, unitLikelihood(b, loss), blocks, fisher, () => value);
   const slopes = gradients(b, value, [...parameters.values()]);
   const flat = (rows: Value) => b.reshape(rows, [size(rows.dims.slice(0, -1)), rows.dims.at(-1) ?? 1]);
   const wanted: Record<string, Value> = { output };
