@@ -12,6 +12,7 @@ import {
   describeOptions,
   known,
   type OptionKinds,
+  type OptionValue,
   type OptionValues,
   readOptions,
 } from './named-options.js';
@@ -101,7 +102,7 @@ function created(
       `unknown optimizer '${name}'${didYouMean(name, optimizerNames)}; choose one of ${optimizerNames.join(', ')}`,
     );
   }
-  const own: Record<string, number | boolean | string> = {
+  const own: Record<string, OptionValue> = {
     ...readOptions(`optimizer '${spec}'`, parts, kind.options),
   };
   for (const [key, value] of Object.entries(shared)) {
