@@ -69,7 +69,7 @@ describe('refusals', () => {
       "'cosin' is neither a number nor a schedule (did you mean 'cosine'?); the schedules are constant, step",
     ],
     ['', "'' is neither a number nor a schedule; the schedules are"],
-    ['0.1:0.2', X],
+    ['0.1:0.2', "'0.2' follows the number 0.1; a schedule begins with its name"],
     ['cosine', 'write cosine:PEAK:STEPS[:END]'],
     ['cosine:0.1', 'write cosine:PEAK:STEPS[:END]'],
     ['cosine:0.1:10:0:0', 'write cosine:PEAK:STEPS[:END]'],
