@@ -1,6 +1,7 @@
 // `cgfac`: models, optimizers, losses, data and training, wherever there is an engine (`cgfac/node`, `cgfac/web`).
 
 export { type GradientRequest, loadModel, saveModel, type ValueAndGradients, valueAndGradients } from './api/model.js';
+export { empirical, exact, type Fisher, type FisherInput, type SampledOptions, sampled } from './curvature/fisher.js';
 export { type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
 export type { Augmentation } from './data/augment.js';
 export {
@@ -24,7 +25,7 @@ export type { LossName } from './losses/loss.js';
 export { type FineTuningOptions, fineTuned } from './model/edit/fine-tuning.js';
 export { replaceHead } from './model/edit/head.js';
 export { addLora, type LoraOptions } from './model/edit/lora.js';
-export { normalized } from './model/edit/normalize.js';
+export { normalized as withNormalization } from './model/edit/normalize.js';
 export { type Selection, selectParameters } from './model/edit/select.js';
 export { withTargetNormalization } from './model/edit/target-normalization.js';
 export type { FileModel } from './model/file-model.js';
@@ -35,11 +36,56 @@ export { type ResnetOptions, resnet20 } from './nn/resnet.js';
 export { type AutoencoderOptions, autoencoder, type MlpOptions, mlp } from './nn/zoo.js';
 export type { SaveOptions } from './onnx/file.js';
 export { type AdamOptions, adam, adamw } from './optimizers/adam.js';
-export type { Optimizer } from './optimizers/optimizer.js';
+export {
+  type Optimizer,
+  type ScalarSource,
+  type Setting,
+  type Steering,
+  type StepContext,
+  type StepResult,
+  scoped,
+  states,
+} from './optimizers/optimizer.js';
 export type { Schedule } from './optimizers/options.js';
+export type { BlockDirection, BlockGradient } from './optimizers/second-order/block.js';
 export { type CgfacOptions, cgfac } from './optimizers/second-order/cgfac.js';
+export type { SolveOptions } from './optimizers/second-order/convergence.js';
+export type {
+  BlockDamping,
+  Damping,
+  DampingInput,
+  FactorDamping,
+  ProductDamping,
+  RowDamping,
+} from './optimizers/second-order/damping.js';
+export { factored } from './optimizers/second-order/factored.js';
+export {
+  type DenseOptions,
+  dense,
+  type Factors,
+  type FreshFactors,
+  type KeptInverses,
+  type SketchesOptions,
+  sketches,
+  type WholeFactors,
+} from './optimizers/second-order/factors.js';
 export { type KfacOptions, kfac } from './optimizers/second-order/kfac.js';
+export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
+export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
+export { tikhonov } from './optimizers/second-order/tikhonov.js';
 export { type SgdOptions, sgd } from './optimizers/sgd.js';
+export { type NormalizedOptions, normalized } from './optimizers/steps/normalized.js';
+export {
+  type BegunStep,
+  type BlockStep,
+  type StepRule,
+  type StepRuleInput,
+  type StepRuleResult,
+  steppedParameters,
+  type Watch,
+} from './optimizers/steps/rule.js';
+export { type ScheduledOptions, scheduled } from './optimizers/steps/scheduled.js';
+export { type SelfTuningOptions, selfTuning } from './optimizers/steps/self-tuning.js';
 export type { Target } from './training/evaluation/schedule.js';
 export { DivergedError } from './training/run.js';
 export type { Evaluation, Experiment, Picture, ReportData, RunRecord, StepRecord } from './training/run-record.js';

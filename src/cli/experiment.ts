@@ -1,8 +1,8 @@
 // What `train`, `compare` and `demo` share: a model, data and the plan of a run, checked before anything is computed.
-import { type DataSplits, elementCount, overlapOf } from '../data/dataset.js';
+import { type DataSplits, overlapOf } from '../data/dataset.js';
 import { describeNormalization, type Normalization } from '../data/normalization.js';
 import { loadData } from '../data/spec.js';
-import { elementCount as tensorElements } from '../graph/tensor.js';
+import { elementCount } from '../graph/tensor.js';
 import { fineTuned } from '../model/edit/fine-tuning.js';
 import { normalizedInput } from '../model/edit/normalize.js';
 import type { Model } from '../model/model.js';
@@ -74,10 +74,7 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
 }
 
 export function optimizerFor({ model, task, batchSize }: Plan, spec: string, shared: SharedOptions): ChosenOptimizer {
-  return chooseOptimizer(spec, shared, {
-    ...settingOf(model, task, batchSize),
-    outputs: elementCount(task.data.train.targets.shape),
-  });
+  return chooseOptimizer(spec, shared, settingOf(model, task, batchSize));
 }
 
 /** Sentences about what the model standardizes itself, by which numbers. */
@@ -100,7 +97,7 @@ export function experimentOf(
   { title, dataSpec, model, batchSize, flags, normalization, targetNormalization }: Plan,
   runs: readonly RunRecord[],
 ): Experiment {
-  const parameters = [...model.parameters.values()].reduce((sum, { dims }) => sum + tensorElements(dims), 0);
+  const parameters = [...model.parameters.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
   const { target } = flags;
   const standardized = [
     ...(normalization ? [`inputs (${describeNormalization(normalization)})`] : []),

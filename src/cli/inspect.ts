@@ -12,6 +12,7 @@ import { targetNormalizationOf } from '../model/edit/target-normalization.js';
 import { isFileModel } from '../model/file-model.js';
 import type { Model } from '../model/model.js';
 import { flopsOf } from '../ops/table.js';
+import { defaultRank, isHeldDense } from '../optimizers/second-order/factors.js';
 import { formatBytes, formatCount, formatNumber } from '../reporting/format.js';
 import { debugFlag, number } from './flags.js';
 import { modelHelp, openModel } from './models.js';
@@ -38,7 +39,7 @@ export function command(): Command {
     .addOption(
       new Option('--rank <r>', 'rows R that cgfac keeps of each factor')
         .argParser(number('--rank', { atLeast: 1, integer: true }))
-        .default(128),
+        .default(defaultRank),
     )
     .option('--graph', 'print the graph')
     .addOption(debugFlag())
@@ -99,8 +100,8 @@ function blockLines({ blocks }: BlockTable, rank: number, width: number): string
   const rows = blocks.map(({ kind, weight, bias, inputs, outputs }) => {
     const m = inputs + (bias === undefined ? 0 : 1);
     const isTable = kind === 'embedding';
-    const left = isTable ? { text: `diagonal of ${m}`, elements: m } : side(m, inputs <= rank, rank);
-    const right = side(outputs, outputs <= rank, rank);
+    const left = isTable ? { text: `diagonal of ${m}`, elements: m } : side(m, isHeldDense(inputs, rank), rank);
+    const right = side(outputs, isHeldDense(outputs, rank), rank);
     return [
       weight + (bias === undefined ? '' : ` + ${besideWeight(weight, bias)}`),
       kind,

@@ -1,11 +1,20 @@
 // Optimizers by name with their options, as the command line writes them: `adam`, `cgfac:rank=64:damping=3`.
+
+import { empirical, exact, type Fisher, sampled } from '../curvature/fisher.js';
 import { OptionError } from '../errors.js';
 import { adam, adamw } from '../optimizers/adam.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
-import { cgfac } from '../optimizers/second-order/cgfac.js';
-import { kfac } from '../optimizers/second-order/kfac.js';
+import { type CgfacOptions, cgfac } from '../optimizers/second-order/cgfac.js';
+import { dense, sketches } from '../optimizers/second-order/factors.js';
+import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
+import { primal } from '../optimizers/second-order/primal.js';
+import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
+import { tikhonov } from '../optimizers/second-order/tikhonov.js';
 import { sgd } from '../optimizers/sgd.js';
-import { stepKinds } from '../optimizers/steps/kinds.js';
+import { normalized } from '../optimizers/steps/normalized.js';
+import type { StepRule } from '../optimizers/steps/rule.js';
+import { scheduled } from '../optimizers/steps/scheduled.js';
+import { selfTuning } from '../optimizers/steps/self-tuning.js';
 import { didYouMean } from '../suggest.js';
 import {
   camelCased,
@@ -19,19 +28,37 @@ import {
 
 interface Kind {
   readonly options: OptionKinds;
-  readonly create: (options: OptionValues) => Optimizer;
+  /** @param setting undefined if it is not known yet: options that some run can take will do */
+  readonly create: (options: OptionValues, setting: Setting | undefined) => Optimizer;
 }
 
 const firstOrder = { 'learning-rate': 'number', 'weight-decay': 'number' } as const;
 const adamOptions = { ...firstOrder, beta1: 'number', beta2: 'number', epsilon: 'number' } as const;
+
+/** Each kind of step with the options that it takes. */
+const steps = {
+  normalized: { make: normalized, takes: ['learningRate', 'damping', 'momentum', 'weightDecay'] },
+  'self-tuning': {
+    make: selfTuning,
+    takes: ['damping', 'dampingInterval', 'dampingDecay', 'minimumDamping', 'priorPrecision'],
+  },
+  scheduled: { make: scheduled, takes: ['learningRate', 'damping', 'momentum', 'weightDecay', 'klClip'] },
+} as const satisfies Readonly<Record<string, { make(options: object): StepRule; takes: readonly string[] }>>;
+type StepWord = keyof typeof steps;
+const stepWords = Object.keys(steps) as readonly StepWord[];
+
+const fishers = { sampled, empirical, exact } as const;
+type FisherWord = keyof typeof fishers;
+
 const secondOrder = {
-  step: stepKinds,
+  step: stepWords,
   ...firstOrder,
   damping: 'number',
   momentum: 'number',
   'kl-clip': 'number',
   'curvature-rows': 'number',
-  fisher: ['sampled', 'empirical', 'exact'],
+  fisher: Object.keys(fishers),
+  samples: 'number',
   'damping-kind': ['factored', 'tikhonov'],
   'damping-interval': 'number',
   'damping-decay': 'number',
@@ -47,13 +74,106 @@ const secondOrder = {
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
     options: { ...secondOrder, rank: 'number', form: ['gram', 'primal'], 'warm-start': 'boolean' },
-    create: cgfac,
+    create: (options, setting) => cgfac({ ...sharedParts(options, setting), ...cgfacParts(options) }),
   },
-  kfac: { options: { ...secondOrder, 'inverse-interval': 'number' }, create: kfac },
+  kfac: {
+    options: { ...secondOrder, 'inverse-interval': 'number' },
+    create: (options, setting) => kfac({ ...sharedParts(options, setting), ...kfacParts(options) }),
+  },
   adam: { options: adamOptions, create: adam },
   adamw: { options: adamOptions, create: adamw },
   sgd: { options: { ...firstOrder, momentum: 'number', nesterov: 'boolean' }, create: sgd },
 };
+
+/** What second-order optimizers share. */
+function sharedParts(options: OptionValues, setting: Setting | undefined): SecondOrderOptions {
+  const step = stepOf(options, setting);
+  const { fisher } = options;
+  return {
+    ...(step && { step }),
+    ...picked(options, ['curvatureRows', 'iterateAveraging']),
+    ...((fisher !== undefined || options.samples !== undefined) && { fisher: fisherOf(options) }),
+    ...(options.restLearningRate !== undefined && {
+      rest: adam({ learningRate: Number(options.restLearningRate) }),
+    }),
+  };
+}
+
+function fisherOf(options: OptionValues): Fisher {
+  const word = (options.fisher ?? 'sampled') as FisherWord; // it was read as one of these words
+  if (word === 'sampled') return sampled(picked(options, ['samples']));
+  refuseIdle(options, ['samples'], `the ${word} Fisher matrix`, 'the sampled one');
+  return fishers[word]();
+}
+
+const solve = ['maxIterations', 'tolerance'] as const;
+
+function cgfacParts(options: OptionValues): CgfacOptions {
+  if (options.form === 'primal') {
+    refuseIdle(options, ['rank', 'decay', 'dampingKind'], 'the primal form', 'the Gram form');
+    return { damping: primal(picked(options, [...solve, 'warmStart'])) };
+  }
+  refuseIdle(options, ['warmStart'], 'the Gram form', 'the primal form');
+  const factors = sketches(picked(options, ['rank', 'decay']));
+  return isTikhonov(options) ? { factors, damping: tikhonov(picked(options, solve)) } : { factors };
+}
+
+function kfacParts(options: OptionValues): KfacOptions {
+  const factors = picked(options, ['decay']);
+  if (isTikhonov(options)) {
+    refuseIdle(options, ['inverseInterval'], 'Tikhonov damping', 'factored damping');
+    return { factors: dense(factors), damping: tikhonov(picked(options, solve)) };
+  }
+  const { inverseInterval } = options;
+  const interval = inverseInterval === undefined ? {} : { inverseInterval: Number(inverseInterval) };
+  return { factors: dense({ ...factors, ...interval } as Parameters<typeof dense>[0]) };
+}
+
+/** Refuses options of conjugate gradients for the other kind of damping. */
+function isTikhonov(options: OptionValues): boolean {
+  const isMeant = options.dampingKind === 'tikhonov';
+  if (!isMeant) refuseIdle(options, solve, 'factored damping', 'Tikhonov damping and of the primal form');
+  return isMeant;
+}
+
+/** @throws OptionError if one of some options is given where it has no effect */
+function refuseIdle(options: OptionValues, names: readonly string[], here: string, owner: string): void {
+  const idle = names.find((name) => options[name] !== undefined);
+  if (idle !== undefined) throw new OptionError(`${idle} has no effect on ${here}; it is an option of ${owner}`);
+}
+
+/** Every option that belongs to some kinds of steps only. */
+const stepOptions = [...new Set<string>(stepWords.flatMap((word) => steps[word].takes))];
+
+/** The step that is meant; undefined if nothing is said of it: the optimizer then chooses by the run. */
+function stepOf(options: OptionValues, setting: Setting | undefined): StepRule | undefined {
+  const given = stepOptions.filter((name) => options[name] !== undefined);
+  if (options.step === undefined && given.length === 0) return undefined;
+  const meant = meantSteps(options, setting);
+  const idle = (word: StepWord) => given.filter((name) => !(steps[word].takes as readonly string[]).includes(name));
+  const able = meant.find((word) => idle(word).length === 0);
+  if (able !== undefined) return steps[able].make(picked(options, steps[able].takes));
+  // What none of the kinds takes; or else the first one does not, if each option is for another kind.
+  const ofNone = given.find((name) => meant.every((word) => idle(word).includes(name)));
+  const option = ofNone ?? meant.flatMap(idle)[0] ?? '';
+  const refusing = ofNone === undefined ? meant.slice(0, 1) : meant;
+  const owners = stepWords.filter((word) => (steps[word].takes as readonly string[]).includes(option));
+  throw new OptionError(
+    `${option} has no effect on ${refusing.join(' and ')} steps; it is an option of ${owners.join(' and ')} steps`,
+  );
+}
+
+/** The kinds of steps that may be meant: a learning rate without a kind is that of scheduled steps. */
+function meantSteps({ step, learningRate }: OptionValues, setting: Setting | undefined): readonly StepWord[] {
+  if (step !== undefined) return [step as StepWord]; // it was read as one of these words
+  if (learningRate !== undefined) return ['scheduled'];
+  const usual = setting && usualStep(setting).name;
+  return stepWords.filter((word) => (usual === undefined ? word !== 'scheduled' : word === usual));
+}
+
+/** Some of the options, those that are given. */
+const picked = (options: OptionValues, names: readonly string[]): object =>
+  Object.fromEntries(names.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])));
 
 export const optimizerNames: readonly string[] = Object.keys(kinds);
 
@@ -77,24 +197,12 @@ export interface SharedOptions {
   readonly rank?: number;
 }
 
-/** What defaults depend on. */
-export interface RunSetting extends Setting {
-  /** Elements of one example's output: losses that are means over elements have gradients that much smaller. */
-  readonly outputs: number;
-}
-
 /** @throws OptionError for an unknown optimizer or option, or a value that it does not take */
-export function chooseOptimizer(spec: string, shared: SharedOptions, setting: RunSetting): ChosenOptimizer {
-  // Which options an optimizer takes may depend on the run: its controller knows.
-  return { label: spec, optimizer: created(spec, shared, setting, (optimizer) => optimizer.controller(setting)) };
+export function chooseOptimizer(spec: string, shared: SharedOptions, setting: Setting): ChosenOptimizer {
+  return { label: spec, optimizer: created(spec, shared, setting) };
 }
 
-function created(
-  spec: string,
-  shared: SharedOptions,
-  setting: RunSetting,
-  check: (optimizer: Optimizer) => unknown,
-): Optimizer {
+function created(spec: string, shared: SharedOptions, setting: Setting | undefined): Optimizer {
   const [name = '', ...parts] = spec.split(':');
   const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
   if (!kind) {
@@ -111,29 +219,17 @@ function created(
     if (!(option in kind.options)) throw new OptionError(`--${option} is no option of ${name}; ${known(kind.options)}`);
     own[option] = value;
   }
-  if (name === 'sgd') own['learning-rate'] ??= sgdLearningRate(setting);
   try {
-    const optimizer = kind.create(camelCased(own));
-    check(optimizer);
-    return optimizer;
+    return kind.create(camelCased(own), setting);
   } catch (error) {
     if (error instanceof OptionError) throw new OptionError(`optimizer '${spec}': ${error.message}`, { cause: error });
     throw error;
   }
 }
 
-const anyRun: RunSetting = {
-  loss: 'mean-squared-error',
-  examples: 1,
-  batchSize: 1,
-  isTable: true,
-  isPretrained: false,
-  outputs: 1,
-};
-
-/** Throws as `chooseOptimizer` does, where the setting is not known yet and does not matter. */
+/** Throws as `chooseOptimizer` does, before it is known what the run is about: an option that some run can take will do. */
 export function checkOptimizer(spec: string, shared: SharedOptions): void {
-  created(spec, shared, anyRun, () => undefined);
+  created(spec, shared, undefined);
 }
 
 /** The shared options among a command's flags. */
@@ -154,20 +250,3 @@ export function sharedFor(spec: string, shared: SharedOptions): SharedOptions {
 }
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-
-/**
- * Learning rates of SGD with momentum 0.9, for losses as sums over an example's outputs. Found by
- * `cgfac compare mlp --steps 250 --optimizers sgd:learning-rate=0.01,sgd:learning-rate=0.03,…` (0.01 to 0.3: best 0.1) and
- * `cgfac compare autoencoder --data 'digits?train=8000&test=500' --steps 100 --optimizers sgd:learning-rate=0.39,…` (0.39
- * to 78, which is 0.0005 to 0.1 as a sum: alike up to 0.005, worse beyond 0.01).
- */
-const sgdRates: Readonly<Record<Setting['loss'], number>> = {
-  'softmax-cross-entropy': 0.1,
-  'sigmoid-cross-entropy': 0.002,
-  'mean-squared-error': 0.002,
-};
-
-/** Losses that are means over an example's outputs take rates larger by their number. */
-function sgdLearningRate({ loss, outputs }: RunSetting): number {
-  return sgdRates[loss] * (loss === 'softmax-cross-entropy' ? 1 : outputs);
-}

@@ -1,6 +1,5 @@
 // The rows that curvature is made of: each layer's activations and per-example pre-activation gradients.
 import { vectorJacobianProduct } from '../autodiff/gradients.js';
-import { OptionError } from '../errors.js';
 import { int, text, type Value } from '../graph/graph.js';
 import { type DataType, elementCount, tensorFrom } from '../graph/tensor.js';
 import type { OutputLikelihood } from '../losses/likelihood.js';
@@ -8,21 +7,8 @@ import type { Forward } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
 import { patches } from '../ops/spatial/patches.js';
 import type { KroneckerBlock, LayerUse } from './blocks.js';
+import type { Fisher } from './fisher.js';
 import type { InputRows } from './layer-tensor.js';
-
-/**
- * Where the targets of the Fisher information come from. `sampled`: drawn from the model's own distribution, an
- * unbiased estimate of the true Fisher (Martens & Grosse 2015, section 5). `empirical`: the labels of the data.
- * `exact`: all directions of the output's Hessian root, one backward pass each (the generalized Gauss–Newton matrix).
- */
-const fisherKinds = ['sampled', 'empirical', 'exact'] as const;
-export type FisherKind = (typeof fisherKinds)[number];
-
-export function fisherKind(name: string): FisherKind {
-  const kind = fisherKinds.find((known) => known === name);
-  if (!kind) throw new OptionError(`unknown Fisher kind '${name}'; choose one of ${fisherKinds.join(', ')}`);
-  return kind;
-}
 
 /** The rows of one layer, scaled so that `A = aᵀa` and `G = gᵀg` (the division by the number of cases is done). */
 export interface LayerRows {
@@ -31,6 +17,11 @@ export interface LayerRows {
   readonly outputs: Value;
   /** `[inputs]`: the diagonal of A where it is no more than that, as an embedding's is: what `inputs` would add up to. */
   readonly diagonal?: Value;
+}
+
+/** The rows of a block. */
+export interface BlockRows extends LayerRows {
+  readonly block: KroneckerBlock;
 }
 
 /**
@@ -52,13 +43,13 @@ export function layerRows(
   forward: Forward,
   loss: OutputLikelihood,
   blocks: readonly KroneckerBlock[],
-  kind: FisherKind,
+  fisher: Fisher,
   noise: (dims: readonly number[]) => Value,
-): LayerRows[] {
+): BlockRows[] {
   const { output } = forward;
   const preActivations = blocks.flatMap((block) => block.uses.map((use) => use.preActivations));
   const pull = (cotangent: Value) => vectorJacobianProduct(b, [{ value: output, cotangent }], preActivations);
-  const passes = outputCotangents(b, forward, loss, kind, noise).map(pull);
+  const passes = fisher.cotangents({ b, forward, likelihood: loss, noise }).map(pull);
   const perCase = 1 / Math.sqrt(loss.cases(output));
   /** Rows of pre-activation gradients of some uses, from all passes. */
   const gradients = (uses: readonly LayerUse[]): Value => {
@@ -72,9 +63,10 @@ export function layerRows(
     if (!plain || !exchanged) throw new Error('uses are as they are stored or exchanged');
     if (exchanged.length > 0) {
       const stored = { left: activationsOf(b, block, plain), right: gradients(plain) };
-      return balancedRows(b, stored, { left: gradients(exchanged), right: activationsOf(b, block, exchanged) });
+      const rows = balancedRows(b, stored, { left: gradients(exchanged), right: activationsOf(b, block, exchanged) });
+      return { block, ...rows };
     }
-    const rows = { inputs: inputRows(b, block), outputs: gradients(plain) };
+    const rows = { block, inputs: inputRows(b, block), outputs: gradients(plain) };
     return block.kind === 'embedding' ? { ...rows, diagonal: frequencies(b, block) } : rows;
   });
 }
@@ -178,23 +170,6 @@ function gradientRows(b: Builder, { outputAxes: [from, to] }: LayerUse, cotangen
   const outputs = elementCount(cotangent.dims.slice(from, to));
   const arranged = to === axes.length ? cotangent : b.transpose(cotangent, order);
   return b.reshape(arranged, [elementCount(cotangent.dims) / outputs, outputs]);
-}
-
-function outputCotangents(
-  b: Builder,
-  { output, targets }: Forward,
-  loss: OutputLikelihood,
-  kind: FisherKind,
-  noise: (dims: readonly number[]) => Value,
-): readonly Value[] {
-  switch (kind) {
-    case 'sampled':
-      return [loss.sampledCotangent(b, output, b.cast(noise(loss.noise.shape(output)), output.dtype))];
-    case 'empirical':
-      return [loss.cotangent(b, output, targets)];
-    case 'exact':
-      return loss.hessianRoot(b, output);
-  }
 }
 
 /** `[rows, …, size]` as `[rows · …, size]`. */

@@ -1,4 +1,4 @@
-// The contract of an optimizer: a transformation of the step's graph, and a controller that steers its scalars.
+// The contract of an optimizer: it adds one step to a graph, and declares what the step reads and keeps where it uses it.
 import type { Value } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
 import type { Distribution, LossName } from '../losses/loss.js';
@@ -18,7 +18,29 @@ export interface Setting {
   readonly isPretrained: boolean;
 }
 
-/** What an optimizer sees when it adds itself to a step's graph. */
+/**
+ * A number that a step reads: a constant, or a function of the step, counted from 0, and of how many steps before it were
+ * kept. A schedule is a function of the step; what corrects an average is a function of the steps that the average has seen.
+ */
+export type ScalarSource = number | ((step: number, kept: number) => number);
+
+/** What adapts from step to step in JavaScript: scalars are closures over its few numbers. */
+export interface Steering {
+  /** Whether it steps otherwise after a step that was taken back: a run without it ends at the first one. */
+  readonly recovers?: boolean;
+  /**
+   * Called after each step with what the step reported, the batch's `loss` before it (which may be NaN) and `accepted`, 0
+   * if the step was taken back.
+   */
+  observe(step: number, diagnostics: Readonly<Record<string, number>>): void;
+  /** What `observe` has changed so far, for checkpoints. */
+  snapshot(): Record<string, number>;
+  restore(snapshot: Readonly<Record<string, number>>): void;
+  /** What a person should know at the end of the run, a sentence; nothing if all went well. */
+  warning?(): string | undefined;
+}
+
+/** What an optimizer sees when it adds itself to a step's graph. Each name is declared once. */
 export interface StepContext {
   readonly b: Builder;
   readonly objective: Objective;
@@ -28,70 +50,113 @@ export interface StepContext {
   readonly parameters: ReadonlyMap<string, Value>;
   /** Gradients of the mean loss by the parameters, in their shapes. */
   readonly gradients: ReadonlyMap<string, Value>;
-  /** A scalar that the controller sets before each step. */
-  scalar(name: string): Value;
-  /** Fresh random numbers each step. */
+  /** Declare a scalar input: the trainer feeds it before each step. */
+  scalar(name: string, at: ScalarSource): Value;
+  /**
+   * Declare a tensor that persists from step to step, and return its new value.
+   * @param next makes the new value of the old one, which is zero (or `initial`) before the first step
+   */
+  state(name: string, dims: readonly number[], next: (old: Value) => Value, initial?: TensorData): Value;
+  /** Declare fresh random numbers for each step. */
   noise(name: string, dims: readonly number[], distribution: Distribution): Value;
-  /** A tensor that persists from step to step, zero (or `initial`) before the first. */
-  state(name: string, dims: readonly number[], initial?: TensorData): Value;
-}
-
-/** A state whose next value, made from the old one, is used in this step already. */
-export function remember(
-  context: StepContext,
-  states: Map<string, Value>,
-  name: string,
-  dims: readonly number[],
-  next: (old: Value) => Value,
-): Value {
-  const value = next(context.state(name, dims));
-  states.set(name, value);
-  return value;
+  /** Report a scalar after each step: damping, learning rate, CG iterations, … NaN is "not measured at this step". */
+  report(name: string, value: Value): void;
+  /** Let an object see what each step reports, and adapt the scalars that are closures over it. */
+  steer(steering: Steering): void;
+  /**
+   * The mean of a value over the machines that share a batch; on one machine the value itself. For what is a mean over
+   * the examples: gradients, factors, the change of the loss.
+   */
+  allReduce(value: Value): Value;
 }
 
 /** What one step makes of it. */
 export interface StepResult {
+  /** New values by the names of the parameters; a parameter that is not in it stays what it is. */
   readonly parameters: ReadonlyMap<string, Value>;
-  /** New values of all declared states. */
-  readonly state: ReadonlyMap<string, Value>;
-  /** Scalars reported after the step: damping, learning rate, CG iterations, … */
-  readonly diagnostics: ReadonlyMap<string, Value>;
-  /** A bool scalar: whether the step is kept, parameters and states. Every step whose loss is finite where left out. */
+  /** A bool scalar: whether the step is kept, parameters and states. Every step whose loss is finite by default. */
   readonly accept?: Value;
 }
 
-/** The part of an optimizer that lives in JavaScript: a few numbers from step to step. */
-export interface Controller {
-  /**
-   * The scalars of a step, counted from 0; every scalar that `build` asked for.
-   * @param kept steps before it that were not taken back: what the states have seen; all by default
-   */
-  scalars(step: number, kept?: number): Record<string, number>;
-  /** Whether it steps otherwise after a step that was taken back: a run without it ends at the first one. */
-  readonly recovers?: boolean;
-  /**
-   * Called after each step with its diagnostics, the batch's `loss` before it (which may be NaN) and `accepted`, 0 if it
-   * was taken back: adapts damping and rates.
-   */
-  observe(step: number, diagnostics: Readonly<Record<string, number>>): void;
-  /** What `observe` has changed so far, for checkpoints. */
-  snapshot(): Record<string, number>;
-  restore(snapshot: Readonly<Record<string, number>>): void;
-}
-
+/**
+ * An optimizer: a value that can be used for any number of runs.
+ * @example
+ * const plainDescent: Optimizer = {
+ *   name: 'plain-descent',
+ *   build({ b, parameters, gradients, scalar }) {
+ *     const rate = scalar('learningRate', (step) => 0.1 / (1 + step));
+ *     return new Map([...parameters].map(([name, p]) => [name, b.sub(p, b.mul(gradients.get(name) ?? 0, rate))]));
+ *   },
+ * };
+ */
 export interface Optimizer {
   readonly name: string;
   /** Largest weight of the past in the average of the iterates, which is then evaluated and kept; none by default. */
   readonly iterateAveraging?: number;
-  /** Adds one step to the graph. */
-  build(context: StepContext): StepResult;
-  /** What to change about it if training fails, to begin a sentence: `Lower the learning rate`. Nothing where left out. */
+  /** Add one step to the graph; called anew for each run. Return the new parameters, alone if every finite step is kept. */
+  build(context: StepContext): StepResult | ReadonlyMap<string, Value>;
+  /** What to change about it if training fails, to begin a sentence: `Lower the learning rate`. Nothing by default. */
   readonly remedy?: (setting: Setting) => string;
-  /** A fresh controller for a run: what it is about may decide how steps are steered. */
-  controller(setting: Setting): Controller;
 }
 
-/** A controller for optimizers whose scalars are functions of the step alone. */
-export function scheduled(scalars: (step: number) => Record<string, number>): Controller {
-  return { scalars, observe: () => undefined, snapshot: () => ({}), restore: () => undefined };
+/** The context of a part of an optimizer, whose scalars, states, noise and reports are named `part.name`. */
+export function scoped(context: StepContext, part: string): StepContext {
+  const within = (name: string): string => `${part}.${name}`;
+  return {
+    ...context,
+    scalar: (name, at) => context.scalar(within(name), at),
+    state: (name, dims, next, initial) => context.state(within(name), dims, next, initial),
+    noise: (name, dims, distribution) => context.noise(within(name), dims, distribution),
+    report: (name, value) => context.report(within(name), value),
+    steer: (steering) => context.steer(steeredWithin(steering, within(''))),
+  };
+}
+
+/** A steering that sees what its part reports by the part's own names. */
+function steeredWithin(steering: Steering, prefix: string): Steering {
+  const own = (name: string): string => (name.startsWith(prefix) ? name.slice(prefix.length) : name);
+  return {
+    ...(steering.recovers !== undefined && { recovers: steering.recovers }),
+    observe: (step, diagnostics) =>
+      steering.observe(
+        step,
+        Object.fromEntries(Object.entries(diagnostics).map(([name, value]) => [own(name), value])),
+      ),
+    snapshot: () => steering.snapshot(),
+    restore: (snapshot) => steering.restore(snapshot),
+    warning: () => steering.warning?.(),
+  };
+}
+
+/**
+ * Declare states whose new values are made together, each perhaps of all old ones, and return what makes them.
+ * @param shapes dims by name
+ * @param make makes the new values of the old ones, and whatever else the caller wants to have of it
+ */
+export function states<Made extends { readonly next: ReadonlyMap<string, Value> }>(
+  { state }: Pick<StepContext, 'state'>,
+  shapes: ReadonlyMap<string, readonly number[]>,
+  make: (old: (name: string) => Value) => Made,
+): Made {
+  const declare = (
+    [first, ...others]: readonly (readonly [string, readonly number[]])[],
+    old: ReadonlyMap<string, Value>,
+  ): Made => {
+    if (!first) return make((name) => named(old, name));
+    const [name, dims] = first;
+    let made: Made | undefined;
+    state(name, dims, (value) => {
+      made = declare(others, new Map([...old, [name, value]]));
+      return named(made.next, name);
+    });
+    if (!made) throw new Error(`the new value of the state '${name}' is made when it is declared`);
+    return made;
+  };
+  return declare([...shapes], new Map());
+}
+
+function named(values: ReadonlyMap<string, Value>, name: string): Value {
+  const value = values.get(name);
+  if (!value) throw new Error(`no state '${name}' is declared together with these`);
+  return value;
 }

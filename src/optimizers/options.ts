@@ -1,19 +1,16 @@
 // Checks of hyper-parameters, and schedules: numbers that may change with the step.
 import { OptionError } from '../errors.js';
-import { checkedNumber, described, type Range } from '../options.js';
+import type { Value } from '../graph/graph.js';
+import { checkedNumber, described, isRecord, type Range } from '../options.js';
+import { didYouMean } from '../suggest.js';
+import type { StepContext } from './optimizer.js';
 
 /** A constant, or a function of the step counted from 0. */
 export type Schedule = number | ((step: number) => number);
 
-/** @throws OptionError where a function gives no finite number */
-export function at(schedule: Schedule, step: number): number {
-  if (typeof schedule === 'number') return schedule;
-  const value = schedule(step);
-  if (Number.isFinite(value)) return value;
-  throw new OptionError(
-    `a schedule gives ${described(value)} at step ${step}; it must give a finite number at every step`,
-  );
-}
+/** Its value at a step. */
+export const at = (schedule: Schedule, step: number): number =>
+  typeof schedule === 'number' ? schedule : schedule(step);
 
 /** peak/√(1 + k/100) at step k: the averages of the iterates then converge, and no length of the run need be known. */
 export const inverseRoot =
@@ -21,21 +18,43 @@ export const inverseRoot =
   (step) =>
     peak / Math.sqrt(1 + step / 100);
 
-/** The number itself; throws OptionError where it is not finite or out of range. Functions of the step are not checked. */
-export function checked<T extends Schedule>(name: string, value: T, range: Range): T {
-  if (typeof value !== 'function') checkedNumber(name, value, range);
-  return value;
+/**
+ * The number itself, or the schedule, which sees the step alone.
+ * @throws OptionError if the number is not finite or out of range; what a function gives is checked at each step
+ */
+export function checked(name: string, value: number, range: Range): number;
+export function checked(name: string, value: Schedule, range: Range): Schedule;
+export function checked(name: string, value: Schedule, range: Range): Schedule {
+  return typeof value === 'function' ? (step) => value(step) : checkedNumber(name, value, range);
 }
 
+/** A number of the graph: a constant as it is, a schedule as a scalar that the trainer feeds. */
+export const numberOf = ({ scalar }: Pick<StepContext, 'scalar'>, name: string, value: Schedule): number | Value =>
+  typeof value === 'number' ? value : scalar(name, value);
+
+/** Whether a factor or a decay is there at all: 0 is none, a schedule may be anything. */
+export const isSome = (value: Schedule): boolean => value !== 0;
+
 /**
- * Refuses functions for options that are numbers for a whole run.
- * @param schedules names of the options that may change with the step
+ * An option that is an object of some kind, as one of some functions makes it; undefined if it is not given.
+ * @param method what every object of the kind has
+ * @param makers names of the functions that make one
+ * @throws OptionError that names the makers, for a word, a function that is not called, or a foreign object
  */
-export function refuseSchedules<Options extends object>(options: Options, schedules: readonly (keyof Options)[]): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (typeof value !== 'function' || (schedules as readonly string[]).includes(name)) continue;
-    throw new OptionError(
-      `${name} is ${described(value)}; of these options only ${schedules.join(', ')} may be a function of the step`,
-    );
-  }
+export function checkedObject<T extends object>(
+  name: string,
+  value: T | undefined,
+  method: keyof T & string,
+  makers: readonly string[],
+): T | undefined {
+  const given: unknown = value;
+  if (given === undefined || (isRecord(given) && typeof given[method] === 'function')) return value;
+  const calls = makers.map((maker) => `${maker}()`);
+  const word = typeof given === 'string' ? given : typeof given === 'function' ? given.name : '';
+  const camel = word.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  const hint = makers.includes(camel) ? `call it: ${camel}()` : `give ${listed(calls)}${didYouMean(camel, makers)}`;
+  throw new OptionError(`${name} is ${described(given)}; ${hint}`);
 }
+
+const listed = (words: readonly string[]): string =>
+  words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;

@@ -4,14 +4,21 @@ import type { Engine, Program } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
 import type { TensorData } from '../graph/tensor.js';
 import type { Model } from '../model/model.js';
-import type { Controller, Optimizer, Setting } from '../optimizers/optimizer.js';
+import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { type Random, random } from '../random.js';
 import { diagnose, isFiniteBatch } from './diagnosis.js';
 import type { Metric } from './evaluation/metrics.js';
 import type { Judging } from './evaluation/schedule.js';
 import type { IterateAverage } from './iterate-average.js';
 import type { Evaluation, RunRecord, StepRecord } from './run-record.js';
-import { acceptedKey, batchFeeds, type NoiseInput, objectiveKey, type StepProgram, scalarKey } from './step-program.js';
+import {
+  acceptedKey,
+  batchFeeds,
+  type NoiseInput,
+  objectiveKey,
+  type StepProgram,
+  scalarFeeds,
+} from './step-program.js';
 
 export interface RunParts {
   readonly engine: Engine;
@@ -58,7 +65,6 @@ const mostFailures = 10;
 
 export class Run {
   readonly #parts: RunParts;
-  readonly #controller: Controller;
   readonly #records: StepRecord[] = [];
   readonly #milliseconds: number[] = [];
   #seconds = 0;
@@ -71,7 +77,6 @@ export class Run {
 
   constructor(parts: RunParts) {
     this.#parts = parts;
-    this.#controller = parts.optimizer.controller(parts.setting);
   }
 
   /** The loss of the first batch; NaN before it. */
@@ -81,7 +86,7 @@ export class Run {
 
   /** Whether the optimizer takes steps back that make the loss worse. */
   get recovers(): boolean {
-    return this.#controller.recovers === true;
+    return this.#parts.step.steering.some(({ recovers }) => recovers === true);
   }
 
   /** Steps taken. */
@@ -97,7 +102,7 @@ export class Run {
     const { program, averages, total, signal } = this.#parts;
     let feeds = this.#feeds(0);
     for (let k = 0; k < total && !signal?.aborted; k++) {
-      const given = { ...feeds, ...this.#scalars(k) };
+      const given = { ...feeds, ...scalarFeeds(this.#parts.step, k, this.#kept) };
       const started = performance.now();
       const running = program.run(given);
       // The next batch is gathered while this step computes.
@@ -131,10 +136,11 @@ export class Run {
       return Number.isNaN(value) ? [] : [[name, value] as const];
     });
     // A step that was taken back is said so, also of optimizers that do not steer by it.
-    const isTold = this.#controller.recovers || accepted === 0;
+    const isTold = this.recovers || accepted === 0;
     const optimizer = { ...Object.fromEntries(measured), ...(isTold && { accepted }) };
     const fatal = sound ? undefined : await this.#failure(k, loss, given);
-    this.#controller.observe(k, { ...optimizer, loss: numbers[objectiveKey] ?? loss, accepted });
+    const observed = { ...optimizer, loss: numbers[objectiveKey] ?? loss, accepted };
+    for (const steering of step.steering) steering.observe(k, observed);
     const judged = fatal ? {} : await judging.after(k + 1, this.#seconds, k + 1 === total);
     const record: StepRecord = {
       step: k + 1,
@@ -164,7 +170,7 @@ export class Run {
     const cause = () => diagnose(engine, step, given, k + 1, loss, remedy);
     this.#failures += 1;
     if (k === 0 || !isFiniteBatch(given)) return cause();
-    const last = !this.#controller.recovers || this.#failures > mostFailures;
+    const last = !this.recovers || this.#failures > mostFailures;
     const error = last ? await cause() : undefined;
     // This step's updates were refused; those of the step before, which led here, are taken back.
     if (this.#failures === 1) await this.takeBack();
@@ -206,18 +212,6 @@ export class Run {
       ...batchFeeds(batches.at(k)),
       ...Object.fromEntries(step.noise.map((noise) => [noise.name, drawn(noise, source)])),
     };
-  }
-
-  #scalars(k: number): Record<string, TensorData> {
-    const { step, optimizer } = this.#parts;
-    const numbers = this.#controller.scalars(k, this.#kept);
-    return Object.fromEntries(
-      step.scalars.map((name) => {
-        const value = numbers[name];
-        if (value === undefined) throw new Error(`the controller of ${optimizer.name} does not set ${name}`);
-        return [scalarKey(name), { dtype: 'float32', dims: [], data: Float32Array.of(value) }];
-      }),
-    );
   }
 }
 

@@ -2,7 +2,7 @@
 import { gradients } from '../autodiff/gradients.js';
 import type { Batch } from '../data/batches.js';
 import { OptionError, UnsupportedError } from '../errors.js';
-import type { Graph, TensorType, Value } from '../graph/graph.js';
+import { formatType, type Graph, type TensorType, type Value } from '../graph/graph.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
 import type { Distribution, Loss } from '../losses/loss.js';
 import { Objective } from '../losses/objective.js';
@@ -10,8 +10,9 @@ import { type Inputs, listInputs, mapInputs } from '../model/inputs.js';
 import type { Model } from '../model/model.js';
 import { TrainingMode } from '../model/training-mode.js';
 import { Builder } from '../ops/builder.js';
-import type { Optimizer, Setting } from '../optimizers/optimizer.js';
+import type { Optimizer, ScalarSource, Setting, Steering, StepContext, StepResult } from '../optimizers/optimizer.js';
 import { isFiniteScalar } from '../optimizers/steps/judge.js';
+import { described } from '../options.js';
 import type { Metric } from './evaluation/metrics.js';
 
 /** Random numbers the program takes each step. */
@@ -31,8 +32,10 @@ export interface StepProgram {
   readonly parameters: ReadonlyMap<string, string>;
   /** Where the store holds the running averages of batch normalization, by name. */
   readonly statistics: ReadonlyMap<string, string>;
-  /** Names of the scalars that the optimizer's controller sets. */
-  readonly scalars: readonly string[];
+  /** What the optimizer's scalars are at each step, by name. */
+  readonly scalars: ReadonlyMap<string, ScalarSource>;
+  /** What sees the optimizer's reports and adapts its scalars. */
+  readonly steering: readonly Steering[];
   readonly noise: readonly NoiseInput[];
   /** Names of the scalar outputs beside `loss` and `metric`. */
   readonly diagnostics: readonly string[];
@@ -95,22 +98,21 @@ export function buildStep(options: StepOptions): StepProgram {
     [...model.statistics].map(([name, { dtype, dims }]) => [name, b.input(statisticKey(name), dtype, dims)]),
   );
   const declared = new Declarations(b);
-  const training = new TrainingMode(model, (name, dims) => declared.noise(name, dims, 'uniform'));
+  const training = new TrainingMode(model, (name, dims) => declared.context.noise(name, dims, 'uniform'));
   const objective = new Objective(b, model, loss, inputs, targets, training.rewrite);
   const forward = objective.evaluate(new Map([...parameters, ...statistics]));
   const values = [...parameters.values()];
   const slopes = gradients(b, forward.loss, values);
-  const result = optimizer.build({
+  const built = optimizer.build({
     b,
     objective,
     setting,
     forward,
     parameters,
     gradients: new Map([...parameters.keys()].map((name, i) => [name, slopes[i] as Value])), // one gradient a parameter
-    scalar: (name) => declared.scalar(name),
-    noise: (name, dims, distribution) => declared.noise(name, dims, distribution),
-    state: (name, dims, initial) => declared.state(name, dims, initial),
+    ...declared.context,
   });
+  const result: StepResult = 'parameters' in built ? built : { parameters: built };
   const finite = isFiniteScalar(b, forward.loss);
   const accepted = result.accept ? b.and(finite, result.accept) : finite;
   const outputs: Record<string, Value> = {
@@ -120,25 +122,26 @@ export function buildStep(options: StepOptions): StepProgram {
     [acceptedKey]: b.cast(accepted, 'float32'),
   };
   const updates = new Map<string, string>();
-  for (const [name, value] of result.diagnostics) outputs[`diagnostic.${name}`] = value;
+  for (const [name, value] of declared.reports) outputs[`diagnostic.${name}`] = value;
   for (const [name, value] of result.parameters) update(outputs, updates, parameterKey(name), value);
   for (const [name, value] of training.updates) update(outputs, updates, statisticKey(name), value);
-  for (const [name, value] of result.state) update(outputs, updates, stateKey(name), value);
-  const initialState = declared.initialState([...updates.values()]);
+  for (const [name, { next }] of declared.states) update(outputs, updates, stateKey(name), next);
+  const initialState = Object.fromEntries([...declared.states].map(([name, { initial }]) => [stateKey(name), initial]));
   return {
     graph: b.build(`${optimizer.name} step of ${model.name}`, outputs),
     updates,
     initialState,
     parameters: new Map([...parameters.keys()].map((name) => [name, parameterKey(name)])),
     statistics: new Map([...statistics.keys()].map((name) => [name, statisticKey(name)])),
-    scalars: declared.scalarNames,
-    noise: declared.noiseInputs,
-    diagnostics: [...result.diagnostics.keys()],
+    scalars: declared.scalars,
+    steering: declared.steering,
+    noise: [...declared.noise.values()],
+    diagnostics: [...declared.reports.keys()],
     stateBytes: Object.values(initialState).reduce((bytes, { data }) => bytes + data.byteLength, 0),
   };
 }
 
-/** The program's input for a scalar that the controller sets. */
+/** The program's input for a scalar of the optimizer. */
 export const scalarKey = (name: string): string => `scalar.${name}`;
 const stateKey = (name: string): string => `state.${name}`;
 
@@ -147,48 +150,77 @@ function update(outputs: Record<string, Value>, updates: Map<string, string>, ke
   updates.set(`next.${key}`, key);
 }
 
-/** What an optimizer has asked for, each name once. */
+/**
+ * The program's scalar inputs at a step.
+ * @param kept steps before it that were not taken back
+ * @throws OptionError if a schedule gives no finite number
+ */
+export const scalarFeeds = (
+  { scalars }: Pick<StepProgram, 'scalars'>,
+  step: number,
+  kept: number,
+): Record<string, TensorData> =>
+  Object.fromEntries(
+    [...scalars].map(([name, source]) => {
+      const number: unknown = typeof source === 'number' ? source : source(step, kept);
+      if (typeof number !== 'number' || !Number.isFinite(number)) {
+        throw new OptionError(
+          `${name} is ${described(number)} at step ${step}; a schedule must give a finite number at every step`,
+        );
+      }
+      return [scalarKey(name), { dtype: 'float32', dims: [], data: Float32Array.of(number) }];
+    }),
+  );
+
+/** What an optimizer declares, each name once. */
 class Declarations {
-  readonly #b: Builder;
-  readonly #values = new Map<string, Value>();
-  readonly #initial = new Map<string, TensorData>();
-  readonly scalarNames: string[] = [];
-  readonly noiseInputs: NoiseInput[] = [];
+  readonly scalars = new Map<string, ScalarSource>();
+  readonly states = new Map<string, { readonly initial: TensorData; readonly next: Value }>();
+  readonly noise = new Map<string, NoiseInput>();
+  readonly reports = new Map<string, Value>();
+  readonly steering: Steering[] = [];
+  readonly context: Pick<StepContext, 'scalar' | 'state' | 'noise' | 'report' | 'steer' | 'allReduce'>;
 
   constructor(b: Builder) {
-    this.#b = b;
-  }
-
-  scalar(name: string): Value {
-    return this.#once(scalarKey(name), [], () => this.scalarNames.push(name));
-  }
-
-  noise(name: string, dims: readonly number[], distribution: Distribution): Value {
-    const key = `noise.${name}`;
-    return this.#once(key, dims, () => this.noiseInputs.push({ name: key, dims, distribution }));
-  }
-
-  state(name: string, dims: readonly number[], initial?: TensorData): Value {
-    const key = stateKey(name);
-    const zero = () => tensor('float32', dims, allocate('float32', elementCount(dims)));
-    return this.#once(key, dims, () => this.#initial.set(key, initial ?? zero()));
-  }
-
-  /** @param updated keys that get new values: a state without one would stay what it is for ever */
-  initialState(updated: readonly string[]): Record<string, TensorData> {
-    const keys = new Set(updated);
-    for (const key of this.#initial.keys()) {
-      if (!keys.has(key)) throw new OptionError(`the optimizer declares '${key}' and never updates it`);
-    }
-    return Object.fromEntries(this.#initial);
-  }
-
-  #once(key: string, dims: readonly number[], declare: () => void): Value {
-    const known = this.#values.get(key);
-    if (known) return known;
-    declare();
-    const value = this.#b.input(key, 'float32', dims);
-    this.#values.set(key, value);
-    return value;
+    const names = new Set<string>();
+    const once = (key: string): string => {
+      if (names.has(key)) throw new OptionError(`the optimizer declares '${key}' twice: give each its own name`);
+      names.add(key);
+      return key;
+    };
+    this.context = {
+      scalar: (name, source) => {
+        const value = b.input(once(scalarKey(name)), 'float32', []);
+        this.scalars.set(name, source);
+        return value;
+      },
+      state: (name, dims, next, initial) => {
+        const old = b.input(once(stateKey(name)), 'float32', dims);
+        const value = next(old);
+        if (!sameType(value, old)) {
+          throw new OptionError(
+            `the optimizer's state '${name}' is ${formatType(old.type)} and becomes ${formatType(value.type)}: a state keeps its type`,
+          );
+        }
+        const zero = () => tensor('float32', dims, allocate('float32', elementCount(dims)));
+        this.states.set(name, { initial: initial ?? zero(), next: value });
+        return value;
+      },
+      noise: (name, dims, distribution) => {
+        const key = once(`noise.${name}`);
+        this.noise.set(name, { name: key, dims, distribution });
+        return b.input(key, 'float32', dims);
+      },
+      report: (name, value) => {
+        once(`diagnostic.${name}`);
+        this.reports.set(name, value);
+      },
+      steer: (steering) => {
+        this.steering.push(steering);
+      },
+      allReduce: (value) => value,
+    };
   }
 }
+
+const sameType = (x: Value, y: Value): boolean => formatType(x.type) === formatType(y.type);

@@ -76,7 +76,7 @@ function checkEngine(engine: Engine): void {
 
 function checkOptimizer(optimizer: Optimizer): void {
   const given: unknown = optimizer;
-  if (isRecord(given) && typeof given.build === 'function' && typeof given.controller === 'function') return;
+  if (isRecord(given) && typeof given.build === 'function' && typeof given.name === 'string') return;
   const name = typeof given === 'string' ? given : typeof given === 'function' ? given.name : '';
   const call = /^[a-z]+$/i.test(name) ? `call it: ${name}()` : 'give one, as cgfac() makes it';
   throw new OptionError(`optimizer is ${described(given)}; ${call}`);

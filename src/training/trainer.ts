@@ -187,7 +187,10 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       ...(outcome.takenBack && { takenBack: true as const }),
       ...(await picturesOf(judge, task)),
     };
-    const warnings = warningsOf(record, optimizer.remedy?.(setting));
+    const warnings = [
+      ...warningsOf(record, optimizer.remedy?.(setting)),
+      ...step.steering.flatMap((steering) => steering.warning?.() ?? []),
+    ];
     return { model, parameters, record, interrupted: run.done < total, warnings };
   } finally {
     await engine.close();

@@ -1,20 +1,14 @@
 // How far the targets are from what the model says, estimated as the loss goes: the variance of a Gaussian likelihood, and
 // what stands for it in others.
-import { averaged, decayAt } from '../../curvature/factors/moving-average.js';
+import { averaged, type Decay } from '../../curvature/factors/moving-average.js';
 import type { Value } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
 import { type Likelihood, likelihoodOfVariance, unitLikelihood } from '../../losses/likelihood.js';
-import { remember, type StepContext } from '../optimizer.js';
+import { decayOf } from '../averages.js';
+import type { StepContext } from '../optimizer.js';
 
-/** Scalars of an average over steps, and its largest weight of the past. */
-interface Average {
-  readonly keep: string;
-  readonly take: string;
-  readonly decay: number;
-}
-
-const slow: Average = { keep: 'loss.keep', take: 'loss.take', decay: 0.95 };
-const quick: Average = { keep: 'recentLoss.keep', take: 'recentLoss.take', decay: 0.8 };
+/** Largest weights of the past in the slow and in the quick average of the loss. */
+const [slowDecay, quickDecay] = [0.95, 0.8];
 
 /** The slow average of the loss counts at most so many times the quick one: it must not stay behind a loss that falls. */
 const largestLag = 3;
@@ -41,15 +35,13 @@ export interface Estimate {
  * The likelihood of the loss with its variance σ² at its maximum-likelihood estimate, the mean squared error, averaged over
  * steps: the targets' units and a noise that is larger or smaller than 1 change neither damping nor steps. Losses whose
  * likelihood has no variance are taken as they are.
- * @param state gets the new averages
  */
-export function estimated(context: StepContext, state: Map<string, Value>): Estimate {
+export function estimated(context: StepContext): Estimate {
   const { b, forward, objective } = context;
   const { loss } = objective;
-  const average = (name: string, value: Value, over: Average): Value =>
-    remember(context, state, name, [], (old) =>
-      averaged(b, old, value, { keep: context.scalar(over.keep), take: context.scalar(over.take) }),
-    );
+  const [slow, quick] = [decayOf(context, 'loss', slowDecay), decayOf(context, 'recentLoss', quickDecay)];
+  const average = (name: string, value: Value, over: Decay): Value =>
+    context.state(name, [], (old) => averaged(b, old, value, over));
   const recent = average('loss.recent', forward.loss, quick);
   const error = b.min(average('loss.average', forward.loss, slow), b.mul(recent, largestLag));
   if (!loss.hasVariance) return { likelihood: unitLikelihood(b, loss), dispersion: b.min(error, 1) };
@@ -59,16 +51,4 @@ export function estimated(context: StepContext, state: Map<string, Value>): Esti
   const least = b.max(b.mul(error, smallestShare), b.mul(meanSquare(targets), rounding));
   const variance = b.max(b.max(b.min(error, b.mul(predictions, largestExcess)), least), 1e-30);
   return { likelihood: likelihoodOfVariance(b, loss, variance), dispersion: b.scalar(1, variance.dtype) };
-}
-
-/** The scalars that the estimate takes at a step, counted from 0. */
-export function dispersionScalars(step: number): Record<string, number> {
-  const scalars = [slow, quick].flatMap(({ keep, take, decay }) => {
-    const weight = decayAt(step, decay);
-    return [
-      [keep, weight],
-      [take, 1 - weight],
-    ] as const;
-  });
-  return Object.fromEntries(scalars);
 }

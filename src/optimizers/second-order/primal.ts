@@ -5,59 +5,95 @@ import { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { LayerRows } from '../../curvature/statistics.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
+import { checkedFlag, checkKeys } from '../../options.js';
 import { conjugateGradient } from '../../solvers/conjugate-gradient.js';
-import { type BlockScales, type Preconditioner, rootDampingsOf } from './preconditioner.js';
+import { type StepContext, states } from '../optimizer.js';
+import { stateNames, stateParts, stateShapes } from '../steps/rule.js';
+import type { BlockGradient } from './block.js';
+import { checkedSolve, reportSolves, type Solve, type SolveOptions } from './convergence.js';
+import { type RowDamping, rootDampingOf } from './damping.js';
 
-interface PrimalOptions {
-  readonly maxIterations: number;
-  readonly tolerance: number;
-  readonly warmStart: boolean;
+export interface PrimalOptions extends SolveOptions {
+  /** Start each solve from the last step's solution; true by default. */
+  readonly warmStart?: boolean;
 }
 
-/** Tikhonov damping, this batch's rows alone; each layer is a system of its own. */
-export function primalPreconditioner(options: PrimalOptions): Preconditioner {
+/**
+ * Tikhonov damping with this batch's rows alone, as the paper has it; each layer is a system of its own.
+ * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * const optimizer = cgfac({ damping: primal({ maxIterations: 20 }) });
+ */
+export function primal(options: PrimalOptions = {}): RowDamping {
+  checkKeys('primal', options, { maxIterations: true, tolerance: true, warmStart: true });
+  const solve = checkedSolve(options);
+  const warmStart = checkedFlag('warmStart', options.warmStart) ?? true;
   return {
-    build({ context: { b, state }, blocks, rows, gradient, damping }) {
-      const states = new Map<string, Value>();
-      const iterations: Value[] = [];
-      const residuals: Value[] = [];
-      const deltas: { delta: Value; scaled: BlockScales }[] = [];
-      const directions = gradient.map((v, i) => {
-        const [layer, block] = [rows[i], blocks[i]];
-        if (!layer || !block) throw new Error('each gradient has a block and rows');
-        const { outputsFirst } = v;
-        const scaled = scaledRows(b, layer, block);
-        const delta = damping(b, scaled);
-        const ratio = b.square(delta);
-        const tensorOf = ([weight, bias]: readonly Value[]) => new LayerTensor(weight ?? v.weight, bias, outputsFirst);
-        const partsOf = (x: LayerTensor) => (x.bias ? [x.weight, x.bias] : [x.weight]);
-        const names = [`solution.${block.weight}`, ...(block.bias === undefined ? [] : [`solution.${block.bias}`])];
-        const solve = conjugateGradient(b, {
-          operator: (inner, x) => partsOf(dampedFisher(inner, tensorOf(x), scaled.rows, ratio)),
-          rightHandSide: partsOf(v),
-          maxIterations: options.maxIterations,
-          tolerance: options.tolerance,
-          ...(options.warmStart ? { initial: partsOf(v).map((part, k) => state(names[k] ?? '', part.dims)) } : {}),
-        });
-        if (options.warmStart) for (const [k, name] of names.entries()) states.set(name, solve.value[k] ?? v.weight);
-        iterations.push(b.cast(solve.iterations, delta.dtype));
-        deltas.push({ delta, scaled });
-        residuals.push(solve.residual);
-        return tensorOf(solve.value).map((part) => b.mul(part, ratio));
+    name: 'primal',
+    usesRows: true,
+    precondition({ context, blocks, delta }) {
+      const { b } = context;
+      const solved = blocks.map((each) => {
+        const scaled = scaledRows(b, each.rows, each.block);
+        const own = delta(b, scaled);
+        const system = { ...scaled, v: each.smoothed, ratio: b.square(own) };
+        const run = warmStart ? warmSolve(context, each, system, solve) : primalSolve(b, system, solve);
+        const direction = run.solution.map((part) => b.mul(part, system.ratio));
+        return { run, directed: { ...each, direction, rootDamping: rootDampingOf(b, own, scaled) } };
       });
-      const diagnostics = new Map([
-        ['iterations', iterations.reduce((x, y) => b.max(x, y))],
-        ['residual', residuals.reduce((x, y) => b.max(x, y))],
-      ]);
-      const rootDampings = rootDampingsOf(
-        b,
-        deltas.map(({ delta }) => delta),
-        deltas.map(({ scaled }) => scaled),
+      reportSolves(
+        context,
+        solved.map(({ run }) => run),
+        solve,
       );
-      return { directions, rootDampings, state: states, diagnostics };
+      return solved.map(({ directed }) => directed);
     },
-    scalars: () => ({}),
   };
+}
+
+interface PrimalSystem {
+  readonly rows: LayerRows;
+  readonly v: LayerTensor;
+  /** δ²: λ in units of the mean eigenvalue. */
+  readonly ratio: Value;
+}
+
+type PrimalSolve = Solve & { readonly solution: LayerTensor };
+
+function primalSolve(
+  b: Builder,
+  { rows, v, ratio }: PrimalSystem,
+  options: Required<SolveOptions>,
+  initial?: LayerTensor,
+): PrimalSolve {
+  const partsOf = ({ weight, bias }: LayerTensor) => (bias ? [weight, bias] : [weight]);
+  const tensorOf = ([weight, bias]: readonly Value[]) => {
+    if (!weight) throw new Error('a solution has as many parts as its right-hand side');
+    return new LayerTensor(weight, bias, v.outputsFirst);
+  };
+  const { value, iterations, residual } = conjugateGradient(b, {
+    operator: (inner, x) => partsOf(dampedFisher(inner, tensorOf(x), rows, ratio)),
+    rightHandSide: partsOf(v),
+    ...options,
+    ...(initial && { initial: partsOf(initial) }),
+  });
+  return { solution: tensorOf(value), iterations, residual };
+}
+
+/** A solve that starts from the last step's solution. */
+function warmSolve(
+  context: StepContext,
+  { block }: BlockGradient,
+  system: PrimalSystem,
+  options: Required<SolveOptions>,
+): PrimalSolve {
+  const names = stateNames('solution', block);
+  const { v } = system;
+  return states(context, new Map(stateShapes('solution', block, v)), (old) => {
+    const initial = v.mapNamed((_, kind) => old(names[kind]));
+    const solve = primalSolve(context.b, system, options, initial);
+    return { ...solve, next: new Map(stateParts('solution', block, solve.solution)) };
+  });
 }
 
 /** A layer's rows, each side's in units of its own mean eigenvalue. */

@@ -28,46 +28,62 @@ export const priorMean = ({ isPretrained }: Pick<Setting, 'isPretrained'>): numb
  * grow with its width. It is weighed by the dispersion φ, so that it fades where the model fits: its strength is that of the noise.
  */
 export class Prior {
-  /** φ times `priorStrength`, a scalar. */
-  readonly #strength: Value;
-  readonly #blocks: readonly KroneckerBlock[];
-  readonly #distances: readonly LayerTensor[];
+  readonly #distance: LayerTensor;
+  readonly #precision: Value;
 
-  /** @param distances of the weights from the mean, one entry a block */
-  constructor(blocks: readonly KroneckerBlock[], distances: readonly LayerTensor[], strength: Value) {
-    this.#blocks = blocks;
-    this.#distances = distances;
-    this.#strength = strength;
+  /**
+   * @param distance of a block's weights from the mean
+   * @param strength φ times `priorStrength`, a scalar
+   */
+  constructor(b: Builder, { inputs }: Pick<KroneckerBlock, 'inputs'>, distance: LayerTensor, strength: Value) {
+    this.#distance = distance;
+    this.#precision = b.mul(strength, inputs / 2);
   }
 
-  /** The gradient of the likelihood, one entry a block, with that of the prior. */
-  addedTo(b: Builder, gradient: readonly LayerTensor[]): LayerTensor[] {
-    return gradient.map((own, i) => {
-      const [block, at] = [this.#blocks[i], this.#distances[i]];
-      if (!block || !at || !decays(block)) return own;
-      return new LayerTensor(b.add(own.weight, b.mul(at.weight, this.#of(b, block))), own.bias, own.outputsFirst);
-    });
+  /** The gradient of the likelihood with that of the prior. */
+  addedTo(b: Builder, own: LayerTensor): LayerTensor {
+    const weight = b.add(own.weight, b.mul(this.#distance.weight, this.#precision));
+    return new LayerTensor(weight, own.bias, own.outputsFirst);
   }
 
   /** xᵀHy, a scalar, for the prior's Hessian H. */
-  product(b: Builder, x: readonly LayerTensor[], y: readonly LayerTensor[]): Value {
-    const products = this.#blocks.flatMap((block, i) => {
-      const [u, v] = [x[i], y[i]];
-      return u && v && decays(block) ? [b.mul(b.dot(u.weight, v.weight), this.#of(b, block))] : [];
-    });
-    const zero = b.scalar(0, this.#strength.dtype);
-    return products.reduce((sum, product) => b.add(sum, product), zero);
+  product(b: Builder, x: LayerTensor, y: LayerTensor): Value {
+    return b.mul(b.dot(x.weight, y.weight), this.#precision);
   }
 
-  /** The precision of a block's weights, each having so many inputs beside it. */
-  #of(b: Builder, { inputs }: KroneckerBlock): Value {
-    return b.mul(this.#strength, inputs / 2);
+  /** (w − c·w₀)ᵀHδ, a scalar: the slope along a step δ. */
+  slope(b: Builder, step: LayerTensor): Value {
+    return this.product(b, this.#distance, step);
   }
+}
 
-  /** Its change by a step δ, a scalar: (w − c·w₀)ᵀHδ + ½·δᵀHδ. */
-  change(b: Builder, step: readonly LayerTensor[]): Value {
-    return b.add(this.product(b, this.#distances, step), b.mul(this.product(b, step, step), 0.5));
-  }
+/** xᵀHy of all blocks that have a prior; undefined if none has. */
+export function priorProduct<Block extends { readonly prior?: Prior }>(
+  b: Builder,
+  blocks: readonly Block[],
+  x: (block: Block) => LayerTensor,
+  y: (block: Block) => LayerTensor,
+): Value | undefined {
+  return total(b, blocks, (prior, block) => prior.product(b, x(block), y(block)));
+}
+
+/** The change of the priors by a step δ, a scalar: (w − c·w₀)ᵀHδ + ½·δᵀHδ; undefined if no block has one. */
+export function priorChangeOf(
+  b: Builder,
+  steps: readonly { readonly prior?: Prior; readonly step: LayerTensor }[],
+): Value | undefined {
+  const slope = total(b, steps, (prior, { step }) => prior.slope(b, step));
+  const square = total(b, steps, (prior, { step }) => prior.product(b, step, step));
+  return slope && square && b.add(slope, b.mul(square, 0.5));
+}
+
+function total<Block extends { readonly prior?: Prior }>(
+  b: Builder,
+  blocks: readonly Block[],
+  of: (prior: Prior, block: Block) => Value,
+): Value | undefined {
+  const [first, ...others] = blocks.flatMap((block) => (block.prior ? [of(block.prior, block)] : []));
+  return first && others.reduce((sum, value) => b.add(sum, value), first);
 }
 
 /**

@@ -1,179 +1,190 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
 import { vectorJacobianProduct } from '../../autodiff/gradients.js';
-import { findBlocks, type KroneckerBlock } from '../../curvature/blocks.js';
-import { LayerTensor } from '../../curvature/layer-tensor.js';
-import { type FisherKind, layerRows } from '../../curvature/statistics.js';
+import { type BlockTable, findBlocks } from '../../curvature/blocks.js';
+import { type Fisher, sampled } from '../../curvature/fisher.js';
+import { layerRows } from '../../curvature/statistics.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import { unitLikelihood } from '../../losses/likelihood.js';
-import type { Builder } from '../../ops/builder.js';
-import { checkedWord, type OptionKeys } from '../../options.js';
-import { adamRule } from '../adam.js';
-import type { Controller, Optimizer, Setting, StepContext, StepResult } from '../optimizer.js';
-import { checked, inverseRoot, type Schedule } from '../options.js';
+import { checkedCount, checkedNumber, isRecord, type OptionKeys } from '../../options.js';
+import { adam } from '../adam.js';
+import { type Optimizer, type Setting, type StepContext, type StepResult, scoped } from '../optimizer.js';
+import { checkedObject } from '../options.js';
 import { isFiniteScalar, judged } from '../steps/judge.js';
-import { checkStepOptions, defaultStep, type StepKind, type StepOptions, stepRule } from '../steps/kinds.js';
-import { dispersionScalars, estimated } from './dispersion.js';
-import { absolute, type Preconditioner, relative } from './preconditioner.js';
-import { Prior, priorMean, priorStrength } from './prior.js';
+import { normalized } from '../steps/normalized.js';
+import type { StepRule } from '../steps/rule.js';
+import { selfTuning } from '../steps/self-tuning.js';
+import { type BlockGradient, layerTensor } from './block.js';
+import { absolute, type Damping, relative } from './damping.js';
+import { estimated } from './dispersion.js';
+import type { Factors } from './factors.js';
+import { decays, Prior, priorMean, priorStrength } from './prior.js';
 
-export interface SecondOrderOptions extends StepOptions {
+export interface SecondOrderOptions {
   /**
-   * How far steps go. `normalized`: each block's step has the root mean square `learningRate`. `self-tuning`: learning
-   * rate, momentum and damping follow the quadratic model of the loss. `scheduled`: learning rate, momentum and KL clip
-   * are set by hand. By default `scheduled` where a learning rate is given, else `normalized` to classify pictures and
-   * sequences (softmax cross-entropy), where the noise of a batch rules, and `self-tuning` for tables and the other losses.
+   * How far steps go, and with how much damping. `normalized()`: each block's step has the root mean square of the
+   * learning rate. `selfTuning()`: learning rate, momentum and damping follow the quadratic model of the loss.
+   * `scheduled()`: they are set by hand. Or a rule of one's own. By default `normalized()` to classify pictures and
+   * sequences (softmax cross-entropy), where the noise of a batch rules, and `selfTuning()` for tables and the other losses.
    */
-  readonly step?: StepKind;
-  /** Where the targets of the Fisher information come from; `sampled` by default. */
-  readonly fisher?: FisherKind;
+  readonly step?: StepRule;
+  /** Where the targets of the Fisher information come from: `sampled()` by default, `empirical()` or `exact()`. */
+  readonly fisher?: Fisher;
   /**
    * Examples of the batch that the curvature is measured on; at most the batch. By default 96 for self-tuning steps,
    * which also judge themselves by them, else 32; of sequences, fewer: those of 256 cases, at least four.
    */
   readonly curvatureRows?: number;
+  /** What trains parameters outside all Kronecker blocks: by default `adam()`, beside normalized steps with 0.003/√(1 + k/100). */
+  readonly rest?: Optimizer;
   /**
    * Largest weight ξ of the past in the average of the iterates, which is what is evaluated and kept; 0 keeps the last
    * iterate. 0.99 by default, and less early on: the average reaches back over the last ninth of the run.
    */
   readonly iterateAveraging?: number;
-  /**
-   * Adam's learning rate for parameters outside all Kronecker blocks; by default 0.001, and 0.003/√(1 + k/100) at step k
-   * beside normalized steps.
-   */
-  readonly restLearningRate?: Schedule;
 }
 
 export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
   step: true,
-  learningRate: true,
-  damping: true,
-  momentum: true,
-  weightDecay: true,
-  klClip: true,
   fisher: true,
   curvatureRows: true,
-  dampingInterval: true,
-  dampingDecay: true,
-  minimumDamping: true,
-  priorPrecision: true,
+  rest: true,
   iterateAveraging: true,
-  restLearningRate: true,
 };
 
-/** Options that may change with the step. */
-export const schedules = ['learningRate', 'damping', 'restLearningRate'] as const;
+/** What turns gradients into natural gradients. */
+export interface Preconditioner {
+  readonly damping: Damping;
+  readonly factors: Factors;
+}
+
+/** The kind of step that suits a run. */
+export const usualStep = ({ loss, isTable }: Pick<Setting, 'loss' | 'isTable'>): StepRule =>
+  loss === 'softmax-cross-entropy' && !isTable ? normalized() : selfTuning();
 
 /** An optimizer from a preconditioner. */
 export function secondOrder(name: string, preconditioner: Preconditioner, options: SecondOrderOptions): Optimizer {
-  checkedWord('fisher', options.fisher, ['sampled', 'empirical', 'exact']);
-  if (options.curvatureRows !== undefined) {
-    checked('curvatureRows', options.curvatureRows, { atLeast: 1, integer: true });
-  }
-  const iterateAveraging = checked('iterateAveraging', options.iterateAveraging ?? 0.99, { atLeast: 0, below: 1 });
-  if (options.restLearningRate !== undefined) checked('restLearningRate', options.restLearningRate, { above: 0 });
-  checkStepOptions(options.step, options);
-  const partsFor = (setting: Setting) => {
-    const kind = options.step ?? defaultStep(options, setting);
-    const learningRate = options.restLearningRate ?? (kind === 'normalized' ? inverseRoot(3e-3) : 1e-3);
-    return { kind, step: stepRule(kind, options, setting), rest: adamRule({ learningRate }) };
-  };
+  const { curvatureRows, step } = options;
+  checkedObject('step', step, 'begin', ['normalized', 'selfTuning', 'scheduled']);
+  const fisher = checkedObject('fisher', options.fisher, 'cotangents', ['sampled', 'empirical', 'exact']) ?? sampled();
+  if (curvatureRows !== undefined) checkedCount('curvatureRows', curvatureRows);
+  checkedObject('rest', options.rest, 'build', ['adam', 'adamw', 'sgd']);
+  const iterateAveraging = checkedNumber('iterateAveraging', options.iterateAveraging ?? 0.99, {
+    atLeast: 0,
+    below: 1,
+  });
+  const ruleFor = (setting: Setting) => step ?? usualStep(setting);
   const build = (context: StepContext): StepResult => {
-    const { b, objective, parameters } = context;
-    const { kind, step, rest } = partsFor(context.setting);
-    const estimates = new Map<string, Value>();
-    const estimate = step.estimatesVariance ? estimated(context, estimates) : undefined;
+    const { b, objective, parameters, report } = context;
+    const rule = ruleFor(context.setting);
+    const estimate = rule.estimatesVariance ? estimated(context) : undefined;
     const likelihood = estimate?.likelihood ?? unitLikelihood(b, objective.loss);
-    const examples = options.curvatureRows ?? defaultExamples(kind, context);
+    const examples = curvatureRows ?? rule.curvatureRows ?? usualRows(context);
     const sample = objective.evaluate(parameters, Math.min(examples, objective.batchSize));
     const table = findBlocks(parameters, sample.output);
-    if (table.blocks.length === 0) {
-      const reasons = [...table.rest].map(([parameter, reason]) => `${parameter}: ${reason}`).join('; ');
-      throw new OptionError(
-        `${name} finds no Kronecker block in '${objective.model.name}' (${reasons}); use adam instead`,
-      );
-    }
-    const { blocks } = table;
+    checkBlocks(name, context, table);
     const noise = (dims: readonly number[]) => context.noise('targets', dims, likelihood.noise.distribution);
-    const rows = layerRows(b, sample, likelihood, blocks, options.fisher ?? 'sampled', noise);
+    const rows = layerRows(b, sample, likelihood, table.blocks, fisher, noise);
     const weight = likelihood.weight(context.forward.output);
     const slopes = likelihoodGradients(context, weight);
-    const likely = blocks.map((block) => layerTensor(b, block, slopes));
-    const strength = priorStrength(step.priorPrecision ?? 0, context.setting);
-    const prior =
-      estimate && strength > 0
-        ? new Prior(
-            blocks,
-            blocks.map((block) => layerTensor(b, block, fromMean(context))),
-            b.mul(estimate.dispersion, strength),
-          )
-        : undefined;
-    const gradient = prior ? prior.addedTo(b, likely) : likely;
-    const smoothed = step.smooth?.(context, blocks, gradient) ?? { values: gradient, state: new Map() };
-    const damping = context.scalar('damping');
-    const conditioned = preconditioner.build({
-      context,
-      blocks,
-      rows,
-      gradient: smoothed.values,
-      damping: step.relativeDamping ? relative(damping) : absolute(damping),
+    const strength = priorStrength(rule.priorPrecision ?? 0, context.setting);
+    const priorScale = estimate && strength > 0 ? b.mul(estimate.dispersion, strength) : undefined;
+    const begun = rule.begin(context);
+    report('damping', begun.damping);
+    const gradients = rows.map((own): BlockGradient => {
+      const { block } = own;
+      const likely = layerTensor(b, block, slopes);
+      const prior =
+        priorScale && decays(block)
+          ? new Prior(b, block, layerTensor(b, block, fromMean(context)), priorScale)
+          : undefined;
+      const gradient = prior ? prior.addedTo(b, likely) : likely;
+      const smoothed = begun.smooth?.(block, gradient) ?? gradient;
+      return { block, rows: own, gradient, smoothed, ...(prior && { prior }) };
     });
-    const { directions, rootDampings } = conditioned;
-    const stepped = step.build({
+    const { damping, factors } = preconditioner;
+    const blocks = damping.precondition({
       context,
-      likelihood,
-      prior,
-      sample,
-      blocks,
-      gradient,
-      directions,
-      rootDampings,
-      damping,
+      blocks: gradients,
+      factors,
+      delta: rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping),
     });
-    const others = rest.build(restContext(context, slopes, weight), [...table.rest.keys()]);
+    const stepped = begun.build({ likelihood, sample, blocks });
+    const others = restStep(options.rest ?? rule.rest ?? adam(), context, table, slopes, weight);
     const next = new Map([...stepped.parameters, ...others.parameters]);
     const squaredLength = [...others.parameters.values()].reduce(
       (sum, value) => b.add(sum, b.dot(value, value)),
       stepped.squaredLength,
     );
-    const judgement = step.isJudged ? judged(context, next, squaredLength) : undefined;
-    return {
-      parameters: next,
-      state: new Map([...estimates, ...smoothed.state, ...conditioned.state, ...stepped.state, ...others.state]),
-      diagnostics: new Map([
-        ['damping', damping],
-        ...stepped.diagnostics,
-        ...(judgement
-          ? [['actualChange', actualChange(b, judgement.change, weight, stepped.priorChange)] as const]
-          : []),
-        ...conditioned.diagnostics,
-      ]),
-      accept: judgement ? judgement.accept : isFiniteScalar(b, squaredLength),
-    };
+    const finite = isFiniteScalar(b, squaredLength);
+    const judgement = begun.watch && judged(context, begun.watch, next, finite);
+    if (judgement) {
+      const change = b.mul(judgement.change, weight);
+      // Of the mean negative log-likelihood, and of the prior if there is one: what the step predicts.
+      report('actualChange', stepped.priorChange ? b.add(change, stepped.priorChange) : change);
+    }
+    const accept = judgement ? judgement.accept : finite;
+    return { parameters: next, accept: others.accept ? b.and(accept, others.accept) : accept };
   };
   return {
     name,
     ...(iterateAveraging > 0 && { iterateAveraging }),
     build,
-    remedy: (setting) => remedyFor(options, partsFor(setting).kind),
-    controller(setting) {
-      const { step, rest } = partsFor(setting);
-      const dispersion = step.estimatesVariance ? [dispersionScalars] : [];
-      return joined(step.controller(), [preconditioner.scalars, restScalars(rest), ...dispersion]);
-    },
+    remedy: (setting) => ruleFor(setting).remedy,
   };
 }
 
-/** Of the mean negative log-likelihood, and of the prior if there is one: what a step predicts. */
-function actualChange(b: Builder, change: Value, weight: Value, prior: Value | undefined): Value {
-  const likelihood = b.mul(change, weight);
-  return prior ? b.add(likelihood, prior) : likelihood;
+/** @throws OptionError for a part that is none, and for combinations in which one has no effect */
+export function checkedParts(options: {
+  readonly damping?: Damping | undefined;
+  readonly factors?: Factors | undefined;
+}): Partial<Preconditioner> {
+  const damping = checkedObject('damping', options.damping, 'precondition', ['factored', 'tikhonov', 'primal']);
+  const factors = checkedObject('factors', options.factors, 'begin', ['sketches', 'dense']);
+  if (damping?.usesRows && factors) {
+    throw new OptionError(`factors have no effect: ${damping.name}() damping solves with the rows of this batch alone`);
+  }
+  if (damping && !damping.invertsFactors && factors?.inverseInterval !== undefined) {
+    throw new OptionError(`inverseInterval has no effect: ${damping.name}() damping keeps no inverses`);
+  }
+  return { ...(damping && { damping }), ...(factors && { factors }) };
 }
 
-/** A learning rate can only be lowered where there is one: defaults leave the batch and the damping. */
-function remedyFor({ learningRate }: SecondOrderOptions, kind: StepKind): string {
-  if (kind === 'scheduled') return 'Lower the learning rate or raise the damping';
-  return learningRate === undefined ? 'Take larger batches, or raise the damping' : 'Lower the learning rate';
+/** Options of the parts, which are not options of the whole. */
+const nested: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ['learningRate', 'momentum', 'weightDecay', 'klClip'].map((key) => [key, `step: scheduled({ ${key} })`]),
+  ),
+  ...Object.fromEntries(
+    ['dampingInterval', 'dampingDecay', 'minimumDamping', 'priorPrecision'].map((key) => [
+      key,
+      `step: selfTuning({ ${key} })`,
+    ]),
+  ),
+  ...Object.fromEntries(['rank', 'decay'].map((key) => [key, `factors: sketches({ ${key} })`])),
+  ...Object.fromEntries(['maxIterations', 'tolerance'].map((key) => [key, `damping: tikhonov({ ${key} })`])),
+  warmStart: 'damping: primal({ warmStart })',
+  inverseInterval: 'factors: dense({ inverseInterval })',
+  samples: 'fisher: sampled({ samples })',
+};
+
+/** @throws OptionError for an option of a part, and for a strength of damping, with where it goes */
+export function refuseNested(name: string, options: object): void {
+  const given: unknown = options;
+  if (!isRecord(given)) return;
+  const key = Object.keys(given).find((each) => Object.hasOwn(nested, each) && given[each] !== undefined);
+  if (key !== undefined) throw new OptionError(`${key} is no option of ${name}; write ${name}({ ${nested[key]} })`);
+  const { damping } = given;
+  if (typeof damping !== 'number') return;
+  throw new OptionError(
+    `damping is ${damping}; its strength is a number of the step: ${name}({ step: selfTuning({ damping: ${damping} }) })`,
+  );
+}
+
+function checkBlocks(name: string, { objective }: StepContext, { blocks, rest }: BlockTable): void {
+  if (blocks.length > 0) return;
+  const reasons = [...rest].map(([parameter, reason]) => `${parameter}: ${reason}`).join('; ');
+  throw new OptionError(`${name} finds no Kronecker block in '${objective.model.name}' (${reasons}); use adam instead`);
 }
 
 /** How far the parameters are from the mean of their prior: see `priorMean`. */
@@ -189,30 +200,32 @@ function fromMean({ b, objective, parameters, setting }: StepContext): Map<strin
 }
 
 /** See `curvatureRows`. A case is an example, or a position of a sequence. */
-function defaultExamples(kind: StepKind, { objective, forward }: StepContext): number {
-  if (kind === 'self-tuning') return 96;
+function usualRows({ objective, forward }: StepContext): number {
   const cases = objective.loss.cases(forward.output) / objective.batchSize;
   return Math.max(4, Math.min(32, Math.ceil(256 / cases)));
 }
 
-/** A block's part of tensors that are keyed by parameter; the kernel of a convolution is seen as `[outputs, inputs]`. */
-function layerTensor(b: Builder, block: KroneckerBlock, tensors: ReadonlyMap<string, Value>): LayerTensor {
-  const weight = tensors.get(block.weight);
-  if (!weight) throw new Error(`no tensor for parameter ${block.weight}`);
-  const { inputs, outputs, outputsFirst } = block;
-  const matrix = b.reshape(weight, outputsFirst ? [outputs, inputs] : [inputs, outputs]);
-  const bias = block.bias === undefined ? undefined : tensors.get(block.bias);
-  return new LayerTensor(matrix, bias && b.reshape(bias, [outputs]), outputsFirst);
+/** The step of parameters outside all blocks: they see the gradients of the loss, and the steps that were kept. */
+function restStep(
+  rest: Optimizer,
+  context: StepContext,
+  table: BlockTable,
+  slopes: ReadonlyMap<string, Value>,
+  weight: Value,
+): StepResult {
+  const of = <T>(values: ReadonlyMap<string, T>) => [...values].filter(([name]) => table.rest.has(name));
+  const parameters = new Map(of(context.parameters));
+  if (parameters.size === 0) return { parameters };
+  const within = scoped(context, 'rest');
+  const result = rest.build({
+    ...within,
+    parameters,
+    gradients: new Map(of(slopes).map(([name, slope]) => [name, context.b.div(slope, weight)])),
+    scalar: (name, at) => within.scalar(name, typeof at === 'number' ? at : (_, kept) => at(kept, kept)),
+    report: () => undefined, // what is reported is the step of the blocks
+  });
+  return 'parameters' in result ? result : { parameters: result };
 }
-
-const restName = (name: string): string => `rest.${name}`;
-
-/** The context that first-order parameters see: the loss's gradients, their scalars under names of their own. */
-const restContext = (context: StepContext, slopes: ReadonlyMap<string, Value>, weight: Value): StepContext => ({
-  ...context,
-  gradients: new Map([...slopes].map(([name, slope]) => [name, context.b.div(slope, weight)])),
-  scalar: (name) => context.scalar(restName(name)),
-});
 
 /**
  * Gradients of the mean negative log-likelihood, `weight` times the loss. The factor enters where the backward pass
@@ -224,15 +237,3 @@ function likelihoodGradients({ b, forward, parameters }: StepContext, weight: Va
   const slopes = vectorJacobianProduct(b, [seed], [...parameters.values()]);
   return new Map(names.map((name, i) => [name, slopes[i] as Value])); // one gradient a parameter
 }
-
-const restScalars = (rest: ReturnType<typeof adamRule>) => (step: number) =>
-  Object.fromEntries(Object.entries(rest.scalars(step)).map(([name, value]) => [restName(name), value]));
-
-/** The controller of the step, with further scalars that are functions of how many steps the states have seen. */
-const joined = (
-  step: Controller,
-  others: readonly ((kept: number) => Readonly<Record<string, number>>)[],
-): Controller => ({
-  ...step,
-  scalars: (k, kept = k) => Object.assign(step.scalars(k, kept), ...others.map((scalars) => scalars(kept))),
-});

@@ -3,8 +3,7 @@ import type { Value } from '../../graph/graph.js';
 import { Objective } from '../../losses/objective.js';
 import type { Builder } from '../../ops/builder.js';
 import type { StepContext } from '../optimizer.js';
-
-const names = { measure: 'measureChange', allowed: 'allowedRise' } as const;
+import type { Watch } from './rule.js';
 
 /** A rise of the batch's loss by this share of it is no reason to take a step back. */
 const allowedShare = 0.1;
@@ -17,15 +16,15 @@ export interface Judgement {
 }
 
 /**
- * Judges a step by the loss of its own batch after it, which is another forward pass: at the steps that `StepWatch` asks
- * for. Whether the step is finite is known at every step.
+ * Judge a step by the loss of its own batch after it, which is another forward pass: at the steps that the watch asks for.
  * @param next the new parameters
- * @param squaredLength of the step, a scalar that is finite only if all of the step is
+ * @param finite a bool scalar: whether all of the step is
  */
-export function judged(context: StepContext, next: ReadonlyMap<string, Value>, squaredLength: Value): Judgement {
+export function judged(context: StepContext, watch: Watch, next: ReadonlyMap<string, Value>, finite: Value): Judgement {
   const { b, objective, forward, parameters } = context;
+  const measured = context.scalar('measureChange', (step) => (watch.measures(step) ? 1 : 0));
   const [change] = b.branch(
-    b.greater(context.scalar(names.measure), 0.5),
+    b.greater(measured, 0.5),
     (inner) => {
       const after = Objective.within(objective, inner).evaluate(
         new Map([...forward.parameters, ...parameters, ...next]),
@@ -35,10 +34,13 @@ export function judged(context: StepContext, next: ReadonlyMap<string, Value>, s
     (inner) => [inner.scalar(Number.NaN, forward.loss.dtype)],
   );
   if (!change) throw new Error('a branch has as many results as its bodies');
-  const allowed = b.max(context.scalar(names.allowed), b.mul(forward.loss, allowedShare));
+  const allowed = b.max(
+    context.scalar('allowedRise', () => watch.allowedRise),
+    b.mul(forward.loss, allowedShare),
+  );
   // Comparisons with NaN are false: what was measured and is NaN is not kept.
-  const tolerable = b.op('Or', [b.less(context.scalar(names.measure), 0.5), b.greaterOrEqual(allowed, change)]);
-  return { accept: b.and(isFiniteScalar(b, squaredLength), tolerable), change };
+  const tolerable = b.op('Or', [b.less(measured, 0.5), b.greaterOrEqual(allowed, change)]);
+  return { accept: b.and(finite, tolerable), change };
 }
 
 /** x − x is 0 where x is finite, and NaN elsewhere. */
@@ -62,7 +64,7 @@ interface WatchState {
 }
 
 /** Tells the program which steps to measure and how much their loss may rise; watches the losses for that. */
-export class StepWatch {
+export class StepWatch implements Watch {
   readonly #interval: number;
   #state: WatchState = { measureUntil: measuredRun, last: Number.NaN, squares: 0, count: 0 };
 
@@ -76,11 +78,11 @@ export class StepWatch {
   }
 
   /**
-   * The scalars of `judged`. Of batches whose losses vary by σ, rises have the mean square σ², all differences being counted:
-   * a rise of 2σ is allowed.
+   * How much a loss may rise by a step. Of batches whose losses vary by σ, rises have the mean square σ², all differences
+   * being counted: a rise of 2σ is allowed.
    */
-  scalars(step: number): Record<string, number> {
-    return { [names.measure]: this.measures(step) ? 1 : 0, [names.allowed]: 2 * Math.sqrt(this.#state.squares) };
+  get allowedRise(): number {
+    return 2 * Math.sqrt(this.#state.squares);
   }
 
   /** @param accepted whether the step was kept */

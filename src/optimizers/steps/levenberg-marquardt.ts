@@ -1,9 +1,12 @@
 // Levenberg–Marquardt damping: λ falls while the quadratic model predicts the loss well, and grows where it does not.
-import type { Controller, Setting } from '../optimizer.js';
-import { checked } from '../options.js';
+import { OptionError } from '../../errors.js';
+import { checkedCount, checkedNumber } from '../../options.js';
+import type { Setting, Steering } from '../optimizer.js';
 import { StepWatch } from './judge.js';
 
 export interface DampingOptions {
+  /** λ at first; by default 0.03, and as much more as a small batch asks for. */
+  readonly damping?: number;
   /** Steps between adaptations; 5 by default. */
   readonly dampingInterval?: number;
   /** Factor on λ for one step of good predictions; 0.95 by default (Martens & Grosse 2015: 19/20). */
@@ -24,29 +27,40 @@ const quietBatch = 700;
 /** Factor on λ after a step that was taken back. */
 const rejected = 4;
 
+/** Above any curvature of float32. */
+const largestDamping = 1e30;
+
+export interface LevenbergMarquardt extends Steering {
+  /** λ of the next step. */
+  readonly damping: number;
+  readonly watch: StepWatch;
+}
+
 /**
  * Every T steps the reduction ratio ρ = actual/predicted change decides: ρ > ¾ multiplies λ by ωᵀ, ρ < ¼ divides it
  * (Martens & Grosse 2015, section 6.5).
  */
 export function levenbergMarquardt(
-  options: DampingOptions & { readonly damping?: number },
+  options: DampingOptions,
   { batchSize }: Pick<Setting, 'batchSize'>,
-): Controller {
+): LevenbergMarquardt {
+  checkDamping(options);
   const noise = 0.01 * Math.max(1, quietBatch / batchSize);
-  const interval = checked('dampingInterval', options.dampingInterval ?? 5, { atLeast: 1, integer: true });
-  const decay = checked('dampingDecay', options.dampingDecay ?? 0.95, { above: 0, below: 1 });
-  const given = options.damping === undefined ? undefined : checked('damping', options.damping, { above: 0 });
-  const minimum = checked('minimumDamping', options.minimumDamping ?? Math.min(noise, given ?? noise), { above: 0 });
+  const { damping: given, dampingInterval: interval = 5, dampingDecay: decay = 0.95 } = options;
+  const minimum = options.minimumDamping ?? Math.min(noise, given ?? noise);
   const initial = given ?? Math.max(usualDamping, minimum);
   const watch = new StepWatch(interval);
   let damping = initial;
   return {
     recovers: true,
-    scalars: (step) => ({ ...watch.scalars(step), damping }),
+    watch,
+    get damping() {
+      return damping;
+    },
     observe(step, { predictedChange, actualChange, loss = Number.NaN, accepted }) {
       watch.observe(step, loss, accepted !== 0);
       if (accepted === 0) {
-        damping *= rejected;
+        damping = Math.min(damping * rejected, largestDamping);
         return;
       }
       if ((step + 1) % interval !== 0 || predictedChange === undefined || actualChange === undefined) return;
@@ -61,4 +75,16 @@ export function levenbergMarquardt(
       damping = kept;
     },
   };
+}
+
+/** @throws OptionError for numbers out of range, and for schedules */
+export function checkDamping(options: DampingOptions): void {
+  const { damping, dampingInterval, dampingDecay, minimumDamping } = options;
+  if (typeof damping === 'function') {
+    throw new OptionError('self-tuning steps adapt their damping: give a number, not a schedule');
+  }
+  if (damping !== undefined) checkedNumber('damping', damping, { above: 0 });
+  if (dampingInterval !== undefined) checkedCount('dampingInterval', dampingInterval);
+  if (dampingDecay !== undefined) checkedNumber('dampingDecay', dampingDecay, { above: 0, below: 1 });
+  if (minimumDamping !== undefined) checkedNumber('minimumDamping', minimumDamping, { above: 0 });
 }

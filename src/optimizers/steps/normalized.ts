@@ -1,13 +1,25 @@
 // Normalized steps: the natural gradient decides the direction of each block's step, the learning rate its length.
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
-import type { Value } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
-import { remember } from '../optimizer.js';
-import { at, checked, inverseRoot } from '../options.js';
+import { checkKeys, type OptionKeys } from '../../options.js';
+import { adam } from '../adam.js';
+import { at, checked, inverseRoot, isSome, numberOf, type Schedule } from '../options.js';
 import { decays } from '../second-order/prior.js';
 import { StepWatch } from './judge.js';
-import type { StepOptions } from './kinds.js';
-import { type StepRule, shrunk, stateNames, steppedParameters } from './rule.js';
+import { type StepRule, shrunk, stateNames, steppedParameters, sumOf } from './rule.js';
+
+export interface NormalizedOptions {
+  /** Root mean square of the change of a block's parameters; by default 0.002/√(1 + k/100) at step k. */
+  readonly learningRate?: Schedule;
+  /** ε, relative to the mean eigenvalue of each block's Fisher matrix; 0.1 by default. */
+  readonly damping?: Schedule;
+  /** The weight β of the past in the averaged gradient; 0.9 by default. */
+  readonly momentum?: Schedule;
+  /** Decoupled weight decay w of matrices and kernels, θ ← (1 − η·w)θ; 0.5 by default. */
+  readonly weightDecay?: Schedule;
+}
+
+const keys: OptionKeys<NormalizedOptions> = { learningRate: true, damping: true, momentum: true, weightDecay: true };
 
 /** Steps between measurements of a step's own batch: a tenth of a forward pass a step. */
 const measureInterval = 10;
@@ -22,66 +34,29 @@ const [shorter, longer] = [0.5, 1.02];
  * 2002.09018). The damping is relative, ε times the mean eigenvalue of the block's Fisher matrix. So steps depend neither
  * on the scale of the loss nor on that of a layer's inputs or gradients, and layers whose gradients are small at first
  * (the queries and keys of attention) move from the beginning.
+ * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * const optimizer = cgfac({ step: normalized({ learningRate: 1e-3, weightDecay: 0.1 }) });
  */
-export function normalizedStep(options: StepOptions): StepRule {
+export function normalized(options: NormalizedOptions = {}): StepRule {
+  checkKeys('normalized', options, keys);
   const learningRate = checked('learningRate', options.learningRate ?? inverseRoot(2e-3), { above: 0 });
   const damping = checked('damping', options.damping ?? 0.1, { above: 0 });
   const momentum = checked('momentum', options.momentum ?? 0.9, { atLeast: 0, below: 1 });
   const weightDecay = checked('weightDecay', options.weightDecay ?? 0.5, { atLeast: 0 });
   return {
+    name: 'normalized',
     relativeDamping: true,
     estimatesVariance: true,
-    isJudged: true,
-    smooth(context, blocks, gradient) {
-      const { b } = context;
-      if (momentum === 0) return { values: gradient, state: new Map() };
-      const averages = new Map<string, Value>();
-      const values = gradient.map((tensor, i) => {
-        const block = blocks[i];
-        if (!block) throw new Error('each gradient has a block');
-        const names = stateNames('momentum', block);
-        return tensor.mapNamed((part, kind) =>
-          remember(context, averages, names[kind], part.dims, (old) =>
-            b.add(b.mul(old, momentum), b.mul(part, 1 - momentum)),
-          ),
-        );
-      });
-      return { values, state: averages };
-    },
-    build({ context, blocks, directions }) {
-      const { b } = context;
-      const rate = context.scalar('learningRate');
-      const squares = directions.map((direction) => b.mul(direction.dot(b, direction), 1 / elements(direction)));
-      const steps = directions.map((direction, i) => {
-        const factor = b.neg(b.div(rate, b.sqrt(b.max(squares[i] as Value, 1e-36)))); // one square a direction
-        return direction.map((part) => b.mul(part, factor));
-      });
-      const kept = b.sub(1, b.mul(rate, weightDecay));
-      const from =
-        weightDecay > 0
-          ? shrunk(
-              context,
-              blocks.filter(decays).map(({ weight }) => weight),
-              kept,
-            )
-          : context;
-      return {
-        parameters: steppedParameters(from, blocks, steps),
-        state: new Map(),
-        squaredLength: squares.reduce((sum, square) => b.add(sum, square)),
-        diagnostics: new Map([['learningRate', rate]]),
-      };
-    },
-    controller: () => {
+    rest: adam({ learningRate: inverseRoot(3e-3) }),
+    remedy:
+      options.learningRate === undefined ? 'Take larger batches, or raise the damping' : 'Lower the learning rate',
+    begin(context) {
+      const { b, scalar, state, report } = context;
       const watch = new StepWatch(measureInterval);
       let share = 1;
-      return {
+      context.steer({
         recovers: true,
-        scalars: (step) => ({
-          ...watch.scalars(step),
-          learningRate: share * at(learningRate, step),
-          damping: at(damping, step),
-        }),
         observe(step, { loss = Number.NaN, accepted }) {
           watch.observe(step, loss, accepted !== 0);
           share = accepted === 0 ? share * shorter : Math.min(1, share * longer);
@@ -90,6 +65,41 @@ export function normalizedStep(options: StepOptions): StepRule {
         restore: ({ share: kept = 1, ...rest }) => {
           watch.restore(rest);
           share = kept;
+        },
+      });
+      const rate = scalar('learningRate', (step) => share * at(learningRate, step));
+      const weights = {
+        old: numberOf(context, 'momentum', momentum),
+        decay: numberOf(context, 'weightDecay', weightDecay),
+      };
+      const fresh = typeof weights.old === 'number' ? 1 - weights.old : b.sub(1, weights.old);
+      return {
+        damping: scalar('damping', damping),
+        watch,
+        ...(isSome(momentum) && {
+          smooth(block, gradient) {
+            const names = stateNames('momentum', block);
+            return gradient.mapNamed((part, kind) =>
+              state(names[kind], part.dims, (old) => b.add(b.mul(old, weights.old), b.mul(part, fresh))),
+            );
+          },
+        }),
+        build({ blocks }) {
+          report('learningRate', rate);
+          const moved = blocks.map(({ block, direction }) => {
+            const square = b.mul(direction.dot(b, direction), 1 / elements(direction));
+            const factor = b.neg(b.div(rate, b.sqrt(b.max(square, 1e-36))));
+            return { block, square, step: direction.map((part) => b.mul(part, factor)) };
+          });
+          const decaying = blocks.flatMap(({ block }) => (decays(block) ? [block.weight] : []));
+          const from = isSome(weightDecay) ? shrunk(context, decaying, b.sub(1, b.mul(rate, weights.decay))) : context;
+          return {
+            parameters: steppedParameters(from, moved),
+            squaredLength: sumOf(
+              context,
+              moved.map(({ square }) => square),
+            ),
+          };
         },
       };
     },

@@ -1,59 +1,77 @@
-// How far to go along a natural gradient: the contract of the rules, self-tuning, normalized and scheduled.
+// How far to go along a natural gradient: the contract of the rules normalized, selfTuning, scheduled, and of one's own.
 import type { KroneckerBlock } from '../../curvature/blocks.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Likelihood } from '../../losses/likelihood.js';
 import type { Forward } from '../../losses/objective.js';
-import type { Controller, StepContext, StepResult } from '../optimizer.js';
-import type { Prior } from '../second-order/prior.js';
-
-export interface StepRuleInput {
-  readonly context: StepContext;
-  readonly likelihood: Likelihood;
-  readonly prior: Prior | undefined;
-  /** The network on the examples that the curvature is measured on. */
-  readonly sample: Forward;
-  readonly blocks: readonly KroneckerBlock[];
-  /** The gradient of the mean negative log-likelihood and of the prior, one entry a block. */
-  readonly gradient: readonly LayerTensor[];
-  /** The natural gradient times the block's λ, one entry a block. */
-  readonly directions: readonly LayerTensor[];
-  /** √λ of each block. */
-  readonly rootDampings: readonly Value[];
-  /** The damping that the controller sets, a scalar: λ, or ε where the rule's damping is relative. */
-  readonly damping: Value;
-}
+import type { Optimizer, StepContext } from '../optimizer.js';
+import type { BlockDirection } from '../second-order/block.js';
 
 export interface StepRule {
-  /** The damping is relative to the mean eigenvalue of each block's Fisher matrix; an absolute λ where left out. */
+  readonly name: string;
+  /** Examples that the curvature is measured on if the optimizer is not told; see `curvatureRows`. */
+  readonly curvatureRows?: number;
+  /** The damping is relative to the mean eigenvalue of each block's Fisher matrix; an absolute λ by default. */
   readonly relativeDamping?: boolean;
-  /**
-   * The variance of the likelihood, where it has one, is estimated as the loss goes: see `estimated`. It is 1
-   * where left out.
-   */
+  /** The variance of the likelihood, if it has one, is estimated as the loss goes: see `estimated`. It is 1 by default. */
   readonly estimatesVariance?: boolean;
-  /** p of a Gaussian prior on weights: see `Prior`. None where left out. */
+  /** p of a Gaussian prior on weights: see `Prior`. None by default. */
   readonly priorPrecision?: number;
-  /** Steps are measured by the loss of their own batch, and taken back if it rises: the controller has a `StepWatch`. */
-  readonly isJudged?: boolean;
-  /** What is preconditioned: an average of the gradients of several steps; the batch's own gradient where left out. */
-  smooth?(context: StepContext, blocks: readonly KroneckerBlock[], gradient: readonly LayerTensor[]): Smoothed;
-  /** New values of the blocks' parameters. */
-  build(input: StepRuleInput): RuleResult;
-  controller(): Controller;
+  /** What trains parameters outside all blocks beside it, by default `adam()`. */
+  readonly rest?: Optimizer;
+  /** What to change if training fails, to begin a sentence. */
+  readonly remedy: string;
+  /** Begin to add the step to the graph of a run. */
+  begin(context: StepContext): BegunStep;
 }
 
-interface RuleResult extends StepResult {
+/** Which steps are measured by the loss of their own batch, and how much it may rise. */
+export interface Watch {
+  measures(step: number): boolean;
+  readonly allowedRise: number;
+}
+
+/** The step of one run. */
+export interface BegunStep {
+  /** λ, or ε if the rule's damping is relative; a scalar. */
+  readonly damping: Value;
+  /** Steps are measured by the loss of their own batch, and taken back if it rises; every finite step is kept by default. */
+  readonly watch?: Watch;
+  /** What is preconditioned: an average of the gradients of several steps; the batch's own gradient by default. */
+  smooth?(block: KroneckerBlock, gradient: LayerTensor): LayerTensor;
+  /** Make the new values of the blocks' parameters. */
+  build(input: StepRuleInput): StepRuleResult;
+}
+
+export interface StepRuleInput {
+  readonly likelihood: Likelihood;
+  /** The network on the examples that the curvature is measured on. */
+  readonly sample: Forward;
+  /** Each block with its gradient and natural gradient. */
+  readonly blocks: readonly BlockDirection[];
+}
+
+export interface StepRuleResult {
+  readonly parameters: ReadonlyMap<string, Value>;
   /** A scalar that is finite only if all of the step is: a multiple of the square of its length will do. */
   readonly squaredLength: Value;
-  /** The change of the prior by the step, a scalar, where the predicted change has it. */
+  /** The change of the prior by the step, a scalar, if the predicted change has it. */
   readonly priorChange?: Value;
 }
 
-interface Smoothed {
-  readonly values: readonly LayerTensor[];
-  /** New values of the states it declared. */
-  readonly state: ReadonlyMap<string, Value>;
+/** A block with its step δ. */
+export interface BlockStep {
+  readonly block: KroneckerBlock;
+  readonly step: LayerTensor;
+}
+
+/** A sum of scalars, from the first to the last. */
+export const sumOf = ({ b }: Pick<StepContext, 'b'>, scalars: readonly Value[]): Value =>
+  scalars.reduce((sum, scalar) => b.add(sum, scalar));
+
+/** The parts of a block's tensor by the names of their parameters. */
+export function partsOf({ weight, bias }: KroneckerBlock, tensor: LayerTensor): readonly (readonly [string, Value])[] {
+  return [[weight, tensor.weight], ...(bias !== undefined && tensor.bias ? [[bias, tensor.bias] as const] : [])];
 }
 
 /** Names of the states that belong to the parts of a block's tensor. */
@@ -61,42 +79,24 @@ export function stateNames(kind: string, { weight, bias }: KroneckerBlock): Reco
   return { weight: `${kind}.${weight}`, bias: `${kind}.${bias}` };
 }
 
-/** The last step δ of each block, as state: momentum. */
-export function previousSteps({ state }: StepContext, like: readonly LayerTensor[], blocks: readonly KroneckerBlock[]) {
-  const names = blocks.map((block) => stateNames('step', block));
-  return {
-    values: like.map((tensor, i) => {
-      const name = names[i];
-      if (!name) throw new Error('each gradient has a block');
-      return tensor.mapNamed((part, kind) => state(name[kind], part.dims));
-    }),
-    next(steps: readonly LayerTensor[]): Map<string, Value> {
-      const entries = new Map<string, Value>();
-      for (const [i, step] of steps.entries()) {
-        const name = names[i];
-        if (!name) continue;
-        entries.set(name.weight, step.weight);
-        if (step.bias) entries.set(name.bias, step.bias);
-      }
-      return entries;
-    },
-  };
-}
+/** The parts of a block's tensor by the names of their states. */
+export const stateParts = (kind: string, block: KroneckerBlock, tensor: LayerTensor): [string, Value][] =>
+  partsOf(block, tensor).map(([name, part]) => [`${kind}.${name}`, part]);
+
+/** The shapes of those states. */
+export const stateShapes = (kind: string, block: KroneckerBlock, like: LayerTensor): [string, readonly number[]][] =>
+  stateParts(kind, block, like).map(([name, { dims }]) => [name, dims]);
 
 /** θ + δ for the parameters of the blocks. */
 export function steppedParameters(
-  { b, parameters }: StepContext,
-  blocks: readonly KroneckerBlock[],
-  steps: readonly LayerTensor[],
+  { b, parameters }: Pick<StepContext, 'b' | 'parameters'>,
+  steps: readonly BlockStep[],
 ): Map<string, Value> {
   const updated = new Map<string, Value>();
-  const add = (name: string | undefined, step: Value | undefined) => {
-    const parameter = name === undefined ? undefined : parameters.get(name);
-    if (name !== undefined && parameter && step) updated.set(name, b.add(parameter, b.reshapeLike(step, parameter)));
-  };
-  for (const [i, block] of blocks.entries()) {
-    add(block.weight, steps[i]?.weight);
-    add(block.bias, steps[i]?.bias);
+  for (const [name, part] of steps.flatMap(({ block, step }) => partsOf(block, step))) {
+    const parameter = parameters.get(name);
+    if (!parameter) throw new Error(`no parameter '${name}'`);
+    updated.set(name, b.add(parameter, b.reshapeLike(part, parameter)));
   }
   return updated;
 }

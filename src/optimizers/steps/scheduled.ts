@@ -1,58 +1,92 @@
 // Scheduled steps: learning rate, heavy-ball momentum, KL clip and decoupled weight decay, as one sets them by hand.
-import { innerProduct } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
-import { type Controller, scheduled } from '../optimizer.js';
-import { at, checked } from '../options.js';
-import type { StepOptions } from './kinds.js';
-import { previousSteps, type StepRule, shrunk, steppedParameters } from './rule.js';
+import { checkKeys, type OptionKeys } from '../../options.js';
+import { checked, isSome, numberOf, type Schedule } from '../options.js';
+import { type StepRule, shrunk, stateNames, steppedParameters, sumOf } from './rule.js';
+
+export interface ScheduledOptions {
+  /** η; 0.1 by default. */
+  readonly learningRate?: Schedule;
+  /** λ; 1 by default. */
+  readonly damping?: Schedule;
+  /** μ; 0.9 by default. */
+  readonly momentum?: Schedule;
+  /** Decoupled weight decay w of all parameters of blocks, θ ← (1 − η·w)θ; 0 by default. */
+  readonly weightDecay?: Schedule;
+  /** Bound κ on the squared Fisher norm of a step (Osawa et al., Ba et al. 2017); 0.001 by default, 0 is none. */
+  readonly klClip?: Schedule;
+}
+
+const keys: OptionKeys<ScheduledOptions> = {
+  learningRate: true,
+  damping: true,
+  momentum: true,
+  weightDecay: true,
+  klClip: true,
+};
 
 /**
  * v ← μv + Δ; θ ← θ − η·v − η·w·θ, with Δ scaled by ν = min(1, √(κ/(η²·Δᵀ∇))): the squared Fisher norm of the step is
  * about η²·Δᵀ∇, since (F + λI)Δ = ∇ (Ba, Grosse & Martens 2017, section 5).
+ * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * const optimizer = kfac({ step: scheduled({ learningRate: (step) => 0.1 / (1 + step / 100), damping: 0.03 }) });
  */
-export function scheduledStep(options: StepOptions): StepRule {
+export function scheduled(options: ScheduledOptions = {}): StepRule {
+  checkKeys('scheduled', options, keys);
   const learningRate = checked('learningRate', options.learningRate ?? 0.1, { above: 0 });
   const damping = checked('damping', options.damping ?? 1, { above: 0 });
   const momentum = checked('momentum', options.momentum ?? 0.9, { atLeast: 0, below: 1 });
   const weightDecay = checked('weightDecay', options.weightDecay ?? 0, { atLeast: 0 });
   const klClip = checked('klClip', options.klClip ?? 1e-3, { atLeast: 0 });
   return {
-    build({ context, blocks, gradient, directions, rootDampings }) {
-      const { b } = context;
-      const rate = context.scalar('learningRate');
-      // Directions carry a factor λ: it is taken back out of the scalars, by its root so that nothing overflows.
-      const withoutDamping = (x: Value, i: number): Value => {
-        const root = rootDampings[i];
-        return root ? b.div(b.div(x, root), root) : x;
-      };
-      const product = directions
-        .map((direction, i) => withoutDamping(innerProduct(b, [direction], gradient.slice(i, i + 1)), i))
-        .reduce((sum, part) => b.add(sum, part));
-      const norm = b.mul(b.square(rate), b.max(product, 1e-30));
-      const clip = klClip > 0 ? b.min(b.sqrt(b.div(klClip, norm)), 1) : b.scalar(1, rate.dtype);
-      const factor = b.neg(b.mul(rate, clip));
-      const previous = previousSteps(context, gradient, blocks);
-      // Momentum on steps, not on directions: a changing rate does not rescale the past.
-      const steps = directions.map((direction, i) => {
-        const length = withoutDamping(factor, i);
-        return direction.map(
-          (part, old) => b.add(b.mul(old ?? part, momentum), b.mul(part, length)),
-          ...previous.values.slice(i, i + 1),
-        );
-      });
-      const decayed =
-        weightDecay > 0 ? shrunk(context, context.parameters.keys(), b.sub(1, b.mul(rate, weightDecay))) : context;
+    name: 'scheduled',
+    remedy: 'Lower the learning rate or raise the damping',
+    begin(context) {
+      const { b, scalar, state, report } = context;
+      const rate = scalar('learningRate', learningRate);
+      const [past, decay, bound] = [
+        numberOf(context, 'momentum', momentum),
+        numberOf(context, 'weightDecay', weightDecay),
+        numberOf(context, 'klClip', klClip),
+      ];
       return {
-        parameters: steppedParameters(decayed, blocks, steps),
-        state: previous.next(steps),
-        squaredLength: innerProduct(b, directions, directions),
-        diagnostics: new Map([
-          ['learningRate', rate],
-          ['klClip', clip],
-        ]),
+        damping: scalar('damping', damping),
+        build({ blocks }) {
+          // Directions carry a factor λ: it is taken back out of the scalars, by its root so that nothing overflows.
+          const withoutDamping = (x: Value, root: Value): Value => b.div(b.div(x, root), root);
+          const product = sumOf(
+            context,
+            blocks.map(({ direction, gradient, rootDamping }) =>
+              withoutDamping(direction.dot(b, gradient), rootDamping),
+            ),
+          );
+          const norm = b.mul(b.square(rate), b.max(product, 1e-30));
+          const clip = isSome(klClip) ? b.min(b.sqrt(b.div(bound, norm)), 1) : b.scalar(1, rate.dtype);
+          report('learningRate', rate);
+          report('klClip', clip);
+          const factor = b.neg(b.mul(rate, clip));
+          // Momentum on steps, not on directions: a changing rate does not rescale the past.
+          const steps = blocks.map(({ block, direction, rootDamping }) => {
+            const length = withoutDamping(factor, rootDamping);
+            const names = stateNames('step', block);
+            const step = direction.mapNamed((part, kind) =>
+              state(names[kind], part.dims, (old) => b.add(b.mul(old, past), b.mul(part, length))),
+            );
+            return { block, step };
+          });
+          const decayed = isSome(weightDecay)
+            ? shrunk(context, context.parameters.keys(), b.sub(1, b.mul(rate, decay)))
+            : context;
+          return {
+            parameters: steppedParameters(decayed, steps),
+            squaredLength: sumOf(
+              context,
+              blocks.map(({ direction }) => direction.dot(b, direction)),
+            ),
+          };
+        },
       };
     },
-    controller: (): Controller =>
-      scheduled((step) => ({ learningRate: at(learningRate, step), damping: at(damping, step) })),
   };
 }

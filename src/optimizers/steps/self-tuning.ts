@@ -1,88 +1,151 @@
 // Self-tuning steps: learning rate and momentum minimize the exact quadratic model, damping follows Levenberg–Marquardt.
 import { jacobianVectorProduct } from '../../autodiff/jvp.js';
-import { innerProduct, type LayerTensor } from '../../curvature/layer-tensor.js';
-import { OptionError } from '../../errors.js';
+import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
-import type { Setting } from '../optimizer.js';
+import { checkKeys, type OptionKeys } from '../../options.js';
+import { type StepContext, states } from '../optimizer.js';
 import { checked } from '../options.js';
-import type { StepOptions } from './kinds.js';
-import { levenbergMarquardt } from './levenberg-marquardt.js';
-import { previousSteps, type StepRule, type StepRuleInput, steppedParameters } from './rule.js';
+import type { BlockDirection } from '../second-order/block.js';
+import { priorChangeOf, priorProduct } from '../second-order/prior.js';
+import { checkDamping, type DampingOptions, levenbergMarquardt } from './levenberg-marquardt.js';
+import {
+  type BlockStep,
+  partsOf,
+  type StepRule,
+  type StepRuleInput,
+  stateNames,
+  stateParts,
+  stateShapes,
+  steppedParameters,
+  sumOf,
+} from './rule.js';
+
+export interface SelfTuningOptions extends DampingOptions {
+  /**
+   * Precision p of a Gaussian prior N(½w₀, 2/(p·m)) on the weights of matrices and kernels of m inputs: it counts as p/N
+   * in the mean over N examples, and fades as the loss does. w₀ is what a run begins with; of models from files the mean
+   * is w₀ itself. 1 by default, 0 is none.
+   */
+  readonly priorPrecision?: number;
+}
+
+const keys: OptionKeys<SelfTuningOptions> = {
+  damping: true,
+  dampingInterval: true,
+  dampingDecay: true,
+  minimumDamping: true,
+  priorPrecision: true,
+};
 
 /**
  * δ = α·Δ + μ·δ₀, where Δ is the natural gradient, δ₀ the last step, and (α, μ) minimize
  * M(δ) = ½·δᵀ(F + λI)δ + ∇ᵀδ with F the Gauss–Newton matrix of the sampled examples, exact: no Kronecker
  * approximation (Martens & Grosse 2015, sections 6.4 and 7).
+ * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * const optimizer = cgfac({ step: selfTuning({ damping: 10 }) });
  */
-export function selfTuningStep(options: StepOptions, setting: Setting): StepRule {
-  if (typeof options.damping === 'function') {
-    throw new OptionError('a damping schedule is not for self-tuning steps: they tune their damping themselves');
-  }
-  const { damping, ...others } = options;
-  const dampingOptions = { ...others, ...(damping !== undefined && { damping }) };
-  const controller = () => levenbergMarquardt(dampingOptions, setting);
-  controller(); // checks its options
+export function selfTuning(options: SelfTuningOptions = {}): StepRule {
+  checkKeys('selfTuning', options, keys);
+  checkDamping(options);
   const priorPrecision = checked('priorPrecision', options.priorPrecision ?? 1, { atLeast: 0 });
   return {
+    name: 'self-tuning',
+    curvatureRows: 96,
     estimatesVariance: true,
-    isJudged: true,
     priorPrecision,
-    build(input) {
-      const { context, blocks, gradient, directions } = input;
-      const { b } = context;
-      const previous = previousSteps(context, gradient, blocks);
-      const { rate, momentum, decrease, squaredLength } = minimizer(input, previous.values);
-      const steps = directions.map((direction, i) =>
-        direction.map(
-          (part, old) => b.add(b.mul(part, rate), b.mul(old ?? part, momentum)),
-          ...previous.values.slice(i, i + 1),
-        ),
-      );
-      const parameters = steppedParameters(context, blocks, steps);
+    remedy: 'Take larger batches, or raise the damping',
+    begin(context) {
+      const { b, report } = context;
+      const tuned = levenbergMarquardt(options, context.setting);
+      context.steer(tuned);
+      const damping = context.scalar('damping', () => tuned.damping);
       return {
-        parameters,
-        state: previous.next(steps).set(squaredLengthState, squaredLength),
-        squaredLength,
-        ...(input.prior && { priorChange: input.prior.change(b, steps) }),
-        diagnostics: new Map([
-          ['learningRate', b.neg(b.mul(rate, input.damping))],
-          ['momentum', momentum],
-          ['predictedChange', decrease],
-        ]),
+        damping,
+        watch: tuned.watch,
+        build(input) {
+          const { rate, momentum, decrease, squaredLength, steps } = stepAlong(context, input, damping);
+          report('learningRate', b.neg(b.mul(rate, damping)));
+          report('momentum', momentum);
+          report('predictedChange', decrease);
+          const priorChange = priorChangeOf(b, steps);
+          return { parameters: steppedParameters(context, steps), squaredLength, ...(priorChange && { priorChange }) };
+        },
       };
     },
-    controller,
   };
 }
 
 /** |δ₀|² by the scalars of the step that made it: that spares a pass over all parameters. */
 const squaredLengthState = 'step.squaredLength';
 
-/** (α/λ, μ) that minimize the model, and the model's value there. */
-function minimizer(input: StepRuleInput, previous: readonly LayerTensor[]) {
-  const { context, likelihood, sample, gradient, directions, damping } = input;
+/** The minimizing step, which the next one has as its last. */
+function stepAlong(context: StepContext, input: StepRuleInput, damping: Value) {
   const { b } = context;
-  const along = (steps: readonly LayerTensor[]) => outputTangent(input, steps);
-  const [first, second] = [along(directions), along(previous)];
+  const shapes = new Map<string, readonly number[]>([
+    [squaredLengthState, []],
+    ...input.blocks.flatMap(({ block, gradient }) => stateShapes('step', block, gradient)),
+  ]);
+  return states(context, shapes, (old) => {
+    const blocks = input.blocks.map((each) => {
+      const names = stateNames('step', each.block);
+      return { ...each, last: each.gradient.mapNamed((_, kind) => old(names[kind])) };
+    });
+    const minimum = minimizer(context, input, blocks, damping, old(squaredLengthState));
+    const steps = blocks.map(({ last, ...each }) => ({
+      ...each,
+      step: each.direction.map((part, past) => b.add(b.mul(part, minimum.rate), b.mul(past, minimum.momentum)), last),
+    }));
+    const next = new Map([
+      [squaredLengthState, minimum.squaredLength],
+      ...steps.flatMap(({ block, step }) => stateParts('step', block, step)),
+    ]);
+    return { ...minimum, steps, next };
+  });
+}
+
+/** A block with δ₀, its last step. */
+type BlockWithLast = BlockDirection & { readonly last: LayerTensor };
+
+/** (α/λ, μ) that minimize the model, and the model's value there. */
+function minimizer(
+  context: StepContext,
+  { likelihood, sample }: StepRuleInput,
+  blocks: readonly BlockWithLast[],
+  damping: Value,
+  lastSquared: Value,
+) {
+  const { b } = context;
+  const along = (of: (each: BlockWithLast) => LayerTensor) =>
+    outputTangent(
+      b,
+      sample,
+      blocks.map((each) => ({ block: each.block, step: of(each) })),
+    );
+  const [first, second] = [along(({ direction }) => direction), along(({ last }) => last)];
   const hessianFirst = likelihood.hessianProduct(b, sample.output, first);
   const hessianSecond = likelihood.hessianProduct(b, sample.output, second);
   const perCase = 1 / likelihood.cases(sample.output);
-  const { prior } = input;
+  const over = (product: (each: BlockWithLast) => Value) => sumOf(context, blocks.map(product));
   const curvature = (x: Value, hessianY: Value, dot: Value) =>
     b.add(b.mul(b.dot(x, hessianY), perCase), b.mul(dot, damping));
-  const withPrior = (q: Value, x: readonly LayerTensor[], y: readonly LayerTensor[]) =>
-    prior ? b.add(q, prior.product(b, x, y)) : q;
-  const dots = {
-    directions: innerProduct(b, directions, directions),
-    mixed: innerProduct(b, directions, previous),
-    previous: context.state(squaredLengthState, []),
+  const withPrior = (q: Value, x: (each: BlockWithLast) => LayerTensor, y: (each: BlockWithLast) => LayerTensor) => {
+    const product = priorProduct(b, blocks, x, y);
+    return product ? b.add(q, product) : q;
   };
-  const q11 = withPrior(curvature(first, hessianFirst, dots.directions), directions, directions);
-  const q12 = withPrior(curvature(second, hessianFirst, dots.mixed), directions, previous);
-  const q22 = withPrior(curvature(second, hessianSecond, dots.previous), previous, previous);
-  const c1 = innerProduct(b, gradient, directions);
-  const c2 = innerProduct(b, gradient, previous);
+  const dots = {
+    directions: over(({ direction }) => direction.dot(b, direction)),
+    mixed: over(({ direction, last }) => direction.dot(b, last)),
+    previous: lastSquared,
+  };
+  const direction = (each: BlockWithLast) => each.direction;
+  const last = (each: BlockWithLast) => each.last;
+  const q11 = withPrior(curvature(first, hessianFirst, dots.directions), direction, direction);
+  const q12 = withPrior(curvature(second, hessianFirst, dots.mixed), direction, last);
+  const q22 = withPrior(curvature(second, hessianSecond, dots.previous), last, last);
+  const c1 = over((each) => each.gradient.dot(b, each.direction));
+  const c2 = over((each) => each.gradient.dot(b, each.last));
   // Without a last step, or one parallel to the direction, the 2×2 system is singular: go along the direction alone.
   const determinant = b.sub(b.mul(q11, q22), b.square(q12));
   const regular = b.greater(determinant, b.mul(b.mul(q11, q22), 1e-6));
@@ -115,20 +178,20 @@ function trusted(b: Builder, decrease: Value, likelihood: Value): Value {
 }
 
 /** J·δ: how the sampled outputs move along a step of the blocks' parameters. */
-function outputTangent({ context: { b }, sample, blocks }: StepRuleInput, steps: readonly LayerTensor[]): Value {
-  const inputs: Value[] = [];
-  const tangents: Value[] = [];
-  const push = (name: string | undefined, tangent: Value | undefined) => {
-    const parameter = name === undefined ? undefined : sample.parameters.get(name);
-    if (!parameter || !tangent) return;
-    inputs.push(parameter);
-    tangents.push(b.reshapeLike(tangent, parameter));
-  };
-  for (const [i, block] of blocks.entries()) {
-    push(block.weight, steps[i]?.weight);
-    push(block.bias, steps[i]?.bias);
-  }
-  const [tangent] = jacobianVectorProduct(b, [sample.output], inputs, tangents);
+function outputTangent(b: Builder, sample: StepRuleInput['sample'], steps: readonly BlockStep[]): Value {
+  const moved = steps
+    .flatMap(({ block, step }) => partsOf(block, step))
+    .map(([name, part]) => {
+      const parameter = sample.parameters.get(name);
+      if (!parameter) throw new Error(`no parameter '${name}'`);
+      return { parameter, tangent: b.reshapeLike(part, parameter) };
+    });
+  const [tangent] = jacobianVectorProduct(
+    b,
+    [sample.output],
+    moved.map(({ parameter }) => parameter),
+    moved.map((each) => each.tangent),
+  );
   if (!tangent) throw new Error('a Jacobian–vector product has as many results as outputs');
   return tangent;
 }

@@ -1,0 +1,74 @@
+// Where the targets of the Fisher information come from: drawn from the model, those of the data, or all directions at once.
+import type { Value } from '../graph/graph.js';
+import type { OutputLikelihood } from '../losses/likelihood.js';
+import type { Forward } from '../losses/objective.js';
+import type { Builder } from '../ops/builder.js';
+import { checkedCount, checkKeys } from '../options.js';
+
+export interface FisherInput {
+  readonly b: Builder;
+  /** The network on the examples that the curvature is measured on. */
+  readonly forward: Forward;
+  readonly likelihood: OutputLikelihood;
+  /** Draw the random numbers that sampled targets need. */
+  noise(dims: readonly number[]): Value;
+}
+
+export interface Fisher {
+  readonly name: string;
+  /**
+   * Cotangents of the output, each in its shape, one backward pass each: the outer products of those of a case, added
+   * up, are its Fisher matrix, or have it as their expectation.
+   */
+  cotangents(input: FisherInput): readonly Value[];
+}
+
+export interface SampledOptions {
+  /** Targets that are drawn for each case, one backward pass each; 1 by default. */
+  readonly samples?: number;
+}
+
+/**
+ * Targets drawn from the model's own distribution: an unbiased estimate of the true Fisher matrix (Martens & Grosse 2015,
+ * section 5).
+ * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * const optimizer = cgfac({ fisher: sampled({ samples: 4 }) });
+ */
+export function sampled(options: SampledOptions = {}): Fisher {
+  checkKeys('sampled', options, { samples: true });
+  const samples = checkedCount('samples', options.samples ?? 1);
+  return {
+    name: 'sampled',
+    cotangents({ b, forward: { output }, likelihood, noise }) {
+      const shape = likelihood.noise.shape(output);
+      const [count = 1, ...others] = shape;
+      const drawn = b.cast(noise([samples * count, ...others]), output.dtype);
+      if (samples === 1) return [likelihood.sampledCotangent(b, output, drawn)];
+      return Array.from({ length: samples }, (_, i) => {
+        const own = b.slice(drawn, 0, i * count, (i + 1) * count);
+        return b.mul(likelihood.sampledCotangent(b, output, own), 1 / Math.sqrt(samples));
+      });
+    },
+  };
+}
+
+/**
+ * The targets of the data: the empirical Fisher matrix.
+ * @example
+ * const optimizer = cgfac({ fisher: empirical() });
+ */
+export const empirical = (): Fisher => ({
+  name: 'empirical',
+  cotangents: ({ b, forward: { output, targets }, likelihood }) => [likelihood.cotangent(b, output, targets)],
+});
+
+/**
+ * All directions of the output's Hessian root, one backward pass each: the generalized Gauss–Newton matrix.
+ * @example
+ * const optimizer = cgfac({ fisher: exact(), curvatureRows: 8 });
+ */
+export const exact = (): Fisher => ({
+  name: 'exact',
+  cotangents: ({ b, forward: { output }, likelihood }) => likelihood.hessianRoot(b, output),
+});

@@ -1,0 +1,36 @@
+// A Kronecker block in one step: what it is, its rows, its gradient, and the natural gradient that is made of them.
+import type { KroneckerBlock } from '../../curvature/blocks.js';
+import { LayerTensor } from '../../curvature/layer-tensor.js';
+import type { LayerRows } from '../../curvature/statistics.js';
+import type { Value } from '../../graph/graph.js';
+import type { Builder } from '../../ops/builder.js';
+import type { Prior } from './prior.js';
+
+export interface BlockGradient {
+  readonly block: KroneckerBlock;
+  /** The step's own activations and gradients. */
+  readonly rows: LayerRows;
+  /** What the step minimizes on these weights beside the negative log-likelihood. */
+  readonly prior?: Prior;
+  /** The gradient of the mean negative log-likelihood and of the prior. */
+  readonly gradient: LayerTensor;
+  /** What is preconditioned: the gradient, or an average of it over steps. */
+  readonly smoothed: LayerTensor;
+}
+
+export interface BlockDirection extends BlockGradient {
+  /** λ·(F + λI)⁻¹·V with V = `smoothed` and the block's λ: the factor spares a pass over all parameters. */
+  readonly direction: LayerTensor;
+  /** √λ, a scalar. */
+  readonly rootDamping: Value;
+}
+
+/** A block's part of tensors that are keyed by parameter; the kernel of a convolution is seen as `[outputs, inputs]`. */
+export function layerTensor(b: Builder, block: KroneckerBlock, tensors: ReadonlyMap<string, Value>): LayerTensor {
+  const weight = tensors.get(block.weight);
+  if (!weight) throw new Error(`no tensor for parameter ${block.weight}`);
+  const { inputs, outputs, outputsFirst } = block;
+  const matrix = b.reshape(weight, outputsFirst ? [outputs, inputs] : [inputs, outputs]);
+  const bias = block.bias === undefined ? undefined : tensors.get(block.bias);
+  return new LayerTensor(matrix, bias && b.reshape(bias, [outputs]), outputsFirst);
+}

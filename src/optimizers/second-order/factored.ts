@@ -1,0 +1,104 @@
+// Factored Tikhonov damping (Martens & Grosse 2015, section 6.3): (A + π√λ I)⁻¹ ⊗ (G + √λ/π I)⁻¹, by inverses of the sides.
+import type { Value } from '../../graph/graph.js';
+import { states } from '../optimizer.js';
+import type { BlockDirection } from './block.js';
+import { type DampingInput, type FactorDamping, rootDampingOf } from './damping.js';
+import { invertedKernels, type KroneckerOperator, type PerSide } from './kronecker-operator.js';
+
+/**
+ * Damping of each Kronecker factor, solved by inverses of the factors or of their Gram matrices.
+ * @example
+ * const optimizer = cgfac({ damping: factored(), factors: sketches({ rank: 64 }) });
+ */
+export function factored(): FactorDamping {
+  return {
+    name: 'factored',
+    invertsFactors: true,
+    precondition(input) {
+      const { context, blocks, factors, delta } = input;
+      const { b } = context;
+      const operatorOf = factors.begin(context);
+      const operators = blocks.map((each) => ({ ...each, operator: operatorOf(each) }));
+      if (factors.inverseInterval !== undefined) return keptInverses(input, operators, factors.inverseInterval);
+      const systems = operators.map((each) => {
+        const damping = delta(b, each.operator);
+        return { ...each, delta: damping, kernels: each.operator.dampedKernels(b, damping) };
+      });
+      const inverseOf = invertedKernels(
+        b,
+        systems.flatMap(({ kernels }) => [kernels.inputs, kernels.outputs]),
+      );
+      return systems.map(({ operator, delta: own, kernels, ...block }) => ({
+        ...block,
+        direction: operator.factoredSolve(block.smoothed, own, {
+          inputs: inverseOf(kernels.inputs),
+          outputs: inverseOf(kernels.outputs),
+        }),
+        rootDamping: rootDampingOf(b, own, operator),
+      }));
+    },
+  };
+}
+
+type BlockOperator = DampingInput['blocks'][number] & { readonly operator: KroneckerOperator };
+
+/** Steps at the start of a run that all invert. */
+const firstInversions = 3;
+
+/** Inverses that are computed anew every so many steps only, and are states in between. */
+function keptInverses(
+  { context, delta }: DampingInput,
+  operators: readonly BlockOperator[],
+  interval: number,
+): readonly BlockDirection[] {
+  const { b } = context;
+  const refresh = context.scalar('refresh', (_, kept) => (kept < firstInversions || kept % interval === 0 ? 1 : 0));
+  const held = operators.map((each) => {
+    const { weight } = each.block;
+    return {
+      ...each,
+      names: { inputs: `inverse.A.${weight}`, outputs: `inverse.G.${weight}`, root: `inverse.rootDamping.${weight}` },
+    };
+  });
+  const shapes = new Map(
+    held.flatMap(({ names, operator: { inputs, outputs } }): [string, readonly number[]][] => [
+      [names.inputs, inputs.diagonal ? [inputs.order] : [inputs.order, inputs.order]],
+      [names.outputs, outputs.diagonal ? [outputs.order] : [outputs.order, outputs.order]],
+      [names.root, []],
+    ]),
+  );
+  const { value } = states(context, shapes, (old) => {
+    const names = [...shapes.keys()];
+    const values = b.branch(
+      b.greater(refresh, 0.5),
+      (inner) => {
+        const systems = held.map(({ operator }) => {
+          const own = delta(inner, operator);
+          return { operator, delta: own, kernels: operator.dampedKernels(inner, own) };
+        });
+        const inverseOf = invertedKernels(
+          inner,
+          systems.flatMap(({ kernels }) => [kernels.inputs, kernels.outputs]),
+        );
+        return systems.flatMap(({ operator, delta: own, kernels }) => [
+          // δ(F̂ + δI)⁻¹ is held: it has no scale.
+          inner.mul(inverseOf(kernels.inputs), own),
+          inner.mul(inverseOf(kernels.outputs), own),
+          rootDampingOf(inner, own, operator),
+        ]);
+      },
+      () => names.map(old),
+    );
+    const next = new Map(names.map((name, i) => [name, values[i] as Value])); // one value a name
+    return { next, value: (name: string) => next.get(name) as Value }; // of those names
+  });
+  return held.map(({ operator, names, ...block }) => {
+    const inverses: PerSide<Value> = { inputs: value(names.inputs), outputs: value(names.outputs) };
+    const rootDamping = value(names.root);
+    return {
+      ...block,
+      direction: operator.factoredSolve(block.smoothed, b.scalar(1, rootDamping.dtype), inverses),
+      rootDamping,
+    };
+  });
+}

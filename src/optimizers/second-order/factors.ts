@@ -1,0 +1,186 @@
+// What is kept of a block's Kronecker factors A and G from step to step: sketches of R rows, or the factors themselves.
+import type { KroneckerBlock } from '../../curvature/blocks.js';
+import {
+  averaged,
+  averageFactor,
+  averageRows,
+  type Decay,
+  foldRows,
+  joinedRows,
+} from '../../curvature/factors/moving-average.js';
+import {
+  denseInputSide,
+  denseOutputSide,
+  diagonalInputSide,
+  type InputSide,
+  inputRowsSide,
+  type OutputSide,
+  outputRowsSide,
+} from '../../curvature/factors/sides.js';
+import type { LayerRows } from '../../curvature/statistics.js';
+import type { Value } from '../../graph/graph.js';
+import { checkedCount, checkedNumber, checkKeys } from '../../options.js';
+import { decayOf } from '../averages.js';
+import type { StepContext } from '../optimizer.js';
+import { KroneckerOperator } from './kronecker-operator.js';
+
+/** The factors of a block in a step, from its rows. */
+export type OperatorOf = (each: { readonly block: KroneckerBlock; readonly rows: LayerRows }) => KroneckerOperator;
+
+export interface Factors {
+  readonly name: string;
+  /** They are the factors themselves: an inverse of one can be kept while it changes. */
+  readonly areWhole?: true | undefined;
+  /** Steps between inversions of the factors, whose inverses are kept. */
+  readonly inverseInterval?: number | undefined;
+  /** Begin the factors of a run: each block's rows join its moving averages. */
+  begin(context: StepContext): OperatorOf;
+}
+
+/** Factors that are inverted in each step. */
+export type FreshFactors = Factors & { readonly inverseInterval?: undefined };
+/** The factors themselves. */
+export type WholeFactors = Factors & { readonly areWhole: true };
+
+/** Rows R that stand for a factor if nothing else is said. */
+export const defaultRank = 128;
+
+/** Whether a side of so many inputs or outputs is held dense: a bias makes no side a sketch. */
+export const isHeldDense = (size: number, rank: number): boolean => size <= rank;
+
+export interface SketchesOptions {
+  /** Rows R that stand for a factor; a side with at most R inputs or outputs is held dense. 128 by default. */
+  readonly rank?: number;
+  /** Largest weight ρ of the past in the moving averages; 0 uses this batch alone. 0.95 by default. */
+  readonly decay?: number;
+}
+
+export interface DenseOptions {
+  /** Largest weight ρ of the past in the moving averages; 0 uses this batch alone. 0.95 by default. */
+  readonly decay?: number;
+}
+
+export interface KeptInverses {
+  /** Steps between inversions, after the first three, which invert each time; by default 20 in `kfac`, 1 in `cgfac`. */
+  readonly inverseInterval: number;
+}
+
+const checkedDecay = (decay = 0.95): number => checkedNumber('decay', decay, { atLeast: 0, below: 1 });
+
+/**
+ * Sketches: moving averages of R rows for large factors, whose Gram matrices are inverted; small factors as they are.
+ * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * const optimizer = cgfac({ factors: sketches({ rank: 64, decay: 0.9 }) });
+ */
+export function sketches(options: SketchesOptions = {}): FreshFactors {
+  checkKeys('sketches', options, { rank: true, decay: true });
+  const rank = checkedCount('rank', options.rank ?? defaultRank);
+  const decay = checkedDecay(options.decay);
+  return { name: 'sketches', begin: (context) => operatorsOf(context, rank, decay) };
+}
+
+/**
+ * The factors themselves, m×m and n×n, as K-FAC keeps them (Martens & Grosse 2015).
+ * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * const optimizer = kfac({ factors: dense({ decay: 0.9, inverseInterval: 10 }) });
+ */
+export function dense(options?: DenseOptions): WholeFactors & FreshFactors;
+export function dense(options: DenseOptions & KeptInverses): WholeFactors;
+export function dense(options: DenseOptions & Partial<KeptInverses> = {}): WholeFactors {
+  checkKeys('dense', options, { decay: true, inverseInterval: true });
+  const decay = checkedDecay(options.decay);
+  const interval = options.inverseInterval;
+  return {
+    name: 'dense',
+    areWhole: true,
+    ...(interval !== undefined && { inverseInterval: checkedCount('inverseInterval', interval) }),
+    begin: (context) => operatorsOf(context, Number.POSITIVE_INFINITY, decay),
+  };
+}
+
+function operatorsOf(context: StepContext, rank: number, decay: number): OperatorOf {
+  const average = decay > 0 ? decayOf(context, 'factors', decay) : undefined;
+  return ({ block, rows }) => {
+    const sides = new BlockSides(context, block, rank, average);
+    // Signs are drawn in the order in which they are declared: the outputs' first.
+    const outputs = sides.outputs(rows);
+    return new KroneckerOperator(sides.inputs(rows), outputs);
+  };
+}
+
+/** The two sides of a block after this step's rows have joined their moving averages. */
+class BlockSides {
+  readonly #context: StepContext;
+  readonly #block: KroneckerBlock;
+  readonly #rank: number;
+  readonly #decay: Decay | undefined;
+
+  /** @param decay undefined for this batch alone */
+  constructor(context: StepContext, block: KroneckerBlock, rank: number, decay: Decay | undefined) {
+    this.#context = context;
+    this.#block = block;
+    this.#rank = rank;
+    this.#decay = decay;
+  }
+
+  inputs({ inputs, diagonal }: LayerRows): InputSide {
+    const { b } = this.#context;
+    if (diagonal) return diagonalInputSide(b, this.#diagonal(diagonal));
+    if (isHeldDense(this.#block.inputs, this.#rank)) return denseInputSide(b, this.#dense('A', joinedRows(b, inputs)));
+    const { values, homogeneous } = inputs;
+    // Both have the same signs: they are columns of the same rows.
+    const signs = this.#signs('inputs', values);
+    const sketched = {
+      values: this.#sketch('activations', values, signs),
+      homogeneous: homogeneous && this.#sketch('homogeneous', homogeneous, signs),
+    };
+    return inputRowsSide(b, sketched, this.#block.inputs + (homogeneous ? 1 : 0));
+  }
+
+  outputs({ outputs }: LayerRows): OutputSide {
+    const { b } = this.#context;
+    return isHeldDense(this.#block.outputs, this.#rank)
+      ? denseOutputSide(b, this.#dense('G', outputs))
+      : outputRowsSide(b, this.#sketch('gradients', outputs, this.#signs('outputs', outputs)));
+  }
+
+  #dense(name: string, rows: Value): Value {
+    const { b } = this.#context;
+    const size = rows.dims[1] ?? 1;
+    return this.#decay
+      ? this.#average(name, [size, size], (old, decay) => averageFactor(b, old, rows, decay))
+      : b.gemm(rows, rows, undefined, { transposeX: true });
+  }
+
+  #diagonal(values: Value): Value {
+    const { b } = this.#context;
+    return this.#decay ? this.#average('A', values.dims, (old, decay) => averaged(b, old, values, decay)) : values;
+  }
+
+  /** @param signs made only if they are needed */
+  #sketch(name: string, rows: Value, signs: () => Value): Value {
+    const { b } = this.#context;
+    const rank = this.#rank;
+    if (this.#decay) {
+      return this.#average(name, [rank, rows.dims[1] ?? 1], (old, decay) => averageRows(b, old, rows, signs(), decay));
+    }
+    return (rows.dims[0] ?? 1) <= rank ? rows : foldRows(b, b.mul(rows, signs()), rank);
+  }
+
+  /** The sides have rows of their own: the exact Fisher gives several gradients for each example. */
+  #signs(side: string, rows: Value): () => Value {
+    let drawn: Value | undefined;
+    return () => {
+      drawn ??= this.#context.noise(`signs.${side}.${this.#block.weight}`, [rows.dims[0] ?? 1, 1], 'sign');
+      return drawn;
+    };
+  }
+
+  #average(name: string, dims: readonly number[], next: (old: Value, decay: Decay) => Value): Value {
+    const decay = this.#decay;
+    if (!decay) throw new Error('an average has a decay');
+    return this.#context.state(`${name}.${this.#block.weight}`, dims, (old) => next(old, decay));
+  }
+}

@@ -1,0 +1,70 @@
+// A block's Kronecker product A ⊗ G in units of its mean eigenvalue, from its two sides: A·V·G, and damped inverses of it.
+import { identityLike, stack, unstack } from '../../curvature/factors/matrices.js';
+import type { InputSide, OutputSide } from '../../curvature/factors/sides.js';
+import type { LayerTensor } from '../../curvature/layer-tensor.js';
+import type { Value } from '../../graph/graph.js';
+import type { Builder } from '../../ops/builder.js';
+import { spdInverse } from '../../solvers/spd-inverse.js';
+import { solvedInGroups } from './groups.js';
+
+/** K̂ + δI, to be inverted. */
+export interface DampedKernel {
+  readonly kernel: Value;
+  /** A scalar. */
+  readonly delta: Value;
+}
+
+/** Of each side of a block: (K̂ + δI)⁻¹, or the system that it solves. */
+export interface PerSide<T> {
+  readonly inputs: T;
+  readonly outputs: T;
+}
+
+export class KroneckerOperator {
+  readonly inputs: InputSide;
+  readonly outputs: OutputSide;
+
+  constructor(inputs: InputSide, outputs: OutputSide) {
+    this.inputs = inputs;
+    this.outputs = outputs;
+  }
+
+  /** The two systems of factored damping. */
+  dampedKernels(b: Builder, delta: Value): PerSide<DampedKernel> {
+    return {
+      inputs: { kernel: this.inputs.kernel(b), delta },
+      outputs: { kernel: this.outputs.kernel(b), delta },
+    };
+  }
+
+  /** λ·(A + π√λ I)⁻¹·V·(G + √λ/π I)⁻¹ from the inverted kernels and the δ that they were damped with. */
+  factoredSolve(v: LayerTensor, delta: Value, inverses: PerSide<Value>): LayerTensor {
+    return this.outputs.damp(this.inputs.damp(v, inverses.inputs, delta), inverses.outputs, delta);
+  }
+
+  /** P_a·V·P_gᵀ: V in the Gram space of both sides. */
+  project(v: LayerTensor): Value {
+    return this.outputs.project(this.inputs.project(v));
+  }
+
+  /** V − L_a·S·L_gᵀ for S in the Gram space. */
+  minusLifted(v: LayerTensor, s: Value): LayerTensor {
+    return this.inputs.minusLifted(v, this.outputs.lift(s));
+  }
+}
+
+/** Inverses of K̂ + δI for many kernels: those of equal order are inverted together, as one batch. */
+export const invertedKernels = (b: Builder, systems: readonly DampedKernel[]): ((system: DampedKernel) => Value) =>
+  solvedInGroups(
+    systems,
+    ({ kernel }) => kernel.dims.join(),
+    (group) => {
+      const [only] = group;
+      if (only?.kernel.rank === 1) return group.map(({ kernel, delta }) => b.reciprocal(b.add(kernel, delta)));
+      const shifted = group.map(({ kernel, delta }) => b.add(kernel, b.mul(identityLike(b, kernel), delta)));
+      // One matrix is inverted faster alone than as a batch of one.
+      if (shifted.length === 1) return shifted.map((matrix) => spdInverse(b, matrix));
+      const inverse = spdInverse(b, stack(b, shifted));
+      return shifted.map((_, i) => unstack(b, inverse, i));
+    },
+  );

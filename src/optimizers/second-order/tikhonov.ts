@@ -1,0 +1,92 @@
+// Tikhonov damping (A⊗G + λI)⁻¹ by conjugate gradients in the Gram space of the two sides.
+import { stack, unstack } from '../../curvature/factors/matrices.js';
+import type { LayerTensor } from '../../curvature/layer-tensor.js';
+import type { Value } from '../../graph/graph.js';
+import type { Builder } from '../../ops/builder.js';
+import { checkKeys } from '../../options.js';
+import { conjugateGradient } from '../../solvers/conjugate-gradient.js';
+import { checkedSolve, reportSolves, type Solve, type SolveOptions } from './convergence.js';
+import { type ProductDamping, rootDampingOf } from './damping.js';
+import { solvedInGroups } from './groups.js';
+import type { KroneckerOperator } from './kronecker-operator.js';
+
+/**
+ * Damping of the whole Kronecker product, solved by conjugate gradients in each step.
+ * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * const optimizer = cgfac({ damping: tikhonov({ tolerance: 1e-4, maxIterations: 100 }) });
+ */
+export function tikhonov(options: SolveOptions = {}): ProductDamping {
+  checkKeys('tikhonov', options, { maxIterations: true, tolerance: true });
+  const solve = checkedSolve(options);
+  return {
+    name: 'tikhonov',
+    precondition({ context, blocks, factors, delta }) {
+      const { b } = context;
+      const operatorOf = factors.begin(context);
+      const systems = blocks.map((each) => {
+        const operator = operatorOf(each);
+        return { ...each, v: each.smoothed, operator, delta: delta(b, operator) };
+      });
+      const { solutionOf, solves } = tikhonovSolve(b, systems, solve);
+      reportSolves(context, solves, solve);
+      return systems.map((system) => {
+        const { v, operator, delta: own, ...block } = system;
+        return { ...block, direction: solutionOf(system), rootDamping: rootDampingOf(b, own, operator) };
+      });
+    },
+  };
+}
+
+export interface TikhonovSystem {
+  readonly v: LayerTensor;
+  readonly operator: KroneckerOperator;
+  /** δ: λ is δ² times the mean eigenvalue of A⊗G. */
+  readonly delta: Value;
+}
+
+/**
+ * λ·(A⊗G + λI)⁻¹·V = V − L_a·S·L_gᵀ, where S solves K̂_a·S·K̂_g + δ²S = P_a·V·P_gᵀ by conjugate gradients. Blocks whose
+ * Gram spaces have equal orders are solved together, as one batch.
+ */
+export function tikhonovSolve<System extends TikhonovSystem>(
+  b: Builder,
+  systems: readonly System[],
+  options: Required<SolveOptions>,
+): { readonly solutionOf: (system: System) => LayerTensor; readonly solves: readonly Solve[] } {
+  const solves: Solve[] = [];
+  const targets = new Map(systems.map((system) => [system, system.operator.project(system.v)]));
+  const targetOf = (system: System): Value => {
+    const target = targets.get(system);
+    if (!target) throw new Error('not one of the systems');
+    return target;
+  };
+  const shape = (system: System) => [...targetOf(system).dims, system.operator.inputs.diagonal].join();
+  const solutionOf = solvedInGroups(systems, shape, (group) => {
+    const diagonal = group.every(({ operator }) => operator.inputs.diagonal);
+    const stacked = (of: (system: System) => Value) => stack(b, group.map(of));
+    const inputKernels = stacked(({ operator: { inputs } }) =>
+      diagonal ? b.unsqueeze(inputs.kernel(b), [1]) : inputs.kernel(b),
+    );
+    const outputKernels = stacked(({ operator }) => operator.outputs.kernel(b));
+    // One δ² for each system of the batch: [systems, 1, 1].
+    const dampings = b.concat(
+      group.map(({ delta }) => b.reshape(b.square(delta), [1, 1, 1])),
+      0,
+    );
+    const fromLeft = (inner: Builder, s: Value) =>
+      diagonal ? inner.mul(inputKernels, s) : inner.matmul(inputKernels, s);
+    const { value, iterations, residual } = conjugateGradient(b, {
+      operator: (inner, parts) =>
+        parts.map((s) => inner.add(inner.matmul(fromLeft(inner, s), outputKernels), inner.mul(s, dampings))),
+      rightHandSide: [stacked(targetOf)],
+      batched: true,
+      ...options,
+    });
+    solves.push({ iterations, residual });
+    return value.flatMap((solution) =>
+      group.map(({ v, operator }, i) => operator.minusLifted(v, unstack(b, solution, i))),
+    );
+  });
+  return { solutionOf, solves };
+}
