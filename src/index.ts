@@ -46,7 +46,7 @@ export {
   scoped,
   states,
 } from './optimizers/optimizer.js';
-export type { Schedule } from './optimizers/options.js';
+export type { Schedule } from './optimizers/schedules.js';
 export type { BlockDirection, BlockGradient } from './optimizers/second-order/block.js';
 export { type CgfacOptions, cgfac } from './optimizers/second-order/cgfac.js';
 export type { SolveOptions } from './optimizers/second-order/convergence.js';

@@ -76,7 +76,7 @@ export function findBlocks(parameters: ReadonlyMap<string, Value>, output: Value
 type Consumers = ReadonlyMap<Value, readonly Node[]>;
 
 /** Which nodes of the network read each value. */
-function consumersOf(output: Value): Consumers {
+export function consumersOf(output: Value): Consumers {
   const consumers = new Map<Value, Node[]>();
   const seen = new Set<Node>();
   const pending = output.producer ? [output.producer] : [];

@@ -21,18 +21,9 @@ export interface NamedSchedule {
   toJSON(): string;
 }
 
-/**
- * Return a schedule's number at a step.
- * @throws OptionError if a function gives no finite number
- */
-export function at(schedule: Schedule, step: number): number {
-  if (typeof schedule === 'number') return schedule;
-  const value = schedule(step);
-  if (Number.isFinite(value)) return value;
-  throw new OptionError(
-    `a schedule gives ${described(value)} at step ${step}; it must give a finite number at every step`,
-  );
-}
+/** Its number at a step. */
+export const at = (schedule: Schedule, step: number): number =>
+  typeof schedule === 'number' ? schedule : schedule(step);
 
 /**
  * Return the schedule that always gives the same number, as the number itself does.
@@ -243,8 +234,7 @@ export function inverseRoot(peak: number, steps = 100): NamedSchedule {
  */
 export function warmUp(steps: number, schedule: Schedule, initial?: number): NamedSchedule {
   checkedCount('steps', steps);
-  if (typeof schedule !== 'function') level('schedule', schedule);
-  const first = at(schedule, 0);
+  const first = level('the schedule at its start', at(schedule, 0));
   const start = initial === undefined ? first / (steps + 1) : level('initial', initial);
   return named('warm-up', [steps, ...(initial === undefined ? [] : [initial]), textOf(schedule)], (k) =>
     k < steps ? start + ((first - start) * k) / steps : at(schedule, k - steps),

@@ -1,7 +1,8 @@
 // Scheduled steps: learning rate, heavy-ball momentum, KL clip and decoupled weight decay, as one sets them by hand.
 import type { Value } from '../../graph/graph.js';
 import { checkKeys, type OptionKeys } from '../../options.js';
-import { checked, isSome, numberOf, type Schedule } from '../options.js';
+import { checked, isSome, numberOf } from '../options.js';
+import type { Schedule } from '../schedules.js';
 import { type StepRule, shrunk, stateNames, steppedParameters, sumOf } from './rule.js';
 
 export interface ScheduledOptions {
