@@ -113,7 +113,10 @@ const scheduleNames: readonly string[] = Object.keys(kinds);
 /** Lines for --help: each schedule with what it takes. */
 export function scheduleHelp(): string {
   const lines = Object.entries(kinds).map(([name, { usage, summary }]) => `  ${name}:${usage}\n      ${summary}`);
-  return ['Schedules, for numbers that may change with the step k, counted from 0', ...lines].join('\n');
+  return [
+    'Schedules, for learning rates, weight decays, damping, momentum and bounds, which may change with the step k = 0, 1, …',
+    ...lines,
+  ].join('\n');
 }
 
 /**

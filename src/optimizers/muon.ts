@@ -2,7 +2,7 @@
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { checkedCount, checkedFlag, checkedNumber, checkKeys, type OptionKeys } from '../options.js';
-import { adamw } from './adam.js';
+import { type AdamOptions, adamw } from './adam.js';
 import { namedChain } from './chain.js';
 import type { Optimizer } from './optimizer.js';
 import { isKernel, isMatrix, type ParameterInfo, type ParameterRule, parametersOf } from './parameters.js';
@@ -54,7 +54,7 @@ export function muon(options: MuonOptions = {}): Optimizer {
     learningRate = 0.02,
     weightDecay = 0,
     matrices = (parameter) => isMatrix(parameter) || isKernel(parameter),
-    rest = adamw({ learningRate: 3e-4, beta2: 0.95, epsilon: 1e-10, weightDecay: 0 }),
+    rest = muonRest(),
     ...momentum
   } = options;
   const own = namedChain(
@@ -71,6 +71,10 @@ export function muon(options: MuonOptions = {}): Optimizer {
     name: 'muon',
   };
 }
+
+/** AdamW as Muon's authors set it beside Muon. */
+export const muonRest = (options: AdamOptions = {}): Optimizer =>
+  adamw({ learningRate: 3e-4, beta2: 0.95, epsilon: 1e-10, weightDecay: 0, ...options });
 
 /**
  * Return the transform that makes the momentum of matrices and kernels orthogonal, times √max(1, outputs/inputs); a kernel is

@@ -2,14 +2,14 @@
 import { consumersOf } from '../curvature/blocks.js';
 import { OptionError } from '../errors.js';
 import { intAttribute, type Node, outputOf, type Value } from '../graph/graph.js';
+import type { Forward } from '../losses/objective.js';
 import { toPattern } from '../model/edit/select.js';
 import { described } from '../options.js';
 import type { StepContext } from './optimizer.js';
 
 /**
- * `matrix`: the weight of a dense layer, and any other tensor of rank 2. `kernel`: the weight of a convolution.
- * `embedding`: a table whose rows the network looks up. `vector`: biases, scales, shifts, single numbers. `tensor`: what is
- * none of these.
+ * `matrix`: the weight of a dense layer. `kernel`: the weight of a convolution. `embedding`: a table whose rows the network
+ * looks up. `vector`: biases, scales, shifts, single numbers. `tensor`: what is none of these, such as a table of positions.
  */
 export type ParameterKind = 'matrix' | 'kernel' | 'embedding' | 'vector' | 'tensor';
 
@@ -26,7 +26,7 @@ export interface ParameterInfo {
 export type ParameterRule = string | ((parameter: ParameterInfo) => boolean);
 
 /**
- * Tell whether a parameter is a matrix.
+ * Tell whether a parameter is the weight of a dense layer.
  * @example
  * partition([[isMatrix, lion()], ['*', adamw()]]);
  */
@@ -54,7 +54,10 @@ export const isEmbedding = ({ kind }: ParameterInfo): boolean => kind === 'embed
 export const isVector = ({ kind }: ParameterInfo): boolean => kind === 'vector';
 
 /** Return the parameters of a step, in their order. */
-export function parametersOf({ parameters, forward }: Pick<StepContext, 'parameters' | 'forward'>): ParameterInfo[] {
+export function parametersOf({
+  parameters,
+  forward,
+}: Pick<StepContext, 'parameters'> & { readonly forward: Pick<Forward, 'output'> }): ParameterInfo[] {
   const consumers = consumersOf(forward.output);
   return [...parameters].map(([name, value]) => ({ name, dims: value.dims, ...useOf(value, consumers) }));
 }
@@ -89,8 +92,7 @@ type Use = Pick<ParameterInfo, 'kind' | 'outputsFirst'>;
 
 function useOf(value: Value, consumers: ReadonlyMap<Value, readonly Node[]>): Use {
   const uses = value.rank > 1 ? usesOf(value, consumers) : [];
-  const isLine = value.rank !== 2 && value.dims.filter((size) => size > 1).length <= 1;
-  const otherwise = value.rank === 2 ? 'matrix' : isLine ? 'vector' : 'tensor';
+  const otherwise = value.dims.filter((size) => size > 1).length <= 1 ? 'vector' : 'tensor';
   return uses.find(({ kind }) => kind === 'embedding') ?? uses[0] ?? { kind: otherwise, outputsFirst: false };
 }
 

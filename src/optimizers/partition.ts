@@ -1,8 +1,7 @@
 // Different optimizers for different parameters of one network.
 import { OptionError } from '../errors.js';
-import type { Value } from '../graph/graph.js';
 import { described } from '../options.js';
-import { type Optimizer, type StepContext, type StepResult, scoped } from './optimizer.js';
+import { type Optimizer, restricted, type StepResult, scoped } from './optimizer.js';
 import { listed, type ParameterInfo, type ParameterRule, parameterRule, parametersOf } from './parameters.js';
 
 /**
@@ -59,9 +58,3 @@ export function partition(rules: readonly (readonly [ParameterRule, Optimizer])[
     remedy: (setting) => parts.find(({ optimizer }) => optimizer.remedy)?.optimizer.remedy?.(setting) ?? '',
   };
 }
-
-/** Return a step's context for some of its parameters. */
-const restricted = (context: StepContext, names: ReadonlySet<string>): StepContext => {
-  const some = (values: ReadonlyMap<string, Value>) => new Map([...values].filter(([name]) => names.has(name)));
-  return { ...context, parameters: some(context.parameters), gradients: some(context.gradients) };
-};

@@ -78,10 +78,12 @@ export async function replayed(
     parameters,
     gradients: new Map([...parameters.keys()].map((name, i) => [name, slopes[i] ?? forward.loss])),
     scalar(name, at) {
+      if (scalars.has(name)) throw new Error(`scalar '${name}' is declared twice`);
       scalars.set(name, at);
       return b.input(`scalar ${name}`, dtype, []);
     },
     state(name, dims, next, before) {
+      if (`state ${name}` in stored) throw new Error(`state '${name}' is declared twice`);
       const zeros = new Float64Array(elementCount(dims));
       stored[`state ${name}`] = tensorFrom(dtype, dims, before ? toNumbers(before) : zeros);
       const value = next(b.input(`state ${name}`, dtype, dims));
