@@ -107,7 +107,8 @@ export class Updates {
     return new Map(
       [...this.#updates].map(([name, update]) => {
         const { parameter, decay } = update;
-        const kept = decay ? b.mul(parameter, b.sub(1, this.#decayRate(decay))) : parameter;
+        const rate = decay ? this.#decayRate(decay) : 0;
+        const kept = b.mul(parameter, typeof rate === 'number' ? 1 - rate : b.sub(1, rate));
         return [name, b.sub(kept, this.#direction(update))];
       }),
     );
