@@ -6,6 +6,7 @@ import { adam } from '../src/optimizers/adam.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
 import { cgfac } from '../src/optimizers/second-order/cgfac.js';
 import { kfac } from '../src/optimizers/second-order/kfac.js';
+import { normalized } from '../src/optimizers/steps/normalized.js';
 import { type DrawnProblem, drawnProblem } from '../test/support/drawn-problems.js';
 import { type FinalLosses, firstLosses, trainProblem } from '../test/support/train-problem.js';
 
@@ -33,8 +34,8 @@ export interface ProblemResult {
 const contenders: Readonly<Record<string, () => Optimizer>> = {
   cgfac: () => cgfac(),
   kfac: () => kfac(),
-  'cgfac-normalized': () => cgfac({ step: 'normalized' }),
-  'kfac-normalized': () => kfac({ step: 'normalized' }),
+  'cgfac-normalized': () => cgfac({ step: normalized() }),
+  'kfac-normalized': () => kfac({ step: normalized() }),
   adam: () => adam(),
 };
 

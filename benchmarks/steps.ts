@@ -16,12 +16,15 @@ import { Builder } from '../src/ops/builder.js';
 import { adam } from '../src/optimizers/adam.js';
 import type { Optimizer, Setting } from '../src/optimizers/optimizer.js';
 import { cgfac } from '../src/optimizers/second-order/cgfac.js';
+import { dense } from '../src/optimizers/second-order/factors.js';
 import { kfac } from '../src/optimizers/second-order/kfac.js';
 import { sgd } from '../src/optimizers/sgd.js';
+import { normalized } from '../src/optimizers/steps/normalized.js';
+import { selfTuning } from '../src/optimizers/steps/self-tuning.js';
 import { random } from '../src/random.js';
 import { metricFor } from '../src/training/evaluation/metrics.js';
 import { IterateAverage } from '../src/training/iterate-average.js';
-import { acceptedKey, buildStep, parameterKey, scalarKey } from '../src/training/step-program.js';
+import { acceptedKey, buildStep, parameterKey, scalarFeeds } from '../src/training/step-program.js';
 import { type Contender, positive, takeTurns, usage } from './measure.js';
 
 const source = random(1, 'benchmark');
@@ -108,7 +111,6 @@ async function stepOf(
       Object.fromEntries(initial.filter((entry): entry is [string, TensorData] => entry[1] !== undefined)),
     );
   }
-  const controller = optimizer.controller(setting);
   const noise = Object.fromEntries(step.noise.map(({ name, dims }) => [name, uniform(dims)]));
   let k = 0;
   return {
@@ -116,18 +118,11 @@ async function stepOf(
     graph: step.graph,
     stateBytes: step.stateBytes + (averages ? averages.bytes : 0),
     async run() {
-      const numbers = controller.scalars(k);
-      const scalars = Object.fromEntries(
-        step.scalars.map((name) => [
-          scalarKey(name),
-          { dtype: 'float32' as const, dims: [], data: Float32Array.of(numbers[name] ?? 0) },
-        ]),
+      const result = await program.run({ input, target, ...noise, ...scalarFeeds(step, k, k) });
+      const reported = Object.fromEntries(
+        step.diagnostics.map((name) => [name, Number(result[`diagnostic.${name}`]?.data[0])]),
       );
-      const result = await program.run({ input, target, ...noise, ...scalars });
-      controller.observe(
-        k,
-        Object.fromEntries(step.diagnostics.map((name) => [name, Number(result[`diagnostic.${name}`]?.data[0])])),
-      );
+      for (const steering of step.steering) steering.observe(k, reported);
       k++;
       if (averages) await averages.after(k, false);
     },
@@ -166,10 +161,10 @@ const fresh = async (): Promise<Engine> => {
 const steps = [
   await stepOf(await fresh(), 'sgd', sgd()),
   await stepOf(await fresh(), 'adam', adam()),
-  await stepOf(await fresh(), 'cgfac (self-tuning)', cgfac({ step: 'self-tuning' })),
-  await stepOf(await fresh(), 'cgfac (normalized)', cgfac({ step: 'normalized' })),
+  await stepOf(await fresh(), 'cgfac (self-tuning)', cgfac({ step: selfTuning() })),
+  await stepOf(await fresh(), 'cgfac (normalized)', cgfac({ step: normalized() })),
   await stepOf(await fresh(), 'kfac (inverse every 20 steps)', kfac()),
-  await stepOf(await fresh(), 'kfac (inverse every step)', kfac({ inverseInterval: 1 })),
+  await stepOf(await fresh(), 'kfac (inverse every step)', kfac({ factors: dense({ inverseInterval: 1 }) })),
 ];
 const [plain] = steps;
 if (!plain) throw new Error('no steps to measure');

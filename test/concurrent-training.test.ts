@@ -7,6 +7,7 @@ import { mlp } from '../src/nn/zoo.js';
 import { adam } from '../src/optimizers/adam.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
 import { cgfac } from '../src/optimizers/second-order/cgfac.js';
+import { sketches } from '../src/optimizers/second-order/factors.js';
 import { sgd } from '../src/optimizers/sgd.js';
 import { type RunOptions, type TrainingResult, train } from '../src/training/trainer.js';
 
@@ -42,8 +43,12 @@ describe.each([true, false])('worker: %s', (worker) => {
 
   test.each<[string, () => Optimizer, () => Optimizer]>([
     ['sgd beside sgd', () => sgd(), () => sgd()],
-    ['cgfac beside cgfac', () => cgfac({ rank: 16 }), () => cgfac({ rank: 16 })],
-    ['cgfac beside adam', () => cgfac({ rank: 16 }), () => adam()],
+    [
+      'cgfac beside cgfac',
+      () => cgfac({ factors: sketches({ rank: 16 }) }),
+      () => cgfac({ factors: sketches({ rank: 16 }) }),
+    ],
+    ['cgfac beside adam', () => cgfac({ factors: sketches({ rank: 16 }) }), () => adam()],
   ])('%s: two models whose parameters have equal names', async (_, one, other) => {
     const alone = [outcome(await run(1, one)), outcome(await run(2, other))];
     expect(alone[0]?.parameters.keys()).toEqual(alone[1]?.parameters.keys());

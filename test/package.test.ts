@@ -102,7 +102,7 @@ async function main(): Promise<void> {
     const { record, parameters }: core.TrainingResult = await core.train(model, {
       ...options,
       engine,
-      optimizer: core.cgfac({ rank: 4 }),
+      optimizer: core.cgfac({ factors: core.sketches({ rank: 4 }) }),
     });
     console.log(engine.name, record.steps.length, Number.isFinite(record.test.loss), parameters.size > 0);
     await engine.close();

@@ -8,7 +8,10 @@ import { autoencoder, mlp } from '../src/nn/zoo.js';
 import { adam } from '../src/optimizers/adam.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
 import { cgfac } from '../src/optimizers/second-order/cgfac.js';
+import { sketches } from '../src/optimizers/second-order/factors.js';
 import { kfac } from '../src/optimizers/second-order/kfac.js';
+import { primal } from '../src/optimizers/second-order/primal.js';
+import { tikhonov } from '../src/optimizers/second-order/tikhonov.js';
 import { sgd } from '../src/optimizers/sgd.js';
 import { train } from '../src/training/trainer.js';
 
@@ -28,9 +31,9 @@ const bitsOf = (parameters: ReadonlyMap<string, TensorData>): Map<string, string
   );
 
 const optimizers: readonly (readonly [string, () => Optimizer])[] = [
-  ['cgfac', () => cgfac({ rank: 48 })],
-  ['cgfac, primal', () => cgfac({ form: 'primal', curvatureRows: 32, maxIterations: 5 })],
-  ['cgfac, Tikhonov', () => cgfac({ rank: 48, dampingKind: 'tikhonov', maxIterations: 5 })],
+  ['cgfac', () => cgfac({ factors: sketches({ rank: 48 }) })],
+  ['cgfac, primal', () => cgfac({ damping: primal({ maxIterations: 5 }), curvatureRows: 32 })],
+  ['cgfac, Tikhonov', () => cgfac({ factors: sketches({ rank: 48 }), damping: tikhonov({ maxIterations: 5 }) })],
   ['kfac', () => kfac()],
   ['adam', () => adam()],
   ['sgd', () => sgd()],

@@ -1,11 +1,29 @@
 import { describe, expect, it } from 'vitest';
 import { manyExamples } from '../../test/support/setting.js';
 import { OptionError } from '../errors.js';
-import { chooseOptimizer, optimizerHelp, optimizerNames, sharedFor } from './optimizers.js';
+import { lossNamed } from '../losses/index.js';
+import { mlp } from '../nn/zoo.js';
+import { metricFor } from '../training/evaluation/metrics.js';
+import { buildStep } from '../training/step-program.js';
+import { checkOptimizer, chooseOptimizer, optimizerHelp, optimizerNames, sharedFor } from './optimizers.js';
 
-const setting = { ...manyExamples('sigmoid-cross-entropy'), outputs: 784 };
-const rate = (spec: string, shared = {}) =>
-  chooseOptimizer(spec, shared, setting).optimizer.controller(setting).scalars(0).learningRate;
+const setting = manyExamples('sigmoid-cross-entropy');
+
+/** The first learning rate of an optimizer, on a model of so many outputs. */
+function rate(spec: string, shared = {}, outputs = 2): number | undefined {
+  const loss = lossNamed(setting.loss);
+  const { scalars } = buildStep({
+    model: mlp({ seed: 1, sizes: [3, outputs] }),
+    loss,
+    metric: metricFor(loss.name),
+    optimizer: chooseOptimizer(spec, shared, setting).optimizer,
+    setting,
+    inputs: { dtype: 'float32', shape: [4, 3] },
+    targets: { dtype: 'float32', shape: [4, outputs] },
+  });
+  const source = scalars.get('learningRate');
+  return typeof source === 'function' ? source(0, 0) : source;
+}
 
 describe('chooseOptimizer', () => {
   it('knows each name, and passes options on to the optimizer', () => {
@@ -21,10 +39,8 @@ describe('chooseOptimizer', () => {
   });
 
   it("scales SGD's default with the number of outputs that a loss is a mean over", () => {
-    const small = chooseOptimizer('sgd', {}, { ...setting, outputs: 1 })
-      .optimizer.controller(setting)
-      .scalars(0).learningRate;
-    expect((rate('sgd') ?? 0) / (small ?? 0)).toBeCloseTo(784);
+    expect(rate('sgd', {}, 1)).toBe(0.002);
+    expect(rate('sgd', {}, 784)).toBeCloseTo(784 * 0.002);
   });
 
   it('refuses what it does not know, and says what it does', () => {
@@ -35,6 +51,16 @@ describe('chooseOptimizer', () => {
       ['cgfac:form=x', {}, /form is 'x'; it must be gram or primal/],
       ['cgfac:rank=1.5', {}, /rank is 1.5; it must be a whole number/],
       ['cgfac:rank', {}, /rank is ''; it must be a number/],
+      ['cgfac:form=primal:rank=3', {}, /rank has no effect on the primal form; it is an option of the Gram form/],
+      ['cgfac:form=primal:damping-kind=tikhonov', {}, /dampingKind has no effect on the primal form/],
+      ['cgfac:form=primal', { rank: 3 }, /rank has no effect on the primal form/],
+      ['cgfac:warm-start=false', {}, /warmStart has no effect on the Gram form; it is an option of the primal form/],
+      ['cgfac:max-iterations=3', {}, /maxIterations has no effect on factored damping; .* Tikhonov damping and of the/],
+      ['kfac:tolerance=0.1', {}, /tolerance has no effect on factored damping/],
+      ['kfac:damping-kind=tikhonov:inverse-interval=3', {}, /inverseInterval has no effect on Tikhonov damping/],
+      ['cgfac:fisher=exact:samples=2', {}, /samples has no effect on the exact Fisher matrix; .* the sampled one/],
+      ['cgfac:fisher=true', {}, /fisher is 'true'; it must be sampled or empirical or exact/],
+      ['cgfac:rest-learning-rate=0', {}, /learningRate is 0/],
       ['cgfac:momentum=0.9', {}, /momentum has no effect on self-tuning steps; it is an option of normalized and/],
       ['cgfac:step=normalized:kl-clip=1', {}, /klClip has no effect on normalized steps; .* scheduled steps/],
       ['kfac:learning-rate=1:damping-decay=0.9', {}, /dampingDecay has no effect on scheduled steps; .* self-tuning/],
@@ -44,6 +70,48 @@ describe('chooseOptimizer', () => {
     for (const [spec, shared, message] of refusals) {
       expect(() => chooseOptimizer(spec, shared, setting)).toThrow(OptionError);
       expect(() => chooseOptimizer(spec, shared, setting)).toThrow(message);
+    }
+  });
+});
+
+describe('words', () => {
+  const made = (spec: string) => chooseOptimizer(spec, {}, setting).optimizer;
+
+  it('of every kind make optimizers', () => {
+    for (const spec of [
+      'cgfac:form=primal:warm-start=false:tolerance=0.1',
+      'cgfac:form=gram:damping-kind=tikhonov:max-iterations=3:rank=8:decay=0.5',
+      'cgfac:damping-kind=factored:fisher=sampled:samples=2:curvature-rows=8',
+      'cgfac:step=normalized:momentum=0.5:weight-decay=0.1:rest-learning-rate=0.1',
+      'kfac:step=self-tuning:damping-interval=3:prior-precision=0:inverse-interval=5',
+      'kfac:kl-clip=0.1:learning-rate=0.1:iterate-averaging=0',
+    ]) {
+      expect(made(spec).name).toBe(spec.split(':')[0]);
+    }
+  });
+
+  it('decide the kind of step as options did: what to change about it tells', () => {
+    expect(made('cgfac').remedy?.(setting)).toMatch(/^Take larger batches/);
+    expect(made('cgfac:learning-rate=0.1').remedy?.(setting)).toMatch(/^Lower the learning rate or raise the damping/);
+    expect(made('cgfac:step=normalized:learning-rate=0.1').remedy?.(setting)).toBe('Lower the learning rate');
+  });
+
+  it('that no run could take are refused before it is known which run', () => {
+    const refusals: [string, RegExp][] = [
+      [
+        'cgfac:kl-clip=0.5',
+        /klClip has no effect on normalized and self-tuning steps; it is an option of scheduled steps/,
+      ],
+      ['cgfac:momentum=0.5:kl-clip=0.5', /klClip has no effect on normalized and self-tuning steps/],
+      [
+        'cgfac:momentum=0.5:damping-interval=3',
+        /dampingInterval has no effect on normalized steps; .* self-tuning steps/,
+      ],
+      ['cgfac:momentum=2', /momentum is 2/],
+    ];
+    for (const [spec, message] of refusals) expect(() => checkOptimizer(spec, {})).toThrow(message);
+    for (const spec of ['cgfac:momentum=0.5', 'cgfac:damping-interval=3', 'kfac:prior-precision=0', 'sgd', 'cgfac']) {
+      expect(() => checkOptimizer(spec, {})).not.toThrow();
     }
   });
 });

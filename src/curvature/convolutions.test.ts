@@ -24,6 +24,7 @@ import { lossNamed } from '../losses/index.js';
 import { random } from '../random.js';
 import { findBlocks } from './blocks.js';
 import { joinedRows } from './factors/moving-average.js';
+import { empirical, exact } from './fisher.js';
 import { layerRows } from './statistics.js';
 
 // In float32: the runtime has no Conv of float64.
@@ -60,7 +61,7 @@ async function measured({ parameters: shapes, input, network }: Setting, kind: '
   const value = loss.value(b, output, targets);
   const forward = { parameters, output, prediction: output, targets, loss: value, reported: value, rows };
   const { blocks, rest } = findBlocks(parameters, output);
-  const layers = layerRows(b, forward, loss, blocks, kind, () => value);
+  const layers = layerRows(b, forward, loss, blocks, kind === 'exact' ? exact() : empirical(), () => value);
   const slopes = gradients(b, value, [...parameters.values()]);
   const wanted: Record<string, Value> = { output };
   for (const [i, { inputs, outputs, diagonal }] of layers.entries()) {

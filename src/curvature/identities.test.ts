@@ -31,17 +31,18 @@ import type { LossName } from '../losses/loss.js';
 import { random } from '../random.js';
 import { findBlocks } from './blocks.js';
 import { joinedRows } from './factors/moving-average.js';
-import { type FisherKind, layerRows } from './statistics.js';
+import { empirical, exact, type Fisher, sampled } from './fisher.js';
+import { layerRows } from './statistics.js';
 
 const rounding = 1e-12;
 
 /** Each layer's K-FAC block A ⊗ G, and its rows for further use. */
-async function kfacBlocks(network: DenseNetwork, loss: LossName, examples: Examples, kind: FisherKind, noiseSeed = 0) {
+async function kfacBlocks(network: DenseNetwork, loss: LossName, examples: Examples, fisher: Fisher, noiseSeed = 0) {
   const b = new FedBuilder();
   const { forward } = float64Objective(b, network, loss, examples);
   const { blocks } = findBlocks(forward.parameters, forward.output);
   const source = random(noiseSeed, 'noise');
-  const rows = layerRows(b, forward, lossNamed(loss), blocks, kind, (dims) => {
+  const rows = layerRows(b, forward, lossNamed(loss), blocks, fisher, (dims) => {
     const count = dims.reduce((product, size) => product * size, 1);
     const isNormal = lossNamed(loss).noise.distribution === 'normal';
     return b.given(dims, isNormal ? normals(source, count) : Array.from({ length: count }, () => source.uniform()));
@@ -102,31 +103,31 @@ describe.each(losses)('%s', (loss) => {
   test.each(layouts)('one example: exact K-FAC is the Gauss–Newton matrix ($outputsFirst, $hasBias)', async (one) => {
     const network = denseNetwork([4, 3, 3, 2], { ...one, activation: 'tanh', seed: 1 });
     const examples = examplesFor(network, loss, 1, random(2, loss));
-    const [kfac, exact] = [
-      await kfacBlocks(network, loss, examples, 'exact'),
+    const [kfac, whole] = [
+      await kfacBlocks(network, loss, examples, exact()),
       await gaussNewtonBlocks(network, loss, examples),
     ];
     expect(kfac).toHaveLength(3);
-    for (const [i, { block }] of kfac.entries()) expect(relativeError(block, exact[i] ?? block)).toBeLessThan(rounding);
+    for (const [i, { block }] of kfac.entries()) expect(relativeError(block, whole[i] ?? block)).toBeLessThan(rounding);
   });
 
   test('several examples and nonlinear layers: it is an approximation', async () => {
     const network = denseNetwork([4, 3, 3, 2], { ...layout, activation: 'tanh', seed: 1 });
     const examples = examplesFor(network, loss, 4, random(3, loss));
-    const [kfac, exact] = [
-      await kfacBlocks(network, loss, examples, 'exact'),
+    const [kfac, whole] = [
+      await kfacBlocks(network, loss, examples, exact()),
       await gaussNewtonBlocks(network, loss, examples),
     ];
     // The last layer's Jacobian is the identity: with squared error its block is exact whatever came before.
     for (const [i, { block }] of kfac.slice(0, 2).entries()) {
-      expect(relativeError(block, exact[i] ?? block)).toBeGreaterThan(0.01);
+      expect(relativeError(block, whole[i] ?? block)).toBeGreaterThan(0.01);
     }
   });
 
   test('one example, sampled targets: K-FAC converges to the Gauss–Newton matrix', async () => {
     const network = denseNetwork([3, 3, 2], { ...layout, activation: 'tanh', seed: 4 });
     const example = examplesFor(network, loss, 1, random(5, loss));
-    const exact = await gaussNewtonBlocks(network, loss, example);
+    const whole = await gaussNewtonBlocks(network, loss, example);
     const errors: number[] = [];
     for (const draws of [100, 40_000]) {
       const { inputs, targets } = example;
@@ -134,8 +135,8 @@ describe.each(losses)('%s', (loss) => {
         inputs: generate(draws, inputs.columns, (_, j) => at(inputs, 0, j)),
         targets: Array.from({ length: draws }, () => targets).flat(),
       };
-      const kfac = await kfacBlocks(network, loss, repeated, 'sampled', 6);
-      errors.push(Math.max(...kfac.map(({ block }, i) => relativeError(block, exact[i] ?? block))));
+      const kfac = await kfacBlocks(network, loss, repeated, sampled(), 6);
+      errors.push(Math.max(...kfac.map(({ block }, i) => relativeError(block, whole[i] ?? block))));
     }
     const [few = 0, many = 1] = errors;
     expect(many).toBeLessThan(0.03); // √(2/40,000) is 0.007 for a normal variance
@@ -147,9 +148,9 @@ test('deep linear network, squared error: exact K-FAC is the Gauss–Newton matr
   for (const one of layouts) {
     const network = denseNetwork([4, 3, 3, 2], { ...one, activation: 'linear', seed: 7 });
     const examples = examplesFor(network, 'mean-squared-error', 6, random(8));
-    const kfac = await kfacBlocks(network, 'mean-squared-error', examples, 'exact');
-    const exact = await gaussNewtonBlocks(network, 'mean-squared-error', examples);
-    for (const [i, { block }] of kfac.entries()) expect(relativeError(block, exact[i] ?? block)).toBeLessThan(rounding);
+    const kfac = await kfacBlocks(network, 'mean-squared-error', examples, exact());
+    const whole = await gaussNewtonBlocks(network, 'mean-squared-error', examples);
+    for (const [i, { block }] of kfac.entries()) expect(relativeError(block, whole[i] ?? block)).toBeLessThan(rounding);
   }
 });
 
@@ -161,16 +162,16 @@ test('deep linear network, squared error: sampled K-FAC converges to the Gauss�
     inputs: generate(5 * copies, inputs.columns, (i, j) => at(inputs, i % 5, j)),
     targets: Array.from({ length: copies }, () => targets).flat(),
   };
-  const exact = await gaussNewtonBlocks(network, 'mean-squared-error', { inputs, targets });
-  const kfac = await kfacBlocks(network, 'mean-squared-error', repeated, 'sampled', 9);
-  for (const [i, { block }] of kfac.entries()) expect(relativeError(block, exact[i] ?? block)).toBeLessThan(0.03);
+  const whole = await gaussNewtonBlocks(network, 'mean-squared-error', { inputs, targets });
+  const kfac = await kfacBlocks(network, 'mean-squared-error', repeated, sampled(), 9);
+  for (const [i, { block }] of kfac.entries()) expect(relativeError(block, whole[i] ?? block)).toBeLessThan(0.03);
 });
 
 test('deep linear network, squared error: empirical K-FAC is not the empirical Fisher', async () => {
   const network = denseNetwork([4, 3, 3, 2], { ...layout, activation: 'linear', seed: 7 });
   for (const count of [1, 6]) {
     const examples = examplesFor(network, 'mean-squared-error', count, random(10));
-    for (const { a, g, block } of await kfacBlocks(network, 'mean-squared-error', examples, 'empirical')) {
+    for (const { a, g, block } of await kfacBlocks(network, 'mean-squared-error', examples, empirical())) {
       // 1/N Σ vec(a·gᵀ)·vec(a·gᵀ)ᵀ; both rows carry 1/√N
       const outer = generate(
         count,

@@ -25,15 +25,15 @@ import {
 import { FedBuilder, randomMatrix } from '../../test/support/fed-builder.js';
 import { joinedOf, layouts } from '../../test/support/layer-tensors.js';
 import { gradients } from '../autodiff/gradients.js';
-import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { lossNamed } from '../losses/index.js';
 import type { LossName } from '../losses/loss.js';
 import { random } from '../random.js';
 import { findBlocks } from './blocks.js';
 import { joinedRows } from './factors/moving-average.js';
+import { empirical, exact, type Fisher, sampled } from './fisher.js';
 import { LayerTensor } from './layer-tensor.js';
-import { type FisherKind, fisherKind, type LayerRows, layerRows } from './statistics.js';
+import { type LayerRows, layerRows } from './statistics.js';
 
 const rounding = 1e-12;
 const unexpectedNoise = (): Value => {
@@ -62,17 +62,17 @@ describe.each(losses.flatMap((loss) => layouts.map((layout) => ({ loss, ...layou
     const source = random(4, loss);
     const examples = examplesFor(network, loss, count, source);
     const { activations, output } = forwardByHand(network, examples.inputs);
-    const setUp = (kind: FisherKind, noise: (dims: readonly number[], b: FedBuilder) => Value = unexpectedNoise) => {
+    const setUp = (fisher: Fisher, noise: (dims: readonly number[], b: FedBuilder) => Value = unexpectedNoise) => {
       const b = new FedBuilder();
       const { forward } = float64Objective(b, network, loss, examples);
       const { blocks, rest } = findBlocks(forward.parameters, forward.output);
       expect(rest.size).toBe(0);
-      const rows = layerRows(b, forward, lossNamed(loss), blocks, kind, (dims) => noise(dims, b));
+      const rows = layerRows(b, forward, lossNamed(loss), blocks, fisher, (dims) => noise(dims, b));
       return { b, forward, blocks, rows };
     };
 
     test('empirical: A and G by hand, and aᵀg is the gradient', async () => {
-      const { b, forward, blocks, rows } = setUp('empirical');
+      const { b, forward, blocks, rows } = setUp(empirical());
       const names = [...forward.parameters.keys()];
       const slopes = gradients(b, forward.loss, [...forward.parameters.values()]);
       const slope = (name: string | undefined) => slopes[names.indexOf(name ?? '')] ?? forward.loss;
@@ -94,7 +94,7 @@ describe.each(losses.flatMap((loss) => layouts.map((layout) => ({ loss, ...layou
     });
 
     test('exact: G is the mean of JᵀHJ', async () => {
-      const { b, rows } = setUp('exact');
+      const { b, rows } = setUp(exact());
       const { layers } = await factorsOf(b, rows);
       const width = output.columns;
       // Row k·N + i of the Jacobian: the derivative of output k of example i.
@@ -120,7 +120,7 @@ describe.each(losses.flatMap((loss) => layouts.map((layout) => ({ loss, ...layou
     test('sampled: G by hand from the noise', async () => {
       const isNormal = loss === 'mean-squared-error';
       const draws = Array.from({ length: count * 2 }, () => (isNormal ? source.normal() : source.uniform()));
-      const { b, rows } = setUp('sampled', (dims, builder) =>
+      const { b, rows } = setUp(sampled(), (dims, builder) =>
         builder.given(
           dims,
           draws.slice(
@@ -147,6 +147,29 @@ describe.each(losses.flatMap((loss) => layouts.map((layout) => ({ loss, ...layou
       const byHand = backwardByHand(network, activations, expectedCotangent);
       for (const [i, { g }] of layers.entries()) {
         expect(relativeError(gram(g), scaled(gram(byHand[i] ?? g), 1 / count))).toBeLessThan(rounding);
+      }
+    });
+
+    test('several samples: the mean of the matrices of each', async () => {
+      const isNormal = loss === 'mean-squared-error';
+      const draws = Array.from({ length: count * 4 }, () => (isNormal ? source.normal() : source.uniform()));
+      /** G of each layer, and how many random numbers it took. */
+      const factors = async (samples: number, from: number) => {
+        let taken = 0;
+        const { b, rows } = setUp(sampled({ samples }), (dims, builder) => {
+          taken = dims.reduce((product, size) => product * size, 1);
+          return builder.given(dims, draws.slice(from, from + taken));
+        });
+        const { layers } = await factorsOf(b, rows);
+        return { taken, layers: layers.map(({ g }) => gram(g)) };
+      };
+      const first = await factors(1, 0);
+      const second = await factors(1, first.taken);
+      const both = await factors(2, 0);
+      expect(both.taken).toBe(2 * first.taken);
+      for (const [i, g] of both.layers.entries()) {
+        const mean = scaled(plus(first.layers[i] ?? g, second.layers[i] ?? g), 0.5);
+        expect(relativeError(g, mean)).toBeLessThan(rounding);
       }
     });
   },
@@ -186,7 +209,7 @@ test.each([
   };
   const { blocks } = findBlocks(parameters, output);
   const [slope] = gradients(b, forward.loss, [weight]);
-  const { get, layers } = await factorsOf(b, layerRows(b, forward, loss, blocks, 'empirical', unexpectedNoise), {
+  const { get, layers } = await factorsOf(b, layerRows(b, forward, loss, blocks, empirical(), unexpectedNoise), {
     slope: b.mul(slope ?? weight, loss.scale(output)),
   });
   const [layer] = layers;
@@ -198,10 +221,4 @@ test.each([
   expect(relativeError(gram(layer.g), scaled(gram(g), 1 / cases))).toBeLessThan(rounding);
   const product = scaled(multiplied(transposed(layer.a), layer.g), Math.sqrt(positions / cases));
   expect(relativeError(rowsOf(product, 0, inputs), get('slope'))).toBeLessThan(rounding);
-});
-
-test('Fisher kinds have names', () => {
-  expect(fisherKind('exact')).toBe('exact');
-  expect(() => fisherKind('true')).toThrow(OptionError);
-  expect(() => fisherKind('true')).toThrow("unknown Fisher kind 'true'; choose one of sampled, empirical, exact");
 });

@@ -13,7 +13,10 @@ import { semantics } from '../ops/table.js';
 import { adam } from '../optimizers/adam.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import { cgfac } from '../optimizers/second-order/cgfac.js';
+import { sketches } from '../optimizers/second-order/factors.js';
 import { kfac } from '../optimizers/second-order/kfac.js';
+import { primal } from '../optimizers/second-order/primal.js';
+import { selfTuning } from '../optimizers/steps/self-tuning.js';
 import { random } from '../random.js';
 import { train } from '../training/trainer.js';
 import { charTransformer } from './char-transformer.js';
@@ -102,9 +105,9 @@ const models: readonly (readonly [string, () => Model, () => DataSplits])[] = [
 
 const optimizers: readonly (readonly [string, () => Optimizer])[] = [
   ['adam', () => adam({ learningRate: 0.01 })],
-  ['cgfac', () => cgfac({ rank: 16 })],
-  ['cgfac, self-tuning', () => cgfac({ step: 'self-tuning', rank: 16, priorPrecision: 0 })],
-  ['cgfac, primal', () => cgfac({ form: 'primal', curvatureRows: 16, maxIterations: 10 })],
+  ['cgfac', () => cgfac({ factors: sketches({ rank: 16 }) })],
+  ['cgfac, self-tuning', () => cgfac({ step: selfTuning({ priorPrecision: 0 }), factors: sketches({ rank: 16 }) })],
+  ['cgfac, primal', () => cgfac({ damping: primal({ maxIterations: 10 }), curvatureRows: 16 })],
   ['kfac', () => kfac()],
 ];
 const steps = 12;

@@ -1,25 +1,38 @@
 // SGD, Adam and AdamW against PyTorch's formulas in plain TypeScript, over several steps; and every option's check.
 import { describe, expect, test } from 'vitest';
+import type { Numbers } from '../../test/support/declared-step.js';
 import { at, generate, type Matrix, relativeError } from '../../test/support/dense.js';
 import { type DenseNetwork, denseNetwork, examplesFor } from '../../test/support/dense-network.js';
 import { layouts } from '../../test/support/layer-tensors.js';
-import { type Numbers, stepOnce } from '../../test/support/optimizer-step.js';
-import { manyExamples } from '../../test/support/setting.js';
+import { stepOnce } from '../../test/support/optimizer-step.js';
+import { sampled } from '../curvature/fisher.js';
 import { OptionError } from '../errors.js';
 import { random } from '../random.js';
 import { type AdamOptions, adam, adamw } from './adam.js';
 import type { Optimizer } from './optimizer.js';
-import { cgfac } from './second-order/cgfac.js';
+import { type Schedule, at as valueAt } from './schedules.js';
+import { type CgfacOptions, cgfac } from './second-order/cgfac.js';
+import { factored } from './second-order/factored.js';
+import { dense, sketches } from './second-order/factors.js';
 import { kfac } from './second-order/kfac.js';
+import { primal } from './second-order/primal.js';
+import { tikhonov } from './second-order/tikhonov.js';
 import { type SgdOptions, sgd } from './sgd.js';
+import { normalized } from './steps/normalized.js';
+import { scheduled } from './steps/scheduled.js';
+import { selfTuning } from './steps/self-tuning.js';
 
 /** New elements of one parameter from the old ones and the gradient's, at a step counted from 1. */
 type Rule = (parameter: number, gradient: number, step: number, memory: Record<string, number>) => number;
 
 /** torch.optim.SGD, with decoupled weight decay. */
-const torchSgd = ({ learningRate = 0.01, momentum = 0.9, nesterov = false, weightDecay = 0 }: SgdOptions): Rule => {
+const torchSgd = (options: SgdOptions): Rule => {
   return (parameter, gradient, step, memory) => {
-    const rate = typeof learningRate === 'function' ? learningRate(step - 1) : learningRate;
+    const number = (value: Schedule): number => valueAt(value, step - 1);
+    const { nesterov = false } = options;
+    const rate = number(options.learningRate ?? 0.1);
+    const momentum = number(options.momentum ?? 0.9);
+    const weightDecay = number(options.weightDecay ?? 0);
     const velocity = step === 1 ? gradient : momentum * (memory.velocity ?? 0) + gradient;
     memory.velocity = velocity;
     const direction = nesterov ? gradient + momentum * velocity : velocity;
@@ -31,8 +44,8 @@ const torchSgd = ({ learningRate = 0.01, momentum = 0.9, nesterov = false, weigh
 const torchAdam = (options: AdamOptions): Rule => {
   const { learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = options;
   return (parameter, gradient, step, memory) => {
-    const rate = typeof learningRate === 'function' ? learningRate(step - 1) : learningRate;
-    const decayed = parameter * (1 - rate * weightDecay);
+    const rate = valueAt(learningRate, step - 1);
+    const decayed = parameter * (1 - rate * valueAt(weightDecay, step - 1));
     memory.mean = (memory.mean ?? 0) * beta1 + gradient * (1 - beta1);
     memory.square = (memory.square ?? 0) * beta2 + gradient * gradient * (1 - beta2);
     const denominator = Math.sqrt(memory.square) / Math.sqrt(1 - beta2 ** step) + epsilon;
@@ -41,6 +54,7 @@ const torchAdam = (options: AdamOptions): Rule => {
 };
 
 const schedule = (step: number): number => 0.1 / (step + 1);
+const half = (step: number): number => 0.5 + 0.1 * step;
 const rules: readonly (readonly [string, Optimizer, Rule])[] = [
   ['sgd', sgd(), torchSgd({})],
   ['sgd without momentum', sgd({ learningRate: 0.5, momentum: 0 }), torchSgd({ learningRate: 0.5, momentum: 0 })],
@@ -50,7 +64,13 @@ const rules: readonly (readonly [string, Optimizer, Rule])[] = [
     sgd({ learningRate: 0.1, momentum: 0.8, nesterov: true, weightDecay: 0.05 }),
     torchSgd({ learningRate: 0.1, momentum: 0.8, nesterov: true, weightDecay: 0.05 }),
   ],
+  [
+    'sgd, all numbers scheduled',
+    sgd({ learningRate: schedule, momentum: half, weightDecay: schedule }),
+    torchSgd({ learningRate: schedule, momentum: half, weightDecay: schedule }),
+  ],
   ['adam', adam(), torchAdam({})],
+  ['adamw, scheduled decay', adamw({ weightDecay: schedule }), torchAdam({ weightDecay: schedule })],
   [
     'adam with other decays',
     adam({ learningRate: schedule, beta1: 0.5, beta2: 0.8, epsilon: 1e-3 }),
@@ -65,7 +85,6 @@ test.each(rules)('%s', async (_name, optimizer, rule) => {
   let network: DenseNetwork = denseNetwork([3, 4, 2], { ...layout, activation: 'tanh', seed: 30 });
   let expected: readonly Matrix[] = network.layers;
   let state: Numbers = {};
-  const controller = optimizer.controller(manyExamples('mean-squared-error'));
   const memories = expected.map(({ data }) => Array.from(data, () => ({})));
   const source = random(31);
   for (let step = 0; step < 4; step++) {
@@ -75,7 +94,6 @@ test.each(rules)('%s', async (_name, optimizer, rule) => {
       loss: 'softmax-cross-entropy',
       examples,
       optimizer,
-      controller,
       step,
       state,
     });
@@ -108,92 +126,164 @@ describe('options out of range are errors that say so', () => {
       'weightDecay is Infinity; it must be a finite number, at least 0',
       () => adamw({ weightDecay: Number.POSITIVE_INFINITY }),
     ],
-    ['rank is 0; it must be a whole number, at least 1', () => cgfac({ rank: 0 })],
-    ['rank is 1.5; it must be a whole number, at least 1', () => cgfac({ rank: 1.5 })],
-    ['decay is 1; it must be a finite number, at least 0, less than 1', () => cgfac({ decay: 1 })],
-    ['tolerance is 0; it must be a finite number, greater than 0', () => cgfac({ tolerance: 0 })],
-    ['maxIterations is 0; it must be a whole number, at least 1', () => cgfac({ maxIterations: 0 })],
-    ['damping is NaN; it must be a finite number, greater than 0', () => cgfac({ damping: Number.NaN })],
+    ['rank is 0; it must be a whole number, at least 1', () => cgfac({ factors: sketches({ rank: 0 }) })],
+    ['rank is 1.5; it must be a whole number, at least 1', () => cgfac({ factors: sketches({ rank: 1.5 }) })],
+    ['decay is 1; it must be a finite number, at least 0, less than 1', () => cgfac({ factors: dense({ decay: 1 }) })],
+    [
+      'tolerance is 0; it must be a finite number, greater than 0',
+      () => cgfac({ damping: tikhonov({ tolerance: 0 }) }),
+    ],
+    [
+      'maxIterations is 0; it must be a whole number, at least 1',
+      () => cgfac({ damping: primal({ maxIterations: 0 }) }),
+    ],
+    ['samples is 0; it must be a whole number, at least 1', () => cgfac({ fisher: sampled({ samples: 0 }) })],
     ['curvatureRows is -1; it must be a whole number, at least 1', () => cgfac({ curvatureRows: -1 })],
-    ['restLearningRate is 0; it must be a finite number, greater than 0', () => cgfac({ restLearningRate: 0 })],
-    ['learningRate is -1; it must be a finite number, greater than 0', () => cgfac({ learningRate: -1 })],
-    ['damping is 0; it must be a finite number, greater than 0', () => cgfac({ learningRate: 0.1, damping: 0 })],
-    ['klClip is -1; it must be a finite number, at least 0', () => cgfac({ learningRate: 0.1, klClip: -1 })],
+    ['iterateAveraging is 1; it must be a finite number, at least 0, less than 1', () => kfac({ iterateAveraging: 1 })],
+    ['damping is 0; it must be a finite number, greater than 0', () => cgfac({ step: scheduled({ damping: 0 }) })],
+    ['klClip is -1; it must be a finite number, at least 0', () => cgfac({ step: scheduled({ klClip: -1 }) })],
     [
       'momentum is 2; it must be a finite number, at least 0, less than 1',
-      () => cgfac({ learningRate: 0.1, momentum: 2 }),
-    ],
-    [
-      'momentum has no effect on self-tuning steps; it is an option of normalized and scheduled steps',
-      () => cgfac({ momentum: 0.5 }), // of which loss, is known only later
-    ],
-    [
-      'weightDecay has no effect on self-tuning steps; it is an option of normalized and scheduled steps',
-      () => kfac({ step: 'self-tuning', weightDecay: 0.5 }),
-    ],
-    [
-      'klClip has no effect on normalized and self-tuning steps; it is an option of scheduled steps',
-      () => cgfac({ klClip: 0.5 }),
-    ],
-    [
-      'klClip has no effect on normalized and self-tuning steps; it is an option of scheduled steps',
-      () => cgfac({ momentum: 0.5, klClip: 0.5 }), // momentum might be meant for normalized steps
-    ],
-    [
-      'dampingInterval has no effect on normalized steps; it is an option of self-tuning steps',
-      () => cgfac({ momentum: 0.5, dampingInterval: 3 }), // no kind takes both
-    ],
-    [
-      'priorPrecision has no effect on normalized steps; it is an option of self-tuning steps',
-      () => cgfac({ step: 'normalized', priorPrecision: 1 }),
-    ],
-    // Values out of range are so whatever the loss.
-    ['momentum is 2; it must be a finite number, at least 0, less than 1', () => cgfac({ momentum: 2 })],
-    ['weightDecay is -1; it must be a finite number, at least 0', () => kfac({ weightDecay: -1 })],
-    ['minimumDamping is 0; it must be a finite number, greater than 0', () => cgfac({ minimumDamping: 0 })],
-    ['priorPrecision is -1; it must be a finite number, at least 0', () => cgfac({ priorPrecision: -1 })],
-    [
-      'damping is NaN; it must be a finite number, greater than 0',
-      () => cgfac({ step: 'self-tuning', damping: Number.NaN }),
-    ],
-    [
-      'damping is NaN; it must be a finite number, greater than 0',
-      () => cgfac({ step: 'normalized', damping: Number.NaN }),
-    ],
-    [
-      'dampingDecay has no effect on scheduled steps; it is an option of self-tuning steps',
-      () => cgfac({ learningRate: 0.1, dampingDecay: 0.5 }),
+      () => cgfac({ step: scheduled({ momentum: 2 }) }),
     ],
     [
       'learningRate is 0; it must be a finite number, greater than 0',
-      () => cgfac({ step: 'normalized', learningRate: 0 }),
+      () => cgfac({ step: normalized({ learningRate: 0 }) }),
     ],
     [
-      "unknown step 'greedy'; choose one of normalized, self-tuning, scheduled",
-      () => cgfac({ step: 'greedy' as 'normalized' }),
+      'damping is NaN; it must be a finite number, greater than 0',
+      () => kfac({ step: normalized({ damping: Number.NaN }) }),
     ],
     [
-      'a damping schedule is not for self-tuning steps: they tune their damping themselves',
-      () => cgfac({ step: 'self-tuning', damping: () => 1 }),
+      'weightDecay is -1; it must be a finite number, at least 0',
+      () => kfac({ step: normalized({ weightDecay: -1 }) }),
     ],
-    ['inverseInterval is 0; it must be a whole number, at least 1', () => kfac({ inverseInterval: 0 })],
-    ['decay is -1; it must be a finite number, at least 0, less than 1', () => kfac({ decay: -1 })],
+    [
+      'damping is NaN; it must be a finite number, greater than 0',
+      () => kfac({ step: selfTuning({ damping: Number.NaN }) }),
+    ],
+    [
+      'minimumDamping is 0; it must be a finite number, greater than 0',
+      () => cgfac({ step: selfTuning({ minimumDamping: 0 }) }),
+    ],
+    [
+      'priorPrecision is -1; it must be a finite number, at least 0',
+      () => cgfac({ step: selfTuning({ priorPrecision: -1 }) }),
+    ],
+    [
+      'self-tuning steps adapt their damping: give a number, not a schedule',
+      () => cgfac({ step: selfTuning({ damping: (() => 1) as unknown as number }) }),
+    ],
+    [
+      'inverseInterval is 0; it must be a whole number, at least 1',
+      () => kfac({ factors: dense({ inverseInterval: 0 }) }),
+    ],
+    ['decay is -1; it must be a finite number, at least 0, less than 1', () => kfac({ factors: dense({ decay: -1 }) })],
   ];
-
-  test('options that some run can take are not refused before it is known which run', () => {
-    for (const options of [{ momentum: 0.5 }, { dampingInterval: 3 }, { damping: () => 0.1 }, { priorPrecision: 0 }]) {
-      expect(() => cgfac(options)).not.toThrow();
-    }
-  });
 
   test.each(wrong)('%s', (message, make) => {
     let error: unknown;
     try {
-      make().controller(manyExamples('mean-squared-error')); // some options are the controller's to check
+      make();
     } catch (thrown) {
       error = thrown;
     }
     expect(error).toBeInstanceOf(OptionError);
     expect((error as OptionError).message).toBe(message);
+  });
+});
+
+describe('what a second-order optimizer is made of', () => {
+  const refused = (make: () => unknown): string => {
+    try {
+      make();
+    } catch (error) {
+      expect(error).toBeInstanceOf(OptionError);
+      return (error as Error).message;
+    }
+    return 'not refused';
+  };
+  /** As JavaScript calls it. */
+  const loose = (options: object) => () => cgfac(options as CgfacOptions);
+
+  test.each<readonly [string, () => unknown]>([
+    ["step is 'self-tuning'; call it: selfTuning()", loose({ step: 'self-tuning' })],
+    [
+      "step is 'selftuned'; give normalized(), selfTuning() or scheduled() (did you mean 'selfTuning'?)",
+      loose({ step: 'selftuned' }),
+    ],
+    ['step is the function normalized; call it: normalized()', loose({ step: normalized })],
+    ["damping is 'tikhonov'; call it: tikhonov()", loose({ damping: 'tikhonov' })],
+    [
+      'damping is an object with name, areWhole, begin; give factored(), tikhonov() or primal()',
+      loose({ damping: dense() }),
+    ],
+    ["factors is 'gram'; give sketches() or dense()", loose({ factors: 'gram' })],
+    ['factors is 64; give sketches() or dense()', loose({ factors: 64 })],
+    ["fisher is 'exact'; call it: exact()", loose({ fisher: 'exact' })],
+    ["rest is 'adam'; call it: adam()", loose({ rest: 'adam' })],
+    [
+      'factors have no effect: primal() damping solves with the rows of this batch alone',
+      loose({ damping: primal(), factors: sketches() }),
+    ],
+    [
+      'inverseInterval has no effect: tikhonov() damping keeps no inverses',
+      loose({ damping: tikhonov(), factors: dense({ inverseInterval: 3 }) }),
+    ],
+    [
+      'factors are sketches(); kfac keeps the factors themselves: give dense(), or use cgfac',
+      () => kfac({ factors: sketches() } as object),
+    ],
+    ['damping is primal(), which keeps no factors: use it with cgfac', () => kfac({ damping: primal() } as object)],
+    [
+      'learningRate is no option of cgfac; write cgfac({ step: scheduled({ learningRate }) })',
+      loose({ learningRate: 1 }),
+    ],
+    ['rank is no option of cgfac; write cgfac({ factors: sketches({ rank }) })', loose({ rank: 64 })],
+    [
+      'inverseInterval is no option of kfac; write kfac({ factors: dense({ inverseInterval }) })',
+      () => kfac({ inverseInterval: 3 } as object),
+    ],
+    [
+      'damping is 3; its strength is a number of the step: cgfac({ step: selfTuning({ damping: 3 }) })',
+      loose({ damping: 3 }),
+    ],
+    [
+      "unknown option 'klclip' of scheduled (did you mean 'klClip'?); it takes learningRate, damping, momentum, weightDecay, klClip",
+      () => scheduled({ klclip: 1 } as object),
+    ],
+    [
+      "unknown option 'warmStart' of tikhonov; it takes maxIterations, tolerance",
+      () => tikhonov({ warmStart: true } as object),
+    ],
+    ['warmStart is 1; it must be true or false', () => primal({ warmStart: 1 as unknown as boolean })],
+  ])('%s', (message, make) => {
+    expect(refused(make)).toBe(message);
+  });
+
+  test('types refuse combinations that have no effect', () => {
+    const wrong = [
+      // @ts-expect-error primal damping takes no factors
+      () => cgfac({ damping: primal(), factors: sketches() }),
+      // @ts-expect-error Tikhonov damping keeps no inverses
+      () => cgfac({ damping: tikhonov(), factors: dense({ inverseInterval: 2 }) }),
+      // @ts-expect-error sketches are not the factors themselves
+      () => kfac({ factors: sketches() }),
+      // @ts-expect-error nor does the primal form have any
+      () => kfac({ damping: primal() }),
+      // @ts-expect-error a number of the step
+      () => cgfac({ learningRate: 0.1 }),
+      // @ts-expect-error of another kind of step
+      () => normalized({ klClip: 1 }),
+    ];
+    for (const make of wrong) expect(make).toThrow(OptionError);
+    const right: readonly (() => unknown)[] = [
+      () => cgfac({ damping: factored(), factors: dense({ inverseInterval: 2 }) }),
+      () => cgfac({ factors: dense({ decay: 0.5, inverseInterval: 2 }) }),
+      () => cgfac({ damping: tikhonov(), factors: dense() }),
+      () => cgfac({ damping: tikhonov(), factors: sketches({ rank: 3 }) }),
+      () => kfac({ damping: tikhonov(), factors: dense({ decay: 0 }) }),
+    ];
+    for (const make of right) expect(make).not.toThrow();
   });
 });

@@ -1,9 +1,11 @@
 // The contract of an optimizer: it adds one step to a graph, and declares what the step reads and keeps where it uses it.
+import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
 import type { Distribution, LossName } from '../losses/loss.js';
 import type { Forward, Objective } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
+import { described, isRecord } from '../options.js';
 
 /** What a run is about, as far as an optimizer steers by it. */
 export interface Setting {
@@ -98,6 +100,21 @@ export interface Optimizer {
   /** What to change about it if training fails, to begin a sentence: `Lower the learning rate`. Nothing by default. */
   readonly remedy?: (setting: Setting) => string;
 }
+
+/**
+ * What an optimizer makes of a step, in full.
+ * @throws OptionError if it returns something else
+ */
+export function stepResult({ name, build }: Optimizer, context: StepContext): StepResult {
+  const built = build(context);
+  const result: unknown = built instanceof Map ? { parameters: built } : built;
+  if (isStepResult(result)) return result;
+  throw new OptionError(
+    `the step of optimizer '${name}' is ${described(built)}; return a map of new parameters, or { parameters, accept }`,
+  );
+}
+
+const isStepResult = (result: unknown): result is StepResult => isRecord(result) && result.parameters instanceof Map;
 
 /** The context of a part of an optimizer, whose scalars, states, noise and reports are named `part.name`. */
 export function scoped(context: StepContext, part: string): StepContext {

@@ -1,7 +1,7 @@
 // Different optimizers for different parameters of one network.
 import { OptionError } from '../errors.js';
 import { described } from '../options.js';
-import { type Optimizer, restricted, type StepResult, scoped } from './optimizer.js';
+import { type Optimizer, restricted, type StepResult, scoped, stepResult } from './optimizer.js';
 import { listed, type ParameterInfo, type ParameterRule, parameterRule, parametersOf } from './parameters.js';
 
 /**
@@ -43,8 +43,7 @@ export function partition(rules: readonly (readonly [ParameterRule, Optimizer])[
         left = left.filter((parameter) => !wanted.has(parameter));
         if (taken.length === 0) return [];
         const own = restricted(context, new Set(taken.map(({ name }) => name)));
-        const built = optimizer.build(i === 0 ? own : scoped(own, scope));
-        return ['parameters' in built ? built : { parameters: built }];
+        return [stepResult(optimizer, i === 0 ? own : scoped(own, scope))];
       });
       if (left.length > 0) {
         throw new OptionError(`no rule of partition takes ${listed(left)}; end with a rule for '*'`);

@@ -1,6 +1,7 @@
 // Models that have their channels last, as exported from TensorFlow, see the same pictures as their twins that do not.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ModelSpec, modelBytes, type NodeSpec, ramp, runOnnx } from '../../test/support/onnx-models.js';
+import { empirical } from '../curvature/fisher.js';
 import { gatherBatch } from '../data/batches.js';
 import { type Dataset, dataset, onlyInput, withInputShape } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
@@ -75,7 +76,7 @@ afterAll(() => engine.close());
 describe.each(['adam', 'cgfac'] as const)('%s', (name) => {
   // Curvature of the given targets: others are drawn pixel by pixel, in the order in which the model has them.
   const optimizer = () =>
-    name === 'adam' ? adam({ learningRate: 0.02 }) : cgfac({ curvatureRows: 10, fisher: 'empirical' });
+    name === 'adam' ? adam({ learningRate: 0.02 }) : cgfac({ curvatureRows: 10, fisher: empirical() });
   const run = (model: ReturnType<typeof load>, given = data) =>
     train(model, {
       ...{ engine, data: given, optimizer: optimizer(), steps: 4, batchSize: 10, seed: 1 },

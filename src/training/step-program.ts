@@ -10,7 +10,14 @@ import { type Inputs, listInputs, mapInputs } from '../model/inputs.js';
 import type { Model } from '../model/model.js';
 import { TrainingMode } from '../model/training-mode.js';
 import { Builder } from '../ops/builder.js';
-import type { Optimizer, ScalarSource, Setting, Steering, StepContext, StepResult } from '../optimizers/optimizer.js';
+import {
+  type Optimizer,
+  type ScalarSource,
+  type Setting,
+  type Steering,
+  type StepContext,
+  stepResult,
+} from '../optimizers/optimizer.js';
 import { isFiniteScalar } from '../optimizers/steps/judge.js';
 import { described } from '../options.js';
 import type { Metric } from './evaluation/metrics.js';
@@ -103,7 +110,7 @@ export function buildStep(options: StepOptions): StepProgram {
   const forward = objective.evaluate(new Map([...parameters, ...statistics]));
   const values = [...parameters.values()];
   const slopes = gradients(b, forward.loss, values);
-  const built = optimizer.build({
+  const result = stepResult(optimizer, {
     b,
     objective,
     setting,
@@ -112,7 +119,6 @@ export function buildStep(options: StepOptions): StepProgram {
     gradients: new Map([...parameters.keys()].map((name, i) => [name, slopes[i] as Value])), // one gradient a parameter
     ...declared.context,
   });
-  const result: StepResult = 'parameters' in built ? built : { parameters: built };
   const finite = isFiniteScalar(b, forward.loss);
   const accepted = result.accept ? b.and(finite, result.accept) : finite;
   const outputs: Record<string, Value> = {

@@ -6,9 +6,11 @@ import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import type { TensorData } from '../graph/tensor.js';
 import { mlp } from '../nn/zoo.js';
-import type { Optimizer } from '../optimizers/optimizer.js';
+import { type Optimizer, stepResult } from '../optimizers/optimizer.js';
 import { cgfac } from '../optimizers/second-order/cgfac.js';
 import { sgd } from '../optimizers/sgd.js';
+import { normalized } from '../optimizers/steps/normalized.js';
+import { selfTuning } from '../optimizers/steps/self-tuning.js';
 import { random } from '../random.js';
 import type { StepRecord } from './run-record.js';
 import { train } from './trainer.js';
@@ -82,13 +84,14 @@ describe.each([
   {
     name: 'self-tuning: damping grows by 4',
     // The curvature of one example hides that of the others.
-    optimizer: () => cgfac({ curvatureRows: 1, damping: 1e-6, minimumDamping: 1e-6, priorPrecision: 0 }),
+    optimizer: () =>
+      cgfac({ curvatureRows: 1, step: selfTuning({ damping: 1e-6, minimumDamping: 1e-6, priorPrecision: 0 }) }),
     adapted: 'damping',
     factor: 4,
   },
   {
     name: 'normalized: the length is halved',
-    optimizer: () => cgfac({ step: 'normalized', learningRate: 1 }),
+    optimizer: () => cgfac({ step: normalized({ learningRate: 1 }) }),
     adapted: 'learningRate',
     factor: 0.5,
   },
@@ -119,7 +122,7 @@ it('a loss that is not finite after a step that was not measured takes that step
   // Measured are steps 0 to 9, and each tenth.
   const far = 12;
   const { seen } = await watched(
-    cgfac({ step: 'normalized', learningRate: (step) => (step === far ? 1e30 : 1e-3), weightDecay: 0 }),
+    cgfac({ step: normalized({ learningRate: (step) => (step === far ? 1e30 : 1e-3), weightDecay: 0 }) }),
     20,
   );
   expect(seen.flatMap((each, i) => (accepted(each) === 0 ? [i] : []))).toEqual([far + 1]);
@@ -134,7 +137,10 @@ it('is told of also with an optimizer that does not steer by it', async () => {
   const plain = sgd();
   const refusing: Optimizer = {
     ...plain,
-    build: (context) => ({ ...plain.build(context), accept: context.b.less(context.forward.loss, -1) }),
+    build: (context) => ({
+      ...stepResult(plain, context),
+      accept: context.b.less(context.forward.loss, -1),
+    }),
   };
   const refused = await watched(refusing, 2);
   for (const { record, store } of refused.seen) {

@@ -9,7 +9,7 @@ import type { LossName } from '../../src/losses/loss.js';
 import { Objective } from '../../src/losses/objective.js';
 import { builtModel, type Model } from '../../src/model/model.js';
 import { Builder } from '../../src/ops/builder.js';
-import type { Optimizer, ScalarSource } from '../../src/optimizers/optimizer.js';
+import { type Optimizer, type ScalarSource, stepResult } from '../../src/optimizers/optimizer.js';
 import { manyExamples } from './setting.js';
 
 type Elements = Readonly<Record<string, readonly number[]>>;
@@ -70,7 +70,7 @@ export async function replayed(
     outputs[`next ${name}`] = value;
     updates.set(`next ${name}`, name);
   };
-  const built = optimizer.build({
+  const built = stepResult(optimizer, {
     b,
     objective,
     setting: manyExamples(network.loss),
@@ -97,7 +97,7 @@ export async function replayed(
     steer: () => undefined,
     allReduce: (value) => value,
   });
-  for (const [name, value] of 'parameters' in built ? built.parameters : built) update(name, value);
+  for (const [name, value] of built.parameters) update(name, value);
   for (const { name, shape } of declared) stored[name] = tensorFrom(dtype, shape, initial[name] ?? []);
   const run = (await engine).open();
   await run.write(stored);

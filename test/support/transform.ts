@@ -5,6 +5,7 @@ import { Objective } from '../../src/losses/objective.js';
 import { mlp } from '../../src/nn/zoo.js';
 import type { StepContext } from '../../src/optimizers/optimizer.js';
 import { type Transform, Updates } from '../../src/optimizers/transforms/updates.js';
+import { declaredStep } from './declared-step.js';
 import { FedBuilder } from './fed-builder.js';
 import { manyExamples } from './setting.js';
 
@@ -39,7 +40,7 @@ export async function transformed(
   );
   const output = uses(b, parameters);
   const [x, y] = [b.given([1, 4], [1, 1, 1, 1]), b.given([1], [0], 'int64')];
-  const reported = new Map<string, Value>();
+  const { declare, reports } = declaredStep(b, { step: 0 });
   const context: StepContext = {
     b,
     objective: new Objective(b, mlp({ seed: 1, sizes: [4, 2] }), lossNamed('softmax-cross-entropy'), x, y),
@@ -47,15 +48,7 @@ export async function transformed(
     forward: { parameters, output, prediction: output, targets: y, loss: output, reported: output, rows: 1 },
     parameters,
     gradients: each(({ dims, gradient }, name) => b.named(`gradient ${name}`, dims, gradient)),
-    scalar: (name, at) => b.named(`scalar ${name}`, [], [typeof at === 'number' ? at : at(0, 0)]),
-    state: (name, dims, next) =>
-      next(b.named(`state ${name}`, dims, new Float64Array(dims.reduce((n, d) => n * d, 1)))),
-    noise: (name) => {
-      throw new Error(`the test gives no noise '${name}'`);
-    },
-    report: (name, value) => void reported.set(name, value),
-    steer: () => undefined,
-    allReduce: (value) => value,
+    ...declare,
   };
   const updates = transform(context, Updates.ofGradients(context));
   const named = (prefix: string, values: ReadonlyMap<string, Value>) =>
@@ -63,7 +56,7 @@ export async function transformed(
   const outputs = Object.fromEntries([
     ...named('update', updates.values()),
     ...named('parameter', updates.applied()),
-    ...named('report', reported),
+    ...named('report', reports),
   ]);
   const nodes = b.build('step', Object.fromEntries(updates.applied())).nodes.length;
   const numbers = await b.compute(outputs);

@@ -18,6 +18,7 @@ import { Builder } from '../../ops/builder.js';
 import { semantics } from '../../ops/table.js';
 import { adam } from '../../optimizers/adam.js';
 import { cgfac } from '../../optimizers/second-order/cgfac.js';
+import { sketches } from '../../optimizers/second-order/factors.js';
 import { random } from '../../random.js';
 import { train } from '../../training/trainer.js';
 import { type FileModel, isFileModel, modelFromBytes } from '../file-model.js';
@@ -204,7 +205,7 @@ describe('train on a table', () => {
 
   it.each([
     ['adam', () => adam({ learningRate: 0.05 })],
-    ['cgfac', () => cgfac({ rank: 8 })],
+    ['cgfac', () => cgfac({ factors: sketches({ rank: 8 }) })],
   ] as const)(
     '%s trains as on data that were normalized before, and the file takes the data as they are',
     async (_, of) => {

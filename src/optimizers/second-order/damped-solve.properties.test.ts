@@ -9,6 +9,7 @@ import {
   meanEigenvalue,
   tikhonovOracle,
 } from '../../../test/support/damped-oracle.js';
+import { declaredStep } from '../../../test/support/declared-step.js';
 import {
   generate,
   gram,
@@ -33,15 +34,13 @@ import type { Value } from '../../graph/graph.js';
 import type { DataType } from '../../graph/tensor.js';
 import { random } from '../../random.js';
 import type { StepContext } from '../optimizer.js';
-import {
-  type BlockSides,
-  dampedInverses,
-  dampedKernels,
-  factoredDirection,
-  tikhonovDirections,
-} from './damped-solve.js';
-import { absolute, type BlockDamping, relative } from './preconditioner.js';
-import { primalPreconditioner } from './primal.js';
+import type { BlockGradient } from './block.js';
+import { absolute, type BlockDamping, type Damping, relative } from './damping.js';
+import { factored } from './factored.js';
+import type { Factors } from './factors.js';
+import { KroneckerOperator } from './kronecker-operator.js';
+import { primal } from './primal.js';
+import { tikhonov } from './tikhonov.js';
 
 const runs = 40;
 const converged = { maxIterations: 500, tolerance: 1e-6 };
@@ -137,7 +136,7 @@ const factorsOf = ({ a, g, held }: Block): { readonly a: Matrix; readonly g: Mat
   g: held[1] === 'rows' ? gram(g) : rounded(gram(g)),
 });
 
-function sidesOf(b: FedBuilder, block: Block): BlockSides {
+function operatorOf(b: FedBuilder, block: Block): KroneckerOperator {
   const { a, g } = factorsOf(block);
   const inputs = {
     rows: () => inputRowsSide(b, inputRowsOf(b, block.a, block.layout), block.a.columns),
@@ -151,67 +150,61 @@ function sidesOf(b: FedBuilder, block: Block): BlockSides {
         ),
       ),
   }[block.held[0]];
-  return {
-    inputs: inputs(),
-    outputs: block.held[1] === 'rows' ? outputRowsSide(b, b.matrix(block.g)) : denseOutputSide(b, b.matrix(g)),
-  };
+  return new KroneckerOperator(
+    inputs(),
+    block.held[1] === 'rows' ? outputRowsSide(b, b.matrix(block.g)) : denseOutputSide(b, b.matrix(g)),
+  );
 }
 
-type Solve = (b: FedBuilder, blocks: readonly Block[], damping: BlockDamping) => LayerTensor[];
+type Solve = (b: FedBuilder, blocks: readonly Block[], delta: BlockDamping) => LayerTensor[];
 
-const factored: Solve = (b, blocks, damping) => {
-  const sides = blocks.map((block) => sidesOf(b, block));
-  const deltas = sides.map((side) => damping(b, side));
-  const inverses = dampedInverses(
-    b,
-    sides.flatMap((side, i) => dampedKernels(b, side, deltas[i] as Value)),
-  );
-  return blocks.map(({ v, layout }, i) => {
-    const [inputs, outputs] = inverses.slice(2 * i, 2 * i + 2) as [Value, Value];
-    return factoredDirection(layerTensorOf(b, v, layout), sides[i] as BlockSides, deltas[i] as Value, {
-      inputs,
-      outputs,
-    });
+/** Blocks as an optimizer has them. */
+const gradientsOf = (b: FedBuilder, blocks: readonly Block[]): BlockGradient[] =>
+  blocks.map(({ a, g, v, layout }, i) => {
+    const gradient = layerTensorOf(b, v, layout);
+    const block: KroneckerBlock = {
+      kind: 'dense',
+      weight: `weight${i}`,
+      bias: layout.hasBias ? `bias${i}` : undefined,
+      inputs: a.columns - Number(layout.hasBias),
+      outputs: g.columns,
+      outputsFirst: layout.outputsFirst,
+      uses: [],
+    };
+    const rows = { inputs: inputRowsOf(b, a, layout), outputs: b.matrix(g) };
+    return { block, rows, gradient, smoothed: gradient };
   });
-};
 
-const tikhonov: Solve = (b, blocks, damping) => {
-  const sides = blocks.map((block) => sidesOf(b, block));
-  const deltas = sides.map((side) => damping(b, side));
-  const gradient = blocks.map(({ v, layout }) => layerTensorOf(b, v, layout));
-  return [...tikhonovDirections(b, gradient, sides, deltas, converged).directions];
-};
-
-const primal: Solve = (b, blocks, damping) => {
-  const preconditioner = primalPreconditioner({ ...converged, warmStart: false });
-  const result = preconditioner.build({
-    context: { b } as unknown as StepContext, // without a warm start it reads no state
-    blocks: blocks.map(({ a, g, layout }, i) => {
-      const size = {
-        inputs: a.columns - Number(layout.hasBias),
-        outputs: g.columns,
-        outputsFirst: layout.outputsFirst,
-      };
-      return {
-        kind: 'dense',
-        weight: `weight${i}`,
-        bias: layout.hasBias ? `bias${i}` : undefined,
-        ...size,
-        uses: [],
-      } satisfies KroneckerBlock;
-    }),
-    rows: blocks.map(({ a, g, layout }) => ({ inputs: inputRowsOf(b, a, layout), outputs: b.matrix(g) })),
-    gradient: blocks.map(({ v, layout }) => layerTensorOf(b, v, layout)),
-    damping,
-  });
-  return [...result.directions];
-};
+/** Directions by a kind of damping, from factors that are given. */
+const solvedBy =
+  (damping: Damping): Solve =>
+  (b, blocks, delta) => {
+    const gradients = gradientsOf(b, blocks);
+    const given = new Map(gradients.map((each, i) => [each, operatorOf(b, blocks[i] as Block)])); // one a block
+    const factors: Factors = {
+      name: 'given',
+      begin: () => (each) => given.get(each as BlockGradient) as KroneckerOperator, // one of these
+    };
+    const declared = declaredStep(b, { step: 0 });
+    const context = { b, ...declared.declare } as unknown as StepContext; // damping asks for no more
+    return damping.precondition({ context, blocks: gradients, factors, delta }).map(({ direction }) => direction);
+  };
 
 const asRows = (block: Block): Block => ({ ...block, held: ['rows', 'rows'] });
 const solves = [
-  { name: 'factored', solve: factored, oracle: factoredOracle, change: (block: Block) => block },
-  { name: 'Tikhonov by CG in Gram space', solve: tikhonov, oracle: tikhonovOracle, change: (block: Block) => block },
-  { name: 'primal CG', solve: primal, oracle: tikhonovOracle, change: asRows },
+  { name: 'factored', solve: solvedBy(factored()), oracle: factoredOracle, change: (block: Block) => block },
+  {
+    name: 'Tikhonov by CG in Gram space',
+    solve: solvedBy(tikhonov(converged)),
+    oracle: tikhonovOracle,
+    change: (block: Block) => block,
+  },
+  {
+    name: 'primal CG',
+    solve: solvedBy(primal({ ...converged, warmStart: false })),
+    oracle: tikhonovOracle,
+    change: asRows,
+  },
 ];
 
 const scalar = (b: FedBuilder, x: number): Value => b.reshape(b.given([1], [x]), []);

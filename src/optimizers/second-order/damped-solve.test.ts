@@ -30,15 +30,10 @@ import type { LayerRows } from '../../curvature/statistics.js';
 import type { Value } from '../../graph/graph.js';
 import { type Random, random } from '../../random.js';
 import { conjugateGradient } from '../../solvers/conjugate-gradient.js';
-import {
-  type BlockSides,
-  dampedInverses,
-  dampedKernels,
-  factoredDirection,
-  tikhonovDirections,
-} from './damped-solve.js';
-import { absolute } from './preconditioner.js';
+import { absolute } from './damping.js';
+import { invertedKernels, KroneckerOperator } from './kronecker-operator.js';
 import { dampedFisher } from './primal.js';
+import { tikhonovSolve } from './tikhonov.js';
 
 const tight = 1e-10;
 const converged = { maxIterations: 500, tolerance: 1e-14 };
@@ -75,19 +70,27 @@ const combinations: readonly (readonly [Held, Held])[] = [
   ['dense', 'dense'],
 ];
 
-function sidesOf(b: FedBuilder, { a, g, layout }: System, [inputs, outputs]: readonly [Held, Held]): BlockSides {
-  return {
-    inputs:
-      inputs === 'dense'
-        ? denseInputSide(b, b.matrix(gram(a)))
-        : inputRowsSide(b, inputRowsOf(b, a, layout), a.columns),
-    outputs: outputs === 'dense' ? denseOutputSide(b, b.matrix(gram(g))) : outputRowsSide(b, b.matrix(g)),
-  };
+function operatorOf(
+  b: FedBuilder,
+  { a, g, layout }: System,
+  [inputs, outputs]: readonly [Held, Held],
+): KroneckerOperator {
+  return new KroneckerOperator(
+    inputs === 'dense' ? denseInputSide(b, b.matrix(gram(a))) : inputRowsSide(b, inputRowsOf(b, a, layout), a.columns),
+    outputs === 'dense' ? denseOutputSide(b, b.matrix(gram(g))) : outputRowsSide(b, b.matrix(g)),
+  );
+}
+
+/** λ·(A + π√λ I)⁻¹·V·(G + √λ/π I)⁻¹ */
+function factoredDirection(b: FedBuilder, operator: KroneckerOperator, v: LayerTensor, delta: Value): LayerTensor {
+  const { inputs, outputs } = operator.dampedKernels(b, delta);
+  const inverseOf = invertedKernels(b, [inputs, outputs]);
+  return operator.factoredSolve(v, delta, { inputs: inverseOf(inputs), outputs: inverseOf(outputs) });
 }
 
 const scalar = (b: FedBuilder, x: number): Value => b.reshape(b.given([1], [x]), []);
 const damping = 0.05;
-const deltaOf = (b: FedBuilder, sides: BlockSides): Value => absolute(scalar(b, damping))(b, sides);
+const deltaOf = (b: FedBuilder, operator: KroneckerOperator): Value => absolute(scalar(b, damping))(b, operator);
 
 describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) => {
   const system = drawSystem(layout, random(20, String(layout.outputsFirst), String(layout.hasBias)), [5, 4]);
@@ -122,20 +125,15 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
 
   test.each(combinations)('Gram-space conjugate gradients, %s × %s', async (...held) => {
     const b = new FedBuilder();
-    const sides = sidesOf(b, system, held);
-    const { directions, residual, iterations } = tikhonovDirections(
-      b,
-      [layerTensorOf(b, v, layout)],
-      [sides],
-      [deltaOf(b, sides)],
-      converged,
-    );
-    const [direction] = directions;
-    if (!direction) throw new Error('one direction');
+    const operator = operatorOf(b, system, held);
+    const given = { v: layerTensorOf(b, v, layout), operator, delta: deltaOf(b, operator) };
+    const { solutionOf, solves } = tikhonovSolve(b, [given], converged);
+    const [solve] = solves;
+    if (!solve) throw new Error('one solve');
     const results = await b.matrices({
-      direction: joinedOf(b, direction),
-      residual: b.reshape(residual, [1, 1]),
-      iterations: b.reshape(iterations, [1, 1]),
+      direction: joinedOf(b, solutionOf(given)),
+      residual: b.reshape(solve.residual, [1, 1]),
+      iterations: b.reshape(b.cast(solve.iterations, 'float64'), [1, 1]),
     });
     expect(relativeError(results.direction, scaled(exact, damping))).toBeLessThan(tight);
     expect(results.residual.data[0]).toBeLessThan(1e-12);
@@ -144,12 +142,10 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
 
   test.each(combinations)('factored damping, %s × %s', async (...held) => {
     const b = new FedBuilder();
-    const sides = sidesOf(b, system, held);
-    const delta = deltaOf(b, sides);
-    const [inputs, outputs] = dampedInverses(b, dampedKernels(b, sides, delta));
-    if (!inputs || !outputs) throw new Error('two inverses');
+    const operator = operatorOf(b, system, held);
+    const delta = deltaOf(b, operator);
     const results = await b.matrices({
-      direction: joinedOf(b, factoredDirection(layerTensorOf(b, v, layout), sides, delta, { inputs, outputs })),
+      direction: joinedOf(b, factoredDirection(b, operator, layerTensorOf(b, v, layout), delta)),
       delta: b.reshape(delta, [1, 1]),
     });
     const [factorA, factorG] = [gram(a), gram(g)];
@@ -179,15 +175,15 @@ test('blocks of equal Gram orders are solved together, each to its own solution'
     ['rows', 'rows'],
   ];
   const b = new FedBuilder();
-  const sides = systems.map((system, i) => sidesOf(b, system, held[i] ?? ['rows', 'rows']));
-  const { directions } = tikhonovDirections(
-    b,
-    systems.map(({ v, layout }) => layerTensorOf(b, v, layout)),
-    sides,
-    sides.map((side) => deltaOf(b, side)),
-    converged,
+  const given = systems.map((system, i) => {
+    const operator = operatorOf(b, system, held[i] ?? ['rows', 'rows']);
+    return { v: layerTensorOf(b, system.v, system.layout), operator, delta: deltaOf(b, operator) };
+  });
+  const { solutionOf, solves } = tikhonovSolve(b, given, converged);
+  expect(solves).toHaveLength(2);
+  const results = await b.matrices(
+    Object.fromEntries(given.map((each, i) => [`direction${i}`, joinedOf(b, solutionOf(each))])),
   );
-  const results = await b.matrices(Object.fromEntries(directions.map((x, i) => [`direction${i}`, joinedOf(b, x)])));
   for (const [i, system] of systems.entries()) {
     const found = results[`direction${i}`] ?? system.v;
     expect(relativeError(found, scaled(denseTikhonov(system, damping), damping))).toBeLessThan(tight);
@@ -202,11 +198,9 @@ test('inverses of many orders, and of one kernel with two dampings', async () =>
   const [first, firstFactor] = [kernels[0], factors[0]];
   if (!first || !firstFactor) throw new Error('a first kernel');
   const dampings = [0.1, 0.2, 0.3, 0.4, 0.5];
-  const inverses = dampedInverses(
-    b,
-    [...kernels, first].map((kernel, i) => ({ kernel, delta: scalar(b, dampings[i] ?? 0) })),
-  );
-  const results = await b.matrices(Object.fromEntries(inverses.map((inverse, i) => [`inverse${i}`, inverse])));
+  const given = [...kernels, first].map((kernel, i) => ({ kernel, delta: scalar(b, dampings[i] ?? 0) }));
+  const inverseOf = invertedKernels(b, given);
+  const results = await b.matrices(Object.fromEntries(given.map((each, i) => [`inverse${i}`, inverseOf(each)])));
   for (const [i, factor] of [...factors, firstFactor].entries()) {
     const damped = shifted(factor, dampings[i] ?? 0);
     const product = multiplied(results[`inverse${i}`] ?? factor, damped);
@@ -230,11 +224,9 @@ test('the damping of a dead layer stays finite and carries the whole block', asy
       inputs: denseInputSide(b, b.given([4, 4], new Float64Array(16))),
       outputs: denseOutputSide(b, b.given([2, 2], new Float64Array(4))),
     },
-  ].map((sides) => {
-    const delta = deltaOf(b, sides);
-    const [inputs, outputs] = dampedInverses(b, dampedKernels(b, sides, delta));
-    if (!inputs || !outputs) throw new Error('two inverses');
-    return factoredDirection(layerTensorOf(b, v, layout), sides, delta, { inputs, outputs });
+  ].map(({ inputs, outputs }) => {
+    const operator = new KroneckerOperator(inputs, outputs);
+    return factoredDirection(b, operator, layerTensorOf(b, v, layout), deltaOf(b, operator));
   });
   const results = await b.matrices(Object.fromEntries(directions.map((x, i) => [`direction${i}`, joinedOf(b, x)])));
   for (const i of directions.keys()) expect(relativeError(results[`direction${i}`] ?? v, v)).toBeLessThan(1e-5);
@@ -248,24 +240,25 @@ test('a diagonal side solves as a dense one of the same factor, beside others of
   const system = { ...drawSystem(layout, source, [5, 4]), a };
   const other = drawSystem(layout, source, [5, 4]);
   const b = new FedBuilder();
-  const gradient = [system, other].map(({ v }) => layerTensorOf(b, v, layout));
-  const sides = [
-    { inputs: diagonalInputSide(b, b.given([5], diagonal)), outputs: outputRowsSide(b, b.matrix(system.g)) },
-    sidesOf(b, other, ['dense', 'rows']),
+  const operators = [
+    new KroneckerOperator(diagonalInputSide(b, b.given([5], diagonal)), outputRowsSide(b, b.matrix(system.g))),
+    operatorOf(b, other, ['dense', 'rows']),
   ];
-  const deltas = sides.map((side) => deltaOf(b, side));
-  const { directions } = tikhonovDirections(b, gradient, sides, deltas, converged);
-  const inverses = dampedInverses(
+  const given = operators.map((operator, i) => {
+    const v = layerTensorOf(b, (i === 0 ? system : other).v, layout);
+    return { v, operator, delta: deltaOf(b, operator), kernels: operator.dampedKernels(b, deltaOf(b, operator)) };
+  });
+  const { solutionOf } = tikhonovSolve(b, given, converged);
+  const inverseOf = invertedKernels(
     b,
-    sides.flatMap((side) => dampedKernels(b, side, deltaOf(b, side))),
+    given.flatMap(({ kernels }) => [kernels.inputs, kernels.outputs]),
   );
   const outputs: Record<string, Value> = {};
-  for (const [i, v] of gradient.entries()) {
-    const [side, delta, left, right] = [sides[i], deltas[i], inverses[2 * i], inverses[2 * i + 1]];
-    const direction = directions[i];
-    if (!side || !delta || !left || !right || !direction) throw new Error('two systems');
-    outputs[`tikhonov${i}`] = joinedOf(b, direction);
-    outputs[`factored${i}`] = joinedOf(b, factoredDirection(v, side, delta, { inputs: left, outputs: right }));
+  for (const [i, each] of given.entries()) {
+    const { v, operator, delta, kernels } = each;
+    const inverses = { inputs: inverseOf(kernels.inputs), outputs: inverseOf(kernels.outputs) };
+    outputs[`tikhonov${i}`] = joinedOf(b, solutionOf(each));
+    outputs[`factored${i}`] = joinedOf(b, operator.factoredSolve(v, delta, inverses));
   }
   const results = await b.matrices(outputs);
   for (const [i, { a, g, v }] of [system, other].entries()) {

@@ -1,5 +1,6 @@
 // The estimate of the variance against its definition in plain TypeScript, over several steps in float64.
 import { describe, expect, test } from 'vitest';
+import { declaredStep, type Numbers } from '../../../test/support/declared-step.js';
 import { scaled } from '../../../test/support/dense.js';
 import { denseNetwork, type Examples, examplesFor, float64Objective } from '../../../test/support/dense-network.js';
 import { FedBuilder } from '../../../test/support/fed-builder.js';
@@ -7,7 +8,7 @@ import { manyExamples } from '../../../test/support/setting.js';
 import type { Value } from '../../graph/graph.js';
 import type { LossName } from '../../losses/loss.js';
 import { random } from '../../random.js';
-import { dispersionScalars, estimated } from './dispersion.js';
+import { estimated } from './dispersion.js';
 
 const given = denseNetwork([3, 2], { outputsFirst: false, hasBias: true, activation: 'linear', seed: 85 });
 const count = 5;
@@ -21,7 +22,7 @@ interface Step {
 /** The estimate at each of a number of steps, and what it is made of. */
 async function estimates(loss: LossName, steps: readonly Step[]) {
   const source = random(86, loss);
-  let state: Record<string, readonly number[]> = {};
+  let state: Numbers = {};
   const found = [];
   for (const [step, { size, units }] of steps.entries()) {
     const drawn = examplesFor(given, loss, count, source);
@@ -29,23 +30,12 @@ async function estimates(loss: LossName, steps: readonly Step[]) {
     const network = { ...given, layers: given.layers.map((layer) => scaled(layer, size)) };
     const b = new FedBuilder();
     const { objective, forward } = float64Objective(b, network, loss, examples);
-    const scalars = dispersionScalars(step);
-    const inputs = new Map<string, Value>();
-    const once = (name: string, element: number) => {
-      const value = inputs.get(name) ?? b.named(name, [], [element]);
-      inputs.set(name, value);
-      return value;
-    };
+    const { declare, states: next } = declaredStep(b, { step, state });
     const context = {
-      ...{ b, objective, forward, parameters: forward.parameters, gradients: new Map(), setting: manyExamples(loss) },
-      scalar: (name: string) => once(`scalar.${name}`, scalars[name] ?? Number.NaN),
-      state: (name: string) => once(`state.${name}`, state[name]?.[0] ?? 0),
-      noise: (): never => {
-        throw new Error('an estimate takes no noise');
-      },
+      ...{ b, objective, forward, parameters: forward.parameters, gradients: new Map(), ...declare },
+      setting: manyExamples(loss),
     };
-    const next = new Map<string, Value>();
-    const { likelihood, dispersion } = estimated(context, next);
+    const { likelihood, dispersion } = estimated(context);
     const states = Object.fromEntries([...next].map(([name, value]) => [`next.${name}`, value]));
     const weight = likelihood.weight(forward.output);
     const { output, loss: mean } = forward;

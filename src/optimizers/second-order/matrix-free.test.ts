@@ -1,6 +1,7 @@
 // Matrix-free means it: nothing of the size of a Kronecker factor or of a Fisher block is anywhere in a step of cgfac.
 import { expect, test } from 'vitest';
 import { manyExamples } from '../../../test/support/setting.js';
+import { empirical, exact, sampled } from '../../curvature/fisher.js';
 import { constantsOf, type Graph, subgraphs, type Value } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
 import { lossNamed } from '../../losses/index.js';
@@ -8,8 +9,13 @@ import { mlp } from '../../nn/zoo.js';
 import { metricFor } from '../../training/evaluation/metrics.js';
 import { buildStep } from '../../training/step-program.js';
 import type { Optimizer } from '../optimizer.js';
+import { scheduled } from '../steps/scheduled.js';
+import { selfTuning } from '../steps/self-tuning.js';
 import { type CgfacOptions, cgfac } from './cgfac.js';
+import { sketches } from './factors.js';
 import { kfac } from './kfac.js';
+import { primal } from './primal.js';
+import { tikhonov } from './tikhonov.js';
 
 // No square of these, with one added or not, is a product of others of them.
 const sizes = [113, 97, 89, 83];
@@ -54,30 +60,32 @@ function formed(graph: Graph): Set<string> {
   return found;
 }
 
+const small = sketches({ rank });
 const forms: readonly (readonly [string, CgfacOptions])[] = [
-  ['with no options but the rank', {}],
-  ['self-tuning', { step: 'self-tuning' }],
-  ['scheduled', { learningRate: 0.1 }],
-  ['without moving averages', { decay: 0 }],
-  ['folding more rows than the rank', { curvatureRows: batch }],
-  ['Tikhonov damping', { dampingKind: 'tikhonov' }],
-  ['the empirical Fisher', { fisher: 'empirical' }],
-  ['the exact Fisher', { fisher: 'exact' }],
-  ['the primal form', { form: 'primal' }],
+  ['with no options but the rank', { factors: small }],
+  ['self-tuning', { factors: small, step: selfTuning() }],
+  ['scheduled', { factors: small, step: scheduled() }],
+  ['without moving averages', { factors: sketches({ rank, decay: 0 }) }],
+  ['folding more rows than the rank', { factors: small, curvatureRows: batch }],
+  ['Tikhonov damping', { factors: small, damping: tikhonov() }],
+  ['the empirical Fisher', { factors: small, fisher: empirical() }],
+  ['the exact Fisher', { factors: small, fisher: exact() }],
+  ['several samples', { factors: small, fisher: sampled({ samples: 3 }) }],
+  ['the primal form', { damping: primal() }],
 ];
 
 test.each(forms)('cgfac %s forms no factor', (_name, options) => {
-  const graph = stepOf(cgfac({ rank, curvatureRows: rank, ...options }));
+  const graph = stepOf(cgfac({ curvatureRows: rank, ...options }));
   expect([...formed(graph)]).toEqual([]);
   // Nor anything else that is larger than a layer's weights, or than the rows of all passes together.
-  const passes = options.fisher === 'exact' ? (sizes.at(-1) ?? 1) : 1;
+  const passes = options.fisher?.name === 'exact' ? (sizes.at(-1) ?? 1) : 3;
   const largestRows = Math.max(batch, rank * passes) * (Math.max(...sizes) + 1);
   const largest = Math.max(...Array.from(valuesOf(graph), (value) => elementCount(value.dims)));
   expect(largest).toBeLessThanOrEqual(Math.max(...layers.map(({ inputs, outputs }) => inputs * outputs), largestRows));
 });
 
 test('the walk sees the bodies of loops and branches', () => {
-  const bodies = stepOf(cgfac({ rank, step: 'self-tuning', dampingKind: 'tikhonov' })).nodes.filter(
+  const bodies = stepOf(cgfac({ factors: small, step: selfTuning(), damping: tikhonov() })).nodes.filter(
     (node) => subgraphs(node).length > 0,
   );
   expect(new Set(bodies.map(({ op }) => op))).toEqual(new Set(['Loop', 'If']));
@@ -92,7 +100,7 @@ test('the same walk finds the factors of kfac', () => {
 });
 
 test('sides no larger than the rank are held dense: the smaller one, always', () => {
-  expect(formed(stepOf(cgfac({ rank: 90 })))).toEqual(
+  expect(formed(stepOf(cgfac({ factors: sketches({ rank: 90 }) })))).toEqual(
     new Set([90, 83, 89].map((order) => `a matrix of order ${order}`)),
   );
 });

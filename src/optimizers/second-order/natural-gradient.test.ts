@@ -1,5 +1,6 @@
 // Whole steps of cgfac and kfac, every form of them, against dense natural gradients by hand.
 import { describe, expect, test } from 'vitest';
+import type { Numbers } from '../../../test/support/declared-step.js';
 import {
   at,
   generate,
@@ -29,42 +30,53 @@ import {
   outputCotangent,
 } from '../../../test/support/dense-network.js';
 import { layouts } from '../../../test/support/layer-tensors.js';
-import { type Numbers, signs, stepOnce } from '../../../test/support/optimizer-step.js';
-import { manyExamples } from '../../../test/support/setting.js';
+import { signs, stepOnce } from '../../../test/support/optimizer-step.js';
 import { decayAt } from '../../curvature/factors/moving-average.js';
+import { empirical } from '../../curvature/fisher.js';
 import { random } from '../../random.js';
 import type { Optimizer } from '../optimizer.js';
+import { scheduled } from '../steps/scheduled.js';
 import { type CgfacOptions, cgfac } from './cgfac.js';
-import { type KfacOptions, kfac } from './kfac.js';
+import { factored } from './factored.js';
+import { dense, sketches } from './factors.js';
+import { kfac } from './kfac.js';
+import { primal } from './primal.js';
+import { tikhonov } from './tikhonov.js';
 
 const loss = 'softmax-cross-entropy';
 const examplesPerStep = 4;
 const damping = 0.07;
 const rate = 0.3;
-const bare = { learningRate: rate, momentum: 0, klClip: 0, damping, fisher: 'empirical' } as const;
+const bare = {
+  step: scheduled({ learningRate: rate, momentum: 0, klClip: 0, damping }),
+  fisher: empirical(),
+};
 const converged = { tolerance: 1e-14, maxIterations: 400 };
 
-const tikhonov = (v: Matrix, { a, g }: Factors): Matrix =>
+const byTikhonov = (v: Matrix, { a, g }: Factors): Matrix =>
   matrixOf(v.rows, v.columns, solved(shifted(kronecker(a, g), damping), vectorized(v)).data);
 
 const piOf = ({ a, g }: Factors): number => Math.sqrt(trace(a) / a.rows / (trace(g) / g.rows));
 
-function factored(v: Matrix, factors: Factors): Matrix {
+function byFactors(v: Matrix, factors: Factors): Matrix {
   const pi = piOf(factors);
   const left = inverted(shifted(factors.a, pi * Math.sqrt(damping)));
   return multiplied(left, v, inverted(shifted(factors.g, Math.sqrt(damping) / pi)));
 }
 
 type Direction = (v: Matrix, factors: Factors) => Matrix;
+const ofBatch = (rank: number) => sketches({ rank, decay: 0 });
 const cgfacForms: readonly (readonly [string, CgfacOptions, Direction])[] = [
-  ['primal', { form: 'primal', ...converged, warmStart: false }, tikhonov],
-  ['primal, warm', { form: 'primal', ...converged }, tikhonov],
-  ['Gram space of all rows, Tikhonov', { decay: 0, rank: 4, dampingKind: 'tikhonov', ...converged }, tikhonov],
-  ['some sides dense, Tikhonov', { decay: 0, rank: 5, dampingKind: 'tikhonov', ...converged }, tikhonov],
-  ['all sides dense, Tikhonov', { decay: 0, rank: 20, dampingKind: 'tikhonov', ...converged }, tikhonov],
-  ['Gram space of all rows, factored', { decay: 0, rank: 4 }, factored],
-  ['some sides dense, factored', { decay: 0, rank: 5 }, factored],
-  ['all sides dense, factored', { decay: 0, rank: 20 }, factored],
+  ['primal', { damping: primal({ ...converged, warmStart: false }) }, byTikhonov],
+  ['primal, warm', { damping: primal(converged) }, byTikhonov],
+  ['Gram space of all rows, Tikhonov', { factors: ofBatch(4), damping: tikhonov(converged) }, byTikhonov],
+  ['some sides dense, Tikhonov', { factors: ofBatch(5), damping: tikhonov(converged) }, byTikhonov],
+  ['all sides dense, Tikhonov', { factors: ofBatch(20), damping: tikhonov(converged) }, byTikhonov],
+  ['Gram space of all rows, factored', { factors: ofBatch(4) }, byFactors],
+  ['some sides dense, factored', { factors: ofBatch(5) }, byFactors],
+  ['all sides dense, factored', { factors: ofBatch(20) }, byFactors],
+  ['dense factors, factored', { factors: dense({ decay: 0 }), damping: factored() }, byFactors],
+  ['dense factors, Tikhonov', { factors: dense({ decay: 0 }), damping: tikhonov(converged) }, byTikhonov],
 ];
 
 // The damped solves are tested in all layouts: here one of each kind will do.
@@ -73,7 +85,6 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
 
   test.each(cgfacForms)('cgfac, %s: two steps of this batch’s natural gradient', async (_name, options, direction) => {
     const optimizer = cgfac({ ...bare, ...options });
-    const controller = optimizer.controller(manyExamples(loss));
     const source = random(41);
     let network = start;
     let state: Numbers = {};
@@ -84,7 +95,6 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
         loss,
         examples,
         optimizer,
-        controller,
         step,
         state,
         noise: signs(step),
@@ -98,14 +108,19 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
   });
 
   const averaged: readonly (readonly [string, Optimizer, Direction])[] = [
-    ['kfac, factored', kfac({ ...bare, inverseInterval: 1 }), factored],
-    ['kfac, Tikhonov', kfac({ ...bare, dampingKind: 'tikhonov', ...converged }), tikhonov],
-    ['cgfac with dense sides, factored', cgfac({ ...bare, rank: 20 }), factored],
-    ['cgfac with dense sides, Tikhonov', cgfac({ ...bare, rank: 20, dampingKind: 'tikhonov', ...converged }), tikhonov],
+    ['kfac, factored', kfac({ ...bare, factors: dense({ inverseInterval: 1 }) }), byFactors],
+    ['kfac, Tikhonov', kfac({ ...bare, damping: tikhonov(converged) }), byTikhonov],
+    ['cgfac with dense sides, factored', cgfac({ ...bare, factors: sketches({ rank: 20 }) }), byFactors],
+    [
+      'cgfac with dense sides, Tikhonov',
+      cgfac({ ...bare, factors: sketches({ rank: 20 }), damping: tikhonov(converged) }),
+      byTikhonov,
+    ],
+    ['cgfac with dense factors', cgfac({ ...bare, factors: dense() }), byFactors],
+    ['cgfac with kept inverses', cgfac({ ...bare, factors: dense({ inverseInterval: 7 }) }), byFactors],
   ];
 
   test.each(averaged)('%s: natural gradients of the exact moving averages', async (_name, optimizer, direction) => {
-    const controller = optimizer.controller(manyExamples(loss));
     const source = random(42);
     let network = start;
     let state: Numbers = {};
@@ -115,7 +130,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
     }));
     for (let step = 0; step < 2; step++) {
       const examples = examplesFor(network, loss, examplesPerStep, source);
-      const outcome = await stepOnce({ network, loss, examples, optimizer, controller, step, state });
+      const outcome = await stepOnce({ network, loss, examples, optimizer, step, state });
       const keep = decayAt(step, 0.95);
       const batch = curvatureByHand(network, loss, examples);
       averages = averages.map(({ a, g }, i) => ({
@@ -135,9 +150,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
 const layout = { outputsFirst: false, hasBias: true };
 
 test('kfac keeps its inverses between refreshes, each the inverse of its damped factor', async () => {
-  const options: KfacOptions = { ...bare, inverseInterval: 5 };
-  const optimizer = kfac(options);
-  const controller = optimizer.controller(manyExamples(loss));
+  const optimizer = kfac({ ...bare, factors: dense({ inverseInterval: 5 }) });
   const source = random(43);
   let network = denseNetwork([4, 3, 2], { ...layout, activation: 'tanh', seed: 44 });
   let state: Numbers = {};
@@ -146,7 +159,7 @@ test('kfac keeps its inverses between refreshes, each the inverse of its damped 
   const refreshes: boolean[] = [];
   for (let step = 0; step < 7; step++) {
     const examples = examplesFor(network, loss, examplesPerStep, source);
-    const outcome = await stepOnce({ network, loss, examples, optimizer, controller, step, state });
+    const outcome = await stepOnce({ network, loss, examples, optimizer, step, state });
     const name = 'layer0.weight';
     const [a, g] = [square(outcome.state[`A.${name}`]), square(outcome.state[`G.${name}`])];
     const [inverseA, inverseG] = [
@@ -169,12 +182,11 @@ test('kfac keeps its inverses between refreshes, each the inverse of its damped 
 
 test('cgfac’s sketches follow their recurrence, with signs of their own for each side', async () => {
   const [rank, examplesInCurvature] = [3, 6];
-  const optimizer = cgfac({ ...bare, rank, curvatureRows: examplesInCurvature });
-  const controller = optimizer.controller(manyExamples(loss));
+  const optimizer = cgfac({ ...bare, factors: sketches({ rank }), curvatureRows: examplesInCurvature });
   const source = random(45);
   let network = denseNetwork([5, 4], { ...layout, activation: 'tanh', seed: 46 });
   let state: Numbers = {};
-  let sketches = { a: generate(rank, 6, () => 0), g: generate(rank, 4, () => 0) };
+  let expected = { a: generate(rank, 6, () => 0), g: generate(rank, 4, () => 0) };
   for (let step = 0; step < 3; step++) {
     const examples = examplesFor(network, loss, 8, source);
     const drawn = new Map<string, readonly number[]>();
@@ -184,7 +196,7 @@ test('cgfac’s sketches follow their recurrence, with signs of their own for ea
       drawn.set(name, draw(name, dims));
       return drawn.get(name) ?? [];
     };
-    const outcome = await stepOnce({ network, loss, examples, optimizer, controller, step, state, noise });
+    const outcome = await stepOnce({ network, loss, examples, optimizer, step, state, noise });
     expect([...drawn.keys()].sort()).toEqual(['signs.inputs.layer0.weight', 'signs.outputs.layer0.weight']);
     const inputs = rowsOf(examples.inputs, 0, examplesInCurvature);
     const { activations, output } = forwardByHand(network, inputs);
@@ -198,13 +210,13 @@ test('cgfac’s sketches follow their recurrence, with signs of their own for ea
       const fresh = scaled(multiplied(folded, rows), Math.sqrt((1 - keep) / examplesInCurvature));
       return plus(scaled(old, Math.sqrt(keep)), fresh);
     };
-    sketches = { a: next(sketches.a, activations[0] ?? inputs, 'inputs'), g: next(sketches.g, g ?? inputs, 'outputs') };
+    expected = { a: next(expected.a, activations[0] ?? inputs, 'inputs'), g: next(expected.g, g ?? inputs, 'outputs') };
     ({ network, state } = outcome);
     const held = (name: string, columns: number): Matrix =>
       matrixOf(rank, columns, state[`${name}.layer0.weight`] ?? []);
     const [values, ones] = [held('activations', 5), held('homogeneous', 1)];
     const joined = generate(rank, 6, (i, j) => (j < 5 ? at(values, i, j) : at(ones, i, 0)));
-    expect(relativeError(joined, sketches.a)).toBeLessThan(1e-12);
-    expect(relativeError(held('gradients', 4), sketches.g)).toBeLessThan(1e-12);
+    expect(relativeError(joined, expected.a)).toBeLessThan(1e-12);
+    expect(relativeError(held('gradients', 4), expected.g)).toBeLessThan(1e-12);
   }
 });

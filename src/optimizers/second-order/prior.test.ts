@@ -7,7 +7,7 @@ import type { KroneckerBlock } from '../../curvature/blocks.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import { random } from '../../random.js';
-import { Prior, priorMean, priorStrength } from './prior.js';
+import { decays, Prior, priorChangeOf, priorMean, priorProduct, priorStrength } from './prior.js';
 
 const block = (kind: KroneckerBlock['kind'], inputs: number, outputs: number, layout: Layout): KroneckerBlock => ({
   ...{ kind, inputs, outputs, weight: `${kind}.weight`, bias: layout.hasBias ? `${kind}.bias` : undefined },
@@ -49,16 +49,18 @@ const along = (at: readonly Matrix[], step: readonly Matrix[], offset: number): 
 const tensorsOf = (b: FedBuilder, matrices: readonly Matrix[]): LayerTensor[] =>
   layers.map(({ layout }, i) => layerTensorOf(b, matrices[i] as Matrix, layout)); // one a layer
 
-const priorOf = (b: FedBuilder): Prior =>
-  new Prior(
-    layers.map((layer) => layer.block),
-    tensorsOf(b, weights),
-    b.given([], [strength]),
-  );
+/** Each layer with its prior, if its weights decay. */
+const priorsOf = (b: FedBuilder) =>
+  tensorsOf(b, weights).map((distance, i) => {
+    const { block } = layers[i] as Layer; // one a tensor
+    return decays(block) ? { prior: new Prior(b, block, distance, b.given([], [strength])) } : {};
+  });
 
 test('the gradient is that of likelihood and prior together', async () => {
   const b = new FedBuilder();
-  const added = priorOf(b).addedTo(b, tensorsOf(b, gradient));
+  const priors = priorsOf(b);
+  expect(priors.map(({ prior }) => prior !== undefined)).toEqual(layers.map((layer) => layer.decays));
+  const added = tensorsOf(b, gradient).map((own, i) => priors[i]?.prior?.addedTo(b, own) ?? own);
   const sums = await b.matrices(Object.fromEntries(added.map((tensor, i) => [`layer${i}`, joinedOf(b, tensor)])));
   for (const [k, part] of weights.entries()) {
     const slopes = generate(part.rows, part.columns, (i, j) => {
@@ -76,12 +78,23 @@ test('the gradient is that of likelihood and prior together', async () => {
 
 test('product and change are those of its Hessian', async () => {
   const b = new FedBuilder();
-  const prior = priorOf(b);
-  const scalar = async (value: Value) => (await b.compute({ value })).value[0];
+  const [u, v] = [tensorsOf(b, x), tensorsOf(b, y)];
+  const blocks = priorsOf(b).map((each, i) => ({ ...each, x: u[i] as LayerTensor, y: v[i] as LayerTensor }));
+  const scalar = async (value: Value | undefined) => (value ? (await b.compute({ value })).value[0] : undefined);
   const mixed = (energy(along(x, y, 1)) - energy(along(x, y, -1))) / 2; // xᵀHy of ½·xᵀHx
-  expect(await scalar(prior.product(b, tensorsOf(b, x), tensorsOf(b, y)))).toBeCloseTo(mixed, 12);
+  const product = priorProduct(
+    b,
+    blocks,
+    (block) => block.x,
+    (block) => block.y,
+  );
+  expect(await scalar(product)).toBeCloseTo(mixed, 12);
   const change = energy(along(weights, x, 1)) - energy(weights);
-  expect(await scalar(prior.change(b, tensorsOf(b, x)))).toBeCloseTo(change, 12);
+  const stepped = priorChangeOf(
+    b,
+    blocks.map((block) => ({ ...block, step: block.x })),
+  );
+  expect(await scalar(stepped)).toBeCloseTo(change, 12);
   expect(Math.abs(change)).toBeGreaterThan(0.1);
 });
 

@@ -12,10 +12,12 @@ import { builtModel, type Model } from '../../model/model.js';
 import { Builder } from '../../ops/builder.js';
 import { random } from '../../random.js';
 import { metricFor } from '../../training/evaluation/metrics.js';
-import { buildStep, parameterKey, scalarKey } from '../../training/step-program.js';
+import { buildStep, parameterKey, scalarFeeds } from '../../training/step-program.js';
 import { adam } from '../adam.js';
 import type { Optimizer } from '../optimizer.js';
 import { sgd } from '../sgd.js';
+import { normalized } from '../steps/normalized.js';
+import { scheduled } from '../steps/scheduled.js';
 import { cgfac } from './cgfac.js';
 import { kfac } from './kfac.js';
 
@@ -63,8 +65,7 @@ async function firstStep(model: Model, optimizer: Optimizer) {
   const feeds: Record<string, TensorData> = { ...step.initialState };
   for (const name of ['input', 'target']) feeds[name] = tensorFrom('float32', type.shape, normals(source, rows * 4));
   for (const [name, { constant }] of model.parameters) if (constant) feeds[parameterKey(name)] = constant;
-  const scalars = optimizer.controller(manyExamples(loss.name)).scalars(0);
-  for (const name of step.scalars) feeds[scalarKey(name)] = tensorFrom('float32', [], [scalars[name] ?? Number.NaN]);
+  Object.assign(feeds, scalarFeeds(step, 0, 0));
   for (const { name, dims } of step.noise) {
     feeds[name] = tensorFrom(
       'float32',
@@ -82,9 +83,9 @@ async function firstStep(model: Model, optimizer: Optimizer) {
 }
 
 test.each([
-  ['cgfac', cgfac({ restLearningRate: 0.02 })],
-  ['cgfac, scheduled', cgfac({ learningRate: 0.1, restLearningRate: 0.02 })],
-  ['kfac', kfac({ restLearningRate: 0.02 })],
+  ['cgfac', cgfac({ rest: adam({ learningRate: 0.02 }) })],
+  ['cgfac, scheduled', cgfac({ step: scheduled(), rest: adam({ learningRate: 0.02 }) })],
+  ['kfac', kfac({ rest: adam({ learningRate: 0.02 }) })],
 ])('%s trains parameters outside all blocks as Adam does', async (_name, optimizer) => {
   const model = scaledModel(true);
   const [ours, byAdam] = [await firstStep(model, optimizer), await firstStep(model, adam({ learningRate: 0.02 }))];
@@ -94,7 +95,7 @@ test.each([
   expect(ours('weight').every(Number.isFinite)).toBe(true);
 });
 
-test.each([cgfac(), kfac({ learningRate: 0.1 })])('$name says why a model has no block', async (optimizer) => {
+test.each([cgfac(), kfac({ step: scheduled() })])('$name says why a model has no block', async (optimizer) => {
   const refused = firstStep(scaledModel(false), optimizer);
   await expect(refused).rejects.toThrow(OptionError);
   await expect(refused).rejects.toThrow(
@@ -109,7 +110,7 @@ test('what to change names only what there is to change', () => {
     expect(remedy(optimizer)).toMatch(/^Take larger batches/);
     expect(remedy(optimizer, 'softmax-cross-entropy')).toMatch(/^Take larger batches/);
   }
-  expect(remedy(cgfac({ step: 'normalized', learningRate: 0.01 }))).toMatch(/^Lower the learning rate/);
-  expect(remedy(kfac({ step: 'scheduled' }))).toMatch(/^Lower the learning rate or raise the damping/);
+  expect(remedy(cgfac({ step: normalized({ learningRate: 0.01 }) }))).toMatch(/^Lower the learning rate/);
+  expect(remedy(kfac({ step: scheduled() }))).toMatch(/^Lower the learning rate or raise the damping/);
   for (const optimizer of [adam(), sgd()]) expect(remedy(optimizer)).toMatch(/^Lower the learning rate/);
 });

@@ -8,7 +8,15 @@ import type { Value } from '../../graph/graph.js';
 import { unitLikelihood } from '../../losses/likelihood.js';
 import { checkedCount, checkedNumber, isRecord, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
-import { type Optimizer, restricted, type Setting, type StepContext, type StepResult, scoped } from '../optimizer.js';
+import {
+  type Optimizer,
+  restricted,
+  type Setting,
+  type StepContext,
+  type StepResult,
+  scoped,
+  stepResult,
+} from '../optimizer.js';
 import { checkedObject } from '../options.js';
 import { isFiniteScalar, judged } from '../steps/judge.js';
 import { normalized } from '../steps/normalized.js';
@@ -219,12 +227,11 @@ function restStep(
   const gradients = new Map(own.map(([name, slope]) => [name, context.b.div(slope, weight)]));
   const within = restricted(scoped({ ...context, gradients }, 'rest'), table.rest);
   if (within.parameters.size === 0) return { parameters: within.parameters };
-  const result = rest.build({
+  return stepResult(rest, {
     ...within,
     scalar: (name, at) => within.scalar(name, typeof at === 'number' ? at : (_, kept) => at(kept, kept)),
     report: () => undefined, // what is reported is the step of the blocks
   });
-  return 'parameters' in result ? result : { parameters: result };
 }
 
 /**

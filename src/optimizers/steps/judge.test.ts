@@ -1,5 +1,6 @@
 // Whether steps are kept: the change of the batch's loss against the network by hand, and which steps are measured.
 import { describe, expect, it, test } from 'vitest';
+import { declaredStep } from '../../../test/support/declared-step.js';
 import { type Matrix, matrixOf, scaled } from '../../../test/support/dense.js';
 import {
   denseNetwork,
@@ -11,7 +12,8 @@ import {
 import { FedBuilder } from '../../../test/support/fed-builder.js';
 import { manyExamples } from '../../../test/support/setting.js';
 import { random } from '../../random.js';
-import { judged, StepWatch } from './judge.js';
+import { isFiniteScalar, judged, StepWatch } from './judge.js';
+import type { Watch } from './rule.js';
 
 describe('a step', () => {
   const loss = 'softmax-cross-entropy';
@@ -23,27 +25,25 @@ describe('a step', () => {
   const before = lossOf(network.layers);
 
   /** Judges a step that replaces the last layer. */
-  async function judgement(next: Matrix, scalars: Readonly<Record<string, number>>, squaredLength = 1) {
+  async function judgement(next: Matrix, watch: Watch, squaredLength = 1) {
     const b = new FedBuilder();
     const { objective, forward } = float64Objective(b, network, loss, examples);
-    const scalar = (name: string) => b.given([], [scalars[name] ?? Number.NaN]);
-    const none = (): never => {
-      throw new Error('a step is judged without noise and state');
-    };
+    const { declare } = declaredStep(b, { step: 0 });
     const context = {
-      ...{ b, objective, forward, parameters: forward.parameters, gradients: new Map() },
-      ...{ setting: manyExamples(loss), scalar, noise: none, state: none },
+      ...{ b, objective, forward, parameters: forward.parameters, gradients: new Map(), ...declare },
+      setting: manyExamples(loss),
     };
     const { accept, change } = judged(
       context,
+      watch,
       new Map([['layer1.weight', b.matrix(next)]]),
-      b.given([], [squaredLength]),
+      isFiniteScalar(b, b.given([], [squaredLength])),
     );
     const { accepted, measured } = await b.compute({ accepted: b.cast(accept, 'float64'), measured: change });
     return { accepted: accepted[0] === 1, change: measured[0] };
   }
 
-  const measured = { measureChange: 1, allowedRise: 0 };
+  const measured = { measures: () => true, allowedRise: 0 };
   /** Ever larger multiples of the last layer: the loss rises by a little, then by much. */
   const steps = [0.5, 1.1, -1, -4, 30].map((factor) => scaled(last, factor));
   const rises = steps.map((next) => lossOf([first, next]) - before);
@@ -54,7 +54,7 @@ describe('a step', () => {
     for (const [i, next] of steps.entries()) {
       const rise = rises[i] ?? Number.NaN;
       for (const allowedRise of [0, 0.99 * rise, 1.01 * rise]) {
-        const { accepted, change } = await judgement(next, { measureChange: 1, allowedRise });
+        const { accepted, change } = await judgement(next, { ...measured, allowedRise });
         expect(change).toBeCloseTo(rise, 12);
         expect(accepted).toBe(rise <= Math.max(allowedRise, 0.1 * before));
       }
@@ -75,7 +75,7 @@ describe('a step', () => {
 
   test('is kept unmeasured, whatever its batch says of it, if it is finite', async () => {
     const worst = steps[rises.indexOf(Math.max(...rises))] ?? last;
-    const unmeasured = { measureChange: 0, allowedRise: 0 };
+    const unmeasured = { measures: () => false, allowedRise: 0 };
     expect((await judgement(worst, measured)).accepted).toBe(false);
     expect(await judgement(worst, unmeasured)).toEqual({ accepted: true, change: Number.NaN });
     for (const squaredLength of [Number.NaN, Number.POSITIVE_INFINITY]) {
@@ -91,8 +91,6 @@ describe('StepWatch', () => {
 
   it('measures ten steps, then the last of each interval', () => {
     expect(measuredOf(new StepWatch(4), 21)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 15, 19]);
-    expect(new StepWatch(4).scalars(9).measureChange).toBe(1);
-    expect(new StepWatch(4).scalars(10).measureChange).toBe(0);
   });
 
   it('measures the ten steps after one that was taken back', () => {
@@ -113,7 +111,7 @@ describe('StepWatch', () => {
         const keep = Math.min(1 - 1 / count, 0.9);
         squares = keep * squares + (1 - keep) * Math.max(0, (seen[count] ?? 0) - (seen[count - 1] ?? 0)) ** 2;
       }
-      expect(watch.scalars(step + 1).allowedRise).toBeCloseTo(2 * Math.sqrt(squares), 12);
+      expect(watch.allowedRise).toBeCloseTo(2 * Math.sqrt(squares), 12);
     }
     expect(squares).toBeGreaterThan(0);
   });
@@ -130,7 +128,8 @@ describe('StepWatch', () => {
       watch.observe(step, loss, step !== 1);
       copy.observe(step, loss, step !== 1);
       expect(copy.snapshot()).toEqual(watch.snapshot());
-      for (let k = step; k < 40; k++) expect(copy.scalars(k)).toEqual(watch.scalars(k));
+      expect(copy.allowedRise).toBe(watch.allowedRise);
+      expect(measuredOf(copy, 40)).toEqual(measuredOf(watch, 40));
     }
   });
 });

@@ -1,5 +1,6 @@
 // Normalized steps against dense natural gradients by hand, and what they do not depend on.
 import { describe, expect, test } from 'vitest';
+import type { Numbers } from '../../../test/support/declared-step.js';
 import {
   at,
   generate,
@@ -26,25 +27,25 @@ import {
   type Factors,
 } from '../../../test/support/dense-network.js';
 import { type Layout, layouts } from '../../../test/support/layer-tensors.js';
-import { type Numbers, signs, stepOnce } from '../../../test/support/optimizer-step.js';
-import { manyExamples } from '../../../test/support/setting.js';
+import { signs, stepOnce } from '../../../test/support/optimizer-step.js';
+import { empirical } from '../../curvature/fisher.js';
 import { random } from '../../random.js';
 import type { Optimizer } from '../optimizer.js';
 import { cgfac } from '../second-order/cgfac.js';
+import { sketches } from '../second-order/factors.js';
 import { kfac } from '../second-order/kfac.js';
+import { primal } from '../second-order/primal.js';
+import { tikhonov } from '../second-order/tikhonov.js';
+import { normalized } from './normalized.js';
 
 const loss = 'softmax-cross-entropy';
 const [epsilon, momentum, weightDecay] = [0.2, 0.8, 0.03];
 const rates = (step: number): number => 0.05 / (step + 1);
 const options = {
-  step: 'normalized',
-  learningRate: rates,
-  damping: epsilon,
-  momentum,
-  weightDecay,
-  fisher: 'empirical',
-} as const;
-const thisBatch = { ...options, decay: 0 };
+  step: normalized({ learningRate: rates, damping: epsilon, momentum, weightDecay }),
+  fisher: empirical(),
+};
+const ofBatch = (rank: number) => sketches({ rank, decay: 0 });
 const converged = { tolerance: 1e-14, maxIterations: 400 };
 
 const meanEigenvalue = (x: Matrix): number => trace(x) / x.rows;
@@ -55,23 +56,23 @@ const decayed = (layer: Matrix, { hasBias }: Layout, rate: number): Matrix =>
   );
 
 /** Both sides are damped by √ε times their own mean eigenvalue. */
-function factored(v: Matrix, { a, g }: Factors): Matrix {
+function byFactors(v: Matrix, { a, g }: Factors): Matrix {
   const [left, right] = [a, g].map((x) => inverted(shifted(x, Math.sqrt(epsilon) * meanEigenvalue(x))));
   return multiplied(left ?? v, v, right ?? v);
 }
 
-const tikhonov = (v: Matrix, { a, g }: Factors): Matrix =>
+const byTikhonov = (v: Matrix, { a, g }: Factors): Matrix =>
   matrixOf(
     v.rows,
     v.columns,
     solved(shifted(kronecker(a, g), epsilon * meanEigenvalue(a) * meanEigenvalue(g)), vectorized(v)).data,
   );
 
-const forms: readonly (readonly [string, Optimizer, typeof factored])[] = [
-  ['Gram space of all rows', cgfac({ ...thisBatch, rank: 4 }), factored],
-  ['dense sides', cgfac({ ...thisBatch, rank: 20 }), factored],
-  ['Tikhonov damping', cgfac({ ...thisBatch, rank: 5, dampingKind: 'tikhonov', ...converged }), tikhonov],
-  ['the primal form', cgfac({ ...thisBatch, form: 'primal', ...converged }), tikhonov],
+const forms: readonly (readonly [string, Optimizer, typeof byFactors])[] = [
+  ['Gram space of all rows', cgfac({ ...options, factors: ofBatch(4) }), byFactors],
+  ['dense sides', cgfac({ ...options, factors: ofBatch(20) }), byFactors],
+  ['Tikhonov damping', cgfac({ ...options, factors: ofBatch(5), damping: tikhonov(converged) }), byTikhonov],
+  ['the primal form', cgfac({ ...options, damping: primal(converged) }), byTikhonov],
 ];
 
 describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias', (layout) => {
@@ -80,7 +81,6 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
   test.each(forms)(
     '%s: natural gradients of the averaged gradient, of given length',
     async (_name, optimizer, form) => {
-      const controller = optimizer.controller(manyExamples(loss));
       const source = random(81);
       let network = start;
       let state: Numbers = {};
@@ -88,7 +88,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
       for (let step = 0; step < 3; step++) {
         const examples = examplesFor(network, loss, 4, source);
         const noise = signs(step);
-        const outcome = await stepOnce({ network, loss, examples, optimizer, controller, step, state, noise });
+        const outcome = await stepOnce({ network, loss, examples, optimizer, step, state, noise });
         const layers = curvatureByHand(network, loss, examples);
         average = average.map((old, i) =>
           plus(scaled(old, momentum), scaled(layers[i]?.gradient ?? old, 1 - momentum)),
@@ -108,7 +108,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
 });
 
 // Inputs c times as large, first weights 1/c of theirs: the same function, gradients c times as large and A c² times.
-test.each([cgfac(thisBatch), kfac(options)])(
+test.each([cgfac({ ...options, factors: ofBatch(128) }), kfac(options)])(
   '$name: steps do not depend on the scale of the inputs',
   async (optimizer) => {
     const network = denseNetwork([6, 5, 3], { outputsFirst: false, hasBias: false, activation: 'tanh', seed: 82 });
@@ -118,10 +118,9 @@ test.each([cgfac(thisBatch), kfac(options)])(
     const moved = async (scale: number): Promise<readonly Matrix[]> => {
       const layers = [scaled(first, 1 / scale), ...others];
       const given: Examples = { ...examples, inputs: scaled(examples.inputs, scale) };
-      const controller = optimizer.controller(manyExamples(loss));
       const noise = signs(0);
       const at = { ...network, layers };
-      const outcome = await stepOnce({ network: at, loss, examples: given, optimizer, controller, step: 0, noise });
+      const outcome = await stepOnce({ network: at, loss, examples: given, optimizer, step: 0, noise });
       return outcome.network.layers.map((layer, i) =>
         minus(layer, scaled(layers[i] ?? layer, 1 - rates(0) * weightDecay)),
       );
@@ -135,13 +134,12 @@ test('a layer without gradient stays where it is, and nothing becomes infinite',
   const network = denseNetwork([4, 5, 3], { outputsFirst: true, hasBias: true, activation: 'tanh', seed: 84 });
   const [first, last] = network.layers;
   if (!first || !last) throw new Error('the network has two layers');
-  const optimizer = cgfac({ step: 'normalized', fisher: 'empirical', weightDecay: 0 });
+  const optimizer = cgfac({ step: normalized({ weightDecay: 0 }), fisher: empirical() });
   const outcome = await stepOnce({
     network: { ...network, layers: [first, scaled(last, 0)] },
     loss,
     examples: examplesFor(network, loss, 4, random(85)),
     optimizer,
-    controller: optimizer.controller(manyExamples(loss)),
     step: 0,
     noise: signs(0),
   });

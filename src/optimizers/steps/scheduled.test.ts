@@ -1,5 +1,6 @@
 // The scheduled step around a known natural gradient: KL clip, momentum on steps, decoupled weight decay, schedules.
 import { describe, expect, test } from 'vitest';
+import type { Numbers } from '../../../test/support/declared-step.js';
 import {
   generate,
   type Matrix,
@@ -12,29 +13,32 @@ import {
   transposed,
 } from '../../../test/support/dense.js';
 import { type DenseNetwork, denseNetwork, examplesFor } from '../../../test/support/dense-network.js';
-import { type Numbers, stepOnce } from '../../../test/support/optimizer-step.js';
-import { manyExamples } from '../../../test/support/setting.js';
+import { stepOnce } from '../../../test/support/optimizer-step.js';
+import { empirical } from '../../curvature/fisher.js';
 import type { LossName } from '../../losses/loss.js';
 import { random } from '../../random.js';
 import type { Optimizer } from '../optimizer.js';
+import { at } from '../schedules.js';
 import { cgfac } from '../second-order/cgfac.js';
-import type { SecondOrderOptions } from '../second-order/second-order.js';
+import { sketches } from '../second-order/factors.js';
+import { type ScheduledOptions, scheduled } from './scheduled.js';
 
 const network = denseNetwork([5, 4, 3], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 50 });
-const bareOptions = { momentum: 0, klClip: 0, fisher: 'empirical' } as const;
+/** Of this batch alone. */
+const stepping = (options: ScheduledOptions): Optimizer =>
+  cgfac({ step: scheduled(options), fisher: empirical(), factors: sketches({ decay: 0, rank: 8 }) });
 const inner = (x: readonly Matrix[], y: readonly Matrix[]): number =>
   x.reduce((sum, part, i) => sum + trace(multiplied(transposed(part), y[i] ?? part)), 0);
 
 /** The natural gradient of each step: what an optimizer without momentum, clip and decay subtracts at rate 1. */
-function naturalGradients(make: (options: SecondOrderOptions) => Optimizer, damping: number) {
-  const optimizer = make({ ...bareOptions, learningRate: 1, damping });
+function naturalGradients(damping: number) {
+  const optimizer = stepping({ momentum: 0, klClip: 0, learningRate: 1, damping });
   return async (at: DenseNetwork, loss: LossName, examples: ReturnType<typeof examplesFor>) => {
     const outcome = await stepOnce({
       network: at,
       loss,
       examples,
       optimizer,
-      controller: optimizer.controller(manyExamples(loss)),
       step: 0,
     });
     const scale = loss === 'mean-squared-error' ? 3 / 2 : 1; // of the likelihood by the reported mean
@@ -45,8 +49,6 @@ function naturalGradients(make: (options: SecondOrderOptions) => Optimizer, damp
   };
 }
 
-const batchAlone = (options: SecondOrderOptions): Optimizer => cgfac({ ...options, decay: 0, rank: 8 });
-
 describe.each(['softmax-cross-entropy', 'mean-squared-error'] as const)('%s', (loss) => {
   test.each([
     ['a clip that binds', { klClip: 1e-4 }],
@@ -54,17 +56,23 @@ describe.each(['softmax-cross-entropy', 'mean-squared-error'] as const)('%s', (l
     ['no clip', { klClip: 0 }],
     ['weight decay', { klClip: 1e-3, weightDecay: 0.1 }],
     ['momentum', { klClip: 1e-3, momentum: 0.7, weightDecay: 0.02 }],
+    [
+      'schedules of all numbers',
+      {
+        klClip: (step: number) => 1e-4 * (step + 1),
+        momentum: (step: number) => 0.3 * step,
+        weightDecay: (step: number) => 0.02 * (step + 1),
+      },
+    ],
   ] as const)('%s', async (name, options) => {
     const rates = (step: number) => 0.4 / (step + 1);
     const dampings = (step: number) => 0.1 * (step + 1);
-    const optimizer = batchAlone({
-      fisher: 'empirical',
+    const optimizer = stepping({
       momentum: 0,
       ...options,
       learningRate: rates,
       damping: dampings,
     });
-    const controller = optimizer.controller(manyExamples(loss));
     const source = random(51);
     let current = network;
     let state: Numbers = {};
@@ -72,14 +80,14 @@ describe.each(['softmax-cross-entropy', 'mean-squared-error'] as const)('%s', (l
     const clips: number[] = [];
     for (let step = 0; step < 3; step++) {
       const examples = examplesFor(current, loss, 6, source);
-      const outcome = await stepOnce({ network: current, loss, examples, optimizer, controller, step, state });
-      const { directions, gradient } = await naturalGradients(batchAlone, dampings(step))(current, loss, examples);
+      const outcome = await stepOnce({ network: current, loss, examples, optimizer, step, state });
+      const { directions, gradient } = await naturalGradients(dampings(step))(current, loss, examples);
       const rate = rates(step);
-      const clip =
-        options.klClip > 0 ? Math.min(1, Math.sqrt(options.klClip / (rate ** 2 * inner(directions, gradient)))) : 1;
+      const bound = at(options.klClip, step);
+      const clip = bound > 0 ? Math.min(1, Math.sqrt(bound / (rate ** 2 * inner(directions, gradient)))) : 1;
       clips.push(clip);
-      const momentum = 'momentum' in options ? options.momentum : 0;
-      const decay = 'weightDecay' in options ? options.weightDecay : 0;
+      const momentum = at('momentum' in options ? options.momentum : 0, step);
+      const decay = at('weightDecay' in options ? options.weightDecay : 0, step);
       velocity = velocity.map((old, i) => plus(scaled(old, momentum), scaled(directions[i] ?? old, -rate * clip)));
       for (const [i, layer] of outcome.network.layers.entries()) {
         const expected = plus(scaled(current.layers[i] ?? layer, 1 - rate * decay), velocity[i] ?? layer);

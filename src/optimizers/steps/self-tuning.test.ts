@@ -1,6 +1,7 @@
 // Self-tuning steps minimize the quadratic model: rates, momentum and predictions against a model made by differences.
 import { describe, expect, test } from 'vitest';
 import { factoredOracle, meanEigenvalue } from '../../../test/support/damped-oracle.js';
+import type { Numbers } from '../../../test/support/declared-step.js';
 import {
   at,
   generate,
@@ -26,12 +27,15 @@ import {
   meanLikelihood,
   outputHessian,
 } from '../../../test/support/dense-network.js';
-import { type Numbers, stepOnce } from '../../../test/support/optimizer-step.js';
+import { type Snapshots, stepOnce } from '../../../test/support/optimizer-step.js';
 import { manyExamples } from '../../../test/support/setting.js';
+import { empirical } from '../../curvature/fisher.js';
 import type { LossName } from '../../losses/loss.js';
 import { random } from '../../random.js';
 import { cgfac } from '../second-order/cgfac.js';
+import { sketches } from '../second-order/factors.js';
 import { levenbergMarquardt } from './levenberg-marquardt.js';
+import { selfTuning } from './self-tuning.js';
 
 type Step = readonly Matrix[];
 const inner = (x: Step, y: Step): number =>
@@ -59,7 +63,7 @@ function gaussNewtonProduct(network: DenseNetwork, loss: LossName, inputs: Matri
   return sum / output.rows;
 }
 
-const options = { fisher: 'empirical', decay: 0, rank: 8, curvatureRows: 4 } as const;
+const options = { fisher: empirical(), factors: sketches({ decay: 0, rank: 8 }), curvatureRows: 4 };
 const outputs = 2;
 
 /** The mean square of the outputs. */
@@ -77,18 +81,18 @@ describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-e
     ['no prior', 1e6],
     ['a prior', 50],
   ])('learning rate and momentum minimize the model; predicted and actual change: %s', async (_prior, count) => {
-    const optimizer = cgfac({ ...options, step: 'self-tuning', damping: 0.3, dampingInterval: 2 });
+    const optimizer = cgfac({ ...options, step: selfTuning({ damping: 0.3, dampingInterval: 2 }) });
     const about = { ...manyExamples(loss), examples: count };
-    const controller = optimizer.controller(about);
     const source = random(71, loss);
     let network = denseNetwork([4, 3, outputs], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 70 });
     let state: Numbers = {};
+    let snapshots: Snapshots = [];
     let last: Step = network.layers.map(({ rows, columns }) => generate(rows, columns, () => 0));
     const [losses, squares]: [number[], number[]] = [[], []];
     for (let step = 0; step < 4; step++) {
       const examples = examplesFor(network, loss, 6, source);
-      const lambda = controller.scalars(step).damping ?? Number.NaN;
-      const outcome = await stepOnce({ network, loss, examples, optimizer, controller, about, step, state });
+      const lambda: number = snapshots[0]?.damping ?? 0.3;
+      const outcome = await stepOnce({ network, loss, examples, optimizer, about, step, state, snapshots });
       // In the first steps the averages of the loss and of the predictions are plain means.
       losses.push(outcome.loss);
       squares.push(meanSquare(forwardByHand(network, examples.inputs).output));
@@ -140,7 +144,7 @@ describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-e
       expect(diagnostics.actualChange).toBeCloseTo((changes[0] ?? 0) + (changes[1] ?? 0), 10);
       expect(Math.abs(changes[0] ?? 0)).toBeGreaterThan(1e-4);
       expect(Math.abs(changes[1] ?? 0) > 1e-5).toBe(strength > 0);
-      ({ network, state } = outcome);
+      ({ network, state, snapshots } = outcome);
       last = taken;
     }
   });
@@ -169,13 +173,16 @@ test('a step promises at most the whole loss, where the curvature of one example
   const loss = 'softmax-cross-entropy';
   const network = denseNetwork([4, 3, 2], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 72 });
   const examples = examplesFor(network, loss, 6, random(73));
-  const optimizer = cgfac({ ...options, step: 'self-tuning', curvatureRows: 1, damping: 1e-3, minimumDamping: 1e-4 });
+  const optimizer = cgfac({
+    ...options,
+    step: selfTuning({ damping: 1e-3, minimumDamping: 1e-4 }),
+    curvatureRows: 1,
+  });
   const { diagnostics } = await stepOnce({
     network,
     loss,
     examples,
     optimizer,
-    controller: optimizer.controller(manyExamples(loss)),
     step: 0,
   });
   const likelihood = meanLikelihood(loss, forwardByHand(network, examples.inputs).output, examples.targets);
@@ -186,15 +193,15 @@ describe('Levenberg–Marquardt', () => {
   const quiet = { batchSize: 1000 };
   /** λ after one interval whose last step had this reduction ratio. */
   const dampingAfter = (ratio: number, initial = 2, minimumDamping = 1e-4): number | undefined => {
-    const controller = levenbergMarquardt(
+    const tuned = levenbergMarquardt(
       { damping: initial, dampingInterval: 3, dampingDecay: 0.9, minimumDamping },
       quiet,
     );
     for (let step = 0; step < 3; step++) {
       // Only the last step of an interval counts.
-      controller.observe(step, { predictedChange: -2, actualChange: step === 2 ? -2 * ratio : 0 });
+      tuned.observe(step, { predictedChange: -2, actualChange: step === 2 ? -2 * ratio : 0 });
     }
-    return controller.scalars(3).damping;
+    return tuned.damping;
   };
 
   test.each([
@@ -216,22 +223,21 @@ describe('Levenberg–Marquardt', () => {
   });
 
   test('it asks for the change at the first ten steps, and at the last of each interval', () => {
-    const controller = levenbergMarquardt({ dampingInterval: 3 }, quiet);
-    const measured = Array.from({ length: 16 }, (_, step) => controller.scalars(step).measureChange);
+    const tuned = levenbergMarquardt({ dampingInterval: 3 }, quiet);
+    const measured = Array.from({ length: 16 }, (_, step) => Number(tuned.watch.measures(step)));
     expect(measured).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 1, 0]);
   });
 
   test('a step that was taken back raises λ, and the ten after it are measured', () => {
-    const controller = levenbergMarquardt({ damping: 0.5, dampingInterval: 50 }, quiet);
-    controller.observe(20, { predictedChange: -1, actualChange: 5, loss: 3, accepted: 0 });
-    expect(controller.scalars(21)).toMatchObject({ damping: 2, measureChange: 1 });
-    expect(controller.scalars(30).measureChange).toBe(1);
-    expect(controller.scalars(31).measureChange).toBe(0);
+    const tuned = levenbergMarquardt({ damping: 0.5, dampingInterval: 50 }, quiet);
+    tuned.observe(20, { predictedChange: -1, actualChange: 5, loss: 3, accepted: 0 });
+    expect(tuned.damping).toBe(2);
+    expect([21, 30, 31].map((step) => tuned.watch.measures(step))).toEqual([true, true, false]);
   });
 
   test('small batches keep λ higher, unless it is given', () => {
     const dampings = (batchSize: number, damping?: number) =>
-      levenbergMarquardt(damping === undefined ? {} : { damping }, { batchSize }).scalars(0).damping;
+      levenbergMarquardt(damping === undefined ? {} : { damping }, { batchSize }).damping;
     expect([dampings(1000), dampings(700), dampings(70), dampings(7)]).toEqual([0.03, 0.03, 0.1, 1]);
     expect(dampings(5, 1e-3)).toBe(1e-3);
   });
@@ -239,9 +245,10 @@ describe('Levenberg–Marquardt', () => {
   test('a snapshot restores it', () => {
     const [first, second] = [levenbergMarquardt({ damping: 2 }, quiet), levenbergMarquardt({ damping: 2 }, quiet)];
     first.observe(4, { predictedChange: -1, actualChange: -1 });
-    expect(first.scalars(5).damping).not.toBe(2);
+    expect(first.damping).not.toBe(2);
     second.restore(JSON.parse(JSON.stringify(first.snapshot())));
-    expect(second.scalars(5)).toEqual(first.scalars(5));
+    expect(second.damping).toBe(first.damping);
+    expect(second.snapshot()).toEqual(first.snapshot());
   });
 
   test.each([
