@@ -28,7 +28,7 @@ const keys: OptionKeys<AdagradOptions> = { ...sumKeys, learningRate: true, weigh
  * Return AdaGrad.
  * @throws OptionError for unknown options and numbers out of range
  * @example
- * await train(model, { data, optimizer: adagrad({ learningRate: 0.05 }) });
+ * const optimizer = adagrad({ learningRate: 0.05 });
  */
 export function adagrad(options: AdagradOptions = {}): Chain {
   checkKeys('adagrad', options, keys);

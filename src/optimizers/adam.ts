@@ -20,7 +20,7 @@ export const adamKeys: OptionKeys<AdamOptions> = { ...momentKeys, learningRate: 
  * Return Adam.
  * @throws OptionError for unknown options and numbers out of range
  * @example
- * await train(model, { data, optimizer: adam({ learningRate: 0.003 }) });
+ * const optimizer = adam({ learningRate: 0.003 });
  */
 export const adam = (options: AdamOptions = {}): Chain => adamNamed('adam', options, 0);
 
@@ -28,7 +28,7 @@ export const adam = (options: AdamOptions = {}): Chain => adamNamed('adam', opti
  * Return AdamW: Adam with decoupled weight decay.
  * @throws OptionError for unknown options and numbers out of range
  * @example
- * await train(model, { data, optimizer: adamw({ learningRate: warmUp(100, cosine(0.001, 5000)), weightDecay: 0.1 }) });
+ * const optimizer = adamw({ learningRate: warmUp(100, cosine(0.001, 5000)), weightDecay: 0.1 });
  */
 export const adamw = (options: AdamOptions = {}): Chain => adamNamed('adamw', options, 0.01);
 

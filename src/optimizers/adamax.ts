@@ -11,7 +11,7 @@ import type { StepNumber, Transform } from './transforms/updates.js';
  * Return AdaMax; its learning rate is 0.002 by default, its weight decay 0.
  * @throws OptionError for unknown options and numbers out of range
  * @example
- * await train(model, { data, optimizer: adamax({ learningRate: 0.002 }) });
+ * const optimizer = adamax({ learningRate: 0.002 });
  */
 export function adamax(options: AdamOptions = {}): Chain {
   checkKeys('adamax', options, adamKeys);

@@ -31,7 +31,7 @@ const keys: OptionKeys<LionOptions> = { ...betaKeys, learningRate: true, weightD
  * Return Lion. Its learning rates are 3 to 10 times smaller than Adam's, its weight decay as many times larger.
  * @throws OptionError for unknown options and numbers out of range
  * @example
- * await train(model, { data, optimizer: lion({ learningRate: cosine(3e-4, 5000), weightDecay: 0.5 }) });
+ * const optimizer = lion({ learningRate: cosine(3e-4, 5000), weightDecay: 0.5 });
  */
 export function lion(options: LionOptions = {}): Chain {
   checkKeys('lion', options, keys);

@@ -46,7 +46,7 @@ const keys: OptionKeys<MuonOptions> = {
  * Return Muon for matrices and kernels, beside another optimizer for the rest.
  * @throws OptionError for unknown options and numbers out of range
  * @example
- * await train(model, { data, optimizer: muon({ learningRate: 0.02, rest: adamw({ learningRate: 0.001 }) }) });
+ * const optimizer = muon({ learningRate: 0.02, rest: adamw({ learningRate: 0.001 }) });
  */
 export function muon(options: MuonOptions = {}): Optimizer {
   checkKeys('muon', options, keys);

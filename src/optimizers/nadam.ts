@@ -18,7 +18,7 @@ const keys: OptionKeys<NadamOptions> = { ...adamKeys, momentumDecay: true };
  * Return NAdam; its learning rate is 0.002 by default, its weight decay 0.
  * @throws OptionError for unknown options and numbers out of range
  * @example
- * await train(model, { data, optimizer: nadam({ learningRate: 0.002 }) });
+ * const optimizer = nadam({ learningRate: 0.002 });
  */
 export function nadam(options: NadamOptions = {}): Chain {
   checkKeys('nadam', options, keys);

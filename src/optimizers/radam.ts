@@ -11,7 +11,7 @@ import type { Transform } from './transforms/updates.js';
  * Return RAdam; its learning rate is 0.001 by default, its weight decay 0.
  * @throws OptionError for unknown options and numbers out of range
  * @example
- * await train(model, { data, optimizer: radam({ learningRate: 0.003 }) });
+ * const optimizer = radam({ learningRate: 0.003 });
  */
 export function radam(options: AdamOptions = {}): Chain {
   checkKeys('radam', options, adamKeys);

@@ -33,7 +33,7 @@ const keys: OptionKeys<RmspropOptions> = { ...rmsKeys, learningRate: true, momen
  * Return RMSprop.
  * @throws OptionError for unknown options and numbers out of range
  * @example
- * await train(model, { data, optimizer: rmsprop({ learningRate: 0.001, momentum: 0.9 }) });
+ * const optimizer = rmsprop({ learningRate: 0.001, momentum: 0.9 });
  */
 export function rmsprop(options: RmspropOptions = {}): Chain {
   checkKeys('rmsprop', options, keys);

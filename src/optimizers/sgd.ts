@@ -24,7 +24,7 @@ const keys: OptionKeys<SgdOptions> = { learningRate: true, momentum: true, neste
  * Return stochastic gradient descent.
  * @throws OptionError for unknown options and numbers out of range
  * @example
- * await train(model, { data, optimizer: sgd({ learningRate: oneCycle(0.5, 2000), nesterov: true }) });
+ * const optimizer = sgd({ learningRate: oneCycle(0.5, 2000), nesterov: true });
  */
 export function sgd(options: SgdOptions = {}): Chain {
   checkKeys('sgd', options, keys);
