@@ -5,8 +5,7 @@ import type { Engine, Program } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
 import type { Graph, Value } from '../src/graph/graph.js';
 import { elementCount, type TensorData } from '../src/graph/tensor.js';
-import { lossNamed } from '../src/losses/index.js';
-import type { LossName } from '../src/losses/loss.js';
+import { type LossWord, lossOf } from '../src/losses/index.js';
 import type { Model } from '../src/model/model.js';
 import { charTransformer } from '../src/nn/char-transformer.js';
 import { lenet } from '../src/nn/lenet.js';
@@ -22,7 +21,6 @@ import { sgd } from '../src/optimizers/sgd.js';
 import { normalized } from '../src/optimizers/steps/normalized.js';
 import { selfTuning } from '../src/optimizers/steps/self-tuning.js';
 import { random } from '../src/random.js';
-import { metricFor } from '../src/training/evaluation/metrics.js';
 import { IterateAverage } from '../src/training/iterate-average.js';
 import { acceptedKey, buildStep, parameterKey, scalarFeeds } from '../src/training/step-program.js';
 import { type Contender, positive, takeTurns, usage } from './measure.js';
@@ -41,7 +39,7 @@ const integers = (dims: readonly number[], bound: number): TensorData => {
 
 interface Workload {
   readonly model: Model;
-  readonly loss: LossName;
+  readonly loss: LossWord;
   readonly batchSize: number;
   batch(size: number): { readonly input: TensorData; readonly target: TensorData };
 }
@@ -79,9 +77,9 @@ const workload = Object.hasOwn(workloads, name) ? workloads[name]?.() : undefine
 if (!workload || !given) usage(`npm run bench:steps [-- ${Object.keys(workloads).join('|')} batchSize rounds threads]`);
 const [batchSize = workload.batchSize, rounds = 15, threads = 2] = given;
 const { model } = workload;
-const loss = lossNamed(workload.loss);
+const loss = lossOf(workload.loss);
 const { input, target } = workload.batch(batchSize);
-const setting: Setting = { loss: loss.name, examples: 60_000, batchSize, isTable: false, isPretrained: false };
+const setting: Setting = { loss, examples: 60_000, batchSize, isTable: false, isPretrained: false };
 
 /** Each optimizer has an engine of its own only in name: state keys would clash in a shared store. */
 async function stepOf(
@@ -92,7 +90,7 @@ async function stepOf(
   const step = buildStep({
     model,
     loss,
-    metric: metricFor(loss.name),
+    metric: loss.metric,
     optimizer,
     setting,
     inputs: { dtype: input.dtype, shape: input.dims },

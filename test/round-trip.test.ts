@@ -1,6 +1,6 @@
 // Whole training steps, with their loops and branches, survive being written and read: the bytes are the same again.
 import { describe, expect, it } from 'vitest';
-import { lossNamed } from '../src/losses/index.js';
+import { lossOf } from '../src/losses/index.js';
 import { autoencoder, mlp } from '../src/nn/zoo.js';
 import { decodeModel } from '../src/onnx/decode/reader.js';
 import { encodeModel } from '../src/onnx/encode/writer.js';
@@ -11,7 +11,6 @@ import { sketches } from '../src/optimizers/second-order/factors.js';
 import { kfac } from '../src/optimizers/second-order/kfac.js';
 import { primal } from '../src/optimizers/second-order/primal.js';
 import { tikhonov } from '../src/optimizers/second-order/tikhonov.js';
-import { metricFor } from '../src/training/evaluation/metrics.js';
 import { buildStep } from '../src/training/step-program.js';
 import { manyExamples } from './support/setting.js';
 
@@ -25,20 +24,20 @@ describe('a training step', () => {
   ])('of $name is read back as it was written', (optimizer) => {
     const classifier = {
       model: mlp({ seed: 1, sizes: [9, 8, 7] }),
-      loss: lossNamed('softmax-cross-entropy'),
-      metric: metricFor('softmax-cross-entropy'),
+      loss: lossOf('softmax-cross-entropy'),
+      metric: lossOf('softmax-cross-entropy').metric,
       inputs: { dtype: 'float32', shape: [6, 9] },
       targets: { dtype: 'int64', shape: [6] },
     } as const;
     const reconstruction = {
       model: autoencoder({ seed: 1, sizes: [9, 5, 3] }),
-      loss: lossNamed('sigmoid-cross-entropy'),
-      metric: metricFor('sigmoid-cross-entropy'),
+      loss: lossOf('sigmoid-cross-entropy'),
+      metric: lossOf('sigmoid-cross-entropy').metric,
       inputs: { dtype: 'float32', shape: [6, 9] },
       targets: { dtype: 'float32', shape: [6, 9] },
     } as const;
     for (const task of [classifier, reconstruction]) {
-      const written = encodeModel(buildStep({ ...task, optimizer, setting: manyExamples(task.loss.name) }).graph);
+      const written = encodeModel(buildStep({ ...task, optimizer, setting: manyExamples(task.loss) }).graph);
       const again = encodeModel(decodeModel(written, semantics).graph);
       expect(Buffer.compare(again, written)).toBe(0);
     }

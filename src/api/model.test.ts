@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { type ModelSpec, modelBytes, ramp } from '../../test/support/onnx-models.js';
 import { exportedModels } from '../../test/support/outside.js';
 import { FileError, GraphError, OptionError, UnsupportedError } from '../errors.js';
-import type { LossName } from '../losses/loss.js';
+import type { LossWord } from '../losses/index.js';
 import { Network, normal } from '../nn/network.js';
 import { loadModel, valueAndGradients } from './model.js';
 
@@ -20,7 +20,7 @@ interface StoredTensor {
 }
 
 interface Reference {
-  readonly loss: LossName;
+  readonly loss: LossWord;
   readonly lossValue: number;
   readonly input: StoredTensor;
   readonly target: StoredTensor;
@@ -163,7 +163,7 @@ describe('valueAndGradients', () => {
       /no parameter 'nothing'; it has l\.1\.weight/,
     );
     await expect(valueAndGradients(loaded, { loss, inputs: { image: inputs }, targets })).rejects.toThrow(OptionError);
-    await expect(valueAndGradients(loaded, { loss: 'hinge' as LossName, inputs, targets })).rejects.toThrow(
+    await expect(valueAndGradients(loaded, { loss: 'hinge' as LossWord, inputs, targets })).rejects.toThrow(
       /unknown loss/,
     );
   });

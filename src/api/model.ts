@@ -13,9 +13,10 @@ import {
   type TypedArray,
   tensor,
 } from '../graph/tensor.js';
-import { lossNamed } from '../losses/index.js';
-import type { LossName } from '../losses/loss.js';
-import { applyModel, logitsOf } from '../losses/objective.js';
+import { type LossWord, lossOf } from '../losses/index.js';
+import { labelError, wrongLabel } from '../losses/labels.js';
+import type { Loss } from '../losses/loss.js';
+import { applyModel } from '../model/apply.js';
 import { type FileModel, modelFromBytes } from '../model/file-model.js';
 import { checkModel, type Model, newElements } from '../model/model.js';
 import { widen } from '../onnx/edits/widen.js';
@@ -48,11 +49,11 @@ export async function loadModel(pathOrBytes: string | Uint8Array): Promise<FileM
 
 /** What to differentiate, and where. */
 export interface GradientRequest {
-  readonly loss: LossName;
+  readonly loss: Loss | LossWord;
   /** The model's input, or its inputs by name; the first axis is the batch. Token numbers may be of any integer type. */
   readonly inputs: Tensor | Readonly<Record<string, Tensor>>;
   /**
-   * Integer labels 0, 1, … for softmax cross-entropy, in the logits' shape without the axis of the classes: the last, or
+   * Integer labels 0, 1, … for losses of labels (softmax cross-entropy, which also takes probabilities in the logits' shape), in the logits' shape without the axis of the classes: the last, or
    * the second where only that fits (`[batch, classes, height, width]`). Else numbers in the output's shape.
    */
   readonly targets: Tensor;
@@ -91,7 +92,7 @@ const requestKeys: OptionKeys<GradientRequest> = {
 export async function valueAndGradients(model: Model, request: GradientRequest): Promise<ValueAndGradients> {
   checkModel('valueAndGradients', model);
   checkKeys('valueAndGradients', request, requestKeys);
-  const loss = lossNamed(request.loss);
+  const loss = lossOf(request.loss);
   const { names, values } = chosenParameters(model, request.parameters);
   const feeds: Record<string, TensorData> = {};
   const b = new Builder();
@@ -109,9 +110,10 @@ export async function valueAndGradients(model: Model, request: GradientRequest):
   const bound = new Map(parameters);
   for (const [name, data] of values) if (model.statistics.has(name)) bound.set(name, input(name, data));
   const given = toData(request.targets, 'the targets');
-  const output = logitsOf(b, loss, applyModel(b, model, bound, Object.fromEntries(inputs)), given.dims);
-  const labels = targetsFor(given, loss.targetType(output));
-  if (loss.name === 'softmax-cross-entropy') checkLabels(labels, output);
+  const prediction = applyModel(b, model, bound, Object.fromEntries(inputs));
+  const output = loss.contained?.(b, prediction, given.dims) ?? prediction;
+  const labels = targetsFor(given, loss.targetType(output, given.dtype));
+  if (loss.targets === 'labels') checkLabels(labels, output, loss);
   const targets = input('cgfac/targets', labels);
   const value = loss.value(b, output, targets);
   const targetsOfGradient = [...parameters.values()];
@@ -224,16 +226,12 @@ function asIntegers(data: TensorData, dtype: DataType): TensorData {
   return tensor(dtype, data.dims, converted);
 }
 
-/** A label outside the classes would count as a row without loss: PyTorch refuses it, but for its `ignore_index`. */
-function checkLabels(labels: TensorData, output: Value): void {
-  const classes = output.shape.at(-1) ?? 0;
-  for (const label of labels.data) {
-    if (label >= 0 && label < Number(classes)) continue;
-    throw new GraphError(
-      `the targets hold ${label}, but the labels of ${classes} classes are 0 to ${Number(classes) - 1}; rows are not ` +
-        'ignored by a special label: leave them out of the batch',
-    );
-  }
+/** A label outside the classes would count as a row without loss: PyTorch refuses it too, but for its `ignore_index`. */
+function checkLabels({ dtype, data }: TensorData, output: Value, loss: Loss): void {
+  if (isFloatingPoint(dtype)) return; // probabilities
+  const classes = Number(output.shape.at(-1) ?? 0);
+  const wrong = wrongLabel(data, classes, loss);
+  if (wrong >= 0) throw new GraphError(`the targets hold ${data[wrong]}, ${labelError(classes)}`);
 }
 
 /** Not by `instanceof`: each copy of onnxruntime-common has a class of its own. */

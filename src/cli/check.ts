@@ -8,9 +8,9 @@ import { nodeEngine } from '../engine/node.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { allocate, type TensorData, tensor } from '../graph/tensor.js';
-import { lossNamed } from '../losses/index.js';
-import type { LossName } from '../losses/loss.js';
-import { applyModel, logitsOf } from '../losses/objective.js';
+import { type LossWord, lossOf } from '../losses/index.js';
+import type { Loss } from '../losses/loss.js';
+import { applyModel } from '../model/apply.js';
 import { targetNormalizationOf } from '../model/edit/target-normalization.js';
 import type { Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
@@ -34,7 +34,7 @@ Examples
   cgfac check resnet20:norm=batch --json`;
 
 interface CheckFlags {
-  readonly loss?: LossName;
+  readonly loss?: Loss;
   readonly batchSize: number;
   readonly size?: Readonly<Record<string, number>>;
   readonly seed: number;
@@ -85,10 +85,10 @@ async function run(name: string, flags: CheckFlags): Promise<void> {
     if (wrong.length > 0) process.exitCode = 1;
     if (flags.json) {
       const parameters = [...checks].map(([parameter, check]) => ({ name: parameter, ...check }));
-      console.log(JSON.stringify({ loss, value, ok: wrong.length === 0, parameters }));
+      console.log(JSON.stringify({ loss: loss.name, value, ok: wrong.length === 0, parameters }));
       return;
     }
-    console.log([`${model.name}: ${loss} ${value.toPrecision(6)}`, '', ...table(checks), ''].join('\n'));
+    console.log([`${model.name}: ${loss.name} ${value.toPrecision(6)}`, '', ...table(checks), ''].join('\n'));
     console.log(
       wrong.length === 0
         ? `The gradients of all ${checks.size} parameters agree with the loss.`
@@ -113,7 +113,7 @@ function table(checks: ReadonlyMap<string, SlopeCheck>): string[] {
 }
 
 interface ModelCheck {
-  readonly loss: LossName;
+  readonly loss: Loss;
   /** The loss at the model's parameters. */
   readonly value: number;
   /** By parameter. */
@@ -128,12 +128,17 @@ interface ModelCheck {
 export async function checkModel(
   engine: Engine,
   model: Model,
-  options: BatchSizes & { readonly loss?: LossName; readonly seed: number },
+  options: BatchSizes & { readonly loss?: Loss | LossWord; readonly seed: number },
   differentiate: typeof valueAndGradients = valueAndGradients,
 ): Promise<ModelCheck> {
   const { seed } = options;
   const inputs = drawnInputs(model, options, seed);
-  const { graph, targets, loss } = lossGraph(model, inputs, seed, options.loss);
+  const { graph, targets, loss } = lossGraph(
+    model,
+    inputs,
+    seed,
+    options.loss === undefined ? undefined : lossOf(options.loss),
+  );
   const { loss: value, gradients } = await differentiate(model, {
     loss,
     inputs: Object.fromEntries([...inputs].map(([name, data]) => [name, toTensor(data)])),
@@ -192,7 +197,7 @@ function moved({ dtype, dims, data }: TensorData, direction: Float64Array, h: nu
 }
 
 /** The loss alone, with the parameters as inputs, and targets that fit it. */
-function lossGraph(model: Model, inputs: ReadonlyMap<string, TensorData>, seed: number, chosen?: LossName) {
+function lossGraph(model: Model, inputs: ReadonlyMap<string, TensorData>, seed: number, chosen?: Loss) {
   const b = new Builder();
   const bound = Object.fromEntries(
     [...inputs].map(([name, { dtype, dims }]) => [name, b.input(`input.${name}`, dtype, dims)]),
@@ -202,16 +207,16 @@ function lossGraph(model: Model, inputs: ReadonlyMap<string, TensorData>, seed: 
   );
   const prediction = applyModel(b, model, parameters, bound);
   const normalization = targetNormalizationOf(model);
-  const loss = chosen ?? (normalization ? 'mean-squared-error' : suggestedLoss(prediction));
-  const output = logitsOf(b, lossNamed(loss), prediction);
-  const drawn = drawnTargets(lossNamed(loss).targetType(output), output.dims.at(-1) ?? 1, seed);
-  const targets = loss === 'mean-squared-error' ? inUnitsOf(normalization, drawn) : drawn;
-  const value = lossNamed(loss).value(b, output, b.input('targets', targets.dtype, targets.dims));
+  const loss = chosen ?? lossOf(normalization ? 'mean-squared-error' : suggestedLoss(prediction));
+  const output = loss.contained?.(b, prediction) ?? prediction;
+  const drawn = drawnTargets(loss.targetType(output), output.dims.at(-1) ?? 1, seed);
+  const targets = loss.inUnits ? inUnitsOf(normalization, drawn) : drawn;
+  const value = loss.value(b, output, b.input('targets', targets.dtype, targets.dims));
   return { graph: b.build('loss', { loss: value }), targets, loss };
 }
 
 /** Cross-entropy for classifiers, whose last axis are classes or whose end is the activation; else squared error. */
-function suggestedLoss(prediction: Value): LossName {
+function suggestedLoss(prediction: Value): LossWord {
   if (prediction.producer?.op === 'Sigmoid') return 'sigmoid-cross-entropy';
   return prediction.rank > 1 && (prediction.dims.at(-1) ?? 1) > 1 ? 'softmax-cross-entropy' : 'mean-squared-error';
 }

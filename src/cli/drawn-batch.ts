@@ -83,7 +83,7 @@ function maskOf(count: number, dims: readonly number[], source: Random): number[
   return wholeNumbers(count, 2, source).map((x, i) => (row > 1 && i % row === 0 ? 1 : x));
 }
 
-/** Targets of a loss: labels of the classes, or numbers in (0, 1), which fit both other losses. */
+/** Targets of a loss: labels of the classes, or numbers in (0, 1), which fit all other losses. */
 export function drawnTargets({ dtype, shape }: TensorType, classes: number, seed: number): TensorData {
   const dims = shape.map(Number);
   const source = random(seed, 'targets');

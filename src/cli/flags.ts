@@ -3,11 +3,12 @@ import { Option } from 'commander';
 import type { Augmentation } from '../data/augment.js';
 import { dataKinds } from '../data/spec.js';
 import { OptionError } from '../errors.js';
-import { lossNames } from '../losses/index.js';
-import type { LossName } from '../losses/loss.js';
+import { lossNames, lossOf } from '../losses/index.js';
+import type { Loss } from '../losses/loss.js';
+import { metricNames, metricsOf } from '../metrics/index.js';
+import type { Metric } from '../metrics/metric.js';
 import type { Schedule } from '../optimizers/schedules.js';
 import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js';
-import { didYouMean } from '../suggest.js';
 import { readOptions } from './named-options.js';
 import { readSchedule } from './schedules.js';
 
@@ -44,7 +45,8 @@ export interface RunFlags {
   readonly learningRate?: Schedule;
   readonly damping?: Schedule;
   readonly rank?: number;
-  readonly loss?: LossName;
+  readonly loss?: Loss;
+  readonly metrics?: readonly Metric[];
   readonly evaluateEvery?: number;
   readonly evaluationExamples?: number;
   readonly target?: { readonly metric: string; readonly value: number };
@@ -89,6 +91,10 @@ export function runFlags(): Option[] {
     ).argParser(schedule('--damping', { above: 0 })),
     new Option('--rank <r>', 'rows R that cgfac keeps of each Kronecker factor').argParser(number('--rank', count)),
     lossFlag('what model and data suggest'),
+    new Option(
+      '--metrics <list>',
+      `what to judge by: some of ${metricNames.join(', ')} (default: accuracy, or squaredError)`,
+    ).argParser((text) => metricsOf(text.split(',').map((word) => word.trim()))),
     new Option('--target <metric=value>', 'when is it reached? e.g. squaredError=6 or testAccuracy=0.98').argParser(
       target,
     ),
@@ -134,15 +140,11 @@ export const overwriteFlag = (): Option =>
   new Option('--overwrite', 'replace the run that the folder holds; other files in it stay');
 
 export const lossFlag = (otherwise: string): Option =>
-  new Option('--loss <name>', `the loss: ${lossNames.join(', ')} (default: ${otherwise})`).argParser(lossNamed);
+  new Option('--loss <name>', `the loss: ${lossNames.join(', ')} (default: ${otherwise})`).argParser((text) =>
+    lossOf(text),
+  );
 
 export const debugFlag = (): Option => new Option('--debug', 'show the stack of an error');
-
-function lossNamed(text: string): LossName {
-  const found = lossNames.find((name) => name === text);
-  if (found) return found;
-  throw new OptionError(`unknown loss '${text}'${didYouMean(text, lossNames)}; choose one of ${lossNames.join(', ')}`);
-}
 
 function augmentation(text: string): Augmentation {
   const parts = text.split(',').map((part) => part.trim());

@@ -1,9 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { manyExamples } from '../../test/support/setting.js';
 import { OptionError } from '../errors.js';
-import { lossNamed } from '../losses/index.js';
 import { mlp } from '../nn/zoo.js';
-import { metricFor } from '../training/evaluation/metrics.js';
 import { buildStep } from '../training/step-program.js';
 import { checkOptimizer, chooseOptimizer, optimizerHelp, optimizerNames, sharedFor } from './optimizers.js';
 
@@ -11,11 +9,11 @@ const setting = manyExamples('sigmoid-cross-entropy');
 
 /** The first learning rate of an optimizer, on a model of so many outputs. */
 function rate(spec: string, shared = {}, outputs = 2): number | undefined {
-  const loss = lossNamed(setting.loss);
+  const { loss } = setting;
   const { scalars } = buildStep({
     model: mlp({ seed: 1, sizes: [3, outputs] }),
     loss,
-    metric: metricFor(loss.name),
+    metric: loss.metric,
     optimizer: chooseOptimizer(spec, shared, setting).optimizer,
     setting,
     inputs: { dtype: 'float32', shape: [4, 3] },

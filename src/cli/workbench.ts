@@ -7,10 +7,9 @@ import { writeFileAtomically } from '../files/write.js';
 import { mostThreads } from '../options.js';
 import { openMetricsFile } from '../reporting/metrics-file.js';
 import { createProgress, type Progress } from '../reporting/progress.js';
-import { metricFor } from '../training/evaluation/metrics.js';
 import { DivergedError } from '../training/run.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
-import { runTask } from '../training/trainer.js';
+import { runMetrics, runTask } from '../training/trainer.js';
 import { describeEnvironment, typedCommand } from './environment.js';
 import type { Plan } from './experiment.js';
 import { type Interruption, interruption } from './interruption.js';
@@ -116,7 +115,7 @@ export class Workbench {
       () => this.#folder.write([...name, fileNames.metrics], openMetricsFile),
       (line) => this.progress.print(line),
     );
-    this.progress.begin(chosen.label, total, metricFor(task.loss).name);
+    this.progress.begin(chosen.label, total, runMetrics(task, flags)[0]?.name);
     const save = async (trained: Plan['model'], parameters: Parameters<typeof saveModel>[1]) => {
       metrics.close();
       const write = async (path: string) => {

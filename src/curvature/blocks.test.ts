@@ -2,9 +2,8 @@
 import { expect, test } from 'vitest';
 
 import { float, int, type Value } from '../graph/graph.js';
-import { lossNamed } from '../losses/index.js';
-import type { LossName } from '../losses/loss.js';
-import { applyModel, logitsOf } from '../losses/objective.js';
+import { type LossWord, lossOf } from '../losses/index.js';
+import { applyModel } from '../model/apply.js';
 import type { Model } from '../model/model.js';
 import { autoencoder, mlp } from '../nn/zoo.js';
 import { Builder } from '../ops/builder.js';
@@ -351,13 +350,14 @@ test('parameters of other ranks have no block', () => {
   expect(rest.get('batched')).toBe('a parameter of rank 3 outside a dense layer');
 });
 
-function blocksOf(model: Model, rows: number, loss: LossName) {
+function blocksOf(model: Model, rows: number, loss: LossWord) {
   const b = new Builder();
   const parameters = new Map(
     [...model.parameters].map(([name, { dtype, dims }]) => [name, b.input(name, dtype, dims)]),
   );
   const input = b.input('x', 'float32', [rows, 784]);
-  return findBlocks(parameters, logitsOf(b, lossNamed(loss), applyModel(b, model, parameters, input)));
+  const prediction = applyModel(b, model, parameters, input);
+  return findBlocks(parameters, lossOf(loss).contained?.(b, prediction) ?? prediction);
 }
 
 test.each([

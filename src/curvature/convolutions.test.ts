@@ -20,7 +20,8 @@ import { FedBuilder, normals } from '../../test/support/fed-builder.js';
 import { gradients } from '../autodiff/gradients.js';
 import { jacobianVectorProduct } from '../autodiff/jvp.js';
 import { int, ints, type Value } from '../graph/graph.js';
-import { lossNamed } from '../losses/index.js';
+import { lossOf } from '../losses/index.js';
+import { unitLikelihood } from '../losses/likelihood.js';
 import { random } from '../random.js';
 import { findBlocks } from './blocks.js';
 import { joinedRows } from './factors/moving-average.js';
@@ -29,7 +30,7 @@ import { layerRows } from './statistics.js';
 
 // In float32: the runtime has no Conv of float64.
 const rounding = 2e-6;
-const loss = lossNamed('softmax-cross-entropy');
+const loss = lossOf('softmax-cross-entropy');
 const size = (dims: readonly number[]): number => dims.reduce((product, extent) => product * extent, 1);
 
 interface Setting {
@@ -59,9 +60,15 @@ async function measured({ parameters: shapes, input, network }: Setting, kind: '
   const labels = Array.from({ length: rows }, () => source.integer(output.dims[1] ?? 1));
   const targets = b.given([rows], labels, 'int64');
   const value = loss.value(b, output, targets);
-  const forward = { parameters, output, prediction: output, targets, loss: value, reported: value, rows };
   const { blocks, rest } = findBlocks(parameters, output);
-  const layers = layerRows(b, forward, loss, blocks, kind === 'exact' ? exact() : empirical(), () => value);
+  const layers = layerRows(
+    b,
+    { output, targets },
+    unitLikelihood(b, loss),
+    blocks,
+    kind === 'exact' ? exact() : empirical(),
+    () => value,
+  );
   const slopes = gradients(b, value, [...parameters.values()]);
   const wanted: Record<string, Value> = { output };
   for (const [i, { inputs, outputs, diagonal }] of layers.entries()) {

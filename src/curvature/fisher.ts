@@ -1,14 +1,14 @@
 // Where the targets of the Fisher information come from: drawn from the model, those of the data, or all directions at once.
+import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
-import type { OutputLikelihood } from '../losses/likelihood.js';
-import type { Forward } from '../losses/objective.js';
+import type { Cases, OutputLikelihood } from '../losses/likelihood.js';
 import type { Builder } from '../ops/builder.js';
 import { checkedCount, checkKeys } from '../options.js';
 
 export interface FisherInput {
   readonly b: Builder;
   /** The network on the examples that the curvature is measured on. */
-  readonly forward: Forward;
+  readonly forward: Cases;
   readonly likelihood: OutputLikelihood;
   /** Draw the random numbers that sampled targets need. */
   noise(dims: readonly number[]): Value;
@@ -16,6 +16,8 @@ export interface FisherInput {
 
 export interface Fisher {
   readonly name: string;
+  /** It is made of the likelihood of the loss, which not every loss has. */
+  readonly needsLikelihood?: true;
   /**
    * Cotangents of the output, each in its shape, one backward pass each: the outer products of those of a case, added
    * up, are its Fisher matrix, or have it as their expectation.
@@ -40,14 +42,17 @@ export function sampled(options: SampledOptions = {}): Fisher {
   const samples = checkedCount('samples', options.samples ?? 1);
   return {
     name: 'sampled',
-    cotangents({ b, forward: { output }, likelihood, noise }) {
-      const shape = likelihood.noise.shape(output);
-      const [count = 1, ...others] = shape;
+    needsLikelihood: true,
+    cotangents({ b, forward, likelihood, noise }) {
+      const { output } = forward;
+      const { sampledCotangent } = likelihood;
+      if (!sampledCotangent || !likelihood.noise) throw noLikelihood('sampled');
+      const [count = 1, ...others] = likelihood.noise.shape(output);
       const drawn = b.cast(noise([samples * count, ...others]), output.dtype);
-      if (samples === 1) return [likelihood.sampledCotangent(b, output, drawn)];
+      if (samples === 1) return [sampledCotangent(b, forward, drawn)];
       return Array.from({ length: samples }, (_, i) => {
         const own = b.slice(drawn, 0, i * count, (i + 1) * count);
-        return b.mul(likelihood.sampledCotangent(b, output, own), 1 / Math.sqrt(samples));
+        return b.mul(sampledCotangent(b, forward, own), 1 / Math.sqrt(samples));
       });
     },
   };
@@ -60,7 +65,7 @@ export function sampled(options: SampledOptions = {}): Fisher {
  */
 export const empirical = (): Fisher => ({
   name: 'empirical',
-  cotangents: ({ b, forward: { output, targets }, likelihood }) => [likelihood.cotangent(b, output, targets)],
+  cotangents: ({ b, forward, likelihood }) => [likelihood.cotangent(b, forward)],
 });
 
 /**
@@ -70,5 +75,12 @@ export const empirical = (): Fisher => ({
  */
 export const exact = (): Fisher => ({
   name: 'exact',
-  cotangents: ({ b, forward: { output }, likelihood }) => likelihood.hessianRoot(b, output),
+  needsLikelihood: true,
+  cotangents({ b, forward, likelihood }) {
+    if (!likelihood.hessianRoot) throw noLikelihood('exact');
+    return likelihood.hessianRoot(b, forward);
+  },
 });
+
+const noLikelihood = (name: string): OptionError =>
+  new OptionError(`${name}() needs the likelihood of a loss, and this loss has none: use empirical()`);

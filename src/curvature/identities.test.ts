@@ -26,8 +26,8 @@ import { FedBuilder, normals } from '../../test/support/fed-builder.js';
 import { layerTensorOf, layouts } from '../../test/support/layer-tensors.js';
 import { jacobianVectorProduct } from '../autodiff/jvp.js';
 import type { Value } from '../graph/graph.js';
-import { lossNamed } from '../losses/index.js';
-import type { LossName } from '../losses/loss.js';
+import { type LossWord, lossOf } from '../losses/index.js';
+import { unitLikelihood } from '../losses/likelihood.js';
 import { random } from '../random.js';
 import { findBlocks } from './blocks.js';
 import { joinedRows } from './factors/moving-average.js';
@@ -37,14 +37,14 @@ import { layerRows } from './statistics.js';
 const rounding = 1e-12;
 
 /** Each layer's K-FAC block A ⊗ G, and its rows for further use. */
-async function kfacBlocks(network: DenseNetwork, loss: LossName, examples: Examples, fisher: Fisher, noiseSeed = 0) {
+async function kfacBlocks(network: DenseNetwork, loss: LossWord, examples: Examples, fisher: Fisher, noiseSeed = 0) {
   const b = new FedBuilder();
   const { forward } = float64Objective(b, network, loss, examples);
   const { blocks } = findBlocks(forward.parameters, forward.output);
   const source = random(noiseSeed, 'noise');
-  const rows = layerRows(b, forward, lossNamed(loss), blocks, fisher, (dims) => {
+  const rows = layerRows(b, forward, unitLikelihood(b, lossOf(loss)), blocks, fisher, (dims) => {
     const count = dims.reduce((product, size) => product * size, 1);
-    const isNormal = lossNamed(loss).noise.distribution === 'normal';
+    const isNormal = lossOf(loss).likelihood?.noise.distribution === 'normal';
     return b.given(dims, isNormal ? normals(source, count) : Array.from({ length: count }, () => source.uniform()));
   });
   const outputs: Record<string, Value> = {};
@@ -61,7 +61,7 @@ async function kfacBlocks(network: DenseNetwork, loss: LossName, examples: Examp
 }
 
 /** Each layer's block of the Gauss–Newton matrix, 1/N Σ JᵀHJ, in the order of a joined matrix row by row. */
-async function gaussNewtonBlocks(network: DenseNetwork, loss: LossName, examples: Examples): Promise<Matrix[]> {
+async function gaussNewtonBlocks(network: DenseNetwork, loss: LossWord, examples: Examples): Promise<Matrix[]> {
   const b = new FedBuilder();
   const { forward } = float64Objective(b, network, loss, examples);
   const columns: Record<string, Value> = { output: forward.output };
@@ -96,7 +96,7 @@ async function gaussNewtonBlocks(network: DenseNetwork, loss: LossName, examples
   });
 }
 
-const losses: readonly LossName[] = ['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-error'];
+const losses: readonly LossWord[] = ['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-error'];
 const layout = { outputsFirst: false, hasBias: true };
 
 describe.each(losses)('%s', (loss) => {

@@ -26,8 +26,8 @@ import { FedBuilder, randomMatrix } from '../../test/support/fed-builder.js';
 import { joinedOf, layouts } from '../../test/support/layer-tensors.js';
 import { gradients } from '../autodiff/gradients.js';
 import type { Value } from '../graph/graph.js';
-import { lossNamed } from '../losses/index.js';
-import type { LossName } from '../losses/loss.js';
+import { type LossWord, lossOf } from '../losses/index.js';
+import { unitLikelihood } from '../losses/likelihood.js';
 import { random } from '../random.js';
 import { findBlocks } from './blocks.js';
 import { joinedRows } from './factors/moving-average.js';
@@ -52,7 +52,7 @@ async function factorsOf(b: FedBuilder, rows: readonly LayerRows[], others: Read
   return { get, layers: rows.map((_, i) => ({ a: get(`a${i}`), g: get(`g${i}`) })) };
 }
 
-const losses: readonly LossName[] = ['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-error'];
+const losses: readonly LossWord[] = ['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-error'];
 
 describe.each(losses.flatMap((loss) => layouts.map((layout) => ({ loss, ...layout }))))(
   '$loss, outputs first: $outputsFirst, bias: $hasBias',
@@ -67,7 +67,7 @@ describe.each(losses.flatMap((loss) => layouts.map((layout) => ({ loss, ...layou
       const { forward } = float64Objective(b, network, loss, examples);
       const { blocks, rest } = findBlocks(forward.parameters, forward.output);
       expect(rest.size).toBe(0);
-      const rows = layerRows(b, forward, lossNamed(loss), blocks, fisher, (dims) => noise(dims, b));
+      const rows = layerRows(b, forward, unitLikelihood(b, lossOf(loss)), blocks, fisher, (dims) => noise(dims, b));
       return { b, forward, blocks, rows };
     };
 
@@ -88,7 +88,7 @@ describe.each(losses.flatMap((loss) => layouts.map((layout) => ({ loss, ...layou
         if (!expectedA || !expectedG) throw new Error('a layer too many');
         expect(relativeError(gram(a), scaled(gram(expectedA), 1 / count))).toBeLessThan(rounding);
         expect(relativeError(gram(g), scaled(gram(expectedG), 1 / count))).toBeLessThan(rounding);
-        const gradient = scaled(get(`slope${i}`), lossNamed(loss).scale(forward.output));
+        const gradient = scaled(get(`slope${i}`), lossOf(loss).likelihood?.scale(forward.output) ?? 1);
         expect(relativeError(multiplied(transposed(a), g), gradient)).toBeLessThan(rounding);
       }
     });
@@ -197,21 +197,17 @@ test.each([
   if (!weight || !shift) throw new Error('two parameters');
   const output = b.add(b.matmul(b.given([batch, length, inputs], x.data), weight), shift);
   const targets = isClassifier ? b.given([batch, length], goals, 'int64') : b.given([batch, length, outputs], goals);
-  const loss = lossNamed(name);
-  const forward = {
-    parameters,
-    output,
-    prediction: output,
-    targets,
-    loss: loss.value(b, output, targets),
-    reported: loss.value(b, output, targets),
-    rows: batch,
-  };
+  const loss = lossOf(name);
   const { blocks } = findBlocks(parameters, output);
-  const [slope] = gradients(b, forward.loss, [weight]);
-  const { get, layers } = await factorsOf(b, layerRows(b, forward, loss, blocks, empirical(), unexpectedNoise), {
-    slope: b.mul(slope ?? weight, loss.scale(output)),
-  });
+  const [slope] = gradients(b, loss.value(b, output, targets), [weight]);
+  const likelihood = unitLikelihood(b, loss);
+  const { get, layers } = await factorsOf(
+    b,
+    layerRows(b, { output, targets }, likelihood, blocks, empirical(), unexpectedNoise),
+    {
+      slope: b.mul(slope ?? weight, likelihood.weight(output)),
+    },
+  );
   const [layer] = layers;
   if (!layer) throw new Error('one layer');
   const a = homogeneous(x, true);

@@ -2,8 +2,7 @@
 import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import { int, text, type Value } from '../graph/graph.js';
 import { type DataType, elementCount, tensorFrom } from '../graph/tensor.js';
-import type { OutputLikelihood } from '../losses/likelihood.js';
-import type { Forward } from '../losses/objective.js';
+import type { Cases, OutputLikelihood } from '../losses/likelihood.js';
 import type { Builder } from '../ops/builder.js';
 import { patches } from '../ops/spatial/patches.js';
 import type { KroneckerBlock, LayerUse } from './blocks.js';
@@ -40,7 +39,7 @@ const maximumPatchRows = 16_384;
  */
 export function layerRows(
   b: Builder,
-  forward: Forward,
+  forward: Cases,
   loss: OutputLikelihood,
   blocks: readonly KroneckerBlock[],
   fisher: Fisher,

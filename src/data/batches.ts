@@ -16,6 +16,8 @@ export interface Batch {
   /** As the data set has them: one, or several by name. */
   readonly inputs: Inputs<BatchArray>;
   readonly target: BatchArray;
+  /** `[batch]`: how much each example counts, where the set says so. */
+  readonly weights?: BatchArray;
 }
 
 /** The endless sequence of a data set's shuffled training batches. */
@@ -106,8 +108,8 @@ export function gatherBatch(set: Dataset, indices: ArrayLike<number>): Batch {
       throw new OptionError(`data set '${set.name}' has no example ${index}: it has ${set.size}, numbered from 0`);
     }
   }
-  const { inputs, targets } = mapColumns(set, (column) => gather(column, indices));
-  return { inputs, target: targets };
+  const { inputs, targets, weights } = mapColumns(set, (column) => gather(column, indices));
+  return { inputs, target: targets, ...(weights && { weights }) };
 }
 
 function gather(column: ExampleArray, indices: ArrayLike<number>): BatchArray {

@@ -53,6 +53,11 @@ export interface Dataset {
   /** The column that a model with one input takes, or a column for each input by the names that the model gives them. */
   readonly inputs: Inputs<ExampleArray>;
   readonly targets: ExampleArray;
+  /**
+   * How much each example counts: float32 of shape [], none below 0. Losses and metrics are means Σw·l/Σw, those of a batch by
+   * the weights of the batch.
+   */
+  readonly weights?: ExampleArray;
   /** Names of the integer targets 0, 1, …: class names, or a text's vocabulary. */
   readonly classes?: readonly string[];
   readonly picture?: Picture;
@@ -63,6 +68,7 @@ const datasetKeys: OptionKeys<Dataset> = {
   size: true,
   inputs: true,
   targets: true,
+  weights: true,
   classes: true,
   picture: true,
 };
@@ -291,16 +297,16 @@ export function slice(set: Dataset, start: number, end: number): Dataset {
 
 /** Each column changed once: where targets are an input, as an autoencoder's are, they remain so. */
 export function mapColumns<Result extends Pick<ExampleArray, 'dtype'>>(
-  { inputs, targets }: Pick<Dataset, 'inputs' | 'targets'>,
+  { inputs, targets, weights }: Pick<Dataset, 'inputs' | 'targets' | 'weights'>,
   change: (column: ExampleArray) => Result,
-): { readonly inputs: Inputs<Result>; readonly targets: Result } {
+): { readonly inputs: Inputs<Result>; readonly targets: Result; readonly weights?: Result } {
   const changed = new Map<ExampleArray, Result>();
   const once = (column: ExampleArray): Result => {
     const result = changed.get(column) ?? change(column);
     changed.set(column, result);
     return result;
   };
-  return { inputs: mapInputs(inputs, once), targets: once(targets) };
+  return { inputs: mapInputs(inputs, once), targets: once(targets), ...(weights && { weights: once(weights) }) };
 }
 
 function tail(column: ExampleArray, from: number): ExampleArray {

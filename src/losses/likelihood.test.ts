@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { FedBuilder, normals } from '../../test/support/fed-builder.js';
 import { random } from '../random.js';
-import { lossNamed, lossNames } from './index.js';
+import { lossNames, lossOf } from './index.js';
 import { likelihoodOfVariance, unitLikelihood } from './likelihood.js';
 
-const loss = lossNamed('mean-squared-error');
+const loss = lossOf('mean-squared-error');
 const [rows, width] = [3, 2];
 const dims = [rows, width];
 const source = random(5, 'likelihood');
@@ -38,13 +38,15 @@ async function computed(variance: number | undefined, units = 1) {
   ) as [ReturnType<typeof b.given>, ReturnType<typeof b.given>];
   const likelihood =
     variance === undefined ? unitLikelihood(b, loss) : likelihoodOfVariance(b, loss, b.given([], [variance]));
-  const [first, second] = likelihood.hessianRoot(b, output);
-  if (!first || !second) throw new Error('a column for each output');
+  const cases = { output, targets };
+  const [first, second] = likelihood.hessianRoot?.(b, cases) ?? [];
+  const sampled = likelihood.sampledCotangent?.(b, cases, b.given(dims, noise));
+  if (!first || !second || !sampled) throw new Error('a column for each output');
   return b.compute({
     mean: b.mul(likelihood.weight(output), loss.value(b, output, targets)),
-    cotangent: likelihood.cotangent(b, output, targets),
-    product: likelihood.hessianProduct(b, output, b.given(dims, v)),
-    sampled: likelihood.sampledCotangent(b, output, b.given(dims, noise)),
+    cotangent: likelihood.cotangent(b, cases),
+    product: likelihood.hessianProduct(b, cases, b.given(dims, v)),
+    sampled,
     first: b.add(first, b.zerosLike(output)),
     second: b.add(second, b.zerosLike(output)),
   });
@@ -86,11 +88,25 @@ test('the unit likelihood is that of variance 1', async () => {
   expect(unit).toEqual(one);
 });
 
-test.each(lossNames)('the unit likelihood of %s is the loss', async (name) => {
+const withLikelihood = lossNames.filter((name) => lossOf(name).likelihood);
+
+test.each(withLikelihood)('the unit likelihood of %s is the loss', async (name) => {
   const b = new FedBuilder();
-  const given = lossNamed(name);
+  const given = lossOf(name);
   const output = b.given(dims, z);
-  const { weight, ...rest } = unitLikelihood(b, given);
-  expect(rest).toMatchObject({ cases: given.cases, cotangent: given.cotangent, hessianProduct: given.hessianProduct });
-  expect((await b.compute({ weight: weight(output) })).weight).toEqual([given.scale(output)]);
+  const targets = given.targets === 'labels' ? b.given([rows], [1, 0, 1], 'int64') : b.given(dims, y);
+  const { likelihood } = given;
+  const unit = unitLikelihood(b, given);
+  const { weight, ...found } = await b.compute({
+    weight: unit.weight(output),
+    cotangent: unit.cotangent(b, { output, targets }),
+    product: unit.hessianProduct(b, { output, targets }, b.given(dims, v)),
+  });
+  if (!likelihood) throw new Error('a loss with a likelihood');
+  expect(weight).toEqual([likelihood.scale(output)]);
+  const own = {
+    cotangent: likelihood.cotangent(b, output, targets),
+    product: likelihood.hessianProduct(b, output, b.given(dims, v)),
+  };
+  expect(found).toEqual(await b.compute(own));
 });

@@ -2,14 +2,14 @@
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
-import type { Distribution, LossName } from '../losses/loss.js';
+import type { Distribution, Loss } from '../losses/loss.js';
 import type { Forward, Objective } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
 import { described, isRecord } from '../options.js';
 
 /** What a run is about, as far as an optimizer steers by it. */
 export interface Setting {
-  readonly loss: LossName;
+  readonly loss: Loss;
   /** Examples of the training set. */
   readonly examples: number;
   /** Examples of a step. */
@@ -99,6 +99,8 @@ export interface Optimizer {
   build(context: StepContext): StepResult | ReadonlyMap<string, Value>;
   /** What to change about it if training fails, to begin a sentence: `Lower the learning rate`. Nothing by default. */
   readonly remedy?: (setting: Setting) => string;
+  /** What a person should know about it in a run, a sentence each. */
+  readonly warnings?: (setting: Setting) => readonly string[];
 }
 
 /**

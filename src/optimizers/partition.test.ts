@@ -4,12 +4,11 @@ import { largestDifference, replayed, traceNamed } from '../../test/support/opti
 import { manyExamples } from '../../test/support/setting.js';
 import { OptionError } from '../errors.js';
 import { constantsOf } from '../graph/graph.js';
-import { lossNamed } from '../losses/index.js';
+import { lossOf } from '../losses/index.js';
 import type { Model } from '../model/model.js';
 import { charTransformer } from '../nn/char-transformer.js';
 import { lenet } from '../nn/lenet.js';
 import { mlp } from '../nn/zoo.js';
-import { metricFor } from '../training/evaluation/metrics.js';
 import { buildStep } from '../training/step-program.js';
 import { adamw } from './adam.js';
 import { lion } from './lion.js';
@@ -35,8 +34,8 @@ const network = mlp({ seed: 1, sizes: [4, 3, 2] });
 const stepOf = (optimizer: Optimizer, model: Model = network) =>
   buildStep({
     model,
-    loss: lossNamed('softmax-cross-entropy'),
-    metric: metricFor('softmax-cross-entropy'),
+    loss: lossOf('softmax-cross-entropy'),
+    metric: lossOf('softmax-cross-entropy').metric,
     optimizer,
     setting: manyExamples('softmax-cross-entropy'),
     inputs: { dtype: 'float32', shape: [8, 4] },

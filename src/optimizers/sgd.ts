@@ -10,7 +10,7 @@ import type { Transform } from './transforms/updates.js';
 
 export interface SgdOptions extends MomentumOptions {
   /**
-   * η. By default 0.1 to classify (softmax cross-entropy), and 0.002 times the outputs of an example for losses that are
+   * η. By default 0.1 for labels, and 0.002 times the outputs of an example for losses that are
    * means over them, whose gradients are as much smaller.
    */
   readonly learningRate?: Schedule;
@@ -46,6 +46,6 @@ export function sgd(options: SgdOptions = {}): Chain {
 const scaleByUsualRate: Transform = (context, updates) => {
   const { setting, forward } = context;
   const outputs = elementCount(forward.targets.dims) / (forward.targets.dims[0] ?? 1);
-  const rate = setting.loss === 'softmax-cross-entropy' ? 0.1 : 0.002 * outputs;
+  const rate = setting.loss.targets === 'labels' ? 0.1 : 0.002 * outputs;
   return scaleByLearningRate(rate)(context, updates);
 };

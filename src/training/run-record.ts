@@ -58,6 +58,8 @@ export interface RunRecord {
    * steps' `metrics` hold it by `name`; a test value along the way is `testName`, e.g. `testSquaredError`.
    */
   readonly metric: { readonly name: string; readonly lowerIsBetter: boolean };
+  /** Further metrics, in the order in which they were asked for: held by `train`, `test` and the steps as `metric` is. */
+  readonly otherMetrics?: readonly RunRecord['metric'][];
   /**
    * Examples of each set that were evaluated along the way (the steps' `trainLoss`, `testLoss`, …), where these are fewer than
    * those that `train` and `test` are of.

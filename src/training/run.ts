@@ -3,11 +3,12 @@ import type { BatchSequence } from '../data/batches.js';
 import type { Engine, Program } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
 import type { TensorData } from '../graph/tensor.js';
+import { Accumulation } from '../metrics/accumulate.js';
+import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { type Random, random } from '../random.js';
 import { diagnose, isFiniteBatch } from './diagnosis.js';
-import type { Metric } from './evaluation/metrics.js';
 import type { Judging } from './evaluation/schedule.js';
 import type { IterateAverage } from './iterate-average.js';
 import type { Evaluation, RunRecord, StepRecord } from './run-record.js';
@@ -27,7 +28,8 @@ export interface RunParts {
   readonly averages: IterateAverage | undefined;
   readonly optimizer: Optimizer;
   readonly setting: Setting;
-  readonly metric: Metric;
+  /** The first is what the run is about. */
+  readonly metrics: readonly Metric[];
   readonly judging: Judging;
   readonly batches: BatchSequence;
   /** Steps to take. */
@@ -107,7 +109,8 @@ export class Run {
       const running = program.run(given);
       // The next batch is gathered while this step computes.
       if (k + 1 < total) feeds = this.#feeds(k + 1);
-      const numbers = scalarOutputs(await running);
+      const results = await running;
+      const numbers = scalarOutputs(results);
       if (numbers[acceptedKey] !== 0) {
         this.#committed = true;
         this.#kept += 1;
@@ -117,16 +120,17 @@ export class Run {
       const elapsed = performance.now() - started;
       this.#milliseconds.push(elapsed);
       this.#seconds += elapsed / 1000;
-      await this.#log(k, numbers, given);
+      await this.#log(k, numbers, this.#metricOf(results), given);
     }
   }
 
   async #log(
     k: number,
     numbers: Readonly<Record<string, number>>,
+    metrics: Readonly<Record<string, number>>,
     given: Readonly<Record<string, TensorData>>,
   ): Promise<void> {
-    const { step, metric, judging, batches, total, onStep } = this.#parts;
+    const { step, judging, batches, total, onStep } = this.#parts;
     const loss = numbers.loss ?? Number.NaN;
     const accepted = numbers[acceptedKey] === 0 ? 0 : 1;
     const sound = Number.isFinite(loss);
@@ -146,7 +150,7 @@ export class Run {
       step: k + 1,
       epoch: (k + 1) / batches.stepsPerEpoch,
       loss,
-      metrics: { [metric.name]: numbers.metric ?? Number.NaN, ...judged },
+      metrics: { ...metrics, ...judged },
       seconds: this.#seconds,
       optimizer,
     };
@@ -154,6 +158,16 @@ export class Run {
     await onStep?.(record);
     if (fatal) throw fatal;
     if (sound) this.#failures = 0;
+  }
+
+  /** The metric of the batch, by its name; none where it takes a whole set. */
+  #metricOf(results: Readonly<Record<string, TensorData>>): Record<string, number> {
+    const { step, metrics } = this.#parts;
+    const [metric] = metrics;
+    if (!metric || !step.metric) return {};
+    const sums = new Accumulation();
+    sums.add(step.metric, results);
+    return { [metric.name]: metric.value(sums.numbers) };
   }
 
   /**
@@ -187,7 +201,9 @@ export class Run {
   }
 
   record(train: Evaluation, test: Evaluation): RunRecord {
-    const { step, averages, optimizer, metric, judging, batches, total } = this.#parts;
+    const { step, averages, optimizer, metrics, judging, batches, total } = this.#parts;
+    const [metric, ...others] = metrics.map(({ name, lowerIsBetter }) => ({ name, lowerIsBetter }));
+    if (!metric) throw new Error('a run is about one metric at least');
     const toTarget = judging.concluded(this.done, this.#seconds, train, test);
     return {
       name: optimizer.name,
@@ -199,7 +215,8 @@ export class Run {
       batchSize: batches.batchSize,
       stateBytes: step.stateBytes + (averages?.bytes ?? 0),
       stepMilliseconds: quantiles(this.#milliseconds),
-      metric: { name: metric.name, lowerIsBetter: metric.lowerIsBetter },
+      metric,
+      ...(others.length > 0 && { otherMetrics: others }),
       ...(judging.sampled && { sampled: judging.sampled }),
       ...(toTarget !== undefined && { toTarget }),
     };

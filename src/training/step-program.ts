@@ -5,7 +5,9 @@ import { OptionError, UnsupportedError } from '../errors.js';
 import { formatType, type Graph, type TensorType, type Value } from '../graph/graph.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
 import type { Distribution, Loss } from '../losses/loss.js';
-import { Objective } from '../losses/objective.js';
+import { type Forward, Objective } from '../losses/objective.js';
+import { type MetricParts, metricParts } from '../metrics/accumulate.js';
+import type { Metric } from '../metrics/metric.js';
 import { type Inputs, listInputs, mapInputs } from '../model/inputs.js';
 import type { Model } from '../model/model.js';
 import { TrainingMode } from '../model/training-mode.js';
@@ -20,7 +22,6 @@ import {
 } from '../optimizers/optimizer.js';
 import { isFiniteScalar } from '../optimizers/steps/judge.js';
 import { described } from '../options.js';
-import type { Metric } from './evaluation/metrics.js';
 
 /** Random numbers the program takes each step. */
 export interface NoiseInput {
@@ -44,7 +45,9 @@ export interface StepProgram {
   /** What sees the optimizer's reports and adapts its scalars. */
   readonly steering: readonly Steering[];
   readonly noise: readonly NoiseInput[];
-  /** Names of the scalar outputs beside `loss` and `metric`. */
+  /** What the program computes of the metric: nothing of one that is no number of scalars. */
+  readonly metric: MetricParts | undefined;
+  /** Names of the scalar outputs beside `loss` and those of the metric. */
   readonly diagnostics: readonly string[];
   /** Bytes of optimizer state, parameters and gradients excluded. */
   readonly stateBytes: number;
@@ -59,17 +62,21 @@ export interface StepOptions {
   /** Types of a whole batch. */
   readonly inputs: Inputs<TensorType>;
   readonly targets: TensorType;
+  /** Of the examples' weights, where they have some. */
+  readonly weights?: TensorType | undefined;
 }
 
 /** What programs call a batch's tensors: its one input, or one of several by its name; and its targets. */
 export const inputKey = (name: string | undefined): string => (name === undefined ? 'input' : `input.${name}`);
 export const targetKey = 'target';
-export const isOfBatch = (key: string): boolean => /^(input|target$)/.test(key);
+export const weightsKey = 'weights';
+export const isOfBatch = (key: string): boolean => /^(input|target$|weights$)/.test(key);
 
 /** What a program is fed of a batch. */
-export const batchFeeds = ({ inputs, target }: Batch): Record<string, TensorData> => ({
+export const batchFeeds = ({ inputs, target, weights }: Batch): Record<string, TensorData> => ({
   ...Object.fromEntries(listInputs(inputs).map(([name, input]) => [inputKey(name), input])),
   [targetKey]: target,
+  ...(weights && { [weightsKey]: weights }),
 });
 
 /** The output that says whether a step is kept. */
@@ -106,7 +113,8 @@ export function buildStep(options: StepOptions): StepProgram {
   );
   const declared = new Declarations(b);
   const training = new TrainingMode(model, (name, dims) => declared.context.noise(name, dims, 'uniform'));
-  const objective = new Objective(b, model, loss, inputs, targets, training.rewrite);
+  const weights = options.weights && b.input(weightsKey, options.weights.dtype, options.weights.shape);
+  const objective = new Objective(b, model, loss, inputs, targets, training.rewrite, weights);
   const forward = objective.evaluate(new Map([...parameters, ...statistics]));
   const values = [...parameters.values()];
   const slopes = gradients(b, forward.loss, values);
@@ -119,12 +127,13 @@ export function buildStep(options: StepOptions): StepProgram {
     gradients: new Map([...parameters.keys()].map((name, i) => [name, slopes[i] as Value])), // one gradient a parameter
     ...declared.context,
   });
+  const measured = metricOfStep(b, metric, forward);
   const finite = isFiniteScalar(b, forward.loss);
   const accepted = result.accept ? b.and(finite, result.accept) : finite;
   const outputs: Record<string, Value> = {
     loss: forward.reported,
     [objectiveKey]: forward.loss,
-    metric: metric.value(b, forward),
+    ...measured?.outputs,
     [acceptedKey]: b.cast(accepted, 'float32'),
   };
   const updates = new Map<string, string>();
@@ -142,9 +151,17 @@ export function buildStep(options: StepOptions): StepProgram {
     scalars: declared.scalars,
     steering: declared.steering,
     noise: [...declared.noise.values()],
+    metric: measured,
     diagnostics: [...declared.reports.keys()],
     stateBytes: Object.values(initialState).reduce((bytes, { data }) => bytes + data.byteLength, 0),
   };
+}
+
+/** Metrics that take more than a few numbers of a batch are left to evaluations. */
+function metricOfStep(b: Builder, metric: Metric, forward: Forward): MetricParts | undefined {
+  if (metric.rows) return undefined;
+  const parts = metricParts(b, metric, forward, 'metric');
+  return Object.values(parts.outputs).every(({ rank }) => rank === 0) ? parts : undefined;
 }
 
 /** The program's input for a scalar of the optimizer. */

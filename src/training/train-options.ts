@@ -4,7 +4,8 @@ import { checkNormalizationOf } from '../data/normalization.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError } from '../errors.js';
 import { firstNotFinite } from '../graph/tensor.js';
-import { lossNamed } from '../losses/index.js';
+import { lossOf } from '../losses/index.js';
+import { metricsOf } from '../metrics/index.js';
 import { checkModel, type Model } from '../model/model.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import {
@@ -33,6 +34,7 @@ const runKeys: OptionKeys<RunOptions> = {
   evaluateEvery: true,
   evaluationExamples: true,
   target: true,
+  metrics: true,
 };
 
 export const trainKeys: OptionKeys<TrainOptions> = { ...runKeys, data: true, loss: true, normalize: true };
@@ -43,7 +45,7 @@ export function checkTrainOptions(model: Model, options: TrainOptions): void {
   checkKeys('train', options, trainKeys);
   checkEngine(options.engine);
   checkSplits(options.data);
-  if (options.loss !== undefined) lossNamed(options.loss);
+  if (options.loss !== undefined) lossOf(options.loss);
   checkNormalize(options);
   checkRunOptions(options);
 }
@@ -57,6 +59,7 @@ function checkRunOptions(options: RunOptions): void {
   if (seed !== undefined) checkedSeed(seed);
   if (evaluateEvery !== undefined) checkedCount('evaluateEvery', evaluateEvery);
   if (evaluationExamples !== undefined) checkedCount('evaluationExamples', evaluationExamples);
+  if (options.metrics !== undefined) metricsOf(options.metrics);
   checkTarget(options.target);
   checkSignal(options.signal);
   const onStep: unknown = options.onStep;

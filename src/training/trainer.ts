@@ -5,15 +5,15 @@ import type { DataSplits, Dataset } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
 import type { TensorData } from '../graph/tensor.js';
-import { lossNamed } from '../losses/index.js';
+import { type MetricWord, metricsOf } from '../metrics/index.js';
+import type { Metric } from '../metrics/metric.js';
 import { isFileModel } from '../model/file-model.js';
 import { isUnnamed, mapInputs } from '../model/inputs.js';
 import type { Model } from '../model/model.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checkedNumber, mostSteps } from '../options.js';
-import { evaluator } from './evaluation/evaluation.js';
+import { Judge } from './evaluation/evaluation.js';
 import { judgedExamples } from './evaluation/examples.js';
-import { metricFor } from './evaluation/metrics.js';
 import { picturesOf } from './evaluation/pictures.js';
 import { Judging, type JudgingOptions } from './evaluation/schedule.js';
 import { IterateAverage } from './iterate-average.js';
@@ -41,6 +41,11 @@ export interface RunOptions extends JudgingOptions {
   readonly seed?: number;
   /** Ends training after the running step; what was trained until then is kept and returned. */
   readonly signal?: AbortSignal;
+  /**
+   * What a person judges by, on both sets: objects, or their names. The first is what the run is about, and is measured on each
+   * batch too if it can be; by default the loss's own, accuracy or squared error.
+   */
+  readonly metrics?: readonly (Metric | MetricWord)[];
   /** Called after each step, and waited for. */
   readonly onStep?: (record: StepRecord) => void | Promise<void>;
 }
@@ -108,17 +113,19 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
   const { data } = task;
   const batches = batchesFor(task, options);
   const total = stepsOf(options, batches.stepsPerEpoch);
-  const [loss, metric] = [lossNamed(task.loss), metricFor(task.loss)];
-  const { inputs, target } = batches.at(0);
+  const { loss } = task;
+  const metrics = runMetrics(task, options);
+  const { inputs, target, weights } = batches.at(0);
   const setting = settingOf(model, task, target.dims[0] ?? 1);
   const step = buildStep({
     model,
     loss,
-    metric,
+    metric: metrics[0] ?? loss.metric,
     optimizer,
     setting,
     inputs: mapInputs(inputs, ({ dtype, dims }) => ({ dtype, shape: dims })),
     targets: { dtype: target.dtype, shape: target.dims },
+    weights: weights && { dtype: weights.dtype, shape: weights.dims },
   });
   const { iterateAveraging } = optimizer;
   // A store of its own: models have parameters of equal names.
@@ -128,8 +135,8 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       iterateAveraging === undefined ? undefined : await IterateAverage.of(engine, model, iterateAveraging);
     const keys = new Map([...(averages?.keys ?? step.parameters), ...step.statistics]);
     const evaluated = new Set(keys.values());
-    const judge = evaluator(engine, model, loss, metric, keys);
-    const judging = new Judging(judge, metric, data, total, options);
+    const judge = new Judge(engine, model, loss, metrics, keys);
+    const judging = new Judging(judge, metrics, data, total, options);
     const program = await engine.compile(step.graph, { updates: step.updates, accept: acceptedKey, undoable: true });
     const initial = initialTensors(model, step, keys);
     await engine.write({ ...initial, ...step.initialState });
@@ -140,7 +147,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       averages,
       optimizer,
       setting,
-      metric,
+      metrics,
       judging,
       batches,
       total,
@@ -188,6 +195,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       ...(await picturesOf(judge, task)),
     };
     const warnings = [
+      ...(optimizer.warnings?.(setting) ?? []),
       ...warningsOf(record, optimizer.remedy?.(setting)),
       ...step.steering.flatMap((steering) => steering.warning?.() ?? []),
     ];
@@ -196,6 +204,10 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     await engine.close();
   }
 }
+
+/** The metrics of a run: those asked for, else the loss's own. */
+export const runMetrics = ({ loss }: LearningTask, { metrics }: Pick<RunOptions, 'metrics'>): readonly Metric[] =>
+  metrics ? metricsOf(metrics) : [loss.metric];
 
 /** Examples of a set that is evaluated in a moment. */
 const quickSet = 10_000;

@@ -1,8 +1,7 @@
 // A small network of dense layers, as a model and as plain TypeScript: activations and derivatives by hand.
 
 import { tensorFrom } from '../../src/graph/tensor.js';
-import { lossNamed } from '../../src/losses/index.js';
-import type { LossName } from '../../src/losses/loss.js';
+import { type LossWord, lossOf } from '../../src/losses/index.js';
 import { type Forward, Objective } from '../../src/losses/objective.js';
 import { builtModel, type Model } from '../../src/model/model.js';
 import { Builder } from '../../src/ops/builder.js';
@@ -90,18 +89,21 @@ export interface Examples {
 
 export function examplesFor(
   { layers, hasBias }: DenseNetwork,
-  loss: LossName,
+  loss: LossWord,
   count: number,
   source: Random,
 ): Examples {
   const inputs = (layers[0]?.rows ?? 1) - Number(hasBias);
   const outputs = layers.at(-1)?.columns ?? 1;
   const fill = (length: number, draw: () => number) => Array.from({ length }, draw);
-  const targets = {
-    'softmax-cross-entropy': () => fill(count, () => source.integer(outputs)),
-    'sigmoid-cross-entropy': () => fill(count * outputs, () => source.uniform()),
-    'mean-squared-error': () => normals(source, count * outputs),
-  }[loss]();
+  const normal = () => normals(source, count * outputs);
+  const inUnitRange = () => fill(count * outputs, () => source.uniform());
+  const targets =
+    lossOf(loss).targets === 'labels'
+      ? fill(count, () => source.integer(outputs))
+      : loss === 'mean-squared-error'
+        ? normal()
+        : inUnitRange();
   return { inputs: generate(count, inputs, () => source.normal()), targets };
 }
 
@@ -109,11 +111,11 @@ export function examplesFor(
 export function float64Objective(
   b: FedBuilder,
   network: DenseNetwork,
-  lossName: LossName,
+  lossName: LossWord,
   { inputs, targets }: Examples,
 ): { readonly objective: Objective; readonly forward: Forward } {
   const model = modelOf(network);
-  const loss = lossNamed(lossName);
+  const loss = lossOf(lossName);
   const parameters = new Map(
     [...parametersOf(network)].map(([name, { dims, elements }]) => [
       name,
@@ -171,7 +173,7 @@ export function backwardByHand(network: DenseNetwork, activations: readonly Matr
 }
 
 /** The Hessian of one case's negative log-likelihood by its outputs. */
-export function outputHessian(loss: LossName, output: readonly number[]): Matrix {
+export function outputHessian(loss: LossWord, output: readonly number[]): Matrix {
   const order = output.length;
   const z = (i: number) => output[i] ?? Number.NaN;
   if (loss === 'mean-squared-error') return generate(order, order, (i, j) => Number(i === j));
@@ -185,7 +187,7 @@ export function outputHessian(loss: LossName, output: readonly number[]): Matrix
 }
 
 /** Derivative of each case's negative log-likelihood by its outputs. */
-export function outputCotangent(loss: LossName, output: Matrix, targets: readonly number[]): Matrix {
+export function outputCotangent(loss: LossWord, output: Matrix, targets: readonly number[]): Matrix {
   const target = (i: number, j: number) => targets[i * output.columns + j] ?? Number.NaN;
   if (loss === 'mean-squared-error')
     return generate(output.rows, output.columns, (i, j) => at(output, i, j) - target(i, j));
@@ -203,7 +205,7 @@ export function outputCotangent(loss: LossName, output: Matrix, targets: readonl
 }
 
 /** The mean negative log-likelihood of a case, without the constant of the normal distribution. */
-export function meanLikelihood(loss: LossName, output: Matrix, targets: readonly number[]): number {
+export function meanLikelihood(loss: LossWord, output: Matrix, targets: readonly number[]): number {
   const target = (k: number) => targets[k] ?? Number.NaN;
   const total = Array.from({ length: output.rows }, (_, i) => {
     const row = [...rowsOf(output, i, i + 1).data];
@@ -227,7 +229,7 @@ export interface Factors {
 /** Each layer's A and G of one batch with empirical targets, and the gradient of the mean negative log-likelihood. */
 export function curvatureByHand(
   network: DenseNetwork,
-  loss: LossName,
+  loss: LossWord,
   { inputs, targets }: Examples,
 ): (Factors & { gradient: Matrix })[] {
   const { activations, output } = forwardByHand(network, inputs);

@@ -2,7 +2,8 @@
 import { gradients } from '../../src/autodiff/gradients.js';
 import type { Value } from '../../src/graph/graph.js';
 import { elementCount } from '../../src/graph/tensor.js';
-import type { Distribution, LossName } from '../../src/losses/loss.js';
+import type { LossWord } from '../../src/losses/index.js';
+import type { Distribution } from '../../src/losses/loss.js';
 import { type Optimizer, type Setting, type Steering, stepResult } from '../../src/optimizers/optimizer.js';
 import { random } from '../../src/random.js';
 import { declaredStep, type Numbers } from './declared-step.js';
@@ -16,7 +17,7 @@ export type Snapshots = readonly Readonly<Record<string, number>>[];
 
 export interface StepSetting {
   readonly network: DenseNetwork;
-  readonly loss: LossName;
+  readonly loss: LossWord;
   readonly examples: Examples;
   readonly optimizer: Optimizer;
   /** Many examples by default. */

@@ -4,8 +4,7 @@ import { gradients } from '../../src/autodiff/gradients.js';
 import { nodeEngine } from '../../src/engine/node.js';
 import type { Value } from '../../src/graph/graph.js';
 import { elementCount, type TensorData, tensorFrom, toNumbers } from '../../src/graph/tensor.js';
-import { lossNamed } from '../../src/losses/index.js';
-import type { LossName } from '../../src/losses/loss.js';
+import { type LossWord, lossOf } from '../../src/losses/index.js';
 import { Objective } from '../../src/losses/objective.js';
 import { builtModel, type Model } from '../../src/model/model.js';
 import { Builder } from '../../src/ops/builder.js';
@@ -18,7 +17,7 @@ type Elements = Readonly<Record<string, readonly number[]>>;
 interface TracedNetwork {
   readonly network: {
     readonly name: string;
-    readonly loss: LossName;
+    readonly loss: LossWord;
     readonly input: number[];
     readonly target: number[];
   };
@@ -59,7 +58,7 @@ export async function replayed(
   const target = b.input('target', isLabelled ? 'int64' : dtype, network.target);
   const parameters = new Map(declared.map(({ name, shape }) => [name, b.input(name, dtype, shape)]));
   const model = modelOf(network, declared, initial, dtype);
-  const objective = new Objective(b, model, lossNamed(network.loss), input, target);
+  const objective = new Objective(b, model, lossOf(network.loss), input, target);
   const forward = objective.evaluate(parameters);
   const slopes = gradients(b, forward.loss, [...parameters.values()]);
   const scalars = new Map<string, ScalarSource>();

@@ -1,6 +1,6 @@
 // A transform of a chain on gradients that a test gives, in float64, at the first step of a run.
 import type { Value } from '../../src/graph/graph.js';
-import { lossNamed } from '../../src/losses/index.js';
+import { lossOf } from '../../src/losses/index.js';
 import { Objective } from '../../src/losses/objective.js';
 import { mlp } from '../../src/nn/zoo.js';
 import type { StepContext } from '../../src/optimizers/optimizer.js';
@@ -39,13 +39,15 @@ export async function transformed(
     b.named(name, dims, elements ?? gradient.map(() => 1)),
   );
   const output = uses(b, parameters);
-  const [x, y] = [b.given([1, 4], [1, 1, 1, 1]), b.given([1], [0], 'int64')];
+  const [x, y] = [b.given([1, 4], [1, 1, 1, 1], 'float32'), b.given([1], [0], 'int64')];
+  const network = mlp({ seed: 1, sizes: [4, 2] });
+  const objective = new Objective(b, network, lossOf('softmax-cross-entropy'), x, y);
   const { declare, reports } = declaredStep(b, { step: 0 });
   const context: StepContext = {
     b,
-    objective: new Objective(b, mlp({ seed: 1, sizes: [4, 2] }), lossNamed('softmax-cross-entropy'), x, y),
+    objective,
     setting: manyExamples('softmax-cross-entropy'),
-    forward: { parameters, output, prediction: output, targets: y, loss: output, reported: output, rows: 1 },
+    forward: { ...objective.evaluate(network.parameters), parameters, output },
     parameters,
     gradients: each(({ dims, gradient }, name) => b.named(`gradient ${name}`, dims, gradient)),
     ...declare,

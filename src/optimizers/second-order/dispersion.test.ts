@@ -6,7 +6,7 @@ import { denseNetwork, type Examples, examplesFor, float64Objective } from '../.
 import { FedBuilder } from '../../../test/support/fed-builder.js';
 import { manyExamples } from '../../../test/support/setting.js';
 import type { Value } from '../../graph/graph.js';
-import type { LossName } from '../../losses/loss.js';
+import type { LossWord } from '../../losses/index.js';
 import { random } from '../../random.js';
 import { estimated } from './dispersion.js';
 
@@ -20,7 +20,7 @@ interface Step {
 }
 
 /** The estimate at each of a number of steps, and what it is made of. */
-async function estimates(loss: LossName, steps: readonly Step[]) {
+async function estimates(loss: LossWord, steps: readonly Step[]) {
   const source = random(86, loss);
   let state: Numbers = {};
   const found = [];

@@ -44,7 +44,7 @@ export function estimated(context: StepContext): Estimate {
     context.state(name, [], (old) => averaged(b, old, value, over));
   const recent = average('loss.recent', forward.loss, quick);
   const error = b.min(average('loss.average', forward.loss, slow), b.mul(recent, largestLag));
-  if (!loss.hasVariance) return { likelihood: unitLikelihood(b, loss), dispersion: b.min(error, 1) };
+  if (!loss.likelihood?.hasVariance) return { likelihood: unitLikelihood(b, loss), dispersion: b.min(error, 1) };
   const { targets, output } = forward;
   const meanSquare = (x: Value): Value => b.mul(b.dot(x, x), 1 / elementCount(x.dims));
   const predictions = average('predictions.average', meanSquare(output), slow);

@@ -4,9 +4,8 @@ import { manyExamples } from '../../../test/support/setting.js';
 import { empirical, exact, sampled } from '../../curvature/fisher.js';
 import { constantsOf, type Graph, subgraphs, type Value } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
-import { lossNamed } from '../../losses/index.js';
+import { lossOf } from '../../losses/index.js';
 import { mlp } from '../../nn/zoo.js';
-import { metricFor } from '../../training/evaluation/metrics.js';
 import { buildStep } from '../../training/step-program.js';
 import type { Optimizer } from '../optimizer.js';
 import { scheduled } from '../steps/scheduled.js';
@@ -39,13 +38,13 @@ function* valuesOf(graph: Graph): Generator<Value> {
 }
 
 function stepOf(optimizer: Optimizer): Graph {
-  const loss = lossNamed('softmax-cross-entropy');
+  const loss = lossOf('softmax-cross-entropy');
   return buildStep({
     model: mlp({ seed: 1, sizes }),
     loss,
-    metric: metricFor(loss.name),
+    metric: loss.metric,
     optimizer,
-    setting: manyExamples(loss.name),
+    setting: manyExamples(loss),
     inputs: { dtype: 'float32', shape: [batch, sizes[0] ?? 0] },
     targets: { dtype: 'int64', shape: [batch] },
   }).graph;

@@ -6,12 +6,10 @@ import { manyExamples } from '../../../test/support/setting.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import { type TensorData, tensorFrom, toNumbers } from '../../graph/tensor.js';
-import { lossNamed } from '../../losses/index.js';
-import type { LossName } from '../../losses/loss.js';
+import { type LossWord, lossOf } from '../../losses/index.js';
 import { builtModel, type Model } from '../../model/model.js';
 import { Builder } from '../../ops/builder.js';
 import { random } from '../../random.js';
-import { metricFor } from '../../training/evaluation/metrics.js';
 import { buildStep, parameterKey, scalarFeeds } from '../../training/step-program.js';
 import { adam } from '../adam.js';
 import type { Optimizer } from '../optimizer.js';
@@ -47,7 +45,7 @@ function scaledModel(hasLayer: boolean): Model {
   return builtModel('scaled', b.build('scaled', { output }), parameters);
 }
 
-const [rows, loss] = [6, lossNamed('mean-squared-error')];
+const [rows, loss] = [6, lossOf('mean-squared-error')];
 
 /** Parameters after the first step. */
 async function firstStep(model: Model, optimizer: Optimizer) {
@@ -55,9 +53,9 @@ async function firstStep(model: Model, optimizer: Optimizer) {
   const step = buildStep({
     model,
     loss,
-    metric: metricFor(loss.name),
+    metric: loss.metric,
     optimizer,
-    setting: manyExamples(loss.name),
+    setting: manyExamples(loss),
     inputs: type,
     targets: type,
   });
@@ -104,7 +102,7 @@ test.each([cgfac(), kfac({ step: scheduled() })])('$name says why a model has no
 });
 
 test('what to change names only what there is to change', () => {
-  const remedy = (optimizer: Optimizer, name: LossName = 'mean-squared-error') =>
+  const remedy = (optimizer: Optimizer, name: LossWord = 'mean-squared-error') =>
     optimizer.remedy?.(manyExamples(name));
   for (const optimizer of [cgfac(), kfac()]) {
     expect(remedy(optimizer)).toMatch(/^Take larger batches/);

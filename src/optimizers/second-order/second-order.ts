@@ -1,11 +1,11 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
 import { vectorJacobianProduct } from '../../autodiff/gradients.js';
 import { type BlockTable, findBlocks } from '../../curvature/blocks.js';
-import { type Fisher, sampled } from '../../curvature/fisher.js';
+import { empirical, type Fisher, sampled } from '../../curvature/fisher.js';
 import { layerRows } from '../../curvature/statistics.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
-import { unitLikelihood } from '../../losses/likelihood.js';
+import { casesOf, unitLikelihood } from '../../losses/likelihood.js';
 import { checkedCount, checkedNumber, isRecord, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
 import {
@@ -36,7 +36,10 @@ export interface SecondOrderOptions {
    * sequences (softmax cross-entropy), where the noise of a batch rules, and `selfTuning()` for tables and the other losses.
    */
   readonly step?: StepRule;
-  /** Where the targets of the Fisher information come from: `sampled()` by default, `empirical()` or `exact()`. */
+  /**
+   * Where the targets of the Fisher information come from: `sampled()` by default, `empirical()` of losses without a
+   * likelihood, or `exact()`.
+   */
   readonly fisher?: Fisher;
   /**
    * Examples of the batch that the curvature is measured on; at most the batch. By default 96 for self-tuning steps,
@@ -68,13 +71,13 @@ export interface Preconditioner {
 
 /** The kind of step that suits a run. */
 export const usualStep = ({ loss, isTable }: Pick<Setting, 'loss' | 'isTable'>): StepRule =>
-  loss === 'softmax-cross-entropy' && !isTable ? normalized() : selfTuning();
+  loss.step === 'normalized' && !isTable ? normalized() : selfTuning();
 
 /** An optimizer from a preconditioner. */
 export function secondOrder(name: string, preconditioner: Preconditioner, options: SecondOrderOptions): Optimizer {
   const { curvatureRows, step } = options;
   checkedObject('step', step, 'begin', ['normalized', 'selfTuning', 'scheduled']);
-  const fisher = checkedObject('fisher', options.fisher, 'cotangents', ['sampled', 'empirical', 'exact']) ?? sampled();
+  const given = checkedObject('fisher', options.fisher, 'cotangents', ['sampled', 'empirical', 'exact']);
   if (curvatureRows !== undefined) checkedCount('curvatureRows', curvatureRows);
   checkedObject('rest', options.rest, 'build', ['adam', 'adamw', 'sgd']);
   const iterateAveraging = checkedNumber('iterateAveraging', options.iterateAveraging ?? 0.99, {
@@ -93,7 +96,14 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const sample = objective.evaluate(here, Math.min(examples, objective.batchSize));
     const table = findBlocks(parameters, sample.output);
     checkBlocks(name, context, table);
-    const noise = (dims: readonly number[]) => context.noise('targets', dims, likelihood.noise.distribution);
+    const noise = (dims: readonly number[]) =>
+      context.noise('targets', dims, likelihood.noise?.distribution ?? 'uniform');
+    const fisher = given ?? (objective.loss.likelihood ? sampled() : empirical());
+    if (fisher.needsLikelihood && !objective.loss.likelihood) {
+      throw new OptionError(
+        `fisher ${fisher.name}() of ${name} needs the likelihood of a loss, and ${objective.loss.name} has none: use empirical()`,
+      );
+    }
     const rows = layerRows(b, sample, likelihood, table.blocks, fisher, noise);
     const weight = likelihood.weight(context.forward.output);
     const slopes = likelihoodGradients(context, weight);
@@ -140,6 +150,12 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     name,
     ...(iterateAveraging > 0 && { iterateAveraging }),
     build,
+    warnings: ({ loss }) =>
+      given || loss.likelihood
+        ? []
+        : [
+            `The loss ${loss.name} has no likelihood to draw targets from: ${name} measures curvature by the targets of the data (fisher: empirical()).`,
+          ],
     remedy: (setting) => ruleFor(setting).remedy,
   };
 }
@@ -211,7 +227,7 @@ function fromMean({ b, objective, parameters, setting }: StepContext): Map<strin
 
 /** See `curvatureRows`. A case is an example, or a position of a sequence. */
 function usualRows({ objective, forward }: StepContext): number {
-  const cases = objective.loss.cases(forward.output) / objective.batchSize;
+  const cases = casesOf(objective.loss, forward.output) / objective.batchSize;
   return Math.max(4, Math.min(32, Math.ceil(256 / cases)));
 }
 

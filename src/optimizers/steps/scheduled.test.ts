@@ -15,7 +15,7 @@ import {
 import { type DenseNetwork, denseNetwork, examplesFor } from '../../../test/support/dense-network.js';
 import { stepOnce } from '../../../test/support/optimizer-step.js';
 import { empirical } from '../../curvature/fisher.js';
-import type { LossName } from '../../losses/loss.js';
+import type { LossWord } from '../../losses/index.js';
 import { random } from '../../random.js';
 import type { Optimizer } from '../optimizer.js';
 import { at } from '../schedules.js';
@@ -33,7 +33,7 @@ const inner = (x: readonly Matrix[], y: readonly Matrix[]): number =>
 /** The natural gradient of each step: what an optimizer without momentum, clip and decay subtracts at rate 1. */
 function naturalGradients(damping: number) {
   const optimizer = stepping({ momentum: 0, klClip: 0, learningRate: 1, damping });
-  return async (at: DenseNetwork, loss: LossName, examples: ReturnType<typeof examplesFor>) => {
+  return async (at: DenseNetwork, loss: LossWord, examples: ReturnType<typeof examplesFor>) => {
     const outcome = await stepOnce({
       network: at,
       loss,

@@ -30,7 +30,7 @@ import {
 import { type Snapshots, stepOnce } from '../../../test/support/optimizer-step.js';
 import { manyExamples } from '../../../test/support/setting.js';
 import { empirical } from '../../curvature/fisher.js';
-import type { LossName } from '../../losses/loss.js';
+import type { LossWord } from '../../losses/index.js';
 import { random } from '../../random.js';
 import { cgfac } from '../second-order/cgfac.js';
 import { sketches } from '../second-order/factors.js';
@@ -44,7 +44,7 @@ const combined = (x: Step, alpha: number, y: Step, beta: number): Step =>
   x.map((part, i) => plus(scaled(part, alpha), scaled(y[i] ?? part, beta)));
 
 /** xᵀFy with F the whole Gauss–Newton matrix on some examples: the outputs' derivatives by central differences. */
-function gaussNewtonProduct(network: DenseNetwork, loss: LossName, inputs: Matrix, x: Step, y: Step): number {
+function gaussNewtonProduct(network: DenseNetwork, loss: LossWord, inputs: Matrix, x: Step, y: Step): number {
   const h = 1e-4;
   const { output } = forwardByHand(network, inputs);
   const along = (step: Step): Matrix => {
@@ -156,7 +156,7 @@ describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-e
  */
 function naturalGradient(
   network: DenseNetwork,
-  loss: LossName,
+  loss: LossWord,
   sample: Examples,
   variance: number,
   lambda: number,

@@ -124,8 +124,8 @@ function minimizer(
       blocks.map((each) => ({ block: each.block, step: of(each) })),
     );
   const [first, second] = [along(({ direction }) => direction), along(({ last }) => last)];
-  const hessianFirst = likelihood.hessianProduct(b, sample.output, first);
-  const hessianSecond = likelihood.hessianProduct(b, sample.output, second);
+  const hessianFirst = likelihood.hessianProduct(b, sample, first);
+  const hessianSecond = likelihood.hessianProduct(b, sample, second);
   const perCase = 1 / likelihood.cases(sample.output);
   const over = (product: (each: BlockWithLast) => Value) => sumOf(context, blocks.map(product));
   const curvature = (x: Value, hessianY: Value, dot: Value) =>

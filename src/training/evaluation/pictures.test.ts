@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { gatherBatch } from '../../data/batches.js';
 import type { Dataset } from '../../data/dataset.js';
 import { tensorFrom } from '../../graph/tensor.js';
+import { lossOf } from '../../losses/index.js';
 import type { LearningTask } from '../task/task.js';
 import type { Evaluator } from './evaluation.js';
 import { picturesOf } from './pictures.js';
@@ -21,7 +22,7 @@ const answering = (rows: readonly (readonly number[])[]): Evaluator =>
 
 const task = (kind: LearningTask['kind'], test: Dataset): LearningTask => ({
   kind,
-  loss: kind === 'classification' ? 'softmax-cross-entropy' : 'mean-squared-error',
+  loss: lossOf(kind === 'classification' ? 'softmax-cross-entropy' : 'mean-squared-error'),
   data: { train: test, test },
 });
 

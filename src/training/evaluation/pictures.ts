@@ -1,7 +1,7 @@
 // What a trained model does, to look at: reconstructions of an autoencoder, confusions and mistakes of a classifier.
 import type { Batch, BatchArray } from '../../data/batches.js';
 import { type Dataset, elementCount, pictureInputs } from '../../data/dataset.js';
-import { takesChannelsLast } from '../../model/channels.js';
+import { takesChannelsLast } from '../../model/apply.js';
 import { inputNamed } from '../../model/inputs.js';
 import type { Picture, RunRecord } from '../run-record.js';
 import type { LearningTask } from '../task/task.js';

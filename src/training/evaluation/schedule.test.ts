@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { drawnDigits } from '../../data/digits/digits.js';
 import { OptionError } from '../../errors.js';
+import { lossOf } from '../../losses/index.js';
 import type { Evaluator } from './evaluation.js';
-import { metricFor } from './metrics.js';
 import { Judging, type JudgingOptions } from './schedule.js';
 
 const data = drawnDigits({ trainSize: 30, testSize: 10 });
-const metric = metricFor('mean-squared-error');
+const metrics = [lossOf('mean-squared-error').metric];
 
 /** Judges a run of 100 steps whose squared error is 100 − step, and less on samples; counts what was evaluated. */
 async function judged(options: JudgingOptions, last = 100, flattery = 0) {
@@ -22,7 +22,7 @@ async function judged(options: JudgingOptions, last = 100, flattery = 0) {
       };
     },
   } as Partial<Evaluator> as Evaluator;
-  const judging = new Judging(evaluator, metric, data, 100, options);
+  const judging = new Judging(evaluator, metrics, data, 100, options);
   const found: Record<number, Record<string, number>> = {};
   for (step = 1; step <= last; step++) found[step] = await judging.after(step, step / 10, step === 100);
   const atEnd = { loss: 1, squaredError: 100 - last };

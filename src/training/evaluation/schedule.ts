@@ -1,11 +1,11 @@
 // When a run is evaluated along the way, on which examples, and whether it has reached its target.
 import type { DataSplits, Dataset } from '../../data/dataset.js';
 import { OptionError } from '../../errors.js';
+import type { Metric } from '../../metrics/metric.js';
 import { checked } from '../../optimizers/options.js';
 import type { Evaluation, RunRecord } from '../run-record.js';
 import type { Evaluator } from './evaluation.js';
 import { judgedExamples, sampledExamples, usualExamples } from './examples.js';
-import type { Metric } from './metrics.js';
 
 /** A value of a metric to reach: `squaredError`, `accuracy` or `loss` on the training set, `testLoss` … on the test set. */
 export interface Target {
@@ -44,17 +44,16 @@ interface Judged {
  */
 export class Judging {
   readonly #judge: Evaluator;
-  readonly #metric: Metric;
   readonly #sets: Readonly<Record<Split, Judged>>;
   readonly #every: number;
   readonly #targetEvery: number;
-  readonly #target: (Target & { readonly split: Split; readonly key: string }) | undefined;
+  readonly #target: ResolvedTarget | undefined;
   #reached: Reached | null = null;
   /** By how much the sample was better than the whole set when that last missed the target. */
   #flattery = 0;
 
   /** @param total steps of the run */
-  constructor(judge: Evaluator, metric: Metric, data: DataSplits, total: number, options: JudgingOptions) {
+  constructor(judge: Evaluator, metrics: readonly Metric[], data: DataSplits, total: number, options: JudgingOptions) {
     const { evaluateEvery, evaluationExamples, target } = options;
     const every = evaluateEvery ?? Math.ceil(total / 10);
     const examples = checked('evaluationExamples', evaluationExamples ?? usualExamples(data.train), {
@@ -62,11 +61,10 @@ export class Judging {
       integer: true,
     });
     this.#judge = judge;
-    this.#metric = metric;
     this.#sets = { train: judgedBy(data.train, examples), test: judgedBy(data.test, examples) };
     this.#every = checked('evaluateEvery', every, { atLeast: 1, integer: true });
     this.#targetEvery = Math.min(this.#every, Math.max(1, Math.min(10, Math.floor(total / 50))));
-    this.#target = target && resolveTarget(target, metric);
+    this.#target = target && resolveTarget(target, metrics);
   }
 
   /** Examples of each set that are evaluated along the way, where these are not all; undefined where they are. */
@@ -115,12 +113,19 @@ export class Judging {
   /** By how much a value is better than the target. */
   #excess(value: number): number {
     if (!this.#target) return Number.NaN;
-    const lower = this.#target.key.endsWith('Loss') || this.#metric.lowerIsBetter;
-    return lower ? this.#target.value - value : value - this.#target.value;
+    return this.#target.lowerIsBetter ? this.#target.value - value : value - this.#target.value;
   }
 }
 
 type Split = 'train' | 'test';
+
+/** A target with the set and the key by which it is found in the records. */
+interface ResolvedTarget extends Target {
+  readonly split: Split;
+  readonly key: string;
+  readonly lowerIsBetter: boolean;
+}
+
 const keyOf = (split: Split, name: string): string => `${split}${name[0]?.toUpperCase()}${name.slice(1)}`;
 
 /** An evaluation by the names that its values have in the steps' records. */
@@ -137,14 +142,16 @@ const judgedBy = (set: Dataset, examples: number): Judged => ({
  * A target by the name its value has in the records; a bare name means the training set.
  * @throws OptionError listing the names that there are
  */
-export function resolveTarget(target: Target, metric: Metric): Target & { split: Split; key: string } {
+export function resolveTarget(target: Target, metrics: readonly Metric[]): ResolvedTarget {
+  const loss = { name: 'loss', lowerIsBetter: true };
   for (const split of ['train', 'test'] as const) {
-    for (const name of [metric.name, 'loss']) {
+    for (const { name, lowerIsBetter } of [...metrics, loss]) {
       const key = keyOf(split, name);
       if (target.metric !== key && !(split === 'train' && target.metric === name)) continue;
-      return { metric: target.metric, value: checked('target', target.value, {}), split, key };
+      return { metric: target.metric, value: checked('target', target.value, {}), split, key, lowerIsBetter };
     }
   }
-  const names = [metric.name, 'loss', keyOf('test', metric.name), 'testLoss'];
+  const known = [...metrics.map(({ name }) => name), 'loss'];
+  const names = [...known, ...known.map((name) => keyOf('test', name))];
   throw new OptionError(`unknown target metric '${target.metric}'; choose one of ${names.join(', ')}`);
 }

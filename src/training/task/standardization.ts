@@ -7,7 +7,8 @@ import {
   measureTargetNormalization,
   type Normalization,
 } from '../../data/normalization.js';
-import type { LossName } from '../../losses/loss.js';
+import type { LossWord } from '../../losses/index.js';
+import type { Loss } from '../../losses/loss.js';
 import { normalizationOf, normalized } from '../../model/edit/normalize.js';
 import { endsInLayer, targetNormalizationOf, withTargetNormalization } from '../../model/edit/target-normalization.js';
 import { isFileModel } from '../../model/file-model.js';
@@ -17,7 +18,7 @@ import { type LearningTask, learningTask } from './task.js';
 
 export interface StandardizationOptions {
   /**
-   * Standardizes inside the model: its input becomes (x − mean) / deviation, and of a regression by squared error f learns
+   * Standardizes inside the model: its input becomes (x − mean) / deviation, and of a regression by squared or absolute error f learns
    * (y − mean) / deviation and the model predicts deviation · f(x) + mean; means and deviations are those of the training
    * set, per column of tables. It becomes part of the model that is returned, and of its file: whoever runs that gives it
    * values as the data have them and gets predictions in their units.
@@ -29,7 +30,7 @@ export interface StandardizationOptions {
    */
   readonly normalize?: boolean | Normalization;
   /** By default what the model's end and the data suggest; see `learningTask`. */
-  readonly loss?: LossName;
+  readonly loss?: Loss | LossWord;
 }
 
 /** A model to train, with its task and what was standardized in it. */
@@ -82,4 +83,4 @@ function isTable({ graph }: Model, set: Dataset): boolean {
 
 /** Whether a task is to predict numbers of any size. Pictures are reproduced as they are: their pixels have one scale. */
 const isRegression = (model: Model, { kind, loss, data: { train } }: LearningTask): boolean =>
-  loss === 'mean-squared-error' && (kind === 'regression' || isTable(model, train)) && endsInLayer(model);
+  loss.inUnits !== undefined && (kind === 'regression' || isTable(model, train)) && endsInLayer(model);

@@ -38,16 +38,16 @@ function pictureModel(): Model {
 describe('learningTask', () => {
   it('classifies where there is a logit for each class', () => {
     const task = learningTask(mlp({ seed: 0, sizes: [6, 3] }), both(labelled));
-    expect(task).toMatchObject({ kind: 'classification', loss: 'softmax-cross-entropy' });
+    expect(task).toMatchObject({ kind: 'classification', loss: { name: 'softmax-cross-entropy' } });
     expect(task.data.train).toBe(labelled);
   });
 
   it('autoencodes where as much comes out as goes in, by the loss that the end of the model suggests', () => {
     const task = learningTask(autoencoder({ seed: 0, sizes: [6, 2] }), both(labelled));
-    expect(task).toMatchObject({ kind: 'autoencoding', loss: 'sigmoid-cross-entropy' });
+    expect(task).toMatchObject({ kind: 'autoencoding', loss: { name: 'sigmoid-cross-entropy' } });
     // The same column twice is gathered once.
     expect(task.data.train.targets).toBe(onlyInput(task.data.train));
-    expect(learningTask(mlp({ seed: 0, sizes: [6, 6] }), both(labelled)).loss).toBe('mean-squared-error');
+    expect(learningTask(mlp({ seed: 0, sizes: [6, 6] }), both(labelled)).loss.name).toBe('mean-squared-error');
   });
 
   it('sees inputs and targets in the shape of the model', () => {
@@ -63,13 +63,16 @@ describe('learningTask', () => {
     const { b } = network;
     const y = b.op('Sigmoid', [network.dense(network.input([6]), 'code', 6)]);
     const model = network.model(b.transpose(b.reshape(y, [-1, 3, 2]), [0, 2, 1]));
-    expect(learningTask(model, both(labelled))).toMatchObject({ kind: 'autoencoding', loss: 'sigmoid-cross-entropy' });
+    expect(learningTask(model, both(labelled))).toMatchObject({
+      kind: 'autoencoding',
+      loss: { name: 'sigmoid-cross-entropy' },
+    });
   });
 
   it('predicts numbers', () => {
     expect(learningTask(mlp({ seed: 0, sizes: [6, 2] }), both(measured))).toMatchObject({
       kind: 'regression',
-      loss: 'mean-squared-error',
+      loss: { name: 'mean-squared-error' },
     });
   });
 

@@ -12,10 +12,11 @@ import {
 import { GraphError, OptionError } from '../../errors.js';
 import { formatType, type Value } from '../../graph/graph.js';
 import { isFloatingPoint } from '../../graph/tensor.js';
-import { lossNamed } from '../../losses/index.js';
-import type { LossName } from '../../losses/loss.js';
-import { applyModel, areClassesSecond, beforeSigmoid, takesNumbersOf } from '../../losses/objective.js';
-import { takesChannelsLast } from '../../model/channels.js';
+import { type LossWord, lossOf } from '../../losses/index.js';
+import { labelError, wrongLabel } from '../../losses/labels.js';
+import { areClassesSecond, beforeSigmoid } from '../../losses/logits.js';
+import type { Loss } from '../../losses/loss.js';
+import { applyModel, takesChannelsLast, takesNumbersOf } from '../../model/apply.js';
 import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../model/inputs.js';
 import { checkModel, type Model } from '../../model/model.js';
 import { Builder } from '../../ops/builder.js';
@@ -23,7 +24,7 @@ import { Builder } from '../../ops/builder.js';
 /** A loss, and the data in the shapes that the model and the loss take. */
 export interface LearningTask {
   readonly kind: 'classification' | 'autoencoding' | 'regression';
-  readonly loss: LossName;
+  readonly loss: Loss;
   readonly data: DataSplits;
 }
 
@@ -31,20 +32,20 @@ export interface LearningTask {
  * Fits data to a model: inputs (several by the names that the model gives them) are reshaped where only their arrangement
  * differs, pictures are transposed for models that have their channels last, and targets are the data's own, or the inputs
  * where the data have labels and the model gives back as many numbers as it takes.
- * @param loss by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
+ * @param given the loss; by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
  *   mean squared error
  * @throws OptionError naming both shapes, or the names of both, where the data do not fit the model
  */
-export function learningTask(model: Model, data: DataSplits, loss?: LossName): LearningTask {
+export function learningTask(model: Model, data: DataSplits, given?: Loss | LossWord): LearningTask {
   checkModel('learningTask', model);
   checkSplits(data);
-  if (loss !== undefined) lossNamed(loss);
+  const loss = given === undefined ? undefined : lossOf(given);
   const fitted = { train: withModelInputs(model, data.train), test: withModelInputs(model, data.test) };
   const output = outputOf(model, fitted.train);
   const kind = kindOf(model, fitted.train, output.shape, loss);
-  const chosen = kind === 'classification' ? 'softmax-cross-entropy' : (loss ?? output.loss);
+  const chosen = loss ?? (kind === 'classification' ? lossOf('softmax-cross-entropy') : output.loss);
   const targets = (set: Dataset): Dataset => {
-    if (kind === 'classification') return withKnownLabels(set, classCount(output.shape, set.targets.shape));
+    if (kind === 'classification') return withKnownLabels(set, output.shape, chosen);
     const { classes: _, ...rest } = set;
     const learned = kind === 'autoencoding' ? { ...rest, targets: onlyInput(set) } : set;
     const asGiven = takesChannelsLast(['batch', ...output.shape], ['batch', ...learned.targets.shape]);
@@ -150,23 +151,24 @@ function joinsAxes(axes: readonly number[], joined: readonly number[]): boolean 
 const classCount = (logits: readonly number[], labels: readonly number[]): number =>
   (areClassesSecond(['batch', ...logits], ['batch', ...labels]) ? logits[0] : logits.at(-1)) ?? 0;
 
-/** A label outside the classes would count as a row without loss. Throws OptionError where there is one. */
-function withKnownLabels(set: Dataset, classes: number): Dataset {
+/** Throws OptionError where there is a label outside the classes. */
+function withKnownLabels(set: Dataset, output: readonly number[], loss: Loss): Dataset {
+  if (set.targets.dtype !== 'int64') return withTargetShape(set, output);
+  const classes = classCount(output, set.targets.shape);
   const { data } = set.targets;
-  const wrong = data.findIndex((label: number) => label < 0 || label >= classes);
+  const wrong = wrongLabel(data, classes, loss);
   if (wrong < 0) return set;
   throw new OptionError(
-    `the targets of '${set.name}' hold the label ${data[wrong]} (element ${wrong}), but the labels of ${classes} classes are 0 to ` +
-      `${classes - 1}; rows are not ignored by a special label such as -100: leave them out of the data`,
+    `the targets of '${set.name}' hold the label ${data[wrong]} (element ${wrong}), ${labelError(classes)}`,
   );
 }
 
 /** Shape of one example's output, and the loss that the network's end suggests for real-valued targets. */
-function outputOf(model: Model, set: Dataset): { readonly shape: readonly number[]; readonly loss: LossName } {
+function outputOf(model: Model, set: Dataset): { readonly shape: readonly number[]; readonly loss: Loss } {
   const b = new Builder();
   const inputs = mapInputs(set.inputs, ({ dtype, shape }, name = 'input') => b.input(name, dtype, [2, ...shape]));
   const prediction = applied(model, () => applyModel(b, model, new Map(), inputs));
-  const loss = beforeSigmoid(b, prediction) ? 'sigmoid-cross-entropy' : 'mean-squared-error';
+  const loss = lossOf(beforeSigmoid(b, prediction) ? 'sigmoid-cross-entropy' : 'mean-squared-error');
   return { shape: prediction.dims.slice(1), loss };
 }
 
@@ -187,22 +189,23 @@ function applied(model: Model, apply: () => Value): Value {
   }
 }
 
-function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: LossName): LearningTask['kind'] {
+function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Loss): LearningTask['kind'] {
   const { targets } = set;
   // What could be reproduced: of several inputs none.
   const input = isUnnamed(set.inputs) ? set.inputs : undefined;
   const labels = targets.dtype === 'int64';
   const second = areClassesSecond(['batch', ...output], ['batch', ...targets.shape]);
   const classes = classCount(output, targets.shape);
-  const softmax = loss === undefined || loss === 'softmax-cross-entropy';
-  if (labels && softmax && (second || String(output.slice(0, -1)) === String(targets.shape))) {
+  const takesLabels = loss === undefined || loss.targets === 'labels';
+  if (labels && takesLabels && (second || String(output.slice(0, -1)) === String(targets.shape))) {
     const known = set.classes?.length;
     if (known === undefined || classes === known) return 'classification';
     // More logits than classes is only meant where it is said; fewer cannot be.
     if (loss !== undefined && classes > known) return 'classification';
   }
-  if (loss !== 'softmax-cross-entropy') {
-    const wanted = elementCount(output);
+  const wanted = elementCount(output);
+  if (!labels && loss?.softTargets && wanted === elementCount(targets.shape)) return 'classification';
+  if (loss?.targets !== 'labels') {
     if (!labels && wanted === elementCount(targets.shape)) return targets === input ? 'autoencoding' : 'regression';
     if (labels && input?.dtype === 'float32' && wanted === elementCount(input.shape)) return 'autoencoding';
   }
@@ -212,11 +215,11 @@ function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Lo
   });
   const known = set.classes?.length;
   const advice =
-    labels && known !== undefined && softmax && classes !== known
+    labels && known !== undefined && takesLabels && classes !== known
       ? `give the model a last layer of ${known} classes: replaceHead(model, ${known}, seed), on the command line --new-head ${known}`
       : 'choose a model with one logit for each class, or one that gives back as many numbers as it takes';
   throw new OptionError(
-    `the output of model '${model.name}' has the shape [batch, ${output.join(', ')}]${loss ? ` (loss ${loss})` : ''}, which fits ` +
+    `the output of model '${model.name}' has the shape [batch, ${output.join(', ')}]${loss ? ` (loss ${loss.name})` : ''}, which fits ` +
       `neither the targets of '${set.name}' (${formatType({ dtype: targets.dtype, shape: targets.shape })} an example, ${meaning}) ` +
       `nor its inputs (${given.join(', ')}); ${advice}`,
   );

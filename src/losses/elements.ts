@@ -1,0 +1,23 @@
+// What losses that are means over the elements of outputs share: sizes, and Hessians that are diagonal.
+import type { TensorType, Value } from '../graph/graph.js';
+import { tensorFrom } from '../graph/tensor.js';
+import type { Builder } from '../ops/builder.js';
+
+export const elementsPerExample = (output: Value): number =>
+  output.dims.slice(1).reduce((product, size) => product * size, 1);
+
+export const examplesOf = (output: Value): number => output.dims[0] ?? 1;
+
+/** Targets of the output's type and shape. */
+export const asOutput = (output: TensorType): TensorType => output;
+
+export const dimsOf = (output: Value): readonly number[] => output.dims;
+
+/** Columns of the square root of a diagonal Hessian: one for each output of an example. */
+export function diagonalRoot(b: Builder, output: Value, root: Value): readonly Value[] {
+  const width = elementsPerExample(output);
+  return Array.from({ length: width }, (_, k) => {
+    const unit = Array.from({ length: width }, (_, i) => Number(i === k));
+    return b.mul(root, b.constant(tensorFrom(output.dtype, output.dims.slice(1), unit)));
+  });
+}

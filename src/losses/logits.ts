@@ -1,0 +1,40 @@
+// Where a network ends in the activation that a loss contains: the logits under it.
+import { intAttribute, type Shape, type Value } from '../graph/graph.js';
+import type { Builder } from '../ops/builder.js';
+import { normalizeAxis, sameShape } from '../ops/shapes/shapes.js';
+
+/** Operators that only arrange elements: a sigmoid before one of them is the sigmoid after it. */
+const arrangements = ['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose'];
+
+/** The value whose sigmoid a network ends in, arranged as its end is. */
+export function beforeSigmoid(b: Builder, { producer }: Value): Value | undefined {
+  const [data, ...others] = producer?.inputs ?? [];
+  if (!producer || !data || producer.domain !== '') return undefined;
+  if (producer.op === 'Sigmoid') return data;
+  const before = arrangements.includes(producer.op) ? beforeSigmoid(b, data) : undefined;
+  return before && b.op(producer.op, [before, ...others], producer.attributes);
+}
+
+/**
+ * The logits under a softmax over the classes, with the classes on the last axis; the prediction itself, if it ends in
+ * none. They are on the second axis, as PyTorch's loss has them, where only so the targets fit:
+ * `[batch, classes, height, width]` and `[batch, height, width]`.
+ */
+export function beforeSoftmax(b: Builder, prediction: Value, targets?: Shape): Value {
+  const last = prediction.rank - 1;
+  const classes = targets && areClassesSecond(prediction.shape, targets) ? 1 : last;
+  const { producer } = prediction;
+  const isContained =
+    producer !== undefined &&
+    ['Softmax', 'LogSoftmax'].includes(producer.op) &&
+    normalizeAxis(intAttribute(producer, 'axis', -1), last + 1) === classes;
+  const output = (isContained ? producer.inputs[0] : undefined) ?? prediction;
+  const positions = Array.from({ length: last + 1 }, (_, axis) => axis);
+  return classes === last ? output : b.transpose(output, [0, ...positions.slice(2), 1]);
+}
+
+/** Whether labels belong to logits with the classes on the second axis, and not to the same with the classes on the last. */
+export const areClassesSecond = (logits: Shape, labels: Shape): boolean =>
+  logits.length > 2 &&
+  !sameShape(logits.slice(0, -1), labels) &&
+  sameShape([...logits.slice(0, 1), ...logits.slice(2)], labels);

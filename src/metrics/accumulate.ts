@@ -1,0 +1,74 @@
+// A metric over a whole set, batch by batch: its parts of the program, and the numbers that they come to together.
+import type { Value } from '../graph/graph.js';
+import type { TensorData } from '../graph/tensor.js';
+import type { Builder } from '../ops/builder.js';
+import type { Judged, Metric, Numbers } from './metric.js';
+
+/** What a program computes of a metric. */
+export interface MetricParts {
+  /** Outputs of the program. */
+  readonly outputs: Readonly<Record<string, Value>>;
+  /** By name, where the program has a sum: the name of an output, or the number itself. */
+  readonly sums: ReadonlyMap<string, string | number>;
+  /** By name, the output that has the rows. */
+  readonly rows: ReadonlyMap<string, string>;
+}
+
+/** @param prefix of the names of outputs */
+export function metricParts(b: Builder, metric: Metric, judged: Judged, prefix: string): MetricParts {
+  const outputs: Record<string, Value> = {};
+  const sums = new Map<string, string | number>();
+  const rows = new Map<string, string>();
+  for (const [name, value] of Object.entries(metric.sums?.(b, judged) ?? {})) {
+    const key = `${prefix}.${name}`;
+    if (typeof value !== 'number') outputs[key] = value;
+    sums.set(name, typeof value === 'number' ? value : key);
+  }
+  for (const [name, value] of Object.entries(metric.rows?.(b, judged) ?? {})) {
+    const key = `${prefix}.rows.${name}`;
+    outputs[key] = value;
+    rows.set(name, key);
+  }
+  return { outputs, sums, rows };
+}
+
+/** Adds up the sums of batches and joins their rows. */
+export class Accumulation {
+  readonly #sums = new Map<string, Float64Array>();
+  readonly #rows = new Map<string, Float64Array[]>();
+
+  /** @param results the outputs of a program that has the parts */
+  add({ sums, rows }: MetricParts, results: Readonly<Record<string, TensorData>>): void {
+    for (const [name, source] of sums) {
+      const elements = typeof source === 'number' ? Float64Array.of(source) : numbersOf(results[source]);
+      const total = this.#sums.get(name);
+      if (!total) this.#sums.set(name, elements);
+      else for (const [i, element] of elements.entries()) total[i] = (total[i] ?? 0) + element;
+    }
+    for (const [name, key] of rows) {
+      const parts = this.#rows.get(name) ?? [];
+      parts.push(numbersOf(results[key]));
+      this.#rows.set(name, parts);
+    }
+  }
+
+  get numbers(): Numbers {
+    return {
+      ...Object.fromEntries(this.#sums),
+      ...Object.fromEntries([...this.#rows].map(([name, parts]) => [name, joined(parts)])),
+    };
+  }
+}
+
+const numbersOf = (tensor: TensorData | undefined): Float64Array =>
+  Float64Array.from<number | bigint>(tensor?.data ?? [], Number);
+
+function joined(parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.reduce((length, part) => length + part.length, 0));
+  let start = 0;
+  for (const part of parts) {
+    all.set(part, start);
+    start += part.length;
+  }
+  return all;
+}

@@ -1,0 +1,24 @@
+// Accuracy: the share of right answers.
+import { binaryRows, classRows, largest } from './classes.js';
+import type { Metric } from './metric.js';
+import { ratio, sumOver } from './sums.js';
+
+/**
+ * The share of rows whose largest logit is the label's; of targets 0 and 1, the share of elements on the right side of ½.
+ * @example
+ * await train(model, { data, metrics: [accuracy(), f1()], optimizer: cgfac(), epochs: 5 });
+ */
+export const accuracy = (): Metric => ({
+  name: 'accuracy',
+  lowerIsBetter: false,
+  sums(b, judged) {
+    if (judged.kind === 'values') {
+      const { isTrue, isPredicted, weights } = binaryRows(b, judged);
+      return sumOver(b, b.cast(b.equal(isTrue, isPredicted), 'float32'), weights);
+    }
+    const { labels, scores, weights } = classRows(b, 'accuracy', judged);
+    const right = b.cast(b.equal(largest(b, scores), labels), 'float32');
+    return sumOver(b, right, weights);
+  },
+  value: ratio,
+});
