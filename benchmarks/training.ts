@@ -117,7 +117,7 @@ if (name === 'lenet') {
   const vocabulary = data.train.classes?.length ?? 65;
   await atEqualTime(
     charTransformer({ seed, vocabulary }),
-    new Map([...secondOrder, ...tuned]),
+    new Map<string, (progress: () => number) => Optimizer>([...secondOrder, ...tuned]),
     length ?? 120,
     size ?? 32,
   );

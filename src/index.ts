@@ -110,7 +110,13 @@ export { type AutoencoderOptions, autoencoder, type MlpOptions, mlp } from './nn
 export type { Normalization } from './normalization.js';
 export type { SaveOptions } from './onnx/file.js';
 export { Builder } from './ops/builder.js';
-export { type AdamOptions, adam, adamw } from './optimizers/adam.js';
+export { type AdagradOptions, adagrad, type SquareSumOptions, scaleByAdagrad } from './optimizers/adagrad.js';
+export { type AdamOptions, adam, adamw, scaleByAdam } from './optimizers/adam.js';
+export { adamax, scaleByAdamax } from './optimizers/adamax.js';
+export { type Chain, chain, namedChain } from './optimizers/chain.js';
+export { type LionBetas, type LionOptions, lion, scaleByLion } from './optimizers/lion.js';
+export { type MuonOptions, muon, type OrthogonalMomentumOptions, scaleByMuon } from './optimizers/muon.js';
+export { type NadamOptions, nadam, scaleByNadam } from './optimizers/nadam.js';
 export {
   type Optimizer,
   type ScalarSource,
@@ -121,7 +127,35 @@ export {
   scoped,
   states,
 } from './optimizers/optimizer.js';
-export type { Schedule } from './optimizers/options.js';
+export {
+  isEmbedding,
+  isKernel,
+  isMatrix,
+  isVector,
+  type ParameterInfo,
+  type ParameterKind,
+  type ParameterRule,
+} from './optimizers/parameters.js';
+export { partition } from './optimizers/partition.js';
+export { radam, scaleByRadam } from './optimizers/radam.js';
+export { type RmsOptions, type RmspropOptions, rmsprop, scaleByRms } from './optimizers/rmsprop.js';
+export {
+  constant,
+  cosine,
+  cosineWithRestarts,
+  exponential,
+  inverseRoot,
+  linear,
+  multiStep,
+  type NamedSchedule,
+  type OneCycleOptions,
+  oneCycle,
+  piecewise,
+  polynomial,
+  type Schedule,
+  step,
+  warmUp,
+} from './optimizers/schedules.js';
 export type { BlockDirection, BlockGradient } from './optimizers/second-order/block.js';
 export { type CgfacOptions, cgfac } from './optimizers/second-order/cgfac.js';
 export type { SolveOptions } from './optimizers/second-order/convergence.js';
@@ -161,6 +195,14 @@ export {
 } from './optimizers/steps/rule.js';
 export { type ScheduledOptions, scheduled } from './optimizers/steps/scheduled.js';
 export { type SelfTuningOptions, selfTuning } from './optimizers/steps/self-tuning.js';
+export { centralizeGradients } from './optimizers/transforms/centralize.js';
+export { clipByBlockNorm, clipByGlobalNorm, clipByValue } from './optimizers/transforms/clip.js';
+export { addDecayedWeights } from './optimizers/transforms/decay.js';
+export { scaleByLearningRate } from './optimizers/transforms/learning-rate.js';
+export type { MomentsOptions } from './optimizers/transforms/moments.js';
+export { type MomentumOptions, scaleByMomentum } from './optimizers/transforms/momentum.js';
+export { cautious, scaleBySign } from './optimizers/transforms/sign.js';
+export type { Mapped, StepNumber, Transform, Updates } from './optimizers/transforms/updates.js';
 export type { Target } from './training/evaluation/schedule.js';
 export { DivergedError } from './training/run.js';
 export type { Evaluation, Experiment, Picture, ReportData, RunRecord, StepRecord } from './training/run-record.js';

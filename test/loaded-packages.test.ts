@@ -87,7 +87,7 @@ describe('a command loads what it needs', () => {
     ['train --help', always],
     ['train lenett --data digits', always],
     ['train mlp --data nothing', always],
-    ['compare mlp --data digits --optimizers lion', always],
+    ['compare mlp --data digits --optimizers lionn', always],
     ['inspect absent.onnx', always],
     ['data digits?train=20&test=5', []],
   ])('%s', async (command, expected) => {

@@ -7,8 +7,10 @@ import { lossNames, lossOf } from '../losses/index.js';
 import type { Loss } from '../losses/loss.js';
 import { metricNames, metricsOf } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
+import type { Schedule } from '../optimizers/schedules.js';
 import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js';
 import { readOptions } from './named-options.js';
+import { readSchedule } from './schedules.js';
 
 /** Reads a flag's number. */
 export function number(flag: string, range: Range): (text: string) => number {
@@ -21,6 +23,14 @@ export function number(flag: string, range: Range): (text: string) => number {
   };
 }
 
+/** Reads a flag's number or schedule. */
+const schedule =
+  (flag: string, range: Range): ((text: string) => Schedule) =>
+  (text) => {
+    const value = readSchedule(flag, text);
+    return typeof value === 'number' ? checkedNumber(flag, value, range) : value;
+  };
+
 const count: Range = { atLeast: 1, integer: true };
 
 /** Collects a flag that may be given several times. */
@@ -32,8 +42,8 @@ export interface RunFlags {
   readonly steps?: number;
   readonly epochs?: number;
   readonly batchSize?: number;
-  readonly learningRate?: number;
-  readonly damping?: number;
+  readonly learningRate?: Schedule;
+  readonly damping?: Schedule;
   readonly rank?: number;
   readonly loss?: Loss;
   readonly metrics?: readonly Metric[];
@@ -73,12 +83,12 @@ export function runFlags(): Option[] {
     ).argParser(number('--batch-size', count)),
     new Option(
       '--learning-rate <x>',
-      'learning rate; cgfac and kfac have their own without it, and take scheduled steps with it',
-    ).argParser(number('--learning-rate', { above: 0 })),
+      'learning rate, a number or a schedule; cgfac and kfac have their own without it, and take scheduled steps with it',
+    ).argParser(schedule('--learning-rate', { above: 0 })),
     new Option(
       '--damping <x>',
       'damping of cgfac and kfac: relative for normalized steps, the first λ for self-tuning ones',
-    ).argParser(number('--damping', { above: 0 })),
+    ).argParser(schedule('--damping', { above: 0 })),
     new Option('--rank <r>', 'rows R that cgfac keeps of each Kronecker factor').argParser(number('--rank', count)),
     lossFlag('what model and data suggest'),
     new Option(

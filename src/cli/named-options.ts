@@ -1,15 +1,21 @@
 // Options written behind a name: `cgfac:rank=64:damping=3`, `resnet20:norm=batch`. Read strictly, with suggestions.
 import { OptionError } from '../errors.js';
+import type { Schedule } from '../optimizers/schedules.js';
 import { checkedCount } from '../options.js';
 import { didYouMean } from '../suggest.js';
+import { isSchedule, readSchedule } from './schedules.js';
 
-/** How an option's text is read: a number (its user checks the range), a whole number from 1, yes or no, one of some words. */
-type OptionKind = 'number' | 'count' | 'boolean' | readonly string[];
+/**
+ * How an option's text is read: a number (its user checks the range), a number or a schedule, a whole number from 1, yes or
+ * no, one of some words.
+ */
+type OptionKind = 'number' | 'schedule' | 'count' | 'boolean' | readonly string[];
+export type OptionValue = Schedule | boolean | string;
 
 export type OptionKinds = Readonly<Record<string, OptionKind>>;
 
 /** By name as they are typed, `learning-rate`. */
-export type OptionValues = Readonly<Record<string, number | boolean | string>>;
+export type OptionValues = Readonly<Record<string, OptionValue>>;
 
 /**
  * Reads `key=value` parts; an option of yes or no may stand alone.
@@ -17,10 +23,24 @@ export type OptionValues = Readonly<Record<string, number | boolean | string>>;
  * @throws OptionError for an unknown option or a value that it does not take
  */
 export function readOptions(what: string, parts: readonly string[], kinds: OptionKinds): OptionValues {
-  return Object.fromEntries(parts.map((part) => readOption(what, part, kinds)));
+  return Object.fromEntries(withSchedules(parts, kinds).map((part) => readOption(what, part, kinds)));
 }
 
-function readOption(what: string, part: string, kinds: OptionKinds): [string, number | boolean | string] {
+/** The parts with those put together that are one schedule: `learning-rate=cosine`, `0.1` and `1000`. */
+function withSchedules(parts: readonly string[], kinds: OptionKinds): readonly string[] {
+  const joined: string[] = [];
+  for (const part of parts) {
+    const before = joined.at(-1);
+    const [key = '', text = ''] = before?.split('=') ?? [];
+    const isInside =
+      kinds[key] === 'schedule' && isSchedule(text) && !part.includes('=') && !Object.hasOwn(kinds, part);
+    if (isInside) joined[joined.length - 1] = `${before}:${part}`;
+    else joined.push(part);
+  }
+  return joined;
+}
+
+function readOption(what: string, part: string, kinds: OptionKinds): [string, OptionValue] {
   const equals = part.indexOf('=');
   const [key, text] = equals < 0 ? [part, 'true'] : [part.slice(0, equals), part.slice(equals + 1)];
   const kind = Object.hasOwn(kinds, key) ? kinds[key] : undefined;
@@ -33,6 +53,7 @@ function readOption(what: string, part: string, kinds: OptionKinds): [string, nu
     if (text !== 'true' && text !== 'false') throw refuse('true or false');
     return [key, text === 'true'];
   }
+  if (kind === 'schedule') return [key, readSchedule(`${what}: ${key}`, text)];
   if (kind === 'number' || kind === 'count') {
     const value = text.trim() === '' ? Number.NaN : Number(text);
     if (Number.isNaN(value)) throw refuse('a number');

@@ -2,8 +2,17 @@
 
 import { empirical, exact, type Fisher, sampled } from '../curvature/fisher.js';
 import { OptionError } from '../errors.js';
+import { adagrad } from '../optimizers/adagrad.js';
 import { adam, adamw } from '../optimizers/adam.js';
+import { adamax } from '../optimizers/adamax.js';
+import { type Chain, namedChain } from '../optimizers/chain.js';
+import { lion } from '../optimizers/lion.js';
+import { muon, muonRest } from '../optimizers/muon.js';
+import { nadam } from '../optimizers/nadam.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
+import { radam } from '../optimizers/radam.js';
+import { rmsprop } from '../optimizers/rmsprop.js';
+import type { Schedule } from '../optimizers/schedules.js';
 import { type CgfacOptions, cgfac } from '../optimizers/second-order/cgfac.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
 import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
@@ -15,15 +24,18 @@ import { normalized } from '../optimizers/steps/normalized.js';
 import type { StepRule } from '../optimizers/steps/rule.js';
 import { scheduled } from '../optimizers/steps/scheduled.js';
 import { selfTuning } from '../optimizers/steps/self-tuning.js';
+import { clipByGlobalNorm } from '../optimizers/transforms/clip.js';
 import { didYouMean } from '../suggest.js';
 import {
   camelCased,
   describeOptions,
   known,
   type OptionKinds,
+  type OptionValue,
   type OptionValues,
   readOptions,
 } from './named-options.js';
+import { scheduleHelp } from './schedules.js';
 
 interface Kind {
   readonly options: OptionKinds;
@@ -31,8 +43,19 @@ interface Kind {
   readonly create: (options: OptionValues, setting: Setting | undefined) => Optimizer;
 }
 
-const firstOrder = { 'learning-rate': 'number', 'weight-decay': 'number' } as const;
-const adamOptions = { ...firstOrder, beta1: 'number', beta2: 'number', epsilon: 'number' } as const;
+const rates = { 'learning-rate': 'schedule', 'weight-decay': 'schedule' } as const;
+const betas = { beta1: 'number', beta2: 'number' } as const;
+const moments = { ...betas, epsilon: 'number' } as const;
+
+/** A first-order optimizer, a chain: it may begin with a bound on the norm of the gradient. */
+const firstOrder = (make: (options: OptionValues) => Chain, options: OptionKinds): Kind => ({
+  options: { ...rates, ...options, 'clip-norm': 'schedule' },
+  create({ clipNorm, ...own }) {
+    const optimizer = make(own);
+    if (clipNorm === undefined) return optimizer;
+    return namedChain(optimizer.name, clipByGlobalNorm(clipNorm as Schedule), optimizer); // it was read as one
+  },
+});
 
 /** Each kind of step with the options that it takes. */
 const steps = {
@@ -51,10 +74,10 @@ type FisherWord = keyof typeof fishers;
 
 const secondOrder = {
   step: stepWords,
-  ...firstOrder,
-  damping: 'number',
-  momentum: 'number',
-  'kl-clip': 'number',
+  ...rates,
+  damping: 'schedule',
+  momentum: 'schedule',
+  'kl-clip': 'schedule',
   'curvature-rows': 'number',
   fisher: Object.keys(fishers),
   samples: 'number',
@@ -67,7 +90,7 @@ const secondOrder = {
   'max-iterations': 'number',
   tolerance: 'number',
   'iterate-averaging': 'number',
-  'rest-learning-rate': 'number',
+  'rest-learning-rate': 'schedule',
 } as const;
 
 const kinds: Readonly<Record<string, Kind>> = {
@@ -79,9 +102,33 @@ const kinds: Readonly<Record<string, Kind>> = {
     options: { ...secondOrder, 'inverse-interval': 'number' },
     create: (options, setting) => kfac({ ...sharedParts(options, setting), ...kfacParts(options) }),
   },
-  adam: { options: adamOptions, create: adam },
-  adamw: { options: adamOptions, create: adamw },
-  sgd: { options: { ...firstOrder, momentum: 'number', nesterov: 'boolean' }, create: sgd },
+  adam: firstOrder(adam, moments),
+  adamw: firstOrder(adamw, moments),
+  sgd: firstOrder(sgd, { momentum: 'schedule', nesterov: 'boolean' }),
+  lion: firstOrder(lion, { ...betas, cautious: 'boolean' }),
+  muon: {
+    options: {
+      ...rates,
+      momentum: 'number',
+      nesterov: 'boolean',
+      iterations: 'count',
+      'rest-learning-rate': 'schedule',
+      'rest-weight-decay': 'schedule',
+    },
+    create: ({ restLearningRate, restWeightDecay, ...own }) =>
+      muon({
+        ...own,
+        rest: muonRest({
+          ...(restLearningRate !== undefined && { learningRate: restLearningRate as Schedule }), // they were read as such
+          ...(restWeightDecay !== undefined && { weightDecay: restWeightDecay as Schedule }),
+        }),
+      }),
+  },
+  adagrad: firstOrder(adagrad, { epsilon: 'number', 'initial-sum': 'number' }),
+  rmsprop: firstOrder(rmsprop, { momentum: 'schedule', decay: 'number', epsilon: 'number', centered: 'boolean' }),
+  nadam: firstOrder(nadam, { ...moments, 'momentum-decay': 'number' }),
+  radam: firstOrder(radam, moments),
+  adamax: firstOrder(adamax, moments),
 };
 
 /** What second-order optimizers share. */
@@ -93,7 +140,7 @@ function sharedParts(options: OptionValues, setting: Setting | undefined): Secon
     ...picked(options, ['curvatureRows', 'iterateAveraging']),
     ...((fisher !== undefined || options.samples !== undefined) && { fisher: fisherOf(options) }),
     ...(options.restLearningRate !== undefined && {
-      rest: adam({ learningRate: Number(options.restLearningRate) }),
+      rest: adam({ learningRate: options.restLearningRate as Schedule }),
     }),
   };
 }
@@ -178,8 +225,13 @@ export const optimizerNames: readonly string[] = Object.keys(kinds);
 
 /** Lines for --help: each optimizer with its options. */
 export function optimizerHelp(): string {
-  const lines = Object.entries(kinds).map(([name, { options }]) => `  ${name.padEnd(6)} ${describeOptions(options)}`);
-  return ['Optimizers and their options, written NAME:option=value:option=value', ...lines].join('\n');
+  const width = Math.max(...optimizerNames.map(({ length }) => length));
+  const lines = Object.entries(kinds).map(
+    ([name, { options }]) => `  ${name.padEnd(width)} ${describeOptions(options)}`,
+  );
+  return ['Optimizers and their options, written NAME:option=value:option=value', ...lines, '', scheduleHelp()].join(
+    '\n',
+  );
 }
 
 /** An optimizer as it was asked for. */
@@ -191,8 +243,8 @@ export interface ChosenOptimizer {
 
 /** Options that hold where an optimizer does not set its own. */
 export interface SharedOptions {
-  readonly learningRate?: number;
-  readonly damping?: number;
+  readonly learningRate?: Schedule;
+  readonly damping?: Schedule;
   readonly rank?: number;
 }
 
@@ -209,7 +261,7 @@ function created(spec: string, shared: SharedOptions, setting: Setting | undefin
       `unknown optimizer '${name}'${didYouMean(name, optimizerNames)}; choose one of ${optimizerNames.join(', ')}`,
     );
   }
-  const own: Record<string, number | boolean | string> = {
+  const own: Record<string, OptionValue> = {
     ...readOptions(`optimizer '${spec}'`, parts, kind.options),
   };
   for (const [key, value] of Object.entries(shared)) {

@@ -22,6 +22,7 @@ Examples
   cgfac train resnet20:norm=batch --data cifar10:data/cifar-10 --normalize --augment flip,crop=4
   cgfac train char-transformer:layers=2 --data text:book.txt --steps 500
   cgfac train classifier.onnx --data images:photos --optimizer adamw:learning-rate=0.0003
+  cgfac train lenet --data digits --steps 1000 --optimizer adamw:learning-rate=warm-up:50:cosine:0.003:950
   cgfac train classifier.onnx --data images:photos --new-head 5 --freeze 'features.*'
   cgfac train bert.onnx --data 'npy:sentences.npz?targets=labels'
   cgfac train encoder.onnx --data 'csv:rows.csv?label=kind' --lora 8 --train '*.bias'

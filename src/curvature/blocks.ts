@@ -47,7 +47,8 @@ interface Network {
   readonly kinds: readonly LayerKind[];
 }
 
-function consumersOf(output: Value): Network['consumers'] {
+/** Which nodes of the network read each value. */
+export function consumersOf(output: Value): Network['consumers'] {
   const consumers = new Map<Value, Node[]>();
   const seen = new Set<Node>();
   const pending = output.producer ? [output.producer] : [];

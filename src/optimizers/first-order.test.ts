@@ -10,7 +10,7 @@ import { OptionError } from '../errors.js';
 import { random } from '../random.js';
 import { type AdamOptions, adam, adamw } from './adam.js';
 import type { Optimizer } from './optimizer.js';
-import { type Schedule, at as valueAt } from './options.js';
+import { type Schedule, at as valueAt } from './schedules.js';
 import { type CgfacOptions, cgfac } from './second-order/cgfac.js';
 import { factored } from './second-order/factored.js';
 import { dense, sketches } from './second-order/factors.js';

@@ -147,6 +147,12 @@ function steeredWithin(steering: Steering, prefix: string): Steering {
   };
 }
 
+/** The context of some of the parameters. */
+export function restricted(context: StepContext, names: { has(name: string): boolean }): StepContext {
+  const some = (values: ReadonlyMap<string, Value>) => new Map([...values].filter(([name]) => names.has(name)));
+  return { ...context, parameters: some(context.parameters), gradients: some(context.gradients) };
+}
+
 /**
  * Declare states whose new values are made together, each perhaps of all old ones, and return what makes them.
  * @param shapes dims by name

@@ -1,22 +1,10 @@
-// Checks of hyper-parameters, and schedules: numbers that may change with the step.
+// Checks of hyper-parameters, and numbers of the graph that may change with the step.
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { checkedNumber, described, isRecord, type Range } from '../options.js';
 import { didYouMean } from '../suggest.js';
 import type { StepContext } from './optimizer.js';
-
-/** A constant, or a function of the step counted from 0. */
-export type Schedule = number | ((step: number) => number);
-
-/** Its value at a step. */
-export const at = (schedule: Schedule, step: number): number =>
-  typeof schedule === 'number' ? schedule : schedule(step);
-
-/** peak/√(1 + k/100) at step k: the averages of the iterates then converge, and no length of the run need be known. */
-export const inverseRoot =
-  (peak: number): Schedule =>
-  (step) =>
-    peak / Math.sqrt(1 + step / 100);
+import type { Schedule } from './schedules.js';
 
 /**
  * The number itself, or the schedule, which sees the step alone.

@@ -60,7 +60,8 @@ export function matching(model: Model, globs: readonly string[], enough?: 'held 
   );
 }
 
-function toPattern(glob: string): RegExp {
+/** Return the pattern of a glob on names, where * is any text and ? any letter. */
+export function toPattern(glob: string): RegExp {
   const escaped = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&');
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's');
 }

@@ -9,7 +9,15 @@ import type { Value } from '../../graph/graph.js';
 import { casesOf, unitLikelihood } from '../../losses/likelihood.js';
 import { checkedCount, checkedNumber, isRecord, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
-import { type Optimizer, type Setting, type StepContext, type StepResult, scoped, stepResult } from '../optimizer.js';
+import {
+  type Optimizer,
+  restricted,
+  type Setting,
+  type StepContext,
+  type StepResult,
+  scoped,
+  stepResult,
+} from '../optimizer.js';
 import { checkedObject } from '../options.js';
 import { isFiniteScalar, judged } from '../steps/judge.js';
 import { normalized } from '../steps/normalized.js';
@@ -88,7 +96,9 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const estimate = rule.estimatesVariance ? estimated(context) : undefined;
     const likelihood = estimate?.likelihood ?? unitLikelihood(b, objective.loss);
     const examples = curvatureRows ?? rule.curvatureRows ?? usualRows(context);
-    const sample = objective.evaluate(parameters, Math.min(examples, objective.batchSize));
+    // All parameters of the step, also those that another optimizer trains.
+    const here = new Map([...context.forward.parameters, ...parameters]);
+    const sample = objective.evaluate(here, Math.min(examples, objective.batchSize));
     const table = findBlocks(parameters, sample.output, kinds);
     checkBlocks(name, context, table);
     const noise = (dims: readonly number[]) =>
@@ -232,14 +242,12 @@ function restStep(
   slopes: ReadonlyMap<string, Value>,
   weight: Value,
 ): StepResult {
-  const of = <T>(values: ReadonlyMap<string, T>) => [...values].filter(([name]) => table.rest.has(name));
-  const parameters = new Map(of(context.parameters));
-  if (parameters.size === 0) return { parameters };
-  const within = scoped(context, 'rest');
+  const own = [...slopes].filter(([name]) => table.rest.has(name));
+  const gradients = new Map(own.map(([name, slope]) => [name, context.b.div(slope, weight)]));
+  const within = restricted(scoped({ ...context, gradients }, 'rest'), table.rest);
+  if (within.parameters.size === 0) return { parameters: within.parameters };
   return stepResult(rest, {
     ...within,
-    parameters,
-    gradients: new Map(of(slopes).map(([name, slope]) => [name, context.b.div(slope, weight)])),
     scalar: (name, at) => within.scalar(name, typeof at === 'number' ? at : (_, kept) => at(kept, kept)),
     report: () => undefined, // what is reported is the step of the blocks
   });

@@ -2,7 +2,8 @@
 import { total } from '../../curvature/factors/matrices.js';
 import { checkKeys, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
-import { at, checked, inverseRoot, isSome, numberOf, type Schedule } from '../options.js';
+import { checked, isSome, numberOf } from '../options.js';
+import { at, inverseRoot, type Schedule } from '../schedules.js';
 import { StepWatch } from './judge.js';
 import { type StepRule, shrunk, stateNames, steppedParameters, sumOf } from './rule.js';
 

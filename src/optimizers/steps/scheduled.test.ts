@@ -18,7 +18,7 @@ import { empirical } from '../../curvature/fisher.js';
 import type { LossWord } from '../../losses/index.js';
 import { random } from '../../random.js';
 import type { Optimizer } from '../optimizer.js';
-import { at } from '../options.js';
+import { at } from '../schedules.js';
 import { cgfac } from '../second-order/cgfac.js';
 import { sketches } from '../second-order/factors.js';
 import { type ScheduledOptions, scheduled } from './scheduled.js';

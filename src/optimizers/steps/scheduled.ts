@@ -2,7 +2,8 @@
 import { total } from '../../curvature/factors/matrices.js';
 import type { Value } from '../../graph/graph.js';
 import { checkKeys, type OptionKeys } from '../../options.js';
-import { checked, isSome, numberOf, type Schedule } from '../options.js';
+import { checked, isSome, numberOf } from '../options.js';
+import type { Schedule } from '../schedules.js';
 import { type StepRule, shrunk, stateNames, steppedParameters, sumOf } from './rule.js';
 
 export interface ScheduledOptions {

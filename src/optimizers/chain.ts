@@ -1,0 +1,44 @@
+// Optimizers as chains of transforms, from the gradients to what is subtracted from the parameters.
+import { OptionError } from '../errors.js';
+import { described } from '../options.js';
+import type { Optimizer } from './optimizer.js';
+import { type Transform, Updates } from './transforms/updates.js';
+
+/** An optimizer made of transforms, which can itself be a part of a chain. */
+export interface Chain extends Optimizer {
+  readonly transforms: readonly Transform[];
+}
+
+/**
+ * Return the optimizer that passes the gradients through transforms, one after the other, and subtracts the result from the
+ * parameters. Scalars such as learning rates wait until the end of the chain and join one product.
+ * @param parts transforms, and optimizers that are chains themselves
+ * @throws OptionError if a part is neither
+ * @example
+ * const clipped = chain(clipByGlobalNorm(1), adamw({ learningRate: 0.001 }));
+ * const own = chain(scaleByAdam(), addDecayedWeights(0.1), scaleByLearningRate(cosine(0.001, 5000)));
+ */
+export const chain = (...parts: readonly (Transform | Chain)[]): Chain => namedChain('chain', ...parts);
+
+/**
+ * Return `chain(…)` under a name, which reports show.
+ * @throws OptionError if a part is neither a transform nor a chain
+ * @example
+ * const signs = namedChain('sign-descent', scaleBySign(), scaleByLearningRate(0.001));
+ */
+export function namedChain(name: string, ...parts: readonly (Transform | Chain)[]): Chain {
+  const transforms = parts.flatMap((part): readonly Transform[] => {
+    if (typeof part === 'function') return [part];
+    if (Array.isArray(part?.transforms)) return part.transforms;
+    throw new OptionError(
+      `a part of a chain is ${described(part)}; give transforms such as clipByGlobalNorm(1), or optimizers that are chains`,
+    );
+  });
+  return {
+    name,
+    transforms,
+    build: (context) =>
+      transforms.reduce((updates, transform) => transform(context, updates), Updates.ofGradients(context)).applied(),
+    remedy: () => 'Lower the learning rate',
+  };
+}

@@ -1,0 +1,59 @@
+// Different optimizers for different parameters of one network.
+import { OptionError } from '../errors.js';
+import { described } from '../options.js';
+import { type Optimizer, restricted, type StepResult, scoped, stepResult } from './optimizer.js';
+import { listed, type ParameterInfo, type ParameterRule, parameterRule, parametersOf } from './parameters.js';
+
+/**
+ * Return the optimizer that gives each parameter to the optimizer of the first rule that takes it.
+ *
+ * The reports of the first optimizer keep their names; those of the others, with their states and scalars, bear the name of
+ * their optimizer: `adamw.learningRate`. A transform that looks at all updates, such as `clipByGlobalNorm`, sees those of its
+ * part. Iterates are averaged if a part asks for it.
+ * @param rules a glob on names, or a predicate, and the optimizer of the parameters that it takes
+ * @throws OptionError if there is no rule; when a run begins, for parameters that no rule takes, and for a glob that matches
+ * none
+ * @example
+ * const optimizer = partition([
+ *   [isMatrix, muon({ learningRate: 0.02 })],
+ *   ['*', adamw({ learningRate: 0.001 })],
+ * ]);
+ */
+export function partition(rules: readonly (readonly [ParameterRule, Optimizer])[]): Optimizer {
+  if (!Array.isArray(rules) || rules.length === 0) {
+    throw new OptionError(`the rules of partition are ${described(rules)}; give pairs such as ['*', adamw()]`);
+  }
+  const parts = rules.map(([rule, optimizer], i) => {
+    if (typeof optimizer?.build !== 'function') {
+      throw new OptionError(`rule ${i + 1} of partition gives ${described(optimizer)}; it must give an optimizer`);
+    }
+    const alike = rules.slice(0, i).filter(([, { name }]) => name === optimizer.name).length;
+    return { takes: parameterRule(rule), optimizer, scope: `${optimizer.name}${alike > 0 ? alike + 1 : ''}` };
+  });
+  const averaging = parts.map(({ optimizer }) => optimizer.iterateAveraging).find((weight) => weight !== undefined);
+  return {
+    name: parts.map(({ scope }) => scope).join('+'),
+    ...(averaging !== undefined && { iterateAveraging: averaging }),
+    build(context) {
+      let left: readonly ParameterInfo[] = parametersOf(context);
+      const all = left;
+      const results = parts.flatMap(({ takes, optimizer, scope }, i): StepResult[] => {
+        const wanted = new Set(takes(all));
+        const taken = left.filter((parameter) => wanted.has(parameter));
+        left = left.filter((parameter) => !wanted.has(parameter));
+        if (taken.length === 0) return [];
+        const own = restricted(context, new Set(taken.map(({ name }) => name)));
+        return [stepResult(optimizer, i === 0 ? own : scoped(own, scope))];
+      });
+      if (left.length > 0) {
+        throw new OptionError(`no rule of partition takes ${listed(left)}; end with a rule for '*'`);
+      }
+      const accepted = results.flatMap(({ accept }) => accept ?? []);
+      return {
+        parameters: new Map(results.flatMap(({ parameters }) => [...parameters])),
+        ...(accepted.length > 0 && { accept: accepted.reduce((x, y) => context.b.and(x, y)) }),
+      };
+    },
+    remedy: (setting) => parts.find(({ optimizer }) => optimizer.remedy)?.optimizer.remedy?.(setting) ?? '',
+  };
+}

@@ -1,0 +1,101 @@
+// First-order optimizers against 20 steps of other programs (PyTorch and the authors' own), from the same start on the same
+// batches. Where PyTorch adds weight decay to the gradient, the decay stands first in the chain.
+import { expect, test } from 'vitest';
+import { largestDifference, type Precision, replayed, traceNamed } from '../../test/support/optimizer-trace.js';
+import { adagrad } from './adagrad.js';
+import { adam, adamw, scaleByAdam } from './adam.js';
+import { adamax } from './adamax.js';
+import { chain } from './chain.js';
+import { lion } from './lion.js';
+import { muon } from './muon.js';
+import { nadam } from './nadam.js';
+import type { Optimizer } from './optimizer.js';
+import { radam } from './radam.js';
+import { rmsprop } from './rmsprop.js';
+import { sgd } from './sgd.js';
+import { addDecayedWeights } from './transforms/decay.js';
+import { scaleByLearningRate } from './transforms/learning-rate.js';
+import { scaleByMomentum } from './transforms/momentum.js';
+
+const adamwTraced = adamw({ learningRate: 0.01, weightDecay: 0.1 });
+const lionTraced = lion({ learningRate: 0.003, weightDecay: 0.1 });
+const muonTraced = muon({
+  learningRate: 0.02,
+  weightDecay: 0.1,
+  rest: adamw({ learningRate: 0.01, beta2: 0.95, epsilon: 1e-10, weightDecay: 0.1 }),
+});
+
+const dense = ['mlp', 'mlp-mse'] as const;
+
+/** By the name of the trace: the optimizer, its networks, and the rounding in units of the network's amplification. */
+const traced: readonly (readonly [
+  name: string,
+  optimizer: Optimizer,
+  networks: readonly string[],
+  precision: Precision,
+  rounding: number,
+])[] = [
+  ['sgd', sgd({ learningRate: 0.1, momentum: 0 }), dense, 'float64', 1e-13],
+  ['sgd-momentum', sgd({ learningRate: 0.05 }), dense, 'float64', 1e-13],
+  ['sgd-momentum', sgd({ learningRate: 0.05 }), ['conv'], 'float32', 1e-5],
+  ['sgd-nesterov', sgd({ learningRate: 0.05, nesterov: true }), dense, 'float64', 1e-13],
+  [
+    'sgd-weight-decay',
+    chain(addDecayedWeights(0.1), scaleByMomentum(), scaleByLearningRate(0.05)),
+    dense,
+    'float64',
+    1e-13,
+  ],
+  ['adam', adam({ learningRate: 0.01 }), dense, 'float64', 1e-13],
+  [
+    'adam-weight-decay',
+    chain(addDecayedWeights(0.1), scaleByAdam({ beta1: 0.8, beta2: 0.95, epsilon: 1e-6 }), scaleByLearningRate(0.01)),
+    dense,
+    'float64',
+    1e-13,
+  ],
+  ['adamw', adamwTraced, dense, 'float64', 1e-13],
+  ['adamw', adamwTraced, ['conv'], 'float32', 1e-5],
+  ['adamax', adamax({ learningRate: 0.01 }), dense, 'float64', 1e-13],
+  ['nadam', nadam({ learningRate: 0.01 }), dense, 'float64', 1e-13],
+  ['radam', radam({ learningRate: 0.02 }), dense, 'float64', 1e-13],
+  ['adagrad', adagrad({ learningRate: 0.1 }), dense, 'float64', 1e-13],
+  [
+    'adagrad-decay',
+    chain(addDecayedWeights(0.01), adagrad({ learningRate: (step) => 0.1 / (1 + 0.1 * step), initialSum: 0.1 })),
+    dense,
+    'float64',
+    1e-7, // 0.1 is a float32 in the state
+  ],
+  ['rmsprop', rmsprop({ learningRate: 0.01, decay: 0.9 }), dense, 'float64', 1e-13],
+  ['rmsprop-momentum', rmsprop({ learningRate: 0.005, decay: 0.9, momentum: 0.9 }), dense, 'float64', 1e-13],
+  ['rmsprop-centered', rmsprop({ learningRate: 0.01, decay: 0.9, centered: true }), dense, 'float64', 1e-13],
+  [
+    'rmsprop-centered-momentum',
+    chain(addDecayedWeights(0.01), rmsprop({ learningRate: 0.005, decay: 0.9, momentum: 0.9, centered: true })),
+    dense,
+    'float64',
+    1e-13,
+  ],
+  ['lion', lionTraced, dense, 'float64', 1e-13],
+  ['lion', lionTraced, ['conv'], 'float32', 1e-5],
+  ['lion-cautious', lion({ learningRate: 0.003, weightDecay: 0.1, cautious: true }), ['mlp'], 'float64', 1e-13],
+  ['muon', muonTraced, dense, 'float64', 1e-6], // coefficients are float32 attributes
+  ['muon', muonTraced, ['conv'], 'float32', 1e-5],
+  ['muon-float32', muonTraced, ['mlp'], 'float32', 1e-5],
+];
+
+const runs = traced.flatMap(([name, optimizer, networks, precision, rounding]) =>
+  networks.map((network) => [`${name}-${network}`, precision, optimizer, rounding] as const),
+);
+
+test.each(runs)('%s in %s', async (name, precision, optimizer, rounding) => {
+  const trace = traceNamed(name);
+  const ours = await replayed(trace, optimizer, precision);
+  expect(Object.keys(ours.after)).toEqual(['1', '5', '20']);
+  const tolerance = rounding * Math.max(1, trace.amplification);
+  expect(largestDifference(trace, ours)).toBeLessThan(tolerance);
+  for (const [k, loss] of ours.losses.entries()) {
+    expect(Math.abs(loss - (trace.losses[k] ?? Number.NaN)), `loss ${k}`).toBeLessThan(10 * tolerance);
+  }
+});

@@ -1,0 +1,20 @@
+// Gradient centralization: each output's gradient has mean 0 over its inputs.
+import { parametersOf } from '../parameters.js';
+import type { Transform } from './updates.js';
+
+/**
+ * Return the transform that subtracts from the update of a matrix or a kernel its mean over the inputs of each output (Yong
+ * et al. 2020, arXiv 2004.01461, equation 1). Vectors and embeddings stay what they are.
+ * @example
+ * chain(centralizeGradients(), sgd({ learningRate: 0.1 }));
+ */
+export const centralizeGradients = (): Transform => (context, updates) => {
+  const { b } = context;
+  const known = new Map(parametersOf(context).map((parameter) => [parameter.name, parameter]));
+  return updates.map((update, name) => {
+    const { kind, outputsFirst, dims } = known.get(name) ?? { kind: 'vector', outputsFirst: false, dims: [] };
+    if (kind !== 'matrix' && kind !== 'kernel') return update;
+    const inputs = outputsFirst ? dims.map((_, axis) => axis).slice(1) : [0];
+    return b.sub(update, b.mean(update, inputs, true));
+  });
+};

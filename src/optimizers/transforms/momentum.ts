@@ -1,0 +1,36 @@
+// Momentum: what is left of past updates joins the new one.
+import type { Value } from '../../graph/graph.js';
+import { checkedFlag, checkKeys, type OptionKeys } from '../../options.js';
+import { checked, isSome, numberOf } from '../options.js';
+import type { Schedule } from '../schedules.js';
+import type { Transform } from './updates.js';
+
+export interface MomentumOptions {
+  /** μ in [0, 1); 0.9 by default. */
+  readonly momentum?: Schedule;
+  /** Look ahead: `u + μv` in place of v (Sutskever et al. 2013); not by default. */
+  readonly nesterov?: boolean;
+}
+
+const keys: OptionKeys<MomentumOptions> = { momentum: true, nesterov: true };
+
+/**
+ * Return the transform `v ← μv + u; u ← v`, PyTorch's momentum.
+ * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * chain(scaleByMomentum({ momentum: 0.9, nesterov: true }), scaleByLearningRate(0.1));
+ */
+export function scaleByMomentum(options: MomentumOptions = {}): Transform {
+  checkKeys('scaleByMomentum', options, keys);
+  const momentum = checked('momentum', options.momentum ?? 0.9, { atLeast: 0, below: 1 });
+  const nesterov = checkedFlag('nesterov', options.nesterov) ?? false;
+  return (context, updates) => {
+    if (!isSome(momentum)) return updates;
+    const { b, state } = context;
+    const kept = numberOf(context, 'momentum', momentum);
+    return updates.map((update, name, { dims }): Value => {
+      const velocity = state(`velocity.${name}`, dims, (old) => b.add(b.mul(old, kept), update));
+      return nesterov ? b.add(update, b.mul(velocity, kept)) : velocity;
+    });
+  };
+}

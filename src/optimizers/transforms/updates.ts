@@ -1,0 +1,174 @@
+// What flows through a chain: an update for each parameter, with the scalars and the weight decay that wait to join it.
+import { OptionError } from '../../errors.js';
+import type { Value } from '../../graph/graph.js';
+import type { ScalarSource, StepContext } from '../optimizer.js';
+
+/** A step of a chain: it makes new updates of those that come to it, at first the gradients. */
+export type Transform = (context: StepContext, updates: Updates) => Updates;
+
+/** A number that JavaScript knows before a step: it multiplies or divides updates without a pass over them. */
+export interface StepNumber {
+  /** Unique in the chain. */
+  readonly name: string;
+  readonly at: ScalarSource;
+}
+
+/** What `map` makes of an update: a tensor, or a quotient, whose numerator the waiting scalars join. */
+export type Mapped = Value | { readonly numerator: Value; readonly denominator: Value };
+
+/** A product of numbers of the step over another. */
+interface Factor {
+  readonly times: readonly StepNumber[];
+  readonly over: readonly StepNumber[];
+}
+
+/** The update `factor · numerator / denominator + decay.factor · decay.weight · parameter`. */
+interface Update {
+  readonly parameter: Value;
+  readonly numerator: Value;
+  readonly denominator: Value | undefined;
+  readonly factor: Factor;
+  readonly decay: { readonly weight: Value | number; readonly factor: Factor } | undefined;
+}
+
+const one: Factor = { times: [], over: [] };
+
+/** The updates of all parameters, by name; immutable. */
+export class Updates {
+  readonly #context: StepContext;
+  readonly #updates: ReadonlyMap<string, Update>;
+  readonly #numbers: Numbers;
+
+  private constructor(context: StepContext, updates: ReadonlyMap<string, Update>, numbers: Numbers) {
+    this.#context = context;
+    this.#updates = updates;
+    this.#numbers = numbers;
+  }
+
+  /** Return the gradients of all parameters that have one. */
+  static ofGradients(context: StepContext): Updates {
+    const updates = new Map<string, Update>();
+    for (const [name, parameter] of context.parameters) {
+      const numerator = context.gradients.get(name);
+      if (numerator) updates.set(name, { parameter, numerator, denominator: undefined, factor: one, decay: undefined });
+    }
+    return new Updates(context, updates, new Numbers(context));
+  }
+
+  /** Return the updates as tensors, in the shapes of the parameters. */
+  values(): ReadonlyMap<string, Value> {
+    return new Map([...this.#updates].map(([name, update]) => [name, this.#value(update)]));
+  }
+
+  /**
+   * Return new updates, each made from the old one.
+   * @param next makes the new update from the old one, which has the shape of the parameter
+   */
+  map(next: (update: Value, name: string, parameter: Value) => Mapped): Updates {
+    return this.#each((update, name) => {
+      const made = next(this.#value(update), name, update.parameter);
+      const { numerator, denominator } = 'numerator' in made ? made : { numerator: made, denominator: undefined };
+      return { ...update, numerator, denominator, factor: one, decay: undefined };
+    });
+  }
+
+  /** Return the updates times a number of the step. */
+  times(number: StepNumber): Updates {
+    return this.#scaled(({ times, over }) => ({ times: [...times, number], over }));
+  }
+
+  /** Return the updates over a number of the step. */
+  over(number: StepNumber): Updates {
+    return this.#scaled(({ times, over }) => ({ times, over: [...over, number] }));
+  }
+
+  /**
+   * Return the updates plus `weight` times the parameters.
+   * @param takes whether a parameter decays
+   */
+  decayed(weight: Value | number, takes: (name: string) => boolean): Updates {
+    return this.#each((update, name) => {
+      if (!takes(name)) return update;
+      const plain = update.decay
+        ? { ...update, numerator: this.#value(update), denominator: undefined, factor: one }
+        : update;
+      return { ...plain, decay: { weight, factor: one } };
+    });
+  }
+
+  /** Return the scalar of a number of the step, declared at its first use. */
+  scalar(number: StepNumber): Value {
+    return this.#numbers.value({ times: [number], over: [] });
+  }
+
+  /** Return the parameters minus their updates; a decay `(1 − w)·θ` is one product. */
+  applied(): ReadonlyMap<string, Value> {
+    const { b } = this.#context;
+    return new Map(
+      [...this.#updates].map(([name, update]) => {
+        const { parameter, decay } = update;
+        const rate = decay ? this.#decayRate(decay) : 0;
+        const kept = b.mul(parameter, typeof rate === 'number' ? 1 - rate : b.sub(1, rate));
+        return [name, b.sub(kept, this.#direction(update))];
+      }),
+    );
+  }
+
+  #value(update: Update): Value {
+    const { b } = this.#context;
+    const direction = this.#direction(update);
+    return update.decay ? b.add(direction, b.mul(update.parameter, this.#decayRate(update.decay))) : direction;
+  }
+
+  #direction({ numerator, denominator, factor }: Update): Value {
+    const { b } = this.#context;
+    const scaled = isOne(factor) ? numerator : b.mul(numerator, this.#numbers.value(factor));
+    return denominator ? b.div(scaled, denominator) : scaled;
+  }
+
+  #decayRate({ weight, factor }: NonNullable<Update['decay']>): Value | number {
+    return isOne(factor) ? weight : this.#context.b.mul(this.#numbers.value(factor), weight);
+  }
+
+  #scaled(next: (factor: Factor) => Factor): Updates {
+    return this.#each((update) => {
+      const { decay, factor } = update;
+      return { ...update, factor: next(factor), decay: decay && { ...decay, factor: next(decay.factor) } };
+    });
+  }
+
+  #each(next: (update: Update, name: string) => Update): Updates {
+    const updates = new Map([...this.#updates].map(([name, update]) => [name, next(update, name)]));
+    return new Updates(this.#context, updates, this.#numbers);
+  }
+}
+
+const isOne = ({ times, over }: Factor): boolean => times.length + over.length === 0;
+
+/** The scalars of a chain, each declared once; a product of numbers is one scalar, multiplied before the step. */
+class Numbers {
+  readonly #context: StepContext;
+  readonly #known = new Map<string, StepNumber>();
+  readonly #scalars = new Map<string, Value>();
+
+  constructor(context: StepContext) {
+    this.#context = context;
+  }
+
+  value({ times, over }: Factor): Value {
+    for (const number of [...times, ...over]) {
+      if ((this.#known.get(number.name) ?? number) !== number) {
+        throw new OptionError(`two numbers of a chain are called '${number.name}': give each its own name`);
+      }
+      this.#known.set(number.name, number);
+    }
+    const name = [times.map((number) => number.name).join('·') || '1', ...over.map((number) => number.name)].join('/');
+    const known = this.#scalars.get(name);
+    if (known) return known;
+    const product = (numbers: readonly StepNumber[], step: number, kept: number): number =>
+      numbers.map(({ at }) => (typeof at === 'number' ? at : at(step, kept))).reduce((x, y) => x * y, 1);
+    const value = this.#context.scalar(name, (step, kept) => product(times, step, kept) / product(over, step, kept));
+    this.#scalars.set(name, value);
+    return value;
+  }
+}
