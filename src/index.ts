@@ -2,7 +2,16 @@
 
 export { type GradientRequest, loadModel, saveModel, type ValueAndGradients, valueAndGradients } from './api/model.js';
 export { empirical, exact, type Fisher, type FisherInput, type SampledOptions, sampled } from './curvature/fisher.js';
-export { type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
+export type { KroneckerBlock } from './curvature/kronecker-block.js';
+export { type KroneckerBlockOptions, type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
+export {
+  type Application,
+  axisRows,
+  type LayerKind,
+  type LayerUse,
+  layerKinds,
+  type Reading,
+} from './curvature/layers/index.js';
 export type { Augmentation } from './data/augment.js';
 export {
   autoencoding,
