@@ -13,6 +13,15 @@ export { type PredictOptions, predict, toNestedArray } from './api/predict.js';
 export { type TrainOptions, train } from './api/train.js';
 export { type GradientRequest, type ValueAndGradients, valueAndGradients } from './api/value-and-gradients.js';
 export { type VjpRequest, type VjpResult, vjp } from './api/vjp.js';
+export {
+  denseInputSide,
+  denseOutputSide,
+  diagonalInputSide,
+  type InputSide,
+  inputRowsSide,
+  type OutputSide,
+  outputRowsSide,
+} from './curvature/factors/sides.js';
 export { empirical, exact, type Fisher, type FisherInput, type SampledOptions, sampled } from './curvature/fisher.js';
 export type { KroneckerBlock } from './curvature/kronecker-block.js';
 export { type KroneckerBlockOptions, type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
@@ -174,11 +183,13 @@ export {
   type Factors,
   type FreshFactors,
   type KeptInverses,
+  type OperatorOf,
   type SketchesOptions,
   sketches,
   type WholeFactors,
 } from './optimizers/second-order/factors.js';
 export { type KfacOptions, kfac } from './optimizers/second-order/kfac.js';
+export { KroneckerOperator, type PerSide } from './optimizers/second-order/kronecker-operator.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
 export { tikhonov } from './optimizers/second-order/tikhonov.js';

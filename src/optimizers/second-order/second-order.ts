@@ -201,8 +201,11 @@ const nested: Readonly<Record<string, string>> = {
 export function refuseNested(name: string, options: object): void {
   const given: unknown = options;
   if (!isRecord(given)) return;
-  const key = Object.keys(given).find((each) => Object.hasOwn(nested, each) && given[each] !== undefined);
-  if (key !== undefined) throw new OptionError(`${key} is no option of ${name}; write ${name}({ ${nested[key]} })`);
+  for (const key of Object.keys(given)) {
+    const camel = key.replace(/[-_]([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    if (given[key] === undefined || !Object.hasOwn(nested, camel)) continue;
+    throw new OptionError(`${key} is no option of ${name}; write ${name}({ ${nested[camel]} })`);
+  }
   const { damping } = given;
   if (typeof damping !== 'number') return;
   throw new OptionError(

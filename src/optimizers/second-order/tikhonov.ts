@@ -63,7 +63,7 @@ export function tikhonovSolve<System extends TikhonovSystem>(
   };
   const shape = (system: System) => [...targetOf(system).dims.slice(-2), system.operator.inputs.diagonal].join();
   const solutionOf = solvedInGroups(systems, shape, (group) => {
-    const targets = group.map(targetOf);
+    const ends = group.map(targetOf);
     const diagonal = group.every(({ operator }) => operator.inputs.diagonal);
     const stacked = (of: (system: System) => Value) => stack(b, group.map(of));
     const inputKernels = stacked(({ operator: { inputs } }) =>
@@ -72,7 +72,7 @@ export function tikhonovSolve<System extends TikhonovSystem>(
     const outputKernels = stacked(({ operator }) => operator.outputs.kernel(b));
     // One δ² for each system of the batch: [systems, 1, 1].
     const dampings = b.concat(
-      group.map(({ delta }, i) => forEach(b, b.square(delta), targets[i] ?? delta)),
+      group.map((system) => forEach(b, b.square(system.delta), targetOf(system))),
       0,
     );
     const fromLeft = (inner: Builder, s: Value) =>
@@ -80,13 +80,13 @@ export function tikhonovSolve<System extends TikhonovSystem>(
     const { value, iterations, residual } = conjugateGradient(b, {
       operator: (inner, parts) =>
         parts.map((s) => inner.add(inner.matmul(fromLeft(inner, s), outputKernels), inner.mul(s, dampings))),
-      rightHandSide: [stack(b, targets)],
+      rightHandSide: [stack(b, ends)],
       batched: true,
       ...options,
     });
     solves.push({ iterations, residual });
     return value.flatMap((solution) =>
-      group.map(({ v, operator }, i) => operator.minusLifted(v, unstack(b, solution, targets, i))),
+      group.map(({ v, operator }, i) => operator.minusLifted(v, unstack(b, solution, ends, i))),
     );
   });
   return { solutionOf, solves };
