@@ -71,7 +71,7 @@ const weightWays: Record<string, Make> = {
 
 const otherWays: Record<string, Make> = {
   forward: ({ y }) => y,
-  'patches alone': ({ b, node, x }) => patches(b, x(0), node),
+  'patches alone': ({ b, x }, axes, groups) => patches(b, x(0), axes, groups),
 };
 
 /** What a way cannot compute. */

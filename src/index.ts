@@ -1,8 +1,26 @@
 // `cgfac`: models, optimizers, losses, data and training, wherever there is an engine (`cgfac/node`, `cgfac/web`).
 
 export { type GradientRequest, loadModel, saveModel, type ValueAndGradients, valueAndGradients } from './api/model.js';
+export {
+  denseInputSide,
+  denseOutputSide,
+  diagonalInputSide,
+  type InputSide,
+  inputRowsSide,
+  type OutputSide,
+  outputRowsSide,
+} from './curvature/factors/sides.js';
 export { empirical, exact, type Fisher, type FisherInput, type SampledOptions, sampled } from './curvature/fisher.js';
-export { type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
+export type { KroneckerBlock } from './curvature/kronecker-block.js';
+export { type KroneckerBlockOptions, type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
+export {
+  type Application,
+  axisRows,
+  type LayerKind,
+  type LayerUse,
+  layerKinds,
+  type Reading,
+} from './curvature/layers/index.js';
 export type { Augmentation } from './data/augment.js';
 export {
   autoencoding,
@@ -121,11 +139,13 @@ export {
   type Factors,
   type FreshFactors,
   type KeptInverses,
+  type OperatorOf,
   type SketchesOptions,
   sketches,
   type WholeFactors,
 } from './optimizers/second-order/factors.js';
 export { type KfacOptions, kfac } from './optimizers/second-order/kfac.js';
+export { KroneckerOperator, type PerSide } from './optimizers/second-order/kronecker-operator.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
 export { tikhonov } from './optimizers/second-order/tikhonov.js';

@@ -1,6 +1,7 @@
 // `cgfac inspect`: a model's layers, the Kronecker block that each gets and what it costs, and what is left to first order.
 import { Command, Option } from 'commander';
 import type { BlockTable } from '../curvature/blocks.js';
+import { sideForms } from '../curvature/factors/sides.js';
 import { oneExample } from '../curvature/kronecker-blocks.js';
 import { describeNormalization } from '../data/normalization.js';
 import { formatType } from '../graph/graph.js';
@@ -12,7 +13,7 @@ import { targetNormalizationOf } from '../model/edit/target-normalization.js';
 import { isFileModel } from '../model/file-model.js';
 import type { Model } from '../model/model.js';
 import { flopsOf } from '../ops/table.js';
-import { defaultRank, isHeldDense } from '../optimizers/second-order/factors.js';
+import { defaultRank } from '../optimizers/second-order/factors.js';
 import { formatBytes, formatCount, formatNumber } from '../reporting/format.js';
 import { debugFlag, number } from './flags.js';
 import { modelHelp, openModel } from './models.js';
@@ -97,19 +98,20 @@ const halfPrecision = ', 16-bit floats (trained in float32)';
 
 function blockLines({ blocks }: BlockTable, rank: number, width: number): string[] {
   if (blocks.length === 0) return ['No Kronecker block: cgfac and kfac have nothing to work on here.'];
-  const rows = blocks.map(({ kind, weight, bias, inputs, outputs }) => {
+  const rows = blocks.map((block) => {
+    const { weight, bias, groups, inputs, outputs, description } = block;
     const m = inputs + (bias === undefined ? 0 : 1);
-    const isTable = kind === 'embedding';
-    const left = isTable ? { text: `diagonal of ${m}`, elements: m } : side(m, isHeldDense(inputs, rank), rank);
-    const right = side(outputs, isHeldDense(outputs, rank), rank);
+    const each = groups === 1 ? '' : `${groups} of `;
+    const forms = sideForms(block, rank);
+    const [left, right] = [held(m, forms.inputs, rank), held(outputs, forms.outputs, rank)];
     return [
       weight + (bias === undefined ? '' : ` + ${besideWeight(weight, bias)}`),
-      kind,
-      `${m} × ${outputs}`,
-      `${left.text} ⊗ ${right.text}`,
-      formatBytes(4 * (left.elements + right.elements)),
+      description,
+      `${each}${m} × ${outputs}`,
+      `${each}${left.text} ⊗ ${right.text}`,
+      formatBytes(4 * groups * (left.elements + right.elements)),
       // Factors and their inverses.
-      formatBytes(8 * ((isTable ? m : m * m) + outputs * outputs)),
+      formatBytes(8 * groups * ((forms.inputs === 'diagonal' ? m : m * m) + outputs * outputs)),
     ];
   });
   const header = ['Kronecker block', 'layer', 'size', `cgfac keeps (R = ${rank})`, 'cgfac memory', 'kfac memory'];
@@ -129,9 +131,12 @@ function besideWeight(weight: string, bias: string): string {
   return module !== '' && bias.startsWith(module) ? bias.slice(module.length) : bias;
 }
 
-/** What cgfac keeps of a factor of m × m: itself where it is held dense, else R rows. */
-function side(m: number, dense: boolean, rank: number): { text: string; elements: number } {
-  return dense ? { text: `${m}×${m}`, elements: m * m } : { text: `${rank}×${m} rows`, elements: rank * m };
+/** What cgfac keeps of a factor of m × m. */
+function held(m: number, form: 'dense' | 'rows' | 'diagonal', rank: number): { text: string; elements: number } {
+  if (form === 'dense') return { text: `${m}×${m}`, elements: m * m };
+  return form === 'rows'
+    ? { text: `${rank}×${m} rows`, elements: rank * m }
+    : { text: `diagonal of ${m}`, elements: m };
 }
 
 function restLines(model: Model, { rest }: BlockTable): string[] {

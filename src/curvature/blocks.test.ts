@@ -7,7 +7,8 @@ import { applyModel } from '../model/apply.js';
 import type { Model } from '../model/model.js';
 import { autoencoder, mlp } from '../nn/zoo.js';
 import { Builder } from '../ops/builder.js';
-import { findBlocks, type KroneckerBlock } from './blocks.js';
+import { findBlocks } from './blocks.js';
+import type { KroneckerBlock } from './kronecker-block.js';
 
 type Tensors = Readonly<Record<string, Value>>;
 
@@ -143,6 +144,42 @@ test('a convolution is a block of its patches', () => {
   expect(rest.has('kb')).toBe(false);
 });
 
+const grouped: readonly [string, readonly number[], number, object, string][] = [
+  ['groups', [8, 2, 3, 2], 2, { groups: 2, inputs: 12, outputs: 4 }, 'convolution, 2 groups'],
+  ['depthwise', [8, 1, 3, 3], 4, { groups: 4, inputs: 9, outputs: 2 }, 'depthwise convolution'],
+];
+
+test.each(grouped)('a convolution is a block of as many groups: %s', (_name, dims, count, size, description) => {
+  const { blocks, rest } = tableOf(
+    (b, _x, p) => b.op('Conv', [picture(b), get(p, 'k'), get(p, 'kb')], { group: int(count) }),
+    { k: dims, kb: [8] },
+  );
+  expect(blocks).toMatchObject([{ ...size, weight: 'k', bias: 'kb', outputsFirst: true, description }]);
+  expect(rest.has('kb')).toBe(false);
+});
+
+test.each([1, 2])('a transposed convolution of %d groups is a block, and its bias is one', (count) => {
+  const { blocks, rest } = tableOf(
+    (b, _x, p) => b.op('ConvTranspose', [picture(b), get(p, 'k'), get(p, 'kb')], { group: int(count) }),
+    { k: [4, 3, 3, 2], kb: [3 * count] },
+  );
+  expect(blocks).toMatchObject([
+    { kind: 'transposed convolution', weight: 'k', bias: undefined, groups: count, inputs: 4 / count, outputs: 18 },
+    { kind: 'shift', weight: 'kb', bias: undefined, inputs: 1, outputs: 3 * count },
+  ]);
+  expect([rest.has('k'), rest.has('kb')]).toEqual([false, false]);
+});
+
+test('a kernel that convolves and is transposed, as in an autoencoder, is one block', () => {
+  const { blocks } = tableOf(
+    (b, _x, p) => b.op('ConvTranspose', [b.op('Conv', [picture(b), get(p, 'k')]), get(p, 'k')]),
+    { k: [8, 4, 3, 3] },
+  );
+  const { uses, ...block } = blocks[0] ?? {};
+  expect({ ...block, kind: blocks[0]?.kind }).toMatchObject({ kind: 'tied', weight: 'k', inputs: 8, outputs: 36 });
+  expect(uses?.map(({ exchanged }) => exchanged).sort()).toEqual([false, true]);
+});
+
 test('an embedding is a block of the tokens’ frequencies', () => {
   const { blocks, rest } = tableOf((b, _x, p) => b.add(b.gather(get(p, 'q'), tokens(b)), get(p, 'qc')), {
     q: [9, 3],
@@ -274,8 +311,8 @@ const turnedUses: readonly [string, Form, object][] = [
       kind: 'tied',
       outputsFirst: false,
       uses: [
-        { kind: 'embedding', exchanged: false },
-        { kind: 'dense', exchanged: true },
+        { layer: { kind: 'embedding' }, exchanged: false },
+        { layer: { kind: 'dense' }, exchanged: true },
       ],
     },
   ],
@@ -287,23 +324,23 @@ test.each(turnedUses)('%s: a block without the biases', (_name, build, expected)
   expect(others).toEqual([]);
   // Uses come in the order in which the network is walked, from its end.
   const uses = [...(block?.uses ?? [])].sort((x, y) => Number(x.exchanged) - Number(y.exchanged));
-  expect({ ...block, uses }).toMatchObject({ weight: 'q', bias: undefined, inputs: 3, outputs: 5, ...expected });
+  expect({ ...block, kind: block?.kind, uses }).toMatchObject({
+    weight: 'q',
+    bias: undefined,
+    inputs: 3,
+    outputs: 5,
+    ...expected,
+  });
   expect([rest.has('r'), rest.has('t')]).toEqual([true, true]);
 });
 
 const lonelyShift = 'the shift of a normalization layer without a trained scale';
 const firstOrder: readonly [string, readonly number[], Form, string][] = [
   [
-    'a grouped convolution',
-    [8, 2, 3, 3],
-    (b, _x, p) => b.op('Conv', [picture(b), get(p, 'q')], { group: int(2) }),
-    'the weight of a convolution with 2 groups',
-  ],
-  [
-    'a transposed convolution',
-    [4, 2, 3, 3],
-    (b, _x, p) => b.op('ConvTranspose', [picture(b), get(p, 'q')]),
-    'the weight of a transposed convolution',
+    'the bias of a fixed convolution',
+    [8],
+    (b, _x, p) => b.op('Conv', [picture(b), b.input('fixed', 'float32', [8, 2, 3, 3]), get(p, 'q')], { group: int(2) }),
+    'the bias of a convolution without a block',
   ],
   [
     'an embedding of positions',

@@ -15,95 +15,9 @@ import {
   trace,
   transposed,
 } from '../../test/support/dense.js';
-import { outputHessian } from '../../test/support/dense-network.js';
-import { FedBuilder, normals } from '../../test/support/fed-builder.js';
-import { gradients } from '../autodiff/gradients.js';
-import { jacobianVectorProduct } from '../autodiff/jvp.js';
+import type { FedBuilder } from '../../test/support/fed-builder.js';
+import { gaussNewton, type Measured, measured, rounding, size } from '../../test/support/measured-blocks.js';
 import { int, ints, type Value } from '../graph/graph.js';
-import { lossOf } from '../losses/index.js';
-import { unitLikelihood } from '../losses/likelihood.js';
-import { random } from '../random.js';
-import { findBlocks } from './blocks.js';
-import { joinedRows } from './factors/moving-average.js';
-import { empirical, exact } from './fisher.js';
-import { layerRows } from './statistics.js';
-
-// In float32: the runtime has no Conv of float64.
-const rounding = 2e-6;
-const loss = lossOf('softmax-cross-entropy');
-const size = (dims: readonly number[]): number => dims.reduce((product, extent) => product * extent, 1);
-
-interface Setting {
-  readonly parameters: Readonly<Record<string, readonly number[]>>;
-  readonly input: readonly number[];
-  readonly network: (b: FedBuilder, x: Value, p: (name: string) => Value) => Value;
-}
-
-/** The blocks, their rows, and each parameter's gradient and Jacobian columns. */
-async function measured({ parameters: shapes, input, network }: Setting, kind: 'exact' | 'empirical') {
-  const b = new FedBuilder();
-  const source = random(5, 'convolutions');
-  const elements = new Map(
-    Object.entries(shapes).map(([name, dims]) => [name, normals(source, size(dims)).map(Math.fround)]),
-  );
-  const images = normals(source, size(input)).map(Math.fround);
-  const parameters = new Map(
-    Object.entries(shapes).map(([name, dims]) => [name, b.named(name, dims, elements.get(name) ?? [], 'float32')]),
-  );
-  const get = (name: string): Value => {
-    const value = parameters.get(name);
-    if (!value) throw new Error(`no parameter ${name}`);
-    return value;
-  };
-  const output = network(b, b.given(input, images, 'float32'), get);
-  const rows = output.dims[0] ?? 1;
-  const labels = Array.from({ length: rows }, () => source.integer(output.dims[1] ?? 1));
-  const targets = b.given([rows], labels, 'int64');
-  const value = loss.value(b, output, targets);
-  const { blocks, rest } = findBlocks(parameters, output);
-  const layers = layerRows(
-    b,
-    { output, targets },
-    unitLikelihood(b, loss),
-    blocks,
-    kind === 'exact' ? exact() : empirical(),
-    () => value,
-  );
-  const slopes = gradients(b, value, [...parameters.values()]);
-  const wanted: Record<string, Value> = { output };
-  for (const [i, { inputs, outputs, diagonal }] of layers.entries()) {
-    wanted[`a${i}`] = joinedRows(b, inputs);
-    wanted[`g${i}`] = outputs;
-    if (diagonal) wanted[`diagonal${i}`] = b.unsqueeze(diagonal, [1]);
-  }
-  for (const [i, [name, parameter]] of [...parameters].entries()) {
-    wanted[`slope.${name}`] = b.reshape(slopes[i] ?? value, [1, size(parameter.dims)]);
-    for (let k = 0; kind === 'exact' && k < size(parameter.dims); k++) {
-      const unit = b.given(
-        parameter.dims,
-        Array.from({ length: size(parameter.dims) }, (_, j) => Number(j === k)),
-        'float32',
-      );
-      wanted[`column.${name}.${k}`] = jacobianVectorProduct(b, [output], [parameter], [unit])[0] ?? output;
-    }
-  }
-  const results = await b.matrices(wanted);
-  const matrix = (name: string): Matrix => results[name] ?? generate(0, 0, () => 0);
-  return { blocks, rest, matrix, images, elements };
-}
-
-/** 1/N Σ JᵀHJ for one parameter in its own order. */
-function gaussNewton(matrix: (name: string) => Matrix, name: string, order: number): Matrix {
-  const output = matrix('output');
-  const columns = Array.from({ length: order }, (_, k) => matrix(`column.${name}.${k}`));
-  let total = generate(order, order, () => 0);
-  for (let example = 0; example < output.rows; example++) {
-    const jacobian = generate(output.columns, order, (i, k) => at(columns[k] ?? output, example, i));
-    const hessian = outputHessian('softmax-cross-entropy', [...rowsOf(output, example, example + 1).data]);
-    total = plus(total, multiplied(transposed(jacobian), hessian, jacobian));
-  }
-  return scaled(total, 1 / output.rows);
-}
 
 // With one position a convolution is a dense layer on the whole image.
 test('one example, one position: G ⊗ A is the Gauss–Newton block of the kernel', async () => {
@@ -272,7 +186,7 @@ test.each(normalizations)(
 );
 
 // The layer whose weight is `w` and that whose weight is its transpose, applied one after the other.
-const turned: readonly [string, Setting['parameters'], (b: FedBuilder, x: Value, w: Value, wt: Value) => Value][] = [
+const turned: readonly [string, Measured['parameters'], (b: FedBuilder, x: Value, w: Value, wt: Value) => Value][] = [
   ['a dense layer and its transpose', { w: [3, 4] }, (b, x, w, wt) => b.matmul(b.tanh(b.matmul(x, w)), wt)],
   [
     'an embedding and the last layer',

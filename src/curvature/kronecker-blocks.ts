@@ -5,10 +5,15 @@ import { inline } from '../graph/inline.js';
 import { standIns } from '../graph/stand-ins.js';
 import { checkModel, type Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
-import { type BlockTable, findBlocks, type KroneckerBlock } from './blocks.js';
+import { checkKeys, type OptionKeys } from '../options.js';
+import { type BlockTable, findBlocks } from './blocks.js';
+import type { KroneckerBlock } from './kronecker-block.js';
+import { checkedKinds, type LayerKind, layerKinds } from './layers/index.js';
+
+type Described = 'kind' | 'weight' | 'bias' | 'groups' | 'inputs' | 'outputs' | 'outputsFirst';
 
 export interface KroneckerBlocks {
-  readonly blocks: readonly (Omit<KroneckerBlock, 'uses'> & {
+  readonly blocks: readonly (Pick<KroneckerBlock, Described> & {
     /** How often the network applies the layer. */
     readonly uses: number;
   })[];
@@ -16,16 +21,32 @@ export interface KroneckerBlocks {
   readonly rest: ReadonlyMap<string, string>;
 }
 
+export interface KroneckerBlockOptions {
+  /** The kinds of layers to look for; the library's own, `layerKinds`, by default. */
+  readonly layerKinds?: readonly LayerKind[];
+}
+
+const keys: OptionKeys<KroneckerBlockOptions> = { layerKinds: true };
+
 /**
- * The blocks that `cgfac` and `kfac` find in a model, by the names of its parameters. Sizes leave the bias out.
- * @throws GraphError where the model has no output or its shapes do not fit together
+ * Return the blocks that `cgfac` and `kfac` find in a model, by the names of its parameters. Sizes are those of one group
+ * and leave the bias out.
+ * @throws GraphError if the model has no output or its shapes do not fit together
+ * @throws OptionError for unknown options, what is no kind of layer, and if a layer kind does not fit a parameter that it matches
  * @example
  * const { blocks, rest } = kroneckerBlocks(await loadModel('classifier.onnx'));
  */
-export function kroneckerBlocks(model: Model): KroneckerBlocks {
+export function kroneckerBlocks(model: Model, options: KroneckerBlockOptions = {}): KroneckerBlocks {
   checkModel('kroneckerBlocks', model);
-  const { blocks, rest } = oneExample(model).table;
-  return { blocks: blocks.map(({ uses, ...block }) => ({ ...block, uses: uses.length })), rest };
+  checkKeys('kroneckerBlocks', options, keys);
+  const { blocks, rest } = oneExample(model, checkedKinds(options.layerKinds)).table;
+  return {
+    blocks: blocks.map(({ kind, weight, bias, groups, inputs, outputs, outputsFirst, uses }) => ({
+      ...{ kind, weight, bias, groups, inputs, outputs, outputsFirst },
+      uses: uses.length,
+    })),
+    rest,
+  };
 }
 
 /** A model on one example, as a training step sees it. */
@@ -38,11 +59,11 @@ export interface Example {
 }
 
 /**
- * The model on one example of fixed size; on two where an axis of size 1 means something else to it. The blocks do not
+ * The model on one example of fixed size; on two if an axis of size 1 means something else to it. The blocks do not
  * depend on the sizes that stand for symbolic axes.
  * @throws GraphError where the model has no output or its shapes do not fit together
  */
-export function oneExample(model: Model): Example {
+export function oneExample(model: Model, kinds: readonly LayerKind[] = layerKinds): Example {
   const batches = new Set(
     model.graph.inputs.flatMap(({ shape: [first] }) => (typeof first === 'string' ? [first] : [])),
   );
@@ -56,7 +77,8 @@ export function oneExample(model: Model): Example {
     for (const size of others.size === 0 ? [1] : standIns) {
       const sizes = new Map([...others].map((name) => [name, size]));
       try {
-        return { ...atSizes(model, new Map([...sizes, ...[...batches].map((name) => [name, batch] as const)])), sizes };
+        const all = new Map([...sizes, ...[...batches].map((name) => [name, batch] as const)]);
+        return { ...atSizes(model, all, kinds), sizes };
       } catch (error) {
         if (!(error instanceof CgfacError)) throw error;
         refusal ??= error;
@@ -66,7 +88,11 @@ export function oneExample(model: Model): Example {
   throw refusal;
 }
 
-function atSizes(model: Model, sizes: ReadonlyMap<string, number>): Omit<Example, 'sizes'> {
+function atSizes(
+  model: Model,
+  sizes: ReadonlyMap<string, number>,
+  kinds: readonly LayerKind[],
+): Omit<Example, 'sizes'> {
   const b = new Builder();
   const bindings = new Map<Value, Value>();
   for (const input of model.graph.inputs) {
@@ -88,5 +114,5 @@ function atSizes(model: Model, sizes: ReadonlyMap<string, number>): Omit<Example
   const [output] = inline(b, { ...model.graph, outputs, nodes: needed }, bindings).outputs.values();
   if (!output) throw new GraphError(`model '${model.name}' has no output`);
   const { nodes } = b.build(model.name, { output });
-  return { table: findBlocks(parameters, output), nodes };
+  return { table: findBlocks(parameters, output, kinds), nodes };
 }

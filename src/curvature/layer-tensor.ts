@@ -1,20 +1,22 @@
 // A vector in the parameter space of one dense layer: a matrix [inputs (+1), outputs] held as weight and bias apart,
 // in the orientation of the model's file, so that gradients and updates are never copied into another layout.
 import type { Value } from '../graph/graph.js';
+import { elementCount } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
+import { elementDot } from './factors/matrices.js';
 
 /** Rows in the space of a layer's (homogeneous) inputs. */
 export interface InputRows {
-  /** `[rows, inputs]` */
+  /** `[rows, inputs]`; with a leading axis for several groups, as all rows. */
   readonly values: Value;
   /** `[rows, 1]`: the homogeneous coordinate, where the layer has a bias. */
   readonly homogeneous: Value | undefined;
 }
 
 export class LayerTensor {
-  /** `[inputs, outputs]`, or `[outputs, inputs]` where `outputsFirst`. */
+  /** `[inputs, outputs]`, or `[outputs, inputs]` if `outputsFirst`; with a leading axis for several groups. */
   readonly weight: Value;
-  /** `[outputs]` */
+  /** `[outputs]`, or `[groups, 1, outputs]` */
   readonly bias: Value | undefined;
   readonly outputsFirst: boolean;
 
@@ -41,6 +43,23 @@ export class LayerTensor {
     return this.bias && other.bias ? b.add(weights, b.dot(this.bias, other.bias)) : weights;
   }
 
+  /** The inner product in each group: a scalar, or `[groups, 1, 1]`. */
+  dots(b: Builder, other: LayerTensor): Value {
+    const weights = elementDot(b, this.weight, other.weight);
+    return this.bias && other.bias ? b.add(weights, elementDot(b, this.bias, other.bias)) : weights;
+  }
+
+  /** Elements of weight and bias in one group. */
+  get groupSize(): number {
+    const { weight, bias } = this;
+    const all = elementCount(weight.dims) + (bias ? elementCount(bias.dims) : 0);
+    return this.#isGrouped ? all / (weight.dims[0] ?? 1) : all;
+  }
+
+  get #isGrouped(): boolean {
+    return this.weight.rank === 3;
+  }
+
   /** rows·V: `[rows, outputs]`. */
   contractInputs(b: Builder, rows: InputRows): Value {
     const shift = this.bias && rows.homogeneous ? b.mul(rows.homogeneous, this.bias) : undefined;
@@ -50,7 +69,9 @@ export class LayerTensor {
   /** rows·Vᵀ for rows `[rows, outputs]`: rows in the input space. */
   contractOutputs(b: Builder, rows: Value): InputRows {
     const values = b.gemm(rows, this.weight, undefined, { transposeY: !this.outputsFirst });
-    return { values, homogeneous: this.bias && b.gemm(rows, b.unsqueeze(this.bias, [1])) };
+    if (!this.bias) return { values, homogeneous: undefined };
+    const column = this.#isGrouped ? b.transposeMatrices(this.bias) : b.unsqueeze(this.bias, [1]);
+    return { values, homogeneous: b.gemm(rows, column) };
   }
 
   /** V − rowsᵀ·columns for input rows and `columns: [rows, outputs]`. */
@@ -67,8 +88,8 @@ export class LayerTensor {
     const [left, right] = this.outputsFirst ? [columns, rows.values] : [rows.values, columns];
     const weight = b.gemm(left, right, this.weight, { transposeX: true, alpha });
     if (!this.bias || !rows.homogeneous) return new LayerTensor(weight, this.bias, this.outputsFirst);
-    const bias = b.gemm(rows.homogeneous, columns, b.unsqueeze(this.bias, [0]), { transposeX: true, alpha });
-    return new LayerTensor(weight, b.squeeze(bias, [0]), this.outputsFirst);
+    const bias = b.gemm(rows.homogeneous, columns, this.#biasRow(b, this.bias), { transposeX: true, alpha });
+    return new LayerTensor(weight, this.#biasOf(b, bias), this.outputsFirst);
   }
 
   /** diag(factors)·V for factors `[inputs]` of a layer without bias. */
@@ -80,18 +101,28 @@ export class LayerTensor {
 
   /** One matrix `[inputs (+1), outputs]`, the bias its last row: a copy, for small layers and dense factors. */
   joined(b: Builder): Value {
-    const weight = this.outputsFirst ? b.transpose(this.weight) : this.weight;
-    return this.bias ? b.concat([weight, b.unsqueeze(this.bias, [0])], 0) : weight;
+    const weight = this.outputsFirst ? b.transposeMatrices(this.weight) : this.weight;
+    return this.bias ? b.concat([weight, this.#biasRow(b, this.bias)], weight.rank - 2) : weight;
   }
 
   /** A joined matrix in the layout of this tensor. */
   split(b: Builder, joined: Value): LayerTensor {
-    if (!this.bias)
-      return new LayerTensor(this.outputsFirst ? b.transpose(joined) : joined, undefined, this.outputsFirst);
-    const inputs = (joined.dims[0] ?? 1) - 1;
-    const weight = b.slice(joined, 0, 0, inputs);
-    const bias = b.squeeze(b.slice(joined, 0, inputs, inputs + 1), [0]);
-    return new LayerTensor(this.outputsFirst ? b.transpose(weight) : weight, bias, this.outputsFirst);
+    const laidOut = (matrix: Value) => (this.outputsFirst ? b.transposeMatrices(matrix) : matrix);
+    if (!this.bias) return new LayerTensor(laidOut(joined), undefined, this.outputsFirst);
+    const axis = joined.rank - 2;
+    const inputs = (joined.dims[axis] ?? 1) - 1;
+    const weight = b.slice(joined, axis, 0, inputs);
+    const bias = this.#biasOf(b, b.slice(joined, axis, inputs, inputs + 1));
+    return new LayerTensor(laidOut(weight), bias, this.outputsFirst);
+  }
+
+  /** A bias as a matrix of one row. */
+  #biasRow(b: Builder, bias: Value): Value {
+    return this.#isGrouped ? bias : b.unsqueeze(bias, [0]);
+  }
+
+  #biasOf(b: Builder, row: Value): Value {
+    return this.#isGrouped ? row : b.squeeze(row, [0]);
   }
 }
 

@@ -114,13 +114,26 @@ export class Builder extends GraphBuilder {
   matmul(x: Value, y: Value): Value {
     return this.op('MatMul', [x, y]);
   }
-  /** alpha·op(x)·op(y) + beta·c for matrices, op being a transposition where asked for. */
+  /**
+   * alpha·op(x)·op(y) + beta·c for matrices, op being a transposition where asked for; for batches of matrices likewise,
+   * which are copied to be transposed, while a Gemm transposes as it packs.
+   */
   gemm(
     x: Value,
     y: Value,
     c?: Value,
     options: { transposeX?: boolean; transposeY?: boolean; alpha?: number; beta?: number } = {},
   ): Value {
+    if (x.rank > 2 || y.rank > 2) {
+      const [left, right] = [
+        options.transposeX ? this.transposeMatrices(x) : x,
+        options.transposeY ? this.transposeMatrices(y) : y,
+      ];
+      const [product, alpha = 1] = [this.matmul(left, right), options.alpha];
+      if (!c) return this.mul(product, alpha);
+      const sum = this.mul(c, options.beta ?? 1);
+      return alpha === -1 ? this.sub(sum, product) : this.add(sum, this.mul(product, alpha));
+    }
     const attributes: Record<string, Attributes[string]> = {};
     if (options.alpha !== undefined && options.alpha !== 1) attributes.alpha = float(options.alpha);
     if (options.beta !== undefined && options.beta !== 1) attributes.beta = float(options.beta);

@@ -24,9 +24,9 @@ export function inverseCholeskyFactor(b: Builder, matrix: Value): Value {
   const half = order >> 1;
   const leading = inverseCholeskyFactor(b, block(b, matrix, [0, half], [0, half]));
   // With L = [L₁ 0; B L₂]: B = A₂₁·L₁⁻ᵀ and L₂·L₂ᵀ = A₂₂ − B·Bᵀ
-  const below = product(b, block(b, matrix, [half, order], [0, half]), leading, { transposeY: true });
+  const below = b.gemm(block(b, matrix, [half, order], [0, half]), leading, undefined, { transposeY: true });
   const square = block(b, matrix, [half, order], [half, order]);
-  const complement = minusProduct(b, square, below, below);
+  const complement = b.gemm(below, below, square, { transposeY: true, alpha: -1 });
   const trailing = inverseCholeskyFactor(b, complement);
   // L⁻¹ = [L₁⁻¹ 0; −L₂⁻¹·B·L₁⁻¹ L₂⁻¹]
   const corner = b.neg(b.matmul(trailing, b.matmul(below, leading)));
@@ -100,24 +100,6 @@ export function block(
   const starts = b.integers([rows[0], columns[0]]);
   const ends = b.integers([rows[1], columns[1]]);
   return b.op('Slice', [matrix, starts, ends, b.integers([matrix.rank - 2, matrix.rank - 1])]);
-}
-
-/** op(X)·op(Y) for matrices or batches of them. A Gemm transposes while it packs; a batch has to be copied first. */
-export function product(
-  b: Builder,
-  x: Value,
-  y: Value,
-  options: { readonly transposeX?: boolean; readonly transposeY?: boolean },
-): Value {
-  if (x.rank === 2) return b.gemm(x, y, undefined, options);
-  const left = options.transposeX ? b.transposeMatrices(x) : x;
-  return b.matmul(left, options.transposeY ? b.transposeMatrices(y) : y);
-}
-
-/** C − X·Yᵀ */
-function minusProduct(b: Builder, c: Value, x: Value, y: Value): Value {
-  if (x.rank === 2) return b.gemm(x, y, c, { transposeY: true, alpha: -1 });
-  return b.sub(c, b.matmul(x, b.transposeMatrices(y)));
 }
 
 /** [topLeft topRight; bottomLeft bottomRight] */

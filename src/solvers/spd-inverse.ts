@@ -1,7 +1,7 @@
 // Inverses of symmetric positive definite matrices: one LU node for small ones, Cholesky by blocks for large ones.
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
-import { block, inverseCholeskyFactor, joinBlocks, orderOf, product } from './cholesky.js';
+import { block, inverseCholeskyFactor, joinBlocks, orderOf } from './cholesky.js';
 
 /** Largest order at which the runtime's LU inverse (one node, each matrix of a batch on one thread) is the faster one. */
 const largestLu = (batched: boolean): number => (batched ? 128 : 256);
@@ -26,16 +26,13 @@ export function spdInverse(b: Builder, matrix: Value): Value {
 /** YᵀY for a lower triangular Y by halves, a third of the multiplications of the plain product: L⁻ᵀ·L⁻¹ is A⁻¹. */
 export function gramOfTriangle(b: Builder, triangle: Value): Value {
   const order = orderOf(triangle);
-  if (order <= smallestHalved) return product(b, triangle, triangle, { transposeX: true });
+  if (order <= smallestHalved) return b.gemm(triangle, triangle, undefined, { transposeX: true });
   const half = order >> 1;
   const corner = block(b, triangle, [half, order], [0, half]);
   const trailing = block(b, triangle, [half, order], [half, order]);
   // [Y₁ᵀY₁ + Y₂₁ᵀY₂₁, (Y₂ᵀY₂₁)ᵀ; Y₂ᵀY₂₁, Y₂ᵀY₂]
   const leading = gramOfTriangle(b, block(b, triangle, [0, half], [0, half]));
-  const below = product(b, trailing, corner, { transposeX: true });
-  const sum =
-    triangle.rank === 2
-      ? b.gemm(corner, corner, leading, { transposeX: true })
-      : b.add(leading, product(b, corner, corner, { transposeX: true }));
+  const below = b.gemm(trailing, corner, undefined, { transposeX: true });
+  const sum = b.gemm(corner, corner, leading, { transposeX: true });
   return joinBlocks(b, sum, b.transposeMatrices(below), below, gramOfTriangle(b, trailing));
 }

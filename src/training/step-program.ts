@@ -165,7 +165,7 @@ function metricOfStep(b: Builder, metric: Metric, forward: Forward): MetricParts
 }
 
 /** The program's input for a scalar of the optimizer. */
-export const scalarKey = (name: string): string => `scalar.${name}`;
+const scalarKey = (name: string): string => `scalar.${name}`;
 const stateKey = (name: string): string => `state.${name}`;
 
 function update(outputs: Record<string, Value>, updates: Map<string, string>, key: string, value: Value): void {

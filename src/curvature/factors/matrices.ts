@@ -6,10 +6,11 @@ import type { Builder } from '../../ops/builder.js';
 /** Largest order of an identity that the program holds as a constant; larger ones are made when they are used. */
 const largestConstant = 512;
 
-/** The identity matrix of a square matrix's order and element type. */
+/** The identity matrix of the order and element type of a square matrix, or of the matrices of a batch. */
 export function identityLike(b: Builder, matrix: Value): Value {
-  const order = matrix.dims[0] ?? 1;
-  if (order > largestConstant) return b.op('EyeLike', [matrix]);
+  const order = matrix.dims.at(-1) ?? 1;
+  if (order > largestConstant)
+    return b.op('EyeLike', [matrix.rank === 2 ? matrix : b.filled([order, order], 0, matrix.dtype)]);
   return b.pooled(`identity.${matrix.dtype}.${order}`, () => {
     const elements = new Float64Array(order * order);
     for (let i = 0; i < order; i++) elements[i * (order + 1)] = 1;
@@ -17,8 +18,12 @@ export function identityLike(b: Builder, matrix: Value): Value {
   });
 }
 
-/** Trace of a square matrix, a scalar: its diagonal is gathered, a pass over all elements would cost as much as a copy. */
+/**
+ * Trace of a square matrix, a scalar: its diagonal is gathered, a pass over all elements would cost as much as a copy.
+ * Of a batch, the trace of each matrix, `[batch, 1, 1]`.
+ */
 export function traceOf(b: Builder, matrix: Value): Value {
+  if (matrix.rank === 3) return b.sum(b.mul(matrix, identityLike(b, matrix)), [1, 2], true);
   const order = matrix.dims[0] ?? 1;
   const diagonal = b.pooled(`diagonal.${order}`, () =>
     tensorFrom(
@@ -30,13 +35,24 @@ export function traceOf(b: Builder, matrix: Value): Value {
   return b.sum(b.op('GatherND', [matrix, diagonal]));
 }
 
-/** Matrices of equal shape as one batch `[count, rows, columns]`. */
+/** The sum of the products of two matrices' elements, a scalar; of two batches, of each pair, `[batch, 1, 1]`. */
+export const elementDot = (b: Builder, x: Value, y: Value): Value =>
+  x.rank === 3 ? b.sum(b.mul(x, y), [1, 2], true) : b.dot(x, y);
+
+/** The sum of a value that is one number for each matrix of a batch, or one number. */
+export const total = (b: Builder, x: Value): Value => (x.rank === 0 ? x : b.sum(x));
+
+/** Matrices of equal shape, and batches of such, as one batch `[count, rows, columns]`. */
 export const stack = (b: Builder, matrices: readonly Value[]): Value =>
   b.concat(
-    matrices.map((matrix) => b.unsqueeze(matrix, [0])),
+    matrices.map((matrix) => (matrix.rank === 2 ? b.unsqueeze(matrix, [0]) : matrix)),
     0,
   );
 
-/** One matrix of a batch. */
-export const unstack = (b: Builder, stacked: Value, index: number): Value =>
-  b.squeeze(b.slice(stacked, 0, index, index + 1), [0]);
+/** The part of a batch that is where `stack` puts one of some matrices. */
+export function unstack(b: Builder, stacked: Value, matrices: readonly Value[], index: number): Value {
+  const countOf = (matrix: Value | undefined) => (matrix?.rank === 3 ? (matrix.dims[0] ?? 1) : 1);
+  const from = matrices.slice(0, index).reduce((sum, matrix) => sum + countOf(matrix), 0);
+  const part = b.slice(stacked, 0, from, from + countOf(matrices[index]));
+  return matrices[index]?.rank === 3 ? part : b.squeeze(part, [0]);
+}

@@ -100,3 +100,35 @@ test.each([
   expect([folded.rows, folded.columns]).toEqual([buckets, 2]);
   expect(norm(plus(folded, scaled(multiplied(selection, x), -1)))).toBeLessThan(1e-14);
 });
+
+test('groups are averaged each by itself', async () => {
+  const source = random(9);
+  const [groups, count, buckets, size] = [2, 5, 2, 3];
+  const drawn = (rows: number) => Array.from({ length: groups }, () => randomMatrix(source, rows, size));
+  const [factors, sketches, rows] = [drawn(size), drawn(buckets), drawn(count)];
+  const signs = randomMatrix(source, count, 1);
+  const b = new FedBuilder();
+  const decay = decayOf(b, 0.75);
+  const batch = (matrices: readonly Matrix[]) =>
+    b.given(
+      [groups, matrices[0]?.rows ?? 0, size],
+      matrices.flatMap(({ data }) => [...data]),
+    );
+  const [together, given] = [batch(rows), b.matrix(signs)];
+  const flat = (x: Value) => b.reshape(x, [groups * (x.dims[1] ?? 0), size]);
+  const wanted: Record<string, Value> = {
+    factors: flat(averageFactor(b, batch(factors), together, decay)),
+    sketches: flat(averageRows(b, batch(sketches), together, given, decay)),
+  };
+  for (let i = 0; i < groups; i++) {
+    const [factor, sketch, own] = [factors[i], sketches[i], rows[i]].map((x) => x && b.matrix(x));
+    if (!factor || !sketch || !own) throw new Error('one of each a group');
+    wanted[`factors.${i}`] = averageFactor(b, factor, own, decay);
+    wanted[`sketches.${i}`] = averageRows(b, sketch, own, given, decay);
+  }
+  const results = await b.matrices(wanted);
+  for (const name of ['factors', 'sketches']) {
+    const apart = [0, 1].flatMap((i) => [...(results[`${name}.${i}`]?.data ?? [])]);
+    for (const [k, x] of (results[name]?.data ?? []).entries()) expect(x).toBeCloseTo(apart[k] ?? Number.NaN, 12);
+  }
+});

@@ -1,4 +1,5 @@
 // Moving averages of the Kronecker factors: exactly for a small or dense factor, by a sketch of R rows for a large one.
+// Rows and factors of a block of several groups have a leading axis for them.
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
 import type { InputRows } from '../layer-tensor.js';
@@ -17,6 +18,12 @@ export interface Decay {
  */
 export const decayAt = (step: number, maximum: number): number => Math.min(1 - 1 / (step + 1), maximum);
 
+/** The shape of rowsᵀ·rows. */
+export const factorDims = ({ dims }: Value): number[] => {
+  const size = dims.at(-1) ?? 1;
+  return [...dims.slice(0, -2), size, size];
+};
+
 /** ρ·F + (1 − ρ)·rowsᵀ·rows, `[size, size]`. */
 export const averageFactor = (b: Builder, old: Value, rows: Value, decay: Decay): Value =>
   averaged(b, old, b.gemm(rows, rows, undefined, { transposeX: true }), decay);
@@ -33,20 +40,21 @@ export const averaged = (b: Builder, old: Value, value: Value, { keep, take }: D
  * @param signs `[N, 1]`, each ±1
  */
 export function averageRows(b: Builder, old: Value, rows: Value, signs: Value, { keep, take }: Decay): Value {
-  const folded = foldRows(b, b.mul(rows, b.mul(signs, b.sqrt(take))), old.dims[0] ?? 1);
+  const folded = foldRows(b, b.mul(rows, b.mul(signs, b.sqrt(take))), old.dims.at(-2) ?? 1);
   return b.add(b.mul(old, b.sqrt(keep)), folded);
 }
 
 /** Rows i, i + R, i + 2R, … summed: `[N, size]` to `[R, size]`; fewer rows than R are filled up with zeros. */
 export function foldRows(b: Builder, rows: Value, buckets: number): Value {
-  const [count, size] = [rows.dims[0] ?? 1, rows.dims[1] ?? 1];
+  const [count = 1, size = 1] = rows.dims.slice(-2);
+  const [groups, axis] = [rows.dims.slice(0, -2), rows.rank - 2];
   if (count === buckets) return rows;
   const layers = Math.ceil(count / buckets);
   const missing = layers * buckets - count;
-  const filled = missing > 0 ? b.concat([rows, b.filled([missing, size], 0, rows.dtype)], 0) : rows;
-  return b.sum(b.reshape(filled, [layers, buckets, size]), [0]);
+  const filled = missing > 0 ? b.concat([rows, b.filled([...groups, missing, size], 0, rows.dtype)], axis) : rows;
+  return b.sum(b.reshape(filled, [...groups, layers, buckets, size]), [axis]);
 }
 
 /** Input rows with the homogeneous coordinate as their last column: `[rows, inputs (+1)]`. */
 export const joinedRows = (b: Builder, { values, homogeneous }: InputRows): Value =>
-  homogeneous ? b.concat([values, homogeneous], 1) : values;
+  homogeneous ? b.concat([values, homogeneous], values.rank - 1) : values;

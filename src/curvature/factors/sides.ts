@@ -1,22 +1,24 @@
 // The two sides of a Kronecker block, each held as rows (a sketch, R×m) or as the dense factor (m×m): whichever is
 // smaller; an embedding's inputs as a diagonal (m). A side is used in units of its own mean eigenvalue s = tr F/m, as
 // F̂ = F/s, and acts through its Gram space: P projects into it, L lifts out of it, F̂ = L·P, K̂ = P·L. So no factor is too
-// large or too small for float32, whatever the scale of a layer's activations and gradients.
+// large or too small for float32, whatever the scale of a layer's activations and gradients. The sides of a block of
+// several groups are batches: each value has a leading axis for the groups, and each group a scale of its own.
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
+import type { KroneckerBlock } from '../kronecker-block.js';
 import type { InputRows, LayerTensor } from '../layer-tensor.js';
-import { traceOf } from './matrices.js';
+import { elementDot, traceOf } from './matrices.js';
 
 interface Side {
-  /** √s, above 0 also where the factor is zero. */
+  /** √s, above 0 also if the factor is zero: a scalar, or `[groups, 1, 1]`. */
   readonly rootScale: Value;
   /**
-   * K̂, `[order, order]`: the rows' Gram matrix, or the dense factor itself; `[order]` where it is diagonal. Made by the
+   * K̂, `[order, order]`: the rows' Gram matrix, or the dense factor itself; `[order]` if it is diagonal. Made by the
    * given builder: a branch that is not taken does not pay for it.
    */
   kernel(b: Builder): Value;
-  /** Order of the Gram space: R for rows, m for a dense factor. */
-  readonly order: number;
+  /** The shape of K̂. */
+  readonly shape: readonly number[];
   /** Whether the factor, and so K̂, is a diagonal. */
   readonly diagonal: boolean;
   /** δ·(F̂ + δI)⁻¹ applied to V, given (K̂ + δI)⁻¹. */
@@ -39,6 +41,18 @@ export interface OutputSide extends Side {
   lift(s: Value): Value;
 }
 
+/**
+ * Return how the sides of a block are held if R rows may stand for a factor: dense if the factor has at most R rows and
+ * columns (a bias makes no side a sketch), else as rows; what is diagonal, as its diagonal.
+ */
+export function sideForms(
+  { factor, inputs, outputs }: Pick<KroneckerBlock, 'factor' | 'inputs' | 'outputs'>,
+  rank: number,
+) {
+  const form = (size: number) => (size <= rank ? 'dense' : 'rows');
+  return { inputs: factor === 'diagonal' ? 'diagonal' : form(inputs), outputs: form(outputs) } as const;
+}
+
 /** The smallest mean eigenvalue that is told from zero: its root is far above the smallest normal float32. */
 const smallestScale = 1e-36;
 
@@ -46,8 +60,8 @@ const rootOf = (b: Builder, meanEigenvalue: Value): Value => b.sqrt(b.max(meanEi
 
 /** Rows of a factor in units of its mean eigenvalue, r̂ = r/√s, and √s. */
 export function scaledInputRows(b: Builder, { values, homogeneous }: InputRows, size: number) {
-  const squares = b.dot(values, values);
-  const trace = homogeneous ? b.add(squares, b.dot(homogeneous, homogeneous)) : squares;
+  const squares = elementDot(b, values, values);
+  const trace = homogeneous ? b.add(squares, elementDot(b, homogeneous, homogeneous)) : squares;
   const rootScale = rootOf(b, b.mul(trace, 1 / size));
   const rows: InputRows = {
     values: b.div(values, rootScale),
@@ -58,7 +72,7 @@ export function scaledInputRows(b: Builder, { values, homogeneous }: InputRows, 
 
 /** Rows `[R, n]` of a factor in units of its mean eigenvalue, r̂ = r/√s, and √s. */
 export function scaledOutputRows(b: Builder, rows: Value) {
-  const rootScale = rootOf(b, b.mul(b.dot(rows, rows), 1 / (rows.dims[1] ?? 1)));
+  const rootScale = rootOf(b, b.mul(elementDot(b, rows, rows), 1 / (rows.dims.at(-1) ?? 1)));
   return { rows: b.div(rows, rootScale), rootScale };
 }
 
@@ -72,7 +86,7 @@ export function inputRowsSide(b: Builder, given: InputRows, size: number): Input
   return {
     rootScale,
     kernel: () => kernel,
-    order: values.dims[0] ?? 1,
+    shape: kernel.dims,
     diagonal: false,
     project,
     minusLifted,
@@ -87,7 +101,7 @@ export function outputRowsSide(b: Builder, given: Value): OutputSide {
   return {
     rootScale,
     kernel: () => kernel,
-    order: rows.dims[0] ?? 1,
+    shape: kernel.dims,
     diagonal: false,
     project: (y) => b.gemm(y, rows, undefined, { transposeY: true }),
     lift: (s) => b.matmul(s, rows),
@@ -132,7 +146,7 @@ export function diagonalInputSide(b: Builder, diagonal: Value): InputSide {
   return {
     rootScale,
     kernel,
-    order: diagonal.dims[0] ?? 1,
+    shape: diagonal.dims,
     diagonal: true,
     project: (v) => v.joined(b),
     minusLifted: (v, y) => v.split(b, b.sub(v.joined(b), b.mul(b.unsqueeze(kernel(b), [1]), y))),
@@ -141,9 +155,8 @@ export function diagonalInputSide(b: Builder, diagonal: Value): InputSide {
 }
 
 function denseSide(b: Builder, factor: Value) {
-  const order = factor.dims[0] ?? 1;
-  const rootScale = rootOf(b, b.mul(traceOf(b, factor), 1 / order));
-  return { rootScale, kernel: (at: Builder) => inUnitsOf(at, rootScale, factor), order, diagonal: false };
+  const rootScale = rootOf(b, b.mul(traceOf(b, factor), 1 / (factor.dims.at(-1) ?? 1)));
+  return { rootScale, kernel: (at: Builder) => inUnitsOf(at, rootScale, factor), shape: factor.dims, diagonal: false };
 }
 
 const inUnitsOf = (b: Builder, rootScale: Value, factor: Value): Value => b.div(factor, b.square(rootScale));

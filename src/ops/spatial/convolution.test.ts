@@ -64,12 +64,14 @@ test.each(geometries)('patches times the weight are the convolution: %j', async 
   const results = await compute((b) => {
     const [x, w] = [b.input('x', 'float32', geometry.x), b.input('w', 'float32', geometry.w)];
     const y = b.op('Conv', [x, w], geometry.attributes);
-    const rows = patches(b, x, y.producer as Node);
+    const axes = windowAxes(y.producer as Node, x.dims.slice(2), w.dims.slice(2));
+    const rows = patches(b, x, axes, groupsOf(geometry));
     const [groups, width] = [groupsOf(geometry), perGroup * elementCount(kernel)];
     const parts = Array.from({ length: groups }, (_, g) => {
       const size = outputs / groups;
       const weight = b.reshape(b.slice(w, 0, g * size, (g + 1) * size), [size, width]);
-      return b.gemm(b.slice(rows, 1, g * width, (g + 1) * width), weight, undefined, { transposeY: true });
+      const own = rows.rank === 2 ? rows : b.squeeze(b.slice(rows, 0, g, g + 1), [0]);
+      return b.gemm(own, weight, undefined, { transposeY: true });
     });
     // [batch · windows, outputs] back to [batch, outputs, …windows]
     const [batch = 1, , ...windows] = y.dims;

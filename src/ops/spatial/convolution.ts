@@ -71,7 +71,7 @@ function inferConv(node: NodeDraft): TensorType[] {
 }
 
 /** The windows of the convolution that a ConvTranspose is the adjoint of: its input is the node's output. */
-function adjointAxes(node: NodeDraft, counts: readonly number[], kernel: readonly number[]): WindowAxis[] {
+export function adjointAxes(node: NodeDraft, counts: readonly number[], kernel: readonly number[]): WindowAxis[] {
   const rank = counts.length;
   const strides = perAxis(node, 'strides', rank, 1);
   const dilations = perAxis(node, 'dilations', rank, 1);

@@ -1,8 +1,8 @@
 // The patches that a convolution's kernel sees (im2col), made of slices: what its weight gradient and its Kronecker
 // factor are products of.
-import { inputOf, type Node, type Value } from '../../graph/graph.js';
+import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../builder.js';
-import { extent, type WindowAxis, windowAxes } from './windows.js';
+import { extent, type WindowAxis } from './windows.js';
 
 const product = (sizes: readonly number[]): number => sizes.reduce((p, size) => p * size, 1);
 const range = (length: number): number[] => Array.from({ length }, (_, i) => i);
@@ -52,13 +52,14 @@ export function patchColumns(b: Builder, x: Value, axes: readonly WindowAxis[]):
 }
 
 /**
- * What a Conv node's kernel sees: `[batch · windows, channels · kernel area]`, the columns in the order of
+ * What a kernel sees: `[batch · windows, channels · kernel area]`, the columns in the order of
  * `weight.reshape(outputs, -1)`, so that `patches · weightᵀ` is the convolution, rows in the order (batch, …spatial).
- * With groups the columns are all channels': group i's weight meets the i-th part of the columns.
- * @param x the node's input, or another value of the same shape but for the batch
+ * With groups, each group's channels by themselves: `[groups, batch · windows, channels per group · kernel area]`.
  */
-export function patches(b: Builder, x: Value, node: Node): Value {
-  return b.transpose(patchColumns(b, x, windowAxes(node, x.dims.slice(2), inputOf(node, 1).dims.slice(2))));
+export function patches(b: Builder, x: Value, axes: readonly WindowAxis[], groups = 1): Value {
+  const columns = patchColumns(b, x, axes);
+  const [rows = 1, count = 1] = columns.dims;
+  return b.transposeMatrices(groups === 1 ? columns : b.reshape(columns, [groups, rows / groups, count]));
 }
 
 /**

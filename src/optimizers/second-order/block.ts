@@ -1,9 +1,8 @@
 // A Kronecker block in one step: what it is, its rows, its gradient, and the natural gradient that is made of them.
-import type { KroneckerBlock } from '../../curvature/blocks.js';
-import { LayerTensor } from '../../curvature/layer-tensor.js';
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
+import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { LayerRows } from '../../curvature/statistics.js';
 import type { Value } from '../../graph/graph.js';
-import type { Builder } from '../../ops/builder.js';
 import type { Prior } from './prior.js';
 
 export interface BlockGradient {
@@ -23,14 +22,4 @@ export interface BlockDirection extends BlockGradient {
   readonly direction: LayerTensor;
   /** √λ, a scalar. */
   readonly rootDamping: Value;
-}
-
-/** A block's part of tensors that are keyed by parameter; the kernel of a convolution is seen as `[outputs, inputs]`. */
-export function layerTensor(b: Builder, block: KroneckerBlock, tensors: ReadonlyMap<string, Value>): LayerTensor {
-  const weight = tensors.get(block.weight);
-  if (!weight) throw new Error(`no tensor for parameter ${block.weight}`);
-  const { inputs, outputs, outputsFirst } = block;
-  const matrix = b.reshape(weight, outputsFirst ? [outputs, inputs] : [inputs, outputs]);
-  const bias = block.bias === undefined ? undefined : tensors.get(block.bias);
-  return new LayerTensor(matrix, bias && b.reshape(bias, [outputs]), outputsFirst);
 }

@@ -3,6 +3,7 @@
 // its gradients and the loss.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { blockOf as kroneckerBlockOf } from '../../../test/support/blocks.js';
 import {
   type DampedSolution,
   factoredOracle,
@@ -21,7 +22,6 @@ import {
 } from '../../../test/support/dense.js';
 import { FedBuilder, randomMatrix } from '../../../test/support/fed-builder.js';
 import { inputRowsOf, joinedOf, type Layout, layerTensorOf } from '../../../test/support/layer-tensors.js';
-import type { KroneckerBlock } from '../../curvature/blocks.js';
 import {
   denseInputSide,
   denseOutputSide,
@@ -30,6 +30,7 @@ import {
   outputRowsSide,
 } from '../../curvature/factors/sides.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
+import { dense } from '../../curvature/layers/dense.js';
 import type { Value } from '../../graph/graph.js';
 import type { DataType } from '../../graph/tensor.js';
 import { random } from '../../random.js';
@@ -162,15 +163,8 @@ type Solve = (b: FedBuilder, blocks: readonly Block[], delta: BlockDamping) => L
 const gradientsOf = (b: FedBuilder, blocks: readonly Block[]): BlockGradient[] =>
   blocks.map(({ a, g, v, layout }, i) => {
     const gradient = layerTensorOf(b, v, layout);
-    const block: KroneckerBlock = {
-      kind: 'dense',
-      weight: `weight${i}`,
-      bias: layout.hasBias ? `bias${i}` : undefined,
-      inputs: a.columns - Number(layout.hasBias),
-      outputs: g.columns,
-      outputsFirst: layout.outputsFirst,
-      uses: [],
-    };
+    const inputs = a.columns - Number(layout.hasBias);
+    const block = kroneckerBlockOf(`layer${i}`, [dense], { inputs, outputs: g.columns, layout });
     const rows = { inputs: inputRowsOf(b, a, layout), outputs: b.matrix(g) };
     return { block, rows, gradient, smoothed: gradient };
   });

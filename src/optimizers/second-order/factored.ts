@@ -62,9 +62,9 @@ function keptInverses(
   });
   const shapes = new Map(
     held.flatMap(({ names, operator: { inputs, outputs } }): [string, readonly number[]][] => [
-      [names.inputs, inputs.diagonal ? [inputs.order] : [inputs.order, inputs.order]],
-      [names.outputs, outputs.diagonal ? [outputs.order] : [outputs.order, outputs.order]],
-      [names.root, []],
+      [names.inputs, inputs.shape],
+      [names.outputs, outputs.shape],
+      [names.root, outputs.rootScale.dims],
     ]),
   );
   const { value } = states(context, shapes, (old) => {

@@ -1,10 +1,11 @@
 // What is kept of a block's Kronecker factors A and G from step to step: sketches of R rows, or the factors themselves.
-import type { KroneckerBlock } from '../../curvature/blocks.js';
+
 import {
   averaged,
   averageFactor,
   averageRows,
   type Decay,
+  factorDims,
   foldRows,
   joinedRows,
 } from '../../curvature/factors/moving-average.js';
@@ -16,7 +17,9 @@ import {
   inputRowsSide,
   type OutputSide,
   outputRowsSide,
+  sideForms,
 } from '../../curvature/factors/sides.js';
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import type { LayerRows } from '../../curvature/statistics.js';
 import type { Value } from '../../graph/graph.js';
 import { checkedCount, checkedNumber, checkKeys } from '../../options.js';
@@ -44,9 +47,6 @@ export type WholeFactors = Factors & { readonly areWhole: true };
 
 /** Rows R that stand for a factor if nothing else is said. */
 export const defaultRank = 128;
-
-/** Whether a side of so many inputs or outputs is held dense: a bias makes no side a sketch. */
-export const isHeldDense = (size: number, rank: number): boolean => size <= rank;
 
 export interface SketchesOptions {
   /** Rows R that stand for a factor; a side with at most R inputs or outputs is held dense. 128 by default. */
@@ -115,6 +115,7 @@ class BlockSides {
   readonly #context: StepContext;
   readonly #block: KroneckerBlock;
   readonly #rank: number;
+  readonly #forms: ReturnType<typeof sideForms>;
   readonly #decay: Decay | undefined;
 
   /** @param decay undefined for this batch alone */
@@ -122,13 +123,14 @@ class BlockSides {
     this.#context = context;
     this.#block = block;
     this.#rank = rank;
+    this.#forms = sideForms(block, rank);
     this.#decay = decay;
   }
 
   inputs({ inputs, diagonal }: LayerRows): InputSide {
     const { b } = this.#context;
     if (diagonal) return diagonalInputSide(b, this.#diagonal(diagonal));
-    if (isHeldDense(this.#block.inputs, this.#rank)) return denseInputSide(b, this.#dense('A', joinedRows(b, inputs)));
+    if (this.#forms.inputs === 'dense') return denseInputSide(b, this.#dense('A', joinedRows(b, inputs)));
     const { values, homogeneous } = inputs;
     // Both have the same signs: they are columns of the same rows.
     const signs = this.#signs('inputs', values);
@@ -141,16 +143,15 @@ class BlockSides {
 
   outputs({ outputs }: LayerRows): OutputSide {
     const { b } = this.#context;
-    return isHeldDense(this.#block.outputs, this.#rank)
+    return this.#forms.outputs === 'dense'
       ? denseOutputSide(b, this.#dense('G', outputs))
       : outputRowsSide(b, this.#sketch('gradients', outputs, this.#signs('outputs', outputs)));
   }
 
   #dense(name: string, rows: Value): Value {
     const { b } = this.#context;
-    const size = rows.dims[1] ?? 1;
     return this.#decay
-      ? this.#average(name, [size, size], (old, decay) => averageFactor(b, old, rows, decay))
+      ? this.#average(name, factorDims(rows), (old, decay) => averageFactor(b, old, rows, decay))
       : b.gemm(rows, rows, undefined, { transposeX: true });
   }
 
@@ -164,16 +165,18 @@ class BlockSides {
     const { b } = this.#context;
     const rank = this.#rank;
     if (this.#decay) {
-      return this.#average(name, [rank, rows.dims[1] ?? 1], (old, decay) => averageRows(b, old, rows, signs(), decay));
+      return this.#average(name, [...rows.dims.slice(0, -2), rank, rows.dims.at(-1) ?? 1], (old, decay) =>
+        averageRows(b, old, rows, signs(), decay),
+      );
     }
-    return (rows.dims[0] ?? 1) <= rank ? rows : foldRows(b, b.mul(rows, signs()), rank);
+    return (rows.dims.at(-2) ?? 1) <= rank ? rows : foldRows(b, b.mul(rows, signs()), rank);
   }
 
   /** The sides have rows of their own: the exact Fisher gives several gradients for each example. */
   #signs(side: string, rows: Value): () => Value {
     let drawn: Value | undefined;
     return () => {
-      drawn ??= this.#context.noise(`signs.${side}.${this.#block.weight}`, [rows.dims[0] ?? 1, 1], 'sign');
+      drawn ??= this.#context.noise(`signs.${side}.${this.#block.weight}`, [rows.dims.at(-2) ?? 1, 1], 'sign');
       return drawn;
     };
   }

@@ -57,14 +57,14 @@ export class KroneckerOperator {
 export const invertedKernels = (b: Builder, systems: readonly DampedKernel[]): ((system: DampedKernel) => Value) =>
   solvedInGroups(
     systems,
-    ({ kernel }) => kernel.dims.join(),
+    ({ kernel: { rank, dims } }) => `${rank === 1 ? 'diagonal' : 'matrix'} ${dims.at(-1)}`,
     (group) => {
       const [only] = group;
       if (only?.kernel.rank === 1) return group.map(({ kernel, delta }) => b.reciprocal(b.add(kernel, delta)));
       const shifted = group.map(({ kernel, delta }) => b.add(kernel, b.mul(identityLike(b, kernel), delta)));
       // One matrix is inverted faster alone than as a batch of one.
-      if (shifted.length === 1) return shifted.map((matrix) => spdInverse(b, matrix));
+      if (shifted.length === 1 && only?.kernel.rank === 2) return shifted.map((matrix) => spdInverse(b, matrix));
       const inverse = spdInverse(b, stack(b, shifted));
-      return shifted.map((_, i) => unstack(b, inverse, i));
+      return shifted.map((_, i) => unstack(b, inverse, shifted, i));
     },
   );

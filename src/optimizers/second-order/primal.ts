@@ -1,6 +1,7 @@
 // The paper's own form: conjugate gradients on X for (A⊗G + λI)X = V with F[X] = aᵀ((a·X·gᵀ)g), nothing larger formed.
-import type { KroneckerBlock } from '../../curvature/blocks.js';
+
 import { scaledInputRows, scaledOutputRows } from '../../curvature/factors/sides.js';
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { LayerRows } from '../../curvature/statistics.js';
 import type { Value } from '../../graph/graph.js';
@@ -108,7 +109,7 @@ function scaledRows(b: Builder, { inputs, outputs }: LayerRows, block: Kronecker
  * aᵀ(a·((X·gᵀ)·g)) + λX: 8Nmn operations, and no matrix of rows × rows.
  */
 export function dampedFisher(b: Builder, x: LayerTensor, { inputs, outputs }: LayerRows, damping: Value): LayerTensor {
-  const [rows = 1, size = 1] = inputs.values.dims;
+  const [rows = 1, size = 1] = inputs.values.dims.slice(-2);
   const columns = () => {
     if (rows <= size)
       return b.matmul(b.gemm(x.contractInputs(b, inputs), outputs, undefined, { transposeY: true }), outputs);

@@ -1,18 +1,18 @@
 // The Gaussian prior against ½·s·|w|² in plain TypeScript: gradient and Hessian by differences, and its strength.
 import { expect, test } from 'vitest';
+import { blockOf } from '../../../test/support/blocks.js';
 import { generate, type Matrix, minus, plus, relativeError, scaled } from '../../../test/support/dense.js';
 import { FedBuilder, randomMatrix } from '../../../test/support/fed-builder.js';
 import { joinedOf, type Layout, layerTensorOf } from '../../../test/support/layer-tensors.js';
-import type { KroneckerBlock } from '../../curvature/blocks.js';
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
+import { convolution } from '../../curvature/layers/convolution.js';
+import { dense } from '../../curvature/layers/dense.js';
+import { embedding } from '../../curvature/layers/embedding.js';
+import { scaleAndShift } from '../../curvature/layers/scale-and-shift.js';
 import type { Value } from '../../graph/graph.js';
 import { random } from '../../random.js';
-import { decays, Prior, priorChangeOf, priorMean, priorProduct, priorStrength } from './prior.js';
-
-const block = (kind: KroneckerBlock['kind'], inputs: number, outputs: number, layout: Layout): KroneckerBlock => ({
-  ...{ kind, inputs, outputs, weight: `${kind}.weight`, bias: layout.hasBias ? `${kind}.bias` : undefined },
-  ...{ outputsFirst: layout.outputsFirst, uses: [] },
-});
+import { Prior, priorChangeOf, priorMean, priorProduct, priorStrength } from './prior.js';
 
 interface Layer {
   readonly block: KroneckerBlock;
@@ -23,13 +23,17 @@ interface Layer {
 
 const layers: readonly Layer[] = (
   [
-    ['dense', true, { outputsFirst: false, hasBias: true }],
-    ['scale-and-shift', false, { outputsFirst: false, hasBias: true }],
-    ['convolution', true, { outputsFirst: true, hasBias: true }],
-    ['embedding', false, { outputsFirst: false, hasBias: false }],
-    ['tied', true, { outputsFirst: false, hasBias: false }],
+    [[dense], true, { outputsFirst: false, hasBias: true }],
+    [[scaleAndShift], false, { outputsFirst: false, hasBias: true }],
+    [[convolution], true, { outputsFirst: true, hasBias: true }],
+    [[embedding], false, { outputsFirst: false, hasBias: false }],
+    [[embedding, dense], true, { outputsFirst: false, hasBias: false }],
   ] as const
-).map(([kind, decays, layout]) => ({ block: block(kind, 3, 2, layout), layout, decays }));
+).map(([kinds, decays, layout], i) => ({
+  block: blockOf(`layer${i}`, kinds, { inputs: 3, outputs: 2, layout }),
+  layout,
+  decays,
+}));
 
 const source = random(90, 'prior');
 const drawn = (): Matrix[] => layers.map(({ layout }) => randomMatrix(source, 3 + Number(layout.hasBias), 2));
@@ -53,7 +57,7 @@ const tensorsOf = (b: FedBuilder, matrices: readonly Matrix[]): LayerTensor[] =>
 const priorsOf = (b: FedBuilder) =>
   tensorsOf(b, weights).map((distance, i) => {
     const { block } = layers[i] as Layer; // one a tensor
-    return decays(block) ? { prior: new Prior(b, block, distance, b.given([], [strength])) } : {};
+    return block.decays ? { prior: new Prior(b, block, distance, b.given([], [strength])) } : {};
   });
 
 test('the gradient is that of likelihood and prior together', async () => {

@@ -1,5 +1,5 @@
 // A Gaussian prior on weights: what a step minimizes beside the likelihood, so that few examples are not learned by heart.
-import type { KroneckerBlock } from '../../curvature/blocks.js';
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
@@ -85,9 +85,3 @@ function total<Block extends { readonly prior?: Prior }>(
   const [first, ...others] = blocks.flatMap((block) => (block.prior ? [of(block.prior, block)] : []));
   return first && others.reduce((sum, value) => b.add(sum, value), first);
 }
-
-/**
- * Matrices and kernels. Not biases and scales, whose size is no complexity; nor the rows of a table, which would vanish
- * where no batch reads them.
- */
-export const decays = ({ kind }: KroneckerBlock): boolean => kind !== 'scale-and-shift' && kind !== 'embedding';

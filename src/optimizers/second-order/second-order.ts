@@ -2,6 +2,7 @@
 import { vectorJacobianProduct } from '../../autodiff/gradients.js';
 import { type BlockTable, findBlocks } from '../../curvature/blocks.js';
 import { empirical, type Fisher, sampled } from '../../curvature/fisher.js';
+import { checkedKinds, type LayerKind } from '../../curvature/layers/index.js';
 import { layerRows } from '../../curvature/statistics.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
@@ -22,13 +23,15 @@ import { isFiniteScalar, judged } from '../steps/judge.js';
 import { normalized } from '../steps/normalized.js';
 import type { StepRule } from '../steps/rule.js';
 import { selfTuning } from '../steps/self-tuning.js';
-import { type BlockGradient, layerTensor } from './block.js';
+import type { BlockGradient } from './block.js';
 import { absolute, type Damping, relative } from './damping.js';
 import { estimated } from './dispersion.js';
 import type { Factors } from './factors.js';
-import { decays, Prior, priorMean, priorStrength } from './prior.js';
+import { Prior, priorMean, priorStrength } from './prior.js';
 
 export interface SecondOrderOptions {
+  /** The kinds of layers that get Kronecker blocks; the library's own, `layerKinds`, by default. */
+  readonly layerKinds?: readonly LayerKind[];
   /**
    * How far steps go, and with how much damping. `normalized()`: each block's step has the root mean square of the
    * learning rate. `selfTuning()`: learning rate, momentum and damping follow the quadratic model of the loss.
@@ -56,6 +59,7 @@ export interface SecondOrderOptions {
 }
 
 export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
+  layerKinds: true,
   step: true,
   fisher: true,
   curvatureRows: true,
@@ -76,6 +80,7 @@ export const usualStep = ({ loss, isTable }: Pick<Setting, 'loss' | 'isTable'>):
 /** An optimizer from a preconditioner. */
 export function secondOrder(name: string, preconditioner: Preconditioner, options: SecondOrderOptions): Optimizer {
   const { curvatureRows, step } = options;
+  const kinds = checkedKinds(options.layerKinds);
   checkedObject('step', step, 'begin', ['normalized', 'selfTuning', 'scheduled']);
   const given = checkedObject('fisher', options.fisher, 'cotangents', ['sampled', 'empirical', 'exact']);
   if (curvatureRows !== undefined) checkedCount('curvatureRows', curvatureRows);
@@ -94,7 +99,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     // All parameters of the step, also those that another optimizer trains.
     const here = new Map([...context.forward.parameters, ...parameters]);
     const sample = objective.evaluate(here, Math.min(examples, objective.batchSize));
-    const table = findBlocks(parameters, sample.output);
+    const table = findBlocks(parameters, sample.output, kinds);
     checkBlocks(name, context, table);
     const noise = (dims: readonly number[]) =>
       context.noise('targets', dims, likelihood.noise?.distribution ?? 'uniform');
@@ -113,11 +118,9 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     report('damping', begun.damping);
     const gradients = rows.map((own): BlockGradient => {
       const { block } = own;
-      const likely = layerTensor(b, block, slopes);
+      const likely = block.take(b, slopes);
       const prior =
-        priorScale && decays(block)
-          ? new Prior(b, block, layerTensor(b, block, fromMean(context)), priorScale)
-          : undefined;
+        priorScale && block.decays ? new Prior(b, block, block.take(b, fromMean(context)), priorScale) : undefined;
       const gradient = prior ? prior.addedTo(b, likely) : likely;
       const smoothed = begun.smooth?.(block, gradient) ?? gradient;
       return { block, rows: own, gradient, smoothed, ...(prior && { prior }) };
@@ -198,8 +201,11 @@ const nested: Readonly<Record<string, string>> = {
 export function refuseNested(name: string, options: object): void {
   const given: unknown = options;
   if (!isRecord(given)) return;
-  const key = Object.keys(given).find((each) => Object.hasOwn(nested, each) && given[each] !== undefined);
-  if (key !== undefined) throw new OptionError(`${key} is no option of ${name}; write ${name}({ ${nested[key]} })`);
+  for (const key of Object.keys(given)) {
+    const camel = key.replace(/[-_]([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    if (given[key] === undefined || !Object.hasOwn(nested, camel)) continue;
+    throw new OptionError(`${key} is no option of ${name}; write ${name}({ ${nested[camel]} })`);
+  }
   const { damping } = given;
   if (typeof damping !== 'number') return;
   throw new OptionError(

@@ -61,7 +61,7 @@ export function tikhonovSolve<System extends TikhonovSystem>(
     if (!target) throw new Error('not one of the systems');
     return target;
   };
-  const shape = (system: System) => [...targetOf(system).dims, system.operator.inputs.diagonal].join();
+  const shape = (system: System) => [...targetOf(system).dims.slice(-2), system.operator.inputs.diagonal].join();
   const solutionOf = solvedInGroups(systems, shape, (group) => {
     const diagonal = group.every(({ operator }) => operator.inputs.diagonal);
     const stacked = (of: (system: System) => Value) => stack(b, group.map(of));
@@ -69,9 +69,10 @@ export function tikhonovSolve<System extends TikhonovSystem>(
       diagonal ? b.unsqueeze(inputs.kernel(b), [1]) : inputs.kernel(b),
     );
     const outputKernels = stacked(({ operator }) => operator.outputs.kernel(b));
+    const ends = group.map(targetOf);
     // One δ² for each system of the batch: [systems, 1, 1].
     const dampings = b.concat(
-      group.map(({ delta }) => b.reshape(b.square(delta), [1, 1, 1])),
+      group.map((system) => forEach(b, b.square(system.delta), targetOf(system))),
       0,
     );
     const fromLeft = (inner: Builder, s: Value) =>
@@ -79,14 +80,20 @@ export function tikhonovSolve<System extends TikhonovSystem>(
     const { value, iterations, residual } = conjugateGradient(b, {
       operator: (inner, parts) =>
         parts.map((s) => inner.add(inner.matmul(fromLeft(inner, s), outputKernels), inner.mul(s, dampings))),
-      rightHandSide: [stacked(targetOf)],
+      rightHandSide: [stack(b, ends)],
       batched: true,
       ...options,
     });
     solves.push({ iterations, residual });
     return value.flatMap((solution) =>
-      group.map(({ v, operator }, i) => operator.minusLifted(v, unstack(b, solution, i))),
+      group.map(({ v, operator }, i) => operator.minusLifted(v, unstack(b, solution, ends, i))),
     );
   });
   return { solutionOf, solves };
 }
+
+/** A number of a block for each matrix of its batch, `[matrices, 1, 1]`. */
+const forEach = (b: Builder, number: Value, { rank, dims: [matrices = 1] }: Value): Value =>
+  number.rank === 0 && rank === 3
+    ? b.op('Expand', [number, b.integers([matrices, 1, 1])])
+    : b.reshape(number, [rank === 3 ? matrices : 1, 1, 1]);

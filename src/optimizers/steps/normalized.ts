@@ -1,11 +1,9 @@
 // Normalized steps: the natural gradient decides the direction of each block's step, the learning rate its length.
-import type { LayerTensor } from '../../curvature/layer-tensor.js';
-import { elementCount } from '../../graph/tensor.js';
+import { total } from '../../curvature/factors/matrices.js';
 import { checkKeys, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
 import { checked, isSome, numberOf } from '../options.js';
 import { at, inverseRoot, type Schedule } from '../schedules.js';
-import { decays } from '../second-order/prior.js';
 import { StepWatch } from './judge.js';
 import { type StepRule, shrunk, stateNames, steppedParameters, sumOf } from './rule.js';
 
@@ -88,17 +86,17 @@ export function normalized(options: NormalizedOptions = {}): StepRule {
         build({ blocks }) {
           report('learningRate', rate);
           const moved = blocks.map(({ block, direction }) => {
-            const square = b.mul(direction.dot(b, direction), 1 / elements(direction));
+            const square = b.mul(direction.dots(b, direction), 1 / direction.groupSize);
             const factor = b.neg(b.div(rate, b.sqrt(b.max(square, 1e-36))));
             return { block, square, step: direction.map((part) => b.mul(part, factor)) };
           });
-          const decaying = blocks.flatMap(({ block }) => (decays(block) ? [block.weight] : []));
+          const decaying = blocks.flatMap(({ block }) => (block.decays ? [block.weight] : []));
           const from = isSome(weightDecay) ? shrunk(context, decaying, b.sub(1, b.mul(rate, weights.decay))) : context;
           return {
             parameters: steppedParameters(from, moved),
             squaredLength: sumOf(
               context,
-              moved.map(({ square }) => square),
+              moved.map(({ square }) => total(b, square)),
             ),
           };
         },
@@ -106,6 +104,3 @@ export function normalized(options: NormalizedOptions = {}): StepRule {
     },
   };
 }
-
-const elements = ({ weight, bias }: LayerTensor): number =>
-  elementCount(weight.dims) + (bias ? elementCount(bias.dims) : 0);

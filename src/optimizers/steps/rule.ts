@@ -1,5 +1,5 @@
 // How far to go along a natural gradient: the contract of the rules normalized, selfTuning, scheduled, and of one's own.
-import type { KroneckerBlock } from '../../curvature/blocks.js';
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Likelihood } from '../../losses/likelihood.js';
@@ -70,7 +70,7 @@ export const sumOf = ({ b }: Pick<StepContext, 'b'>, scalars: readonly Value[]):
   scalars.reduce((sum, scalar) => b.add(sum, scalar));
 
 /** The parts of a block's tensor by the names of their parameters. */
-export function partsOf({ weight, bias }: KroneckerBlock, tensor: LayerTensor): readonly (readonly [string, Value])[] {
+function partsOf({ weight, bias }: KroneckerBlock, tensor: LayerTensor): readonly (readonly [string, Value])[] {
   return [[weight, tensor.weight], ...(bias !== undefined && tensor.bias ? [[bias, tensor.bias] as const] : [])];
 }
 
@@ -93,10 +93,10 @@ export function steppedParameters(
   steps: readonly BlockStep[],
 ): Map<string, Value> {
   const updated = new Map<string, Value>();
-  for (const [name, part] of steps.flatMap(({ block, step }) => partsOf(block, step))) {
+  for (const [name, change] of steps.flatMap(({ block, step }) => block.put(b, step))) {
     const parameter = parameters.get(name);
     if (!parameter) throw new Error(`no parameter '${name}'`);
-    updated.set(name, b.add(parameter, b.reshapeLike(part, parameter)));
+    updated.set(name, b.add(parameter, change));
   }
   return updated;
 }

@@ -1,4 +1,5 @@
 // Scheduled steps: learning rate, heavy-ball momentum, KL clip and decoupled weight decay, as one sets them by hand.
+import { total } from '../../curvature/factors/matrices.js';
 import type { Value } from '../../graph/graph.js';
 import { checkKeys, type OptionKeys } from '../../options.js';
 import { checked, isSome, numberOf } from '../options.js';
@@ -59,7 +60,7 @@ export function scheduled(options: ScheduledOptions = {}): StepRule {
           const product = sumOf(
             context,
             blocks.map(({ direction, gradient, rootDamping }) =>
-              withoutDamping(direction.dot(b, gradient), rootDamping),
+              total(b, withoutDamping(direction.dots(b, gradient), rootDamping)),
             ),
           );
           const norm = b.mul(b.square(rate), b.max(product, 1e-30));

@@ -11,7 +11,6 @@ import { priorChangeOf, priorProduct } from '../second-order/prior.js';
 import { checkDamping, type DampingOptions, levenbergMarquardt } from './levenberg-marquardt.js';
 import {
   type BlockStep,
-  partsOf,
   type StepRule,
   type StepRuleInput,
   stateNames,
@@ -180,11 +179,11 @@ function trusted(b: Builder, decrease: Value, likelihood: Value): Value {
 /** J·δ: how the sampled outputs move along a step of the blocks' parameters. */
 function outputTangent(b: Builder, sample: StepRuleInput['sample'], steps: readonly BlockStep[]): Value {
   const moved = steps
-    .flatMap(({ block, step }) => partsOf(block, step))
-    .map(([name, part]) => {
+    .flatMap(({ block, step }) => block.put(b, step))
+    .map(([name, tangent]) => {
       const parameter = sample.parameters.get(name);
       if (!parameter) throw new Error(`no parameter '${name}'`);
-      return { parameter, tangent: b.reshapeLike(part, parameter) };
+      return { parameter, tangent };
     });
   const [tangent] = jacobianVectorProduct(
     b,

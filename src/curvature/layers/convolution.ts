@@ -1,0 +1,55 @@
+// Convolutions: a dense layer at each position, on the patch that the kernel sees there (Grosse & Martens 2016, arXiv
+// 1602.01407). Each group of channels is a layer of its own; depthwise convolutions have as many groups as channels.
+import { inputOf, intAttribute } from '../../graph/graph.js';
+import { elementCount } from '../../graph/tensor.js';
+import { patches } from '../../ops/spatial/patches.js';
+import { windowAxes } from '../../ops/spatial/windows.js';
+import { type Application, isNode, type LayerKind, type Reading } from './layer-kind.js';
+
+/**
+ * Rows of patches of one layer that a factor is made of, at most (but one example's at least). A patch is as large as its
+ * kernel, and neighbours overlap.
+ */
+const maximumPatchRows = 16_384;
+
+/** Return how many of the first examples stand for all where patches at so many positions of each are taken. */
+export const patchedExamples = (examples: number, positions: readonly number[]): number =>
+  Math.min(examples, Math.max(1, Math.floor(maximumPatchRows / elementCount(positions))));
+
+export const convolution: LayerKind = {
+  kind: 'convolution',
+  factor: 'full',
+  decays: true,
+  match,
+  inputRows(b, { node, activations, preActivations, groups }) {
+    const [examples = 1, , ...positions] = preActivations.dims;
+    const taken = b.slice(activations, 0, 0, patchedExamples(examples, positions));
+    const axes = windowAxes(node, activations.dims.slice(2), inputOf(node, 1).dims.slice(2));
+    return patches(b, taken, axes, groups);
+  },
+  describe({ groups, uses: [{ node }] }) {
+    if (groups === 1) return 'convolution';
+    return inputOf(node, 1).dims[1] === 1 ? 'depthwise convolution' : `convolution, ${groups} groups`;
+  },
+};
+
+function match({ node, value }: Reading): Application | string | undefined {
+  if (!isNode(node, 'Conv')) return undefined;
+  if (node.inputs[2] === value) return 'the bias of a convolution without a block';
+  if (node.inputs[1] !== value) return undefined;
+  const [activations] = node.inputs;
+  if (!activations || activations === value) return 'convolved with itself';
+  const [channels = 0, ...field] = value.dims;
+  const groups = intAttribute(node, 'group', 1);
+  return {
+    node,
+    activations,
+    groups,
+    inputs: elementCount(field),
+    outputs: channels / groups,
+    outputsFirst: true,
+    outputAxes: [1, 2],
+    biasDims: [channels],
+    addsBias: true,
+  };
+}

@@ -1,0 +1,51 @@
+// The kinds of layers that have Kronecker blocks, in the order in which a reading of a parameter is shown to them.
+import { OptionError } from '../../errors.js';
+import { described, isRecord } from '../../options.js';
+import { convolution } from './convolution.js';
+import { dense } from './dense.js';
+import { embedding } from './embedding.js';
+import type { LayerKind } from './layer-kind.js';
+import { scaleAndShift } from './scale-and-shift.js';
+import { shift } from './shift.js';
+import { transposedConvolution } from './transposed-convolution.js';
+
+export { type Application, axisRows, type LayerKind, type LayerUse, type Reading } from './layer-kind.js';
+
+/** The kinds of layers that the library knows. A list with more of them makes more parameters second order. */
+export const layerKinds: readonly LayerKind[] = [
+  dense,
+  convolution,
+  transposedConvolution,
+  embedding,
+  scaleAndShift,
+  shift,
+];
+
+/**
+ * Return the kinds of layers that are given, or else the library's.
+ * @throws OptionError for what is no list of kinds of layers
+ */
+export function checkedKinds(given: readonly LayerKind[] | undefined): readonly LayerKind[] {
+  if (given === undefined) return layerKinds;
+  if (!Array.isArray(given)) {
+    throw new OptionError(`layerKinds is ${described(given)}; give a list such as [...layerKinds, own]`);
+  }
+  for (const each of given) {
+    if (!isKind(each)) throw new OptionError(`layerKinds has ${described(each)}; a kind of layer has ${contract}`);
+  }
+  return given;
+}
+
+const contract = "kind, match, decays, and factor: 'full', 'diagonal' or 'identity', the first two with inputRows";
+
+function isKind(given: unknown): boolean {
+  if (!isRecord(given)) return false;
+  const { kind, match, decays, factor, inputRows, inputDiagonal } = given;
+  const rows = new Map([
+    ['full', [inputRows]],
+    ['diagonal', [inputRows, inputDiagonal]],
+    ['identity', []],
+  ]).get(String(factor));
+  const functions = rows && [match, ...rows];
+  return typeof kind === 'string' && typeof decays === 'boolean' && !!functions?.every((f) => typeof f === 'function');
+}

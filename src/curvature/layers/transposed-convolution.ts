@@ -1,0 +1,45 @@
+// Transposed convolutions: a dense layer at each position of the input, s = x·W with W `[channels, outputs · kernel area]`,
+// whose s are then added up where the kernels' windows overlap. What is linear after s is none of the layer's affair: the
+// gradient by s is the patch of the output's gradient that the kernel sees. So it is a convolution with the roles of input
+// and output exchanged.
+import { inputOf, intAttribute } from '../../graph/graph.js';
+import { elementCount } from '../../graph/tensor.js';
+import { adjointAxes } from '../../ops/spatial/convolution.js';
+import { patches } from '../../ops/spatial/patches.js';
+import { patchedExamples } from './convolution.js';
+import { type Application, axisRows, isNode, type LayerKind, type Reading } from './layer-kind.js';
+
+/** Its bias is added after the windows: not to s, so it is a block of its own (`shift`). */
+export const transposedConvolution: LayerKind = {
+  kind: 'transposed convolution',
+  factor: 'full',
+  decays: true,
+  match,
+  inputRows: (b, { activations, groups }) => axisRows(b, activations, [1, 2], groups),
+  outputRows(b, { node, activations, groups }, cotangent) {
+    const [examples = 1, , ...positions] = activations.dims;
+    const taken = patchedExamples(examples, positions);
+    const axes = adjointAxes(node, positions, inputOf(node, 1).dims.slice(2));
+    const rows = patches(b, b.slice(cotangent, 0, 0, taken), axes, groups);
+    // A sum over examples, not a mean: those that are taken stand for all.
+    return b.mul(rows, Math.sqrt(examples / taken));
+  },
+  describe: ({ groups }) => (groups === 1 ? 'transposed convolution' : `transposed convolution, ${groups} groups`),
+};
+
+function match({ node, value }: Reading): Application | string | undefined {
+  if (!isNode(node, 'ConvTranspose') || node.inputs[1] !== value) return undefined;
+  const [activations] = node.inputs;
+  if (!activations || activations === value) return 'convolved with itself';
+  const [channels = 0, ...field] = value.dims;
+  const groups = intAttribute(node, 'group', 1);
+  return {
+    node,
+    activations,
+    groups,
+    inputs: channels / groups,
+    outputs: elementCount(field),
+    outputsFirst: false,
+    outputAxes: [1, 2],
+  };
+}
