@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { largestDifference, replayed, traceNamed } from '../../test/support/optimizer-trace.js';
 import { manyExamples } from '../../test/support/setting.js';
+import { dense } from '../curvature/layers/dense.js';
 import { OptionError } from '../errors.js';
 import { constantsOf } from '../graph/graph.js';
 import { lossOf } from '../losses/index.js';
@@ -58,7 +59,7 @@ describe('kinds of parameters', () => {
     expect(kindsOf(network).get('fc1.weight')).toEqual({
       name: 'fc1.weight',
       dims: [4, 3],
-      kind: 'matrix',
+      layers: [dense],
       outputsFirst: false,
     });
   });
@@ -73,7 +74,7 @@ describe('kinds of parameters', () => {
     const model = charTransformer({ seed: 1, vocabulary: 5, layers: 1, width: 8, heads: 2 });
     const kinds = kindsOf(model);
     expect(taken(model, isEmbedding)).toEqual(['token.weight']);
-    expect(kinds.get('position.weight')?.kind).toBe('tensor');
+    for (const rule of [isMatrix, isEmbedding, isVector]) expect(taken(model, rule)).not.toContain('position.weight');
     const vectors = [...kinds.values()].filter(({ dims }) => dims.length === 1).map(({ name }) => name);
     expect(taken(model, isVector)).toEqual(vectors);
   });
