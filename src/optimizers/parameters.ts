@@ -6,7 +6,6 @@ import { embedding } from '../curvature/layers/embedding.js';
 import type { LayerKind } from '../curvature/layers/layer-kind.js';
 import { transposedConvolution } from '../curvature/layers/transposed-convolution.js';
 import { OptionError } from '../errors.js';
-import type { Forward } from '../losses/objective.js';
 import { toPattern } from '../model/edit/select.js';
 import { described } from '../options.js';
 import type { StepContext } from './optimizer.js';
@@ -56,10 +55,7 @@ export const isVector = (parameter: ParameterInfo): boolean =>
   parameter.dims.filter((size) => size > 1).length < 2;
 
 /** Return the parameters of a step, in their order. */
-export function parametersOf({
-  parameters,
-  forward,
-}: Pick<StepContext, 'parameters'> & { readonly forward: Pick<Forward, 'output'> }): ParameterInfo[] {
+export function parametersOf({ parameters, forward }: Pick<StepContext, 'parameters' | 'forward'>): ParameterInfo[] {
   const layers = layersOf(parameters, forward.output);
   return [...parameters].map(([name, { dims }]) => {
     const own = layers.get(name) ?? [];
