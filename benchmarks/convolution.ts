@@ -5,7 +5,7 @@ import { nodeEngine } from '../src/engine/node.js';
 import { type Attributes, int, ints, type Node, type Value } from '../src/graph/graph.js';
 import { elementCount, type TensorData, tensor } from '../src/graph/tensor.js';
 import { Builder } from '../src/ops/builder.js';
-import { type GradientContext, gradientContext } from '../src/ops/definition.js';
+import { type GradientContext, type GradientRule, gradientContext } from '../src/ops/definition.js';
 import {
   convolutionOps,
   inputGradientByConv,
@@ -54,15 +54,17 @@ const layers: readonly Layer[] = [
 
 type Make = (context: GradientContext, axes: readonly WindowAxis[], groups: number) => Value;
 
+const convRule = convolutionOps.Conv.gradient as GradientRule;
+
 /** The rule itself first: the others' ratios are to what is chosen. */
 const inputWays: Record<string, Make> = {
-  chosen: (context) => convolutionOps.Conv.gradient(context)[0] as Value,
+  chosen: (context) => convRule(context)[0] as Value,
   ConvTranspose: ({ b, dy, x }, axes, groups) => inputGradientByTranspose(b, dy, x(1), axes, groups),
   Conv: ({ b, dy, x }, axes, groups) => inputGradientByConv(b, dy, x(1), axes, groups),
 };
 
 const weightWays: Record<string, Make> = {
-  chosen: (context) => convolutionOps.Conv.gradient(context)[1] as Value,
+  chosen: (context) => convRule(context)[1] as Value,
   patches: ({ b, dy, x }, axes, groups) => weightGradientByPatches(b, x(0), dy, axes, groups),
   shifts: ({ b, dy, x }, axes) => weightGradientByShifts(b, x(0), dy, axes as unknown as [WindowAxis, WindowAxis]),
   images: ({ b, dy, x }, axes) => weightGradientByImages(b, x(0), dy, axes),

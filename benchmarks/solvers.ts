@@ -30,7 +30,7 @@ type Invert = (matrices: TensorData) => Promise<TensorData>;
 
 const graphs: Record<string, (b: Builder, matrix: Value) => Value> = {
   spdInverse,
-  'com.microsoft.Inverse': (b, matrix) => b.op('Inverse', [matrix], {}, { domain: 'com.microsoft' }),
+  'com.microsoft.Inverse': (b, matrix) => b.op('com.microsoft.Inverse', [matrix]),
   'blocks at any order': (b, matrix) => gramOfTriangle(b, inverseCholeskyFactor(b, matrix)),
 };
 

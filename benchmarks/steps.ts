@@ -142,7 +142,7 @@ async function bareProducts(engine: Engine, graph: Graph): Promise<Contender> {
       operands[key] = uniform(input.dims);
       return b.input(key, input.dtype, input.dims);
     });
-    const product = b.op(node.op, inputs, node.attributes);
+    const [product] = b.node(node.op, inputs, node.attributes) as [Value];
     outputs[`corner${i}`] = b.slice(b.slice(product, 0, 0, 1), 1, 0, 1);
   }
   const program: Program = await engine.compile(b.build('bare products', outputs));

@@ -1,6 +1,18 @@
-// `cgfac`: models, optimizers, losses, data and training, wherever there is an engine (`cgfac/node`, `cgfac/web`).
+/**
+ * `cgfac`: models, optimizers, losses, data and training. Where a function computes and is given no engine, it makes one:
+ * ONNX Runtime's native one in Node (package onnxruntime-node), its WebAssembly elsewhere (package onnxruntime-web).
+ * `cgfac/node` and `cgfac/web` have the same names and add their engines.
+ * @module
+ */
 
-export { type GradientRequest, loadModel, saveModel, type ValueAndGradients, valueAndGradients } from './api/model.js';
+export { type EvaluateOptions, evaluate } from './api/evaluate.js';
+export type { ArrayLike, ModelInputs, NestedArray } from './api/given.js';
+export { type JvpRequest, type JvpResult, jvp } from './api/jvp.js';
+export { loadModel, saveModel } from './api/load-save.js';
+export { type PredictOptions, predict, toNestedArray } from './api/predict.js';
+export { type TrainOptions, train } from './api/train.js';
+export { type GradientRequest, type ValueAndGradients, valueAndGradients } from './api/value-and-gradients.js';
+export { type VjpRequest, type VjpResult, vjp } from './api/vjp.js';
 export {
   denseInputSide,
   denseOutputSide,
@@ -33,11 +45,28 @@ export {
   withInputShape,
 } from './data/dataset.js';
 export { type DigitsOptions, drawnDigits } from './data/digits/digits.js';
-export { measureNormalization, measureTargetNormalization, type Normalization } from './data/normalization.js';
+export { measureNormalization, measureTargetNormalization } from './data/normalization.js';
 export { dataKinds, type LoadOptions, loadData } from './data/spec.js';
 export type { Engine, Program, ProgramOptions } from './engine/engine.js';
+export { EngineError } from './engine/host/host.js';
 export { CgfacError, FileError, GraphError, OptionError, TrainingError, UnsupportedError } from './errors.js';
-export type { TensorData } from './graph/tensor.js';
+export { GraphBuilder, type NodeOptions, type Semantics } from './graph/builder.js';
+export {
+  type Attribute,
+  type Attributes,
+  type Dimension,
+  float,
+  type Graph,
+  int,
+  ints,
+  type Node,
+  type Shape,
+  type TensorType,
+  text,
+  Value,
+} from './graph/graph.js';
+export type { DataType, TensorData, TypedArray } from './graph/tensor.js';
+export type { RuntimeTensor, TensorLike } from './graph/tensor-like.js';
 export { type BinaryCrossEntropyOptions, binaryCrossEntropy } from './losses/binary-cross-entropy.js';
 export { type CrossEntropyOptions, crossEntropy } from './losses/cross-entropy.js';
 export { type BinaryFocalOptions, binaryFocal, type FocalOptions, focal } from './losses/focal.js';
@@ -70,11 +99,26 @@ export { type Selection, selectParameters } from './model/edit/select.js';
 export { withTargetNormalization } from './model/edit/target-normalization.js';
 export type { FileModel } from './model/file-model.js';
 export type { Model } from './model/model.js';
+export { type Activation, type ActivationName, activations } from './nn/activations.js';
+export type { AttentionOptions } from './nn/attention.js';
 export { type CharTransformerOptions, charTransformer } from './nn/char-transformer.js';
+export { type Initialization, initializations, type WeightInitialization } from './nn/initialization.js';
 export { type LenetOptions, lenet } from './nn/lenet.js';
+export {
+  type BatchNormalizationOptions,
+  type ConvolutionOptions,
+  type DenseOptions,
+  Network,
+  type NetworkOptions,
+  type NormalizationOptions,
+  type PoolingOptions,
+  type TransposedConvolutionOptions,
+} from './nn/network.js';
 export { type ResnetOptions, resnet20 } from './nn/resnet.js';
 export { type AutoencoderOptions, autoencoder, type MlpOptions, mlp } from './nn/zoo.js';
+export type { Normalization } from './normalization.js';
 export type { SaveOptions } from './onnx/file.js';
+export { Builder } from './ops/builder.js';
 export { type AdagradOptions, adagrad, type SquareSumOptions, scaleByAdagrad } from './optimizers/adagrad.js';
 export { type AdamOptions, adam, adamw, scaleByAdam } from './optimizers/adam.js';
 export { adamax, scaleByAdamax } from './optimizers/adamax.js';
@@ -133,7 +177,7 @@ export type {
 } from './optimizers/second-order/damping.js';
 export { factored } from './optimizers/second-order/factored.js';
 export {
-  type DenseOptions,
+  type DenseFactorsOptions,
   dense,
   type Factors,
   type FreshFactors,
@@ -173,4 +217,4 @@ export type { Target } from './training/evaluation/schedule.js';
 export { DivergedError } from './training/run.js';
 export type { Evaluation, Experiment, Picture, ReportData, RunRecord, StepRecord } from './training/run-record.js';
 export { type LearningTask, learningTask } from './training/task/task.js';
-export { type RunOptions, type TrainingResult, type TrainOptions, train } from './training/trainer.js';
+export type { TrainingResult } from './training/trainer.js';

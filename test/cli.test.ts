@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadModel } from '../src/api/model.js';
+import { loadModel } from '../src/api/load-save.js';
 import { readMetricsFile } from '../src/reporting/metrics-file.js';
 import { cgfac } from './support/command.js';
 

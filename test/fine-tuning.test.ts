@@ -96,8 +96,8 @@ describe('cgfac inspect FILE.onnx', () => {
   it.each([
     ['mlp-relu', /109,386 parameters/, 'l.1.weight + bias'],
     ['lenet', /61,706 parameters/, 'f1.weight + bias'],
-    ['resnet-groupnorm', /19,586 parameters/, 'fc.weight + bias'],
-    ['gpt', /30,400 parameters/, 'onnx::MatMul_243 + u.0.bias'],
+    ['resnet-groupnorm', /19,698 parameters/, 'fc.weight + bias'],
+    ['gpt', /30,656 parameters/, 'onnx::MatMul_243 + u.0.bias'],
   ])('%s: counts the parameters and shows their blocks', async (name, counted, block) => {
     const { code, stdout, stderr } = await cgfac(['inspect', file(name)]);
     expect(stderr).toBe('');

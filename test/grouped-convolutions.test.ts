@@ -25,11 +25,12 @@ const drawn = (dims: readonly number[], scale: number) => {
   return Array.from({ length: count }, () => scale * source.normal());
 };
 
-const layers = [
+const shapes = [
   { name: 'grouped', op: 'Conv', groups: 2, dims: [6, 2, 3, 3], stride: 2, bias: 6 },
   { name: 'depthwise', op: 'Conv', groups: 6, dims: [6, 1, 2, 2], stride: 1, bias: 6 },
   { name: 'transposed', op: 'ConvTranspose', groups: 3, dims: [6, 3, 2, 2], stride: 1, bias: 0 },
-].map((layer) => ({ ...layer, weight: drawn(layer.dims, 0.5), shift: drawn([layer.bias], 0.1) }));
+] as const;
+const layers = shapes.map((layer) => ({ ...layer, weight: drawn(layer.dims, 0.5), shift: drawn([layer.bias], 0.1) }));
 const head = drawn([9, classes], 0.5);
 
 const set = (name: string) =>
@@ -97,7 +98,7 @@ afterAll(() => engine.close());
 const optimizers: readonly (readonly [string, () => Optimizer])[] = [
   ['normalized steps', () => cgfac()],
   ['self-tuning steps', () => cgfac({ step: selfTuning() })],
-  ['scheduled steps', () => cgfac({ step: scheduled({ weightDecay: 0.1 }) })],
+  ['scheduled steps', () => cgfac({ step: scheduled({ learningRate: 0.1, weightDecay: 0.1 }) })],
   ['factors as rows', () => cgfac({ factors: sketches({ decay: 0, rank: 9 }), curvatureRows: 1 })],
   ['Tikhonov damping', () => cgfac({ damping: tikhonov({ tolerance: 1e-7 }) })],
   ['Tikhonov damping, self-tuning', () => cgfac({ step: selfTuning(), damping: tikhonov({ tolerance: 1e-7 }) })],

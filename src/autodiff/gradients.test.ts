@@ -4,6 +4,7 @@ import { UnsupportedError } from '../errors.js';
 import { int, type Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
+import type { OpName } from '../ops/table.js';
 import { gradients, vectorJacobianProduct } from './gradients.js';
 
 const first = (values: readonly Value[]): Value => values[0] as Value;
@@ -54,7 +55,7 @@ test('a chain of ten thousand nodes does not overflow the stack', () => {
 test('an operator without a rule on the way to a target is refused by its name, and elsewhere is no obstacle', () => {
   const b = new Builder();
   const [x, z] = [b.input('x', 'float32', [2]), b.input('z', 'float32', [2])];
-  const odd = (value: Value, op: string) => b.op(op, [value], {}, { name: 'layer3' });
+  const odd = (value: Value, op: OpName | `${string}.${string}`) => b.op(op, [value], {}, { name: 'layer3' });
   const typed = b.op('Expand', [b.op('Mod', [z, z], {}, { name: 'remainder' }), b.integers([2])]);
   expect(() => gradients(b, b.sum(b.mul(x, typed)), [x])).not.toThrow();
   const refuse = (make: () => unknown, message: string) => {
@@ -63,11 +64,11 @@ test('an operator without a rule on the way to a target is refused by its name, 
   };
   refuse(() => gradients(b, b.sum(typed), [z]), "Mod node 'remainder' cannot be differentiated: the remainder jumps");
   refuse(
-    () => vectorJacobianProduct(b, [{ value: odd(x, 'Odd'), cotangent: x }], [x]),
+    () => vectorJacobianProduct(b, [{ value: odd(x, 'own.Odd'), cotangent: x }], [x]),
     "Odd node 'layer3' lies on the way from the loss to a trainable parameter",
   );
   refuse(
-    () => gradients(b, b.sum(b.op('Reshape', [b.relu(odd(x, 'Odd')), b.integers([2])])), [x]),
+    () => gradients(b, b.sum(b.op('Reshape', [b.relu(odd(x, 'own.Odd')), b.integers([2])])), [x]),
     "Odd node 'layer3' lies on the way from the loss to a trainable parameter",
   );
   const sizes = b.input('sizes', 'int64', [1]);
@@ -132,7 +133,7 @@ test('a row that is masked altogether does not leak its NaN through Where', asyn
 test('branches that overflow where they are not taken do not disturb the gradient, to second order', async () => {
   const b = new FedBuilder();
   const x = b.given([3], [200, -0.5, 100], 'float32');
-  for (const op of ['Elu', 'Selu', 'Celu', 'Softplus', 'Mish', 'Gelu', 'HardSwish', 'Sigmoid', 'Tanh']) {
+  for (const op of ['Elu', 'Selu', 'Celu', 'Softplus', 'Mish', 'Gelu', 'HardSwish', 'Sigmoid', 'Tanh'] as const) {
     const slope = first(gradients(b, b.sum(b.op(op, [x])), [x]));
     const curved = first(gradients(b, b.sum(b.mul(slope, x)), [x]));
     const { values, second } = await b.compute({ values: slope, second: curved });

@@ -1,7 +1,7 @@
 // The check of a model finds gradients that are wrong, and only those.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { modelBytes, ramp } from '../../test/support/onnx-models.js';
-import { valueAndGradients } from '../api/model.js';
+import { valueAndGradients } from '../api/value-and-gradients.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import { modelFromBytes } from '../model/file-model.js';
@@ -60,7 +60,7 @@ describe('checkModel', () => {
       outputs: ['y'],
     } as const;
     const { loss, checks } = await checkModel(engine, modelFromBytes(modelBytes(spec), semantics), options);
-    expect(loss).toBe('softmax-cross-entropy');
+    expect(loss.name).toBe('softmax-cross-entropy');
     expect(verdicts(checks)).toEqual({
       table: 'agrees',
       'body.shift': 'flat',

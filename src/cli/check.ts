@@ -1,7 +1,6 @@
 // `cgfac check`: the gradients of a model against differences of its loss, parameter by parameter.
 import { Command, Option } from 'commander';
-import { Tensor } from 'onnxruntime-common';
-import { valueAndGradients } from '../api/model.js';
+import { valueAndGradients } from '../api/value-and-gradients.js';
 import { checkSlope, directionAlong, type SlopeCheck } from '../autodiff/slope-check.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
@@ -141,8 +140,8 @@ export async function checkModel(
   );
   const { loss: value, gradients } = await differentiate(model, {
     loss,
-    inputs: Object.fromEntries([...inputs].map(([name, data]) => [name, toTensor(data)])),
-    targets: toTensor(targets),
+    inputs: Object.fromEntries(inputs),
+    targets,
     engine,
   });
   const stored = new Map([...model.parameters].map(([name, parameter]) => [key(name), parameter.constant]));
@@ -181,8 +180,6 @@ const attempts = 3;
 
 const key = (name: string): string => `parameter.${name}`;
 const precisionOf = ({ dtype }: TensorData): number => (dtype === 'float64' ? 2 ** -52 : 2 ** -23);
-const toTensor = ({ dtype, data, dims }: TensorData): Tensor =>
-  new Tensor(dtype as 'float32', data as Float32Array, dims);
 
 /** The norm of a parameter; of one whose elements are 0.01 where they are smaller, as new biases are. */
 function stepScale({ data }: TensorData): number {

@@ -1,12 +1,13 @@
 // A random batch that fits a model, for looking at its gradients without data.
 
-import type { Normalization } from '../data/normalization.js';
 import { OptionError } from '../errors.js';
 import { formatType, intAttribute, type TensorType, type Value } from '../graph/graph.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
-import { usersOf } from '../model/edit/dense-layers.js';
+import { readersOf, usesIn } from '../graph/uses.js';
 import { normalizationOf, normalizedInput } from '../model/edit/normalize.js';
 import type { Model } from '../model/model.js';
+import type { Normalization } from '../normalization.js';
+import { isSameNumbers } from '../ops/table.js';
 import { type Random, random } from '../random.js';
 
 export interface BatchSizes {
@@ -42,20 +43,13 @@ function sizeOf(model: Model, input: Value, size: number | string, axis: number,
 
 /** Rows of the smallest table that an input looks up; undefined where it looks up none, as masks and flags do. */
 function tableRows(model: Model, input: Value): number | undefined {
-  const users = usersOf(model.graph);
-  const reached = new Set<Value>([input]);
   let rows = Number.POSITIVE_INFINITY;
-  for (const value of reached) {
-    for (const node of users.get(value) ?? []) {
-      if (node.op === 'Gather' && node.inputs[1] === value) {
-        const table = node.inputs[0]?.knownType?.shape ?? [];
-        const axis = intAttribute(node, 'axis', 0);
-        const size = table[axis < 0 ? axis + table.length : axis];
-        if (typeof size === 'number') rows = Math.min(rows, size);
-      } else if (['Identity', 'Cast', 'Reshape', 'Unsqueeze', 'Squeeze', 'Flatten', 'Transpose'].includes(node.op)) {
-        for (const output of node.outputs) reached.add(output);
-      }
-    }
+  for (const { node, index } of readersOf(input, usesIn(model.graph), isSameNumbers)) {
+    if (node.op !== 'Gather' || index !== 1) continue;
+    const table = node.inputs[0]?.knownType?.shape ?? [];
+    const axis = intAttribute(node, 'axis', 0);
+    const size = table[axis < 0 ? axis + table.length : axis];
+    if (typeof size === 'number') rows = Math.min(rows, size);
   }
   return Number.isFinite(rows) ? rows : undefined;
 }

@@ -1,11 +1,11 @@
 // What `train`, `compare` and `demo` share: a model, data and the plan of a run, checked before anything is computed.
 import { type DataSplits, overlapOf } from '../data/dataset.js';
-import { describeNormalization, type Normalization } from '../data/normalization.js';
 import { loadData } from '../data/spec.js';
 import { elementCount } from '../graph/tensor.js';
 import { fineTuned } from '../model/edit/fine-tuning.js';
 import { normalizedInput } from '../model/edit/normalize.js';
 import type { Model } from '../model/model.js';
+import { describeNormalization, type Normalization } from '../normalization.js';
 import { resolveTarget } from '../training/evaluation/schedule.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { standardizedTask } from '../training/task/standardization.js';

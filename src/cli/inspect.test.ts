@@ -52,7 +52,7 @@ describe('inspect', () => {
       nodes: [sub, div, conv, norm('c', 'bn1'), norm('bn1', 'half'), ...rest].flatMap((node) => node ?? []),
     };
     const model = modelFromBytes(modelBytes(spec), semantics);
-    expect([...model.statistics.keys()]).toEqual(['m', 'v', 'v_1', 'm_1']);
+    expect([...model.statistics.keys()]).toEqual(['m', 'v', 'm_1', 'v_1']);
     const lines = describeModel(model, 128);
     expect(lines.slice(lines.indexOf('Stored once for several layers, and trained as one:')).slice(1, 3)).toEqual([
       '  gain: read by /bn1, /half',

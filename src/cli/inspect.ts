@@ -3,18 +3,19 @@ import { Command, Option } from 'commander';
 import type { BlockTable } from '../curvature/blocks.js';
 import { sideForms } from '../curvature/factors/sides.js';
 import { oneExample } from '../curvature/kronecker-blocks.js';
-import { describeNormalization } from '../data/normalization.js';
+import { formatBytes, formatCount, formatNumber } from '../format.js';
 import { formatType } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
+import { usesIn } from '../graph/uses.js';
 import { isTypeReason } from '../model/classify.js';
-import { readersOf, usersOf } from '../model/edit/dense-layers.js';
+import { parameterReaders } from '../model/edit/dense-layers.js';
 import { normalizationOf, normalizedInput } from '../model/edit/normalize.js';
 import { targetNormalizationOf } from '../model/edit/target-normalization.js';
 import { isFileModel } from '../model/file-model.js';
 import type { Model } from '../model/model.js';
+import { describeNormalization } from '../normalization.js';
 import { flopsOf } from '../ops/table.js';
 import { defaultRank } from '../optimizers/second-order/factors.js';
-import { formatBytes, formatCount, formatNumber } from '../reporting/format.js';
 import { debugFlag, number } from './flags.js';
 import { modelHelp, openModel } from './models.js';
 import { aligned } from './output.js';
@@ -147,9 +148,9 @@ function restLines(model: Model, { rest }: BlockTable): string[] {
 
 /** Parameters that several layers read: by design, or because an exporter stored equal tensors once. */
 function sharedLines(model: Model): string[] {
-  const users = usersOf(model.graph);
+  const uses = usesIn(model.graph);
   const lines = [...model.parameters.keys()].flatMap((name) => {
-    const readers = readersOf(model, name, users);
+    const readers = parameterReaders(model, name, uses);
     if (readers.length < 2) return [];
     return [`  ${name}: read by ${listed(readers.map((node) => node.name || node.op))}`];
   });

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { type Dataset, elementCount, pictureInputs } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
 import { formatType } from '../graph/graph.js';
-import { inputNames, isUnnamed } from '../model/inputs.js';
+import { inputNames, isUnnamed } from '../graph/inputs.js';
 import type { Model } from '../model/model.js';
 import { charTransformer } from '../nn/char-transformer.js';
 import { lenet } from '../nn/lenet.js';
@@ -86,7 +86,7 @@ export interface CreateModel {
  */
 export async function openModel(spec: string): Promise<CreateModel> {
   if (isFile(spec)) {
-    const { loadModel } = await import('../api/model.js');
+    const { loadModel } = await import('../api/load-save.js');
     const model = await loadModel(spec);
     return Object.assign(() => model, { inputs: model.graph.inputs.map(({ name: input }) => input) });
   }

@@ -1,8 +1,8 @@
 // What commands print in the end: tables for people, one JSON object for programs.
 import { paint, wantsColour } from '../reporting/colour.js';
 import { renderTable } from '../reporting/table.js';
-import { stepsTakenBack } from '../reporting/verdict.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
+import { stepsTakenBack } from '../training/verdict.js';
 
 export function printTable(experiment: Experiment): void {
   const width = process.stdout.columns ?? 120;

@@ -1,6 +1,6 @@
 // Runs optimizers on a plan one after another: progress, metrics files and models on the way, a report in the end.
 import { availableParallelism } from 'node:os';
-import { saveModel } from '../api/model.js';
+import { saveModel } from '../api/load-save.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import { writeFileAtomically } from '../files/write.js';
@@ -116,10 +116,10 @@ export class Workbench {
       (line) => this.progress.print(line),
     );
     this.progress.begin(chosen.label, total, runMetrics(task, flags)[0]?.name);
-    const save = async (trained: Plan['model'], parameters: Parameters<typeof saveModel>[1]) => {
+    const save = async (trained: Plan['model']) => {
       metrics.close();
       const write = async (path: string) => {
-        await saveModel(trained, parameters, path);
+        await saveModel(trained, path);
         return path;
       };
       return await saveWithRoom(
@@ -135,7 +135,7 @@ export class Workbench {
     try {
       this.#engine ??= await nodeEngine({ threads: this.#threads });
       const {
-        parameters,
+        model: trained,
         record: made,
         warnings,
       } = await runTask(model, task, {
@@ -157,7 +157,7 @@ export class Workbench {
       });
       if (made.steps.length === 0) return undefined;
       const record = { ...made, name: chosen.label };
-      const path = await save(model, parameters);
+      const path = await save(trained);
       this.progress.finish(record);
       return { record, model: path, warnings };
     } catch (error) {
@@ -167,7 +167,7 @@ export class Workbench {
       const record = { ...error.record, name: chosen.label };
       // The failed step is in the record, too.
       if (record.steps.length <= 1) return { record, model: undefined, warnings: [], diverged: error.message };
-      const path = await save(error.model, error.parameters);
+      const path = await save(error.model);
       const left = `The last good parameters are saved as ${path}.`;
       return { record, model: path, warnings: [], diverged: `${error.message}. ${left}` };
     } finally {

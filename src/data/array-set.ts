@@ -2,8 +2,8 @@
 // names as the usual archives spell them (x_train, train_images, y, labels, test_labels …), as the model names its inputs,
 // or given.
 import { FileError, OptionError } from '../errors.js';
+import type { Inputs } from '../graph/inputs.js';
 import { firstNotFinite } from '../graph/tensor.js';
-import type { Inputs } from '../model/inputs.js';
 import { autoencoding, type DataSplits, type Dataset, dataset, type ExampleArray, type Picture } from './dataset.js';
 import type { NumberArray } from './readers/npy.js';
 import { type SplitOptions, splitAtRandom } from './split.js';

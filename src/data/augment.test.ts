@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
-import { inputNamed } from '../model/inputs.js';
+import { inputNamed } from '../graph/inputs.js';
 import { random } from '../random.js';
 import { type Augmentation, augment, augmentedBatches } from './augment.js';
 import { trainingBatches } from './batches.js';

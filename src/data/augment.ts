@@ -1,7 +1,7 @@
 // Varies pictures while training: seeded random crops and flips of each batch, of the values as the data have them (a
 // normalization is part of the model and comes after). A step's batch stays a pure function of the seed and its number.
 import { OptionError } from '../errors.js';
-import { inputNamed, isUnnamed, listInputs, mapInputs } from '../model/inputs.js';
+import { inputNamed, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
 import { checkedFlag, checkKeys, described, type OptionKeys } from '../options.js';
 import { type Random, random } from '../random.js';
 import type { Batch, BatchArray, BatchSequence } from './batches.js';

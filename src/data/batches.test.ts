@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
-import { inputNamed, listInputs } from '../model/inputs.js';
+import { inputNamed, listInputs } from '../graph/inputs.js';
 import { type Batch, evaluationBatches, gatherBatch, permutation, trainingBatches } from './batches.js';
 import { autoencoding, type Dataset, dataset, elementCount, onlyInput, slice, withInputShape } from './dataset.js';
 import { splitAtRandom } from './split.js';

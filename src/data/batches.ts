@@ -1,7 +1,7 @@
 // Turns a data set into batches of dense arrays. Training batches are a pure function of (seed, size, batch size, step):
 // a run that stops at any step continues with exactly the batches it would have seen.
 import { OptionError } from '../errors.js';
-import type { Inputs } from '../model/inputs.js';
+import type { Inputs } from '../graph/inputs.js';
 import { described } from '../options.js';
 import { random } from '../random.js';
 import { type Dataset, type ExampleArray, elementCount, exampleStride, mapColumns } from './dataset.js';

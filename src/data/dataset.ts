@@ -1,7 +1,7 @@
 // What a data set is: columns of equally shaped examples, inputs and targets, with the names and picture size needed to
 // show them. Pixels may stay bytes; they become float32 only in the batch that is gathered.
 import { OptionError } from '../errors.js';
-import { type Inputs, inputNames, isUnnamed, listInputs, mapInputs } from '../model/inputs.js';
+import { type Inputs, inputNames, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
 import { checkedNumber, checkedTexts, checkKeys, described, isRecord, type OptionKeys } from '../options.js';
 
 interface Column {

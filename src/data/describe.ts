@@ -1,6 +1,6 @@
 // Says in a few lines what a data set holds: counts, shapes, value ranges, and how often each class occurs.
 
-import { listInputs } from '../model/inputs.js';
+import { listInputs } from '../graph/inputs.js';
 import { type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
 import { type LoadOptions, loadData } from './spec.js';
 

@@ -1,17 +1,9 @@
-// Means and deviations of a data set's inputs and targets, to be taken out of what a model sees.
+// Measures means and deviations of a data set's inputs and targets, to be taken out of what a model sees.
 import { OptionError } from '../errors.js';
+import { inputNames, isUnnamed, listInputs } from '../graph/inputs.js';
 import { firstNotFinite } from '../graph/tensor.js';
-import { inputNames, isUnnamed, listInputs } from '../model/inputs.js';
-import { checkKeys, described, type OptionKeys } from '../options.js';
+import { checkNormalization, type Normalization } from '../normalization.js';
 import { type Dataset, dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
-
-/** One number per channel; values become (value − mean) / deviation. */
-export interface Normalization {
-  readonly mean: readonly number[];
-  readonly deviation: readonly number[];
-}
-
-const keys: OptionKeys<Normalization> = { mean: true, deviation: true };
 
 /**
  * Mean and deviation of a data set's inputs: per channel of pictures (also flattened ones) and of other inputs with more
@@ -120,28 +112,6 @@ function notFinite(name: string, column: ExampleArray, role: string): OptionErro
 }
 
 /**
- * Checks a normalization that is given: two lists of numbers.
- * @throws OptionError where they are none, a mean is not finite or a deviation is not above 0
- */
-export function checkNormalization(normalization: Normalization): void {
-  checkKeys('a normalization', normalization, keys);
-  for (const name of ['mean', 'deviation'] as const) {
-    const given: unknown = normalization[name];
-    if (Array.isArray(given) && given.length > 0 && given.every((number) => typeof number === 'number')) continue;
-    throw new OptionError(
-      `the ${name} of a normalization is ${described(given)}; give an array of numbers, one for each channel or column`,
-    );
-  }
-  const { mean, deviation } = normalization;
-  const broken = [...mean, ...deviation].find((number) => !Number.isFinite(Math.fround(number)));
-  const wrong = broken ?? deviation.find((number) => !(Math.fround(number) > 0));
-  if (wrong === undefined) return;
-  throw new OptionError(
-    `a normalization by mean [${mean}] and deviation [${deviation}] cannot be done: ${wrong} is no ${broken === undefined ? 'deviation above 0' : 'finite number'}`,
-  );
-}
-
-/**
  * Checks a normalization that is given for a data set: one of each number for a channel, for a column of a table, or for all.
  * @throws OptionError as `checkNormalization` does, and saying how many there are and how many there should be
  */
@@ -160,16 +130,6 @@ export function checkNormalizationOf(set: Dataset, normalization: Normalization)
       `the ${name} of a normalization has ${length} numbers, and '${set.name}' has ${channels} ${what}: give one for each, or one for all`,
     );
   }
-}
-
-/** `mean 0.1307, deviation 0.3081`, of the first few channels. */
-export function describeNormalization({ mean, deviation }: Normalization): string {
-  const listed = (numbers: readonly number[]) => {
-    const distinct = numbers.every((number) => number === numbers[0]) ? numbers.slice(0, 1) : numbers;
-    const shown = distinct.slice(0, 3).map((number) => Number(number.toPrecision(4)));
-    return distinct.length > 3 ? `${shown.join(', ')}, … (${distinct.length} of them)` : shown.join(', ');
-  };
-  return `mean ${listed(mean)}, deviation ${listed(deviation)}`;
 }
 
 /** Steps between neighbouring float32 numbers that a deviation has to be for three digits of the data to be left. */

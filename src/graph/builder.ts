@@ -106,6 +106,19 @@ export class GraphBuilder {
     return outputs;
   }
 
+  /** A node with one output; the name of an operator of another domain carries it: `com.microsoft.Inverse`. */
+  op(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes = {},
+    options: NodeOptions = {},
+  ): Value {
+    const end = op.lastIndexOf('.');
+    const named = end < 0 ? options : { ...options, domain: op.slice(0, end) };
+    const [output] = this.node(op.slice(end + 1), inputs, attributes, named);
+    return output as Value; // node() returns as many outputs as are asked for, and one by default
+  }
+
   /** The graph that computes the outputs: nodes that none of them needs are dropped. */
   build(name: string, outputs: Readonly<Record<string, Value>>, inputs: readonly Value[] = this.#inputs): Graph {
     const nodes = neededNodes(this.#nodes, Object.values(outputs));

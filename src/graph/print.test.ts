@@ -36,7 +36,7 @@ test('prints several outputs, missing inputs, domains, unknown types and large c
   const clipped = b.op('Clip', [x, undefined, b.scalar(6, 'float32')]);
   const parts = b.node('Split', [clipped, b.integers([1, 3])], { axis: int(0) }, { outputs: ['p', 'q'] });
   const table = b.add(x, b.constant(tensorFrom('float32', [3, 4], new Array<number>(12).fill(1))));
-  const odd = b.op('Odd', [table], {}, { domain: 'my.ops' });
+  const odd = b.op('my.ops.Odd', [table]);
   const graph = b.build('g', { p: parts[0] ?? x, q: parts[1] ?? x, odd });
   expect(printGraph(graph).split('\n')).toEqual([
     'graph g',

@@ -5,10 +5,8 @@ import type { GraphBuilder } from './builder.js';
 import { intAttribute, type Node, type Value } from './graph.js';
 
 /** Sum of one tensor: unlike Identity, the runtime's optimizer leaves it in place. */
-export function privateCopy(b: GraphBuilder, value: Value): Value {
-  const [copy] = b.node('Sum', [value], {}, { outputs: [`${value.name}_copy`], fresh: true });
-  return copy as Value; // one output is asked for
-}
+export const privateCopy = (b: GraphBuilder, value: Value): Value =>
+  b.op('Sum', [value], {}, { outputs: [`${value.name}_copy`], fresh: true });
 
 /** The inputs of a node, those that the runtime would write to replaced by copies. */
 export function protectedInputs(

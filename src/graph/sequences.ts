@@ -2,7 +2,7 @@
 // only their members remain. Lengths and positions have to be known by then.
 import { UnsupportedError } from '../errors.js';
 import type { GraphBuilder } from './builder.js';
-import { type Attributes, describeNode, inputOf, int, intAttribute, type Node, type Value } from './graph.js';
+import { describeNode, inputOf, int, intAttribute, type Node, type Value } from './graph.js';
 import { toNumbers } from './tensor.js';
 
 /** What a node that makes or reads a sequence becomes: tensors, or the members of the sequence that it returns. */
@@ -39,8 +39,8 @@ const rules: Readonly<Record<string, Rule>> = {
   ConcatFromSequence: (node, { members }, b) => {
     const axis = intAttribute(node, 'axis', 0);
     const stacks = intAttribute(node, 'new_axis', 0) === 1;
-    const parts = members(0).map((part) => (stacks ? one(b, 'Unsqueeze', [part, b.integers([axis])]) : part));
-    return { tensors: [one(b, 'Concat', parts, { axis: int(axis) })] };
+    const parts = members(0).map((part) => (stacks ? b.op('Unsqueeze', [part, b.integers([axis])]) : part));
+    return { tensors: [b.op('Concat', parts, { axis: int(axis) })] };
   },
 };
 
@@ -89,10 +89,5 @@ function split(node: Node, { tensor }: CopiedInputs, b: GraphBuilder): readonly 
   const names = sizes.map((_, i) => `${inputOf(node, 0).name}_part${i}`);
   const parts = b.node('Split', [x, b.integers(sizes)], { axis: int(axis) }, { name: node.name, outputs: names });
   const drops = !given && intAttribute(node, 'keepdims', 1) === 0;
-  return drops ? parts.map((part) => one(b, 'Squeeze', [part, b.integers([axis])])) : parts;
-}
-
-function one(b: GraphBuilder, op: string, inputs: readonly Value[], attributes: Attributes = {}): Value {
-  const [output] = b.node(op, inputs, attributes);
-  return output as Value; // one output is asked for
+  return drops ? parts.map((part) => b.op('Squeeze', [part, b.integers([axis])])) : parts;
 }

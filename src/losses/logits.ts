@@ -2,17 +2,15 @@
 import { intAttribute, type Shape, type Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { normalizeAxis, sameShape } from '../ops/shapes/shapes.js';
+import { traitsOf } from '../ops/table.js';
 
-/** Operators that only arrange elements: a sigmoid before one of them is the sigmoid after it. */
-const arrangements = ['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose'];
-
-/** The value whose sigmoid a network ends in, arranged as its end is. */
+/** The value whose sigmoid a network ends in, arranged as its end is: a sigmoid before it is the sigmoid after it. */
 export function beforeSigmoid(b: Builder, { producer }: Value): Value | undefined {
   const [data, ...others] = producer?.inputs ?? [];
   if (!producer || !data || producer.domain !== '') return undefined;
   if (producer.op === 'Sigmoid') return data;
-  const before = arrangements.includes(producer.op) ? beforeSigmoid(b, data) : undefined;
-  return before && b.op(producer.op, [before, ...others], producer.attributes);
+  const before = traitsOf(producer).arranges ? beforeSigmoid(b, data) : undefined;
+  return before && b.node(producer.op, [before, ...others], producer.attributes)[0];
 }
 
 /**

@@ -1,10 +1,9 @@
-// A model with its loss on one batch, inside a builder: what optimizers differentiate and evaluate again at other points.
 import type { Value } from '../graph/graph.js';
 import type { Rewrite } from '../graph/inline.js';
+import { type Inputs, mapInputs } from '../graph/inputs.js';
 import type { Judged } from '../metrics/metric.js';
 import { appliedModel, asDeclared } from '../model/apply.js';
 import { targetTailOf } from '../model/edit/target-normalization.js';
-import { type Inputs, mapInputs } from '../model/inputs.js';
 import type { Model } from '../model/model.js';
 import type { Builder } from '../ops/builder.js';
 import type { Loss } from './loss.js';

@@ -4,10 +4,10 @@
 import { GraphError } from '../errors.js';
 import { neededNodes, type Shape, type Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
+import { type Inputs, isUnnamed, listInputs } from '../graph/inputs.js';
 import type { DataType } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { sameShape } from '../ops/shapes/shapes.js';
-import { type Inputs, isUnnamed, listInputs } from './inputs.js';
 import type { Model } from './model.js';
 
 /**

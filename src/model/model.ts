@@ -1,7 +1,10 @@
 // A model: a graph with a symbolic batch whose parameters are named constants, and how to write it with new ones.
 import { GraphError, OptionError } from '../errors.js';
-import { formatType, type Graph, type Value } from '../graph/graph.js';
+import { formatType, type Graph, Value } from '../graph/graph.js';
+import { replaceValues } from '../graph/replace-values.js';
 import type { TensorData } from '../graph/tensor.js';
+import { type TensorLike, toTensorData } from '../graph/tensor-like.js';
+import { widen } from '../onnx/edits/widen.js';
 import { encodeModel, type WriteOptions } from '../onnx/encode/writer.js';
 import { described, isRecord } from '../options.js';
 
@@ -16,11 +19,25 @@ export interface Model {
    * training updates, and what `normalized` and `withTargetNormalization` take out of the data.
    */
   readonly statistics: ReadonlyMap<string, Value>;
+  /** Whether its elements come from a file or from training; false if they are those that a model is begun with. */
+  readonly isPretrained: boolean;
   /**
-   * The bytes of an `.onnx` file of the model. Parameters and statistics that the map lacks keep their initial elements.
+   * Return the model with new elements in some of its parameters and statistics; the others keep theirs. What it is, where
+   * it came from and what it writes stay the same; the model itself does not change.
+   * @param parameters by name, in the shape and element type that the model has for them; 16-bit floats are widened
+   * @throws GraphError naming a tensor that the model does not have or whose shape or element type differs
+   * @example
+   * const model = mlp({ sizes: [2, 3, 2], seed: 1 });
+   * const bias = { dtype: 'float32', dims: [2], data: Float32Array.of(1, -1) } as const;
+   * const changed = model.with(new Map([['fc2.bias', bias]]));
+   */
+  with(parameters: ReadonlyMap<string, TensorLike>): this;
+  /**
+   * Return the bytes of an `.onnx` file of the model.
+   * @param parameters new elements, as for `with`; by default those that the model has
    * @throws GraphError naming a tensor that the model does not have or whose shape or element type differs
    */
-  encode(parameters: ReadonlyMap<string, TensorData>): Uint8Array;
+  encode(parameters?: ReadonlyMap<string, TensorData>): Uint8Array;
 }
 
 /**
@@ -50,9 +67,55 @@ export function builtModel(
     graph,
     parameters,
     statistics,
-    encode: (updated) =>
+    isPretrained: false,
+    with(given) {
+      return withNewElements(this, given, () => ({}));
+    },
+    encode: (updated = new Map()) =>
       encodeModel(graph, { ...options, constants: newElements(name, parameters, statistics, updated) }),
   };
+}
+
+type Elements = ReadonlyMap<string, TensorData>;
+
+/** The model that another was made of by `with`, and its new elements: phases of training keep one set of these, not all. */
+const origins = new WeakMap<Model, { readonly origin: Model; readonly elements: Elements }>();
+
+/**
+ * The model with new elements: `with` of all kinds of models.
+ * @param model the model whose method is called, which may be an edited copy of the one that was made with it
+ * @param rest what else this kind of model writes, given the model that writes it and the elements to give it
+ */
+export function withNewElements<Kind extends Model>(
+  model: Kind,
+  given: ReadonlyMap<string, TensorLike>,
+  rest: (origin: Kind, elements: (updated: Elements) => Elements) => Partial<Kind>,
+): Kind {
+  const { name, parameters, statistics } = model;
+  const tensors = [...given].map(
+    ([key, tensor]) => [key, widen(toTensorData(tensor, `'${key}' of model '${name}'`))] as const,
+  );
+  const replacements = new Map<Value, Value>();
+  for (const [value, data] of newElements(name, parameters, statistics, new Map(tensors))) {
+    replacements.set(value, new Value(value.name, value.type, data));
+  }
+  const renewed = (values: ReadonlyMap<string, Value>): Map<string, Value> =>
+    new Map([...values].map(([key, value]) => [key, replacements.get(value) ?? value]));
+  const before = origins.get(model);
+  const origin = (before?.origin ?? model) as Kind; // `with` keeps the kind
+  const elements = new Map([...(before?.elements ?? []), ...tensors]);
+  const together = (updated: Elements): Elements => new Map([...elements, ...updated]);
+  const made: Kind = {
+    ...model,
+    graph: replaceValues(model.graph, replacements),
+    parameters: renewed(parameters),
+    statistics: renewed(statistics),
+    isPretrained: true,
+    encode: (updated: Elements = new Map()) => origin.encode(together(updated)),
+    ...rest(origin, together),
+  };
+  origins.set(made, { origin, elements });
+  return made;
 }
 
 /** The new elements of a model's tensors, by value. */
@@ -68,7 +131,7 @@ export function newElements(
     if (!value) {
       throw new GraphError(
         `model '${model}' has no parameter '${name}': what train returns as parameters belongs to the model that it returns with them, ` +
-          'which may standardize its data: use that one, as in saveModel(result.model, result.parameters, path)',
+          'which may standardize its data: use that one, as in saveModel(result.model, path)',
       );
     }
     const given = { dtype: data.dtype, shape: data.dims };

@@ -2,19 +2,10 @@
 // normalization normalizes by the batch and moves its running averages.
 import { UnsupportedError } from '../errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
-import {
-  type Attributes,
-  describeNode,
-  float,
-  floatAttribute,
-  inputOf,
-  int,
-  type Node,
-  text,
-  type Value,
-} from '../graph/graph.js';
+import { describeNode, float, floatAttribute, inputOf, int, type Node, text, type Value } from '../graph/graph.js';
 import type { Rewrite } from '../graph/inline.js';
 import { protectedInputs } from '../graph/private-copy.js';
+import { seeThrough } from '../graph/uses.js';
 import type { Model } from './model.js';
 
 /** Declares an input of the program that holds fresh uniform numbers in [0, 1) each step; each name once. */
@@ -55,10 +46,10 @@ export class TrainingMode {
     const ratio = ratioOf(node, inputs[1]);
     if (ratio === 0) return undefined;
     const noise = this.#uniform(node, x.dims, b);
-    const kept = one(b, 'GreaterOrEqual', [noise, b.scalar(ratio, 'float32')]);
-    const mask = one(b, 'Cast', [kept], { to: text(x.dtype) });
+    const kept = b.op('GreaterOrEqual', [noise, b.scalar(ratio, 'float32')]);
+    const mask = b.op('Cast', [kept], { to: text(x.dtype) });
     const scale = b.scalar(1 / (1 - ratio), x.dtype);
-    return [one(b, 'Mul', [x, one(b, 'Mul', [mask, scale])]), kept];
+    return [b.op('Mul', [x, b.op('Mul', [mask, scale])]), kept];
   }
 
   /** The numbers of a node; an evaluation of the batch's first examples takes the first of them. */
@@ -73,7 +64,7 @@ export class TrainingMode {
     const [rows = 1, ...rest] = dims;
     if (known.dims.join() === dims.join()) return known;
     if (known.dims.slice(1).join() === rest.join() && rows < (known.dims[0] ?? 1)) {
-      return one(b, 'Slice', [known, b.integers([0]), b.integers([rows]), b.integers([0])]);
+      return b.op('Slice', [known, b.integers([0]), b.integers([rows]), b.integers([0])]);
     }
     return this.#noise(`${name}.${dims.join('x')}`, dims);
   }
@@ -92,11 +83,11 @@ export class TrainingMode {
     const [y, batchMean, batchVariance] = outputs as readonly [Value, Value, Value]; // three are asked for
     const momentum = floatAttribute(node, 'momentum', 0.9);
     const count = x.dims.reduce((product, size, axis) => (axis === 1 ? product : product * size), 1);
-    const unbiased = one(b, 'Mul', [batchVariance, b.scalar(count / Math.max(count - 1, 1), variance.dtype)]);
+    const unbiased = b.op('Mul', [batchVariance, b.scalar(count / Math.max(count - 1, 1), variance.dtype)]);
     const moved = (old: Value, batch: Value): Value =>
-      one(b, 'Add', [
-        one(b, 'Mul', [old, b.scalar(momentum, old.dtype)]),
-        one(b, 'Mul', [batch, b.scalar(1 - momentum, old.dtype)]),
+      b.op('Add', [
+        b.op('Mul', [old, b.scalar(momentum, old.dtype)]),
+        b.op('Mul', [batch, b.scalar(1 - momentum, old.dtype)]),
       ]);
     const next = [moved(mean, batchMean), moved(variance, unbiased)] as const;
     this.#record(node, 3, next[0]);
@@ -105,7 +96,7 @@ export class TrainingMode {
   }
 
   #record(node: Node, index: number, next: Value): void {
-    const name = this.#statisticOf(inputOf(node, index));
+    const name = this.#statistics.get(seeThrough(inputOf(node, index)));
     if (name === undefined) return;
     const owner = this.#owners.get(name);
     if (owner && owner !== node) {
@@ -118,13 +109,6 @@ export class TrainingMode {
     this.#owners.set(name, node);
     this.#updates.set(name, next);
   }
-
-  /** The stored tensor that a value is, through Identity nodes. */
-  #statisticOf(value: Value): string | undefined {
-    let source = value;
-    while (source.producer?.op === 'Identity' && source.producer.inputs[0]) source = source.producer.inputs[0];
-    return this.#statistics.get(source);
-  }
 }
 
 function ratioOf(node: Node, ratio: Value | undefined): number {
@@ -136,9 +120,4 @@ function ratioOf(node: Node, ratio: Value | undefined): number {
     );
   }
   return known;
-}
-
-function one(b: GraphBuilder, op: string, inputs: readonly Value[], attributes: Attributes = {}): Value {
-  const [output] = b.node(op, inputs, attributes);
-  return output as Value; // one output is asked for
 }

@@ -1,10 +1,10 @@
 // A small causal transformer that predicts the next character at every position of a text.
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
-import { tensor } from '../graph/tensor.js';
 import type { Model } from '../model/model.js';
 import { checkedCount, checkKeys, type OptionKeys } from '../options.js';
-import { Network, type NetworkOptions, normal } from './network.js';
+import { normal, type WeightInitialization } from './initialization.js';
+import { Network, type NetworkOptions } from './network.js';
 
 export interface CharTransformerOptions extends NetworkOptions {
   /** Characters there are; 65 by default (tinyshakespeare). */
@@ -54,51 +54,25 @@ export function charTransformer(options: CharTransformerOptions): Model {
   if (width % heads !== 0) throw new OptionError(`${heads} heads do not divide the width ${width} of the transformer`);
   const network = new Network('char-transformer', options);
   const { b } = network;
-  const tokens = network.input([context], 'int64');
+  const tokens = network.input('input', [context], 'int64');
   const embedded = network.embedding(tokens, 'token', vocabulary, width, normal(deviation));
   let x = b.add(embedded, network.parameter('position.weight', [context, width], normal(deviation)));
-  const sizes = { context, width, heads, deviationOfLast: deviation / Math.sqrt(2 * layers) };
+  const initialization = () => normal(deviation);
+  const outputInitialization = () => normal(deviation / Math.sqrt(2 * layers));
   for (let layer = 1; layer <= layers; layer++) {
-    x = b.add(x, attention(network, x, `layer${layer}.attention`, sizes));
-    x = b.add(x, feedforward(network, x, `layer${layer}.feedforward`, sizes));
+    const attention = `layer${layer}.attention`;
+    const normalized = network.layerNorm(x, `${attention}.norm`);
+    const options = { heads, causal: true, initialization, outputInitialization };
+    x = b.add(x, network.multiHeadAttention(normalized, attention, options));
+    x = b.add(x, feedforward(network, x, `layer${layer}.feedforward`, outputInitialization));
   }
-  return network.model(network.dense(network.layerNorm(x, 'norm'), 'head', vocabulary, () => normal(deviation)));
+  return network.model(network.dense(network.layerNorm(x, 'norm'), 'head', vocabulary, { initialization }));
 }
 
-interface Sizes {
-  readonly context: number;
-  readonly width: number;
-  readonly heads: number;
-  readonly deviationOfLast: number;
-}
-
-/** softmax(QKᵀ/√size + mask)·V in each head, where a position sees itself and what is before it. */
-function attention(network: Network, x: Value, name: string, { context, width, heads, deviationOfLast }: Sizes): Value {
-  const { b } = network;
-  const size = width / heads;
-  const normalized = network.layerNorm(x, `${name}.norm`);
-  // [batch, heads, context, size]
-  const project = (part: string) => {
-    const y = network.dense(normalized, `${name}.${part}`, width, () => normal(deviation));
-    return b.transpose(b.reshape(y, [-1, context, heads, size]), [0, 2, 1, 3]);
-  };
-  const [query, key, value] = [project('query'), project('key'), project('value')];
-  const scores = b.mul(b.matmul(query, b.transposeMatrices(key)), 1 / Math.sqrt(size));
-  const visible = b.pooled(`visible.${context}`, () => tensor('bool', [context, context], lowerTriangle(context)));
-  const weights = b.softmax(b.where(visible, scores, Number.NEGATIVE_INFINITY));
-  const mixed = b.reshape(b.transpose(b.matmul(weights, value), [0, 2, 1, 3]), [-1, context, width]);
-  return network.dense(mixed, `${name}.output`, width, () => normal(deviationOfLast));
-}
-
-/** Ones on and below the diagonal. */
-function lowerTriangle(size: number): Uint8Array {
-  const elements = new Uint8Array(size * size);
-  for (let row = 0; row < size; row++) elements.fill(1, row * size, row * size + row + 1);
-  return elements;
-}
-
-function feedforward(network: Network, x: Value, name: string, { width, deviationOfLast }: Sizes): Value {
-  const normalized = network.layerNorm(x, `${name}.norm`);
-  const hidden = network.b.op('Gelu', [network.dense(normalized, `${name}.up`, 4 * width, () => normal(deviation))]);
-  return network.dense(hidden, `${name}.down`, width, () => normal(deviationOfLast));
+/** Four times the width and back, on normalized input. */
+function feedforward(network: Network, x: Value, name: string, outputInitialization: WeightInitialization): Value {
+  const initialization = () => normal(deviation);
+  const width = Number(x.shape.at(-1));
+  const up = network.dense(network.layerNorm(x, `${name}.norm`), `${name}.up`, 4 * width, { initialization });
+  return network.dense(network.activation(up, 'gelu'), `${name}.down`, width, { initialization: outputInitialization });
 }

@@ -2,7 +2,9 @@
 import { OptionError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { checkedCount, checkKeys, type OptionKeys } from '../options.js';
-import { checkedPicture, he, Network, type NetworkOptions } from './network.js';
+import { he } from './initialization.js';
+import { Network, type NetworkOptions } from './network.js';
+import { checkedPicture } from './picture.js';
 
 export interface LenetOptions extends NetworkOptions {
   /** Channels, height and width of a picture; [1, 28, 28] by default. Height and width are multiples of 4, at least 12. */
@@ -30,11 +32,12 @@ export function lenet(options: LenetOptions): Model {
   }
   const network = new Network('lenet', options);
   const { b } = network;
-  let x = network.input([channels, height, width]);
+  let x = network.input('input', [channels, height, width]);
   x = network.maxPool2d(b.relu(network.conv2d(x, 'conv1', 6, { kernel: 5, padding: 2 })));
   x = network.maxPool2d(b.relu(network.conv2d(x, 'conv2', 16, { kernel: 5 })));
   x = b.op('Flatten', [x]);
-  x = b.relu(network.dense(x, 'fc1', 120, he));
-  x = b.relu(network.dense(x, 'fc2', 84, he));
-  return network.model(network.dense(x, 'fc3', classes, he));
+  const initialization = he;
+  x = b.relu(network.dense(x, 'fc1', 120, { initialization }));
+  x = b.relu(network.dense(x, 'fc2', 84, { initialization }));
+  return network.model(network.dense(x, 'fc3', classes, { initialization }));
 }

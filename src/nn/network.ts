@@ -1,69 +1,101 @@
 // Builds models: a graph with a symbolic batch whose parameters are drawn from a seed by named initializations.
-
 import { OptionError } from '../errors.js';
-import { float, int, ints, type Shape, type Value } from '../graph/graph.js';
+import { type Attribute, float, int, ints, type Shape, Value } from '../graph/graph.js';
 import { elementCount, tensor } from '../graph/tensor.js';
 import { builtModel, type Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
-import { checkedCount, checkedSeed, described } from '../options.js';
-import { type Random, random } from '../random.js';
-
-/** Draws the elements of a new parameter. */
-export type Initialization = (random: Random, elements: Float32Array) => void;
-
-export const zeros: Initialization = () => undefined;
-const ones: Initialization = (_, elements) => {
-  elements.fill(1);
-};
-export const normal =
-  (deviation: number): Initialization =>
-  (source, elements) =>
-    source.fillNormal(elements, 0, deviation);
-const uniform =
-  (bound: number): Initialization =>
-  (source, elements) =>
-    source.fillUniform(elements, -bound, bound);
-
-/** Uniform of variance 2/(inputs + outputs): Glorot & Bengio 2010, eq. 16; keeps the scale of tanh networks. */
-const glorot = (inputs: number, outputs: number): Initialization => uniform(Math.sqrt(6 / (inputs + outputs)));
-
-/** Normal of variance 2/inputs: He et al. 2015, eq. 10; keeps the scale of ReLU networks. */
-export const he = (inputs: number): Initialization => normal(Math.sqrt(2 / inputs));
+import {
+  checkedCount,
+  checkedFlag,
+  checkedNumber,
+  checkedSeed,
+  checkKeys,
+  described,
+  type OptionKeys,
+} from '../options.js';
+import { random } from '../random.js';
+import { type Activation, type ActivationName, activationOf } from './activations.js';
+import { type AttentionOptions, multiHeadAttention } from './attention.js';
+import { glorot, he, type Initialization, normal, ones, type WeightInitialization, zeros } from './initialization.js';
+import { checkedGroups, checkedRank, checkedSizes, checkedWindows, knownSize, type Sizes } from './layer-checks.js';
 
 export interface NetworkOptions {
   /** Seeds the initial parameters; each parameter has its own stream, so a change of one leaves the others alone. */
   readonly seed: number;
 }
 
-/** Sizes in elements, equal along height and width. */
-interface ConvolutionOptions {
-  readonly kernel: number;
-  /** 1 by default. */
-  readonly stride?: number;
-  /** Zeros on each side; 0 by default. */
-  readonly padding?: number;
+export interface DenseOptions {
   /** True by default. */
   readonly bias?: boolean;
+  /** Of the weight; Glorot's uniform by default. */
+  readonly initialization?: WeightInitialization;
 }
 
-/** Channels, height and width of a model's pictures. @throws OptionError */
-export function checkedPicture(
-  model: string,
-  input: readonly [number, number, number],
-): readonly [number, number, number] {
-  const given: unknown = input;
-  if (!Array.isArray(given) || given.length !== 3) {
-    throw new OptionError(
-      `input of ${model} is ${described(given)}; it must be channels, height and width, such as [1, 28, 28]`,
-    );
-  }
-  for (const [i, what] of ['channels', 'height', 'width'].entries()) {
-    checkedCount(`input of ${model}: its ${what}`, given[i]);
-  }
-  return input;
+/** Sizes in elements: a number for all axes, or one for each. */
+export interface ConvolutionOptions {
+  readonly kernel: Sizes;
+  /** 1 by default. */
+  readonly stride?: Sizes;
+  /** Zeros on each side; 0 by default. */
+  readonly padding?: Sizes;
+  /** Distance of the elements of a window; 1 by default. */
+  readonly dilation?: Sizes;
+  /** Groups of channels that do not see each other; 1 by default. As many as channels: a depthwise convolution. */
+  readonly groups?: number;
+  /** True by default. */
+  readonly bias?: boolean;
+  /** Of the weight; He's normal by default. */
+  readonly initialization?: WeightInitialization;
 }
 
-/** @throws OptionError where the memory does not hold the parameter */
+export interface TransposedConvolutionOptions extends Omit<ConvolutionOptions, 'dilation'> {
+  /** Rows and columns added at the end; 0 by default. */
+  readonly outputPadding?: Sizes;
+}
+
+export interface PoolingOptions {
+  /** 2 by default. */
+  readonly kernel?: Sizes;
+  /** As the kernel by default: windows do not overlap. */
+  readonly stride?: Sizes;
+  /** 0 by default. */
+  readonly padding?: Sizes;
+}
+
+export interface NormalizationOptions {
+  /** Added to the variance; 1e-5 by default. */
+  readonly epsilon?: number;
+}
+
+export interface BatchNormalizationOptions extends NormalizationOptions {
+  /** The share of the old running average that a step keeps; 0.9 by default. */
+  readonly momentum?: number;
+}
+
+const denseKeys: OptionKeys<DenseOptions> = { bias: true, initialization: true };
+const convolutionKeys: OptionKeys<ConvolutionOptions> = {
+  kernel: true,
+  stride: true,
+  padding: true,
+  dilation: true,
+  groups: true,
+  bias: true,
+  initialization: true,
+};
+const transposedKeys: OptionKeys<TransposedConvolutionOptions> = {
+  kernel: true,
+  stride: true,
+  padding: true,
+  groups: true,
+  bias: true,
+  initialization: true,
+  outputPadding: true,
+};
+const poolingKeys: OptionKeys<PoolingOptions> = { kernel: true, stride: true, padding: true };
+const normalizationKeys: OptionKeys<NormalizationOptions> = { epsilon: true };
+const batchKeys: OptionKeys<BatchNormalizationOptions> = { epsilon: true, momentum: true };
+
+/** @throws OptionError if memory does not hold the parameter */
 function allocated(model: string, name: string, dims: readonly number[]): Float32Array<ArrayBuffer> {
   try {
     return new Float32Array(elementCount(dims));
@@ -75,11 +107,28 @@ function allocated(model: string, name: string, dims: readonly number[]): Float3
   }
 }
 
-/** A graph under construction with its parameters. */
+/**
+ * A model under construction: inputs, layers with parameters, and whatever operators `b` composes, such as `b.add(x, y)`
+ * for a residual. Layers take a value, a name for their parameters and their sizes; `model` makes the model of them. A layer
+ * of your own is a function that calls `parameter` and `b`.
+ * @throws OptionError for sizes that are no sizes and names that are taken, GraphError if a value does not fit a layer; both name the layer
+ * @example
+ * const network = new Network('residual', { seed: 1 });
+ * const { b } = network;
+ * const image = network.input('image', [1, 8, 8]);
+ * const table = network.input('table', [3]);
+ * let x = network.activation(network.conv2d(image, 'stem', 4, { kernel: 3, padding: 1 }), 'relu');
+ * x = b.add(x, network.conv2d(network.groupNorm(x, 'norm', 2), 'conv', 4, { kernel: 3, padding: 1 }));
+ * const joined = b.concat([network.globalAveragePool(x), table], 1);
+ * const model = network.model({ logits: network.dense(joined, 'head', 10), joined });
+ * console.log(model.graph.inputs.map(({ name }) => name), [...model.parameters.keys()]);
+ */
 export class Network {
+  /** Composes operators: `add`, `mul`, `matmul`, `reshape`, …, and any ONNX operator by `op`. */
   readonly b = new Builder();
   readonly #name: string;
   readonly #seed: number;
+  readonly #names = new Set<string>();
   readonly #parameters = new Map<string, Value>();
   readonly #statistics = new Map<string, Value>();
 
@@ -88,12 +137,16 @@ export class Network {
     this.#seed = checkedSeed(options.seed);
   }
 
-  /** The network's input `input` of shape `[batch, …example]`. */
-  input(example: Shape, dtype: 'float32' | 'int64' = 'float32'): Value {
-    return this.b.input('input', dtype, ['batch', ...example]);
+  /** An input of shape `[batch, …example]`: numbers, or tokens of int64. */
+  input(name: string, example: Shape, dtype: 'float32' | 'int64' = 'float32'): Value {
+    this.#take(name);
+    return this.b.input(name, dtype, ['batch', ...example]);
   }
 
+  /** A trained tensor of float32. */
   parameter(name: string, dims: readonly number[], initialization: Initialization): Value {
+    for (const size of dims) checkedCount(`a size of the parameter '${name}' of ${this.#name}`, size);
+    this.#take(name);
     const elements = allocated(this.#name, name, dims);
     initialization(random(this.#seed, 'parameter', name), elements);
     const value = this.b.constant(tensor('float32', dims, elements), name);
@@ -101,64 +154,233 @@ export class Network {
     return value;
   }
 
-  /** x·W + b for `x: [rows, …, inputs]`; `W: [inputs, outputs]` is `<name>.weight`. */
-  dense(
-    x: Value,
-    name: string,
-    outputs: number,
-    initialization?: (inputs: number, outputs: number) => Initialization,
-  ): Value {
-    const inputs = Number(x.shape.at(-1));
-    const draw = (initialization ?? glorot)(inputs, outputs);
-    const weight = this.parameter(`${name}.weight`, [inputs, outputs], draw);
-    const bias = this.parameter(`${name}.bias`, [outputs], zeros);
-    if (x.rank === 2) return this.b.op('Gemm', [x, weight, bias], {}, { name });
-    return this.b.add(this.b.op('MatMul', [x, weight], {}, { name }), bias);
+  /**
+   * x·W + b for `x: [rows, …, inputs]`, W `[inputs, outputs]`.
+   * Parameters: `<name>.weight`, `<name>.bias` (zero).
+   */
+  dense(x: Value, name: string, outputs: number, options: DenseOptions = {}): Value {
+    const what = `the layer '${name}'`;
+    checkKeys(what, options, denseKeys);
+    const { bias = true, initialization = glorot } = options;
+    checkedCount(`outputs of ${what}`, outputs);
+    const inputs = knownSize(what, x, -1);
+    const weight = this.parameter(`${name}.weight`, [inputs, outputs], initialization(inputs, outputs));
+    const shift = this.#bias(what, name, outputs, bias);
+    if (x.rank === 2 && shift) return this.b.op('Gemm', [x, weight, shift], {}, { name });
+    const product = this.b.op('MatMul', [x, weight], {}, { name });
+    return shift ? this.b.add(product, shift) : product;
   }
 
   /**
-   * A convolution of `x: [batch, channels, height, width]`; `<name>.weight` is `[outputs, channels, kernel, kernel]`, He's
-   * normal initialization.
+   * A convolution of `x: [batch, channels, positions]`, weight `[outputs, channels / groups, kernel]`.
+   * Parameters: `<name>.weight`, `<name>.bias` (zero).
+   */
+  conv1d(x: Value, name: string, outputs: number, options: ConvolutionOptions): Value {
+    return this.#convolution(x, name, outputs, options, ['positions']);
+  }
+
+  /**
+   * A convolution of `x: [batch, channels, height, width]`, weight `[outputs, channels / groups, kernel, kernel]`.
+   * Parameters: `<name>.weight`, `<name>.bias` (zero).
    */
   conv2d(x: Value, name: string, outputs: number, options: ConvolutionOptions): Value {
-    const { kernel, stride = 1, padding = 0, bias = true } = options;
-    const channels = Number(x.shape[1]);
-    const weight = this.parameter(`${name}.weight`, [outputs, channels, kernel, kernel], he(channels * kernel ** 2));
-    const shift = bias ? [this.parameter(`${name}.bias`, [outputs], zeros)] : [];
-    const attributes = { strides: ints([stride, stride]), pads: ints([padding, padding, padding, padding]) };
-    return this.b.op('Conv', [x, weight, ...shift], attributes, { name });
+    return this.#convolution(x, name, outputs, options, ['height', 'width']);
   }
 
-  /** The largest of each 2×2 square: `[batch, channels, height/2, width/2]`. */
-  maxPool2d(x: Value): Value {
-    return this.b.op('MaxPool', [x], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) });
+  /**
+   * The transpose of a convolution, which makes pictures larger: `x: [batch, channels, height, width]` to sizes of
+   * `stride·(size − 1) + kernel − 2·padding + outputPadding`, weight `[channels, outputs / groups, kernel, kernel]`.
+   * Parameters: `<name>.weight`, `<name>.bias` (zero).
+   */
+  convTranspose2d(x: Value, name: string, outputs: number, options: TransposedConvolutionOptions): Value {
+    const what = `the layer '${name}'`;
+    checkKeys(what, options, transposedKeys);
+    checkedRank(what, x, ['batch', 'channels', 'height', 'width']);
+    checkedCount(`outputs of ${what}`, outputs);
+    const kernel = checkedSizes(`kernel of ${what}`, options.kernel, 2);
+    const stride = checkedSizes(`stride of ${what}`, options.stride ?? 1, 2);
+    const padding = checkedSizes(`padding of ${what}`, options.padding ?? 0, 2, 0);
+    const added = checkedSizes(`outputPadding of ${what}`, options.outputPadding ?? 0, 2, 0);
+    for (const [axis, size] of added.entries()) {
+      checkedNumber(`outputPadding of ${what}`, size, { atLeast: 0, below: stride[axis] ?? 1 });
+    }
+    const channels = knownSize(what, x, 1);
+    const groups = checkedGroups(what, options.groups ?? 1, channels, outputs);
+    // An element of the output is computed from as many inputs as windows that cover it.
+    const covering = Math.max(1, Math.round(elementCount(kernel) / elementCount(stride)));
+    const draw = (options.initialization ?? he)(
+      (channels / groups) * covering,
+      (outputs / groups) * elementCount(kernel),
+    );
+    const weight = this.parameter(`${name}.weight`, [channels, outputs / groups, ...kernel], draw);
+    const attributes: Record<string, Attribute> = { strides: ints(stride), pads: ints([...padding, ...padding]) };
+    if (groups > 1) attributes.group = int(groups);
+    if (added.some((size) => size > 0)) attributes.output_padding = ints(added);
+    const shift = this.#bias(what, name, outputs, options.bias);
+    return this.b.op('ConvTranspose', [x, weight, ...(shift ? [shift] : [])], attributes, { name });
   }
 
-  /** Normalizes the last axis (Ba et al. 2016); `<name>.scale` begins at 1 and `<name>.shift` at 0. */
-  layerNorm(x: Value, name: string): Value {
-    return this.b.op('LayerNormalization', [x, ...this.#scaleAndShift(name, Number(x.shape.at(-1)))], {}, { name });
+  /** The largest of each window of `x: [batch, channels, height, width]`. */
+  maxPool2d(x: Value, options: PoolingOptions = {}): Value {
+    return this.#pooling('MaxPool', 'maxPool2d', x, options);
   }
 
-  /** Normalizes each group of channels (axis 1; Wu & He 2018); scale and shift as in `layerNorm`, one a channel. */
-  groupNorm(x: Value, name: string, groups: number): Value {
-    const inputs = [x, ...this.#scaleAndShift(name, Number(x.shape[1]))];
-    return this.b.op('GroupNormalization', inputs, { num_groups: int(groups) }, { name });
+  /** The mean of each window of `x: [batch, channels, height, width]`, without what is padded. */
+  averagePool2d(x: Value, options: PoolingOptions = {}): Value {
+    return this.#pooling('AveragePool', 'averagePool2d', x, options);
+  }
+
+  /** The mean over all positions of `x: [batch, channels, …positions]`: `[batch, channels]`. */
+  globalAveragePool(x: Value): Value {
+    if (x.rank < 3) checkedRank('globalAveragePool', x, ['batch', 'channels', 'positions']);
+    return this.b.mean(
+      x,
+      x.shape.flatMap((_, axis) => (axis > 1 ? [axis] : [])),
+    );
+  }
+
+  /** Normalizes the last axis (Ba et al. 2016). Parameters: `<name>.scale`, which begins at 1, and `<name>.shift`, at 0. */
+  layerNorm(x: Value, name: string, options: NormalizationOptions = {}): Value {
+    const what = `the layer '${name}'`;
+    const inputs = [x, ...this.#scaleAndShift(name, knownSize(what, x, -1))];
+    return this.b.op('LayerNormalization', inputs, epsilonOf(what, options), { name });
+  }
+
+  /**
+   * x / √(mean(x²) + ε) over the last axis, times a scale (Zhang & Sennrich 2019, eq. 4).
+   * Parameter: `<name>.scale`, which begins at 1.
+   */
+  rmsNorm(x: Value, name: string, options: NormalizationOptions = {}): Value {
+    const { b } = this;
+    const what = `the layer '${name}'`;
+    checkKeys(what, options, normalizationKeys);
+    const { epsilon = 1e-5 } = options;
+    checkedNumber(`epsilon of ${what}`, epsilon, { above: 0 });
+    const scale = this.parameter(`${name}.scale`, [knownSize(what, x, -1)], ones);
+    const size = b.sqrt(b.add(b.mean(b.square(x), [-1], true), epsilon));
+    return b.op('Mul', [b.div(x, size), scale], {}, { name });
+  }
+
+  /**
+   * Normalizes each group of channels (axis 1; Wu & He 2018). Parameters, one a channel: `<name>.scale`, which begins at 1,
+   * and `<name>.shift`, at 0.
+   */
+  groupNorm(x: Value, name: string, groups: number, options: NormalizationOptions = {}): Value {
+    const what = `the layer '${name}'`;
+    const channels = knownSize(what, x, 1);
+    checkedGroups(what, groups, channels);
+    const inputs = [x, ...this.#scaleAndShift(name, channels)];
+    return this.b.op('GroupNormalization', inputs, { num_groups: int(groups), ...epsilonOf(what, options) }, { name });
   }
 
   /**
    * Normalizes each channel (axis 1; Ioffe & Szegedy 2015): by the batch while training, else by the running averages
-   * `<name>.mean` (from 0) and `<name>.variance` (from 1), which move by a tenth each step, as PyTorch's do.
+   * `<name>.mean` (from 0) and `<name>.variance` (from 1), which move by a tenth each step, as PyTorch's do. Parameters,
+   * one a channel: `<name>.scale`, which begins at 1, and `<name>.shift`, at 0.
    */
-  batchNorm(x: Value, name: string): Value {
-    const channels = Number(x.shape[1]);
+  batchNorm(x: Value, name: string, options: BatchNormalizationOptions = {}): Value {
+    const what = `the layer '${name}'`;
+    checkKeys(what, options, batchKeys);
+    const { epsilon = 1e-5, momentum = 0.9 } = options;
+    checkedNumber(`epsilon of ${what}`, epsilon, { above: 0 });
+    checkedNumber(`momentum of ${what}`, momentum, { atLeast: 0, atMost: 1 });
+    const channels = knownSize(what, x, 1);
     const averages = [this.#statistic(`${name}.mean`, channels, 0), this.#statistic(`${name}.variance`, channels, 1)];
     const inputs = [x, ...this.#scaleAndShift(name, channels), ...averages];
-    return this.b.op('BatchNormalization', inputs, { epsilon: float(1e-5), momentum: float(0.9) }, { name });
+    const attributes = { epsilon: float(epsilon), momentum: float(momentum) };
+    return this.b.op('BatchNormalization', inputs, attributes, { name });
   }
 
-  /** Rows of a table for `tokens: [batch, …]` of int64; the table `[vocabulary, width]` is `<name>.weight`. */
-  embedding(tokens: Value, name: string, vocabulary: number, width: number, initialization: Initialization): Value {
+  /**
+   * While training each element is 0 with probability `ratio`, and the others are divided by 1 − ratio (Srivastava et al.
+   * 2014); elsewhere x itself.
+   */
+  dropout(x: Value, name: string, ratio = 0.5): Value {
+    checkedNumber(`ratio of the layer '${name}'`, ratio, { atLeast: 0, below: 1 });
+    this.#take(name);
+    // Never one node for two layers: each drops elements of its own.
+    return this.b.op('Dropout', [x, this.b.scalar(ratio, 'float32')], {}, { name, fresh: true });
+  }
+
+  /** Rows of a table for `tokens: [batch, …]` of int64. Parameter: `<name>.weight`, `[vocabulary, width]`, normal of deviation 0.02 by default. */
+  embedding(
+    tokens: Value,
+    name: string,
+    vocabulary: number,
+    width: number,
+    initialization: Initialization = normal(0.02),
+  ): Value {
+    checkedCount(`vocabulary of the layer '${name}'`, vocabulary);
+    checkedCount(`width of the layer '${name}'`, width);
     return this.b.gather(this.parameter(`${name}.weight`, [vocabulary, width], initialization), tokens);
+  }
+
+  /**
+   * Attention of each position of `x: [batch, positions, width]` to all, or to those before it (causal).
+   * Parameters: `.weight` and `.bias` of the dense layers `<name>.query`, `<name>.key`, `<name>.value`, `<name>.output`.
+   */
+  multiHeadAttention(x: Value, name: string, options: AttentionOptions): Value {
+    return multiHeadAttention(this, x, name, options);
+  }
+
+  /** An activation by name, as `activations` has them, or one of your own. */
+  activation(x: Value, activation: ActivationName | Activation): Value {
+    return activationOf(`model '${this.#name}'`, activation).apply(this.b, x);
+  }
+
+  /** The finished model: with one output, `output`, or with several by name, of which training takes the first. */
+  model(output: Value | Readonly<Record<string, Value>>): Model {
+    const outputs = output instanceof Value ? { output } : output;
+    for (const [name, value] of Object.entries(outputs)) {
+      if (value instanceof Value) continue;
+      throw new OptionError(
+        `the output '${name}' of model '${this.#name}' is ${described(value)}; give a value of its layers`,
+      );
+    }
+    if (Object.keys(outputs).length === 0) throw new OptionError(`model '${this.#name}' needs an output`);
+    return builtModel(this.#name, this.b.build(this.#name, outputs), this.#parameters, this.#statistics);
+  }
+
+  #convolution(x: Value, name: string, outputs: number, options: ConvolutionOptions, axes: readonly string[]): Value {
+    const what = `the layer '${name}'`;
+    checkKeys(what, options, convolutionKeys);
+    checkedRank(what, x, ['batch', 'channels', ...axes]);
+    checkedCount(`outputs of ${what}`, outputs);
+    const count = axes.length;
+    const kernel = checkedSizes(`kernel of ${what}`, options.kernel, count);
+    const stride = checkedSizes(`stride of ${what}`, options.stride ?? 1, count);
+    const padding = checkedSizes(`padding of ${what}`, options.padding ?? 0, count, 0);
+    const dilation = checkedSizes(`dilation of ${what}`, options.dilation ?? 1, count);
+    checkedWindows(what, x, kernel, padding, dilation);
+    const channels = knownSize(what, x, 1);
+    const groups = checkedGroups(what, options.groups ?? 1, channels, outputs);
+    const [inputs, window] = [channels / groups, elementCount(kernel)];
+    const draw = (options.initialization ?? he)(inputs * window, (outputs / groups) * window);
+    const weight = this.parameter(`${name}.weight`, [outputs, inputs, ...kernel], draw);
+    const attributes: Record<string, Attribute> = { strides: ints(stride), pads: ints([...padding, ...padding]) };
+    if (groups > 1) attributes.group = int(groups);
+    if (dilation.some((distance) => distance > 1)) attributes.dilations = ints(dilation);
+    const shift = this.#bias(what, name, outputs, options.bias);
+    return this.b.op('Conv', [x, weight, ...(shift ? [shift] : [])], attributes, { name });
+  }
+
+  #pooling(op: 'AveragePool' | 'MaxPool', what: string, x: Value, options: PoolingOptions): Value {
+    checkKeys(what, options, poolingKeys);
+    checkedRank(what, x, ['batch', 'channels', 'height', 'width']);
+    const kernel = checkedSizes(`kernel of ${what}`, options.kernel ?? 2, 2);
+    const stride = checkedSizes(`stride of ${what}`, options.stride ?? kernel, 2);
+    const padding = checkedSizes(`padding of ${what}`, options.padding ?? 0, 2, 0);
+    for (const [axis, size] of padding.entries()) {
+      checkedNumber(`padding of ${what}`, size, { atLeast: 0, below: kernel[axis] ?? 1 });
+    }
+    checkedWindows(what, x, kernel, padding, [1, 1]);
+    const pads = padding.some((size) => size > 0) ? { pads: ints([...padding, ...padding]) } : {};
+    return this.b.op(op, [x], { kernel_shape: ints(kernel), strides: ints(stride), ...pads });
+  }
+
+  #bias(what: string, name: string, outputs: number, bias: boolean | undefined): Value | undefined {
+    checkedFlag(`bias of ${what}`, bias);
+    return bias === false ? undefined : this.parameter(`${name}.bias`, [outputs], zeros);
   }
 
   #scaleAndShift(name: string, size: number): Value[] {
@@ -166,13 +388,22 @@ export class Network {
   }
 
   #statistic(name: string, size: number, initial: number): Value {
+    this.#take(name);
     const value = this.b.constant(tensor('float32', [size], new Float32Array(size).fill(initial)), name);
     this.#statistics.set(name, value);
     return value;
   }
 
-  /** The finished model with its one output `output`. */
-  model(output: Value): Model {
-    return builtModel(this.#name, this.b.build(this.#name, { output }), this.#parameters, this.#statistics);
+  #take(name: string): void {
+    if (this.#names.has(name))
+      throw new OptionError(`model '${this.#name}' has a '${name}' already: choose another name`);
+    this.#names.add(name);
   }
+}
+
+function epsilonOf(what: string, options: NormalizationOptions): Readonly<Record<string, Attribute>> {
+  checkKeys(what, options, normalizationKeys);
+  const { epsilon } = options;
+  if (epsilon === undefined) return {};
+  return { epsilon: float(checkedNumber(`epsilon of ${what}`, epsilon, { above: 0 })) };
 }

@@ -4,7 +4,8 @@ import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Model } from '../model/model.js';
 import { checkedCount, checkedWord, checkKeys, type OptionKeys } from '../options.js';
-import { checkedPicture, Network, type NetworkOptions } from './network.js';
+import { Network, type NetworkOptions } from './network.js';
+import { checkedPicture } from './picture.js';
 
 export interface ResnetOptions extends NetworkOptions {
   /** Channels, height and width of a picture; [3, 32, 32] by default. */
@@ -46,7 +47,7 @@ export function resnet20(options: ResnetOptions): Model {
   const network = new Network('resnet20', options);
   const { b } = network;
   const norm = normalization(network, width, options);
-  let x = network.input(input);
+  let x = network.input('input', input);
   x = b.relu(norm(convolution(network, x, 'stem', width, 3, 1), 'stem.norm'));
   for (const stage of [1, 2, 3]) {
     const channels = width * 2 ** (stage - 1);
@@ -55,7 +56,7 @@ export function resnet20(options: ResnetOptions): Model {
       x = residualBlock(network, x, `stage${stage}.block${block}`, { channels, stride, norm });
     }
   }
-  return network.model(network.dense(b.mean(x, [2, 3]), 'head', classes));
+  return network.model(network.dense(network.globalAveragePool(x), 'head', classes));
 }
 
 type Normalize = (x: Value, name: string) => Value;

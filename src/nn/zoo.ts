@@ -2,7 +2,8 @@
 import { OptionError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { checkedCount, checkKeys, described, type OptionKeys } from '../options.js';
-import { he, Network, type NetworkOptions } from './network.js';
+import { type Activation, type ActivationName, activationOf } from './activations.js';
+import { Network, type NetworkOptions } from './network.js';
 
 export interface AutoencoderOptions extends NetworkOptions {
   /** Sizes from the input to the code; the decoder mirrors them. */
@@ -16,13 +17,15 @@ const autoencoderKeys: OptionKeys<AutoencoderOptions> = { seed: true, sizes: tru
  * Its output is the reconstruction in [0, 1]; training works on the logits before the last sigmoid. Glorot's uniform
  * initialization, zero biases.
  * @throws OptionError for unknown options, and for sizes that are not at least two whole numbers from 1
+ * @example
+ * const model = autoencoder({ sizes: [64, 32, 8], seed: 1 });
  */
 export function autoencoder(options: AutoencoderOptions): Model {
   checkKeys('autoencoder', options, autoencoderKeys);
   const sizes = checkedSizes('autoencoder', options.sizes ?? [784, 1000, 500, 250, 30]);
   const layers = [...sizes.slice(1), ...sizes.slice(0, -1).reverse()];
   const network = new Network('autoencoder', options);
-  let x = network.input([sizes[0] ?? 784]);
+  let x = network.input('input', [sizes[0] ?? 784]);
   for (const [i, units] of layers.entries()) {
     const isCode = i === sizes.length - 2;
     const name = i < sizes.length - 1 ? `encoder.${i}` : `decoder.${i - sizes.length + 1}`;
@@ -33,24 +36,30 @@ export function autoencoder(options: AutoencoderOptions): Model {
 }
 
 export interface MlpOptions extends NetworkOptions {
-  /** Sizes from the input through the hidden layers to the classes. */
+  /** Sizes from the input through the hidden layers to the classes; [784, 256, 128, 10] by default. */
   readonly sizes?: readonly number[];
+  /** After each hidden layer; 'relu' by default. */
+  readonly activation?: ActivationName | Activation;
 }
 
-const mlpKeys: OptionKeys<MlpOptions> = { seed: true, sizes: true };
+const mlpKeys: OptionKeys<MlpOptions> = { seed: true, sizes: true, activation: true };
 
 /**
- * A classifier 784-256-128-10 with ReLU; its output is the logits. He's normal initialization, zero biases.
- * @throws OptionError for unknown options, and for sizes that are not at least two whole numbers from 1
+ * A multi-layer perceptron, 784-256-128-10 with ReLU by default; its output is the logits, or numbers. Weights as suit the
+ * activation (He's normal initialization for ReLU), zero biases. Parameters: `fc1.weight`, `fc1.bias`, `fc2.weight`, ….
+ * @throws OptionError for unknown options and activations, and for sizes that are not at least two whole numbers from 1
+ * @example
+ * const model = mlp({ sizes: [4, 32, 32, 3], activation: 'gelu', seed: 1 });
  */
 export function mlp(options: MlpOptions): Model {
   checkKeys('mlp', options, mlpKeys);
   const sizes = checkedSizes('mlp', options.sizes ?? [784, 256, 128, 10]);
+  const { apply, initialization } = activationOf('mlp', options.activation ?? 'relu');
   const network = new Network('mlp', options);
-  let x = network.input([sizes[0] ?? 784]);
+  let x = network.input('input', [sizes[0] ?? 784]);
   for (const [i, units] of sizes.slice(1).entries()) {
-    x = network.dense(x, `fc${i + 1}`, units, he);
-    if (i < sizes.length - 2) x = network.b.relu(x);
+    x = network.dense(x, `fc${i + 1}`, units, { initialization });
+    if (i < sizes.length - 2) x = apply(network.b, x);
   }
   return network.model(x);
 }

@@ -10,33 +10,27 @@ import {
   type TensorProto,
   TensorProtoSchema,
 } from 'onnx-buf';
-import { FileError, OptionError } from '../errors.js';
+import { FileError } from '../errors.js';
 import { writeFileAtomically } from '../files/write.js';
-import type { Semantics } from '../graph/builder.js';
-import type { TensorData } from '../graph/tensor.js';
-import {
-  elementBytes,
-  encodeMessage,
-  type FileDataType,
-  type FileModel,
-  isFileModel,
-  largestMessage,
-  modelFromBytes,
-} from '../model/file-model.js';
-import type { Model } from '../model/model.js';
 import { externalDataIn } from './external-data.js';
+import type { LoadOptions } from './load.js';
 import { shallowCopy } from './message-copy.js';
+import { encodeMessage, type FileDataType, type Patch } from './patch.js';
 
-/** @throws FileError where the file is missing or is no ONNX model; UnsupportedError where it needs what cgfac lacks */
-export async function readModelFile(path: string, semantics: Semantics): Promise<FileModel> {
+/**
+ * Read a model file and take it in.
+ * @param take makes of the bytes what is asked for, given the model's name and how to read what is beside the file
+ * @throws FileError if the file is missing, and with the path in front as `take` does
+ */
+export async function readOnnxFile<Result>(
+  path: string,
+  take: (bytes: Uint8Array, options: Required<LoadOptions>) => Result,
+): Promise<Result> {
   const bytes = await readFile(path).catch((cause) => {
     throw new FileError(`cannot read the model '${path}': ${reasonOf(cause)}`, { cause });
   });
   try {
-    return modelFromBytes(bytes, semantics, {
-      name: basename(path, '.onnx'),
-      readExternal: externalDataIn(dirname(path)),
-    });
+    return take(bytes, { name: basename(path, '.onnx'), readExternal: externalDataIn(dirname(path)) });
   } catch (error) {
     if (error instanceof FileError) throw new FileError(`'${path}': ${error.message}`, { cause: error });
     throw error;
@@ -59,28 +53,28 @@ export interface SaveOptions {
   readonly largestFile?: number;
 }
 
+/** ONNX files are protobuf messages, which end at 2 GiB. */
+const largestMessage = 2 ** 31 - 1;
+
 /**
- * Writes the model with new parameters (those that the map lacks keep their elements). A model that came from a file
- * keeps its inputs, outputs, names, metadata and operator set.
- * @throws FileError, GraphError (a parameter that does not fit), OptionError
+ * Write the file that a model came from with the elements that it has now.
+ * @param name the model's, for messages
+ * @throws FileError, and what the patch throws
  */
-export async function writeModelFile(
-  model: Model,
-  parameters: ReadonlyMap<string, TensorData>,
-  path: string,
-  options: SaveOptions = {},
-): Promise<void> {
-  if (!isFileModel(model)) {
-    if (options.dtype === 'float16')
-      throw new OptionError(`model '${model.name}' is built in float32 and is written so`);
-    return writeFileAtomically(path, model.encode(parameters));
-  }
-  const proto = model.patched(parameters, options.dtype);
+export async function writeOnnxFile(patch: Patch, name: string, path: string, options: SaveOptions): Promise<void> {
+  const proto = patch.message(new Map(), options.dtype);
   // The graph itself takes part of the message: a margin for it.
   const largest = options.largestFile ?? largestMessage - 2 ** 26;
   const written = elementBytes(proto) > largest ? await withExternalData(proto, path) : proto;
-  await writeFileAtomically(path, encodeMessage(written, model.name));
+  await writeFileAtomically(path, encodeMessage(written, name));
 }
+
+/** Encoded size of the elements, in bytes. */
+const elementBytes = (proto: ModelProto): number =>
+  (proto.graph?.initializer ?? []).reduce(
+    (bytes, tensor) => bytes + tensor.rawData.length + 8 * tensor.floatData.length,
+    0,
+  );
 
 /** Tensors of fewer bytes stay in the model file, where shape arithmetic needs them. */
 const smallestExternal = 1024;

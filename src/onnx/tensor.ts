@@ -9,6 +9,7 @@ import {
 } from 'onnx-buf';
 import { FileError, UnsupportedError } from '../errors.js';
 import { allocate, bytesPerElement, type DataType, elementCount, type TensorData, tensor } from '../graph/tensor.js';
+import { shallowCopy } from './message-copy.js';
 import { dataTypeOf, onnxCode } from './types.js';
 
 /**
@@ -126,16 +127,15 @@ function fromElements(dtype: DataType, elements: readonly (number | bigint)[]): 
   return data;
 }
 
-/** Replaces the elements of a tensor in a file; its name, shape and documentation stay. */
-export function replaceElements(proto: TensorProto, value: TensorData): void {
-  proto.dataType = onnxCode(value.dtype);
-  proto.rawData = new Uint8Array(value.data.byteLength);
-  proto.rawData.set(new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength));
-  proto.floatData = [];
-  proto.doubleData = [];
-  proto.int32Data = [];
-  proto.int64Data = [];
-  proto.uint64Data = [];
-  proto.externalData = [];
-  clearField(proto, TensorProtoSchema.field.dataLocation);
+/** Return the tensor of a file with other elements; its name and documentation stay. */
+export function withElements(proto: TensorProto, value: TensorData): TensorProto {
+  const rawData = new Uint8Array(value.data.byteLength);
+  rawData.set(new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength));
+  const typed = { floatData: [], doubleData: [], int32Data: [], int64Data: [], uint64Data: [] };
+  const copy = shallowCopy<TensorProto>(proto, {
+    ...{ dataType: onnxCode(value.dtype), dims: value.dims.map(BigInt), rawData },
+    ...{ ...typed, externalData: [] },
+  });
+  clearField(copy, TensorProtoSchema.field.dataLocation);
+  return copy;
 }

@@ -5,7 +5,8 @@ import {
   type GradientContext,
   type GradientRule,
   type NodeDraft,
-  type OpDefinition,
+  type OpFamily,
+  withTraits,
   zeroGradient,
 } from './definition.js';
 import { unary } from './elementwise.js';
@@ -49,8 +50,32 @@ const swishGradient =
     return [b.mul(dy, b.mul(s, b.add(1, b.mul(scaled, b.sub(1, s)))))];
   };
 
-export const activationOps = {
-  Relu: unary(({ b, y, dy }) => [b.where(b.greater(y, 0), dy, 0)]),
+export type ActivationOp =
+  | 'Relu'
+  | 'LeakyRelu'
+  | 'Elu'
+  | 'Selu'
+  | 'Celu'
+  | 'PRelu'
+  | 'ThresholdedRelu'
+  | 'Shrink'
+  | 'HardSigmoid'
+  | 'HardSwish'
+  | 'Mish'
+  | 'Tanh'
+  | 'Sigmoid'
+  | 'Softplus'
+  | 'Softsign'
+  | 'Gelu'
+  | 'com.microsoft.Gelu'
+  | 'com.microsoft.QuickGelu'
+  | 'Hardmax';
+
+export const activationOps: OpFamily<ActivationOp> = {
+  Relu: withTraits(
+    { keepsClasses: true },
+    unary(({ b, y, dy }) => [b.where(b.greater(y, 0), dy, 0)]),
+  ),
   LeakyRelu: unary((context) => split(context, 1, alphaOf(context.node, 0.01))),
   // Right of 0 the output is x, left of it α(eˣ − 1): the slope there is y + α.
   Elu: unary((context) => split(context, 1, context.b.add(context.y, alphaOf(context.node, 1)))),
@@ -70,16 +95,20 @@ export const activationOps = {
       const { b, x, dy } = context;
       return [...split(context, 1, x(1)), b.where(b.greater(x(0), 0), 0, b.mul(dy, x(0)))];
     },
+    traits: { appliesWeights: true },
   },
   ThresholdedRelu: unary(({ b, x, dy, node }) => [b.where(b.greater(x(0), alphaOf(node, 1)), dy, 0)]),
   Shrink: unary(({ b, x, dy, node }) => {
     return [b.where(b.greater(b.abs(x(0)), floatAttribute(node, 'lambd', 0.5)), dy, 0)];
   }),
   // clip(αx + β, 0, 1)
-  HardSigmoid: unary(({ b, y, dy, node }) => {
-    const inside = b.and(b.greater(y, 0), b.less(y, 1));
-    return [b.where(inside, b.mul(dy, alphaOf(node, 0.2)), 0)];
-  }),
+  HardSigmoid: withTraits(
+    { keepsClasses: true },
+    unary(({ b, y, dy, node }) => {
+      const inside = b.and(b.greater(y, 0), b.less(y, 1));
+      return [b.where(inside, b.mul(dy, alphaOf(node, 0.2)), 0)];
+    }),
+  ),
   // x·clip(x/6 + 1/2, 0, 1): slope x/3 + 1/2 between −3 and 3
   HardSwish: unary(({ b, x, dy }) => {
     const middle = b.mul(dy, b.add(b.div(x(0), 3), 0.5));
@@ -91,8 +120,14 @@ export const activationOps = {
     const rest = b.mul(b.mul(x(0), b.sub(1, b.square(t))), b.sigmoid(x(0)));
     return [b.mul(dy, b.add(t, rest))];
   }),
-  Tanh: unary(({ b, y, dy }) => [b.mul(dy, b.sub(1, b.square(y)))]),
-  Sigmoid: unary(({ b, y, dy }) => [b.mul(dy, b.mul(y, b.sub(1, y)))]),
+  Tanh: withTraits(
+    { keepsClasses: true },
+    unary(({ b, y, dy }) => [b.mul(dy, b.sub(1, b.square(y)))]),
+  ),
+  Sigmoid: withTraits(
+    { keepsClasses: true },
+    unary(({ b, y, dy }) => [b.mul(dy, b.mul(y, b.sub(1, y)))]),
+  ),
   // log(1 + eˣ)
   Softplus: unary(({ b, x, dy }) => [b.mul(dy, b.sigmoid(x(0)))]),
   // x/(1 + |x|)
@@ -108,4 +143,4 @@ export const activationOps = {
     },
     gradient: zeroGradient,
   },
-} satisfies Record<string, OpDefinition>;
+};

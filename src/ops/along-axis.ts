@@ -1,6 +1,6 @@
 // Operators that work along one axis and keep the shape: softmax and cumulative sums.
 import { inputOf, int, intAttribute, type TensorType } from '../graph/graph.js';
-import { type NodeDraft, type OpDefinition, oneForEachInput } from './definition.js';
+import { type NodeDraft, type OpFamily, oneForEachInput } from './definition.js';
 import { normalizeAxis } from './shapes/shapes.js';
 
 const axisOf = (node: NodeDraft): number => normalizeAxis(intAttribute(node, 'axis', -1), inputOf(node, 0).rank);
@@ -10,7 +10,9 @@ const inferSame = (node: NodeDraft): TensorType[] => {
   return [inputOf(node, 0).type];
 };
 
-export const alongAxisOps = {
+export type AlongAxisOp = 'Softmax' | 'LogSoftmax' | 'CumSum';
+
+export const alongAxisOps: OpFamily<AlongAxisOp> = {
   // y = softmax(x): dx = y·(dy − Σ dy·y); an element masked by −∞ has y = 0 and gets exactly 0
   Softmax: {
     infer: inferSame,
@@ -19,6 +21,7 @@ export const alongAxisOps = {
       return [b.sub(weighted, b.mul(y, b.sum(weighted, [axisOf(node)], true)))];
     },
     flops: (node) => 5 * oneForEachInput(node),
+    traits: { keepsClasses: true },
   },
   // y = log softmax(x): dx = dy − softmax(x)·Σ dy
   LogSoftmax: {
@@ -28,6 +31,7 @@ export const alongAxisOps = {
       return [b.sub(dy, b.mul(b.softmax(x(0), axis), b.sum(dy, [axis], true)))];
     },
     flops: (node) => 5 * oneForEachInput(node),
+    traits: { keepsClasses: true },
   },
   // The transpose of a running sum runs the other way.
   CumSum: {
@@ -38,4 +42,4 @@ export const alongAxisOps = {
       return [b.op('CumSum', [dy, x(1)], { exclusive, reverse }), undefined];
     },
   },
-} satisfies Record<string, OpDefinition>;
+};

@@ -5,7 +5,7 @@ import type { DataType } from '../graph/tensor.js';
 import { tensorFrom } from '../graph/tensor.js';
 import { isAnonymous } from './shapes/folding.js';
 import { sameShape } from './shapes/shapes.js';
-import { semantics } from './table.js';
+import { type OpName, semantics } from './table.js';
 
 type Operand = Value | number;
 
@@ -17,15 +17,14 @@ export class Builder extends GraphBuilder {
     super(table, parent);
   }
 
-  /** A node with one output. */
-  op(
-    op: string,
+  /** A node with one output: of an operator of the table, or of another domain as `my.domain.Name`. */
+  override op(
+    op: OpName | `${string}.${string}`,
     inputs: readonly (Value | undefined)[],
     attributes: Attributes = {},
     options: NodeOptions = {},
   ): Value {
-    const [output] = this.node(op, inputs, attributes, options);
-    return output as Value; // node() returns as many outputs as are asked for, and one by default
+    return super.op(op, inputs, attributes, options);
   }
 
   add(x: Operand, y: Operand): Value {
@@ -322,7 +321,7 @@ export class Builder extends GraphBuilder {
   }
 
   /** `left` and `right` are the neutral numbers of the operator on each side. */
-  #binary(op: string, x: Operand, y: Operand, left?: number, right?: number): Value {
+  #binary(op: OpName, x: Operand, y: Operand, left?: number, right?: number): Value {
     const dtype = typeof x !== 'number' ? x.dtype : typeof y !== 'number' ? y.dtype : 'float32';
     const a = this.#operand(x, dtype);
     const c = this.#operand(y, dtype);
@@ -331,7 +330,7 @@ export class Builder extends GraphBuilder {
     return this.op(op, [a, c]);
   }
 
-  #reduce(op: string, x: Value, axes: readonly number[] | undefined, keepDimensions: boolean): Value {
+  #reduce(op: OpName, x: Value, axes: readonly number[] | undefined, keepDimensions: boolean): Value {
     if (axes?.length === 0) return x;
     // Counted from the front: the runtime (1.30.0) mistakes negative axes of empty tensors.
     const inputs = axes ? [x, this.integers(axes.map((axis) => (axis < 0 ? axis + x.rank : axis)))] : [x];

@@ -1,7 +1,7 @@
 // Loop and If: how a solver iterates inside one program. They are not differentiated.
 import { GraphError } from '../errors.js';
 import type { Graph, TensorType } from '../graph/graph.js';
-import { type NodeDraft, noGradient, type OpDefinition } from './definition.js';
+import { type NodeDraft, noGradient, type OpFamily } from './definition.js';
 
 function body(node: NodeDraft, name: string): Graph {
   const attribute = node.attributes[name];
@@ -11,7 +11,9 @@ function body(node: NodeDraft, name: string): Graph {
 
 const outputTypes = (graph: Graph): (TensorType | undefined)[] => graph.outputs.map(({ value }) => value.knownType);
 
-export const controlOps = {
+export type ControlOp = 'Loop' | 'If';
+
+export const controlOps: OpFamily<ControlOp> = {
   Loop: {
     // Carried values keep the types they enter with; scan outputs (one more leading axis) are not used here.
     infer: (node) => {
@@ -28,4 +30,4 @@ export const controlOps = {
     infer: (node) => outputTypes(body(node, 'then_branch')),
     gradient: noGradient('branches are not differentiated; use Where, or keep trainable parameters out of it'),
   },
-} satisfies Record<string, OpDefinition>;
+};

@@ -42,6 +42,28 @@ export const noGradient = (refusal: string): Refusal => ({ refusal });
 /** For operators whose outputs are integers, booleans or piecewise constant: their derivative is zero wherever it exists. */
 export const zeroGradient: GradientRule = ({ node }) => node.inputs.map(() => undefined);
 
+/** What passes over whole graphs ask about an operator, beside its rules. */
+export interface OperatorTraits {
+  /** It passes the elements of input 0 on, at most in another arrangement: a sigmoid before it is the sigmoid after it. */
+  readonly arranges?: true;
+  /** It passes the numbers of input 0 on in another element type. */
+  readonly converts?: true;
+  /** Positions of inputs that are settings, limits or switches, and never weights. */
+  readonly settings?: readonly number[];
+  /** It normalizes input 0, multiplies it by input 1 and adds input 2 if there is one. */
+  readonly normalizes?: true;
+  /** Positions of inputs that hold running averages: updated in training, not trained. */
+  readonly runningAverages?: readonly number[];
+  /** It applies weights: a stored tensor of one number is a weight here, and not a constant of a formula. */
+  readonly appliesWeights?: true;
+  /** It is linear in input 0: a product with weights, an average, a selection. What it gives out may be of any size. */
+  readonly linear?: true;
+  /** It leaves the classes of input 0 what they are: it may stand between a classifier's last layer and its output. */
+  readonly keepsClasses?: true;
+  /** It combines two inputs number by number, one of which may be a stored bias, scale or mean. */
+  readonly arithmetic?: true;
+}
+
 export interface OpDefinition {
   /** Types of all outputs the operator can have. Throws GraphError (without naming the node) where the inputs do not fit. */
   readonly infer: (node: NodeDraft) => readonly (TensorType | undefined)[];
@@ -50,7 +72,17 @@ export interface OpDefinition {
   readonly flops?: (node: Node) => number;
   /** Outputs that can be known when the graph is built (shape arithmetic). */
   readonly fold?: (node: NodeDraft) => readonly TensorData[] | undefined;
+  readonly traits?: OperatorTraits;
 }
+
+/** Return a definition with traits. */
+export const withTraits = (traits: OperatorTraits, definition: OpDefinition): OpDefinition => ({
+  ...definition,
+  traits,
+});
+
+/** The definitions of a family of operators, by their names (those of other domains as `domain.Name`). */
+export type OpFamily<Name extends string> = Readonly<Record<Name, OpDefinition>>;
 
 export type OpTable = Readonly<Record<string, OpDefinition>>;
 

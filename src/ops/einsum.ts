@@ -9,7 +9,7 @@ import {
   text,
   type Value,
 } from '../graph/graph.js';
-import type { GradientContext, NodeDraft, OpDefinition } from './definition.js';
+import type { GradientContext, NodeDraft, OpFamily } from './definition.js';
 import { broadcastShapes, formatShape, productOf } from './shapes/shapes.js';
 
 /** An equation with a letter for every axis; ellipses have become letters of their own. */
@@ -86,7 +86,9 @@ function flops(node: Node): number {
   return Number(productOf(numbers)) * 2 * Math.max(1, node.inputs.length - 1);
 }
 
-export const einsumOps = {
+export type EinsumOp = 'Einsum';
+
+export const einsumOps: OpFamily<EinsumOp> = {
   Einsum: {
     infer: (node): TensorType[] => {
       const { output, sizes } = equationOf(node);
@@ -97,5 +99,6 @@ export const einsumOps = {
       return equation.operands.map((_, k) => (context.isWanted(k) ? operandGradient(context, equation, k) : undefined));
     },
     flops,
+    traits: { appliesWeights: true, linear: true },
   },
-} satisfies Record<string, OpDefinition>;
+};

@@ -8,6 +8,8 @@ import {
   type NodeDraft,
   noGradient,
   type OpDefinition,
+  type OpFamily,
+  withTraits,
   zeroGradient,
 } from './definition.js';
 import { foldElementwise } from './shapes/folding.js';
@@ -79,12 +81,61 @@ const powGradient: GradientRule = (context) => {
   return [isWanted(0) ? powerBefore() : undefined, isWanted(1) ? b.mul(dy, b.mul(y, logarithm())) : undefined];
 };
 
-export const elementwiseOps = {
-  Add: folded('Add', ({ dy }) => [dy, dy]),
-  Sub: folded('Sub', ({ b, dy }) => [dy, b.neg(dy)]),
-  Mul: folded('Mul', ({ b, x, dy }) => [b.mul(dy, x(1)), b.mul(dy, x(0))]),
+export type ElementwiseOp =
+  | 'Add'
+  | 'Sub'
+  | 'Mul'
+  | 'Div'
+  | 'Mod'
+  | 'Pow'
+  | 'Sum'
+  | 'Mean'
+  | 'Max'
+  | 'Min'
+  | 'Clip'
+  | 'Neg'
+  | 'Abs'
+  | 'Sign'
+  | 'Floor'
+  | 'Ceil'
+  | 'Round'
+  | 'Exp'
+  | 'Log'
+  | 'Sqrt'
+  | 'Reciprocal'
+  | 'Erf'
+  | 'Sin'
+  | 'Cos'
+  | 'Tan'
+  | 'Asin'
+  | 'Acos'
+  | 'Atan'
+  | 'Sinh'
+  | 'Cosh'
+  | 'Asinh'
+  | 'Acosh'
+  | 'Atanh'
+  | 'Cast'
+  | 'CastLike';
+
+export const elementwiseOps: OpFamily<ElementwiseOp> = {
+  Add: withTraits(
+    { arithmetic: true },
+    folded('Add', ({ dy }) => [dy, dy]),
+  ),
+  Sub: withTraits(
+    { arithmetic: true },
+    folded('Sub', ({ b, dy }) => [dy, b.neg(dy)]),
+  ),
+  Mul: withTraits(
+    { arithmetic: true },
+    folded('Mul', ({ b, x, dy }) => [b.mul(dy, x(1)), b.mul(dy, x(0))]),
+  ),
   // d(x/z) = dx/z − (x/z)·dz/z
-  Div: folded('Div', ({ b, x, y, dy }) => [b.div(dy, x(1)), b.neg(b.div(b.mul(dy, y), x(1)))]),
+  Div: withTraits(
+    { arithmetic: true },
+    folded('Div', ({ b, x, y, dy }) => [b.div(dy, x(1)), b.neg(b.div(b.mul(dy, y), x(1)))]),
+  ),
   Mod: {
     infer: inferBroadcast,
     gradient: noGradient('the remainder jumps; keep trainable parameters out of it'),
@@ -96,6 +147,7 @@ export const elementwiseOps = {
       return [{ dtype: x.dtype, shape: broadcastShapes(x.shape, exponent.shape) }];
     },
     gradient: powGradient,
+    traits: { settings: [1] },
   },
   Sum: { infer: inferBroadcast, gradient: ({ node, dy }) => node.inputs.map(() => dy) },
   Mean: {
@@ -107,6 +159,7 @@ export const elementwiseOps = {
   Clip: {
     infer: (node) => [inputOf(node, 0).type],
     gradient: clipGradient,
+    traits: { settings: [1, 2], keepsClasses: true },
   },
 
   Neg: folded('Neg', ({ b, dy }) => [b.neg(dy)]),
@@ -144,6 +197,7 @@ export const elementwiseOps = {
     },
     gradient: ({ b, x, dy }) => [isFloatingPoint(x(0).dtype) ? b.cast(dy, x(0).dtype) : undefined],
     fold: foldElementwise('Cast'),
+    traits: { converts: true },
   },
   // A Cast to the element type of another tensor: exporters of functions write it for constants.
   CastLike: {
@@ -155,4 +209,4 @@ export const elementwiseOps = {
       return to && foldElementwise('Cast')({ ...node, op: 'Cast', inputs: [x], attributes: { to: text(to) } });
     },
   },
-} satisfies Record<string, OpDefinition>;
+};

@@ -13,7 +13,7 @@ import {
 } from '../graph/graph.js';
 import { elementCount, tensorFrom, toNumbers } from '../graph/tensor.js';
 import type { Builder } from './builder.js';
-import { type GradientContext, type NodeDraft, noFlops, noGradient, type OpDefinition } from './definition.js';
+import { type GradientContext, type NodeDraft, noFlops, noGradient, type OpFamily } from './definition.js';
 import { movableInputs } from './shapes/folding.js';
 import { formatShape, knownIntegers, normalizeAxis } from './shapes/shapes.js';
 
@@ -170,7 +170,17 @@ function topKGradient({ b, node, x, dy }: GradientContext): (Value | undefined)[
   return [b.op('ScatterElements', [b.zerosLike(x(0)), outputOf(node, 1), dy], { axis: int(topAxis(node)) }), undefined];
 }
 
-export const indexingOps = {
+export type IndexingOp =
+  | 'Gather'
+  | 'GatherElements'
+  | 'ScatterElements'
+  | 'GatherND'
+  | 'ScatterND'
+  | 'OneHot'
+  | 'TopK'
+  | 'NonZero';
+
+export const indexingOps: OpFamily<IndexingOp> = {
   Gather: {
     infer: inferGather,
     gradient: gatherGradient,
@@ -182,6 +192,7 @@ export const indexingOps = {
       const chosen = toNumbers(indices).map((i) => numbers.at(i) ?? 0);
       return [tensorFrom(x.dtype, indices.dims, chosen)];
     },
+    traits: { appliesWeights: true, keepsClasses: true },
   },
   GatherElements: {
     infer: inferGatherElements,
@@ -217,10 +228,10 @@ export const indexingOps = {
     },
     flops: noFlops,
   },
-  OneHot: { infer: inferOneHot, gradient: oneHotGradient, flops: noFlops },
+  OneHot: { infer: inferOneHot, gradient: oneHotGradient, flops: noFlops, traits: { settings: [0, 1, 2] } },
   TopK: { infer: inferTopK, gradient: topKGradient },
   NonZero: {
     infer: () => [undefined],
     gradient: noGradient('how many elements are not zero depends on them; choose elements with Where or Gather'),
   },
-} satisfies Record<string, OpDefinition>;
+};

@@ -9,7 +9,7 @@ import {
   type Shape,
   type TensorType,
 } from '../graph/graph.js';
-import type { GradientContext, NodeDraft, OpDefinition } from './definition.js';
+import type { GradientContext, NodeDraft, OpFamily } from './definition.js';
 import { broadcastShapes, formatShape, productOf } from './shapes/shapes.js';
 
 function matrixSizes(shape: Shape, transposed: boolean): readonly [Shape[number], Shape[number]] {
@@ -99,9 +99,13 @@ function productFlops(node: Node): number {
   return 2 * (typeof size === 'number' ? size : 1) * (typeof inner === 'number' ? inner : 1);
 }
 
-export const linearAlgebraOps = {
-  Gemm: { infer: inferGemm, gradient: gemmGradient, flops: productFlops },
-  MatMul: { infer: inferMatMul, gradient: matmulGradient, flops: productFlops },
+const layer = { appliesWeights: true, linear: true } as const;
+
+export type LinearAlgebraOp = 'Gemm' | 'MatMul' | 'com.microsoft.Inverse';
+
+export const linearAlgebraOps: OpFamily<LinearAlgebraOp> = {
+  Gemm: { infer: inferGemm, gradient: gemmGradient, flops: productFlops, traits: layer },
+  MatMul: { infer: inferMatMul, gradient: matmulGradient, flops: productFlops, traits: layer },
   // LU inverse of a batch of square matrices: d(X⁻¹) = −X⁻¹ dX X⁻¹, so dX = −Yᵀ dY Yᵀ
   'com.microsoft.Inverse': {
     infer: (node) => [inputOf(node, 0).type],
@@ -111,4 +115,4 @@ export const linearAlgebraOps = {
     },
     flops: productFlops, // 2n³ a matrix
   },
-} satisfies Record<string, OpDefinition>;
+};

@@ -1,7 +1,7 @@
 // Comparisons, logic and selection: booleans and integers have no derivative, and Where passes on what it selects.
 import { GraphError } from '../errors.js';
 import { inputOf, type TensorType } from '../graph/graph.js';
-import { type NodeDraft, type OpDefinition, zeroGradient } from './definition.js';
+import { type NodeDraft, type OpDefinition, type OpFamily, zeroGradient } from './definition.js';
 import { inferBroadcast, inferSame } from './elementwise.js';
 import { broadcastPositions, foldableInputs, foldElementwise, joined, rearranged } from './shapes/folding.js';
 import { broadcastShapes } from './shapes/shapes.js';
@@ -13,6 +13,7 @@ const comparison = (op: string): OpDefinition => ({
   infer: inferTruth,
   gradient: zeroGradient,
   fold: foldElementwise(op),
+  traits: { settings: [0, 1] },
 });
 const test: OpDefinition = { infer: inferTruth, gradient: zeroGradient };
 const bitwise: OpDefinition = { infer: inferBroadcast, gradient: zeroGradient };
@@ -26,7 +27,26 @@ function foldWhere(node: NodeDraft) {
   return [rearranged(joined([x, z], x.dtype), dims, positions)];
 }
 
-export const logicOps = {
+export type LogicOp =
+  | 'Equal'
+  | 'Less'
+  | 'LessOrEqual'
+  | 'Greater'
+  | 'GreaterOrEqual'
+  | 'And'
+  | 'Or'
+  | 'Xor'
+  | 'Not'
+  | 'IsNaN'
+  | 'IsInf'
+  | 'BitShift'
+  | 'BitwiseAnd'
+  | 'BitwiseOr'
+  | 'BitwiseXor'
+  | 'BitwiseNot'
+  | 'Where';
+
+export const logicOps: OpFamily<LogicOp> = {
   Equal: comparison('Equal'),
   Less: comparison('Less'),
   LessOrEqual: comparison('LessOrEqual'),
@@ -54,4 +74,4 @@ export const logicOps = {
     gradient: ({ b, x, dy }) => [undefined, b.where(x(0), dy, 0), b.where(x(0), 0, dy)],
     fold: foldWhere,
   },
-} satisfies Record<string, OpDefinition>;
+};

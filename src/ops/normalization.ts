@@ -10,7 +10,7 @@ import {
   type Value,
 } from '../graph/graph.js';
 import type { Builder } from './builder.js';
-import type { GradientContext, NodeDraft, OpDefinition } from './definition.js';
+import type { GradientContext, NodeDraft, OpFamily } from './definition.js';
 import { broadcastShapes, formatShape, normalizeAxis, sameShape } from './shapes/shapes.js';
 
 const range = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
@@ -196,14 +196,22 @@ const flops = (node: { readonly inputs: readonly (Value | undefined)[] }): numbe
   return 8 * shape.reduce<number>((product, size) => product * (typeof size === 'number' ? size : 1), 1);
 };
 
-export const normalizationOps = {
+export type NormalizationOp =
+  | 'BatchNormalization'
+  | 'LayerNormalization'
+  | 'GroupNormalization'
+  | 'InstanceNormalization'
+  | 'LpNormalization';
+
+export const normalizationOps: OpFamily<NormalizationOp> = {
   BatchNormalization: {
     infer: inferBatch,
     gradient: (context) => (isTraining(context.node) ? batchGradient(context) : fixedGradient(context)),
     flops,
+    traits: { normalizes: true, runningAverages: [3, 4] },
   },
-  LayerNormalization: { infer: inferLayer, gradient: layerGradient, flops },
-  GroupNormalization: { infer: inferGroups, gradient: groupGradient, flops },
-  InstanceNormalization: { infer: inferGroups, gradient: groupGradient, flops },
+  LayerNormalization: { infer: inferLayer, gradient: layerGradient, flops, traits: { normalizes: true } },
+  GroupNormalization: { infer: inferGroups, gradient: groupGradient, flops, traits: { normalizes: true } },
+  InstanceNormalization: { infer: inferGroups, gradient: groupGradient, flops, traits: { normalizes: true } },
   LpNormalization: { infer: (node) => [inputOf(node, 0).type], gradient: lpGradient, flops },
-} satisfies Record<string, OpDefinition>;
+};

@@ -8,7 +8,9 @@ import {
   type GradientRule,
   type NodeDraft,
   type OpDefinition,
+  type OpFamily,
   oneForEachInput,
+  withTraits,
   zeroGradient,
 } from './definition.js';
 import { foldableInputs } from './shapes/folding.js';
@@ -115,17 +117,35 @@ const indexOfExtremum: OpDefinition = {
   flops: oneForEachInput,
 };
 
-export const reductionOps = {
+export type ReductionOp =
+  | 'ReduceSum'
+  | 'ReduceMean'
+  | 'ReduceMax'
+  | 'ReduceMin'
+  | 'ReduceProd'
+  | 'ReduceL1'
+  | 'ReduceL2'
+  | 'ReduceSumSquare'
+  | 'ReduceLogSum'
+  | 'ReduceLogSumExp'
+  | 'ArgMax'
+  | 'ArgMin';
+
+export const reductionOps: OpFamily<ReductionOp> = {
   ReduceSum: {
     ...reduction((context) => [context.b.expandLike(withReducedAxes(context, context.dy), context.x(0))]),
     fold: foldVector((p, q) => p + q),
+    traits: { linear: true, keepsClasses: true },
   },
-  ReduceMean: reduction((context) => {
-    const { b, node, x, dy } = context;
-    const count = b.sizeOf(x(0), reducedAxes(node), dy.dtype);
-    return [b.expandLike(b.div(withReducedAxes(context, dy), count), x(0))];
-  }),
-  ReduceMax: { ...reduction(extremeGradient), fold: foldVector(Math.max) },
+  ReduceMean: withTraits(
+    { linear: true, keepsClasses: true },
+    reduction((context) => {
+      const { b, node, x, dy } = context;
+      const count = b.sizeOf(x(0), reducedAxes(node), dy.dtype);
+      return [b.expandLike(b.div(withReducedAxes(context, dy), count), x(0))];
+    }),
+  ),
+  ReduceMax: { ...reduction(extremeGradient), fold: foldVector(Math.max), traits: { keepsClasses: true } },
   ReduceMin: { ...reduction(extremeGradient), fold: foldVector(Math.min) },
   ReduceProd: { ...reduction(productGradient), fold: foldVector((p, q) => p * q) },
   // Σ|x|
@@ -153,4 +173,4 @@ export const reductionOps = {
   }),
   ArgMax: indexOfExtremum,
   ArgMin: indexOfExtremum,
-} satisfies Record<string, OpDefinition>;
+};

@@ -5,7 +5,7 @@ import { isFloatingPoint } from '../graph/tensor.js';
 import { activationOps } from './activations.js';
 import { alongAxisOps } from './along-axis.js';
 import { controlOps } from './control.js';
-import type { NodeDraft, OpDefinition, OpTable } from './definition.js';
+import type { NodeDraft, OpDefinition, OperatorTraits, OpTable } from './definition.js';
 import { einsumOps } from './einsum.js';
 import { elementwiseOps } from './elementwise.js';
 import { indexingOps } from './indexing.js';
@@ -17,13 +17,14 @@ import { movementOps } from './movement/movement.js';
 import { paddingOps } from './movement/padding.js';
 import { slicingOps } from './movement/slicing.js';
 import { normalizationOps } from './normalization.js';
+import { quantizationOps } from './quantization.js';
 import { reductionOps } from './reduction.js';
 import { convolutionOps } from './spatial/convolution.js';
 import { depthSpaceOps } from './spatial/depth-space.js';
 import { poolingOps } from './spatial/pooling.js';
 import { resizeOps } from './spatial/resize.js';
 
-export const operators: OpTable = {
+export const operators = {
   ...elementwiseOps,
   ...activationOps,
   ...logicOps,
@@ -43,12 +44,25 @@ export const operators: OpTable = {
   ...depthSpaceOps,
   ...einsumOps,
   ...controlOps,
-};
+  ...quantizationOps,
+} satisfies OpTable;
+
+/** The names of the operators. */
+export type OpName = keyof typeof operators;
 
 /** The definition of a node's operator, or undefined for one that cgfac does not know. */
 export function definitionOf(node: Pick<NodeDraft, 'op' | 'domain'>): OpDefinition | undefined {
   const name = node.domain === '' ? node.op : `${node.domain}.${node.op}`;
-  return Object.hasOwn(operators, name) ? operators[name] : undefined;
+  return Object.hasOwn(operators, name) ? operators[name as OpName] : undefined;
+}
+
+/** What is known of a node's operator beside its rules. */
+export const traitsOf = (node: Pick<NodeDraft, 'op' | 'domain'>): OperatorTraits => definitionOf(node)?.traits ?? {};
+
+/** Whether a node passes the numbers of its first input on, in another arrangement or element type. */
+export function isSameNumbers(node: Node): boolean {
+  const { arranges, converts } = traitsOf(node);
+  return arranges === true || converts === true;
 }
 
 /** Computed by an operator that cgfac does not know, or in a shape that is only known when the program runs. */

@@ -1,13 +1,13 @@
 // The sentence over an experiment, computed from its curves: it says who won, by how much, and what it cost,
 // and it says only what the data bear out.
 
+import { formatMetric, formatNumber, formatSeconds, formatSteps, listed, words } from '../format.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
+import { hasDiverged, isSound, remarks, stepsDone } from '../training/verdict.js';
 import { type CurvePoint, curveOf, firstReaching, smoothed } from './curves.js';
-import { formatMetric, formatNumber, formatSeconds, formatSteps, listed, words } from './format.js';
 import { withDistinctNames } from './names.js';
 import { type Goal, goalOf, onSet } from './target.js';
 import { tradeOffs } from './trade-offs.js';
-import { hasDiverged, isSound, remarks, stepsDone } from './verdict.js';
 
 /** What an experiment came to: a headline, and sentences that tell the rest. */
 export interface Findings {

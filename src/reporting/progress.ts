@@ -1,10 +1,10 @@
 // Progress of training on stderr: one line that is redrawn on a terminal, a plain line now and then elsewhere,
 // and a summary line that stays for each run that is finished.
 
+import { formatCount, formatMetric, formatNumber, formatSeconds, words } from '../format.js';
 import type { RunRecord, StepRecord } from '../training/run-record.js';
+import { lowerFirstLoss, stepsDone, stepsTakenBack } from '../training/verdict.js';
 import { paint, wantsColour } from './colour.js';
-import { formatCount, formatMetric, formatNumber, formatSeconds, words } from './format.js';
-import { lowerFirstLoss, stepsDone, stepsTakenBack } from './verdict.js';
 
 /** What a progress line shows. */
 export interface ProgressState {

@@ -1,6 +1,5 @@
 // The columns of a comparison, as data: what the console's table, the Markdown table and the report's table show.
 
-import type { Experiment, RunRecord } from '../training/run-record.js';
 import {
   formatBytes,
   formatCount,
@@ -10,8 +9,9 @@ import {
   formatTarget,
   listed,
   words,
-} from './format.js';
-import { isSound, lowerFirstLoss, stepCount, stepsTakenBack } from './verdict.js';
+} from '../format.js';
+import type { Experiment, RunRecord } from '../training/run-record.js';
+import { isSound, lowerFirstLoss, stepCount, stepsTakenBack } from '../training/verdict.js';
 
 /** One cell: its text, and whether no run is better in this column. */
 export interface SummaryCell {

@@ -1,7 +1,7 @@
 // What a target names: a metric, and the set on which it is judged.
 
+import { formatTarget, words } from '../format.js';
 import type { Experiment } from '../training/run-record.js';
-import { formatTarget, words } from './format.js';
 
 export type SplitName = 'train' | 'test';
 

@@ -1,7 +1,7 @@
 // One sentence on a run beside all others: in what it is the best of them, and in what it loses to which.
 
+import { formatBytes, formatCount, formatMeasured, formatMetric, isShare, listed } from '../format.js';
 import type { RunRecord } from '../training/run-record.js';
-import { formatBytes, formatCount, formatMeasured, formatMetric, isShare, listed } from './format.js';
 import { type Goal, onSet, type SplitName } from './target.js';
 
 /** Something that runs are compared in. */

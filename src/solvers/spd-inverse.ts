@@ -18,8 +18,7 @@ const smallestHalved = 128;
  * @throws GraphError for a value that is not a square matrix or a batch of them, of known sizes
  */
 export function spdInverse(b: Builder, matrix: Value): Value {
-  if (orderOf(matrix) <= largestLu(matrix.rank === 3))
-    return b.op('Inverse', [matrix], {}, { domain: 'com.microsoft' });
+  if (orderOf(matrix) <= largestLu(matrix.rank === 3)) return b.op('com.microsoft.Inverse', [matrix]);
   return gramOfTriangle(b, inverseCholeskyFactor(b, matrix));
 }
 

@@ -1,6 +1,6 @@
 // A run whose loss stops being finite leaves its record with the step that failed, and the last parameters that were good.
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { loadModel } from '../api/model.js';
+import { loadModel } from '../api/load-save.js';
 import { dataset } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';

@@ -42,7 +42,7 @@ export interface RunParts {
 /** What is left of a run that diverged. */
 export interface Remains {
   readonly record: RunRecord;
-  /** The model that was trained: `saveModel` takes it with `parameters`. */
+  /** The model with the parameters below: what `saveModel` takes. */
   readonly model: Model;
   /** The last parameters, with running averages, that the loss was finite with; of optimizers that average their iterates, the average. */
   readonly parameters: ReadonlyMap<string, TensorData>;

@@ -4,11 +4,10 @@ import { type BatchSequence, trainingBatches } from '../data/batches.js';
 import type { DataSplits, Dataset } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
+import { isUnnamed, mapInputs } from '../graph/inputs.js';
 import type { TensorData } from '../graph/tensor.js';
 import { type MetricWord, metricsOf } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
-import { isFileModel } from '../model/file-model.js';
-import { isUnnamed, mapInputs } from '../model/inputs.js';
 import type { Model } from '../model/model.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checkedNumber, mostSteps } from '../options.js';
@@ -55,9 +54,9 @@ export interface TrainOptions extends RunOptions, StandardizationOptions {
 }
 
 export interface TrainingResult {
-  /** The model that was trained: the one given, or the one made of it by `normalize`. `saveModel` takes it, not the one given. */
+  /** The trained model: `saveModel`, `predict` and `train` take it. */
   readonly model: Model;
-  /** Trained parameters and the running averages of batch normalization, by name: what `saveModel` takes. */
+  /** Its parameters and the running averages of batch normalization, by name. */
   readonly parameters: ReadonlyMap<string, TensorData>;
   readonly record: RunRecord;
   /** True where the signal ended it before its last step. */
@@ -67,7 +66,7 @@ export interface TrainingResult {
 }
 
 /**
- * Trains a model. The model itself is not changed: `saveModel` writes the one that is returned with the new parameters.
+ * Train a model. The model given is not changed: the trained one is returned.
  * For tables that is a model which standardizes its input, and the targets of a regression (see `normalize`); losses
  * and metrics are in the units of the data all the same.
  * @throws OptionError where options do not fit together or the data do not fit the model
@@ -161,7 +160,8 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     };
     const diverged = async (cause: TrainingError) => {
       const record = run.record({ loss: Number.NaN }, { loss: Number.NaN });
-      return new DivergedError(cause, { record, model, parameters: await trained() });
+      const parameters = await trained();
+      return new DivergedError(cause, { record, model: model.with(parameters), parameters });
     };
     try {
       await run.go();
@@ -199,7 +199,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       ...warningsOf(record, optimizer.remedy?.(setting)),
       ...step.steering.flatMap((steering) => steering.warning?.() ?? []),
     ];
-    return { model, parameters, record, interrupted: run.done < total, warnings };
+    return { model: model.with(parameters), parameters, record, interrupted: run.done < total, warnings };
   } finally {
     await engine.close();
   }
@@ -226,7 +226,7 @@ function renamed(
 export function settingOf(model: Model, { loss, data: { train } }: LearningTask, batchSize: number): Setting {
   const { inputs, picture } = train;
   const isTable = !picture && isUnnamed(inputs) && inputs.dtype === 'float32' && inputs.shape.length === 1;
-  return { loss, examples: train.size, batchSize, isTable, isPretrained: isFileModel(model) };
+  return { loss, examples: train.size, batchSize, isTable, isPretrained: model.isPretrained };
 }
 
 /** @param keys where what is evaluated is held: an average begins at the initial parameters */

@@ -1,8 +1,7 @@
 // Networks with dropout and batch normalization trained as a whole: averages, seeds, and evaluation as the file is used.
-import { Tensor } from 'onnxruntime-common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ModelSpec, modelBytes, runOnnx } from '../../test/support/onnx-models.js';
-import { valueAndGradients } from '../api/model.js';
+import { valueAndGradients } from '../api/value-and-gradients.js';
 import { type DataSplits, dataset } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
@@ -113,13 +112,11 @@ describe.each(['adam', 'cgfac'] as const)('%s', (name) => {
     expect(record.test).toEqual(record.train);
 
     // What training returns is a point to differentiate at: running averages are used, not differentiated.
-    const asTensor = ({ dtype, dims, data: elements }: TensorData) =>
-      new Tensor(dtype as 'float32', elements as Float32Array, dims);
     const { loss: again, gradients } = await valueAndGradients(model, {
       loss: 'softmax-cross-entropy',
-      inputs: asTensor(tensor('float32', [examples, features], inputs)),
-      targets: asTensor(tensor('int64', [examples], BigInt64Array.from(labels, BigInt))),
-      parameters: new Map([...parameters].map(([key, value]) => [key, asTensor(value)])),
+      inputs: tensor('float32', [examples, features], inputs),
+      targets: tensor('int64', [examples], BigInt64Array.from(labels, BigInt)),
+      at: parameters,
       engine,
     });
     expect(again).toBeCloseTo(loss / examples, 5);

@@ -1,7 +1,7 @@
 // What a reader of a run's results should know before the numbers.
 
-import { endsWorse } from '../reporting/verdict.js';
 import type { RunRecord } from './run-record.js';
+import { endsWorse } from './verdict.js';
 
 /**
  * Sentences about a run that ended and should not pass for a success.

@@ -51,15 +51,9 @@ export async function measured(
   const labels = Array.from({ length: rows }, () => source.integer(output.dims[1] ?? 1));
   const targets = b.given([rows], labels, 'int64');
   const value = loss.value(b, output, targets);
+  const fisher = { exact, empirical }[kind]();
   const { blocks, rest } = findBlocks(parameters, output, kinds);
-  const layers = layerRows(
-    b,
-    { output, targets },
-    unitLikelihood(b, loss),
-    blocks,
-    kind === 'exact' ? exact() : empirical(),
-    () => value,
-  );
+  const layers = layerRows(b, { output, targets }, unitLikelihood(b, loss), blocks, fisher, () => value);
   const slopes = gradients(b, value, [...parameters.values()]);
   const flat = (rows: Value) => b.reshape(rows, [size(rows.dims.slice(0, -1)), rows.dims.at(-1) ?? 1]);
   const wanted: Record<string, Value> = { output };

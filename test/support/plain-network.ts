@@ -1,6 +1,7 @@
 // Networks of dense layers in states that no public builder makes: dead, saturated, all zero, batch-normalized.
 import type { Model } from '../../src/model/model.js';
-import { he, type Initialization, Network, zeros } from '../../src/nn/network.js';
+import { he, type Initialization, zeros } from '../../src/nn/initialization.js';
+import { Network } from '../../src/nn/network.js';
 
 export interface PlainNetworkOptions {
   /** From the input to the outputs. */
@@ -26,7 +27,7 @@ export function plainNetwork(options: PlainNetworkOptions): Model {
   const { sizes, seed, activation = 'relu', batchNorm, weightScale = () => 1, bias = () => zeros } = options;
   const network = new Network('plain', { seed });
   const { b } = network;
-  let x = network.input([sizes[0] ?? 1]);
+  let x = network.input('input', [sizes[0] ?? 1]);
   if (batchNorm === 'input') x = network.batchNorm(x, 'bn');
   for (const [layer, outputs] of sizes.slice(1).entries()) {
     const isLast = layer === sizes.length - 2;

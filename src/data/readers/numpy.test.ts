@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { FileError, OptionError } from '../../errors.js';
-import { listInputs } from '../../model/inputs.js';
+import { listInputs } from '../../graph/inputs.js';
 import { arraySplits } from '../array-set.js';
 import { type Dataset, onlyInput } from '../dataset.js';
 import { type NumberArray, parseNpy } from './npy.js';

@@ -1,5 +1,6 @@
 // Finds the dense layers of a graph that fine-tuning works on: products of a value with a stored weight.
-import { type Graph, intAttribute, type Node, subgraphs, type Value } from '../../graph/graph.js';
+import { intAttribute, type Node, type Value } from '../../graph/graph.js';
+import { isNode, readersOf, seeThrough, type Uses } from '../../graph/uses.js';
 import type { Model } from '../model.js';
 
 /** A product x·W (+ bias) with a stored weight. */
@@ -14,17 +15,13 @@ export interface DenseLayer {
   readonly bias: string | undefined;
 }
 
-/** The layer that a node is, or undefined. `users` are the nodes that read each value. */
-export function denseLayer(
-  model: Model,
-  node: Node,
-  users: ReadonlyMap<Value, readonly Node[]>,
-): DenseLayer | undefined {
+/** The layer that a node is, or undefined. */
+export function denseLayer(model: Model, node: Node, uses: Uses): DenseLayer | undefined {
   if (node.domain !== '') return undefined;
   const stored = storedWeight(model, node.inputs[1]);
   if (!stored) return undefined;
   const { name, transposed } = stored;
-  const bias = node.inputs[2] ? parameterName(model, node.inputs[2]) : addedBias(model, node, users);
+  const bias = node.inputs[2] ? parameterName(model, node.inputs[2]) : addedBias(model, node, uses);
   switch (node.op) {
     case 'Gemm': {
       const columns = intAttribute(node, 'transB', 0) === 1 ? 0 : 1;
@@ -39,30 +36,13 @@ export function denseLayer(
   }
 }
 
-/** Nodes by the values they read; those in the bodies of Loop and If are among them. */
-export function usersOf(graph: Graph, users = new Map<Value, Node[]>()): Map<Value, Node[]> {
-  for (const node of graph.nodes) {
-    for (const body of subgraphs(node)) usersOf(body, users);
-    for (const input of node.inputs) {
-      if (!input) continue;
-      const known = users.get(input);
-      if (known) known.push(node);
-      else users.set(input, [node]);
-    }
-  }
-  return users;
-}
-
 /** The nodes that read a parameter, once for each of their inputs; those behind Identity and Transpose nodes for these. */
-export function readersOf(model: Model, name: string, users: ReadonlyMap<Value, readonly Node[]>): Node[] {
-  const readers = (value: Value | undefined): Node[] =>
-    [...new Set((value && users.get(value)) ?? [])].flatMap((node) =>
-      isView(node) ? readers(node.outputs[0]) : node.inputs.filter((input) => input === value).map(() => node),
-    );
-  return readers(model.parameters.get(name));
+export function parameterReaders(model: Model, name: string, uses: Uses): Node[] {
+  const value = model.parameters.get(name);
+  return value ? readersOf(value, uses, isView).map(({ node }) => node) : [];
 }
 
-const isView = ({ op, domain }: Node): boolean => domain === '' && (op === 'Identity' || op === 'Transpose');
+const isView = (node: Node): boolean => isNode(node, 'Identity', 'Transpose');
 
 /** A parameter, perhaps behind Identity and a transposition of a matrix. */
 function storedWeight(model: Model, value: Value | undefined) {
@@ -78,18 +58,17 @@ function storedWeight(model: Model, value: Value | undefined) {
 }
 
 function parameterName(model: Model, value: Value): string | undefined {
-  let source = value;
-  while (source.producer?.op === 'Identity' && source.producer.inputs[0]) source = source.producer.inputs[0];
+  const source = seeThrough(value);
   for (const [name, parameter] of model.parameters) if (parameter === source) return name;
   return undefined;
 }
 
 /** The bias that a following Add gives to a MatMul. */
-function addedBias(model: Model, node: Node, users: ReadonlyMap<Value, readonly Node[]>): string | undefined {
+function addedBias(model: Model, node: Node, uses: Uses): string | undefined {
   const [output] = node.outputs;
-  const [next, ...others] = (output && users.get(output)) ?? [];
-  if (node.op !== 'MatMul' || next?.op !== 'Add' || others.length > 0) return undefined;
-  const other = next.inputs[0] === output ? next.inputs[1] : next.inputs[0];
+  const [next, ...others] = (output && uses.get(output)) ?? [];
+  if (node.op !== 'MatMul' || next?.node.op !== 'Add' || others.length > 0) return undefined;
+  const other = next.node.inputs[1 - next.index];
   const isVector = other?.knownType?.shape.slice(0, -1).every((size) => size === 1);
   return other && isVector ? parameterName(model, other) : undefined;
 }

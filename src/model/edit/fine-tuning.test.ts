@@ -8,7 +8,7 @@ import { ModelProtoSchema, StringStringEntryProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { type ModelSpec, modelBytes, modelProto, ramp, runOnnx } from '../../../test/support/onnx-models.js';
 import { exportedModels } from '../../../test/support/outside.js';
-import { loadModel, saveModel } from '../../api/model.js';
+import { loadModel, saveModel } from '../../api/load-save.js';
 import { OptionError, UnsupportedError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import { inline } from '../../graph/inline.js';
@@ -267,16 +267,16 @@ describe('addLora', () => {
         const large = fromFile({ ...exported, initializers: { ...initializers, ...wide } });
         const lora = addLora(large, { rank: 2, seed: 1 });
         const parameters = new Map([...lora.parameters].map(([name, { dims }]) => [name, ramp(dims, 0.1)] as const));
-        await saveModel(lora, parameters, path, { largestFile: 1000 });
+        await saveModel(lora.with(parameters), path, { largestFile: 1000 });
         expect((await readdir(folder)).filter((name) => name.endsWith('.data'))).toHaveLength(1);
         const merged = modelFromBytes(lora.encode(parameters), semantics);
         const read = await loadModel(path);
         for (const [name, { constant }] of merged.parameters) {
           expect(read.parameters.get(name)?.constant).toEqual(constant);
         }
-        await saveModel(adapted(), trained, path, { dtype: 'float32' });
+        await saveModel(adapted().with(trained), path, { dtype: 'float32' });
         expect((await loadModel(path)).halfPrecision).toBe(false);
-        await saveModel(adapted(), trained, path, { dtype: 'float16' });
+        await saveModel(adapted().with(trained), path, { dtype: 'float16' });
         expect((await loadModel(path)).halfPrecision).toBe(true);
       } finally {
         await rm(folder, { recursive: true });

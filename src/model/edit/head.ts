@@ -1,31 +1,22 @@
 // Gives a classifier a new last layer for another number of classes.
 
 import { GraphError, UnsupportedError } from '../../errors.js';
-import { type Dimension, describeNode, type Node, neededNodes, type Shape, type Value } from '../../graph/graph.js';
+import { type Dimension, describeNode, neededNodes, type Shape, type Value } from '../../graph/graph.js';
 import { inline } from '../../graph/inline.js';
 import { standIns } from '../../graph/stand-ins.js';
 import { allocate, elementCount, type TensorData, tensor } from '../../graph/tensor.js';
+import { seeThrough, type Uses, usesIn } from '../../graph/uses.js';
 import { decodeProto } from '../../onnx/decode/reader.js';
-import { narrow } from '../../onnx/edits/widen.js';
-import { replaceElements } from '../../onnx/tensor.js';
-import { dataTypeOf } from '../../onnx/types.js';
+import { withOutputSize } from '../../onnx/edits/output-size.js';
+import { encodeMessage, withInitializers } from '../../onnx/patch.js';
 import { Builder } from '../../ops/builder.js';
-import { semantics } from '../../ops/table.js';
+import { isSameNumbers, semantics, traitsOf } from '../../ops/table.js';
 import { checkedCount, checkedSeed } from '../../options.js';
 import { random } from '../../random.js';
-import { encodeMessage, type FileModel, modelFromBytes } from '../file-model.js';
+import { type FileModel, modelFromBytes } from '../file-model.js';
 import { checkModel, type Model } from '../model.js';
-import { type DenseLayer, denseLayer, readersOf, usersOf } from './dense-layers.js';
+import { type DenseLayer, denseLayer, parameterReaders } from './dense-layers.js';
 import { withoutTargetNormalization } from './target-normalization.js';
-
-/** Operators between the last layer and the model's output that take each class as it is, by what they read it from: their first input. */
-const after = new Set([
-  ...['Identity', 'Cast', 'Softmax', 'LogSoftmax', 'Sigmoid', 'HardSigmoid', 'Tanh', 'Relu', 'Clip', 'Dropout'],
-  ...['GlobalAveragePool', 'GlobalMaxPool', 'AveragePool', 'MaxPool', 'ReduceMean', 'ReduceMax', 'ReduceSum'],
-  ...['Flatten', 'Reshape', 'Squeeze', 'Unsqueeze', 'Transpose', 'Gather', 'Slice', 'Resize'],
-]);
-/** Those that do so beside a stored tensor: a bias, a temperature. */
-const besideStored = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
 /**
  * The model with its last layer made anew for `classes` outputs; all names stay. A normalization of targets, which
@@ -44,25 +35,16 @@ export function replaceHead(given: Model, classes: number, seed: number): FileMo
   const head = lastLayer(model);
   const { weight, bias } = head;
   const axisOfClasses = classAxis(model, head, classes);
-  const proto = decodeProto(model.encode(new Map()));
-  for (const stored of proto.graph?.initializer ?? []) {
-    if (stored.name !== weight && stored.name !== bias) continue;
-    const old = model.parameters.get(stored.name);
+  const elements = new Map<string, TensorData>();
+  for (const name of [weight, bias]) {
+    const old = name === undefined ? undefined : model.parameters.get(name);
     if (!old) continue;
     const dims = resized(head, old, classes);
-    const data = stored.name === weight ? newWeight(old, dims, classes, seed) : zeros(old, dims);
-    const dtype = dataTypeOf(stored.dataType);
-    stored.dims = dims.map(BigInt);
-    replaceElements(stored, dtype === 'float16' || dtype === 'bfloat16' ? narrow(data, dtype) : data);
+    elements.set(old.name, old.name === weight ? newWeight(old, dims, classes, seed) : zeros(old, dims));
   }
-  // Declared sizes of the old classes; what is computed is inferred again.
-  if (proto.graph) proto.graph.valueInfo = [];
-  for (const { type } of proto.graph?.output.slice(0, 1) ?? []) {
-    const dim = type?.value.case === 'tensorType' ? type.value.value.shape?.dim : undefined;
-    const at = dim?.[axisOfClasses];
-    if (at) at.value = { case: 'dimValue', value: BigInt(classes) };
-  }
-  return modelFromBytes(encodeMessage(proto, model.name), semantics, { name: model.name });
+  const proto = withOutputSize(decodeProto(model.encode(new Map())), axisOfClasses, classes);
+  const bytes = encodeMessage(withInitializers(proto, elements, new Map()), model.name);
+  return modelFromBytes(bytes, semantics, { name: model.name });
 }
 
 /** The shape of the head's weight or bias with another number of classes. */
@@ -80,14 +62,16 @@ export function headOf(model: Model): string[] {
 /** The layer that computes the model's first output. */
 function lastLayer(model: Model): DenseLayer {
   const [output] = model.graph.outputs;
-  const users = usersOf(model.graph);
+  const uses = usesIn(model.graph);
   for (let value = output?.value; value?.producer; ) {
     const node = value.producer;
-    const layer = denseLayer(model, node, users);
-    if (layer) return unshared(model, layer, users);
+    const layer = denseLayer(model, node, uses);
+    if (layer) return unshared(model, layer, uses);
     const [first, second] = node.inputs;
-    if (node.domain === '' && after.has(node.op)) value = first;
-    else if (node.domain === '' && besideStored.has(node.op) && isStored(first) !== isStored(second)) {
+    const { arranges, converts, keepsClasses, arithmetic } = traitsOf(node);
+    if (arranges || converts || keepsClasses) value = first;
+    else if (arithmetic && isStored(first) !== isStored(second)) {
+      // A bias or a temperature.
       value = isStored(first) ? second : first;
     } else throw refused(model, `its output comes from ${describeNode(node)}`);
   }
@@ -102,17 +86,12 @@ const refused = (model: Model, reason: string) =>
   );
 
 /** Whether a value is a stored tensor, perhaps seen in another shape or type. */
-function isStored(value: Value | undefined): boolean {
-  let source = value;
-  while (source?.producer && ['Identity', 'Cast', 'Unsqueeze', 'Reshape'].includes(source.producer.op)) {
-    [source] = source.producer.inputs;
-  }
-  return source?.constant !== undefined;
-}
+const isStored = (value: Value | undefined): boolean =>
+  value !== undefined && seeThrough(value, isSameNumbers).constant !== undefined;
 
-function unshared(model: Model, layer: DenseLayer, users: ReadonlyMap<Value, readonly Node[]>): DenseLayer {
+function unshared(model: Model, layer: DenseLayer, uses: Uses): DenseLayer {
   for (const name of [layer.weight, layer.bias]) {
-    if (name !== undefined && readersOf(model, name, users).length > 1) {
+    if (name !== undefined && parameterReaders(model, name, uses).length > 1) {
       throw refused(model, `its '${name}' is used elsewhere as well (tied weights)`);
     }
   }

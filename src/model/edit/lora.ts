@@ -6,13 +6,14 @@ import { GraphBuilder } from '../../graph/builder.js';
 import { floatAttribute, intAttribute, type Node, Value } from '../../graph/graph.js';
 import { inline, type Rewrite } from '../../graph/inline.js';
 import { allocate, elementCount, type TensorData, tensor } from '../../graph/tensor.js';
+import { usesIn } from '../../graph/uses.js';
 import { whileReading } from '../../onnx/decode/reader.js';
 import { semantics } from '../../ops/table.js';
 import { checkedNumber, checkedSeed, checkedTexts, checkKeys, described, type OptionKeys } from '../../options.js';
 import { random } from '../../random.js';
 import { type FileModel, isFileModel, withPatch } from '../file-model.js';
 import { checkModel, type Model } from '../model.js';
-import { type DenseLayer, denseLayer, readersOf, usersOf } from './dense-layers.js';
+import { type DenseLayer, denseLayer, parameterReaders } from './dense-layers.js';
 import { matching } from './select.js';
 
 export interface LoraOptions {
@@ -69,22 +70,23 @@ export function addLora(model: Model, options: LoraOptions): Model {
   }
   const merge = (updated: ReadonlyMap<string, TensorData>) => merged(model, parameters, adapters, updated);
   const adapted = { graph: adaptedGraph(model, adapters), parameters };
-  if (!isFileModel(model)) return { ...model, ...adapted, encode: (updated) => model.encode(merge(updated)) };
-  return withPatch(model, adapted, (updated, dtype) => model.patched(merge(updated), dtype));
+  if (!isFileModel(model))
+    return { ...model, ...adapted, encode: (updated = new Map()) => model.encode(merge(updated)) };
+  return withPatch(model, adapted, model.patch.followedBy(merge));
 }
 
 function adaptersOf(model: Model, options: LoraOptions): Map<Node, Adapter> {
-  const users = usersOf(model.graph);
+  const uses = usesIn(model.graph);
   const chosen = options.weights && matching(model, options.weights);
   const excepted = matching(model, options.except ?? []);
   const adapters = new Map<Node, Adapter>();
   const adapted = new Set<string>();
   for (const node of model.graph.nodes) {
-    const layer = denseLayer(model, node, users);
+    const layer = denseLayer(model, node, uses);
     if (!layer || node.op === 'Conv' || intAttribute(node, 'transA', 0) === 1) continue;
     if ((chosen && !chosen.has(layer.weight)) || excepted.has(layer.weight)) continue;
     // An adapter changes one layer; merged into a weight that others read, it would change them all.
-    if (readersOf(model, layer.weight, users).length > 1) {
+    if (parameterReaders(model, layer.weight, uses).length > 1) {
       if (!chosen) continue;
       throw new UnsupportedError(
         `the weight '${layer.weight}' is shared by several layers and cannot get adapters; choose others by their names`,
@@ -137,10 +139,8 @@ function adaptedGraph(model: Model, adapters: ReadonlyMap<Node, Adapter>) {
     const [x] = inputs;
     if (!adapter || !x) return undefined;
     const { name } = node;
-    const op = (kind: string, operands: readonly Value[], suffix: string): Value => {
-      const [output] = b.node(kind, operands, {}, { name: `${name}/${suffix}`, outputs: [`${name}/${suffix}`] });
-      return output as Value; // one output is asked for
-    };
+    const op = (kind: string, operands: readonly Value[], suffix: string): Value =>
+      b.op(kind, operands, {}, { name: `${name}/${suffix}`, outputs: [`${name}/${suffix}`] });
     const [y] = b.node(node.op, inputs, node.attributes, { name, outputs: node.outputs.map((output) => output.name) });
     const inner = op('MatMul', [x, adapter.a], 'lora_a');
     const outer = op('MatMul', [inner, adapter.b], 'lora_b');

@@ -1,10 +1,11 @@
 // A model that normalizes its own input: (x − mean) / deviation stands before its first layer, in training and in the
 // file. Whoever runs the file feeds it values as the data have them; there is no preprocessing to remember.
-import { checkNormalization, describeNormalization, type Normalization } from '../../data/normalization.js';
+
 import { OptionError } from '../../errors.js';
 import { GraphBuilder } from '../../graph/builder.js';
 import { formatType, type Graph, type Value } from '../../graph/graph.js';
 import { inline } from '../../graph/inline.js';
+import { checkNormalization, describeNormalization, type Normalization } from '../../normalization.js';
 import { whileReading } from '../../onnx/decode/reader.js';
 import { prepended } from '../../onnx/edits/constant-steps.js';
 import { semantics } from '../../ops/table.js';
@@ -99,7 +100,7 @@ function normalizedGraph(model: Model, input: Value, own: ReadonlyMap<string, Va
   for (const one of model.graph.inputs) bindings.set(one, b.input(one.name, one.dtype, one.shape));
   let x = bindings.get(input);
   for (const { op, tensor, name } of steps) {
-    [x] = b.node(op, [x, own.get(tensor)], {}, { name, outputs: [name], types: [input.type] }) as [Value]; // one is asked for
+    x = b.op(op, [x, own.get(tensor)], {}, { name, outputs: [name], types: [input.type] });
   }
   if (x) bindings.set(input, x);
   // Stored tensors stay what they are: training binds them by identity.

@@ -4,7 +4,8 @@
 import { type Graph, Value } from '../../graph/graph.js';
 import { elementCount, type TensorData, tensorFrom } from '../../graph/tensor.js';
 import { decodeProto } from '../../onnx/decode/reader.js';
-import { encodeMessage, isFileModel, withPatch } from '../file-model.js';
+import { Patch } from '../../onnx/patch.js';
+import { isFileModel, withPatch } from '../file-model.js';
 import { type Model, newElements } from '../model.js';
 
 type Message = ReturnType<typeof decodeProto>;
@@ -39,10 +40,10 @@ export function withConstants(
     });
   };
   const rest = (updated: ReadonlyMap<string, TensorData>) => new Map([...updated].filter(([name]) => !own.has(name)));
-  if (isFileModel(model)) {
-    return withPatch(model, changed, (updated, dtype) => written(model.patched(rest(updated), dtype), updated));
-  }
-  const encode: Model['encode'] = (updated) =>
-    encodeMessage(written(decodeProto(model.encode(rest(updated))), updated), model.name);
-  return { ...model, ...changed, encode };
+  const patch = isFileModel(model)
+    ? model.patch
+    : new Patch(model.name, (elements) => decodeProto(model.encode(elements)));
+  const whole = patch.followedBy(rest, written);
+  if (isFileModel(model)) return withPatch(model, changed, whole);
+  return { ...model, ...changed, encode: (updated = new Map()) => whole.encode(updated) };
 }

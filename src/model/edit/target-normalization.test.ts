@@ -5,16 +5,16 @@ import { ModelProtoSchema } from 'onnx-buf';
 import { Tensor } from 'onnxruntime-common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { modelBytes, modelProto, ramp, runOnnx } from '../../../test/support/onnx-models.js';
-import { valueAndGradients } from '../../api/model.js';
+import { valueAndGradients } from '../../api/value-and-gradients.js';
 import { checkModel } from '../../cli/check.js';
 import { describeModel } from '../../cli/inspect.js';
-import type { Normalization } from '../../data/normalization.js';
 import type { Engine } from '../../engine/engine.js';
 import { nodeEngine } from '../../engine/node.js';
 import { FileError, GraphError, OptionError } from '../../errors.js';
 import { type TensorData, tensorFrom } from '../../graph/tensor.js';
 import { lenet } from '../../nn/lenet.js';
 import { autoencoder, mlp } from '../../nn/zoo.js';
+import type { Normalization } from '../../normalization.js';
 import { narrow } from '../../onnx/edits/widen.js';
 import { semantics } from '../../ops/table.js';
 import { type FileModel, isFileModel, modelFromBytes } from '../file-model.js';
@@ -132,7 +132,7 @@ describe('withTargetNormalization', () => {
       /'normalization.target.mean' holds 200000, .* save the model as float32/,
     );
     if (!isFileModel(large)) throw new Error('it came from a file');
-    expect(large.patched(new Map(), 'float32').graph?.node).toHaveLength(5);
+    expect(large.patch.message(new Map(), 'float32').graph?.node).toHaveLength(5);
     const fine = withTargetNormalization(modelFromBytes(bytes, semantics), { mean: [0], deviation: [1e-9] });
     expect(() => fine.encode(new Map())).toThrow(/'normalization.target.deviation' holds .* does not fit float16/);
   });

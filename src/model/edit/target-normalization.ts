@@ -1,14 +1,17 @@
 // A model that predicts in the data's own units what it learns standardized: deviation · f(x) + mean stands behind its last
 // layer, in the file as well. Training takes that end off, as it does a softmax, and learns f (see losses/objective.ts).
-import { checkNormalization, describeNormalization, type Normalization } from '../../data/normalization.js';
+
 import { OptionError } from '../../errors.js';
 import { GraphBuilder } from '../../graph/builder.js';
 import { formatType, type Graph, type Value } from '../../graph/graph.js';
 import { inline } from '../../graph/inline.js';
+import { isNode } from '../../graph/uses.js';
+import { checkNormalization, describeNormalization, type Normalization } from '../../normalization.js';
 import { decodeProto, whileReading } from '../../onnx/decode/reader.js';
 import { appended, withoutAppended } from '../../onnx/edits/constant-steps.js';
-import { semantics } from '../../ops/table.js';
-import { encodeMessage, modelFromBytes } from '../file-model.js';
+import { encodeMessage } from '../../onnx/patch.js';
+import { semantics, traitsOf } from '../../ops/table.js';
+import { modelFromBytes } from '../file-model.js';
 import { checkModel, type Model } from '../model.js';
 import { constantOf, withConstants } from './own-constants.js';
 
@@ -107,13 +110,6 @@ export function withoutTargetNormalization(model: Model): Model {
   return modelFromBytes(encodeMessage(bare, model.name), semantics, { name: model.name });
 }
 
-/** Operators that only move elements, or average them. */
-const passing = new Set([
-  ...['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'Dropout'],
-  ...['ReduceMean', 'ReduceSum', 'AveragePool', 'GlobalAveragePool'],
-]);
-const layers = new Set(['Gemm', 'MatMul', 'Einsum', 'Conv', 'ConvTranspose']);
-
 /**
  * Whether a model ends in a layer, so that it predicts numbers of any size. One that ends in an activation (a sigmoid, a
  * Relu) was made for targets in its range, which standardized targets leave.
@@ -121,10 +117,11 @@ const layers = new Set(['Gemm', 'MatMul', 'Einsum', 'Conv', 'ConvTranspose']);
 export function endsInLayer({ graph }: Model): boolean {
   const isLayer = (value: Value | undefined): boolean => {
     const node = value?.producer;
-    if (node?.domain !== '') return false;
-    if (layers.has(node.op)) return true;
-    if (passing.has(node.op)) return isLayer(node.inputs[0]);
-    return (node.op === 'Add' || node.op === 'Sub') && node.inputs.some(isLayer);
+    if (!node) return false;
+    const { appliesWeights, linear, arranges } = traitsOf(node);
+    if (linear && appliesWeights) return true;
+    if (linear || arranges) return isLayer(node.inputs[0]);
+    return isNode(node, 'Add', 'Sub') && node.inputs.some(isLayer);
   };
   return isLayer(graph.outputs[0]?.value);
 }
@@ -139,7 +136,7 @@ function tailedGraph(model: Model, own: ReadonlyMap<string, Value>): Graph {
   const [first] = graph.outputs;
   let y = first && outputs.get(first.name);
   for (const { op, tensor, name } of steps) {
-    [y] = b.node(op, [y, own.get(tensor)], {}, { name, outputs: [name], types: [first?.value.knownType] }) as [Value]; // one is asked for
+    y = b.op(op, [y, own.get(tensor)], {}, { name, outputs: [name], types: [first?.value.knownType] });
   }
   if (first && y) outputs.set(first.name, y);
   return b.build(graph.name, Object.fromEntries(outputs));

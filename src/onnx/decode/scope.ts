@@ -7,7 +7,7 @@ export class Scope {
   readonly parent: Scope | undefined;
   readonly #values = new Map<string, Value | undefined>();
   readonly #refused = new Map<string, UnsupportedError>();
-  /** Set before the nodes of the names' names when function bodies are written out. */
+  /** What the names of nodes and values begin with where the body of a function is written out: `layer1/`; else empty. */
   readonly prefix: string;
 
   constructor(parent: Scope | undefined, prefix = '') {

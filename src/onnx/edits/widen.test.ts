@@ -101,7 +101,7 @@ describe('a model of float16', () => {
   });
 
   it('is widened on request, and refuses numbers that float16 does not hold', async () => {
-    const wide = toBinary(ModelProtoSchema, model().patched(new Map(), 'float32'));
+    const wide = toBinary(ModelProtoSchema, model().patch.message(new Map(), 'float32'));
     const { y } = await runOnnx(wide, { x: ramp([4, 3]) });
     expect(y?.dtype).toBe('float32');
     const large = new Map([['bias', tensorFrom('float32', [2], [0, 1e6])]]);
@@ -109,13 +109,13 @@ describe('a model of float16', () => {
     expect(() => model().encode(large)).toThrow(
       /'bias' holds 1000000, which does not fit float16; save the model as float32/,
     );
-    expect(() => model().patched(large, 'float32')).not.toThrow();
+    expect(() => model().patch.message(large, 'float32')).not.toThrow();
     const single = modelBytes({
       opset: 17,
       inputs: { x: ['float32', [1]] },
       nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }],
       outputs: ['y'],
     });
-    expect(() => modelFromBytes(single, semantics).patched(new Map(), 'float16')).toThrow(OptionError);
+    expect(() => modelFromBytes(single, semantics).patch.message(new Map(), 'float16')).toThrow(OptionError);
   });
 });

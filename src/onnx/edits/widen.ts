@@ -1,16 +1,16 @@
 // Models with 16-bit floats are trained in float32: their elements, inputs, casts and declared types are widened, and
 // new parameters are rounded back when the file is written in its own types.
 import {
-  AttributeProto_AttributeType as AttributeType,
-  type GraphProto,
+  type AttributeProto,
   type ModelProto,
   type NodeProto,
-  type TensorProto,
   TensorProto_DataType as Type,
   type TypeProto,
 } from 'onnx-buf';
 import { type TensorData, tensor } from '../../graph/tensor.js';
-import { decodeTensor, type ReadExternal, replaceElements } from '../tensor.js';
+import { shallowCopy } from '../message-copy.js';
+import { decodeTensor, type ReadExternal, withElements } from '../tensor.js';
+import { mapMessage } from './map-message.js';
 
 const isHalf = (code: number): boolean => code === Type.FLOAT16 || code === Type.BFLOAT16;
 
@@ -63,70 +63,28 @@ export function narrow(value: TensorData, dtype: 'float16' | 'bfloat16'): Tensor
   return tensor(dtype, value.dims, rounded);
 }
 
-/** True where some tensor of the model has 16-bit floats. */
-export function usesHalfPrecision(model: ModelProto): boolean {
-  let found = false;
-  visit(model, {
-    tensor: (proto) => {
-      found ||= isHalf(proto.dataType);
+/**
+ * Return the message with every 16-bit float turned into float32; the message itself if there is none.
+ * @throws FileError, UnsupportedError if a tensor cannot be read
+ */
+export const widened = (proto: ModelProto, readExternal?: ReadExternal): ModelProto =>
+  mapMessage(proto, {
+    tensor: (tensor) =>
+      isHalf(tensor.dataType) ? withElements(tensor, widen(decodeTensor(tensor, readExternal))) : tensor,
+    type: (type) => {
+      if (type.value.case !== 'tensorType' || !isHalf(type.value.value.elemType)) return type;
+      const value = shallowCopy(type.value.value, { elemType: Type.FLOAT });
+      return shallowCopy<TypeProto>(type, { value: { case: 'tensorType', value } });
     },
-    type: (proto) => {
-      found ||= proto.value.case === 'tensorType' && isHalf(proto.value.value.elemType);
-    },
-    node: (proto) => {
-      found ||= proto.attribute.some((attribute) => isTypeAttribute(attribute.name) && isHalf(Number(attribute.i)));
-    },
-  });
-  return found;
-}
-
-/** Turns every 16-bit float of the model into float32, in place. */
-export function widenModel(model: ModelProto, readExternal?: ReadExternal): void {
-  visit(model, {
-    tensor: (proto) => {
-      if (isHalf(proto.dataType)) replaceElements(proto, widen(decodeTensor(proto, readExternal)));
-    },
-    type: (proto) => {
-      if (proto.value.case === 'tensorType' && isHalf(proto.value.value.elemType))
-        proto.value.value.elemType = Type.FLOAT;
-    },
-    node: (proto) => {
-      for (const attribute of proto.attribute) {
-        if (isTypeAttribute(attribute.name) && isHalf(Number(attribute.i))) attribute.i = BigInt(Type.FLOAT);
-      }
+    node: (node) => {
+      const isWide = ({ name, i }: AttributeProto) => !isTypeAttribute(name) || !isHalf(Number(i));
+      if (node.attribute.every(isWide)) return node;
+      const attribute = node.attribute.map((each) =>
+        isWide(each) ? each : shallowCopy<AttributeProto>(each, { i: BigInt(Type.FLOAT) }),
+      );
+      return shallowCopy<NodeProto>(node, { attribute });
     },
   });
-}
 
 /** Attributes that hold an element type by its number: Cast's target, the type of random and filled tensors. */
 const isTypeAttribute = (name: string): boolean => name === 'to' || name === 'dtype';
-
-/** Visits every tensor of a model: initializers, and those in the attributes of nodes. */
-export function visitTensors(model: ModelProto, tensor: (proto: TensorProto) => void): void {
-  visit(model, { tensor, type: () => undefined, node: () => undefined });
-}
-
-interface Visitor {
-  tensor(proto: TensorProto): void;
-  type(proto: TypeProto): void;
-  node(proto: NodeProto): void;
-}
-
-function visit(model: ModelProto, visitor: Visitor): void {
-  if (model.graph) visitGraph(model.graph, visitor);
-  for (const { node } of model.functions) for (const inner of node) visitNode(inner, visitor);
-}
-
-function visitGraph(graph: GraphProto, visitor: Visitor): void {
-  for (const proto of graph.initializer) visitor.tensor(proto);
-  for (const { type } of [...graph.input, ...graph.output, ...graph.valueInfo]) if (type) visitor.type(type);
-  for (const node of graph.node) visitNode(node, visitor);
-}
-
-function visitNode(node: NodeProto, visitor: Visitor): void {
-  visitor.node(node);
-  for (const attribute of node.attribute) {
-    if (attribute.type === AttributeType.TENSOR && attribute.t) visitor.tensor(attribute.t);
-    if (attribute.g) visitGraph(attribute.g, visitor);
-  }
-}

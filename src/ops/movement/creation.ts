@@ -9,7 +9,7 @@ import {
   tensorFrom,
   toNumbers,
 } from '../../graph/tensor.js';
-import { type NodeDraft, noFlops, type OpDefinition, zeroGradient } from '../definition.js';
+import { type NodeDraft, noFlops, type OpFamily, zeroGradient } from '../definition.js';
 import { foldableInputs, rearranged } from '../shapes/folding.js';
 import { dimensionsOf, shapeRange } from '../shapes/shape-values.js';
 import { productOf } from '../shapes/shapes.js';
@@ -41,7 +41,9 @@ function inferRange(node: NodeDraft): (TensorType | undefined)[] {
   return [start === 0 && delta === 1 && limit !== undefined ? { dtype, shape: [limit] } : undefined];
 }
 
-export const creationOps = {
+export type CreationOp = 'Shape' | 'Size' | 'ConstantOfShape' | 'Range' | 'EyeLike' | 'Dropout';
+
+export const creationOps: OpFamily<CreationOp> = {
   Shape: {
     infer: (node) => [{ dtype: 'int64', shape: [shapeRange(node, inputOf(node, 0).shape).length] }],
     gradient: zeroGradient,
@@ -92,6 +94,7 @@ export const creationOps = {
       ];
     },
     flops: noFlops,
+    traits: { settings: [0, 1, 2] },
   },
   EyeLike: {
     infer: (node) => {
@@ -119,5 +122,6 @@ export const creationOps = {
           'mode. Export it in evaluation mode (model.eval(), training=TrainingMode.EVAL); training drops by itself',
       );
     },
+    traits: { settings: [1, 2], linear: true, keepsClasses: true },
   },
-} satisfies Record<string, OpDefinition>;
+};

@@ -2,7 +2,7 @@
 import { GraphError } from '../../errors.js';
 import { type Dimension, inputOf, intAttribute, type TensorType, type Value } from '../../graph/graph.js';
 import { elementCount, type TensorData } from '../../graph/tensor.js';
-import { type NodeDraft, noFlops, type OpDefinition } from '../definition.js';
+import { type NodeDraft, noFlops, type OpFamily } from '../definition.js';
 import {
   broadcastPositions,
   foldableInputs,
@@ -91,7 +91,9 @@ function inferTile(node: NodeDraft): (TensorType | undefined)[] {
   return [repeats && { dtype, shape: shape.map((size, axis) => productOf([size, repeats[axis] ?? 1])) }];
 }
 
-export const joiningOps = {
+export type JoiningOp = 'Concat' | 'Split' | 'Expand' | 'Tile';
+
+export const joiningOps: OpFamily<JoiningOp> = {
   Concat: {
     infer: inferConcat,
     gradient: ({ b, node, x, dy }) => {
@@ -167,4 +169,4 @@ export const joiningOps = {
     },
     flops: noFlops,
   },
-} satisfies Record<string, OpDefinition>;
+};

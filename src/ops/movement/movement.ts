@@ -9,7 +9,7 @@ import {
   type TensorType,
 } from '../../graph/graph.js';
 import type { TensorData } from '../../graph/tensor.js';
-import { type NodeDraft, noFlops, type OpDefinition } from '../definition.js';
+import { type NodeDraft, noFlops, type OpDefinition, type OpFamily } from '../definition.js';
 import { movableInputs, rearranged, stridedPositions, stridesOf } from '../shapes/folding.js';
 import { dimensionsOf } from '../shapes/shape-values.js';
 import { formatShape, integersOf, normalizeAxis, productOf, quotientOf } from '../shapes/shapes.js';
@@ -81,9 +81,11 @@ const foldReshaped =
 const reshaping = (
   infer: (node: NodeDraft) => readonly (TensorType | undefined)[],
   gradient: OpDefinition['gradient'],
-): OpDefinition => ({ infer, gradient, fold: foldReshaped(infer), flops: noFlops });
+): OpDefinition => ({ infer, gradient, fold: foldReshaped(infer), flops: noFlops, traits: { arranges: true } });
 
-export const movementOps = {
+export type MovementOp = 'Identity' | 'Reshape' | 'Flatten' | 'Squeeze' | 'Unsqueeze' | 'Transpose';
+
+export const movementOps: OpFamily<MovementOp> = {
   Identity: reshaping(
     (node) => [inputOf(node, 0).type],
     ({ dy }) => [dy],
@@ -143,5 +145,6 @@ export const movementOps = {
       return [rearranged(x, dims, moved)];
     },
     flops: noFlops,
+    traits: { arranges: true },
   },
-} satisfies Record<string, OpDefinition>;
+};

@@ -2,7 +2,7 @@
 import { GraphError, UnsupportedError } from '../../errors.js';
 import { inputOf, int, intAttribute, stringAttribute, type TensorType, type Value } from '../../graph/graph.js';
 import type { Builder } from '../builder.js';
-import { type GradientContext, type GradientRule, type NodeDraft, noFlops, type OpDefinition } from '../definition.js';
+import { type GradientContext, type GradientRule, type NodeDraft, noFlops, type OpFamily } from '../definition.js';
 import { integersOf, normalizeAxis } from '../shapes/shapes.js';
 
 /** Elements added (or, where negative, cut off) before and after each axis. */
@@ -104,8 +104,10 @@ function placed(b: Builder, mode: string, strip: Value, axis: number, { size, co
   }
 }
 
-export const paddingOps = {
-  Pad: { infer: inferPad, gradient: padGradient, flops: noFlops },
+export type PaddingOp = 'Pad' | 'Trilu';
+
+export const paddingOps: OpFamily<PaddingOp> = {
+  Pad: { infer: inferPad, gradient: padGradient, flops: noFlops, traits: { settings: [1, 2, 3] } },
   Trilu: {
     infer: (node) => [inputOf(node, 0).type],
     gradient: ({ b, node, dy }) => [
@@ -114,4 +116,4 @@ export const paddingOps = {
     ],
     flops: noFlops,
   },
-} satisfies Record<string, OpDefinition>;
+};

@@ -2,7 +2,7 @@
 import { UnsupportedError } from '../../errors.js';
 import { type Dimension, inputOf, type TensorType, type Value } from '../../graph/graph.js';
 import type { Builder } from '../builder.js';
-import { type GradientRule, type NodeDraft, noFlops, type OpDefinition } from '../definition.js';
+import { type GradientRule, type NodeDraft, noFlops, type OpFamily } from '../definition.js';
 import { movableInputs, rearranged, stridedPositions, stridesOf } from '../shapes/folding.js';
 import { dimensionsOf } from '../shapes/shape-values.js';
 import { integersOf, normalizeAxis, sameShape } from '../shapes/shapes.js';
@@ -105,7 +105,9 @@ function interleaveZeros(b: Builder, x: Value, axis: number, stride: number): Va
   return b.slice(b.transpose(merged, back), axis, 0, (length - 1) * stride + 1);
 }
 
-export const slicingOps = {
+export type SlicingOp = 'Slice';
+
+export const slicingOps: OpFamily<SlicingOp> = {
   Slice: {
     infer: inferSlice,
     gradient: sliceGradient,
@@ -123,5 +125,6 @@ export const slicingOps = {
       return [rearranged(x, dims, stridedPositions(dims, strides, offset))];
     },
     flops: noFlops,
+    traits: { keepsClasses: true },
   },
-} satisfies Record<string, OpDefinition>;
+};

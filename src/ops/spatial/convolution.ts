@@ -14,7 +14,7 @@ import {
   type Value,
 } from '../../graph/graph.js';
 import type { Builder } from '../builder.js';
-import type { GradientContext, NodeDraft, OpDefinition } from '../definition.js';
+import type { GradientContext, NodeDraft, OpFamily } from '../definition.js';
 import { formatShape } from '../shapes/shapes.js';
 import { channelsFirst, copiesOf, patchColumns, weightGradientByShifts } from './patches.js';
 import {
@@ -285,11 +285,16 @@ function flopsOver(windows: Value, node: Node): number {
   return 2 * first * product(others) * product(positions.map((size) => (typeof size === 'number' ? size : 1)));
 }
 
-export const convolutionOps = {
-  Conv: { infer: inferConv, gradient: convGradient, flops: (node) => flopsOver(outputOf(node), node) },
+const layer = { appliesWeights: true, linear: true } as const;
+
+export type ConvolutionOp = 'Conv' | 'ConvTranspose';
+
+export const convolutionOps: OpFamily<ConvolutionOp> = {
+  Conv: { infer: inferConv, gradient: convGradient, flops: (node) => flopsOver(outputOf(node), node), traits: layer },
   ConvTranspose: {
     infer: inferConvTranspose,
     gradient: convTransposeGradient,
     flops: (node) => flopsOver(inputOf(node, 0), node),
+    traits: layer,
   },
-} satisfies Record<string, OpDefinition>;
+};

@@ -1,7 +1,7 @@
 // DepthToSpace and SpaceToDepth: channels become blocks of pixels and back, elements only move.
 import { GraphError } from '../../errors.js';
 import { inputOf, intAttribute, type Shape, stringAttribute, type TensorType, type Value } from '../../graph/graph.js';
-import { type GradientContext, type NodeDraft, noFlops, type OpDefinition } from '../definition.js';
+import { type GradientContext, type NodeDraft, noFlops, type OpFamily } from '../definition.js';
 import { productOf, quotientOf } from '../shapes/shapes.js';
 
 function pictures(node: NodeDraft): { dtype: TensorType['dtype']; shape: Shape; block: number } {
@@ -22,7 +22,9 @@ function depthToSpaceGradient({ b, node, x, dy }: GradientContext): Value[] {
   return [b.reshape(b.transpose(blocks, [0, 1, 3, 5, 2, 4]), x(0).dims)];
 }
 
-export const depthSpaceOps = {
+export type DepthSpaceOp = 'DepthToSpace' | 'SpaceToDepth';
+
+export const depthSpaceOps: OpFamily<DepthSpaceOp> = {
   DepthToSpace: {
     infer: (node) => {
       const { dtype, shape, block } = pictures(node);
@@ -43,4 +45,4 @@ export const depthSpaceOps = {
     gradient: ({ b, node, dy }) => [b.op('DepthToSpace', [dy], node.attributes)],
     flops: noFlops,
   },
-} satisfies Record<string, OpDefinition>;
+};

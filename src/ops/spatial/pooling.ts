@@ -12,7 +12,7 @@ import {
   type Value,
 } from '../../graph/graph.js';
 import type { Builder } from '../builder.js';
-import { type GradientContext, type NodeDraft, type OpDefinition, oneForEachInput } from '../definition.js';
+import { type GradientContext, type NodeDraft, type OpFamily, oneForEachInput } from '../definition.js';
 import { productOf } from '../shapes/shapes.js';
 import { type AxisMatrix, applyTransposed } from './separable.js';
 import { kernelShape, type WindowAxis, windowAxes, windowCounts } from './windows.js';
@@ -88,7 +88,11 @@ function windowFlops(node: Node): number {
   return Number(elements) * kernelShape(node).reduce((p, size) => p * size, 1);
 }
 
-export const poolingOps = {
+const average = { linear: true, keepsClasses: true } as const;
+
+export type PoolingOp = 'MaxPool' | 'AveragePool' | 'GlobalAveragePool' | 'GlobalMaxPool';
+
+export const poolingOps: OpFamily<PoolingOp> = {
   MaxPool: {
     infer: (node) => {
       const pooled = pooledType(node);
@@ -96,12 +100,19 @@ export const poolingOps = {
     },
     gradient: maxPoolGradient,
     flops: windowFlops,
+    traits: { keepsClasses: true },
   },
-  AveragePool: { infer: (node) => [pooledType(node)], gradient: averagePoolGradient, flops: windowFlops },
+  AveragePool: {
+    infer: (node) => [pooledType(node)],
+    gradient: averagePoolGradient,
+    flops: windowFlops,
+    traits: average,
+  },
   GlobalAveragePool: {
     infer: inferGlobal,
     gradient: ({ b, x, dy }) => [b.expandLike(b.div(dy, b.sizeOf(x(0), spatialAxes(x(0)), dy.dtype)), x(0))],
     flops: oneForEachInput,
+    traits: average,
   },
   // The cotangent is shared by the elements that are the largest.
   GlobalMaxPool: {
@@ -112,5 +123,6 @@ export const poolingOps = {
       return [b.where(largest, b.div(dy, count), 0)];
     },
     flops: oneForEachInput,
+    traits: { keepsClasses: true },
   },
-} satisfies Record<string, OpDefinition>;
+};

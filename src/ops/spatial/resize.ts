@@ -12,7 +12,7 @@ import {
   type Value,
 } from '../../graph/graph.js';
 import { toNumbers } from '../../graph/tensor.js';
-import type { GradientContext, NodeDraft, OpDefinition } from '../definition.js';
+import type { GradientContext, NodeDraft, OpFamily } from '../definition.js';
 import { dimensionsOf } from '../shapes/shape-values.js';
 import { normalizeAxis } from '../shapes/shapes.js';
 import { type AxisMatrix, applyTransposed } from './separable.js';
@@ -172,9 +172,12 @@ function resizeGradient({ b, node, x, dy }: GradientContext): (Value | undefined
   return [applyTransposed(b, dy, matrices)];
 }
 
-export const resizeOps = {
+export type ResizeOp = 'Resize';
+
+export const resizeOps: OpFamily<ResizeOp> = {
   Resize: {
     infer: (node): TensorType[] => [{ dtype: inputOf(node, 0).dtype, shape: resized(node).map(({ size }) => size) }],
     gradient: resizeGradient,
+    traits: { settings: [1, 2, 3], keepsClasses: true },
   },
-} satisfies Record<string, OpDefinition>;
+};

@@ -20,6 +20,6 @@ export interface BlockGradient {
 export interface BlockDirection extends BlockGradient {
   /** λ·(F + λI)⁻¹·V with V = `smoothed` and the block's λ: the factor spares a pass over all parameters. */
   readonly direction: LayerTensor;
-  /** √λ, a scalar. */
+  /** √λ: a scalar, or `[groups, 1, 1]`. */
   readonly rootDamping: Value;
 }

@@ -45,7 +45,7 @@ export function reportSolves(context: StepContext, solves: readonly Solve[], opt
     },
     warning: () =>
       2 * unfinished > steps
-        ? `Conjugate gradients ended after ${options.maxIterations} iterations in ${unfinished} of ${steps} steps, before the residual fell to ${options.tolerance}: allow more (maxIterations), or raise the damping.`
+        ? `In ${unfinished} of ${steps} steps conjugate gradients ended at maxIterations (${options.maxIterations}), before the residual fell to ${options.tolerance}: allow more of them, or raise the damping.`
         : undefined,
   });
 }

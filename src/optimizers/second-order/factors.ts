@@ -55,7 +55,7 @@ export interface SketchesOptions {
   readonly decay?: number;
 }
 
-export interface DenseOptions {
+export interface DenseFactorsOptions {
   /** Largest weight ρ of the past in the moving averages; 0 uses this batch alone. 0.95 by default. */
   readonly decay?: number;
 }
@@ -86,9 +86,9 @@ export function sketches(options: SketchesOptions = {}): FreshFactors {
  * @example
  * const optimizer = kfac({ factors: dense({ decay: 0.9, inverseInterval: 10 }) });
  */
-export function dense(options?: DenseOptions): WholeFactors & FreshFactors;
-export function dense(options: DenseOptions & KeptInverses): WholeFactors;
-export function dense(options: DenseOptions & Partial<KeptInverses> = {}): WholeFactors {
+export function dense(options?: DenseFactorsOptions): WholeFactors & FreshFactors;
+export function dense(options: DenseFactorsOptions & KeptInverses): WholeFactors;
+export function dense(options: DenseFactorsOptions & Partial<KeptInverses> = {}): WholeFactors {
   checkKeys('dense', options, { decay: true, inverseInterval: true });
   const decay = checkedDecay(options.decay);
   const interval = options.inverseInterval;
@@ -165,9 +165,8 @@ class BlockSides {
     const { b } = this.#context;
     const rank = this.#rank;
     if (this.#decay) {
-      return this.#average(name, [...rows.dims.slice(0, -2), rank, rows.dims.at(-1) ?? 1], (old, decay) =>
-        averageRows(b, old, rows, signs(), decay),
-      );
+      const dims = [...rows.dims.slice(0, -2), rank, rows.dims.at(-1) ?? 1];
+      return this.#average(name, dims, (old, decay) => averageRows(b, old, rows, signs(), decay));
     }
     return (rows.dims.at(-2) ?? 1) <= rank ? rows : foldRows(b, b.mul(rows, signs()), rank);
   }

@@ -10,7 +10,7 @@ import { solvedInGroups } from './groups.js';
 /** K̂ + δI, to be inverted. */
 export interface DampedKernel {
   readonly kernel: Value;
-  /** A scalar. */
+  /** A scalar, or `[groups, 1, 1]`. */
   readonly delta: Value;
 }
 
@@ -57,13 +57,13 @@ export class KroneckerOperator {
 export const invertedKernels = (b: Builder, systems: readonly DampedKernel[]): ((system: DampedKernel) => Value) =>
   solvedInGroups(
     systems,
-    ({ kernel: { rank, dims } }) => `${rank === 1 ? 'diagonal' : 'matrix'} ${dims.at(-1)}`,
+    ({ kernel }) => (kernel.rank === 1 ? `diagonal ${kernel.dims.join()}` : String(kernel.dims.at(-1))),
     (group) => {
       const [only] = group;
       if (only?.kernel.rank === 1) return group.map(({ kernel, delta }) => b.reciprocal(b.add(kernel, delta)));
       const shifted = group.map(({ kernel, delta }) => b.add(kernel, b.mul(identityLike(b, kernel), delta)));
       // One matrix is inverted faster alone than as a batch of one.
-      if (shifted.length === 1 && only?.kernel.rank === 2) return shifted.map((matrix) => spdInverse(b, matrix));
+      if (only?.kernel.rank === 2 && shifted.length === 1) return shifted.map((matrix) => spdInverse(b, matrix));
       const inverse = spdInverse(b, stack(b, shifted));
       return shifted.map((_, i) => unstack(b, inverse, shifted, i));
     },

@@ -63,13 +63,13 @@ export function tikhonovSolve<System extends TikhonovSystem>(
   };
   const shape = (system: System) => [...targetOf(system).dims.slice(-2), system.operator.inputs.diagonal].join();
   const solutionOf = solvedInGroups(systems, shape, (group) => {
+    const ends = group.map(targetOf);
     const diagonal = group.every(({ operator }) => operator.inputs.diagonal);
     const stacked = (of: (system: System) => Value) => stack(b, group.map(of));
     const inputKernels = stacked(({ operator: { inputs } }) =>
       diagonal ? b.unsqueeze(inputs.kernel(b), [1]) : inputs.kernel(b),
     );
     const outputKernels = stacked(({ operator }) => operator.outputs.kernel(b));
-    const ends = group.map(targetOf);
     // One δ² for each system of the batch: [systems, 1, 1].
     const dampings = b.concat(
       group.map((system) => forEach(b, b.square(system.delta), targetOf(system))),

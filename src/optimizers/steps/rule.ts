@@ -69,19 +69,16 @@ export interface BlockStep {
 export const sumOf = ({ b }: Pick<StepContext, 'b'>, scalars: readonly Value[]): Value =>
   scalars.reduce((sum, scalar) => b.add(sum, scalar));
 
-/** The parts of a block's tensor by the names of their parameters. */
-function partsOf({ weight, bias }: KroneckerBlock, tensor: LayerTensor): readonly (readonly [string, Value])[] {
-  return [[weight, tensor.weight], ...(bias !== undefined && tensor.bias ? [[bias, tensor.bias] as const] : [])];
-}
-
 /** Names of the states that belong to the parts of a block's tensor. */
 export function stateNames(kind: string, { weight, bias }: KroneckerBlock): Record<'weight' | 'bias', string> {
   return { weight: `${kind}.${weight}`, bias: `${kind}.${bias}` };
 }
 
 /** The parts of a block's tensor by the names of their states. */
-export const stateParts = (kind: string, block: KroneckerBlock, tensor: LayerTensor): [string, Value][] =>
-  partsOf(block, tensor).map(([name, part]) => [`${kind}.${name}`, part]);
+export function stateParts(kind: string, block: KroneckerBlock, { weight, bias }: LayerTensor): [string, Value][] {
+  const names = stateNames(kind, block);
+  return [[names.weight, weight], ...(bias ? [[names.bias, bias] as [string, Value]] : [])];
+}
 
 /** The shapes of those states. */
 export const stateShapes = (kind: string, block: KroneckerBlock, like: LayerTensor): [string, readonly number[]][] =>

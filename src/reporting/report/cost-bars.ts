@@ -1,7 +1,7 @@
 // What a step costs: bars of time and of memory, in plain HTML so that they fit any width; of one run a sentence.
 
+import { formatBytes, formatMeasured, formatNumber } from '../../format.js';
 import type { RunRecord } from '../../training/run-record.js';
-import { formatBytes, formatMeasured, formatNumber } from '../format.js';
 import { type Html, html } from './html.js';
 import type { Ink } from './palette.js';
 

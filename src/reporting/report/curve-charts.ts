@@ -1,12 +1,12 @@
 // The charts of an experiment: loss and metric against steps and against seconds, and the optimizers' own numbers.
 
+import { capitalized, formatNumber, isShare, words } from '../../format.js';
 import type { Experiment, RunRecord, StepRecord } from '../../training/run-record.js';
+import { hasDiverged, isSound } from '../../training/verdict.js';
 import { type CurvePoint, curveOf, smoothed, thinned } from '../curves.js';
-import { capitalized, formatNumber, isShare, words } from '../format.js';
 import { lossCurve } from '../headline.js';
 import { shortLabels } from '../names.js';
 import { type Goal, goalOf, type SplitName } from '../target.js';
-import { hasDiverged, isSound } from '../verdict.js';
 import { type Html, html } from './html.js';
 import { type ChartSeries, LONGEST_LABEL, lineChart } from './line-chart.js';
 import type { Ink } from './palette.js';

@@ -1,7 +1,7 @@
 // What a trained model does, to look at: reconstructions beside their inputs, confusion matrices, mistaken pictures.
 
+import { formatCount, formatMetric } from '../../format.js';
 import type { Experiment, Picture, RunRecord } from '../../training/run-record.js';
-import { formatCount, formatMetric } from '../format.js';
 import { pictureUrl } from '../png.js';
 import { type Html, html } from './html.js';
 import type { Ink } from './palette.js';

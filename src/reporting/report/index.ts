@@ -1,7 +1,7 @@
 // The HTML report of a comparison: one file that carries everything, asks nothing of the network and runs no script.
 
+import { capitalized, formatCount, listed } from '../../format.js';
 import type { Experiment, ReportData } from '../../training/run-record.js';
-import { capitalized, formatCount, listed } from '../format.js';
 import { findings } from '../headline.js';
 import { withDistinctNames } from '../names.js';
 import { summaryColumns, summaryNotes } from '../summary.js';

@@ -1,8 +1,8 @@
 // What a trained model does, to look at: reconstructions of an autoencoder, confusions and mistakes of a classifier.
 import type { Batch, BatchArray } from '../../data/batches.js';
 import { type Dataset, elementCount, pictureInputs } from '../../data/dataset.js';
+import { inputNamed } from '../../graph/inputs.js';
 import { takesChannelsLast } from '../../model/apply.js';
-import { inputNamed } from '../../model/inputs.js';
 import type { Picture, RunRecord } from '../run-record.js';
 import type { LearningTask } from '../task/task.js';
 import type { Evaluator } from './evaluation.js';

@@ -1,19 +1,13 @@
 // What is standardized inside a model before it is trained on a data set: its input, and the targets of a regression.
 import type { DataSplits, Dataset } from '../../data/dataset.js';
-import {
-  checkFinite,
-  lostDigits,
-  measureNormalization,
-  measureTargetNormalization,
-  type Normalization,
-} from '../../data/normalization.js';
+import { checkFinite, lostDigits, measureNormalization, measureTargetNormalization } from '../../data/normalization.js';
+import { isUnnamed } from '../../graph/inputs.js';
 import type { LossWord } from '../../losses/index.js';
 import type { Loss } from '../../losses/loss.js';
 import { normalizationOf, normalized } from '../../model/edit/normalize.js';
 import { endsInLayer, targetNormalizationOf, withTargetNormalization } from '../../model/edit/target-normalization.js';
-import { isFileModel } from '../../model/file-model.js';
-import { isUnnamed } from '../../model/inputs.js';
 import type { Model } from '../../model/model.js';
+import type { Normalization } from '../../normalization.js';
 import { type LearningTask, learningTask } from './task.js';
 
 export interface StandardizationOptions {
@@ -24,8 +18,8 @@ export interface StandardizationOptions {
    * values as the data have them and gets predictions in their units.
    *
    * True: the input, and the targets of a regression of a model that ends in a layer. By default the same, but for tables
-   * only (one input of real numbers with one axis, no pictures), and neither for models that were loaded from a file,
-   * whose weights belong to inputs as they are, nor for models that normalize already. False: nothing. A mean and a
+   * only (one input of real numbers with one axis, no pictures), and neither for models that were loaded from a file or
+   * trained before, whose weights belong to inputs as they are, nor for models that normalize already. False: nothing. A mean and a
    * deviation: the input, by these.
    */
   readonly normalize?: boolean | Normalization;
@@ -55,7 +49,7 @@ export function standardizedTask(
   const { train } = data;
   // Of the test set too: a loss of NaN there would look like a model that diverged.
   for (const set of [train, data.test]) checkFinite(set);
-  const usual = isTable(given, train) && !isFileModel(given) && !normalizesAlready(given);
+  const usual = isTable(given, train) && !given.isPretrained && !normalizesAlready(given);
   const measures = normalize ?? usual;
   if (measures === false) return { model: given, task, warnings: [] };
   if (measures !== true) return { model: normalized(given, measures), task, inputs: measures, warnings: [] };

@@ -6,7 +6,8 @@ import { OptionError } from '../../errors.js';
 import { tensorFrom } from '../../graph/tensor.js';
 import { modelFromBytes } from '../../model/file-model.js';
 import type { Model } from '../../model/model.js';
-import { Network, zeros } from '../../nn/network.js';
+import { zeros } from '../../nn/initialization.js';
+import { Network } from '../../nn/network.js';
 import { autoencoder, mlp } from '../../nn/zoo.js';
 import { semantics } from '../../ops/table.js';
 import { learningTask } from './task.js';
@@ -30,7 +31,7 @@ const both = (set: Dataset) => ({ train: set, test: set });
 /** A linear model that takes and gives pictures. */
 function pictureModel(): Model {
   const network = new Network('pictures', { seed: 0 });
-  const x = network.input([1, 2, 3]);
+  const x = network.input('input', [1, 2, 3]);
   const scale = network.parameter('scale', [1], zeros);
   return network.model(network.b.mul(x, scale));
 }
@@ -61,7 +62,7 @@ describe('learningTask', () => {
   it('knows a sigmoid at the end of a model, also where its elements are rearranged after it', () => {
     const network = new Network('arranged', { seed: 0 });
     const { b } = network;
-    const y = b.op('Sigmoid', [network.dense(network.input([6]), 'code', 6)]);
+    const y = b.op('Sigmoid', [network.dense(network.input('input', [6]), 'code', 6)]);
     const model = network.model(b.transpose(b.reshape(y, [-1, 3, 2]), [0, 2, 1]));
     expect(learningTask(model, both(labelled))).toMatchObject({
       kind: 'autoencoding',
@@ -112,7 +113,7 @@ describe('learningTask', () => {
 
   it('classifies each pixel where the classes are on the second axis', () => {
     const network = new Network('segmentation', { seed: 0 });
-    const x = network.input([3, 2, 1]);
+    const x = network.input('input', [3, 2, 1]);
     const model = network.model(network.b.mul(x, network.parameter('scale', [1], zeros)));
     const set: Dataset = { ...labelled, targets: { dtype: 'int64', shape: [2, 1], data: new Int32Array(8) } };
     expect(learningTask(model, both(set)).kind).toBe('classification');

@@ -11,13 +11,13 @@ import {
 } from '../../data/dataset.js';
 import { GraphError, OptionError } from '../../errors.js';
 import { formatType, type Value } from '../../graph/graph.js';
+import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../graph/inputs.js';
 import { isFloatingPoint } from '../../graph/tensor.js';
 import { type LossWord, lossOf } from '../../losses/index.js';
 import { labelError, wrongLabel } from '../../losses/labels.js';
 import { areClassesSecond, beforeSigmoid } from '../../losses/logits.js';
 import type { Loss } from '../../losses/loss.js';
 import { applyModel, takesChannelsLast, takesNumbersOf } from '../../model/apply.js';
-import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../model/inputs.js';
 import { checkModel, type Model } from '../../model/model.js';
 import { Builder } from '../../ops/builder.js';
 

@@ -1,10 +1,12 @@
 // Gradient checks of the convolutions, in float32: the runtime has no float64 kernels for them.
+
 import { type Attributes, int, ints, text } from '../../../src/graph/graph.js';
+import type { OpName } from '../../../src/ops/table.js';
 import type { CaseTable, CheckedSize, GradientCase } from '../gradient-check.js';
 
 type Sizes = readonly CheckedSize[];
 
-const check = (op: string, x: Sizes, weight: Sizes, bias?: number, attributes: Attributes = {}): GradientCase => ({
+const check = (op: OpName, x: Sizes, weight: Sizes, bias?: number, attributes: Attributes = {}): GradientCase => ({
   name: op,
   dtype: 'float32',
   inputs: [{ shape: x }, { shape: weight }, ...(bias === undefined ? [] : [{ shape: [bias] }])].map((input) => ({

@@ -2,6 +2,7 @@
 import type { Value } from '../../../src/graph/graph.js';
 import { tensorFrom } from '../../../src/graph/tensor.js';
 import type { Builder } from '../../../src/ops/builder.js';
+import type { OpName } from '../../../src/ops/table.js';
 import type { CaseTable, GradientCase } from '../gradient-check.js';
 import { broadcasting, unary } from './make.js';
 
@@ -42,7 +43,7 @@ const powers: readonly GradientCase[] = [
 ];
 
 /** Two and three tensors that broadcast, in which no two elements tie; and one that ties with itself. */
-const extremes = (op: string): readonly GradientCase[] => [
+const extremes = (op: OpName): readonly GradientCase[] => [
   {
     name: op,
     inputs: [

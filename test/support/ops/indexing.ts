@@ -1,5 +1,7 @@
 // Gradient checks of the operators that choose and put back elements.
+
 import { int, text, type Value } from '../../../src/graph/graph.js';
+import type { OpName } from '../../../src/ops/table.js';
 import type { CaseTable, CheckedSize, GradientCase, InputSpec } from '../gradient-check.js';
 
 interface Chosen {
@@ -13,7 +15,7 @@ interface Chosen {
   readonly batch?: number;
 }
 
-const checks = (op: string, cases: readonly Chosen[]): GradientCase[] =>
+const checks = (op: OpName, cases: readonly Chosen[]): GradientCase[] =>
   cases.map((chosen) => ({
     name: op,
     inputs: [

@@ -81,7 +81,7 @@ export const linearAlgebraCases = {
       const n = Number(shape.at(-1));
       const diagonal = Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 2 : 0));
       const shifted = b.add(x ?? 0, b.constant(tensorFrom('float64', [n, n], diagonal), 'diagonal'));
-      return b.op('Inverse', [shifted], {}, { domain: 'com.microsoft' });
+      return b.op('com.microsoft.Inverse', [shifted]);
     },
   })),
 } satisfies CaseTable;

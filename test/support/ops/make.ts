@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import type { Attributes, Value } from '../../../src/graph/graph.js';
 import type { Builder } from '../../../src/ops/builder.js';
+import type { OpName } from '../../../src/ops/table.js';
 import type { GradientCase, InputSpec } from '../gradient-check.js';
 import { broadcastable, shape } from './shapes.js';
 
@@ -11,14 +12,12 @@ type Options = Partial<InputSpec> & Pick<GradientCase, 'dtype' | 'order'> & { re
 const typed = ({ dtype, order }: Options) => ({ ...(dtype && { dtype }), ...(order && { order }) });
 
 /** Checks of an operator of one tensor; a name such as `com.microsoft.Gelu` carries its domain. */
-export function unary(name: string, options: Options = {}): fc.Arbitrary<GradientCase> {
+export function unary(name: OpName, options: Options = {}): fc.Arbitrary<GradientCase> {
   const { attributes, dtype, order, ...spec } = options;
-  const at = name.lastIndexOf('.');
-  const domain = at < 0 ? '' : name.slice(0, at);
   return shape().map((dims) => ({
     name: attributes ? `${name} ${JSON.stringify(attributes)}` : name,
     inputs: [{ ...spec, shape: dims }],
-    build: (b, [x]) => b.op(name.slice(at + 1), [x], attributes, { domain }),
+    build: (b, [x]) => b.op(name, [x], attributes),
     ...typed(options),
   }));
 }
@@ -27,7 +26,7 @@ export function unary(name: string, options: Options = {}): fc.Arbitrary<Gradien
 export function broadcasting(
   name: string,
   specs: readonly Partial<InputSpec>[],
-  build: (b: Builder, x: readonly Value[]) => Value = (b, x) => b.op(name, x),
+  build: (b: Builder, x: readonly Value[]) => Value = (b, x) => b.op(name as OpName, x),
   options: Pick<GradientCase, 'dtype' | 'order'> = {},
 ): fc.Arbitrary<GradientCase> {
   return broadcastable(specs.length).map((shapes) => ({

@@ -1,5 +1,7 @@
 // Gradient checks of the pools; the means in float32, as the runtime has no float64 kernels for them.
+
 import { type Attributes, int, ints, text } from '../../../src/graph/graph.js';
+import type { OpName } from '../../../src/ops/table.js';
 import type { CaseTable, CheckedSize, GradientCase } from '../gradient-check.js';
 
 type Sizes = readonly CheckedSize[];
@@ -11,7 +13,7 @@ const largest = (op: string, shape: Sizes, attributes: Attributes = {}, outputs 
   build: (b, x) => b.node(op, x, attributes, { outputs: ['y', 'positions'].slice(0, outputs) }).slice(0, 1),
 });
 
-const mean = (op: string, shape: Sizes, attributes: Attributes = {}): GradientCase => ({
+const mean = (op: OpName, shape: Sizes, attributes: Attributes = {}): GradientCase => ({
   name: op,
   dtype: 'float32',
   inputs: [{ shape }],

@@ -1,6 +1,8 @@
 // Gradient checks of reductions over all, one and several axes, and of the operators along one axis.
+
 import fc from 'fast-check';
 import { int } from '../../../src/graph/graph.js';
+import type { OpName } from '../../../src/ops/table.js';
 import type { CaseTable, CheckedSize, GradientCase, InputSpec } from '../gradient-check.js';
 import { shape, size } from './shapes.js';
 
@@ -9,7 +11,7 @@ const filled: fc.Arbitrary<CheckedSize[]> = fc
   .tuple(fc.array(size, { minLength: 1, maxLength: 3 }), fc.boolean())
   .map(([dims, named]) => (named ? [`batch=${dims[0] ?? 1}` as const, ...dims.slice(1)] : dims));
 
-function reduction(op: string, spec: Partial<InputSpec> = {}, shapes = shape(1)): fc.Arbitrary<GradientCase> {
+function reduction(op: OpName, spec: Partial<InputSpec> = {}, shapes = shape(1)): fc.Arbitrary<GradientCase> {
   return fc
     .tuple(shapes, fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }), fc.boolean(), fc.boolean())
     .map(([dims, chosen, keeps, negated]) => {
@@ -24,7 +26,7 @@ function reduction(op: string, spec: Partial<InputSpec> = {}, shapes = shape(1))
     });
 }
 
-function alongAxis(op: string): fc.Arbitrary<GradientCase> {
+function alongAxis(op: OpName): fc.Arbitrary<GradientCase> {
   return fc.tuple(shape(1), fc.nat({ max: 2 }), fc.boolean()).map(([dims, at, negative]) => {
     const axis = at % dims.length;
     return {
@@ -54,7 +56,7 @@ const products: readonly GradientCase[] = [
 );
 
 const positive = { range: [0.3, 2] } as const;
-const extremes = (op: string) => reduction(op, { separated: true }, filled);
+const extremes = (op: OpName) => reduction(op, { separated: true }, filled);
 
 export const reductionCases = {
   ReduceSum: reduction('ReduceSum'),

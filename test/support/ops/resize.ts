@@ -1,6 +1,8 @@
 // Gradient checks of Resize (float32: the runtime has no float64 kernels for it), DepthToSpace and SpaceToDepth.
+
 import { type Attributes, int, ints, text } from '../../../src/graph/graph.js';
 import { tensorFrom } from '../../../src/graph/tensor.js';
+import type { OpName } from '../../../src/ops/table.js';
 import type { CaseTable, CheckedSize, GradientCase } from '../gradient-check.js';
 
 type Sizes = readonly CheckedSize[];
@@ -26,7 +28,7 @@ const mode = (name: string, coordinates: string, nearest = 'round_prefer_floor')
   nearest_mode: text(nearest),
 });
 const coordinates = ['half_pixel', 'half_pixel_symmetric', 'pytorch_half_pixel', 'align_corners', 'asymmetric'];
-const blocks = (op: string, shape: Sizes, attributes: Attributes): GradientCase => ({
+const blocks = (op: OpName, shape: Sizes, attributes: Attributes): GradientCase => ({
   name: op,
   inputs: [{ shape }],
   build: (b, x) => b.op(op, x, attributes),

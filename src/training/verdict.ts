@@ -1,8 +1,8 @@
 // What is to be said of a run before its results are believed: whether it diverged, ended worse than it began, was
 // stopped early, or took steps back.
 
-import type { RunRecord } from '../training/run-record.js';
-import { formatCount, formatMeasured, formatSteps } from './format.js';
+import { formatCount, formatMeasured, formatSteps } from '../format.js';
+import type { RunRecord } from './run-record.js';
 
 /** In fewer steps than these, the noise of the batches may exceed what was learned. */
 const fewSteps = 3;

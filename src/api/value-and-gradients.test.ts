@@ -6,10 +6,17 @@ import { Tensor } from 'onnxruntime-common';
 import { describe, expect, it } from 'vitest';
 import { type ModelSpec, modelBytes, ramp } from '../../test/support/onnx-models.js';
 import { exportedModels } from '../../test/support/outside.js';
+import { dataset } from '../data/dataset.js';
 import { FileError, GraphError, OptionError, UnsupportedError } from '../errors.js';
+import { tensorFrom } from '../graph/tensor.js';
 import type { LossWord } from '../losses/index.js';
-import { Network, normal } from '../nn/network.js';
-import { loadModel, valueAndGradients } from './model.js';
+import { normal } from '../nn/initialization.js';
+import { Network } from '../nn/network.js';
+import { mlp } from '../nn/zoo.js';
+import { adam } from '../optimizers/adam.js';
+import { loadModel } from './load-save.js';
+import { train } from './train.js';
+import { valueAndGradients } from './value-and-gradients.js';
 
 const names = ['mlp-relu', 'lenet', 'resnet-groupnorm', 'gpt'];
 
@@ -35,20 +42,15 @@ const toTensor = ({ dtype, shape, data }: StoredTensor): Tensor =>
     : new Tensor('float32', Float32Array.from(data), shape);
 
 /**
- * PyTorch's names of what an initializer holds. The exporter stores tensors of equal contents once, with Identity nodes
- * for the others, and stores what it transposed or reshaped under names of its own; the names of the nodes tell.
+ * PyTorch's name of a parameter. The exporter stores what it transposed or reshaped under names of its own; the name of
+ * the node that reads it tells the module.
  */
-function namesInPyTorch(graph: GraphProto, initializer: string, known: ReadonlySet<string>) {
-  const aliases = [initializer];
-  for (const node of graph.node)
-    if (node.opType === 'Identity' && node.input[0] === initializer) aliases.push(...node.output);
-  return aliases.flatMap((alias) => {
-    if (known.has(alias)) return [{ name: alias, transposed: false }];
-    const user = graph.node.find((node) => node.opType !== 'Identity' && node.input.includes(alias));
-    const module = user?.name.split('/').slice(1, -1).join('.');
-    if (!user || !module) throw new Error(`no PyTorch name for '${alias}'`);
-    return [{ name: `${module}.${user.opType === 'Add' ? 'bias' : 'weight'}`, transposed: user.opType === 'MatMul' }];
-  });
+function nameInPyTorch(graph: GraphProto, parameter: string, known: ReadonlySet<string>) {
+  if (known.has(parameter)) return { name: parameter, transposed: false };
+  const user = graph.node.find((node) => node.opType !== 'Identity' && node.input.includes(parameter));
+  const module = user?.name.split('/').slice(1, -1).join('.');
+  if (!user || !module) throw new Error(`no PyTorch name for '${parameter}'`);
+  return { name: `${module}.${user.opType === 'Add' ? 'bias' : 'weight'}`, transposed: user.opType === 'MatMul' };
 }
 
 const close = (actual: number, expected: number, scale: number) =>
@@ -69,36 +71,21 @@ describe('models that PyTorch exported', () => {
     expect(Math.abs(loss - reference.lossValue) / reference.lossValue).toBeLessThan(1e-5);
     const known = new Set(Object.keys(reference.gradients));
     const seen = new Set<string>();
-    for (const [initializer, gradient] of gradients) {
+    for (const [parameter, gradient] of gradients) {
       const data = gradient.data as Float32Array;
-      const parts = namesInPyTorch(graph, initializer, known);
-      const references = parts.map((part) => {
-        seen.add(part.name);
-        const found = reference.gradients[part.name];
-        if (!found) throw new Error(`no reference for '${part.name}'`);
-        return found;
-      });
-      expect(gradient.dims).toEqual(graph.initializer.find((tensor) => tensor.name === initializer)?.dims.map(Number));
-      // A tensor that is used in several places has the sum of their gradients.
-      const total = (of: (part: (typeof references)[number]) => number) =>
-        references.reduce((sum, part) => sum + of(part), 0);
-      const norm = total(({ l2 }) => l2);
+      const { name: pytorch, transposed } = nameInPyTorch(graph, parameter, known);
+      const expected = reference.gradients[pytorch];
+      if (!expected || seen.has(pytorch)) throw new Error(`'${parameter}' is no parameter of its own: '${pytorch}'`);
+      seen.add(pytorch);
+      const { l2: norm } = expected;
       const sum = data.reduce((p, element) => p + element, 0);
-      expect(
-        close(
-          sum,
-          total((part) => part.sum),
-          norm * Math.sqrt(data.length),
-        ),
-        `${initializer}: sum ${sum}`,
-      ).toBe(true);
+      expect(close(sum, expected.sum, norm * Math.sqrt(data.length)), `${parameter}: sum ${sum}`).toBe(true);
       const l2 = Math.hypot(...data);
-      if (references.length === 1) expect(close(l2, norm, norm), `${initializer}: norm ${l2}, not ${norm}`).toBe(true);
+      expect(close(l2, norm, norm), `${parameter}: norm ${l2}, not ${norm}`).toBe(true);
       const columns = gradient.dims[1] ?? 1;
-      for (const i of references[0]?.first.keys() ?? []) {
-        const element = data[parts[0]?.transposed ? i * columns : i] ?? Number.NaN;
-        const expected = total(({ first }) => first[i] ?? Number.NaN);
-        expect(close(element, expected, norm), `${initializer}[${i}]: ${element}, not ${expected}`).toBe(true);
+      for (const [i, first] of expected.first.entries()) {
+        const element = data[transposed ? i * columns : i] ?? Number.NaN;
+        expect(close(element, first, norm), `${parameter}[${i}]: ${element}, not ${first}`).toBe(true);
       }
     }
     expect([...seen].sort()).toEqual([...known].sort());
@@ -109,7 +96,7 @@ describe('models that PyTorch exported', () => {
 async function arranged(sigmoid: 'last' | 'before' | 'none') {
   const network = new Network('arranged', { seed: 3 });
   const { b } = network;
-  const y = b.matmul(network.input([3]), network.parameter('w', [3, 4], normal(1)));
+  const y = b.matmul(network.input('input', [3]), network.parameter('w', [3, 4], normal(1)));
   const z = b.transpose(b.reshape(sigmoid === 'before' ? b.sigmoid(y) : y, [-1, 2, 2]), [0, 2, 1]);
   const model = network.model(sigmoid === 'last' ? b.sigmoid(z) : z);
   const { loss, gradients } = await valueAndGradients(model, {
@@ -134,7 +121,7 @@ describe('valueAndGradients', () => {
   const loss = 'softmax-cross-entropy' as const;
 
   it('differentiates by the named parameters only, and at other values than the file holds', async () => {
-    const chosen = await valueAndGradients(await model(), { loss, inputs, targets, parameters: ['l.5.bias'] });
+    const chosen = await valueAndGradients(await model(), { loss, inputs, targets, of: ['l.5.bias'] });
     expect([...chosen.gradients.keys()]).toEqual(['l.5.bias']);
     // All logits equal: the loss is log 10, and the gradient of the last bias is 0.1 less the label.
     const zeros = new Map(
@@ -143,7 +130,7 @@ describe('valueAndGradients', () => {
         return [name, new Tensor('float32', new Float32Array(size), dims)] as const;
       }),
     );
-    const flat = await valueAndGradients(await model(), { loss, inputs, targets, parameters: zeros });
+    const flat = await valueAndGradients(await model(), { loss, inputs, targets, at: zeros });
     expect(flat.loss).toBeCloseTo(Math.log(10), 6);
     const expected = Array.from({ length: 10 }, (_, i) => 0.1 - Number(i === 3));
     for (const [i, element] of Array.from(flat.gradients.get('l.5.bias')?.data as Float32Array).entries()) {
@@ -157,9 +144,9 @@ describe('valueAndGradients', () => {
     await expect(valueAndGradients(loaded, { loss, inputs: wrongInput, targets })).rejects.toThrow(
       /input 'input' is float32\[batch, 1, 28, 28\]; a tensor float32\[1, 4\] does not fit/,
     );
-    const wrongTargets = new Tensor('float32', new Float32Array(10), [1, 10]);
+    const wrongTargets = new Tensor('float32', new Float32Array(9), [1, 9]);
     await expect(valueAndGradients(loaded, { loss, inputs, targets: wrongTargets })).rejects.toThrow(GraphError);
-    await expect(valueAndGradients(loaded, { loss, inputs, targets, parameters: ['nothing'] })).rejects.toThrow(
+    await expect(valueAndGradients(loaded, { loss, inputs, targets, of: ['nothing'] })).rejects.toThrow(
       /no parameter 'nothing'; it has l\.1\.weight/,
     );
     await expect(valueAndGradients(loaded, { loss, inputs: { image: inputs }, targets })).rejects.toThrow(OptionError);
@@ -271,4 +258,36 @@ describe('valueAndGradients', () => {
     );
     await expect(loadModel(new TextEncoder().encode('not a model'))).rejects.toThrow(FileError);
   });
+});
+
+const points = dataset({
+  name: 'points',
+  size: 8,
+  inputs: { dtype: 'float32', shape: [4], data: ramp([8, 4]).data as Float32Array },
+  targets: { dtype: 'int64', shape: [], data: Int32Array.from({ length: 8 }, (_, i) => i % 2) },
+  classes: ['even', 'odd'],
+});
+
+it('takes what training returns as the point to differentiate at, and the trained model itself', async () => {
+  const { model, parameters } = await train(mlp({ sizes: [4, 3, 2], seed: 1 }), {
+    data: { train: points, test: points },
+    optimizer: adam(),
+    batchSize: 4,
+    steps: 2,
+    threads: 1,
+  });
+  const request = {
+    loss: 'softmax-cross-entropy',
+    inputs: ramp([2, 4]),
+    targets: tensorFrom('int64', [2], [0, 1]),
+  } as const;
+  const expected = await valueAndGradients(model, request);
+  expect(await valueAndGradients(model, { ...request, at: parameters })).toEqual(expected);
+  const at = new Map(
+    [...parameters].map(([name, { dtype, dims, data }]) => [
+      name,
+      new Tensor(dtype as 'float32', data as Float32Array, dims),
+    ]),
+  );
+  expect(await valueAndGradients(model, { ...request, at })).toEqual(expected);
 });

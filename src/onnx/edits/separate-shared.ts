@@ -1,45 +1,44 @@
-// Gives each batch normalization running averages of its own. Exporters store equal tensors once, so layers that were
-// not trained yet share zeros and ones, even with the scale of some layer; training moves each layer's apart.
+// Undoes the deduplication of exporters for normalizations. Exporters store equal tensors once, so that layers that were
+// not trained yet share ones and zeros: running averages, scales and shifts. Training moves each layer's apart.
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from 'onnx-buf';
 import { UniqueNames } from '../../graph/unique-names.js';
+import { isModulePath } from '../exporter-names.js';
 import { shallowCopy } from '../message-copy.js';
+import { decodeTensor, type ReadExternal } from '../tensor.js';
+import { identitiesOf, type NormalizationUse, normalizationUses } from './normalization-uses.js';
+import { widen } from './widen.js';
 
-/** Positions of the running mean and variance among the inputs of BatchNormalization. */
-const averages = [3, 4] as const;
-
-/** More Identity nodes than exporters write one after the other. */
-const longestChain = 64;
-
-interface OwnStatistics {
-  /** The message itself where nothing is shared. */
+export interface Separated {
+  /** The message itself if nothing is shared. */
   readonly proto: ModelProto;
-  /** Tensors that something else had read too, and their copies: where one gets new elements, the message needs both. */
+  /** Tensors that something else had read too, and their copies: if one gets new elements, the message needs both. */
   readonly apart: ReadonlySet<string>;
 }
 
 /**
- * The message with a copy of each running average that something else reads too, at the end of the initializers. A copy
- * that stands for an Identity has the name of its output, which is the name that the layer gave it. Layers inside bodies
- * and functions share what they share.
+ * Return the message with a copy of each tensor of a normalization that something else reads too, at the end of the
+ * initializers: of each running average, and of each scale and shift that is shared only because it was equal to
+ * another. A copy that stands for an Identity has the name of its output, which is the name that the layer gave it.
+ * Layers inside bodies and functions share what they share.
+ * @throws FileError, UnsupportedError if a shared tensor cannot be read
  */
-export function withOwnStatistics(proto: ModelProto): OwnStatistics {
+export function separateShared(proto: ModelProto, readExternal?: ReadExternal): Separated {
   const apart = new Set<string>();
   const { graph } = proto;
   if (!graph) return { proto, apart };
   const stored = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
+  const identities = identitiesOf(graph);
   const readers = countReaders(graph);
   const names = new UniqueNames([...stored.keys(), ...readers.keys(), ...graph.node.flatMap((each) => each.output)]);
-  const identities = new Map(
-    graph.node.flatMap((node) => (isOnnx(node, 'Identity') && node.output[0] ? [[node.output[0], node] as const] : [])),
-  );
   const copies: TensorProto[] = [];
   const declared: ValueInfoProto[] = [];
   const replaced = new Set<NodeProto>();
   const inputs = new Map<NodeProto, string[]>();
-  for (const { node, index, read, chain } of usesIn(graph, identities)) {
+  for (const use of normalizationUses(graph, stored, identities)) {
+    const { node, index, read, chain } = use;
     const source = chain.at(-1) ?? read;
     const tensor = stored.get(source);
-    if (!tensor || chain.every((each) => readers.get(each) === 1)) continue;
+    if (!tensor || chain.every((each) => readers.get(each) === 1) || !isOwn(use, tensor, readExternal)) continue;
     const identity = readers.get(read) === 1 ? identities.get(read) : undefined;
     if (identity) replaced.add(identity);
     const freed = identity?.input[0] ?? read;
@@ -60,39 +59,26 @@ export function withOwnStatistics(proto: ModelProto): OwnStatistics {
     node: graph.node
       .filter((each) => !replaced.has(each))
       .map((each) => shallowCopy<NodeProto>(each, { input: inputs.get(each) ?? each.input })),
-    initializer: [...graph.initializer, ...copies],
+    initializer: [...graph.initializer, ...copies.reverse()], // the first layer's first
     input: [...graph.input, ...declared],
   });
   return { proto: shallowCopy<ModelProto>(proto, { graph: changed }), apart };
 }
 
-/**
- * Where running averages are read, with the names from there to the stored tensor through Identity nodes: the furthest
- * first, so that each Identity has one reader when its turn comes, and the first layer last, as it keeps what is stored.
- */
-function usesIn({ node: nodes }: GraphProto, identities: ReadonlyMap<string, NodeProto>) {
-  const uses = nodes.flatMap((node) =>
-    averages.flatMap((index) => {
-      const read = isOnnx(node, 'BatchNormalization') ? node.input[index] : undefined;
-      return read ? [{ node, index, read, chain: chainFrom(read, identities) }] : [];
-    }),
-  );
-  return uses.reverse().sort((a, b) => b.chain.length - a.chain.length);
+/** Whether a tensor is the layer's own, which it shares only because an exporter found it equal to another. */
+function isOwn(use: NormalizationUse, tensor: TensorProto, readExternal?: ReadExternal): boolean {
+  const { role, read, chain } = use;
+  if (role === 'average') return true;
+  // Layers have vectors. A single number is rather a constant of a formula.
+  if (tensor.dims.filter((size) => size !== 1n).length !== 1) return false;
+  // A name that someone gave: the exporter dropped a parameter that was equal to this one.
+  const isNamed = isModulePath(read);
+  if (chain.length > 1 && isNamed) return true;
+  // What exporters write for a normalization without a scale and a shift of its own.
+  if (use.normalizes && !isNamed) return false;
+  const first = role === 'scale' ? 1 : 0;
+  return widen(decodeTensor(tensor, readExternal)).data.every((element) => Number(element) === first);
 }
-
-function chainFrom(read: string, identities: ReadonlyMap<string, NodeProto>): string[] {
-  const chain = [read];
-  // A damaged file may have a cycle.
-  while (chain.length < longestChain) {
-    const before = identities.get(chain.at(-1) ?? '')?.input[0];
-    if (before === undefined) break;
-    chain.push(before);
-  }
-  return chain;
-}
-
-const isOnnx = ({ opType, domain }: NodeProto, op: string): boolean =>
-  opType === op && (domain === '' || domain === 'ai.onnx');
 
 /** How often each name is read: by nodes, those of bodies among them, and as an output. */
 function countReaders(graph: GraphProto, counts = new Map<string, number>()): Map<string, number> {

@@ -1,6 +1,6 @@
 // What is given to a model, be it data, tensors or values: its one input, which needs no name, or several by the names
 // that the model has for them. Most code treats the two alike by mapping over them.
-import type { DataType } from '../graph/tensor.js';
+import type { DataType } from './tensor.js';
 
 interface Typed {
   readonly dtype: DataType;

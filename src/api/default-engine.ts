@@ -1,0 +1,39 @@
+// The engine of whoever gives none: ONNX Runtime's native one in Node, its WebAssembly elsewhere.
+import type { Engine } from '../engine/engine.js';
+
+export interface DefaultEngineOptions {
+  /** Threads; by default as many as the engine takes by itself. */
+  readonly threads?: number;
+  /** Whether Node computes in a worker thread, so that this one stays free. */
+  readonly worker?: boolean;
+}
+
+const isNode = (): boolean => typeof process === 'object' && typeof process.versions?.node === 'string';
+
+/** @throws UnsupportedError naming the package of ONNX Runtime that is not installed */
+async function defaultEngine({ threads, worker = false }: DefaultEngineOptions): Promise<Engine> {
+  const chosen = threads === undefined ? {} : { threads };
+  if (isNode()) {
+    const { nodeEngine } = await import('../engine/node.js');
+    return nodeEngine({ ...chosen, worker });
+  }
+  const { webEngine } = await import('../engine/web.js');
+  return webEngine({ provider: 'wasm', ...chosen });
+}
+
+/**
+ * Compute with a store of its own: on the engine that is given, or on one that is closed again.
+ * @throws UnsupportedError if none is given and the package of ONNX Runtime is not installed
+ */
+export async function withEngine<Result>(
+  given: Engine | undefined,
+  compute: (engine: Engine) => Promise<Result>,
+  options: DefaultEngineOptions = {},
+): Promise<Result> {
+  const engine = given?.open() ?? (await defaultEngine(options));
+  try {
+    return await compute(engine);
+  } finally {
+    await engine.close();
+  }
+}

@@ -1,0 +1,40 @@
+// The loss and the metrics of a model on a data set.
+import { checkSplits, type Dataset } from '../data/dataset.js';
+import type { Engine } from '../engine/engine.js';
+import { OptionError } from '../errors.js';
+import { checkModel, type Model } from '../model/model.js';
+import { checkKeys, described, isRecord, type OptionKeys } from '../options.js';
+import { type EvaluationRequest, evaluateModel, type ModelEvaluation } from '../training/evaluation/evaluation.js';
+import { withEngine } from './default-engine.js';
+
+export interface EvaluateOptions extends EvaluationRequest {
+  /** Where to compute; by default an engine of its own, which is closed again: see `train`. */
+  readonly engine?: Engine;
+}
+
+const keys: OptionKeys<EvaluateOptions> = { loss: true, metrics: true, batchSize: true, engine: true };
+
+/**
+ * Return the mean loss of a model on a data set, and metrics by their names: exact over the whole set, whatever the
+ * batches. The model is evaluated as it is used: without dropout, and normalized by running averages.
+ * @param data one set: `test` of what `loadData` returns, or one of your own, made by `dataset`
+ * @throws OptionError if the data do not fit the model, or a metric does not fit the data
+ * @example
+ * const { test } = await loadData('digits:n=200');
+ * const model = mlp({ seed: 1 });
+ * const { values } = await evaluate(model, test, { metrics: ['accuracy'] });
+ * console.log(values.loss, values.accuracy);
+ */
+export async function evaluate(model: Model, data: Dataset, options: EvaluateOptions = {}): Promise<ModelEvaluation> {
+  checkModel('evaluate', model);
+  checkKeys('evaluate', options, keys);
+  const given: unknown = data;
+  if (!isRecord(given) || 'train' in given || 'test' in given) {
+    throw new OptionError(
+      `the data given to evaluate are ${described(given)}; give one set, such as \`test\` of what loadData returns`,
+    );
+  }
+  checkSplits({ train: data, test: data });
+  const { engine, ...request } = options;
+  return await withEngine(engine, (own) => evaluateModel(own, model, data, request));
+}

@@ -1,0 +1,63 @@
+// Who reads a value, and what a value is behind nodes that only pass it on.
+import { type Graph, type Node, subgraphs, type Value } from './graph.js';
+
+/** An input of a node: position `index` among the node's inputs. */
+export interface Use {
+  readonly node: Node;
+  readonly index: number;
+}
+
+/** The uses of each value, in the order of the nodes. */
+export type Uses = ReadonlyMap<Value, readonly Use[]>;
+
+/** Return the uses of all values in a graph, those in the bodies of Loop and If among them. */
+export function usesIn(graph: Graph): Uses {
+  const uses = new Map<Value, Use[]>();
+  collect(graph, uses);
+  return uses;
+}
+
+function collect(graph: Graph, uses: Map<Value, Use[]>): void {
+  for (const node of graph.nodes) {
+    for (const body of subgraphs(node)) collect(body, uses);
+    for (const [index, input] of node.inputs.entries()) {
+      if (!input) continue;
+      const known = uses.get(input);
+      if (known) known.push({ node, index });
+      else uses.set(input, [{ node, index }]);
+    }
+  }
+}
+
+/** Which nodes a value is followed through: those that pass their first input on. */
+export type Passes = (node: Node) => boolean;
+
+/** A node of ONNX's own operator set. */
+export const isNode = (node: Node | undefined, ...ops: readonly string[]): node is Node =>
+  node?.domain === '' && ops.includes(node.op);
+
+/** A copy: exporters write it for tensors of equal contents. */
+const isIdentity: Passes = (node) => isNode(node, 'Identity');
+
+/** Return the uses of a value, and instead of each node that passes it on, the uses of what that node gives out. */
+export function readersOf(value: Value, uses: Uses, passes: Passes = isIdentity): Use[] {
+  const found: Use[] = [];
+  const pending = [...(uses.get(value) ?? [])].reverse();
+  for (let use = pending.pop(); use; use = pending.pop()) {
+    const [output] = use.node.outputs;
+    if (use.index === 0 && output && passes(use.node)) pending.push(...[...(uses.get(output) ?? [])].reverse());
+    else found.push(use);
+  }
+  return found;
+}
+
+/** Return the value that stands before all nodes that pass it on. */
+export function seeThrough(value: Value, passes: Passes = isIdentity): Value {
+  let source = value;
+  for (let before = source.producer; before && passes(before); before = source.producer) {
+    const [input] = before.inputs;
+    if (!input) break;
+    source = input;
+  }
+  return source;
+}

@@ -1,0 +1,21 @@
+// Models from and to files on disk.
+import { OptionError } from '../errors.js';
+import { writeFileAtomically } from '../files/write.js';
+import type { Semantics } from '../graph/builder.js';
+import { readOnnxFile, type SaveOptions, writeOnnxFile } from '../onnx/file.js';
+import { type FileModel, isFileModel, modelFromBytes } from './file-model.js';
+import type { Model } from './model.js';
+
+/** @throws FileError if the file is missing or is no ONNX model; UnsupportedError if it needs what cgfac lacks */
+export const readModelFile = (path: string, semantics: Semantics): Promise<FileModel> =>
+  readOnnxFile(path, (bytes, options) => modelFromBytes(bytes, semantics, options));
+
+/**
+ * Write the model. One that came from a file keeps its inputs, outputs, names, metadata and operator set.
+ * @throws FileError, OptionError
+ */
+export async function writeModelFile(model: Model, path: string, options: SaveOptions = {}): Promise<void> {
+  if (isFileModel(model)) return writeOnnxFile(model.patch, model.name, path, options);
+  if (options.dtype === 'float16') throw new OptionError(`model '${model.name}' is built in float32 and is written so`);
+  await writeFileAtomically(path, model.encode());
+}

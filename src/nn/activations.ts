@@ -1,0 +1,54 @@
+// Activations by name, each with the initialization that keeps the scale of a network of them.
+import { OptionError } from '../errors.js';
+import { float, type Value } from '../graph/graph.js';
+import type { Builder } from '../ops/builder.js';
+import { described, isRecord } from '../options.js';
+import { didYouMean } from '../suggest.js';
+import { glorot, he, type WeightInitialization } from './initialization.js';
+
+export interface Activation {
+  readonly apply: (b: Builder, x: Value) => Value;
+  /** Of the weights of the layers before it. */
+  readonly initialization: WeightInitialization;
+}
+
+/** Elementwise functions; `softmax` and `logSoftmax` are over the last axis. */
+export const activations = {
+  relu: { apply: (b, x) => b.relu(x), initialization: he },
+  /** x·Φ(x): Hendrycks & Gimpel 2016. */
+  gelu: { apply: (b, x) => b.op('Gelu', [x]), initialization: he },
+  /** x·sigmoid(x), also called swish. */
+  silu: { apply: (b, x) => b.mul(x, b.sigmoid(x)), initialization: he },
+  /** max(x, x/100) */
+  leakyRelu: { apply: (b, x) => b.op('LeakyRelu', [x], { alpha: float(0.01) }), initialization: he },
+  elu: { apply: (b, x) => b.op('Elu', [x]), initialization: he },
+  mish: { apply: (b, x) => b.op('Mish', [x]), initialization: he },
+  tanh: { apply: (b, x) => b.tanh(x), initialization: glorot },
+  sigmoid: { apply: (b, x) => b.sigmoid(x), initialization: glorot },
+  softplus: { apply: (b, x) => b.op('Softplus', [x]), initialization: glorot },
+  softmax: { apply: (b, x) => b.softmax(x), initialization: glorot },
+  logSoftmax: { apply: (b, x) => b.logSoftmax(x), initialization: glorot },
+} as const satisfies Readonly<Record<string, Activation>>;
+
+export type ActivationName = keyof typeof activations;
+
+export const activationNames = Object.keys(activations) as readonly ActivationName[];
+
+/**
+ * The activation of a name, or the one that is given.
+ * @throws OptionError naming those there are
+ */
+export function activationOf(of: string, given: ActivationName | Activation): Activation {
+  if (typeof given !== 'string') {
+    const value: unknown = given;
+    if (isRecord(value) && typeof value.apply === 'function' && typeof value.initialization === 'function')
+      return given;
+    throw new OptionError(
+      `the activation of ${of} is ${described(value)}; give a name, such as 'relu', or { apply, initialization }`,
+    );
+  }
+  if (Object.hasOwn(activations, given)) return activations[given];
+  throw new OptionError(
+    `the activation of ${of} is ${described(given)}${didYouMean(given, activationNames)}; choose ${activationNames.join(', ')}`,
+  );
+}
