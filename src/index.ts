@@ -142,7 +142,6 @@ export {
   isMatrix,
   isVector,
   type ParameterInfo,
-  type ParameterKind,
   type ParameterRule,
 } from './optimizers/parameters.js';
 export { partition } from './optimizers/partition.js';

@@ -38,6 +38,7 @@ describe('what is written is what is read', () => {
 test('a number is a number', () => {
   expect(read('0.1')).toBe(0.1);
   expect(read('1e-3')).toBe(0.001);
+  expect(read('NaN')).toBeNaN();
 });
 
 test('numbers that may be left out', () => {

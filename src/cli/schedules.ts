@@ -137,6 +137,7 @@ export function readSchedule(what: string, text: string): Schedule {
 export const isSchedule = (text: string): boolean => Object.hasOwn(kinds, text.split(':')[0] ?? '');
 
 function scheduleOf([name = '', ...parts]: readonly string[]): Schedule {
+  if (parts.length === 0 && name.toLowerCase() === 'nan') return Number.NaN; // for its user to refuse, by name and range
   const [number] = numbersOf([name]) ?? [];
   if (number !== undefined) {
     if (parts.length === 0) return number;

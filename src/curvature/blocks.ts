@@ -24,11 +24,7 @@ export function findBlocks(
   output: Value,
   kinds: readonly LayerKind[] = layerKinds,
 ): BlockTable {
-  const network: Network = {
-    consumers: consumersOf(output),
-    names: new Map([...parameters].map(([name, value]) => [value, name])),
-    kinds,
-  };
+  const network = networkOf(parameters, output, kinds);
   const blocks: KroneckerBlock[] = [];
   const rest = new Map<string, string>();
   for (const [name, value] of parameters) {
@@ -40,6 +36,21 @@ export function findBlocks(
   return { blocks, rest };
 }
 
+/** Return the layers whose weight each parameter is, one for each node that applies it so; none if it is read otherwise. */
+export function layersOf(
+  parameters: ReadonlyMap<string, Value>,
+  output: Value,
+  kinds: readonly LayerKind[] = layerKinds,
+): ReadonlyMap<string, readonly AppliedLayer[]> {
+  const network = networkOf(parameters, output, kinds);
+  return new Map(
+    [...parameters].map(([name, value]) => {
+      const found = readingsOf(value, network).map((reading) => applicationOf(reading, kinds));
+      return [name, found.filter((each) => typeof each !== 'string')];
+    }),
+  );
+}
+
 interface Network {
   /** Which nodes of the network read each value. */
   readonly consumers: ReadonlyMap<Value, readonly Node[]>;
@@ -47,8 +58,13 @@ interface Network {
   readonly kinds: readonly LayerKind[];
 }
 
-/** Which nodes of the network read each value. */
-export function consumersOf(output: Value): Network['consumers'] {
+const networkOf = (parameters: ReadonlyMap<string, Value>, output: Value, kinds: readonly LayerKind[]): Network => ({
+  consumers: consumersOf(output),
+  names: new Map([...parameters].map(([name, value]) => [value, name])),
+  kinds,
+});
+
+function consumersOf(output: Value): Network['consumers'] {
   const consumers = new Map<Value, Node[]>();
   const seen = new Set<Node>();
   const pending = output.producer ? [output.producer] : [];
@@ -79,12 +95,12 @@ function readingsOf(value: Value, network: Network, transposed = false): Reading
 }
 
 /** An application, and the kind of layer that knows it. */
-interface Found extends Application {
+export interface AppliedLayer extends Application {
   readonly layer: LayerKind;
 }
 
 /** The layer that a node applies with a parameter as its weight, or why there is none. */
-function applicationOf(reading: Reading, kinds: readonly LayerKind[]): Found | string {
+function applicationOf(reading: Reading, kinds: readonly LayerKind[]): AppliedLayer | string {
   for (const layer of kinds) {
     const found = layer.match(reading);
     if (found !== undefined) return typeof found === 'string' ? found : { ...found, layer };

@@ -1,24 +1,22 @@
 // The parameters as an optimizer may tell them apart: by name, by shape and by how the network reads them.
-import { consumersOf } from '../curvature/blocks.js';
+import { layersOf } from '../curvature/blocks.js';
+import { convolution } from '../curvature/layers/convolution.js';
+import { dense } from '../curvature/layers/dense.js';
+import { embedding } from '../curvature/layers/embedding.js';
+import type { LayerKind } from '../curvature/layers/layer-kind.js';
+import { transposedConvolution } from '../curvature/layers/transposed-convolution.js';
 import { OptionError } from '../errors.js';
-import { intAttribute, type Node, outputOf, type Value } from '../graph/graph.js';
-import type { Forward } from '../losses/objective.js';
 import { toPattern } from '../model/edit/select.js';
 import { described } from '../options.js';
 import type { StepContext } from './optimizer.js';
-
-/**
- * `matrix`: the weight of a dense layer. `kernel`: the weight of a convolution. `embedding`: a table whose rows the network
- * looks up. `vector`: biases, scales, shifts, single numbers. `tensor`: what is none of these, such as a table of positions.
- */
-export type ParameterKind = 'matrix' | 'kernel' | 'embedding' | 'vector' | 'tensor';
 
 /** A parameter of the network that is trained. */
 export interface ParameterInfo {
   readonly name: string;
   readonly dims: readonly number[];
-  readonly kind: ParameterKind;
-  /** It is stored `[outputs, inputs, …]`, as PyTorch does, not `[inputs, outputs]`. */
+  /** The kinds of layers whose weight it is; none of biases, for example. */
+  readonly layers: readonly LayerKind[];
+  /** As a layer's weight it is stored `[outputs, inputs, …]`, as PyTorch does, not `[inputs, outputs, …]`. */
   readonly outputsFirst: boolean;
 }
 
@@ -26,40 +24,43 @@ export interface ParameterInfo {
 export type ParameterRule = string | ((parameter: ParameterInfo) => boolean);
 
 /**
- * Tell whether a parameter is the weight of a dense layer.
+ * Tell whether a parameter is the weight of a dense layer, and no table of embeddings.
  * @example
  * partition([[isMatrix, lion()], ['*', adamw()]]);
  */
-export const isMatrix = ({ kind }: ParameterInfo): boolean => kind === 'matrix';
+export const isMatrix = ({ layers }: ParameterInfo): boolean => layers.includes(dense) && !layers.includes(embedding);
 
 /**
  * Tell whether a parameter is the kernel of a convolution.
  * @example
  * partition([[isKernel, sgd()], ['*', adamw()]]);
  */
-export const isKernel = ({ kind }: ParameterInfo): boolean => kind === 'kernel';
+export const isKernel = ({ layers }: ParameterInfo): boolean =>
+  layers.includes(convolution) || layers.includes(transposedConvolution);
 
 /**
  * Tell whether a parameter is a table whose rows the network looks up.
  * @example
  * partition([[isEmbedding, adam()], ['*', muon()]]);
  */
-export const isEmbedding = ({ kind }: ParameterInfo): boolean => kind === 'embedding';
+export const isEmbedding = ({ layers }: ParameterInfo): boolean => layers.includes(embedding);
 
 /**
  * Tell whether a parameter is a bias, a scale, a shift or a single number.
  * @example
  * partition([[isVector, adam()], ['*', adamw()]]); // vectors do not decay
  */
-export const isVector = ({ kind }: ParameterInfo): boolean => kind === 'vector';
+export const isVector = (parameter: ParameterInfo): boolean =>
+  ![isMatrix, isKernel, isEmbedding].some((is) => is(parameter)) &&
+  parameter.dims.filter((size) => size > 1).length < 2;
 
 /** Return the parameters of a step, in their order. */
-export function parametersOf({
-  parameters,
-  forward,
-}: Pick<StepContext, 'parameters'> & { readonly forward: Pick<Forward, 'output'> }): ParameterInfo[] {
-  const consumers = consumersOf(forward.output);
-  return [...parameters].map(([name, value]) => ({ name, dims: value.dims, ...useOf(value, consumers) }));
+export function parametersOf({ parameters, forward }: Pick<StepContext, 'parameters' | 'forward'>): ParameterInfo[] {
+  const layers = layersOf(parameters, forward.output);
+  return [...parameters].map(([name, { dims }]) => {
+    const own = layers.get(name) ?? [];
+    return { name, dims, layers: own.map(({ layer }) => layer), outputsFirst: own[0]?.outputsFirst ?? false };
+  });
 }
 
 /**
@@ -87,39 +88,3 @@ export const listed = (parameters: readonly ParameterInfo[]): string =>
     .slice(0, 20)
     .map(({ name }) => name)
     .join(', ') + (parameters.length > 20 ? `, … (${parameters.length})` : '');
-
-type Use = Pick<ParameterInfo, 'kind' | 'outputsFirst'>;
-
-function useOf(value: Value, consumers: ReadonlyMap<Value, readonly Node[]>): Use {
-  const uses = value.rank > 1 ? usesOf(value, consumers) : [];
-  const otherwise = value.dims.filter((size) => size > 1).length <= 1 ? 'vector' : 'tensor';
-  return uses.find(({ kind }) => kind === 'embedding') ?? uses[0] ?? { kind: otherwise, outputsFirst: false };
-}
-
-/** How nodes read a value as a weight, Identity nodes and transpositions of a matrix seen through. */
-function usesOf(value: Value, consumers: ReadonlyMap<Value, readonly Node[]>, transposed = false): Use[] {
-  return (consumers.get(value) ?? []).flatMap((node): Use[] => {
-    if (node.domain !== '') return [];
-    const isWeight = node.inputs[1] === value;
-    switch (node.op) {
-      case 'Identity':
-        return usesOf(outputOf(node), consumers, transposed);
-      case 'Transpose':
-        return value.rank === 2 ? usesOf(outputOf(node), consumers, !transposed) : [];
-      case 'Gather':
-        return node.inputs[0] === value ? [{ kind: 'embedding', outputsFirst: false }] : [];
-      case 'Conv':
-        return isWeight ? [{ kind: 'kernel', outputsFirst: true }] : [];
-      case 'ConvTranspose':
-        return isWeight ? [{ kind: 'kernel', outputsFirst: false }] : [];
-      case 'MatMul':
-        return isWeight && value.rank === 2 ? [{ kind: 'matrix', outputsFirst: transposed }] : [];
-      case 'Gemm':
-        return isWeight
-          ? [{ kind: 'matrix', outputsFirst: transposed !== (intAttribute(node, 'transB', 0) === 1) }]
-          : [];
-      default:
-        return [];
-    }
-  });
-}

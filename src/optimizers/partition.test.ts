@@ -2,8 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { largestDifference, replayed, traceNamed } from '../../test/support/optimizer-trace.js';
 import { manyExamples } from '../../test/support/setting.js';
+import { dense } from '../curvature/layers/dense.js';
 import { OptionError } from '../errors.js';
-import { constantsOf } from '../graph/graph.js';
+import { constantsOf, type Shape, type TensorType } from '../graph/graph.js';
 import { lossOf } from '../losses/index.js';
 import type { Model } from '../model/model.js';
 import { charTransformer } from '../nn/char-transformer.js';
@@ -13,12 +14,13 @@ import { buildStep } from '../training/step-program.js';
 import { adamw } from './adam.js';
 import { lion } from './lion.js';
 import { muon } from './muon.js';
-import type { Optimizer } from './optimizer.js';
+import type { Optimizer, StepContext } from './optimizer.js';
 import {
   isEmbedding,
   isKernel,
   isMatrix,
   isVector,
+  type ParameterInfo,
   type ParameterRule,
   parameterRule,
   parametersOf,
@@ -31,57 +33,59 @@ import { scheduled } from './steps/scheduled.js';
 
 const network = mlp({ seed: 1, sizes: [4, 3, 2] });
 
-const stepOf = (optimizer: Optimizer, model: Model = network) =>
+const rows: TensorType = { dtype: 'float32', shape: [8, 4] };
+
+const stepOf = (optimizer: Optimizer, model: Model = network, inputs = rows, labels: Shape = [8]) =>
   buildStep({
     model,
     loss: lossOf('softmax-cross-entropy'),
     metric: lossOf('softmax-cross-entropy').metric,
     optimizer,
     setting: manyExamples('softmax-cross-entropy'),
-    inputs: { dtype: 'float32', shape: [8, 4] },
-    targets: { dtype: 'int64', shape: [8] },
+    inputs,
+    targets: { dtype: 'int64', shape: labels },
   });
 
 describe('kinds of parameters', () => {
-  const kindsOf = (model: Model) => {
-    const [output] = model.graph.outputs;
-    if (!output) throw new Error('a model has an output');
-    const found = parametersOf({ parameters: model.parameters, forward: { output: output.value } });
-    return new Map(found.map((parameter) => [parameter.name, parameter]));
+  /** What an optimizer sees of a model's parameters. */
+  const seen = (model: Model, inputs?: TensorType, labels?: Shape): readonly ParameterInfo[] => {
+    let found: readonly ParameterInfo[] = [];
+    const build = (context: StepContext) => {
+      found = parametersOf(context);
+      return context.parameters;
+    };
+    stepOf({ name: 'observer', build }, model, inputs, labels);
+    return found;
   };
-  const taken = (model: Model, rule: ParameterRule) =>
-    parameterRule(rule)([...kindsOf(model).values()]).map(({ name }) => name);
+  const taken = (parameters: readonly ParameterInfo[], rule: ParameterRule) =>
+    parameterRule(rule)(parameters).map(({ name }) => name);
+  const plain = seen(network);
 
   test('dense weights and biases', () => {
-    expect(taken(network, isMatrix)).toEqual(['fc1.weight', 'fc2.weight']);
-    expect(taken(network, isVector)).toEqual(['fc1.bias', 'fc2.bias']);
-    expect(kindsOf(network).get('fc1.weight')).toEqual({
-      name: 'fc1.weight',
-      dims: [4, 3],
-      kind: 'matrix',
-      outputsFirst: false,
-    });
+    expect(taken(plain, isMatrix)).toEqual(['fc1.weight', 'fc2.weight']);
+    expect(taken(plain, isVector)).toEqual(['fc1.bias', 'fc2.bias']);
+    expect(plain[0]).toEqual({ name: 'fc1.weight', dims: [4, 3], layers: [dense], outputsFirst: false });
   });
 
   test('kernels', () => {
-    const model = lenet({ seed: 1 });
-    expect(taken(model, isKernel)).toEqual(['conv1.weight', 'conv2.weight']);
-    expect(kindsOf(model).get('conv2.weight')?.outputsFirst).toBe(true);
+    const parameters = seen(lenet({ seed: 1 }), { dtype: 'float32', shape: [2, 1, 28, 28] }, [2]);
+    expect(taken(parameters, isKernel)).toEqual(['conv1.weight', 'conv2.weight']);
+    expect(parameters.find(({ name }) => name === 'conv2.weight')?.outputsFirst).toBe(true);
   });
 
   test('embeddings, and scales among the vectors', () => {
-    const model = charTransformer({ seed: 1, vocabulary: 5, layers: 1, width: 8, heads: 2 });
-    const kinds = kindsOf(model);
-    expect(taken(model, isEmbedding)).toEqual(['token.weight']);
-    expect(kinds.get('position.weight')?.kind).toBe('tensor');
-    const vectors = [...kinds.values()].filter(({ dims }) => dims.length === 1).map(({ name }) => name);
-    expect(taken(model, isVector)).toEqual(vectors);
+    const model = charTransformer({ seed: 1, vocabulary: 5, context: 6, layers: 1, width: 8, heads: 2 });
+    const parameters = seen(model, { dtype: 'int64', shape: [2, 6] }, [2, 6]);
+    expect(taken(parameters, isEmbedding)).toEqual(['token.weight']);
+    for (const rule of [isMatrix, isVector]) expect(taken(parameters, rule)).not.toContain('position.weight');
+    const vectors = parameters.filter(({ dims }) => dims.length === 1).map(({ name }) => name);
+    expect(taken(parameters, isVector)).toEqual(vectors);
   });
 
   test('globs', () => {
-    expect(taken(network, '*.bias')).toEqual(['fc1.bias', 'fc2.bias']);
-    expect(taken(network, 'fc?.weight')).toEqual(['fc1.weight', 'fc2.weight']);
-    expect(() => taken(network, 'head.*')).toThrow(
+    expect(taken(plain, '*.bias')).toEqual(['fc1.bias', 'fc2.bias']);
+    expect(taken(plain, 'fc?.weight')).toEqual(['fc1.weight', 'fc2.weight']);
+    expect(() => taken(plain, 'head.*')).toThrow(
       "'head.*' matches no parameter that is trained; they are fc1.weight, fc1.bias, fc2.weight, fc2.bias",
     );
   });

@@ -1,5 +1,5 @@
 // Gradient centralization: each output's gradient has mean 0 over its inputs.
-import { parametersOf } from '../parameters.js';
+import { isKernel, isMatrix, parametersOf } from '../parameters.js';
 import type { Transform } from './updates.js';
 
 /**
@@ -12,9 +12,10 @@ export const centralizeGradients = (): Transform => (context, updates) => {
   const { b } = context;
   const known = new Map(parametersOf(context).map((parameter) => [parameter.name, parameter]));
   return updates.map((update, name) => {
-    const { kind, outputsFirst, dims } = known.get(name) ?? { kind: 'vector', outputsFirst: false, dims: [] };
-    if (kind !== 'matrix' && kind !== 'kernel') return update;
-    const inputs = outputsFirst ? dims.map((_, axis) => axis).slice(1) : [0];
+    const parameter = known.get(name);
+    if (!parameter || !(isMatrix(parameter) || isKernel(parameter))) return update;
+    const outputs = parameter.outputsFirst ? 0 : 1;
+    const inputs = parameter.dims.map((_, axis) => axis).filter((axis) => axis !== outputs);
     return b.sub(update, b.mean(update, inputs, true));
   });
 };
