@@ -14,7 +14,7 @@ import {
   tensor,
 } from '../graph/tensor.js';
 import { type LossWord, lossOf } from '../losses/index.js';
-import { labelError, wrongLabel } from '../losses/labels.js';
+import { labelError, probabilitiesError, wrongLabel, wrongProbabilities } from '../losses/labels.js';
 import type { Loss } from '../losses/loss.js';
 import { applyModel } from '../model/apply.js';
 import { type FileModel, modelFromBytes } from '../model/file-model.js';
@@ -228,8 +228,12 @@ function asIntegers(data: TensorData, dtype: DataType): TensorData {
 
 /** A label outside the classes would count as a row without loss: PyTorch refuses it too, but for its `ignore_index`. */
 function checkLabels({ dtype, data }: TensorData, output: Value, loss: Loss): void {
-  if (isFloatingPoint(dtype)) return; // probabilities
   const classes = Number(output.shape.at(-1) ?? 0);
+  if (isFloatingPoint(dtype)) {
+    const row = wrongProbabilities(data, classes);
+    if (row >= 0) throw new GraphError(`the targets in row ${row} ${probabilitiesError(classes)}`);
+    return;
+  }
   const wrong = wrongLabel(data, classes, loss);
   if (wrong >= 0) throw new GraphError(`the targets hold ${data[wrong]}, ${labelError(classes)}`);
 }
