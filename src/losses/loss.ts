@@ -26,7 +26,7 @@ export type Distribution = 'uniform' | 'normal' | 'sign';
 export interface Loss {
   /** In messages and reports, e.g. `softmax-cross-entropy`. */
   readonly name: string;
-  /** Labels of classes, which it averages over rows; or numbers in the output's shape, which it averages over elements. */
+  /** Labels of classes, which it averages over rows; or numbers, which it averages over elements. */
   readonly targets: 'labels' | 'values';
   /** It takes labels, and probabilities of the classes in the logits' shape as well. */
   readonly softTargets?: true;
@@ -93,7 +93,10 @@ export interface LossLikelihood {
   sampledCotangent(b: Builder, output: Value, noise: Value): Value;
   /** Derivative of each case's negative log-likelihood by the output, for given targets. */
   cotangent(b: Builder, output: Value, targets: Value): Value;
-  /** H·v for each case, H being the Hessian of its negative log-likelihood by the output (Gauss–Newton's inner matrix). */
+  /**
+   * H·v for each case, H being the Hessian of its negative log-likelihood by the output (Gauss–Newton's inner matrix); of
+   * one that depends on the targets, its mean over the model's own.
+   */
   hessianProduct(b: Builder, output: Value, vector: Value): Value;
   /**
    * Columns s_k of a square root of that Hessian, Σ_k s_k·s_kᵀ = H for each case: exact curvature takes one backward pass for

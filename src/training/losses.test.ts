@@ -55,7 +55,7 @@ function drawn(word: LossWord): Dataset {
   return { ...column, targets: { dtype: 'int64', shape: [], data: labels } };
 }
 
-const model = () => mlp({ sizes: [features, 8, outputs], seed: 2 });
+const model = (loss?: LossWord) => mlp({ sizes: [features, 8, loss === 'gaussian' ? 2 * outputs : outputs], seed: 2 });
 const both = (set: Dataset) => ({ train: set, test: set });
 
 describe.each(lossNames)('%s', (loss) => {
@@ -65,7 +65,7 @@ describe.each(lossNames)('%s', (loss) => {
     ['normalized cgfac', () => cgfac({ step: 'normalized', learningRate: 0.01 })],
     ['kfac by the targets of the data', () => kfac({ fisher: 'empirical' })],
   ] as const)('is lowered by %s', async (_, make) => {
-    const { record, warnings } = await train(model(), {
+    const { record, warnings } = await train(model(loss), {
       engine,
       data: both(drawn(loss)),
       loss,

@@ -48,8 +48,9 @@ export function learningTask(model: Model, data: DataSplits, given?: Loss | Loss
     if (kind === 'classification') return withKnownLabels(set, output.shape, chosen);
     const { classes: _, ...rest } = set;
     const learned = kind === 'autoencoding' ? { ...rest, targets: onlyInput(set) } : set;
-    const asGiven = takesChannelsLast(['batch', ...output.shape], ['batch', ...learned.targets.shape]);
-    return asGiven ? learned : withTargetShape(learned, output.shape);
+    const wanted = numbersFor(chosen, output.shape);
+    const asGiven = takesChannelsLast(['batch', ...wanted], ['batch', ...learned.targets.shape]);
+    return asGiven ? learned : withTargetShape(learned, wanted);
   };
   return { kind, loss: chosen, data: { train: targets(fitted.train), test: targets(fitted.test) } };
 }
@@ -200,6 +201,13 @@ function applied(model: Model, apply: () => Value): Value {
   }
 }
 
+/** Shape of an example's numbers for an output: its own, unless the loss takes others. */
+const numbersFor = (loss: Loss | undefined, output: readonly number[]): readonly number[] =>
+  loss
+    ?.targetType({ dtype: 'float32', shape: ['batch', ...output] })
+    .shape.slice(1)
+    .map(Number) ?? output;
+
 function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Loss): LearningTask['kind'] {
   const { targets } = set;
   // What could be reproduced: of several inputs none.
@@ -214,9 +222,9 @@ function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Lo
     // More logits than classes is only meant where it is said; fewer cannot be.
     if (loss !== undefined && classes > known) return 'classification';
   }
-  const wanted = elementCount(output);
-  if (!labels && loss?.softTargets && wanted === elementCount(targets.shape)) return 'classification';
+  if (!labels && loss?.softTargets && elementCount(output) === elementCount(targets.shape)) return 'classification';
   if (loss?.targets !== 'labels') {
+    const wanted = elementCount(numbersFor(loss, output));
     if (!labels && wanted === elementCount(targets.shape)) return targets === input ? 'autoencoding' : 'regression';
     if (labels && input?.dtype === 'float32' && wanted === elementCount(input.shape)) return 'autoencoding';
   }
