@@ -70,6 +70,7 @@ export type { RuntimeTensor, TensorLike } from './graph/tensor-like.js';
 export { type BinaryCrossEntropyOptions, binaryCrossEntropy } from './losses/binary-cross-entropy.js';
 export { type CrossEntropyOptions, crossEntropy } from './losses/cross-entropy.js';
 export { type BinaryFocalOptions, binaryFocal, type FocalOptions, focal } from './losses/focal.js';
+export { gaussian } from './losses/gaussian.js';
 export { type HingeOptions, hinge } from './losses/hinge.js';
 export { type HuberOptions, huber } from './losses/huber.js';
 export { type LossWord, lossNames, lossOf } from './losses/index.js';

@@ -5,6 +5,7 @@ import { didYouMean } from '../suggest.js';
 import { binaryCrossEntropy } from './binary-cross-entropy.js';
 import { crossEntropy } from './cross-entropy.js';
 import { binaryFocal, focal } from './focal.js';
+import { gaussian } from './gaussian.js';
 import { hinge } from './hinge.js';
 import { huber } from './huber.js';
 import type { Loss } from './loss.js';
@@ -19,6 +20,7 @@ const losses = {
   'mean-absolute-error': meanAbsoluteError(),
   huber: huber(),
   poisson: poisson(),
+  gaussian: gaussian(),
   focal: focal(),
   'binary-focal': binaryFocal(),
   hinge: hinge(),

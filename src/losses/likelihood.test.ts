@@ -88,7 +88,7 @@ test('the unit likelihood is that of variance 1', async () => {
   expect(unit).toEqual(one);
 });
 
-const withLikelihood = lossNames.filter((name) => lossOf(name).likelihood);
+const withLikelihood = lossNames.filter((name) => lossOf(name).likelihood && name !== 'gaussian'); // of half as many targets
 
 test.each(withLikelihood)('the unit likelihood of %s is the loss', async (name) => {
   const b = new FedBuilder();

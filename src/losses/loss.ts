@@ -7,9 +7,6 @@ import type { Builder } from '../ops/builder.js';
 /** Random numbers a program takes as input each step. */
 export type Distribution = 'uniform' | 'normal' | 'sign';
 
-/** The kind of second-order step that is taken where none is named: see `SecondOrderOptions.step`. */
-export type SuitableStep = 'normalized' | 'self-tuning';
-
 /**
  * What is minimized, and all that differs between one loss and another: nobody asks for a loss by its name. A loss
  * without a likelihood trains with first-order optimizers, and with second-order ones by the targets of the data.
@@ -29,10 +26,12 @@ export type SuitableStep = 'normalized' | 'self-tuning';
 export interface Loss {
   /** In messages and reports, e.g. `softmax-cross-entropy`. */
   readonly name: string;
-  /** Labels of classes, which it averages over rows; or numbers in the output's shape, which it averages over elements. */
+  /** Labels of classes, which it averages over rows; or numbers, which it averages over elements. */
   readonly targets: 'labels' | 'values';
   /** It takes labels, and probabilities of the classes in the logits' shape as well. */
   readonly softTargets?: true;
+  /** Whether `value` can fall below 0; what steps promise is then not bounded by it. */
+  readonly mayBeNegative?: true;
   /** The label of rows that do not count. */
   readonly ignoredLabel?: number;
   /**
@@ -70,8 +69,8 @@ export interface Loss {
   readonly likelihood?: LossLikelihood;
   /** What a person judges by, where no metric is named. */
   readonly metric: Metric;
-  /** The kind of second-order step that suits it. */
-  readonly step: SuitableStep;
+  /** The kind of second-order step that is taken where none is named (tables take self-tuning ones anyway). */
+  readonly step: 'normalized' | 'self-tuning';
 }
 
 /**
@@ -94,7 +93,10 @@ export interface LossLikelihood {
   sampledCotangent(b: Builder, output: Value, noise: Value): Value;
   /** Derivative of each case's negative log-likelihood by the output, for given targets. */
   cotangent(b: Builder, output: Value, targets: Value): Value;
-  /** H·v for each case, H being the Hessian of its negative log-likelihood by the output (Gauss–Newton's inner matrix). */
+  /**
+   * H·v for each case, H being the Hessian of its negative log-likelihood by the output (Gauss–Newton's inner matrix); of
+   * one that depends on the targets, its mean over the model's own.
+   */
   hessianProduct(b: Builder, output: Value, vector: Value): Value;
   /**
    * Columns s_k of a square root of that Hessian, Σ_k s_k·s_kᵀ = H for each case: exact curvature takes one backward pass for

@@ -6,6 +6,7 @@ import { gradients } from '../autodiff/gradients.js';
 import { binaryCrossEntropy } from './binary-cross-entropy.js';
 import { crossEntropy } from './cross-entropy.js';
 import { binaryFocal, focal } from './focal.js';
+import { gaussian } from './gaussian.js';
 import { hinge } from './hinge.js';
 import { huber } from './huber.js';
 import type { Loss } from './loss.js';
@@ -82,4 +83,26 @@ it('a row of which nothing counts is 0, and so are its derivatives', async () =>
   const results = await b.compute({ value, slope });
   expect(results.value.map(Math.abs)).toEqual([0]);
   expect(results.slope.map(Math.abs)).toEqual([0, 0, 0, 0, 0, 0]);
+});
+
+it('normal targets of a predicted variance', async () => {
+  const { inputs, loss: expected, gradients: slopes } = lossCase('gaussian-nll', 'plain');
+  const { prediction, target, variance } = inputs;
+  if (!prediction || !target || !variance) throw new Error('a case has a prediction, a variance and a target');
+  const b = new FedBuilder();
+  const [means, variances] = [b.given(prediction.shape, prediction.values), b.given(variance.shape, variance.values)];
+  const output = b.concat([means, b.log(variances)], 1);
+  const loss = gaussian();
+  expect(loss.targetType(output).shape).toEqual(target.shape);
+  const value = loss.value(b, output, b.given(target.shape, target.values));
+  const [byMean = value, byVariance = value] = gradients(b, value, [means, variances]);
+  const results = await b.compute({ value, prediction: byMean, variance: byVariance });
+  expect(results.value[0]).toBeCloseTo(expected, 10);
+  for (const name of ['prediction', 'variance'] as const) {
+    expect(slopes[name]).toHaveLength(means.dims.reduce((product, size) => product * size, 1));
+    for (const [i, element] of (slopes[name] ?? []).entries()) {
+      expect((results[name][i] ?? Number.NaN) / element).toBeCloseTo(1, 9);
+    }
+  }
+  expect(() => loss.targetType({ dtype: 'float32', shape: ['batch', 3] })).toThrow(/means and then logarithms/);
 });

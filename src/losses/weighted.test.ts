@@ -7,6 +7,7 @@ import { elementCount } from '../graph/tensor.js';
 import { random } from '../random.js';
 import { binaryCrossEntropy } from './binary-cross-entropy.js';
 import { crossEntropy } from './cross-entropy.js';
+import { gaussian } from './gaussian.js';
 import { huber } from './huber.js';
 import { type Cases, casesOf, caseWeightsOf, unitLikelihood } from './likelihood.js';
 import type { Loss } from './loss.js';
@@ -183,6 +184,48 @@ describe.each(cases)('$what', (one) => {
       expect(Math.abs(get(results.along, i) - get(product, i))).toBeLessThan(allowed(get(results.spread, i)));
     }
   });
+});
+
+test('normal targets of a predicted variance: samples have the mean 0 and the Fisher information as their covariance', async () => {
+  const [draws, z, v] = [40_000, [0.3, -1, 0.4, -0.7], [1, -0.5, 0.7, 2]];
+  const b = new FedBuilder();
+  const loss = gaussian();
+  const many = Array.from({ length: draws }, () => z).flat();
+  const output = b.given([draws, 4], many);
+  const { likelihood } = loss;
+  if (!likelihood) throw new Error('a likelihood');
+  const drawn = normals(random(14), 2 * draws);
+  const noise = b.given([draws, 2], drawn);
+  const sample = likelihood.sampledCotangent(b, output, noise);
+  const vector = b.given([1, 4], v);
+  const along = b.mul(sample, b.sum(b.mul(sample, vector), [1], true));
+  // The sample is the cotangent of the target that the noise stands for.
+  const targets = b.given(
+    [draws, 2],
+    drawn.map((x, i) => get(z, i % 2) + Math.exp(get(z, 2 + (i % 2)) / 2) * x),
+  );
+  const results = await b.compute({
+    mean: b.mean(sample, [0]),
+    along: b.mean(along, [0]),
+    spread: b.mean(b.square(along), [0]),
+    product: b.slice(likelihood.hessianProduct(b, output, vector), 0, 0, 1),
+    gap: b.reduceMax(b.abs(b.sub(sample, likelihood.cotangent(b, output, targets)))),
+    slope: b.reduceMax(
+      b.abs(
+        b.sub(
+          slopeOf(b, loss, { output, targets }, b.scalar(likelihood.scale(output), 'float64')),
+          likelihood.cotangent(b, output, targets),
+        ),
+      ),
+    ),
+  });
+  expect(get(results.gap, 0)).toBeLessThan(1e-12);
+  expect(get(results.slope, 0)).toBeLessThan(1e-10);
+  for (const i of z.keys()) {
+    expect(Math.abs(get(results.mean, i))).toBeLessThan(5 * Math.sqrt(1 / draws));
+    const allowed = 5 * Math.sqrt(get(results.spread, i) / draws);
+    expect(Math.abs(get(results.along, i) - get(results.product, i))).toBeLessThan(allowed);
+  }
 });
 
 test('a loss without a likelihood has the second moments of its derivatives', async () => {

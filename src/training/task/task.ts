@@ -14,7 +14,7 @@ import { formatType, type Value } from '../../graph/graph.js';
 import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../graph/inputs.js';
 import { isFloatingPoint } from '../../graph/tensor.js';
 import { type LossWord, lossOf } from '../../losses/index.js';
-import { labelError, wrongLabel } from '../../losses/labels.js';
+import { labelError, probabilitiesError, wrongLabel, wrongProbabilities } from '../../losses/labels.js';
 import { areClassesSecond, beforeSigmoid } from '../../losses/logits.js';
 import type { Loss } from '../../losses/loss.js';
 import { applyModel, takesChannelsLast, takesNumbersOf } from '../../model/apply.js';
@@ -48,8 +48,9 @@ export function learningTask(model: Model, data: DataSplits, given?: Loss | Loss
     if (kind === 'classification') return withKnownLabels(set, output.shape, chosen);
     const { classes: _, ...rest } = set;
     const learned = kind === 'autoencoding' ? { ...rest, targets: onlyInput(set) } : set;
-    const asGiven = takesChannelsLast(['batch', ...output.shape], ['batch', ...learned.targets.shape]);
-    return asGiven ? learned : withTargetShape(learned, output.shape);
+    const wanted = numbersFor(chosen, output.shape);
+    const asGiven = takesChannelsLast(['batch', ...wanted], ['batch', ...learned.targets.shape]);
+    return asGiven ? learned : withTargetShape(learned, wanted);
   };
   return { kind, loss: chosen, data: { train: targets(fitted.train), test: targets(fitted.test) } };
 }
@@ -151,9 +152,20 @@ function joinsAxes(axes: readonly number[], joined: readonly number[]): boolean 
 const classCount = (logits: readonly number[], labels: readonly number[]): number =>
   (areClassesSecond(['batch', ...logits], ['batch', ...labels]) ? logits[0] : logits.at(-1)) ?? 0;
 
+/** Throws OptionError where numbers are no probabilities of the classes, which are the last axis. */
+function withKnownProbabilities(set: Dataset): Dataset {
+  const { targets, size, name } = set;
+  const classes = targets.shape.at(-1) ?? 1;
+  const scale = 'scale' in targets ? targets.scale : 1;
+  const shares = targets.data.subarray(0, size * elementCount(targets.shape));
+  const row = wrongProbabilities(scale === 1 ? shares : Float64Array.from(shares, (share) => share * scale), classes);
+  if (row < 0) return set;
+  throw new OptionError(`the targets of '${name}' in row ${row} ${probabilitiesError(classes)}`);
+}
+
 /** Throws OptionError where there is a label outside the classes. */
 function withKnownLabels(set: Dataset, output: readonly number[], loss: Loss): Dataset {
-  if (set.targets.dtype !== 'int64') return withTargetShape(set, output);
+  if (set.targets.dtype !== 'int64') return withKnownProbabilities(withTargetShape(set, output));
   const classes = classCount(output, set.targets.shape);
   const { data } = set.targets;
   const wrong = wrongLabel(data, classes, loss);
@@ -189,6 +201,13 @@ function applied(model: Model, apply: () => Value): Value {
   }
 }
 
+/** Shape of an example's numbers for an output: its own, unless the loss takes others. */
+const numbersFor = (loss: Loss | undefined, output: readonly number[]): readonly number[] =>
+  loss
+    ?.targetType({ dtype: 'float32', shape: ['batch', ...output] })
+    .shape.slice(1)
+    .map(Number) ?? output;
+
 function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Loss): LearningTask['kind'] {
   const { targets } = set;
   // What could be reproduced: of several inputs none.
@@ -203,9 +222,9 @@ function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Lo
     // More logits than classes is only meant where it is said; fewer cannot be.
     if (loss !== undefined && classes > known) return 'classification';
   }
-  const wanted = elementCount(output);
-  if (!labels && loss?.softTargets && wanted === elementCount(targets.shape)) return 'classification';
+  if (!labels && loss?.softTargets && elementCount(output) === elementCount(targets.shape)) return 'classification';
   if (loss?.targets !== 'labels') {
+    const wanted = elementCount(numbersFor(loss, output));
     if (!labels && wanted === elementCount(targets.shape)) return targets === input ? 'autoencoding' : 'regression';
     if (labels && input?.dtype === 'float32' && wanted === elementCount(input.shape)) return 'autoencoding';
   }
