@@ -3,13 +3,15 @@ import { OptionError } from '../errors.js';
 import { checkedCount } from '../options.js';
 import { didYouMean } from '../suggest.js';
 
-/** How an option's text is read: a number (its user checks the range), a whole number from 1, yes or no, one of some words. */
-type OptionKind = 'number' | 'count' | 'boolean' | readonly string[];
+/** How an option's text is read: a number (its user checks the range), a whole number from 1, several of them, yes or no, one of some words. */
+type OptionKind = 'number' | 'count' | 'counts' | 'boolean' | readonly string[];
 
 export type OptionKinds = Readonly<Record<string, OptionKind>>;
 
 /** By name as they are typed, `learning-rate`. */
-export type OptionValues = Readonly<Record<string, number | boolean | string>>;
+export type OptionValues = Readonly<Record<string, OptionValue>>;
+
+type OptionValue = number | boolean | string | readonly number[];
 
 /**
  * Reads `key=value` parts; an option of yes or no may stand alone.
@@ -20,7 +22,7 @@ export function readOptions(what: string, parts: readonly string[], kinds: Optio
   return Object.fromEntries(parts.map((part) => readOption(what, part, kinds)));
 }
 
-function readOption(what: string, part: string, kinds: OptionKinds): [string, number | boolean | string] {
+function readOption(what: string, part: string, kinds: OptionKinds): [string, OptionValue] {
   const equals = part.indexOf('=');
   const [key, text] = equals < 0 ? [part, 'true'] : [part.slice(0, equals), part.slice(equals + 1)];
   const kind = Object.hasOwn(kinds, key) ? kinds[key] : undefined;
@@ -38,6 +40,11 @@ function readOption(what: string, part: string, kinds: OptionKinds): [string, nu
     if (Number.isNaN(value)) throw refuse('a number');
     return [key, kind === 'number' ? value : checkedCount(`${what}: ${key}`, value)];
   }
+  if (kind === 'counts') {
+    const counts = text.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
+    if (counts.some(Number.isNaN)) throw refuse('whole numbers with commas between them, such as 512,256');
+    return [key, counts.map((count) => checkedCount(`${what}: ${key}`, count))];
+  }
   if (!kind.includes(text)) throw refuse(kind.join(' or '));
   return [key, text];
 }
@@ -48,7 +55,10 @@ export const known = (kinds: OptionKinds): string => `it takes ${Object.keys(kin
 /** Options for help: `width, norm=group|batch`. */
 export const describeOptions = (kinds: OptionKinds): string =>
   Object.entries(kinds)
-    .map(([option, kind]) => (typeof kind === 'string' ? option : `${option}=${kind.join('|')}`))
+    .map(([option, kind]) => {
+      if (kind === 'counts') return `${option}=N,N,…`;
+      return typeof kind === 'string' ? option : `${option}=${kind.join('|')}`;
+    })
     .join(', ');
 
 /** Values by the names that functions take: `learningRate`. */

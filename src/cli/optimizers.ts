@@ -102,7 +102,7 @@ function created(
       `unknown optimizer '${name}'${didYouMean(name, optimizerNames)}; choose one of ${optimizerNames.join(', ')}`,
     );
   }
-  const own: Record<string, number | boolean | string> = {
+  const own: Record<string, OptionValues[string]> = {
     ...readOptions(`optimizer '${spec}'`, parts, kind.options),
   };
   for (const [key, value] of Object.entries(shared)) {
