@@ -4,13 +4,24 @@ import { described, isRecord } from '../options.js';
 import { didYouMean } from '../suggest.js';
 import { binaryCrossEntropy } from './binary-cross-entropy.js';
 import { crossEntropy } from './cross-entropy.js';
+import { binaryFocal, focal } from './focal.js';
+import { hinge } from './hinge.js';
+import { huber } from './huber.js';
 import type { Loss } from './loss.js';
+import { meanAbsoluteError } from './mean-absolute-error.js';
 import { meanSquaredError } from './mean-squared-error.js';
+import { poisson } from './poisson.js';
 
 const losses = {
   'softmax-cross-entropy': crossEntropy(),
   'sigmoid-cross-entropy': binaryCrossEntropy(),
   'mean-squared-error': meanSquaredError(),
+  'mean-absolute-error': meanAbsoluteError(),
+  huber: huber(),
+  poisson: poisson(),
+  focal: focal(),
+  'binary-focal': binaryFocal(),
+  hinge: hinge(),
 } as const satisfies Readonly<Record<string, Loss>>;
 
 /** A loss with its usual options, by its name. */

@@ -5,7 +5,8 @@ import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
 import { random } from '../random.js';
-import { type LossWord, lossNames, lossOf } from './index.js';
+import { lossNames, lossOf } from './index.js';
+import type { Loss } from './loss.js';
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, x) => total + x, 0);
 const mean = (numbers: readonly number[]): number => sum(numbers) / numbers.length;
@@ -17,11 +18,10 @@ const groups = (numbers: readonly number[], count: number): number[][] =>
     numbers.slice((i * numbers.length) / count, ((i + 1) * numbers.length) / count),
   );
 
+type Name = 'softmax-cross-entropy' | 'sigmoid-cross-entropy' | 'mean-squared-error';
+
 /** The negative log-likelihood of all cases together, and the value that is reported for it. */
-const formulas: Record<
-  LossWord,
-  (z: readonly number[], y: readonly number[]) => { likelihood: number; value: number }
-> = {
+const formulas: Record<Name, (z: readonly number[], y: readonly number[]) => { likelihood: number; value: number }> = {
   'softmax-cross-entropy': (z, y) => {
     const rows = groups(z, y.length).map((row, i) => Math.log(sum(row.map(Math.exp))) - get(row, get(y, i)));
     return { likelihood: sum(rows), value: mean(rows) };
@@ -40,7 +40,7 @@ const formulas: Record<
 };
 
 interface Case {
-  readonly name: LossWord;
+  readonly name: Name;
   readonly dims: readonly number[];
   /** Shape of the targets. */
   readonly targets: readonly number[];
@@ -69,7 +69,7 @@ function numbersOf({ name, dims, targets }: Case) {
 const difference = (f: (offset: number) => number, h = 1e-3): number =>
   (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h);
 
-function parts(name: LossWord) {
+function parts(name: Name) {
   const loss = lossOf(name);
   if (!loss.likelihood) throw new Error('a loss with a likelihood');
   return { ...loss, ...loss.likelihood };
@@ -230,9 +230,47 @@ test.each(['softmax-cross-entropy', 'sigmoid-cross-entropy'] as const)('%s does 
 
 test('losses have names', () => {
   expect(lossNames.map((name) => lossOf(name).name)).toEqual(lossNames);
-  expect(() => lossOf('hinge')).toThrow(OptionError);
-  expect(() => lossOf('hinge')).toThrow(
-    "unknown loss 'hinge'; choose one of softmax-cross-entropy, sigmoid-cross-entropy, mean-squared-error",
+  expect(() => lossOf('hubber')).toThrow(OptionError);
+  expect(() => lossOf('hubber')).toThrow(
+    "unknown loss 'hubber' (did you mean 'huber'?); choose one of softmax-cross-entropy",
   );
   expect(() => lossOf('toString')).toThrow(OptionError);
+});
+
+describe('a loss of a user', () => {
+  const whole = lossOf('mean-squared-error');
+
+  test('is taken as it is', () => {
+    expect(lossOf(whole)).toBe(whole);
+    const { likelihood: _, inUnits: __, ...least } = whole;
+    expect(lossOf(least)).toBe(least);
+  });
+
+  test.each<[string, Readonly<Record<string, unknown>>, string]>([
+    ['no name', { name: '' }, "the loss '' lacks a name: a text"],
+    ['no targets', { targets: 'numbers' }, "lacks targets: 'labels' of classes or 'values'"],
+    ['no target type', { targetType: undefined }, 'lacks targetType(output)'],
+    ['no value', { value: 3 }, 'lacks value(b, output, targets, weights): the mean loss, a scalar'],
+    ['no step', { step: 'scheduled' }, "lacks step: 'normalized' or 'self-tuning'"],
+    ['a metric by name', { metric: 'accuracy' }, 'lacks a metric'],
+    [
+      'half a likelihood',
+      { likelihood: { ...whole.likelihood, hessianRoot: undefined } },
+      'lacks likelihood.hessianRoot',
+    ],
+    ['no noise', { likelihood: { ...whole.likelihood, noise: undefined } }, 'lacks likelihood.noise'],
+    ['a mass that is a number', { mass: 1 }, 'lacks mass as a function'],
+  ])('is refused at the door: %s', (_, change, message) => {
+    const broken = { ...whole, ...change } as Loss;
+    expect(() => lossOf(broken)).toThrow(OptionError);
+    expect(() => lossOf(broken)).toThrow(message);
+  });
+
+  test('that is no object is told so', () => {
+    const crossEntropy = () => whole;
+    expect(() => lossOf(crossEntropy as unknown as Loss)).toThrow('call it: crossEntropy()');
+    expect(() => lossOf(undefined as unknown as Loss)).toThrow(
+      'loss is undefined; give one as crossEntropy() makes it',
+    );
+  });
 });

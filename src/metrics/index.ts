@@ -3,20 +3,50 @@ import { OptionError } from '../errors.js';
 import { described, isRecord } from '../options.js';
 import { didYouMean } from '../suggest.js';
 import { accuracy } from './accuracy.js';
+import { calibrationError } from './calibration-error.js';
+import { confusionMatrix } from './confusion-matrix.js';
+import { logLoss, perplexity } from './log-loss.js';
+import { mae } from './mae.js';
 import type { Metric } from './metric.js';
+import { mse, rmse } from './mse.js';
+import { balancedAccuracy, f1, precision, recall } from './precision-recall.js';
+import { r2 } from './r2.js';
+import { averagePrecision, rocAuc } from './ranking.js';
 import { squaredError } from './squared-error.js';
+import { topK } from './top-k.js';
 
 const metrics = {
   accuracy: accuracy(),
-  squaredError: squaredError(),
+  'top-5': topK(5),
+  'balanced-accuracy': balancedAccuracy(),
+  precision: precision(),
+  recall: recall(),
+  f1: f1(),
+  'f1-micro': f1({ average: 'micro' }),
+  'f1-macro': f1({ average: 'macro' }),
+  'f1-weighted': f1({ average: 'weighted' }),
+  'confusion-matrix': confusionMatrix(),
+  'roc-auc': rocAuc(),
+  'average-precision': averagePrecision(),
+  'log-loss': logLoss(),
+  perplexity: perplexity(),
+  'calibration-error': calibrationError(),
+  'squared-error': squaredError(),
+  mse: mse(),
+  rmse: rmse(),
+  mae: mae(),
+  r2: r2(),
 } as const satisfies Readonly<Record<string, Metric>>;
 
-/** A metric with its usual options, by its name. */
-export type MetricWord = keyof typeof metrics;
+/** A metric with its usual options, by its name; of top-k accuracy any k. */
+export type MetricWord = keyof typeof metrics | `top-${number}`;
 
-export const metricNames = Object.keys(metrics) as readonly MetricWord[];
+export const metricNames = Object.keys(metrics) as readonly (keyof typeof metrics)[];
 
-const isWord = (name: string): name is MetricWord => Object.hasOwn(metrics, name);
+const isWord = (name: string): name is keyof typeof metrics => Object.hasOwn(metrics, name);
+
+/** `top-3`, of any number. */
+const topWord = /^top-([1-9]\d{0,5})$/;
 
 /**
  * The metrics that are meant: each one by name, or an object, whose contract is checked.
@@ -38,6 +68,8 @@ function metricOf(given: Metric | string): Metric {
   const value: unknown = given;
   if (typeof value === 'string') {
     if (isWord(value)) return metrics[value];
+    const top = topWord.exec(value)?.[1];
+    if (top !== undefined) return topK(Number(top));
     throw new OptionError(
       `unknown metric '${value}'${didYouMean(value, metricNames)}; choose one of ${metricNames.join(', ')}`,
     );

@@ -1,9 +1,10 @@
 // The squared error of an example: the sum of squared differences, averaged over the examples.
-import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
-import type { Builder } from '../ops/builder.js';
-import type { Judged, Metric } from './metric.js';
-import { ratio, weightedSum, weightOf } from './sums.js';
+import { checkNumbers } from './classes.js';
+import type { Metric } from './metric.js';
+import { alongBatch, ratio, sumOver } from './sums.js';
+
+const name = 'squaredError';
 
 /**
  * The sum of squared differences of an example between what the model expects and the target, averaged over the examples.
@@ -11,26 +12,25 @@ import { ratio, weightedSum, weightOf } from './sums.js';
  * await train(model, { data, metrics: [squaredError()], optimizer: cgfac(), epochs: 5 });
  */
 export const squaredError = (): Metric => ({
-  name: 'squaredError',
+  name,
   lowerIsBetter: true,
   sums(b, judged) {
-    const { expected, given } = judged;
-    return { total: weightedSum(b, b.square(b.sub(expected, given)), judged), weight: weightOf(b, judged) };
+    checkNumbers(name, judged);
+    const { expected, given, weights } = judged;
+    const squares = b.square(b.sub(expected, given));
+    return sumOver(b, squares, weights && alongBatch(b, weights, squares), elementCount(given.dims.slice(1)));
   },
-  value: ({ total, weight }) => ratio(total, weight),
+  value: ratio,
 });
 
 /** The same of a model that is trained on it: the loss is its mean over the numbers of an example. */
 export const squaredErrorOfLoss: Metric = {
   ...squaredError(),
-  sums(b: Builder, judged: Judged): Record<string, Value | number> {
-    const weight = weightOf(b, judged);
-    const { reported, output } = judged;
+  sums(b, { reported, output, weights }) {
     const perExample = elementCount(output.dims.slice(1));
-    const total =
-      typeof weight === 'number'
-        ? b.mul(reported, b.scalar(perExample * weight, reported.dtype))
-        : b.mul(b.mul(reported, b.scalar(perExample, reported.dtype)), b.cast(weight, reported.dtype));
-    return { total, weight };
+    const examples = output.dims[0] ?? 1;
+    if (!weights) return { sum: b.mul(reported, b.scalar(perExample * examples, reported.dtype)), weight: examples };
+    const weight = b.cast(b.sum(weights), reported.dtype);
+    return { sum: b.mul(b.mul(reported, b.scalar(perExample, reported.dtype)), weight), weight };
   },
 };

@@ -1,19 +1,25 @@
-// Sums over the examples of a batch, weighted if there are weights; and their quotients.
+// Weighted sums over a batch, and their quotients.
 import type { Value } from '../graph/graph.js';
+import { elementCount } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
-import type { Judged } from './metric.js';
+import type { Numbers } from './metric.js';
 
-/** The first elements' quotient. */
-export const ratio = (sum: ArrayLike<number> | undefined, weight: ArrayLike<number> | undefined): number =>
-  (sum?.[0] ?? Number.NaN) / (weight?.[0] ?? Number.NaN);
+/** A sum and what it is divided by, to be the mean. */
+export type WeightedSum = Readonly<Record<'sum' | 'weight', Value | number>>;
 
-/** The sum of all elements of `[batch, …]`, each example's times its weight. */
-export const weightedSum = (b: Builder, values: Value, { weights }: Pick<Judged, 'weights'>): Value =>
-  weights ? b.sum(b.mul(values, alongBatch(b, weights, values))) : b.sum(values);
+/**
+ * The sum of all elements and their number; with weights, which broadcast to the values, both weighted.
+ * @param per elements that count as one
+ */
+export function sumOver(b: Builder, values: Value, weights: Value | undefined, per = 1): WeightedSum {
+  const count = elementCount(values.dims) / per;
+  if (!weights) return { sum: b.sum(values), weight: count };
+  const along = b.cast(weights, values.dtype);
+  return { sum: b.sum(b.mul(values, along)), weight: b.mul(b.sum(along), count / elementCount(along.dims)) };
+}
 
-/** The number of examples, or the sum of their weights. */
-export const weightOf = (b: Builder, { prediction, weights }: Judged): Value | number =>
-  weights ? b.sum(weights) : (prediction.dims[0] ?? 1);
+/** The mean, of the sums over a whole set. */
+export const ratio = ({ sum, weight }: Numbers): number => (sum?.[0] ?? Number.NaN) / (weight?.[0] ?? Number.NaN);
 
 /** Weights of the examples, `[batch]`, as `[batch, 1, …]`: they broadcast to another value of the batch. */
 export const alongBatch = (b: Builder, weights: Value, other: Value): Value =>

@@ -1,0 +1,23 @@
+// The mean absolute error of numbers.
+import { checkNumbers } from './classes.js';
+import type { Metric } from './metric.js';
+import { alongBatch, ratio, sumOver } from './sums.js';
+
+const name = 'meanAbsoluteError';
+
+/**
+ * The mean over all elements of the absolute difference between what the model expects and the target.
+ * @example
+ * await train(model, { data, metrics: [mae(), r2()], optimizer: cgfac(), epochs: 5 });
+ */
+export const mae = (): Metric => ({
+  name,
+  lowerIsBetter: true,
+  sums(b, judged) {
+    checkNumbers(name, judged);
+    const { expected, given, weights } = judged;
+    const errors = b.abs(b.cast(b.sub(expected, given), 'float64'));
+    return sumOver(b, errors, weights && alongBatch(b, weights, errors));
+  },
+  value: ratio,
+});

@@ -1,0 +1,28 @@
+// The mean squared error of numbers, and its root.
+import { checkNumbers } from './classes.js';
+import type { Metric } from './metric.js';
+import { alongBatch, ratio, sumOver } from './sums.js';
+
+/**
+ * The mean over all elements of the squared difference between what the model expects and the target.
+ * @example
+ * await train(model, { data, metrics: [mse()], optimizer: cgfac(), epochs: 5 });
+ */
+export const mse = (): Metric => ({
+  name: 'meanSquaredError',
+  lowerIsBetter: true,
+  sums(b, judged) {
+    checkNumbers('meanSquaredError', judged);
+    const { expected, given, weights } = judged;
+    const squares = b.square(b.cast(b.sub(expected, given), 'float64'));
+    return sumOver(b, squares, weights && alongBatch(b, weights, squares));
+  },
+  value: ratio,
+});
+
+/**
+ * The root of the mean squared error, in the units of the targets.
+ * @example
+ * await train(model, { data, metrics: [rmse()], optimizer: cgfac(), epochs: 5 });
+ */
+export const rmse = (): Metric => ({ ...mse(), name: 'rootMeanSquaredError', value: (sums) => Math.sqrt(ratio(sums)) });

@@ -1,0 +1,132 @@
+// Precision, recall, F1 and balanced accuracy, from the counts of each class.
+import type { Value } from '../graph/graph.js';
+import type { Builder } from '../ops/builder.js';
+import { checkedWord, checkKeys } from '../options.js';
+import { binaryRows, checkBinary, classRows, indicators, largest } from './classes.js';
+import type { Judged, Metric, Numbers } from './metric.js';
+
+const averages = ['positive', 'micro', 'macro', 'weighted'] as const;
+
+export interface AverageOptions {
+  /**
+   * How several classes, or columns of targets 0 and 1, come to one figure. `positive`: that of the last of two classes;
+   * `micro`: of all answers together; `macro`: the mean over classes; `weighted`: the mean weighted by how often each class
+   * is there. By default `positive` of two classes, else `macro`.
+   */
+  readonly average?: (typeof averages)[number];
+}
+
+/** Of one class: answers that are right, answers, and rows of the class. */
+interface Counts {
+  readonly right: number;
+  readonly predicted: number;
+  readonly actual: number;
+}
+
+const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
+
+/** A metric that is made of the counts of each class; 0 where it would divide by 0. */
+function ofCounts(word: string, options: AverageOptions, score: (counts: Counts) => number): Metric {
+  checkKeys(word, options, { average: true });
+  const average = checkedWord('average', options.average, averages);
+  const name = average === undefined ? word : `${word}${average[0]?.toUpperCase()}${average.slice(1)}`;
+  return {
+    name,
+    lowerIsBetter: false,
+    sums: (b, judged) => classCounts(b, name, judged, average === undefined || average === 'positive'),
+    value(numbers) {
+      checkBinary(name, numbers.between);
+      const classes = listed(numbers).filter(({ predicted, actual }) => predicted + actual > 0);
+      if (average === 'micro') return score(classes.reduce(added, { right: 0, predicted: 0, actual: 0 }));
+      const weight = ({ actual }: Counts) => (average === 'weighted' ? actual : 1);
+      const total = classes.reduce((sum, counts) => sum + weight(counts), 0);
+      return share(
+        classes.reduce((sum, counts) => sum + weight(counts) * score(counts), 0),
+        total,
+      );
+    },
+  };
+}
+
+const added = (x: Counts, y: Counts): Counts => ({
+  right: x.right + y.right,
+  predicted: x.predicted + y.predicted,
+  actual: x.actual + y.actual,
+});
+
+const listed = ({ right = [], predicted = [], actual = [] }: Numbers): Counts[] =>
+  Array.from(right, (count, i) => ({ right: count, predicted: predicted[i] ?? 0, actual: actual[i] ?? 0 }));
+
+/** @param onlyPositive whether of two classes only the last is counted */
+function classCounts(b: Builder, name: string, judged: Judged, onlyPositive: boolean): Record<string, Value> {
+  const total = (x: Value, weights: Value | undefined): Value => b.sum(weights ? b.mul(x, weights) : x, [0]);
+  if (judged.kind === 'values') {
+    const { isTrue, isPredicted, weights, between } = binaryRows(b, judged);
+    const right = total(b.mul(isTrue, isPredicted), weights);
+    return { right, predicted: total(isPredicted, weights), actual: total(isTrue, weights), between };
+  }
+  const { labels, scores, classes, weights } = classRows(b, name, judged);
+  const chosen = (x: Value): Value => (onlyPositive && classes === 2 ? b.slice(x, 1, 1, 2) : x);
+  const actual = chosen(indicators(b, labels, classes));
+  const predicted = chosen(indicators(b, largest(b, scores), classes));
+  const column = weights && b.unsqueeze(weights, [1]);
+  return {
+    right: total(b.mul(actual, predicted), column),
+    predicted: total(predicted, column),
+    actual: total(actual, column),
+  };
+}
+
+/**
+ * Of the answers that name a class, the share that is right.
+ * @throws OptionError for an unknown average
+ * @example
+ * await train(model, { data, metrics: [precision(), recall()], optimizer: cgfac(), epochs: 5 });
+ */
+export const precision = (options: AverageOptions = {}): Metric =>
+  ofCounts('precision', options, ({ right, predicted }) => share(right, predicted));
+
+/**
+ * Of the rows of a class, the share that is found.
+ * @throws OptionError for an unknown average
+ * @example
+ * await train(model, { data, metrics: [recall({ average: 'macro' })], optimizer: cgfac(), epochs: 5 });
+ */
+export const recall = (options: AverageOptions = {}): Metric =>
+  ofCounts('recall', options, ({ right, actual }) => share(right, actual));
+
+/**
+ * The harmonic mean of precision and recall.
+ * @throws OptionError for an unknown average
+ * @example
+ * await train(model, { data, metrics: [f1({ average: 'weighted' })], optimizer: cgfac(), epochs: 5 });
+ */
+export const f1 = (options: AverageOptions = {}): Metric =>
+  ofCounts('f1', options, ({ right, predicted, actual }) => share(2 * right, predicted + actual));
+
+/**
+ * The mean over the classes of the share of their rows that is found: of targets 0 and 1, over these two.
+ * @example
+ * await train(model, { data, metrics: [balancedAccuracy()], optimizer: cgfac(), epochs: 5 });
+ */
+export const balancedAccuracy = (): Metric => ({
+  name: 'balancedAccuracy',
+  lowerIsBetter: false,
+  sums(b, judged) {
+    if (judged.kind === 'labels') return classCounts(b, 'balancedAccuracy', judged, false);
+    const { isTrue, isPredicted, weights, between } = binaryRows(b, judged);
+    const both = (zero: Value, one: Value): Value =>
+      b.concat(
+        [zero, one].map((x) => b.reshape(b.sum(weights ? b.mul(x, weights) : x), [1])),
+        0,
+      );
+    const isFalse = b.sub(1, isTrue);
+    const right = both(b.mul(isFalse, b.sub(1, isPredicted)), b.mul(isTrue, isPredicted));
+    return { right, actual: both(isFalse, isTrue), between };
+  },
+  value(numbers) {
+    checkBinary('balancedAccuracy', numbers.between);
+    const classes = listed(numbers).filter(({ actual }) => actual > 0);
+    return classes.reduce((sum, { right, actual }) => sum + right / actual, 0) / classes.length;
+  },
+});

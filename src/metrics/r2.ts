@@ -1,0 +1,51 @@
+// The coefficient of determination R²: the share of the targets' variance that the model explains.
+import { elementCount } from '../graph/tensor.js';
+import { checkNumbers } from './classes.js';
+import type { Metric, Numbers } from './metric.js';
+import { alongBatch } from './sums.js';
+
+const name = 'r2';
+
+/** A sum of squares about the mean below this share of that about zero is rounding of float64: the targets are constant. */
+const rounding = 1e-14;
+
+/**
+ * 1 − Σ(y − f)²/Σ(y − ȳ)², the mean of it over the columns, which are the last axis. Of targets that are all equal it is 1
+ * if the predictions are right and 0 if not, as in scikit-learn.
+ * @example
+ * await train(model, { data, metrics: [r2(), mae()], optimizer: cgfac(), epochs: 5 });
+ */
+export const r2 = (): Metric => ({
+  name,
+  lowerIsBetter: false,
+  sums(b, judged) {
+    checkNumbers(name, judged);
+    const { expected, given, weights } = judged;
+    const [targets, errors] = [given, b.sub(expected, given)].map((x) => b.cast(x, 'float64')) as [
+      typeof given,
+      typeof given,
+    ];
+    const along = weights && alongBatch(b, weights, targets);
+    const axes = Array.from({ length: Math.max(1, targets.rank - 1) }, (_, axis) => axis);
+    const total = (x: typeof given) => b.sum(along ? b.mul(x, along) : x, axes);
+    const columns = targets.rank > 1 ? (targets.dims.at(-1) ?? 1) : 1;
+    const rows = elementCount(targets.dims) / columns;
+    return {
+      weight: along ? b.mul(b.sum(along), rows / (targets.dims[0] ?? 1)) : rows,
+      targets: total(targets),
+      squares: total(b.square(targets)),
+      errors: total(b.square(errors)),
+    };
+  },
+  value({ weight, targets = [], squares = [], errors = [] }: Numbers) {
+    const count = weight?.[0] ?? Number.NaN;
+    const scores = Array.from(targets, (sum, column) => {
+      const square = squares[column] ?? Number.NaN;
+      const variation = square - (sum * sum) / count;
+      const error = errors[column] ?? Number.NaN;
+      if (variation <= rounding * square) return error === 0 ? 1 : Number.isNaN(error) ? Number.NaN : 0;
+      return 1 - error / variation;
+    });
+    return scores.reduce((sum, score) => sum + score, 0) / scores.length;
+  },
+});

@@ -1,0 +1,33 @@
+// Top-k accuracy: the share of rows whose label is among the k best answers.
+import { checkedCount } from '../options.js';
+import { classRows, indicators } from './classes.js';
+import type { Metric } from './metric.js';
+import { ratio, sumOver } from './sums.js';
+
+/**
+ * The share of rows whose label is among the k classes with the largest logits; of equal ones the first count as larger, as
+ * for `accuracy`.
+ * @throws OptionError unless k is a whole number of at least 1
+ * @example
+ * await train(model, { data, metrics: [accuracy(), topK(5)], optimizer: cgfac(), epochs: 5 });
+ */
+export function topK(k: number): Metric {
+  checkedCount('k of topK', k);
+  const name = `top${k}`;
+  return {
+    name,
+    lowerIsBetter: false,
+    sums(b, judged) {
+      const { labels, scores, classes, weights } = classRows(b, name, judged);
+      const isLabel = b.cast(indicators(b, labels, classes), scores.dtype);
+      // Logits of −∞ times 0 are no number: the label's own is picked.
+      const own = b.sum(b.where(b.greater(isLabel, 0.5), scores, 0), [1], true);
+      const positions = b.integers(Array.from({ length: classes }, (_, i) => i));
+      const isBefore = b.and(b.equal(scores, own), b.less(positions, b.unsqueeze(labels, [1])));
+      const better = b.op('Or', [b.greater(scores, own), isBefore]);
+      const rank = b.sum(b.cast(better, 'float32'), [1]);
+      return sumOver(b, b.cast(b.less(rank, k - 0.5), 'float32'), weights);
+    },
+    value: ratio,
+  };
+}
