@@ -31,19 +31,16 @@ export { dataKinds, type LoadOptions, loadData } from './data/spec.js';
 export type { Engine, Program, ProgramOptions } from './engine/engine.js';
 export { EngineError } from './engine/host/host.js';
 export { CgfacError, FileError, GraphError, OptionError, TrainingError, UnsupportedError } from './errors.js';
-export { GraphBuilder, type NodeOptions, type Semantics } from './graph/builder.js';
+export type { NodeOptions } from './graph/builder.js';
 export {
   type Attribute,
   type Attributes,
+  attribute,
   type Dimension,
-  float,
   type Graph,
-  int,
-  ints,
   type Node,
   type Shape,
   type TensorType,
-  text,
   Value,
 } from './graph/graph.js';
 export type { DataType, TensorData, TypedArray } from './graph/tensor.js';
@@ -88,7 +85,7 @@ export { type LenetOptions, lenet } from './nn/lenet.js';
 export {
   type BatchNormalizationOptions,
   type ConvolutionOptions,
-  type DenseOptions,
+  type DenseLayerOptions,
   Network,
   type NetworkOptions,
   type NormalizationOptions,

@@ -17,10 +17,20 @@ export interface AdamOptions {
   readonly weightDecay?: number;
 }
 
-/** @throws OptionError for unknown options and numbers out of range */
+/**
+ * Adam.
+ * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * const optimizer = adam({ learningRate: 3e-4 });
+ */
 export const adam = (options: AdamOptions = {}): Optimizer => adamNamed('adam', options);
 
-/** @throws OptionError for unknown options and numbers out of range */
+/**
+ * Adam with decoupled weight decay.
+ * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * const optimizer = adamw({ learningRate: 3e-4, weightDecay: 0.05 });
+ */
 export const adamw = (options: AdamOptions = {}): Optimizer => adamNamed('adamw', options, 0.01);
 
 const keys: OptionKeys<AdamOptions> = {

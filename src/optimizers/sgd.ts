@@ -15,7 +15,12 @@ export interface SgdOptions {
 
 const keys: OptionKeys<SgdOptions> = { learningRate: true, momentum: true, nesterov: true, weightDecay: true };
 
-/** @throws OptionError for unknown options and numbers out of range */
+/**
+ * Stochastic gradient descent with momentum.
+ * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * const optimizer = sgd({ learningRate: (step) => 0.1 / (1 + step / 1000), nesterov: true });
+ */
 export function sgd(options: SgdOptions = {}): Optimizer {
   checkKeys('sgd', options, keys);
   refuseSchedules(options, ['learningRate']);

@@ -26,7 +26,7 @@ const steps = [
  * @throws OptionError where the channels do not fit the model's input, numbers are not usable, the model has a
  *   normalization already, or several inputs of real numbers
  * @example
- * const model = normalized(await loadModel('classifier.onnx'), { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] });
+ * const model = normalized(await loadModel('photos.onnx'), { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] });
  */
 export function normalized(model: Model, normalization: Normalization): Model {
   checkModel('normalized', model);

@@ -44,6 +44,8 @@ const keys: OptionKeys<KfacOptions> = {
 /**
  * The K-FAC optimizer, with the same kinds of steps as `cgfac`.
  * @throws OptionError for unknown options and numbers out of range
+ * @example
+ * await train(autoencoder({ seed: 1 }), { data, optimizer: kfac(), steps: 150, batchSize: 500 });
  */
 export function kfac(options: KfacOptions = {}): Optimizer {
   checkKeys('kfac', options, keys);
