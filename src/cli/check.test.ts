@@ -60,7 +60,7 @@ describe('checkModel', () => {
       outputs: ['y'],
     } as const;
     const { loss, checks } = await checkModel(engine, modelFromBytes(modelBytes(spec), semantics), options);
-    expect(loss).toBe('softmax-cross-entropy');
+    expect(loss.name).toBe('softmax-cross-entropy');
     expect(verdicts(checks)).toEqual({
       table: 'agrees',
       'body.shift': 'flat',

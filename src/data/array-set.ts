@@ -14,6 +14,8 @@ export interface ArraySetOptions extends SplitOptions {
   readonly inputs?: readonly string[] | undefined;
   /** Name of the array of targets, where its own name does not tell. An input that is named alone is autoencoded. */
   readonly targets?: string | undefined;
+  /** Name of the array of weights: how much each example counts. None by default. */
+  readonly weights?: string | undefined;
   /** Names of the model's inputs: arrays of these names are inputs, where no others are named. */
   readonly modelInputs?: readonly string[] | undefined;
   /** How pictures with colours are laid out: 'nchw' (as ONNX wants them, the default) or 'nhwc' (turned while reading). */
@@ -65,8 +67,11 @@ export function arraySplits(
   path: string,
   options: ArraySetOptions,
 ): DataSplits {
-  const inputs = inputArrays(arrays, path, options);
-  const targets = targetArrays(arrays, path, options, inputs);
+  const weights = options.weights === undefined ? undefined : givenArrays(arrays, path, options.weights, 'weights');
+  const weighing = new Set(weights?.values());
+  const others = new Map([...arrays].filter(([name]) => !weighing.has(name)));
+  const inputs = inputArrays(others, path, options);
+  const targets = targetArrays(others, path, options, inputs);
   const build = (part: Part): Dataset | undefined => {
     const named = inputs.map(({ name, parts }) => ({ name, array: parts.get(part) }));
     const present = named.find(({ array }) => array !== undefined)?.array;
@@ -77,13 +82,20 @@ export function arraySplits(
     });
     const answer = targets.get(part);
     if (answer === undefined && targets.size > 0) {
-      const others = [...targets.values()].map((array) => `'${array}'`).join(', ');
+      const found = [...targets.values()].map((array) => `'${array}'`).join(', ');
       throw new FileError(
-        `${path}: '${present}' has no targets beside it, which ${others} are of other parts: add them`,
+        `${path}: '${present}' has no targets beside it, which ${found} are of other parts: add them`,
       );
     }
     const title = part === 'whole' ? path : `${path} ${part === 'train' ? 'train' : 'test'}`;
-    return arrayDataset(title, path, arrays, columns, answer, options);
+    const weighed = weights?.get(part);
+    if (weights && weighed === undefined) {
+      const found = [...weighing].map((array) => `'${array}'`).join(', ');
+      throw new FileError(
+        `${path}: '${present}' has no weights beside it, which ${found} are of other parts: add them`,
+      );
+    }
+    return arrayDataset(title, path, arrays, columns, { answer, weighed }, options);
   };
   const train = build('train');
   if (train) {
@@ -162,7 +174,12 @@ function arraysOfRole(
   return found;
 }
 
-function givenArrays(arrays: ReadonlyMap<string, NumberArray>, path: string, name: string, role: Role): Parts {
+function givenArrays(
+  arrays: ReadonlyMap<string, NumberArray>,
+  path: string,
+  name: string,
+  role: Role | 'weights',
+): Parts {
   const found = arraysNamed(arrays, name);
   if (found.size > 0) return found;
   throw new OptionError(`${path}: there is no array '${name}' for ${role}: expected one of ${describe(arrays)}`);
@@ -187,7 +204,7 @@ function arrayDataset(
   path: string,
   arrays: ReadonlyMap<string, NumberArray>,
   columns: readonly { readonly name: string | undefined; readonly array: string }[],
-  answer: string | undefined,
+  { answer, weighed }: { readonly answer: string | undefined; readonly weighed: string | undefined },
   { layout }: ArraySetOptions,
 ): Dataset {
   const array = (name: string): NumberArray => {
@@ -227,7 +244,9 @@ function arrayDataset(
       ? only
       : Object.fromEntries(columns.map(({ name = '' }, i) => [name, read[i] as ExampleArray])); // one of each
   const [picture, ...pictures] = read.flatMap((column) => pictureOf(column) ?? []);
-  const base = { name: title, size, inputs, ...(picture && pictures.length === 0 && { picture }) };
+  const weights = weighed === undefined ? undefined : weightColumn(array(weighed), size, path, weighed);
+  const shown = picture && pictures.length === 0 && { picture };
+  const base = { name: title, size, inputs, ...shown, ...(weights && { weights }) };
   if (answer === undefined) return autoencoding(dataset({ ...base, targets: only as ExampleArray })); // there is one
   const targets = array(answer);
   if (targets.shape[0] !== size) {
@@ -244,6 +263,14 @@ function inputColumn({ shape, data }: NumberArray): ExampleArray {
   return data instanceof Float32Array
     ? { dtype: 'float32', shape: example, data }
     : { dtype: 'int64', shape: example, data };
+}
+
+function weightColumn({ shape, data }: NumberArray, size: number, path: string, name: string): ExampleArray {
+  const single = shape.length === 1 || (shape.length === 2 && shape[1] === 1);
+  if (single && shape[0] === size) return { dtype: 'float32', shape: [], data: Float32Array.from(data) };
+  throw new FileError(
+    `${path}: the weights '${name}' have shape [${shape}], expected one number for each of ${size} examples`,
+  );
 }
 
 function targetColumn(array: NumberArray, path: string, name: string): Pick<Dataset, 'targets' | 'classes'> {

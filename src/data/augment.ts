@@ -37,7 +37,8 @@ export function augmentedBatches(
   const { name, column, picture } = checkedPicture(set, augmentation);
   const reproduces = set.targets.data === column.data;
   const at = (step: number): Batch => {
-    const { inputs, target } = batches.at(step);
+    const batch = batches.at(step);
+    const { inputs, target } = batch;
     const source = inputNamed(inputs, name);
     if (source?.dtype !== 'float32' || (reproduces && target.dtype !== 'float32'))
       throw new Error('pictures are float32');
@@ -45,6 +46,7 @@ export function augmentedBatches(
     const varied: BatchArray = { ...source, data };
     const reproduced = target === source ? varied : { ...varied, dims: target.dims };
     return {
+      ...batch,
       inputs: mapInputs(inputs, (input) => (input === source ? varied : input)),
       target: reproduces ? reproduced : target,
     };

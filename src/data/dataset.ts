@@ -163,16 +163,41 @@ export function dataset(parts: Dataset): Dataset {
     throw new OptionError(`data set '${parts.name}' has no inputs: expected one column, or several by name`);
   }
   const columns = listInputs(parts.inputs).map(([name, column]) => [roleOf(name), column] as const);
-  for (const [role, column] of [...columns, ['targets', parts.targets] as const]) {
+  const weights = parts.weights === undefined ? [] : [['weights', parts.weights] as const];
+  for (const [role, column] of [...columns, ['targets', parts.targets] as const, ...weights]) {
     checkColumn(parts.name, role, column);
     const expected = parts.size === 0 ? 0 : (parts.size - 1) * exampleStride(column) + elementCount(column.shape);
     if (column.data.length < expected) {
       throw new OptionError(
-        `data set '${parts.name}': ${role} ${role === 'inputs' || role === 'targets' ? 'hold' : 'holds'} ${column.data.length} elements, but ${parts.size} examples of shape [${column.shape}] need ${expected}`,
+        `data set '${parts.name}': ${role} ${isPlural(role) ? 'hold' : 'holds'} ${column.data.length} elements, but ${parts.size} examples of shape [${column.shape}] need ${expected}`,
       );
     }
   }
+  checkWeights(parts);
   return parts;
+}
+
+const isPlural = (role: string): boolean => !role.startsWith('input ');
+
+/** Weights are numbers from 0, one an example, and not all 0. */
+function checkWeights({ name, size, weights }: Dataset): void {
+  if (weights === undefined || size === 0) return;
+  const { dtype, shape, data } = weights;
+  if (dtype !== 'float32' || shape.length > 0 || !(data instanceof Float32Array)) {
+    throw new OptionError(
+      `data set '${name}': weights are ${dtype} of shape [${shape}]; give one number an example: { dtype: 'float32', shape: [], data: Float32Array.from(numbers) }`,
+    );
+  }
+  const used = data.subarray(0, (size - 1) * exampleStride(weights) + 1);
+  const wrong = used.findIndex((weight) => !(weight >= 0 && weight < Number.POSITIVE_INFINITY));
+  if (wrong >= 0) {
+    throw new OptionError(
+      `data set '${name}': the weight of example ${wrong} is ${used[wrong]}; it must be a finite number of at least 0`,
+    );
+  }
+  if (!used.some((weight) => weight > 0)) {
+    throw new OptionError(`data set '${name}': all weights are 0; at least one example must count`);
+  }
 }
 
 /** What a column must be, in JavaScript too. */
@@ -216,7 +241,7 @@ function checkShape(what: string, shape: readonly number[]): void {
 
 const notColumn = (set: string, role: string, found: unknown): OptionError =>
   new OptionError(
-    `data set '${set}': ${role} ${role.startsWith('input ') ? 'is' : 'are'} ${described(found)}; give a column, such as ` +
+    `data set '${set}': ${role} ${isPlural(role) ? 'are' : 'is'} ${described(found)}; give a column, such as ` +
       '{ dtype: "float32", shape: [4], data: Float32Array.from(numbers) }',
   );
 

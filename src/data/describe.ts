@@ -21,6 +21,7 @@ export function describeDataset(title: string, set: Dataset): string[] {
     ...describeInputs(set),
     `  targets  ${set.targets === set.inputs ? 'the inputs themselves (autoencoding)' : describeColumn(set.targets, set.size)}`,
   ];
+  if (set.weights) lines.push(`  weights  ${describeColumn(set.weights, set.size)}`);
   if (picture)
     lines.push(
       `  picture  ${picture.width} × ${picture.height}, ${picture.channels === 1 ? 'grey' : `${picture.channels} channels`}`,

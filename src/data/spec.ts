@@ -64,29 +64,35 @@ const kinds: Readonly<Record<string, Kind>> = {
     load: async (path) => (await import('./readers/cifar10.js')).readCifar10(path),
   },
   npy: {
-    usage: 'npy:DIR|FILE.npz|FILE.npy[?inputs=NAME,…&targets=NAME&layout=nhwc&test=0.1&seed=0] (NumPy arrays)',
+    usage:
+      'npy:DIR|FILE.npz|FILE.npy[?inputs=NAME,…&targets=NAME&weights=NAME&layout=nhwc&test=0.1&seed=0] (NumPy arrays)',
     needsPath: true,
-    options: ['inputs', 'targets', 'layout', 'test', 'seed'],
+    options: ['inputs', 'targets', 'weights', 'layout', 'test', 'seed'],
     load: async (path, options, modelInputs) => {
       const [{ readNamedArrays }, { arraySplits }] = await Promise.all([
         import('./readers/npz.js'),
         import('./array-set.js'),
       ]);
       const layout = options.oneOf('layout', ['nchw', 'nhwc'], 'nchw');
-      const names = { inputs: options.names('inputs'), targets: options.text('targets'), modelInputs };
+      const names = {
+        inputs: options.names('inputs'),
+        targets: options.text('targets'),
+        weights: options.text('weights'),
+        modelInputs,
+      };
       return arraySplits(await readNamedArrays(path), path, { ...names, layout, ...options.split() });
     },
   },
   csv: {
-    usage: 'csv:FILE?label=COLUMN|target=COLUMN[&drop=A,B&test=0.1&seed=0] (with a header line)',
+    usage: 'csv:FILE?label=COLUMN|target=COLUMN[&weights=COLUMN&drop=A,B&test=0.1&seed=0] (with a header line)',
     needsPath: true,
-    options: ['label', 'target', 'drop', 'test', 'seed'],
+    options: ['label', 'target', 'weights', 'drop', 'test', 'seed'],
     load: async (path, options) => (await import('./readers/csv.js')).readCsv(path, options.table()),
   },
   parquet: {
-    usage: 'parquet:FILE?label=COLUMN|target=COLUMN[&drop=A,B&test=0.1&seed=0]',
+    usage: 'parquet:FILE?label=COLUMN|target=COLUMN[&weights=COLUMN&drop=A,B&test=0.1&seed=0]',
     needsPath: true,
-    options: ['label', 'target', 'drop', 'test', 'seed'],
+    options: ['label', 'target', 'weights', 'drop', 'test', 'seed'],
     load: async (path, options) => (await import('./readers/parquet.js')).readParquet(path, options.table()),
   },
   text: {
@@ -253,7 +259,13 @@ class SpecOptions {
   /** What the columns of a table mean. */
   table(): TableOptions {
     const drop = this.text('drop')?.split(',') ?? [];
-    return { label: this.text('label'), target: this.text('target'), drop, ...this.split() };
+    return {
+      label: this.text('label'),
+      target: this.text('target'),
+      weights: this.text('weights'),
+      drop,
+      ...this.split(),
+    };
   }
 
   seed(): number {

@@ -33,6 +33,8 @@ export interface Loss {
   readonly targets: 'labels' | 'values';
   /** It takes labels, and probabilities of the classes in the logits' shape as well. */
   readonly softTargets?: true;
+  /** Whether `value` can fall below 0; what steps promise is then not bounded by it. */
+  readonly mayBeNegative?: true;
   /** The label of rows that do not count. */
   readonly ignoredLabel?: number;
   /**

@@ -31,6 +31,7 @@ export function poisson(options: PoissonOptions = {}): Loss {
   return {
     name: 'poisson',
     targets: 'values',
+    mayBeNegative: true,
     expected: (b, output) => (logInput ? b.exp(output) : output),
     targetType: asOutput,
     value(b, output, targets, weights) {

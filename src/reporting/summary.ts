@@ -89,6 +89,15 @@ function measures({ runs, target }: Experiment): Measure[] {
           format: (value) => formatMetric(metric.name, value),
           lowerIsBetter: metric.lowerIsBetter,
         }));
+  // Of further metrics only what the run is judged by in the end.
+  const others = (runs[0]?.otherMetrics ?? []).map(
+    ({ name, lowerIsBetter }): Measure => ({
+      header: `test ${words(name)}`,
+      value: (run) => run.test[name],
+      format: (value) => formatMetric(name, value),
+      lowerIsBetter,
+    }),
+  );
   const goal = target && `to ${formatTarget(target.metric, target.value)}`;
   const toTarget = (key: 'steps' | 'seconds') => (run: RunRecord) =>
     run.toTarget === null ? null : run.toTarget?.[key];
@@ -109,6 +118,7 @@ function measures({ runs, target }: Experiment): Measure[] {
     },
     { header: 'test loss', value: (run) => run.test.loss, format: formatMeasured, lowerIsBetter: true },
     ...metrics,
+    ...others,
     { header: 'steps', value: (run) => run.steps.at(-1)?.step, format: (_, run) => stepCount(run) },
     ...(runs.some((run) => stepsTakenBack(run)) ? [takenBack] : []),
     { header: 'time', value: (run) => run.seconds, format: formatSeconds, lowerIsBetter: true },

@@ -34,7 +34,7 @@ export interface Ending {
  * four times.
  */
 const isProgress = (final: number, { loss, size }: { readonly loss: number; readonly size: number }): boolean =>
-  final * (1 + 4 * Math.sqrt(2 / size)) < loss;
+  final + Math.abs(final) * 4 * Math.sqrt(2 / size) < loss;
 
 /**
  * Leave the parameters in the store that the whole training set speaks for: those that training ended with; if their loss is

@@ -132,6 +132,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     const keys = new Map([...(averages?.keys ?? step.parameters), ...step.statistics]);
     const evaluated = new Set(keys.values());
     const judge = new Judge(engine, model, loss, metrics, keys);
+    judge.check(data.train);
     const judging = new Judging(judge, metrics, data, total, options);
     const program = await engine.compile(step.graph, { updates: step.updates, accept: acceptedKey, undoable: true });
     const initial = initialTensors(model, step, keys);

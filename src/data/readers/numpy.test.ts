@@ -187,6 +187,30 @@ describe('arraySplits', () => {
   ]);
   const names = ({ inputs }: Dataset) => listInputs(inputs).map(([name]) => name);
 
+  it('takes an array of weights by its name, or those of the parts, and none as inputs', () => {
+    const arrays = new Map([
+      ['x', floats([20, 2])],
+      ['y', floats([20, 1])],
+      ['data_weights', floats([20, 1], 3)],
+    ]);
+    const options = { testShare: 0.25, seed: 2, weights: 'data_weights' };
+    const { train, test } = arraySplits(arrays, 'x', options);
+    for (const { weights, targets, size } of [train, test]) {
+      expect(weights?.shape).toEqual([]);
+      for (let row = 0; row < size; row++) expect(weights?.data[row]).toBe(3 + Number(targets.data[row]));
+    }
+    const parts = new Map(
+      ['x_train', 'y_train', 'w_train', 'x_test', 'y_test'].map((name) => [name, floats([4, 1], 1)]),
+    );
+    const refused = (given: ReadonlyMap<string, NumberArray>, weights: string) => () =>
+      arraySplits(given, 'x', { ...options, weights });
+    expect(refused(parts, 'w')).toThrow("'x_test' has no weights beside it, which 'w_train' are of other parts");
+    expect(refused(new Map([...parts, ['w_test', floats([4, 2])]]), 'w')).toThrow(
+      "the weights 'w_test' have shape [4,2], expected one number for each of 4 examples",
+    );
+    expect(refused(arrays, 'weight')).toThrow("there is no array 'weight' for weights");
+  });
+
   it('takes several inputs by name, those given or those of the model', () => {
     const modelInputs = ['attention_mask', 'input_ids', 'token_type_ids'];
     const byModel = arraySplits(sentences, 'x', { ...split, modelInputs });

@@ -76,6 +76,27 @@ describe('csvSplits', () => {
     expect(read).toThrow(message);
   });
 
+  it('takes a column of weights, which is no input', () => {
+    const text = 'a,w,y\n1,0.5,2\n2,0,3\n3,4,5\n';
+    const { train, test } = csvSplits(encode(text), 'x.csv', { ...options, target: 'y', weights: 'w' });
+    const weights = [train, test].flatMap((part) => Array.from(part.weights?.data ?? []));
+    expect(onlyInput(train).shape).toEqual([1]);
+    expect(weights.sort()).toEqual([0, 0.5, 4]);
+    const pairs = [train, test].flatMap((part) => [...onlyInput(part).data].map((a, i) => [a, part.weights?.data[i]]));
+    expect(pairs.sort((x, y) => (x[0] ?? 0) - (y[0] ?? 0))).toEqual([
+      [1, 0.5],
+      [2, 0],
+      [3, 4],
+    ]);
+    const refused =
+      (csv: string, weight = 'w') =>
+      () =>
+        csvSplits(encode(csv), 'x.csv', { ...options, target: 'y', weights: weight });
+    expect(refused(text, 'v')).toThrow("there is no column 'v': its columns are a, w, y");
+    expect(refused('a,w,y\n1,-1,2\n2,1,3\n')).toThrow("x.csv, record 2: the weight in column 'w' is -1");
+    expect(refused('a,w,y\n1,heavy,2\n2,1,3\n')).toThrow("column 'w' holds 'heavy', expected a finite number");
+  });
+
   it('reads back any finite table', () => {
     const finite = fc.float({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
     fc.assert(

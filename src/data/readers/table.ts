@@ -16,6 +16,8 @@ export interface TableOptions extends SplitOptions {
   readonly label?: string | undefined;
   /** The column of numbers to predict. */
   readonly target?: string | undefined;
+  /** The column of weights: how much each row counts. */
+  readonly weights?: string | undefined;
   /** Columns to leave out, such as row numbers and free text. */
   readonly drop?: readonly string[];
 }
@@ -31,7 +33,7 @@ export function tableSplits(
   options: TableOptions,
   place: (row: number) => string,
 ): DataSplits {
-  const { label, target, drop = [] } = options;
+  const { label, target, weights, drop = [] } = options;
   const names = columns.map((column) => column.name);
   const listed = names.length > 40 ? `${names.slice(0, 40).join(', ')}, … (${names.length})` : names.join(', ');
   const answer = label ?? target;
@@ -40,7 +42,7 @@ export function tableSplits(
       `${path}: give one of ?label=COLUMN (classes) and ?target=COLUMN (a number): its columns are ${listed}`,
     );
   }
-  for (const name of [answer, ...drop]) {
+  for (const name of [answer, ...(weights === undefined ? [] : [weights]), ...drop]) {
     if (!names.includes(name))
       throw new OptionError(`${path}: there is no column '${name}': its columns are ${listed}`);
   }
@@ -49,7 +51,9 @@ export function tableSplits(
     throw new FileError(`${path}: the column name '${repeated}' occurs twice: rename one of them`);
   }
   const answers = columns.find((column) => column.name === answer)?.cells ?? [];
-  const features = columns.filter((column) => column.name !== answer && !drop.includes(column.name));
+  const features = columns.filter(
+    (column) => column.name !== answer && column.name !== weights && !drop.includes(column.name),
+  );
   if (features.length === 0) {
     throw new FileError(`${path}: only the column '${answer}' is left, expected at least one more to learn from`);
   }
@@ -57,7 +61,9 @@ export function tableSplits(
   const inputs = featureColumn(features, size, path, place);
   const answered =
     label === undefined ? numberColumn(answers, answer, path, place) : labelColumn(answers, answer, path, place);
-  return splitAtRandom(dataset({ name: path, size, inputs, ...answered }), options);
+  const weighed = columns.find((column) => column.name === weights);
+  const counts = weighed && { weights: weightColumn(weighed.cells, weighed.name, path, place) };
+  return splitAtRandom(dataset({ name: path, size, inputs, ...answered, ...counts }), options);
 }
 
 type Place = (row: number) => string;
@@ -89,6 +95,17 @@ function featureColumn(features: readonly TableColumn[], size: number, path: str
 function numberColumn(cells: ArrayLike<unknown>, name: string, path: string, place: Place): Pick<Dataset, 'targets'> {
   const data = Float32Array.from(cells, (cell, row) => numberOf(cell, name, path, row, place));
   return { targets: { dtype: 'float32', shape: [1], data } };
+}
+
+function weightColumn(cells: ArrayLike<unknown>, name: string, path: string, place: Place): ExampleArray {
+  const data = Float32Array.from(cells, (cell, row) => {
+    const weight = numberOf(cell, name, path, row, place);
+    if (weight >= 0) return weight;
+    throw new FileError(
+      `${path}, ${place(row)}: the weight in column '${name}' is ${weight}, expected a number of at least 0: correct it or remove the row`,
+    );
+  });
+  return { dtype: 'float32', shape: [], data };
 }
 
 function labelColumn(

@@ -52,7 +52,10 @@ export function estimated(context: StepContext, state: Map<string, Value>): Esti
     );
   const recent = average('loss.recent', forward.loss, quick);
   const error = b.min(average('loss.average', forward.loss, slow), b.mul(recent, largestLag));
-  if (!loss.likelihood?.hasVariance) return { likelihood: unitLikelihood(b, loss), dispersion: b.min(error, 1) };
+  if (!loss.likelihood?.hasVariance) {
+    const dispersion = loss.mayBeNegative ? b.scalar(1, error.dtype) : b.min(error, 1);
+    return { likelihood: unitLikelihood(b, loss), dispersion };
+  }
   const { targets, output } = forward;
   const meanSquare = (x: Value): Value => b.mul(b.dot(x, x), 1 / elementCount(x.dims));
   const predictions = average('predictions.average', meanSquare(output), slow);

@@ -90,7 +90,10 @@ function minimizer(input: StepRuleInput, previous: readonly LayerTensor[]) {
   const rate = b.where(regular, b.div(b.sub(b.mul(q12, c2), b.mul(q22, c1)), determinant), alone);
   const momentum = b.where(regular, b.div(b.sub(b.mul(q12, c1), b.mul(q11, c2)), determinant), 0);
   const decrease = b.mul(b.add(b.mul(rate, c1), b.mul(momentum, c2)), 0.5);
-  const trust = trusted(b, decrease, b.mul(context.forward.loss, likelihood.weight(context.forward.output)));
+  const { forward, objective } = context;
+  const trust = objective.loss.mayBeNegative
+    ? b.scalar(1, decrease.dtype)
+    : trusted(b, decrease, b.mul(forward.loss, likelihood.weight(forward.output)));
   const [alpha, mu] = [b.mul(rate, trust), b.mul(momentum, trust)];
   // |αΔ + μδ₀|², the next step's |δ₀|²
   const squaredLength = b.add(
@@ -106,7 +109,7 @@ function minimizer(input: StepRuleInput, previous: readonly LayerTensor[]) {
 }
 
 /**
- * The part c of the minimizing step that promises at most the whole loss: no negative log-likelihood here falls below
+ * The part c of the minimizing step that promises at most the whole loss, of losses that do not fall below
  * zero, so a model that promises more is wrong. Along the step the model is (2c − c²)·M, and c = 1 − √(1 − loss/|M|).
  */
 function trusted(b: Builder, decrease: Value, likelihood: Value): Value {

@@ -120,6 +120,14 @@ export class Judge implements Evaluator {
     return (await this.measure(set, indices)).values;
   }
 
+  /**
+   * Checks that the metrics fit the targets, before a run is long.
+   * @throws OptionError naming the metric that does not
+   */
+  check(set: Dataset): void {
+    this.#graph(gatherBatch(set, [0]));
+  }
+
   async measure(set: Dataset, indices?: Uint32Array): Promise<ModelEvaluation> {
     const totals = this.#metrics.map(() => new Accumulation());
     let [loss, mass] = [0, 0];

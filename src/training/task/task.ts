@@ -13,7 +13,7 @@ import { GraphError, OptionError } from '../../errors.js';
 import { formatType, type Value } from '../../graph/graph.js';
 import { isFloatingPoint } from '../../graph/tensor.js';
 import { type LossWord, lossOf } from '../../losses/index.js';
-import { labelError, wrongLabel } from '../../losses/labels.js';
+import { labelError, probabilitiesError, wrongLabel, wrongProbabilities } from '../../losses/labels.js';
 import { areClassesSecond, beforeSigmoid } from '../../losses/logits.js';
 import type { Loss } from '../../losses/loss.js';
 import { applyModel, takesChannelsLast, takesNumbersOf } from '../../model/apply.js';
@@ -154,9 +154,20 @@ function joinsAxes(axes: readonly number[], joined: readonly number[]): boolean 
 const classCount = (logits: readonly number[], labels: readonly number[]): number =>
   (areClassesSecond(['batch', ...logits], ['batch', ...labels]) ? logits[0] : logits.at(-1)) ?? 0;
 
+/** Throws OptionError where numbers are no probabilities of the classes, which are the last axis. */
+function withKnownProbabilities(set: Dataset): Dataset {
+  const { targets, size, name } = set;
+  const classes = targets.shape.at(-1) ?? 1;
+  const scale = 'scale' in targets ? targets.scale : 1;
+  const shares = targets.data.subarray(0, size * elementCount(targets.shape));
+  const row = wrongProbabilities(scale === 1 ? shares : Float64Array.from(shares, (share) => share * scale), classes);
+  if (row < 0) return set;
+  throw new OptionError(`the targets of '${name}' in row ${row} ${probabilitiesError(classes)}`);
+}
+
 /** Throws OptionError where there is a label outside the classes. */
 function withKnownLabels(set: Dataset, output: readonly number[], loss: Loss): Dataset {
-  if (set.targets.dtype !== 'int64') return withTargetShape(set, output);
+  if (set.targets.dtype !== 'int64') return withKnownProbabilities(withTargetShape(set, output));
   const classes = classCount(output, set.targets.shape);
   const { data } = set.targets;
   const wrong = wrongLabel(data, classes, loss);
