@@ -189,3 +189,19 @@ it('has the same names in its three entries, which add engines and what only Nod
     expect(web?.[name], name).toBe(core?.[name]);
   }
 });
+
+it('needs nothing of Node where it runs in a browser, until files are read or written', async () => {
+  const seen = new Set<string>();
+  const found: string[] = [];
+  const follow = async (file: string): Promise<void> => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const [, from = ''] of (await text(file)).matchAll(/^(?:import|export)\b[^;]*?from '([^']+)'/gm)) {
+      if (from.startsWith('.')) await follow(posix.join(dirname(file), from));
+      else if (from.startsWith('node:')) found.push(`${file}: ${from}`);
+    }
+  };
+  await follow('dist/web.js');
+  expect(seen.size).toBeGreaterThan(100);
+  expect(found).toEqual([]);
+});
