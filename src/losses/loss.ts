@@ -7,9 +7,6 @@ import type { Builder } from '../ops/builder.js';
 /** Random numbers a program takes as input each step. */
 export type Distribution = 'uniform' | 'normal' | 'sign';
 
-/** The kind of second-order step that is taken where none is named: see `SecondOrderOptions.step`. */
-export type SuitableStep = 'normalized' | 'self-tuning';
-
 /**
  * What is minimized, and all that differs between one loss and another: nobody asks for a loss by its name. A loss
  * without a likelihood trains with first-order optimizers, and with second-order ones by the targets of the data.
@@ -72,8 +69,8 @@ export interface Loss {
   readonly likelihood?: LossLikelihood;
   /** What a person judges by, where no metric is named. */
   readonly metric: Metric;
-  /** The kind of second-order step that suits it. */
-  readonly step: SuitableStep;
+  /** The kind of second-order step that is taken where none is named (tables take self-tuning ones anyway). */
+  readonly step: 'normalized' | 'self-tuning';
 }
 
 /**

@@ -1,5 +1,5 @@
 // Accuracy: the share of right answers.
-import { binaryRows, classRows, largest } from './classes.js';
+import { binaryRows, classRows, labelsOf, largest } from './classes.js';
 import type { Metric } from './metric.js';
 import { ratio, sumOver } from './sums.js';
 
@@ -16,9 +16,10 @@ export const accuracy = (): Metric => ({
       const { isTrue, isPredicted, weights } = binaryRows(b, judged);
       return sumOver(b, b.cast(b.equal(isTrue, isPredicted), 'float32'), weights);
     }
-    const { labels, scores, weights } = classRows(b, 'accuracy', judged);
-    const right = b.cast(b.equal(largest(b, scores), labels), 'float32');
-    return sumOver(b, right, weights);
+    const { weights } = classRows(b, 'accuracy', judged);
+    // Every step computes it: no axes are joined without need.
+    const right = b.cast(b.equal(largest(b, judged.output), labelsOf(b, judged.given)), 'float32');
+    return sumOver(b, weights ? b.reshape(right, weights.dims) : right, weights);
   },
   value: ratio,
 });
