@@ -50,19 +50,16 @@ export { dataKinds, type LoadOptions, loadData } from './data/spec.js';
 export type { Engine, Program, ProgramOptions } from './engine/engine.js';
 export { EngineError } from './engine/host/host.js';
 export { CgfacError, FileError, GraphError, OptionError, TrainingError, UnsupportedError } from './errors.js';
-export { GraphBuilder, type NodeOptions, type Semantics } from './graph/builder.js';
+export type { NodeOptions } from './graph/builder.js';
 export {
   type Attribute,
   type Attributes,
+  attribute,
   type Dimension,
-  float,
   type Graph,
-  int,
-  ints,
   type Node,
   type Shape,
   type TensorType,
-  text,
   Value,
 } from './graph/graph.js';
 export type { DataType, TensorData, TypedArray } from './graph/tensor.js';
@@ -95,7 +92,7 @@ export { topK } from './metrics/top-k.js';
 export { type FineTuningOptions, fineTuned } from './model/edit/fine-tuning.js';
 export { replaceHead } from './model/edit/head.js';
 export { addLora, type LoraOptions } from './model/edit/lora.js';
-export { normalized as withNormalization } from './model/edit/normalize.js';
+export { withNormalization } from './model/edit/normalize.js';
 export { type Selection, selectParameters } from './model/edit/select.js';
 export { withTargetNormalization } from './model/edit/target-normalization.js';
 export type { FileModel } from './model/file-model.js';
@@ -108,7 +105,7 @@ export { type LenetOptions, lenet } from './nn/lenet.js';
 export {
   type BatchNormalizationOptions,
   type ConvolutionOptions,
-  type DenseOptions,
+  type DenseLayerOptions,
   Network,
   type NetworkOptions,
   type NormalizationOptions,

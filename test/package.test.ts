@@ -99,12 +99,14 @@ async function main(): Promise<void> {
   const data: core.DataSplits = { train: set('train', 8), test: set('test', 4) };
   const options = { data, batchSize: 4, steps: 2, seed: 1 } as const;
   for (const engine of [await node.nodeEngine({ threads: 1 }), await web.webEngine({ provider: 'wasm', threads: 1 })]) {
-    const { record, parameters }: core.TrainingResult = await core.train(model, {
+    const { record, model: trained }: core.TrainingResult = await core.train(model, {
       ...options,
       engine,
       optimizer: core.cgfac({ factors: core.sketches({ rank: 4 }) }),
     });
-    console.log(engine.name, record.steps.length, Number.isFinite(record.test.loss), parameters.size > 0);
+    const { output } = await web.predict(trained, [[1, 2, 3, 4]], { engine });
+    const { values } = await node.evaluate(trained, data.test, { engine });
+    console.log(engine.name, record.steps.length, values.loss === record.test.loss, output?.dims.join());
     await engine.close();
   }
   const trained = await node.train(model, { ...options, optimizer: node.adam(), threads: 1 });
@@ -120,7 +122,7 @@ main();
 `;
 
 const names = { core: 'cgfac', node: 'cgfac/node', web: 'cgfac/web' };
-const printed = 'node-cpu 2 true true\nwasm 2 true true\nadam 2\ntrue\n';
+const printed = 'node-cpu 2 true 1,2\nwasm 2 true 1,2\nadam 2\ntrue\n';
 
 it('type-checks and runs in an empty strict project, by import and by require', async () => {
   const project = join(folder, 'project');
@@ -156,4 +158,50 @@ it('starts its command', async () => {
   const { bin, version } = JSON.parse(await text('package.json'));
   const { stdout } = await run(process.execPath, [join(installed, bin.cgfac), '--version']);
   expect(stdout.trim()).toBe(version);
+});
+
+it('has the same names in its three entries, which add engines and what only Node shows', async () => {
+  const [core, node, web] = await Promise.all(
+    ['index', 'node', 'web'].map(
+      (name) => import(join(installed, 'dist', `${name}.js`)) as Promise<Readonly<Record<string, unknown>>>,
+    ),
+  );
+  const added = (entry: Readonly<Record<string, unknown>> = {}) =>
+    Object.keys(entry).filter((name) => !(name in (core ?? {})));
+  expect(added(node).sort()).toEqual([
+    'createProgress',
+    'describeRuntime',
+    'nodeEngine',
+    'renderMarkdownTable',
+    'renderReport',
+    'renderTable',
+  ]);
+  expect(added(web)).toEqual(['webEngine']);
+  const names = Object.keys(core ?? {});
+  for (const name of ['train', 'evaluate', 'predict', 'valueAndGradients', 'jvp', 'vjp', 'loadModel', 'saveModel']) {
+    expect(names).toContain(name);
+  }
+  for (const name of ['Network', 'Builder', 'activations', 'crossEntropy', 'accuracy', 'cgfac', 'loadData']) {
+    expect(names).toContain(name);
+  }
+  for (const name of names) {
+    expect(node?.[name], name).toBe(core?.[name]);
+    expect(web?.[name], name).toBe(core?.[name]);
+  }
+});
+
+it('needs nothing of Node where it runs in a browser, until files are read or written', async () => {
+  const seen = new Set<string>();
+  const found: string[] = [];
+  const follow = async (file: string): Promise<void> => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const [, from = ''] of (await text(file)).matchAll(/^(?:import|export)\b[^;]*?from '([^']+)'/gm)) {
+      if (from.startsWith('.')) await follow(posix.join(dirname(file), from));
+      else if (from.startsWith('node:')) found.push(`${file}: ${from}`);
+    }
+  };
+  await follow('dist/web.js');
+  expect(seen.size).toBeGreaterThan(100);
+  expect(found).toEqual([]);
 });

@@ -20,7 +20,7 @@ const keys: OptionKeys<EvaluateOptions> = { loss: true, metrics: true, batchSize
  * @param data one set: `test` of what `loadData` returns, or one of your own, made by `dataset`
  * @throws OptionError if the data do not fit the model, or a metric does not fit the data
  * @example
- * const { test } = await loadData('digits:n=200');
+ * const { test } = await loadData('digits?train=200&test=50');
  * const model = mlp({ seed: 1 });
  * const { values } = await evaluate(model, test, { metrics: ['accuracy'] });
  * console.log(values.loss, values.accuracy);

@@ -36,7 +36,7 @@ const saveKeys: OptionKeys<SaveOptions> = { dtype: true, largestFile: true };
  * and operator set. The file is written whole or not at all.
  * @throws FileError if the path cannot be written, or a number does not fit the file's 16-bit floats; OptionError
  * @example
- * const { model } = await train(mlp({ seed: 1 }), { data: 'digits:n=200', optimizer: cgfac(), steps: 3 });
+ * const { model } = await train(mlp({ seed: 1 }), { data: 'digits?train=200&test=50', optimizer: cgfac(), steps: 3 });
  * await saveModel(model, 'trained.onnx');
  */
 export async function saveModel(model: Model, path: string, options: SaveOptions = {}): Promise<void> {

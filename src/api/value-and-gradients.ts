@@ -5,7 +5,7 @@ import type { Value } from '../graph/graph.js';
 import { isFloatingPoint, type TensorData } from '../graph/tensor.js';
 import { type TensorLike, toTensorData } from '../graph/tensor-like.js';
 import { type LossWord, lossOf } from '../losses/index.js';
-import { labelError, wrongLabel } from '../losses/labels.js';
+import { labelError, probabilitiesError, wrongLabel, wrongProbabilities } from '../losses/labels.js';
 import type { Loss } from '../losses/loss.js';
 import { checkModel, type Model } from '../model/model.js';
 import { checkedTexts, checkKeys, type OptionKeys } from '../options.js';
@@ -102,8 +102,12 @@ function firstOutput(computation: Computation): Value {
 
 /** A label outside the classes would count as a row without loss: PyTorch refuses it too, but for its `ignore_index`. */
 function checkLabels({ dtype, data }: TensorData, output: Value, loss: Loss): void {
-  if (isFloatingPoint(dtype)) return; // probabilities
   const classes = Number(output.shape.at(-1) ?? 0);
+  if (isFloatingPoint(dtype)) {
+    const row = wrongProbabilities(data, classes);
+    if (row >= 0) throw new GraphError(`the targets in row ${row} ${probabilitiesError(classes)}`);
+    return;
+  }
   const wrong = wrongLabel(data, classes, loss);
   if (wrong >= 0) throw new GraphError(`the targets hold ${data[wrong]}, ${labelError(classes)}`);
 }

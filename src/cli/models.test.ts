@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Dataset, Picture } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
+import type { Model } from '../model/model.js';
 import { learningTask } from '../training/task/task.js';
 import { modelHelp, modelTitle, openModel } from './models.js';
 
@@ -101,6 +102,17 @@ describe('openModel', () => {
     for (const name of ['autoencoder', 'mlp', 'lenet']) expect((await openModel(name))(1).name).toBe(name);
   });
 
+  it('mlp and autoencoder take the sizes of their hidden layers, and mlp its activation', async () => {
+    const sizes = (model: Model) =>
+      [...model.parameters].flatMap(([name, { dims }]) => (/bias$/.test(name) ? [dims[0]] : []));
+    const mlp = (await openModel('mlp:hidden=32,16,8:activation=gelu'))(1, rows);
+    expect(sizes(mlp)).toEqual([32, 16, 8, 2]);
+    expect(mlp.graph.nodes.map(({ op }) => op)).toContain('Gelu');
+    expect(sizes((await openModel('mlp:hidden=32'))(1, rows))).toEqual([32, 2]);
+    expect(sizes((await openModel('mlp'))(1, rows))).toEqual([256, 128, 2]);
+    expect(sizes((await openModel('autoencoder:hidden=4,2'))(1, rows))).toEqual([4, 2, 4, 5]);
+  });
+
   it.each([
     ['lennet', /unknown model 'lennet' \(did you mean 'lenet'\?\); choose autoencoder, mlp, lenet/],
     ['resnet20:norms=batch', /unknown option 'norms' \(did you mean 'norm'\?\); it takes norm, width, groups/],
@@ -108,7 +120,13 @@ describe('openModel', () => {
     ['resnet20:width=0', /width is 0; it must be a whole number, at least 1/],
     ['resnet20:width=12', /model 'resnet20:width=12': 8 groups do not divide the 12 channels/],
     ['char-transformer:heads=3', /3 heads do not divide the width 128/],
-    ['mlp:width=8', /unknown option 'width'; it takes no options/],
+    ['mlp:width=8', /unknown option 'width'; it takes hidden, activation/],
+    ['lenet:width=8', /unknown option 'width'; it takes no options/],
+    ['mlp:hidden=', /hidden is ''; it must be whole numbers with commas between them, such as 512,256/],
+    ['mlp:hidden=64,', /hidden is '64,'; it must be whole numbers/],
+    ['mlp:hidden=64,0', /hidden is 0; it must be a whole number, at least 1/],
+    ['mlp:activation=geluu', /activation is 'geluu'; it must be relu or gelu or/],
+    ['autoencoder:hidden=a', /hidden is 'a'; it must be whole numbers/],
   ])('refuses %s before data are read', async (spec, message) => {
     await expect(openModel(spec)).rejects.toThrow(OptionError);
     await expect(openModel(spec)).rejects.toThrow(message);
@@ -140,4 +158,5 @@ it('lists every model with its options in the help', () => {
     expect(modelHelp()).toMatch(new RegExp(`^  ${name} `, 'm'));
   }
   expect(modelHelp()).toContain('options: norm=group|batch, width, groups');
+  expect(modelHelp()).toMatch(/options: hidden=N,N,…, activation=relu\|gelu\|/);
 });

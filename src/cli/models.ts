@@ -5,6 +5,7 @@ import { OptionError } from '../errors.js';
 import { formatType } from '../graph/graph.js';
 import { inputNames, isUnnamed } from '../graph/inputs.js';
 import type { Model } from '../model/model.js';
+import type { ActivationName } from '../nn/activations.js';
 import { charTransformer } from '../nn/char-transformer.js';
 import { lenet } from '../nn/lenet.js';
 import { resnet20 } from '../nn/resnet.js';
@@ -21,17 +22,31 @@ interface BuiltIn {
   readonly usual: Dataset;
 }
 
+/** Of those of the library, the ones that suit a hidden layer. */
+const hiddenActivations = [
+  'relu',
+  'gelu',
+  'silu',
+  'elu',
+  'mish',
+  'tanh',
+  'sigmoid',
+  'softplus',
+] as const satisfies readonly ActivationName[];
+
 const builtIn: Readonly<Record<string, BuiltIn>> = {
   autoencoder: {
     summary: 'deep autoencoder of pictures or numbers, 784-1000-500-250-30-250-500-1000-784, tanh, linear code',
-    options: {},
-    create: ({ seed }, set) => autoencoder({ seed, sizes: [numbersIn('autoencoder', set), 1000, 500, 250, 30] }),
+    options: { hidden: 'counts' },
+    create: ({ seed, hidden = [1000, 500, 250, 30] }, set) =>
+      autoencoder({ seed, sizes: [numbersIn('autoencoder', set), ...(hidden as readonly number[])] }),
     usual: pictures(1, 28),
   },
   mlp: {
     summary: 'classifier of pictures or numbers, 784-256-128-10, ReLU',
-    options: {},
-    create: ({ seed }, set) => mlp({ seed, sizes: [numbersIn('mlp', set), 256, 128, outputsFor(set)] }),
+    options: { hidden: 'counts', activation: hiddenActivations },
+    create: ({ hidden = [256, 128], ...options }, set) =>
+      mlp({ ...options, sizes: [numbersIn('mlp', set), ...(hidden as readonly number[]), outputsFor(set)] }),
     usual: pictures(1, 28),
   },
   lenet: {

@@ -6,11 +6,11 @@ import { didYouMean } from '../suggest.js';
 import { isSchedule, readSchedule } from './schedules.js';
 
 /**
- * How an option's text is read: a number (its user checks the range), a number or a schedule, a whole number from 1, yes or
- * no, one of some words.
+ * How an option's text is read: a number (its user checks the range), a number or a schedule, a whole number from 1, several of
+ * them, yes or no, one of some words.
  */
-type OptionKind = 'number' | 'schedule' | 'count' | 'boolean' | readonly string[];
-export type OptionValue = Schedule | boolean | string;
+type OptionKind = 'number' | 'schedule' | 'count' | 'counts' | 'boolean' | readonly string[];
+export type OptionValue = Schedule | boolean | string | readonly number[];
 
 export type OptionKinds = Readonly<Record<string, OptionKind>>;
 
@@ -59,6 +59,11 @@ function readOption(what: string, part: string, kinds: OptionKinds): [string, Op
     if (Number.isNaN(value)) throw refuse('a number');
     return [key, kind === 'number' ? value : checkedCount(`${what}: ${key}`, value)];
   }
+  if (kind === 'counts') {
+    const counts = text.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
+    if (counts.some(Number.isNaN)) throw refuse('whole numbers with commas between them, such as 512,256');
+    return [key, counts.map((count) => checkedCount(`${what}: ${key}`, count))];
+  }
   if (!kind.includes(text)) throw refuse(kind.join(' or '));
   return [key, text];
 }
@@ -69,7 +74,10 @@ export const known = (kinds: OptionKinds): string => `it takes ${Object.keys(kin
 /** Options for help: `width, norm=group|batch`. */
 export const describeOptions = (kinds: OptionKinds): string =>
   Object.entries(kinds)
-    .map(([option, kind]) => (typeof kind === 'string' ? option : `${option}=${kind.join('|')}`))
+    .map(([option, kind]) => {
+      if (kind === 'counts') return `${option}=N,N,…`;
+      return typeof kind === 'string' ? option : `${option}=${kind.join('|')}`;
+    })
     .join(', ');
 
 /** Values by the names that functions take: `learningRate`. */

@@ -90,6 +90,9 @@ export function elementCount(shape: readonly number[]): number {
 /**
  * The one input of a data set or a batch.
  * @throws OptionError where it has several
+ * @example
+ * const { train } = await loadData('digits');
+ * console.log(onlyInput(train).shape);
  */
 export function onlyInput<Column extends Pick<ExampleArray, 'dtype'>>(given: {
   readonly name?: string;
@@ -143,6 +146,7 @@ export function overlapOf({ inputs }: Dataset): number {
  * Throws OptionError where one does not, and for unknown keys.
  *
  * @example
+ * const [ids, mask, labels] = [new Int32Array(1600), new Int32Array(1600), new Int32Array(100)];
  * const tokens = (data: Int32Array) => ({ dtype: 'int64', shape: [16], data }) as const;
  * const inputs = { input_ids: tokens(ids), attention_mask: tokens(mask) }; // as the model names its inputs
  * const set = dataset({ name: 'sentences', size: 100, inputs, targets: { dtype: 'int64', shape: [], data: labels } });
@@ -283,6 +287,9 @@ export function checkSplits(splits: DataSplits): void {
 /**
  * The same examples seen in another shape, e.g. [784] as [1, 28, 28]. Throws OptionError where the sizes differ, or the
  * set has several inputs.
+ * @example
+ * const { train } = await loadData('digits');
+ * const pictures = withInputShape(train, [1, 28, 28]);
  */
 export function withInputShape(set: Dataset, shape: readonly number[]): Dataset {
   dataset(set);
@@ -295,7 +302,12 @@ export function withTargetShape(set: Dataset, shape: readonly number[]): Dataset
   return { ...set, targets: reshaped(set, set.targets, shape, 'targets') };
 }
 
-/** Autoencoding on the same data: inputs and targets are both the inputs, flattened to one axis. Shares memory. */
+/**
+ * Autoencoding on the same data: inputs and targets are both the inputs, flattened to one axis. Shares memory.
+ * @example
+ * const { train } = await loadData('digits');
+ * const pictures = autoencoding(train);
+ */
 export function autoencoding(set: Dataset): Dataset {
   dataset(set);
   if (!isUnnamed(set.inputs)) {

@@ -12,7 +12,8 @@ import { type Dataset, dataset, type ExampleArray, elementCount, exampleStride }
  * @throws OptionError for tokens and other whole numbers, where several inputs are real numbers, where a number is not
  *   finite, and where there is no example
  * @example
- * const model = normalized(lenet({ seed: 1 }), measureNormalization(train)); // mean [0.1307], deviation [0.3081] on MNIST
+ * const { train } = await loadData('digits');
+ * const model = withNormalization(lenet({ seed: 1 }), measureNormalization(train)); // mean [0.1307], deviation [0.3081] on MNIST
  */
 export function measureNormalization(set: Dataset): Normalization {
   dataset(set);
@@ -31,7 +32,8 @@ export function measureNormalization(set: Dataset): Normalization {
  * What is constant gets deviation 1.
  * @throws OptionError for labels, where a number is not finite, and where there is no example
  * @example
- * const model = withTargetNormalization(mlp({ sizes: [4, 16, 1], seed: 1 }), measureTargetNormalization(train));
+ * const { train } = await loadData('digits', { task: 'autoencoding' });
+ * const model = withTargetNormalization(mlp({ sizes: [784, 16, 784], seed: 1 }), measureTargetNormalization(train));
  */
 export function measureTargetNormalization(set: Dataset): Normalization {
   dataset(set);

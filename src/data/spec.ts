@@ -118,7 +118,11 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
 };
 
-/** The kinds of data that `loadData` knows, each as its usage line. */
+/**
+ * The kinds of data that `loadData` knows, each as its usage line.
+ * @example
+ * console.log(dataKinds().join('\n'));
+ */
 export function dataKinds(): string[] {
   return Object.values(kinds).map((kind) => kind.usage);
 }

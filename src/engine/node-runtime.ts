@@ -91,7 +91,12 @@ export interface RuntimeDescription {
   readonly platform: string;
 }
 
-/** @throws UnsupportedError where onnxruntime-node is not installed */
+/**
+ * The versions of ONNX Runtime and Node, and the machine.
+ * @throws UnsupportedError where onnxruntime-node is not installed
+ * @example
+ * console.log(await describeRuntime());
+ */
 export async function describeRuntime(): Promise<RuntimeDescription> {
   const { versions } = (await loadNodeRuntime()).env;
   return {

@@ -18,8 +18,10 @@ import {
  * @throws UnsupportedError where onnxruntime-node is missing; OptionError
  * @example
  * const engine = await nodeEngine({ threads: 4 });
- * const program = await engine.compile(graph);
- * const { loss } = await program.run({ input, target });
+ * const b = new Builder();
+ * const x = b.input('x', 'float32', [3]);
+ * const program = await engine.compile(b.build('squares', { y: b.square(x) }));
+ * const { y } = await program.run({ x: { dtype: 'float32', dims: [3], data: Float32Array.of(1, 2, 3) } });
  * await engine.close();
  */
 export async function nodeEngine(options: NodeEngineOptions = {}): Promise<Engine> {

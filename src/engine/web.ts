@@ -14,6 +14,8 @@ const keys: OptionKeys<WebEngineOptions> = { provider: true, threads: true, wasm
  * @throws UnsupportedError where onnxruntime-web is missing, or WebGPU where it is asked for; OptionError
  * @example
  * const engine = await webEngine({ provider: 'wasm' });
+ * const { model } = await train(mlp({ seed: 1 }), { engine, data: 'digits', optimizer: cgfac(), epochs: 1 });
+ * await engine.close();
  */
 export async function webEngine(options: WebEngineOptions): Promise<Engine> {
   checkKeys('webEngine', options, keys);

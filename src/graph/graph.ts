@@ -29,7 +29,21 @@ export const ints = (value: readonly number[]): Attribute => ({ kind: 'ints', va
 export const float = (value: number): Attribute => ({ kind: 'float', value });
 export const text = (value: string): Attribute => ({ kind: 'string', value });
 
-/** A tensor in a graph: an input, a constant, or the output of a node. Compared by identity. */
+/**
+ * Attributes for the nodes that `b.op` makes, tagged as ONNX tags them.
+ * @example
+ * const b = new Builder();
+ * const y = b.op('LeakyRelu', [b.input('x', 'float32', ['batch', 3])], { alpha: attribute.float(0.1) });
+ */
+export const attribute = { int, ints, float, text } as const;
+
+/**
+ * A tensor in a graph: an input, a constant, or the output of a node. Compared by identity.
+ * @example
+ * const b = new Builder();
+ * const y: Value = b.exp(b.input('x', 'float32', [2, 3]));
+ * console.log(y.dtype, y.shape, y.producer?.op);
+ */
 export class Value {
   /** The name it should have in a file; the writer makes names unique. */
   readonly name: string;

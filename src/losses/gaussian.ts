@@ -68,6 +68,6 @@ const loss: Loss = {
  * network's last axis has all means μ and then all logarithms s of variances: twice as many as the targets. Equal to
  * PyTorch's `gaussian_nll_loss` of the variance eˢ.
  * @example
- * await train(mlp({ sizes: [4, 16, 2], seed: 1 }), { data, loss: gaussian(), optimizer: cgfac(), epochs: 5 });
+ * await train(mlp({ sizes: [3, 16, 2], seed: 1 }), { data: numbers, loss: gaussian(), optimizer: cgfac(), epochs: 5 });
  */
 export const gaussian = (): Loss => loss;

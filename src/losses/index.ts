@@ -36,6 +36,9 @@ const isWord = (name: string): name is LossWord => Object.hasOwn(losses, name);
 /**
  * The loss that is meant: one of those by name, or an object, whose contract is checked.
  * @throws OptionError listing the names that exist, or saying what the object lacks
+ * @example
+ * const loss = lossOf('mean-squared-error');
+ * console.log(loss.metric.name);
  */
 export function lossOf(given: Loss | string): Loss {
   const value: unknown = given;

@@ -23,6 +23,6 @@ const loss: Loss = {
  * The mean of |z − y| over all elements, outputs and targets of equal shape; equal to PyTorch's `l1_loss`. Second-order
  * steps take it by the targets of the data.
  * @example
- * await train(model, { data, loss: meanAbsoluteError(), optimizer: adam(), epochs: 5 });
+ * await train(regressor, { data: numbers, loss: meanAbsoluteError(), optimizer: adam(), epochs: 5 });
  */
 export const meanAbsoluteError = (): Loss => loss;

@@ -36,6 +36,6 @@ const loss: Loss = {
  * The mean of (z − y)² over all elements, outputs and targets of equal shape. Its likelihood is normal, of a variance that
  * second-order steps estimate.
  * @example
- * await train(model, { data, loss: meanSquaredError(), optimizer: cgfac(), epochs: 5 });
+ * await train(regressor, { data: numbers, loss: meanSquaredError(), optimizer: cgfac(), epochs: 5 });
  */
 export const meanSquaredError = (): Loss => loss;

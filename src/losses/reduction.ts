@@ -10,6 +10,10 @@ const least = 1e-30;
  * The mean of all elements; with weights each example's mean, weighted: Σw·l/Σw, a scalar. Zero if all weights are zero.
  * @param values `[batch, …]`
  * @param weights `[batch]`
+ * @example
+ * const b = new Builder();
+ * const errors = b.abs(b.input('errors', 'float32', [4, 2]));
+ * const mean = weightedMean(b, errors, b.input('weights', 'float32', [4]));
  */
 export function weightedMean(b: Builder, values: Value, weights: Value | undefined): Value {
   if (!weights) return b.mean(values);

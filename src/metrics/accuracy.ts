@@ -6,7 +6,7 @@ import { ratio, sumOver } from './sums.js';
 /**
  * The share of rows whose largest logit is the label's; of targets 0 and 1, the share of elements on the right side of ½.
  * @example
- * await train(model, { data, metrics: [accuracy(), f1()], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(model, data.test, { metrics: [accuracy(), f1()] });
  */
 export const accuracy = (): Metric => ({
   name: 'accuracy',

@@ -47,7 +47,7 @@ function answersOf(b: Builder, judged: Judged): Answers {
  * 1706.04599). The confidence of an answer is its probability: the largest of the classes, or of 0 and 1.
  * @throws OptionError unless the number of bins is a whole number of at least 1
  * @example
- * await train(model, { data, metrics: [accuracy(), calibrationError()], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(model, data.test, { metrics: [accuracy(), calibrationError()] });
  */
 export function calibrationError(options: CalibrationOptions = {}): Metric {
   checkKeys(name, options, { bins: true });

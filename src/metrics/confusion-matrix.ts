@@ -15,7 +15,7 @@ const counts = ({ counts: flat = [] }: Numbers): number[][] => {
  * Counts by true class (row) and predicted class (column), which `evaluate` returns as a table under the name `mistakes`. Its figure is
  * the share of mistakes.
  * @example
- * const { tables } = await evaluate(model, test, { metrics: [confusionMatrix()] });
+ * const { tables } = await evaluate(model, data.test, { metrics: [confusionMatrix()] });
  */
 export const confusionMatrix = (): Metric => ({
   name,

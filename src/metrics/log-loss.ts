@@ -28,7 +28,7 @@ const crossEntropy = (name: string): Pick<Metric, 'sums'> => ({
 /**
  * The mean negative logarithm of the probability that the model gives to the label, or to the target 0 or 1.
  * @example
- * await train(model, { data, metrics: [logLoss()], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(model, data.test, { metrics: [logLoss()] });
  */
 export const logLoss = (): Metric => ({
   name: 'logLoss',
@@ -43,7 +43,7 @@ export const logLoss = (): Metric => ({
 /**
  * The exponential of the log loss: of how many equally likely labels the model is as uncertain.
  * @example
- * await train(charTransformer({ vocabulary: 64, seed: 1 }), { data, metrics: [perplexity()], optimizer: cgfac(), epochs: 1 });
+ * const { values } = await evaluate(model, data.test, { metrics: [perplexity()] });
  */
 export const perplexity = (): Metric => ({
   name: 'perplexity',

@@ -8,7 +8,7 @@ const name = 'meanAbsoluteError';
 /**
  * The mean over all elements of the absolute difference between what the model expects and the target.
  * @example
- * await train(model, { data, metrics: [mae(), r2()], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(regressor, numbers.test, { metrics: [mae(), r2()] });
  */
 export const mae = (): Metric => ({
   name,

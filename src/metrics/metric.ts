@@ -36,7 +36,7 @@ export type Numbers = Readonly<Record<string, ArrayLike<number>>>;
  * const bias: Metric = {
  *   name: 'bias',
  *   lowerIsBetter: true,
- *   sums: (b, { expected, given }) => ({ error: b.sum(b.sub(expected, given)), count: elementCount(given.dims) }),
+ *   sums: (b, { expected, given }) => ({ error: b.sum(b.sub(expected, given)), count: b.sum(b.onesLike(given)) }),
  *   value: ({ error, count }) => Math.abs(error[0] / count[0]),
  * };
  */

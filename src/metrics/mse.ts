@@ -6,7 +6,7 @@ import { alongBatch, ratio, sumOver } from './sums.js';
 /**
  * The mean over all elements of the squared difference between what the model expects and the target.
  * @example
- * await train(model, { data, metrics: [mse()], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(regressor, numbers.test, { metrics: [mse()] });
  */
 export const mse = (): Metric => ({
   name: 'meanSquaredError',
@@ -23,6 +23,6 @@ export const mse = (): Metric => ({
 /**
  * The root of the mean squared error, in the units of the targets.
  * @example
- * await train(model, { data, metrics: [rmse()], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(regressor, numbers.test, { metrics: [rmse()] });
  */
 export const rmse = (): Metric => ({ ...mse(), name: 'rootMeanSquaredError', value: (sums) => Math.sqrt(ratio(sums)) });

@@ -81,7 +81,7 @@ function classCounts(b: Builder, name: string, judged: Judged, onlyPositive: boo
  * Of the answers that name a class, the share that is right.
  * @throws OptionError for an unknown average
  * @example
- * await train(model, { data, metrics: [precision(), recall()], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(model, data.test, { metrics: [precision(), recall()] });
  */
 export const precision = (options: AverageOptions = {}): Metric =>
   ofCounts('precision', options, ({ right, predicted }) => share(right, predicted));
@@ -90,7 +90,7 @@ export const precision = (options: AverageOptions = {}): Metric =>
  * Of the rows of a class, the share that is found.
  * @throws OptionError for an unknown average
  * @example
- * await train(model, { data, metrics: [recall({ average: 'macro' })], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(model, data.test, { metrics: [recall({ average: 'macro' })] });
  */
 export const recall = (options: AverageOptions = {}): Metric =>
   ofCounts('recall', options, ({ right, actual }) => share(right, actual));
@@ -99,7 +99,7 @@ export const recall = (options: AverageOptions = {}): Metric =>
  * The harmonic mean of precision and recall.
  * @throws OptionError for an unknown average
  * @example
- * await train(model, { data, metrics: [f1({ average: 'weighted' })], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(model, data.test, { metrics: [f1({ average: 'weighted' })] });
  */
 export const f1 = (options: AverageOptions = {}): Metric =>
   ofCounts('f1', options, ({ right, predicted, actual }) => share(2 * right, predicted + actual));
@@ -107,7 +107,7 @@ export const f1 = (options: AverageOptions = {}): Metric =>
 /**
  * The mean over the classes of the share of their rows that is found: of targets 0 and 1, over these two.
  * @example
- * await train(model, { data, metrics: [balancedAccuracy()], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(model, data.test, { metrics: [balancedAccuracy()] });
  */
 export const balancedAccuracy = (): Metric => ({
   name: 'balancedAccuracy',

@@ -13,7 +13,7 @@ const rounding = 1e-14;
  * 1 − Σ(y − f)²/Σ(y − ȳ)², the mean of it over the columns, which are the last axis. Of targets that are all equal it is 1
  * if the predictions are right and 0 if not, as in scikit-learn.
  * @example
- * await train(model, { data, metrics: [r2(), mae()], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(regressor, numbers.test, { metrics: [r2(), mae()] });
  */
 export const r2 = (): Metric => ({
   name,

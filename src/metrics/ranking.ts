@@ -99,7 +99,7 @@ function* runs(rows: readonly Scored[]): Generator<{ readonly positive: number; 
  * have none and are left out.
  * @throws OptionError for an unknown average
  * @example
- * await train(model, { data, metrics: [rocAuc()], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(model, data.test, { metrics: [rocAuc()] });
  */
 export const rocAuc = (options: RankingOptions = {}): Metric =>
   ranked('rocAuc', options, (rows) => {
@@ -116,7 +116,7 @@ export const rocAuc = (options: RankingOptions = {}): Metric =>
  * The mean of the precisions at each positive row, Σ (R_n − R_{n−1})·P_n over falling thresholds, without interpolation.
  * @throws OptionError for an unknown average
  * @example
- * await train(model, { data, metrics: [averagePrecision()], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(model, data.test, { metrics: [averagePrecision()] });
  */
 export const averagePrecision = (options: RankingOptions = {}): Metric =>
   ranked('averagePrecision', options, (rows) => {

@@ -9,7 +9,7 @@ const name = 'squaredError';
 /**
  * The sum of squared differences of an example between what the model expects and the target, averaged over the examples.
  * @example
- * await train(model, { data, metrics: [squaredError()], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(regressor, numbers.test, { metrics: [squaredError()] });
  */
 export const squaredError = (): Metric => ({
   name,

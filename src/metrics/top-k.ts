@@ -9,7 +9,7 @@ import { ratio, sumOver } from './sums.js';
  * for `accuracy`.
  * @throws OptionError unless k is a whole number of at least 1
  * @example
- * await train(model, { data, metrics: [accuracy(), topK(5)], optimizer: cgfac(), epochs: 5 });
+ * const { values } = await evaluate(model, data.test, { metrics: [accuracy(), topK(5)] });
  */
 export function topK(k: number): Metric {
   checkedCount('k of topK', k);

@@ -16,7 +16,7 @@ export interface Model {
   readonly parameters: ReadonlyMap<string, Value>;
   /**
    * Tensors that go with the parameters and are not trained, by name: running averages of batch normalization, which
-   * training updates, and what `normalized` and `withTargetNormalization` take out of the data.
+   * training updates, and what `withNormalization` and `withTargetNormalization` take out of the data.
    */
   readonly statistics: ReadonlyMap<string, Value>;
   /** Whether its elements come from a file or from training; false if they are those that a model is begun with. */

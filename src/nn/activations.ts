@@ -32,7 +32,7 @@ export const activations = {
 
 export type ActivationName = keyof typeof activations;
 
-export const activationNames = Object.keys(activations) as readonly ActivationName[];
+const activationNames = Object.keys(activations) as readonly ActivationName[];
 
 /**
  * The activation of a name, or the one that is given.

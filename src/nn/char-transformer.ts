@@ -42,7 +42,9 @@ const deviation = 0.02;
  * is a Kronecker block of its own.
  * Parameters: `token.weight`, `position.weight`, `layer1.attention.norm.scale`, `layer1.attention.query.weight`, …,
  * `layer1.feedforward.up.weight`, …, `norm`, `head`.
- * @throws OptionError for unknown options and sizes out of range, and where the heads do not divide the width
+ * @throws OptionError for unknown options and sizes out of range, and if the heads do not divide the width
+ * @example
+ * const model = charTransformer({ context: 32, width: 64, layers: 2, seed: 1 });
  */
 export function charTransformer(options: CharTransformerOptions): Model {
   checkKeys('charTransformer', options, keys);

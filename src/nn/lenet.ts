@@ -20,6 +20,8 @@ const keys: OptionKeys<LenetOptions> = { seed: true, input: true, classes: true 
  * 16 channels, pool, dense 120, 84, classes; its output is the logits. 61,706 parameters for 28×28 digits. He's normal
  * initialization, zero biases. Parameters: `conv1`, `conv2`, `fc1`, `fc2`, `fc3`, each `.weight` and `.bias`.
  * @throws OptionError for unknown options, sizes below 1, and pictures that do not halve twice
+ * @example
+ * const model = lenet({ input: [3, 32, 32], classes: 5, seed: 1 });
  */
 export function lenet(options: LenetOptions): Model {
   checkKeys('lenet', options, keys);

@@ -24,7 +24,7 @@ export interface NetworkOptions {
   readonly seed: number;
 }
 
-export interface DenseOptions {
+export interface DenseLayerOptions {
   /** True by default. */
   readonly bias?: boolean;
   /** Of the weight; Glorot's uniform by default. */
@@ -72,7 +72,7 @@ export interface BatchNormalizationOptions extends NormalizationOptions {
   readonly momentum?: number;
 }
 
-const denseKeys: OptionKeys<DenseOptions> = { bias: true, initialization: true };
+const denseKeys: OptionKeys<DenseLayerOptions> = { bias: true, initialization: true };
 const convolutionKeys: OptionKeys<ConvolutionOptions> = {
   kernel: true,
   stride: true,
@@ -158,7 +158,7 @@ export class Network {
    * x·W + b for `x: [rows, …, inputs]`, W `[inputs, outputs]`.
    * Parameters: `<name>.weight`, `<name>.bias` (zero).
    */
-  dense(x: Value, name: string, outputs: number, options: DenseOptions = {}): Value {
+  dense(x: Value, name: string, outputs: number, options: DenseLayerOptions = {}): Value {
     const what = `the layer '${name}'`;
     checkKeys(what, options, denseKeys);
     const { bias = true, initialization = glorot } = options;

@@ -38,6 +38,8 @@ const keys: OptionKeys<ResnetOptions> = {
  * Parameters: `stem`, `stage1.block1.conv1`, `stage1.block1.norm1`, …, `head`; running averages of batch normalization
  * (`model.statistics`): `stem.norm.mean`, `stem.norm.variance`, ….
  * @throws OptionError for unknown options and sizes below 1, where the groups do not divide the width, or are given for batch normalization
+ * @example
+ * const model = resnet20({ width: 8, norm: 'batch', seed: 1 });
  */
 export function resnet20(options: ResnetOptions): Model {
   checkKeys('resnet20', options, keys);

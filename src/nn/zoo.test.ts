@@ -1,4 +1,5 @@
 // The models of the zoo run, have the sizes they claim, and learn: a few steps on made-up examples they can memorize.
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runOnnx } from '../../test/support/onnx-models.js';
 import { gatherBatch } from '../data/batches.js';
@@ -19,9 +20,12 @@ import { primal } from '../optimizers/second-order/primal.js';
 import { selfTuning } from '../optimizers/steps/self-tuning.js';
 import { random } from '../random.js';
 import { train } from '../training/trainer.js';
+import { activations } from './activations.js';
 import { charTransformer } from './char-transformer.js';
+import { initializations } from './initialization.js';
 import { lenet } from './lenet.js';
 import { resnet20 } from './resnet.js';
+import { autoencoder, mlp } from './zoo.js';
 
 const size = ({ parameters }: Model): number =>
   [...parameters.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
@@ -170,3 +174,33 @@ function crossEntropy(outputs: ArrayLike<number | bigint>, labels: ArrayLike<num
   }
   return sum / labels.length;
 }
+
+/** The first 16 digits of the SHA-256 of their files: graphs, names and initial bits. */
+const recorded: readonly (readonly [string, () => Model, string])[] = [
+  ['mlp', () => mlp({ seed: 1 }), '9dffdcdf297f0f54'],
+  ['a small mlp', () => mlp({ seed: 2, sizes: [4, 3, 2] }), '65509ee6bab6f3fa'],
+  ['autoencoder', () => autoencoder({ seed: 1 }), 'ce7ee931229f1505'],
+  ['lenet', () => lenet({ seed: 1 }), 'c22ea411c7e50352'],
+  ['resnet20', () => resnet20({ seed: 1 }), '247183a4be3d1f0b'],
+  ['resnet20 with batch normalization', () => resnet20({ seed: 1, norm: 'batch' }), '38029b7e9b5454d6'],
+  ['char-transformer', () => charTransformer({ seed: 1 }), '1cddd854b3defc74'],
+];
+
+test.each(recorded)('%s begins as it always did, bit for bit', (_name, model, digits) => {
+  expect(createHash('sha256').update(model().encode()).digest('hex').slice(0, 16)).toBe(digits);
+});
+
+test('the activation of an mlp comes with its initialization', () => {
+  const ops = (model: Model) => model.graph.nodes.map(({ op }) => op);
+  expect(ops(mlp({ seed: 1, sizes: [3, 4, 4, 2], activation: 'gelu' }))).toEqual([
+    'Gemm',
+    'Gelu',
+    'Gemm',
+    'Gelu',
+    'Gemm',
+  ]);
+  const own = { apply: activations.tanh.apply, initialization: () => initializations.ones };
+  const model = mlp({ seed: 1, sizes: [3, 4, 2], activation: own });
+  expect(ops(model)).toEqual(['Gemm', 'Tanh', 'Gemm']);
+  expect(model.parameters.get('fc1.weight')?.constant?.data).toEqual(new Float32Array(12).fill(1));
+});

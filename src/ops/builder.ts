@@ -12,6 +12,15 @@ type Operand = Value | number;
 const isNumber = (value: Value, number: number): boolean =>
   isAnonymous(value) && value.rank === 0 && Number(value.constant?.data[0]) === number;
 
+/**
+ * Builds a graph of ONNX operators: losses, metrics, layers and optimizers of your own are formulas with it. Any operator
+ * that has no method is made by `op`.
+ * @example
+ * const b = new Builder();
+ * const x = b.input('x', 'float32', ['batch', 3]);
+ * const norm = b.sqrt(b.sum(b.square(x), [1], true));
+ * const graph = b.build('unit', { y: b.div(x, norm), ceiling: b.op('Ceil', [x]) });
+ */
 export class Builder extends GraphBuilder {
   constructor(parent?: GraphBuilder, table: Semantics = semantics) {
     super(table, parent);

@@ -118,7 +118,14 @@ export function stepResult({ name, build }: Optimizer, context: StepContext): St
 
 const isStepResult = (result: unknown): result is StepResult => isRecord(result) && result.parameters instanceof Map;
 
-/** The context of a part of an optimizer, whose scalars, states, noise and reports are named `part.name`. */
+/**
+ * Return the context of a part of an optimizer, whose scalars, states, noise and reports are named `part.name`.
+ * @example
+ * const within = (inner: Optimizer): Optimizer => ({
+ *   name: 'outer',
+ *   build: (context) => inner.build(scoped(context, 'inner')),
+ * });
+ */
 export function scoped(context: StepContext, part: string): StepContext {
   const within = (name: string): string => `${part}.${name}`;
   return {
@@ -157,6 +164,11 @@ export function restricted(context: StepContext, names: { has(name: string): boo
  * Declare states whose new values are made together, each perhaps of all old ones, and return what makes them.
  * @param shapes dims by name
  * @param make makes the new values of the old ones, and whatever else the caller wants to have of it
+ * @example
+ * const exchanged = (context: StepContext) =>
+ *   states(context, new Map([['x', [2]], ['y', [2]]]), (old) => ({
+ *     next: new Map([['x', old('y')], ['y', old('x')]]),
+ *   }));
  */
 export function states<Made extends { readonly next: ReadonlyMap<string, Value> }>(
   { state }: Pick<StepContext, 'state'>,

@@ -60,7 +60,14 @@ const CLEAR_LINE = '\r\u001b[2K';
 const TELLING = ['damping', 'iterations', 'learningRate', 'momentum'];
 const SHORT_NAMES: Readonly<Record<string, string>> = { learningRate: 'lr', iterations: 'CG', damping: 'λ' };
 
-/** A progress reporter; one for a process, used by one run at a time. */
+/**
+ * A progress reporter; one for a process, used by one run at a time.
+ * @example
+ * const progress = createProgress();
+ * progress.begin('Adam', 100, 'accuracy');
+ * const { record } = await train(model, { data, optimizer: adam(), steps: 100, onStep: (step) => progress.update(step) });
+ * progress.finish(record);
+ */
 export function createProgress(options: ProgressOptions = {}): Progress {
   const stream = options.stream ?? process.stderr;
   const environment = options.environment ?? process.env;

@@ -8,6 +8,10 @@ import { type SummaryCell, summaryColumns, summaryNotes } from './summary.js';
 /**
  * An aligned table with a line for each run; `*` (and bold, in colour) marks the best of each column, `!` a loss that rose. Where it would be wider than
  * `width` columns, runs become columns: a comparison of a few runs has more numbers than names.
+ * @example
+ * const { record } = await train(model, { data, optimizer: adam(), steps: 100 });
+ * const experiment = { model: 'mlp', data: 'digits', parameters: 6370, batchSize: 128, runs: [record] };
+ * console.log(renderTable(experiment));
  */
 export function renderTable(given: Experiment, options: { width?: number; colour?: boolean } = {}): string {
   const { width = 100, colour = false } = options;
@@ -31,7 +35,13 @@ export function renderTable(given: Experiment, options: { width?: number; colour
   return [...lines.slice(0, 1), rule, ...lines.slice(1), ...summaryNotes(experiment)].join('\n');
 }
 
-/** The same comparison as a Markdown table, the best of each column in bold. */
+/**
+ * The same comparison as a Markdown table, the best of each column in bold.
+ * @example
+ * const { record } = await train(model, { data, optimizer: adam(), steps: 100 });
+ * const experiment = { model: 'mlp', data: 'digits', parameters: 6370, batchSize: 128, runs: [record] };
+ * console.log(renderMarkdownTable(experiment));
+ */
 export function renderMarkdownTable(given: Experiment): string {
   const experiment = withDistinctNames(given);
   const escaped = (text: string) => text.replace(/([\\|*_`<>[\]])/g, '\\$1').replace(/\r?\n/g, ' ');

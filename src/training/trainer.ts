@@ -71,9 +71,6 @@ export interface TrainingResult {
  * and metrics are in the units of the data all the same.
  * @throws OptionError where options do not fit together or the data do not fit the model
  * @throws TrainingError where the loss stops being finite, naming the first tensor that did
- * @example
- * const { model, parameters } = await train(mlp({ seed: 1 }), { engine, data, optimizer: cgfac(), epochs: 5 });
- * await saveModel(model, parameters, 'model.onnx');
  */
 export async function train(given: Model, options: TrainOptions): Promise<TrainingResult> {
   checkTrainOptions(given, options);

@@ -69,6 +69,24 @@ describe.skipIf(!chromium)('webEngine in a browser', () => {
     close(result.last, [...expected(4).w, 4]);
   });
 
+  it('is what functions make that are given no engine: training, prediction and figures as in Node', async () => {
+    const source = `
+      const data = await loadData('digits?train=60&test=20');
+      const given = mlp({ sizes: [784, 8, 10], seed: 1 });
+      const { model, record } = await train(given, { data, optimizer: adam(), batchSize: 20, steps: 3 });
+      const { output } = await predict(model, new Float32Array(2 * 784).fill(0.5));
+      const { values } = await evaluate(model, data.test, { metrics: ['accuracy'] });
+      return { losses: record.steps.map(({ loss }) => loss), output: [...output.data], values };`;
+    const names = 'adam, evaluate, loadData, mlp, predict, train';
+    const found = await inBrowser(chromium ?? '', `const { ${names} } = await import('cgfac/web.js'); ${source}`);
+    const inNode = new Function('library', `return (async () => { const { ${names} } = library; ${source} })();`);
+    const wanted = await inNode(await import('../../src/node.js'));
+    const flat = ({ losses, output, values }: typeof wanted) => [...losses, ...output, values.loss, values.accuracy];
+    const numbers = flat(found as typeof wanted);
+    expect(numbers).toHaveLength(3 + 2 * 10 + 2);
+    for (const [i, number] of flat(wanted).entries()) expect(numbers[i]).toBeCloseTo(number, 4);
+  });
+
   it('webgpu: floating-point state stays on the device', async () => {
     // Listens to what the runtime returns, since the engine hides where a tensor is.
     const listen = `

@@ -76,6 +76,13 @@ export function scaledOutputRows(b: Builder, rows: Value) {
   return { rows: b.div(rows, rootScale), rootScale };
 }
 
+/**
+ * Return the side of a factor A that is held as rows, A = aᵀa.
+ * @param size number of inputs, with the homogeneous coordinate
+ * @example
+ * const inputs = (b: Builder, { block, rows }: BlockGradient) =>
+ *   inputRowsSide(b, rows.inputs, block.inputs + (block.bias === undefined ? 0 : 1));
+ */
 export function inputRowsSide(b: Builder, given: InputRows, size: number): InputSide {
   const { rows, rootScale } = scaledInputRows(b, given, size);
   const { values, homogeneous } = rows;
@@ -95,6 +102,11 @@ export function inputRowsSide(b: Builder, given: InputRows, size: number): Input
   };
 }
 
+/**
+ * Return the side of a factor G that is held as rows `[R, n]`, G = gᵀg.
+ * @example
+ * const outputs = (b: Builder, { rows }: BlockGradient) => outputRowsSide(b, rows.outputs);
+ */
 export function outputRowsSide(b: Builder, given: Value): OutputSide {
   const { rows, rootScale } = scaledOutputRows(b, given);
   const kernel = b.gemm(rows, rows, undefined, { transposeY: true });
@@ -117,7 +129,16 @@ export function outputRowsSide(b: Builder, given: Value): OutputSide {
   };
 }
 
-/** @param factor A, `[m, m]` with the homogeneous coordinate last */
+/**
+ * Return the side of a factor that is held whole.
+ * @param factor A, `[m, m]` with the homogeneous coordinate last
+ * @example
+ * // Of layers without bias:
+ * const inputs = (b: Builder, { rows }: BlockGradient) => {
+ *   const { values } = rows.inputs;
+ *   return denseInputSide(b, b.gemm(values, values, undefined, { transposeX: true }));
+ * };
+ */
 export function denseInputSide(b: Builder, factor: Value): InputSide {
   const side = denseSide(b, factor);
   return {
@@ -128,7 +149,13 @@ export function denseInputSide(b: Builder, factor: Value): InputSide {
   };
 }
 
-/** @param factor G, `[n, n]` */
+/**
+ * Return the side of a factor that is held whole.
+ * @param factor G, `[n, n]`
+ * @example
+ * const outputs = (b: Builder, { rows }: BlockGradient) =>
+ *   denseOutputSide(b, b.gemm(rows.outputs, rows.outputs, undefined, { transposeX: true }));
+ */
 export function denseOutputSide(b: Builder, factor: Value): OutputSide {
   const side = denseSide(b, factor);
   return {
@@ -139,7 +166,13 @@ export function denseOutputSide(b: Builder, factor: Value): OutputSide {
   };
 }
 
-/** @param diagonal of A, `[m]`, of a layer without bias */
+/**
+ * Return the side of a factor that is a diagonal.
+ * @param diagonal of A, `[m]`, of a layer without bias
+ * @example
+ * const inputs = (b: Builder, { block, rows }: BlockGradient) =>
+ *   rows.diagonal ? diagonalInputSide(b, rows.diagonal) : inputRowsSide(b, rows.inputs, block.inputs);
+ */
 export function diagonalInputSide(b: Builder, diagonal: Value): InputSide {
   const rootScale = rootOf(b, b.mean(diagonal));
   const kernel = (at: Builder) => inUnitsOf(at, rootScale, diagonal);

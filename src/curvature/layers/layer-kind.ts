@@ -120,6 +120,9 @@ export const lastAxis = (node: Node): readonly [number, number] => {
 /**
  * Return a value as rows `[rows, outputs]`: the given axes, from the first to the one after the last, are the columns. With
  * several groups the outputs are the first of these axes' groups: `[groups, rows, outputs per group]`.
+ * @example
+ * // Of pictures `[batch, channels, height, width]` a row for each pixel:
+ * const pixels = (b: Builder, pictures: Value) => axisRows(b, pictures, [1, 2]);
  */
 export function axisRows(b: Builder, value: Value, [from, to]: readonly [number, number], groups = 1): Value {
   const axes = value.dims.map((_, axis) => axis);

@@ -26,7 +26,7 @@ import { type FileModel, isFileModel, modelFromBytes } from '../file-model.js';
 import { builtModel, type Model } from '../model.js';
 import { replaceHead } from './head.js';
 import { addLora } from './lora.js';
-import { normalizationOf, normalized } from './normalize.js';
+import { normalizationOf, withNormalization } from './normalize.js';
 import { selectParameters } from './select.js';
 
 const reread = (model: Model): FileModel => modelFromBytes(model.encode(new Map()), semantics);
@@ -73,7 +73,7 @@ describe.each(models)('%s', (_, make, example) => {
         const draw = () => Array.from({ length: count }, () => stream.next().value as number);
         const by = { mean: draw(), deviation: draw().map((x) => 0.5 + Math.abs(x)) };
         const model = make();
-        await expectNormalized(normalized(model, by), model, ramp([2, ...example], 2), by);
+        await expectNormalized(withNormalization(model, by), model, ramp([2, ...example], 2), by);
       }),
       { numRuns: 8 },
     );
@@ -83,9 +83,9 @@ describe.each(models)('%s', (_, make, example) => {
 const by: Normalization = { mean: [0.5, -1], deviation: [2, 0.25] };
 const small = () => mlp({ seed: 1, sizes: [6, 5, 4] });
 
-describe('normalized', () => {
+describe('withNormalization', () => {
   it('keeps the parameters, and writes constants that nobody trains', () => {
-    const changed = normalized(lenet({ seed: 1, input: [2, 12, 12] }), by);
+    const changed = withNormalization(lenet({ seed: 1, input: [2, 12, 12] }), by);
     expect([...changed.statistics.keys()]).toEqual(['normalization.mean', 'normalization.deviation']);
     const read = reread(changed);
     expect([...read.parameters.keys()]).toEqual([...changed.parameters.keys()]);
@@ -93,8 +93,10 @@ describe('normalized', () => {
     expect(read.graph.inputs.map(({ name }) => name)).toEqual(['input']);
     for (const model of [changed, read]) {
       expect(normalizationOf(model)).toEqual(by);
-      expect(() => normalized(model, by)).toThrow(OptionError);
-      expect(() => normalized(model, by)).toThrow(/normalizes its input already, by mean 0.5, -1, deviation 2, 0.25/);
+      expect(() => withNormalization(model, by)).toThrow(OptionError);
+      expect(() => withNormalization(model, by)).toThrow(
+        /normalizes its input already, by mean 0.5, -1, deviation 2, 0.25/,
+      );
     }
     expect(normalizationOf(small())).toBeUndefined();
   });
@@ -102,22 +104,22 @@ describe('normalized', () => {
   it('goes with chosen parameters, adapters and new heads, in any order', async () => {
     const x = ramp([3, 6], 2);
     const chosen = { train: ['fc2.*'] };
-    const selected = selectParameters(normalized(small(), by), chosen);
+    const selected = selectParameters(withNormalization(small(), by), chosen);
     expect([...selected.parameters.keys()]).toEqual(['fc2.weight', 'fc2.bias']);
     await expectNormalized(selected, small(), x, by);
-    expect([...normalized(selectParameters(small(), chosen), by).parameters.keys()]).toEqual([
+    expect([...withNormalization(selectParameters(small(), chosen), by).parameters.keys()]).toEqual([
       'fc2.weight',
       'fc2.bias',
     ]);
     for (const adapted of [
-      addLora(normalized(small(), by), { rank: 2, seed: 1 }),
-      normalized(addLora(small(), { rank: 2, seed: 1 }), by),
+      addLora(withNormalization(small(), by), { rank: 2, seed: 1 }),
+      withNormalization(addLora(small(), { rank: 2, seed: 1 }), by),
     ]) {
       expect(adapted.parameters.has('fc1.weight.lora_a')).toBe(true);
       await expectNormalized(adapted, small(), x, by);
     }
-    await expectNormalized(replaceHead(normalized(small(), by), 7, 1), replaceHead(small(), 7, 1), x, by);
-    await expectNormalized(normalized(replaceHead(small(), 7, 1), by), replaceHead(small(), 7, 1), x, by);
+    await expectNormalized(replaceHead(withNormalization(small(), by), 7, 1), replaceHead(small(), 7, 1), x, by);
+    await expectNormalized(withNormalization(replaceHead(small(), 7, 1), by), replaceHead(small(), 7, 1), x, by);
   });
 
   it('reaches what branches read, and leaves the message that it is made of alone', async () => {
@@ -135,7 +137,7 @@ describe('normalized', () => {
     const before = file.encode(new Map());
     for (const sign of [1, -1]) {
       const point = tensorFrom('float32', [1, 2], [4 * sign, 1.5 * sign]);
-      await expectNormalized(normalized(file, by), built, point, by);
+      await expectNormalized(withNormalization(file, by), built, point, by);
     }
     expect(file.encode(new Map())).toEqual(before);
   });
@@ -149,7 +151,7 @@ describe('normalized', () => {
       nodes: [{ op: 'MatMul', inputs: ['x', 'weight'], outputs: ['y'] }],
       outputs: ['y'],
     });
-    const changed = normalized(modelFromBytes(bytes, semantics), by);
+    const changed = withNormalization(modelFromBytes(bytes, semantics), by);
     if (!isFileModel(changed)) throw new Error('it came from a file');
     expect(changed.opset).toBe(13);
     const { y } = await runOnnx(changed.encode(new Map()), { x: half(tensorFrom('float32', [1, 2], [2.5, -0.5])) });
@@ -160,8 +162,8 @@ describe('normalized', () => {
 
   it('refuses what does not fit', () => {
     const refuse = (model: Model, normalization: Normalization, message: RegExp) => {
-      expect(() => normalized(model, normalization)).toThrow(OptionError);
-      expect(() => normalized(model, normalization)).toThrow(message);
+      expect(() => withNormalization(model, normalization)).toThrow(OptionError);
+      expect(() => withNormalization(model, normalization)).toThrow(message);
     };
     refuse(
       small(),

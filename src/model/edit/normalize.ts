@@ -27,10 +27,10 @@ const steps = [
  * @throws OptionError where the channels do not fit the model's input, numbers are not usable, the model has a
  *   normalization already, or several inputs of real numbers
  * @example
- * const model = normalized(await loadModel('classifier.onnx'), { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] });
+ * const model = withNormalization(await loadModel('photos.onnx'), { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] });
  */
-export function normalized(model: Model, normalization: Normalization): Model {
-  checkModel('normalized', model);
+export function withNormalization(model: Model, normalization: Normalization): Model {
+  checkModel('withNormalization', model);
   checkNormalization(normalization);
   const known = normalizationOf(model);
   if (known) {
@@ -56,7 +56,7 @@ export function normalized(model: Model, normalization: Normalization): Model {
   );
 }
 
-/** What a model takes out of its input, where `normalized` made it so or a file that it wrote. */
+/** What a model takes out of its input, where `withNormalization` made it so or a file that it wrote. */
 export function normalizationOf({ graph }: Model): Normalization | undefined {
   const [mean, deviation] = steps.map(
     ({ name }) => graph.nodes.find((node) => node.name === name)?.inputs[1]?.constant,

@@ -21,7 +21,7 @@ import { type FileModel, isFileModel, modelFromBytes } from '../file-model.js';
 import type { Model } from '../model.js';
 import { replaceHead } from './head.js';
 import { addLora } from './lora.js';
-import { normalized } from './normalize.js';
+import { withNormalization } from './normalize.js';
 import { selectParameters } from './select.js';
 import { endsInLayer, targetNormalizationOf, targetTailOf, withTargetNormalization } from './target-normalization.js';
 
@@ -52,9 +52,13 @@ describe('withTargetNormalization', () => {
     const one = { mean: [5], deviation: [0.5] };
     await expectPredictions(withTargetNormalization(small(), one), small(), x, one);
     const inputs = { mean: [1], deviation: [2] };
-    const both = withTargetNormalization(normalized(small(), inputs), by);
-    await expectPredictions(both, normalized(small(), inputs), x);
-    await expectPredictions(normalized(withTargetNormalization(small(), by), inputs), normalized(small(), inputs), x);
+    const both = withTargetNormalization(withNormalization(small(), inputs), by);
+    await expectPredictions(both, withNormalization(small(), inputs), x);
+    await expectPredictions(
+      withNormalization(withTargetNormalization(small(), by), inputs),
+      withNormalization(small(), inputs),
+      x,
+    );
     expect([...both.statistics.keys()].filter((name) => name.startsWith('normalization.target'))).toHaveLength(2);
   });
 
@@ -202,7 +206,7 @@ describe('others than training', () => {
   });
 
   it('inspect tells of it beside the output, not among the parameters', () => {
-    const model = reread(withTargetNormalization(normalized(small(), { mean: [3], deviation: [2] }), by));
+    const model = reread(withTargetNormalization(withNormalization(small(), { mean: [3], deviation: [2] }), by));
     const lines = describeModel(model, 16);
     expect(lines).toContain(
       '          in the units of the data, learned standardized by mean 200000, -0.5, deviation 84000, 0.25',

@@ -20,6 +20,20 @@ export interface PerSide<T> {
   readonly outputs: T;
 }
 
+/**
+ * The two sides of a block, and what is solved with them. What is public of it makes factors of one's own.
+ * @example
+ * // The rows of this batch alone, without averages:
+ * const rowsAlone: FreshFactors = {
+ *   name: 'rows alone',
+ *   begin: ({ b }) => ({ block, rows }) =>
+ *     new KroneckerOperator(
+ *       inputRowsSide(b, rows.inputs, block.inputs + (block.bias === undefined ? 0 : 1)),
+ *       outputRowsSide(b, rows.outputs),
+ *     ),
+ * };
+ * const optimizer = cgfac({ damping: tikhonov(), factors: rowsAlone });
+ */
 export class KroneckerOperator {
   readonly inputs: InputSide;
   readonly outputs: OutputSide;

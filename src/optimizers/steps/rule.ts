@@ -84,7 +84,26 @@ export function stateParts(kind: string, block: KroneckerBlock, { weight, bias }
 export const stateShapes = (kind: string, block: KroneckerBlock, like: LayerTensor): [string, readonly number[]][] =>
   stateParts(kind, block, like).map(([name, { dims }]) => [name, dims]);
 
-/** θ + δ for the parameters of the blocks. */
+/**
+ * Return θ + δ for the parameters of the blocks.
+ * @example
+ * const fixed: StepRule = {
+ *   name: 'fixed',
+ *   relativeDamping: true,
+ *   remedy: 'Take shorter steps',
+ *   begin: (context) => ({
+ *     damping: context.scalar('damping', 0.5),
+ *     build({ blocks }) {
+ *       const { b } = context;
+ *       const moved = (part: Value) => b.mul(part, -0.1);
+ *       const steps = blocks.map(({ block, direction }) => ({ block, step: direction.map(moved) }));
+ *       const squares = steps.map(({ step }) => step.dot(b, step));
+ *       return { parameters: steppedParameters(context, steps), squaredLength: squares.reduce((x, y) => b.add(x, y)) };
+ *     },
+ *   }),
+ * };
+ * const optimizer = cgfac({ step: fixed });
+ */
 export function steppedParameters(
   { b, parameters }: Pick<StepContext, 'b' | 'parameters'>,
   steps: readonly BlockStep[],

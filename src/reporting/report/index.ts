@@ -17,6 +17,11 @@ import { REPORT_CSS } from './style.js';
  * Renders a report as one HTML document.
  *
  * @throws OptionError if a picture's pixels do not fit its size.
+ * @example
+ * const { record } = await train(model, { data, optimizer: adam(), steps: 100 });
+ * const experiment = { model: 'mlp', data: 'digits', parameters: 6370, batchSize: 128, runs: [record] };
+ * const environment = { node: process.version };
+ * const html = renderReport({ title: 'digits', command: 'node train.js', environment, experiments: [experiment] });
  */
 export function renderReport(data: ReportData): string {
   const experiments = data.experiments.map(withDistinctNames);

@@ -11,7 +11,7 @@ import type { Engine } from '../../engine/engine.js';
 import { nodeEngine } from '../../engine/node.js';
 import { GraphError, OptionError } from '../../errors.js';
 import { tensorFrom } from '../../graph/tensor.js';
-import { normalizationOf, normalized } from '../../model/edit/normalize.js';
+import { normalizationOf, withNormalization } from '../../model/edit/normalize.js';
 import { targetNormalizationOf, withTargetNormalization } from '../../model/edit/target-normalization.js';
 import type { Model } from '../../model/model.js';
 import { mlp } from '../../nn/zoo.js';
@@ -222,7 +222,7 @@ describe('a table', () => {
     const by = { mean: [0], deviation: [2] };
     for (const model of [
       await loadModel(network().encode(new Map())),
-      normalized(network(), by),
+      withNormalization(network(), by),
       withTargetNormalization(network(), by),
     ]) {
       expect(standardizedTask(model, data).model).toBe(model);

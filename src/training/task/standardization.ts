@@ -4,7 +4,7 @@ import { checkFinite, lostDigits, measureNormalization, measureTargetNormalizati
 import { isUnnamed } from '../../graph/inputs.js';
 import type { LossWord } from '../../losses/index.js';
 import type { Loss } from '../../losses/loss.js';
-import { normalizationOf, normalized } from '../../model/edit/normalize.js';
+import { normalizationOf, withNormalization } from '../../model/edit/normalize.js';
 import { endsInLayer, targetNormalizationOf, withTargetNormalization } from '../../model/edit/target-normalization.js';
 import type { Model } from '../../model/model.js';
 import type { Normalization } from '../../normalization.js';
@@ -52,9 +52,9 @@ export function standardizedTask(
   const usual = isTable(given, train) && !given.isPretrained && !normalizesAlready(given);
   const measures = normalize ?? usual;
   if (measures === false) return { model: given, task, warnings: [] };
-  if (measures !== true) return { model: normalized(given, measures), task, inputs: measures, warnings: [] };
+  if (measures !== true) return { model: withNormalization(given, measures), task, inputs: measures, warnings: [] };
   const inputs = measureNormalization(train);
-  const model = normalized(given, inputs);
+  const model = withNormalization(given, inputs);
   const warnings = lostDigits(inputs, train.name, 'inputs');
   if (!isRegression(given, task)) return { model, task, inputs, warnings };
   const targets = measureTargetNormalization(task.data.train);

@@ -35,6 +35,9 @@ export interface LearningTask {
  * @param given the loss; by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
  *   mean squared error
  * @throws OptionError naming both shapes, or the names of both, where the data do not fit the model
+ * @example
+ * const { kind, loss } = learningTask(mlp({ seed: 1 }), await loadData('digits'));
+ * console.log(kind, loss.name);
  */
 export function learningTask(model: Model, data: DataSplits, given?: Loss | LossWord): LearningTask {
   checkModel('learningTask', model);
