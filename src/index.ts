@@ -1,6 +1,13 @@
 // `cgfac`: models, optimizers, losses, data and training, wherever there is an engine (`cgfac/node`, `cgfac/web`).
 
-export { type GradientRequest, loadModel, saveModel, type ValueAndGradients, valueAndGradients } from './api/model.js';
+export {
+  type GradientRequest,
+  type LoadModelOptions,
+  loadModel,
+  saveModel,
+  type ValueAndGradients,
+  valueAndGradients,
+} from './api/model.js';
 export { type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
 export type { Augmentation } from './data/augment.js';
 export {
@@ -35,6 +42,16 @@ export { type ResnetOptions, resnet20 } from './nn/resnet.js';
 export { type AutoencoderOptions, autoencoder, type MlpOptions, mlp } from './nn/zoo.js';
 export type { Normalization } from './normalization.js';
 export type { SaveOptions } from './onnx/file.js';
+export { composedOperator } from './ops/composed.js';
+export {
+  type Expansion,
+  type ExpansionContext,
+  type GradientContext,
+  type GradientRule,
+  noGradient,
+  type OpDefinition,
+  type OperatorTraits,
+} from './ops/definition.js';
 export { type AdamOptions, adam, adamw } from './optimizers/adam.js';
 export type { Optimizer } from './optimizers/optimizer.js';
 export type { Schedule } from './optimizers/options.js';

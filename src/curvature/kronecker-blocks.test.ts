@@ -134,10 +134,13 @@ describe('models that PyTorch exported', () => {
       'b3.c2.weight: convolutionᵀ 288 × 32',
       'b3.sc.weight: convolutionᵀ 16 × 32',
       'fc.weight + fc.bias: denseᵀ 32 × 10',
-      // The exporter shares scales and shifts of equal elements between layers of equal size.
-      'onnx::Mul_123 + onnx::Add_124: scale-and-shift 1 × 8, 2 uses',
-      'onnx::Mul_127 + onnx::Add_128: scale-and-shift 1 × 16, 2 uses',
-      'onnx::Mul_131 + onnx::Add_132: scale-and-shift 1 × 32, 2 uses',
+      'onnx::Mul_123 + onnx::Add_124: scale-and-shift 1 × 8',
+      'onnx::Mul_127 + onnx::Add_128: scale-and-shift 1 × 16',
+      'onnx::Mul_131 + onnx::Add_132: scale-and-shift 1 × 32',
+      // The exporter stored these once with those before them, as they were equal.
+      'onnx::Mul_125 + onnx::Add_126: scale-and-shift 1 × 8',
+      'onnx::Mul_129 + onnx::Add_130: scale-and-shift 1 × 16',
+      'onnx::Mul_133 + onnx::Add_134: scale-and-shift 1 × 32',
     ]);
     expect(reasons(model)).toEqual({});
   });
@@ -152,8 +155,14 @@ describe('models that PyTorch exported', () => {
       `onnx::MatMul_${second + 2} + dn.${i}.bias: dense 128 × 32`,
     ];
     const tokens = 'te.weight: embedding 65 × 32';
-    const norms = 'ln.0.weight + ln.0.bias: scale-and-shift 1 × 32, 5 uses';
-    const expected = [tokens, norms, ...layer(0, 223, 242), ...layer(1, 245, 246), 'onnx::MatMul_249: dense 32 × 65'];
+    const norms = [0, 1, 2, 3, 4].map((i) => `ln.${i}.weight + ln.${i}.bias: scale-and-shift 1 × 32`);
+    const expected = [
+      tokens,
+      ...norms,
+      ...layer(0, 223, 242),
+      ...layer(1, 245, 246),
+      'onnx::MatMul_249: dense 32 × 65',
+    ];
     expect(lines(model).sort()).toEqual(expected.sort());
     expect(reasons(model)).toEqual({ 'pe.weight': 'an embedding table at fixed positions' });
   });

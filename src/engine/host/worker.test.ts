@@ -45,7 +45,7 @@ describe('a process that trains', () => {
       const engine = await nodeEngine({ threads: 1 });
       const b = new Builder();
       const x = b.input('x', 'float32', [400, 400]);
-      const [y] = b.loop(40, [x], (inner, i, [carried]) => ({ carried: [inner.matmul(carried, x)] }));
+      const { y } = b.loop(40, { y: x }, (inner, i, { y }) => ({ y: inner.matmul(y, x) }));
       const program = await engine.compile(b.build('slow', { y: b.sum(y) }));
       const x400 = { dtype: 'float32', dims: [400, 400], data: new Float32Array(160_000).fill(0.0025) };
       process.on('exit', (code) => console.log('exit ' + code));
