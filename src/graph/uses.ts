@@ -37,7 +37,7 @@ export const isNode = (node: Node | undefined, ...ops: readonly string[]): node 
   node?.domain === '' && ops.includes(node.op);
 
 /** A copy: exporters write it for tensors of equal contents. */
-export const isIdentity: Passes = (node) => isNode(node, 'Identity');
+const isIdentity: Passes = (node) => isNode(node, 'Identity');
 
 /** Return the uses of a value, and instead of each node that passes it on, the uses of what that node gives out. */
 export function readersOf(value: Value, uses: Uses, passes: Passes = isIdentity): Use[] {

@@ -88,7 +88,7 @@ export function withInitializers(proto: ModelProto, elements: Elements, stored: 
 }
 
 /** Elements rounded to the type of the tensor in the file. */
-export function inFileType(tensor: TensorProto, data: TensorData): TensorData {
+function inFileType(tensor: TensorProto, data: TensorData): TensorData {
   const dtype = dataTypeOf(tensor.dataType);
   if (data.dtype !== 'float32' || (dtype !== 'float16' && dtype !== 'bfloat16')) return data;
   const numbers = data.data as Float32Array;
