@@ -150,7 +150,7 @@ describe('valueAndGradients', () => {
       /no parameter 'nothing'; it has l\.1\.weight/,
     );
     await expect(valueAndGradients(loaded, { loss, inputs: { image: inputs }, targets })).rejects.toThrow(OptionError);
-    await expect(valueAndGradients(loaded, { loss: 'hinge' as LossWord, inputs, targets })).rejects.toThrow(
+    await expect(valueAndGradients(loaded, { loss: 'hinged' as LossWord, inputs, targets })).rejects.toThrow(
       /unknown loss/,
     );
   });
