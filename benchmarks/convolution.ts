@@ -107,7 +107,13 @@ for (const layer of layers) {
       const y = b.op('Conv', [x, w], attributesOf(layer));
       const dy = b.input('dy', 'float32', y.dims);
       const node = y.producer as Node;
-      const context = gradientContext(b, node, [dy], () => true);
+      const context = gradientContext(
+        b,
+        node,
+        [dy],
+        () => true,
+        () => [],
+      );
       const result = make(context, windowAxes(node, layer.x.slice(1), layer.w.slice(2)), layer.groups ?? 1);
       const feeds = { x: draw(x.dims, 'x'), w: draw(w.dims, 'w'), dy: draw(dy.dims, 'dy') };
       const program = await engine.compile(b.build(name, { result }));

@@ -8,7 +8,7 @@
 export { type EvaluateOptions, evaluate } from './api/evaluate.js';
 export type { ArrayLike, ModelInputs, NestedArray } from './api/given.js';
 export { type JvpRequest, type JvpResult, jvp } from './api/jvp.js';
-export { loadModel, saveModel } from './api/load-save.js';
+export { type LoadModelOptions, loadModel, saveModel } from './api/load-save.js';
 export { type PredictOptions, predict, toNestedArray } from './api/predict.js';
 export { type TrainOptions, train } from './api/train.js';
 export { type GradientRequest, type ValueAndGradients, valueAndGradients } from './api/value-and-gradients.js';
@@ -117,6 +117,16 @@ export { type AutoencoderOptions, autoencoder, type MlpOptions, mlp } from './nn
 export type { Normalization } from './normalization.js';
 export type { SaveOptions } from './onnx/file.js';
 export { Builder } from './ops/builder.js';
+export { composedOperator } from './ops/composed.js';
+export {
+  type Expansion,
+  type ExpansionContext,
+  type GradientContext,
+  type GradientRule,
+  noGradient,
+  type OpDefinition,
+  type OperatorTraits,
+} from './ops/definition.js';
 export { type AdagradOptions, adagrad, type SquareSumOptions, scaleByAdagrad } from './optimizers/adagrad.js';
 export { type AdamOptions, adam, adamw, scaleByAdam } from './optimizers/adam.js';
 export { adamax, scaleByAdamax } from './optimizers/adamax.js';
@@ -126,6 +136,7 @@ export { type MuonOptions, muon, type OrthogonalMomentumOptions, scaleByMuon } f
 export { type NadamOptions, nadam, scaleByNadam } from './optimizers/nadam.js';
 export {
   type Optimizer,
+  restricted,
   type ScalarSource,
   type Setting,
   type Steering,
@@ -141,6 +152,7 @@ export {
   isVector,
   type ParameterInfo,
   type ParameterRule,
+  parametersOf,
 } from './optimizers/parameters.js';
 export { partition } from './optimizers/partition.js';
 export { radam, scaleByRadam } from './optimizers/radam.js';

@@ -3,8 +3,16 @@ import { OptionError } from '../errors.js';
 import { type FileModel, modelFromBytes } from '../model/file-model.js';
 import { checkModel, type Model } from '../model/model.js';
 import type { SaveOptions } from '../onnx/file.js';
-import { semantics } from '../ops/table.js';
+import type { OpDefinition } from '../ops/definition.js';
+import { checkOperators, semantics } from '../ops/table.js';
 import { checkKeys, described, type OptionKeys } from '../options.js';
+
+export interface LoadModelOptions {
+  /** Definitions of operators that cgfac does not know, by name: `my.domain.Name`, or `Name` for one of ONNX's own. */
+  readonly operators?: Readonly<Record<string, OpDefinition>>;
+}
+
+const loadKeys: OptionKeys<LoadModelOptions> = { operators: true };
 
 /**
  * Read an ONNX model. A path also gives access to external data beside the file.
@@ -12,21 +20,24 @@ import { checkKeys, described, type OptionKeys } from '../options.js';
  * Floating-point initializers become the model's parameters, except running averages of batch normalization
  * (`statistics`) and what is recognizably a constant (`untrained`, with the reason). 16-bit floats are held as float32.
  * @throws FileError if the file is missing, damaged or no ONNX model; UnsupportedError if it is of an operator set
- *   or holds tensors that cgfac does not read
+ *   or holds tensors that cgfac does not read; OptionError for operators that are none
  * @example
  * await saveModel(mlp({ sizes: [4, 8, 3], seed: 1 }), 'classifier.onnx');
  * const model = await loadModel('classifier.onnx');
  * console.log([...model.parameters.keys()]);
  */
-export async function loadModel(pathOrBytes: string | Uint8Array): Promise<FileModel> {
+export async function loadModel(pathOrBytes: string | Uint8Array, options: LoadModelOptions = {}): Promise<FileModel> {
+  checkKeys('loadModel', options, loadKeys);
+  const { operators = {} } = options;
+  checkOperators(operators);
   if (typeof pathOrBytes !== 'string') {
-    if (pathOrBytes instanceof Uint8Array) return modelFromBytes(pathOrBytes, semantics);
+    if (pathOrBytes instanceof Uint8Array) return modelFromBytes(pathOrBytes, semantics, { operators });
     throw new OptionError(
       `loadModel takes a path or the bytes of a file in a Uint8Array, not ${described(pathOrBytes)}`,
     );
   }
   const { readModelFile } = await import('../model/file.js');
-  return readModelFile(pathOrBytes, semantics);
+  return readModelFile(pathOrBytes, semantics, operators);
 }
 
 const saveKeys: OptionKeys<SaveOptions> = { dtype: true, largestFile: true };

@@ -84,10 +84,10 @@ test('an operator without a rule on the way to a target is refused by its name, 
     () => gradients(b, b.sum(training), [x]),
     "Dropout node 'drop1' cannot be differentiated: it drops elements at random whenever the model runs, which has no one gradient: the file was exported in training mode. Export it in evaluation mode (model.eval(), training=TrainingMode.EVAL); training drops by itself",
   );
-  const [looped] = b.loop(2, [x], (inner, _, [value]) => ({ carried: [inner.exp(value ?? x)] }));
-  refuse(() => gradients(b, b.sum(looped ?? x), [x]), 'loops are not differentiated');
-  const [captured] = b.loop(2, [z], (inner, _, [value]) => ({ carried: [inner.mul(value ?? z, x)] }));
-  refuse(() => gradients(b, b.sum(captured ?? x), [x]), 'loops are not differentiated');
+  const { looped } = b.loop(2, { looped: x }, (inner, _, { looped }) => ({ looped: inner.exp(looped) }));
+  refuse(() => gradients(b, b.sum(looped), [x]), 'loops are not differentiated');
+  const { captured } = b.loop(2, { captured: z }, (inner, _, { captured }) => ({ captured: inner.mul(captured, x) }));
+  refuse(() => gradients(b, b.sum(captured), [x]), 'loops are not differentiated');
 });
 
 test('a rule that does not cover a form of its operator names the node as well', () => {

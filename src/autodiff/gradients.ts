@@ -1,9 +1,9 @@
 // Reverse-mode differentiation on the graph: cotangents flow from the outputs back to the targets.
 import { GraphError, UnsupportedError } from '../errors.js';
-import { dependencies, describeNode, type Node, type Shape, subgraphs, type Value } from '../graph/graph.js';
+import { dependencies, describeNode, inputOf, type Node, type Shape, subgraphs, type Value } from '../graph/graph.js';
 import { isFloatingPoint } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
-import { gradientContext } from '../ops/definition.js';
+import { type Expansion, gradientContext } from '../ops/definition.js';
 import { formatShape, sameShape } from '../ops/shapes/shapes.js';
 import { definitionOf } from '../ops/table.js';
 
@@ -108,7 +108,7 @@ function checkTyped(value: Value): void {
 const unknownOperator = (node: Node) =>
   new UnsupportedError(
     `${describeNode(node)} lies on the way from the loss to a trainable parameter, and cgfac has no gradient rule for ` +
-      `this operator; freeze the parameters before it, or replace it before exporting the model`,
+      `this operator; give its definition to loadModel (operators), freeze the parameters before it, or replace it before exporting the model`,
   );
 
 function inputCotangents(
@@ -123,11 +123,32 @@ function inputCotangents(
     new UnsupportedError(`${describeNode(node)} cannot be differentiated: ${reason}`, { cause });
   if ('refusal' in definition.gradient) throw refuse(definition.gradient.refusal);
   try {
-    return definition.gradient(gradientContext(b, node, received, isWanted));
+    const through = (expansion: Expansion) => cotangentsThrough(b, node, received, isWanted, expansion);
+    return definition.gradient(gradientContext(b, node, received, isWanted, through));
   } catch (error) {
     if (error instanceof GraphError || error instanceof UnsupportedError) throw refuse(error.message, error);
     throw error;
   }
+}
+
+/** Cotangents of a node's inputs, each by itself: one may be computed from another outside. */
+function cotangentsThrough(
+  b: Builder,
+  node: Node,
+  received: readonly (Value | undefined)[],
+  isWanted: (index: number) => boolean,
+  expansion: Expansion,
+): (Value | undefined)[] {
+  const inputs = node.inputs.map((input, i) => (input && isWanted(i) ? b.output(input) : input));
+  const copy = { ...node, inputs };
+  const outputs = expansion({ b, node: copy, x: (index) => inputOf(copy, index) });
+  const seeds = outputs.flatMap((value, i): Seed[] => {
+    const cotangent = received[i];
+    return cotangent ? [{ value, cotangent }] : [];
+  });
+  const wanted = inputs.flatMap((input, i) => (input && isWanted(i) ? [input] : []));
+  const found = vectorJacobianProduct(b, seeds, wanted);
+  return inputs.map((input) => (input && wanted.includes(input) ? found[wanted.indexOf(input)] : undefined));
 }
 
 /** Sums a cotangent over the axes along which a value of the given shape was broadcast. */

@@ -134,10 +134,10 @@ describe('models that PyTorch exported', () => {
       'b3.c2.weight: convolutionᵀ 288 × 32',
       'b3.sc.weight: convolutionᵀ 16 × 32',
       'fc.weight + fc.bias: denseᵀ 32 × 10',
-      // The exporter stores scales and shifts of equal elements once; loading gives each layer its own.
       'onnx::Mul_123 + onnx::Add_124: scale-and-shift 1 × 8',
       'onnx::Mul_127 + onnx::Add_128: scale-and-shift 1 × 16',
       'onnx::Mul_131 + onnx::Add_132: scale-and-shift 1 × 32',
+      // The exporter stored these once with those before them, as they were equal.
       'onnx::Mul_125 + onnx::Add_126: scale-and-shift 1 × 8',
       'onnx::Mul_129 + onnx::Add_130: scale-and-shift 1 × 16',
       'onnx::Mul_133 + onnx::Add_134: scale-and-shift 1 × 32',

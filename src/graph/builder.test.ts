@@ -67,8 +67,8 @@ test('a value that only a body reads is alive', () => {
   const b = new Builder();
   const x = b.input('x', 'float32', []);
   const factor = b.exp(x);
-  const [result] = b.loop(2, [x], (inner, _, [value]) => ({ carried: [inner.mul(value ?? x, factor)] }));
-  expect(ops(b, { result: result ?? x })).toEqual(['Exp', 'Loop']);
+  const { result } = b.loop(2, { result: x }, (inner, _, { result }) => ({ result: inner.mul(result, factor) }));
+  expect(ops(b, { result })).toEqual(['Exp', 'Loop']);
 });
 
 test('shape arithmetic on known sizes leaves no node behind', () => {

@@ -8,6 +8,7 @@ import {
   type Graph,
   type Node,
   neededNodes,
+  type OperatorRules,
   type Shape,
   type TensorType,
   Value,
@@ -28,6 +29,8 @@ export interface NodeOptions {
   readonly outputs?: readonly string[];
   /** Types of the outputs that the operator's own rule does not know, as the file declares them. */
   readonly types?: readonly (TensorType | undefined)[];
+  /** Of an operator that a user made. */
+  readonly definition?: OperatorRules | undefined;
   /** Never reuse an equal node: it must be computed in this very graph. */
   readonly fresh?: boolean;
 }
@@ -97,7 +100,8 @@ export class GraphBuilder {
     options: NodeOptions = {},
   ): readonly Value[] {
     const domain = options.domain ?? '';
-    const draft = { op, domain, name: options.name ?? '', inputs, attributes };
+    const { definition } = options;
+    const draft = { op, domain, name: options.name ?? '', inputs, attributes, ...(definition && { definition }) };
     const key = options.fresh ? undefined : this.#expressionKey(draft, options.outputs?.length ?? 1);
     const known = key === undefined ? undefined : this.#find(key);
     if (known) return known;

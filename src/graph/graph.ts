@@ -27,7 +27,11 @@ export type Attributes = Readonly<Record<string, Attribute>>;
 export const int = (value: number): Attribute => ({ kind: 'int', value });
 export const ints = (value: readonly number[]): Attribute => ({ kind: 'ints', value });
 export const float = (value: number): Attribute => ({ kind: 'float', value });
+export const floats = (value: readonly number[]): Attribute => ({ kind: 'floats', value });
 export const text = (value: string): Attribute => ({ kind: 'string', value });
+export const texts = (value: readonly string[]): Attribute => ({ kind: 'strings', value });
+export const elements = (value: TensorData): Attribute => ({ kind: 'tensor', value });
+export const body = (value: Graph): Attribute => ({ kind: 'graph', value });
 
 /**
  * Attributes for the nodes that `b.op` makes, tagged as ONNX tags them.
@@ -108,6 +112,16 @@ export interface Node {
   readonly inputs: readonly (Value | undefined)[];
   readonly outputs: readonly Value[];
   readonly attributes: Attributes;
+  /** The definition of an operator that a user made; those of the operator table are found by their names. */
+  readonly definition?: OperatorRules | undefined;
+}
+
+/** What a graph asks of an operator: the types of its outputs, and the outputs themselves if they can be known. */
+export interface OperatorRules {
+  /** Types of all outputs the operator can have. Throws GraphError (without naming the node) where the inputs do not fit. */
+  readonly infer: (node: Omit<Node, 'outputs'>) => readonly (TensorType | undefined)[];
+  /** Outputs that can be known when the graph is built (shape arithmetic). */
+  readonly fold?: (node: Omit<Node, 'outputs'>) => readonly TensorData[] | undefined;
 }
 
 /** A graph in topological order. Values used but not defined inside are captured from an outer graph (Loop and If bodies). */

@@ -7,7 +7,7 @@ import { decodeModel } from '../onnx/decode/reader.js';
 import { encodeModel } from '../onnx/encode/writer.js';
 import { Builder } from '../ops/builder.js';
 import { semantics } from '../ops/table.js';
-import { Value } from './graph.js';
+import { body, text, Value } from './graph.js';
 import { inline } from './inline.js';
 import { tensorFrom } from './tensor.js';
 
@@ -42,10 +42,10 @@ describe('a model in a program', () => {
     const weight = b.constant(ramp([2]), 'weight');
     const doubled = b.mul(x, 2);
     const limit = b.input('limit', 'int64', []);
-    const [y] = b.loop(limit, [x], (inner, _, [carried]) => ({
-      carried: [inner.mul(inner.add(carried ?? x, doubled), weight)],
+    const { y } = b.loop(limit, { y: x }, (inner, _, carried) => ({
+      y: inner.mul(inner.add(carried.y, doubled), weight),
     }));
-    const graph = b.build('looping', { y: y ?? x });
+    const graph = b.build('looping', { y });
     const program = new Builder();
     const input = program.input('input', 'float32', [2, 2]);
     const one = program.input('one', 'float32', [2]);
@@ -73,9 +73,9 @@ describe('a model in a program', () => {
     const carried = inner.input('carried', 'float32', ['batch', 2]);
     const next = inner.add(carried, x);
     const outputs = { again: inner.less(iteration, inner.scalar(2, 'int64')), next, scanned: inner.output(next) };
-    const body = inner.build('body', outputs, [iteration, condition, carried]);
+    const round = inner.build('body', outputs, [iteration, condition, carried]);
     const start = b.constant(tensorFrom('bool', [], [1]));
-    const attributes = { body: { kind: 'graph', value: body } } as const;
+    const attributes = { body: body(round) };
     const [last, all] = b.node('Loop', [b.scalar(5, 'int64'), start, x], attributes, { outputs: ['last', 'all'] });
     const graph = b.build('looping', { last: last ?? x, all: all ?? x });
     const program = new Builder();
@@ -147,7 +147,7 @@ describe('a model in a program', () => {
   it('drops casts to the type that a value has', () => {
     const b = new Builder();
     const x = b.input('x', 'float32', ['batch', 2]);
-    const cast = b.op('CastLike', [b.op('Cast', [x], { to: { kind: 'string', value: 'float32' } }), x]);
+    const cast = b.op('CastLike', [b.op('Cast', [x], { to: text('float32') }), x]);
     const graph = b.build('cast', { y: b.relu(cast) });
     const program = new Builder();
     const input = program.input('x', 'float32', [3, 2]);

@@ -3,6 +3,7 @@ import { GraphError, UnsupportedError } from '../errors.js';
 import type { GraphBuilder } from './builder.js';
 import {
   type Attributes,
+  body,
   type Dimension,
   describeNode,
   type Graph,
@@ -183,6 +184,7 @@ class Copy {
     return this.#b.node(node.op, protectedInputs(this.#b, node, inputs), this.#attributes(node), {
       name: node.name,
       domain: node.domain,
+      definition: node.definition,
       outputs: node.outputs.map(({ name }) => name),
       types: node.outputs.map(({ knownType }) => knownType && this.#concrete(knownType)),
     });
@@ -220,7 +222,7 @@ class Copy {
     return Object.fromEntries(
       Object.entries(node.attributes).map(([name, attribute]) => [
         name,
-        attribute.kind === 'graph' ? { kind: 'graph', value: this.#body(attribute.value) } : attribute,
+        attribute.kind === 'graph' ? body(this.#body(attribute.value)) : attribute,
       ]),
     );
   }

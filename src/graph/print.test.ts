@@ -55,15 +55,15 @@ test('prints several outputs, missing inputs, domains, unknown types and large c
 test('prints the bodies of loops below their node', () => {
   const b = new Builder();
   const x = b.input('x', 'float64', []);
-  const [doubled] = b.loop(3, [x], (inner, _, [value]) => ({ carried: [inner.mul(value ?? x, x)] }));
-  const lines = printGraph(b.build('outer', { doubled: doubled ?? x })).split('\n');
+  const { doubled } = b.loop(3, { doubled: x }, (inner, _, { doubled }) => ({ doubled: inner.mul(doubled, x) }));
+  const lines = printGraph(b.build('outer', { doubled })).split('\n');
   expect(lines[2]).toBe('  %3 = Loop(3, true, x) {body=body} : float64[]');
   expect(lines.slice(3, 7)).toEqual([
     '    graph body',
     '      input iteration : int64[]',
     '      input condition : bool[]',
-    '      input carried0 : float64[]',
+    '      input doubled : float64[]',
   ]);
-  expect(lines).toContain('      %0 = Mul(carried0, x) : float64[]');
+  expect(lines).toContain('      %0 = Mul(doubled, x) : float64[]');
   expect(lines.at(-1)).toBe('  output doubled = %3');
 });

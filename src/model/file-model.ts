@@ -2,6 +2,8 @@
 import type { Semantics } from '../graph/builder.js';
 import { type LoadOptions, loadFile } from '../onnx/load.js';
 import type { Patch } from '../onnx/patch.js';
+import type { OpTable } from '../ops/definition.js';
+import { semantics as standard } from '../ops/table.js';
 import { classifyInitializers } from './classify.js';
 import { type Model, newElements, withNewElements } from './model.js';
 
@@ -13,6 +15,8 @@ export interface FileModel extends Model {
   readonly untrained: ReadonlyMap<string, string>;
   /** The file has 16-bit floats, which the graph holds as float32. */
   readonly halfPrecision: boolean;
+  /** Operators that a user gave with the file. */
+  readonly operators: OpTable;
   /** The way back to the file. */
   readonly patch: Patch;
 }
@@ -44,3 +48,7 @@ export function modelFromBytes(bytes: Uint8Array, semantics: Semantics, options:
     encode: (updated = new Map()) => checked.encode(updated),
   };
 }
+
+/** Return the model of other bytes, which were made of those of a model: its operators are known there as well. */
+export const modelRemade = (model: Model, bytes: Uint8Array): FileModel =>
+  modelFromBytes(bytes, standard, { name: model.name, operators: isFileModel(model) ? model.operators : {} });

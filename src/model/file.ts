@@ -3,12 +3,13 @@ import { OptionError } from '../errors.js';
 import { writeFileAtomically } from '../files/write.js';
 import type { Semantics } from '../graph/builder.js';
 import { readOnnxFile, type SaveOptions, writeOnnxFile } from '../onnx/file.js';
+import type { OpTable } from '../ops/definition.js';
 import { type FileModel, isFileModel, modelFromBytes } from './file-model.js';
 import type { Model } from './model.js';
 
 /** @throws FileError if the file is missing or is no ONNX model; UnsupportedError if it needs what cgfac lacks */
-export const readModelFile = (path: string, semantics: Semantics): Promise<FileModel> =>
-  readOnnxFile(path, (bytes, options) => modelFromBytes(bytes, semantics, options));
+export const readModelFile = (path: string, semantics: Semantics, operators: OpTable = {}): Promise<FileModel> =>
+  readOnnxFile(path, (bytes, options) => modelFromBytes(bytes, semantics, { ...options, operators }));
 
 /**
  * Write the model. One that came from a file keeps its inputs, outputs, names, metadata and operator set.

@@ -24,7 +24,7 @@ import { encodeMessage, type FileDataType, type Patch } from './patch.js';
  */
 export async function readOnnxFile<Result>(
   path: string,
-  take: (bytes: Uint8Array, options: Required<LoadOptions>) => Result,
+  take: (bytes: Uint8Array, options: Required<Pick<LoadOptions, 'name' | 'readExternal'>>) => Result,
 ): Promise<Result> {
   const bytes = await readFile(path).catch((cause) => {
     throw new FileError(`cannot read the model '${path}': ${reasonOf(cause)}`, { cause });

@@ -2,6 +2,7 @@
 import { OptionError } from '../errors.js';
 import type { Semantics } from '../graph/builder.js';
 import type { Graph, Value } from '../graph/graph.js';
+import type { OpTable } from '../ops/definition.js';
 import { type DecodeOptions, decodeProto, readModel } from './decode/reader.js';
 import { embedConstants } from './edits/embed-constants.js';
 import { separateShared } from './edits/separate-shared.js';
@@ -21,6 +22,8 @@ export interface LoadedFile {
   /** Version of ONNX's own operator set that the file was written for; the graph is of opset 21. */
   readonly opset: number;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Operators that a user gave with the file. */
+  readonly operators: OpTable;
   /** The file has 16-bit floats, which the graph holds as float32. */
   readonly halfPrecision: boolean;
   /** Elements by the names of initializers. It does not check their types. */
@@ -47,5 +50,6 @@ export function loadFile(bytes: Uint8Array, semantics: Semantics, options: LoadO
     const own = [...elements.keys()].some((key) => apart.has(key)) ? separate : original;
     return withInitializers(dtype === 'float32' ? trained : own, elements, stored);
   });
-  return { name, graph, initializers, opset, metadata, halfPrecision, patch };
+  const { operators = {} } = options;
+  return { name, graph, initializers, opset, metadata, operators, halfPrecision, patch };
 }

@@ -1,6 +1,19 @@
 // The graph builder with a method for each operator that cgfac itself composes: formulas read like formulas.
+
+import { GraphError } from '../errors.js';
 import { GraphBuilder, type NodeOptions, type Semantics } from '../graph/builder.js';
-import { type Attributes, type Dimension, float, type Graph, int, ints, text, type Value } from '../graph/graph.js';
+import {
+  type Attributes,
+  body,
+  type Dimension,
+  elements,
+  float,
+  type Graph,
+  int,
+  ints,
+  text,
+  Value,
+} from '../graph/graph.js';
 import type { DataType } from '../graph/tensor.js';
 import { tensorFrom } from '../graph/tensor.js';
 import { isAnonymous } from './shapes/folding.js';
@@ -11,6 +24,39 @@ type Operand = Value | number;
 
 const isNumber = (value: Value, number: number): boolean =>
   isAnonymous(value) && value.rank === 0 && Number(value.constant?.data[0]) === number;
+
+/** What a loop carries from round to round, by name. */
+export type Carried = Readonly<Record<string, Value | readonly Value[]>>;
+
+/** Other values in place of those that a loop begins with. */
+export type CarriedLike<Initial extends Carried> = {
+  readonly [Name in keyof Initial]: Initial[Name] extends Value ? Value : readonly Value[];
+};
+
+/** The values with names of their own, in the order of what the loop begins with. */
+function flatten(carried: Carried, initial: Carried): readonly { readonly name: string; readonly value: Value }[] {
+  return Object.entries(initial).flatMap(([name, first]) => {
+    const given = carried[name];
+    if (first instanceof Value) {
+      if (given instanceof Value) return [{ name, value: given }];
+    } else if (Array.isArray(given) && given.length === first.length) {
+      return given.map((value: Value, i) => ({ name: `${name}${i}`, value }));
+    }
+    throw new GraphError(`a round of a loop has to return '${name}' as it was given`);
+  });
+}
+
+/** Values in the names and lists of what the loop begins with. */
+function likewise<Initial extends Carried>(initial: Initial, values: readonly Value[]): CarriedLike<Initial> {
+  let at = 0;
+  const entries = Object.entries(initial).map(([name, first]) => {
+    const count = first instanceof Value ? 1 : first.length;
+    const part = values.slice(at, at + count);
+    at += count;
+    return [name, first instanceof Value ? part[0] : part] as const;
+  });
+  return Object.fromEntries(entries) as CarriedLike<Initial>; // one entry for each of its names
+}
 
 /**
  * Builds a graph of ONNX operators: losses, metrics, layers and optimizers of your own are formulas with it. Any operator
@@ -253,7 +299,7 @@ export class Builder extends GraphBuilder {
     return this.cast(this.op('ReduceProd', [chosen, this.integers([0])], { keepdims: int(0) }), dtype);
   }
   filled(shape: readonly number[], number: number, dtype: DataType): Value {
-    const value = { kind: 'tensor', value: tensorFrom(dtype, [1], [number]) } as const;
+    const value = elements(tensorFrom(dtype, [1], [number]));
     return this.op('ConstantOfShape', [this.integers(shape)], { value });
   }
   zerosLike(x: Value): Value {
@@ -268,30 +314,33 @@ export class Builder extends GraphBuilder {
   }
 
   /**
-   * Repeats a body while its condition holds, at most `limit` times; carried values keep their types.
-   * The body may use values of the enclosing graph.
+   * Repeat a body while its condition holds, at most `limit` times. What is carried from round to round has names: values
+   * and lists of values, which keep their types. The body may use values of the enclosing graph.
+   * @param round returns the values that the next round begins with, and in `again` whether there is one
+   * @returns what the last round returned
+   * @example
+   * const { power } = b.loop(5, { power: x }, (inner, _, { power }) => ({ power: inner.mul(power, x) }));
    */
-  loop(
+  loop<Initial extends Carried>(
     limit: number | Value,
-    initial: readonly Value[],
-    body: (
-      b: Builder,
-      iteration: Value,
-      carried: readonly Value[],
-    ) => { readonly carried: readonly Value[]; readonly again?: Value },
+    initial: Initial,
+    round: (b: Builder, iteration: Value, carried: CarriedLike<Initial>) => CarriedLike<Initial> & { again?: Value },
     start: Value = this.constant(tensorFrom('bool', [], [1])),
-  ): readonly Value[] {
+  ): CarriedLike<Initial> {
     const inner = new Builder(this);
     const iteration = inner.input('iteration', 'int64', []);
     const condition = inner.input('condition', 'bool', []);
-    const carried = initial.map((value, i) => inner.input(`carried${i}`, value.dtype, value.shape));
-    const result = body(inner, iteration, carried);
+    const values = flatten(initial, initial);
+    const inputs = values.map(({ name, value }) => inner.input(name, value.dtype, value.shape));
+    const result = round(inner, iteration, likewise(initial, inputs));
     const outputs: Record<string, Value> = { again: inner.output(result.again ?? condition) };
-    for (const [i, value] of result.carried.entries()) outputs[`next${i}`] = inner.output(value);
-    const graph = inner.build('body', outputs, [iteration, condition, ...carried]);
+    for (const { name, value } of flatten(result, initial)) outputs[`next_${name}`] = inner.output(value);
+    const graph = inner.build('body', outputs, [iteration, condition, ...inputs]);
     const count = typeof limit === 'number' ? this.scalar(limit, 'int64') : limit;
-    const names = initial.map((value) => value.name);
-    return this.node('Loop', [count, start, ...initial], { body: { kind: 'graph', value: graph } }, { outputs: names });
+    const given = values.map(({ value }) => value);
+    const names = given.map(({ name }) => name);
+    const last = this.node('Loop', [count, start, ...given], { body: body(graph) }, { outputs: names });
+    return likewise(initial, last);
   }
 
   /** Values of one of two graphs, chosen when the program runs; only the chosen one is computed. */
@@ -307,10 +356,7 @@ export class Builder extends GraphBuilder {
     };
     const then = build('then', whenTrue);
     const otherwise = build('otherwise', whenFalse);
-    const attributes = {
-      then_branch: { kind: 'graph', value: then },
-      else_branch: { kind: 'graph', value: otherwise },
-    } as const;
+    const attributes = { then_branch: body(then), else_branch: body(otherwise) };
     return this.node('If', [condition], attributes, { outputs: then.outputs.map(({ value }) => value.name) });
   }
 
@@ -325,7 +371,7 @@ export class Builder extends GraphBuilder {
 
   #filledLike(x: Value, number: number): Value {
     if (x.rank === 0) return this.scalar(number, x.dtype);
-    const value = { kind: 'tensor', value: tensorFrom(x.dtype, [1], [number]) } as const;
+    const value = elements(tensorFrom(x.dtype, [1], [number]));
     return this.op('ConstantOfShape', [this.shapeOf(x)], { value });
   }
 

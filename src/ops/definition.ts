@@ -1,7 +1,6 @@
 // What an operator is to cgfac: one definition with its shape rule, its gradient rule and its cost.
-import type { Node, TensorType, Value } from '../graph/graph.js';
+import type { Node, OperatorRules, Value } from '../graph/graph.js';
 import { inputOf, outputOf } from '../graph/graph.js';
-import type { TensorData } from '../graph/tensor.js';
 import type { Builder } from './builder.js';
 
 /** A node whose outputs are not made yet. */
@@ -21,6 +20,11 @@ export interface GradientContext {
   readonly cotangents: readonly (Value | undefined)[];
   /** Whether the cotangent of input i is needed; a rule may leave out costly ones that are not. */
   readonly isWanted: (index: number) => boolean;
+  /**
+   * Cotangents of the node's inputs by those of its outputs, through a composition of other operators that computes the
+   * same outputs: for operators whose gradient is that of their parts.
+   */
+  readonly through: (expansion: Expansion) => readonly (Value | undefined)[];
 }
 
 /**
@@ -37,6 +41,11 @@ export interface Refusal {
   readonly refusal: string;
 }
 
+/**
+ * Return the gradient of an operator that has none, in words: whoever differentiates it reads them.
+ * @example
+ * const rounds = composedOperator(({ b, x }) => [b.op('Round', [x(0)])], { gradient: noGradient('it is a step function') });
+ */
 export const noGradient = (refusal: string): Refusal => ({ refusal });
 
 /** For operators whose outputs are integers, booleans or piecewise constant: their derivative is zero wherever it exists. */
@@ -64,14 +73,28 @@ export interface OperatorTraits {
   readonly arithmetic?: true;
 }
 
-export interface OpDefinition {
-  /** Types of all outputs the operator can have. Throws GraphError (without naming the node) where the inputs do not fit. */
-  readonly infer: (node: NodeDraft) => readonly (TensorType | undefined)[];
+/** What the writing out of a node gets. */
+export interface ExpansionContext {
+  readonly b: Builder;
+  readonly node: NodeDraft;
+  /** Input i of the node. */
+  readonly x: (index: number) => Value;
+}
+
+/** Return the outputs of a node, composed of other operators. */
+export type Expansion = (context: ExpansionContext) => readonly Value[];
+
+/**
+ * An operator: the types of what it computes, its gradient, and what else is known of it.
+ *
+ * ONNX Runtime has to run it. `expand` writes it out in operators that the runtime knows; without it the runtime is given
+ * the operator itself, as one of its own (`com.microsoft.BiasGelu`).
+ */
+export interface OpDefinition extends OperatorRules {
   readonly gradient: GradientRule | Refusal;
+  readonly expand?: Expansion;
   /** Floating-point operations of one run; by default one for each element of the first output. */
   readonly flops?: (node: Node) => number;
-  /** Outputs that can be known when the graph is built (shape arithmetic). */
-  readonly fold?: (node: NodeDraft) => readonly TensorData[] | undefined;
   readonly traits?: OperatorTraits;
 }
 
@@ -100,6 +123,7 @@ export function gradientContext(
   node: Node,
   cotangents: readonly (Value | undefined)[],
   isWanted: (index: number) => boolean,
+  through: GradientContext['through'],
 ): GradientContext {
   return {
     b,
@@ -115,5 +139,6 @@ export function gradientContext(
     },
     cotangents,
     isWanted,
+    through,
   };
 }

@@ -9,6 +9,7 @@ import {
   type Shape,
   stringAttribute,
   type TensorType,
+  text,
   type Value,
 } from '../graph/graph.js';
 import { elementCount, tensorFrom, toNumbers } from '../graph/tensor.js';
@@ -18,7 +19,7 @@ import { movableInputs } from './shapes/folding.js';
 import { formatShape, knownIntegers, normalizeAxis } from './shapes/shapes.js';
 
 const axisOf = (node: NodeDraft): number => normalizeAxis(intAttribute(node, 'axis', 0), inputOf(node, 0).rank);
-const add = { kind: 'string', value: 'add' } as const;
+const add = text('add');
 const range = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
 
 function integerIndices(node: NodeDraft): Value {

@@ -1,6 +1,6 @@
 // Operators that reduce axes to one number each.
 import { UnsupportedError } from '../errors.js';
-import { inputOf, intAttribute, type Shape, type TensorType, type Value } from '../graph/graph.js';
+import { inputOf, int, intAttribute, type Shape, type TensorType, type Value } from '../graph/graph.js';
 import { type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
 import type { Builder } from './builder.js';
 import {
@@ -66,7 +66,7 @@ const productGradient: GradientRule = (context) => {
   // [kept…, 1, n] without its own factor: [kept…, n, n]
   const rows = b.op('Reshape', [moved, b.integers([...kept.map(() => 0), 1, factors])]);
   const others = b.op('ReduceProd', [b.where(identityMask(b, factors), 1, rows), b.integers([last + 1])], {
-    keepdims: { kind: 'int', value: 0 },
+    keepdims: int(0),
   });
   const slopes = b.transpose(
     b.reshapeLike(others, moved),

@@ -1,6 +1,6 @@
 // Types of values whose sizes have names, and shapes that a program computes from them.
 import { describe, expect, test } from 'vitest';
-import { int, type Shape, type Value } from '../graph/graph.js';
+import { elements, int, type Shape, text, type Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import { Builder } from './builder.js';
 import { broadcastShapes, productOf, quotientOf } from './shapes/shapes.js';
@@ -78,14 +78,14 @@ test('the shape arithmetic of exporters follows names', () => {
     const size = b.op('Shape', [x], { start: int(2) });
     const part = b.op('Div', [size, b.integers([2])]);
     const target = b.op('Concat', [b.op('Shape', [x], { end: int(2) }), b.integers([2]), part], { axis: int(0) });
-    return b.op('Reshape', [x, b.op('Cast', [target], { to: { kind: 'string', value: 'int64' } })]);
+    return b.op('Reshape', [x, b.op('Cast', [target], { to: text('int64') })]);
   });
   expect(heads).toEqual(['batch', 4, 2, 4]);
   // expand(-1, …): Where(shape == −1, 1, shape)
   const expanded = shapeOf(
     (b, x) => {
       const wanted = b.op('Concat', [b.op('Shape', [x], { end: int(1) }), b.integers([-1, 5])], { axis: int(0) });
-      const value = { kind: 'tensor', value: tensorFrom('int64', [1], [1]) } as const;
+      const value = elements(tensorFrom('int64', [1], [1]));
       const ones = b.op('ConstantOfShape', [b.integers([3])], { value });
       return b.op('Expand', [x, b.where(b.equal(wanted, b.integers([-1])), ones, wanted)]);
     },

@@ -1,7 +1,9 @@
 // The operator table: every operator cgfac knows, by ONNX name (other domains as `domain.Name`).
+import { OptionError } from '../errors.js';
 import type { Semantics } from '../graph/builder.js';
 import { type Node, outputOf, type Value } from '../graph/graph.js';
 import { isFloatingPoint } from '../graph/tensor.js';
+import { described, isRecord } from '../options.js';
 import { activationOps } from './activations.js';
 import { alongAxisOps } from './along-axis.js';
 import { controlOps } from './control.js';
@@ -50,14 +52,20 @@ export const operators = {
 /** The names of the operators. */
 export type OpName = keyof typeof operators;
 
+/** The name of an operator, with its domain if that is not ONNX's own: `my.domain.Name`. */
+export const operatorName = ({ op, domain }: Pick<NodeDraft, 'op' | 'domain'>): string =>
+  domain === '' ? op : `${domain}.${op}`;
+
 /** The definition of a node's operator, or undefined for one that cgfac does not know. */
-export function definitionOf(node: Pick<NodeDraft, 'op' | 'domain'>): OpDefinition | undefined {
-  const name = node.domain === '' ? node.op : `${node.domain}.${node.op}`;
+export function definitionOf(node: Pick<NodeDraft, 'op' | 'domain' | 'definition'>): OpDefinition | undefined {
+  if (node.definition) return node.definition as OpDefinition; // nodes are given whole definitions: see checkOperators
+  const name = operatorName(node);
   return Object.hasOwn(operators, name) ? operators[name as OpName] : undefined;
 }
 
 /** What is known of a node's operator beside its rules. */
-export const traitsOf = (node: Pick<NodeDraft, 'op' | 'domain'>): OperatorTraits => definitionOf(node)?.traits ?? {};
+export const traitsOf = (node: Pick<NodeDraft, 'op' | 'domain' | 'definition'>): OperatorTraits =>
+  definitionOf(node)?.traits ?? {};
 
 /** Whether a node passes the numbers of its first input on, in another arrangement or element type. */
 export function isSameNumbers(node: Node): boolean {
@@ -76,6 +84,28 @@ export const semantics: Semantics = {
   infer: (node) => (node.inputs.some(isUntyped) ? [] : (definitionOf(node)?.infer(node) ?? [])),
   fold: (node) => definitionOf(node)?.fold?.(node),
 };
+
+/**
+ * Check the operators that a user gives.
+ * @throws OptionError for names that the table has already, and for what is no definition
+ */
+export function checkOperators(given: OpTable): void {
+  if (!isRecord(given)) {
+    throw new OptionError(`the operators are ${described(given)}; give definitions by name: { 'my.domain.Name': … }`);
+  }
+  for (const [name, definition] of Object.entries<unknown>(given)) {
+    if (Object.hasOwn(operators, name)) {
+      throw new OptionError(`cgfac knows the operator '${name}' already: give one of yours a domain of its own`);
+    }
+    const parts = isRecord(definition) ? definition : {};
+    const isRule = typeof parts.gradient === 'function' || (isRecord(parts.gradient) && 'refusal' in parts.gradient);
+    const expands = parts.expand === undefined || typeof parts.expand === 'function';
+    if (typeof parts.infer === 'function' && isRule && expands) continue;
+    throw new OptionError(
+      `the operator '${name}' is ${described(definition)}; give { infer, gradient } and how to compose it of others (expand), as composedOperator returns them`,
+    );
+  }
+}
 
 /** Floating-point operations of one run of a node; a multiplication and an addition count as two. */
 export function flopsOf(node: Node): number {

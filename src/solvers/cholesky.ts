@@ -63,7 +63,7 @@ function eliminate(b: Builder, matrix: Value, order: number): Value {
     ),
   );
   const augmented = b.concat([matrix, b.expandLike(identity, matrix)], rank - 1);
-  const [eliminated = augmented] = b.loop(order, [augmented], (inner, iteration, [rows = augmented]) => {
+  const eliminated = b.loop(order, { rows: augmented }, (inner, iteration, { rows }) => {
     const pivot = inner.gather(positions, iteration); // [1], so that the gathered rows and columns stay matrices
     const pivotRow = inner.gather(rows, pivot, rank - 2);
     const scaledRow = inner.div(pivotRow, inner.gather(pivotRow, pivot, rank - 1));
@@ -72,8 +72,8 @@ function eliminate(b: Builder, matrix: Value, order: number): Value {
       rank === 2
         ? inner.gemm(columnBelow, scaledRow, rows, { alpha: -1 })
         : inner.sub(rows, inner.mul(columnBelow, scaledRow));
-    return { carried: [remaining] };
-  });
+    return { rows: remaining };
+  }).rows;
   const upper = b.slice(eliminated, rank - 1, 0, order);
   const pivots = b.sum(b.mul(upper, identity), [rank - 1], true);
   return b.div(b.slice(eliminated, rank - 1, order, 2 * order), b.sqrt(pivots));

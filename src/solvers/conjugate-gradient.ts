@@ -71,26 +71,20 @@ export function conjugateGradient(b: Builder, options: ConjugateGradientOptions)
   const active = b.greater(start.squaredResidual, target);
 
   const direction = precondition ? precondition(b, start.residual) : start.residual;
-  const projection = precondition ? [space.inner(b, start.residual, direction)] : [];
-  const count = rightHandSide.length;
-  const initial = [
-    ...start.value,
-    ...start.residual,
-    ...direction,
-    start.squaredResidual,
-    active,
-    b.scalar(0, 'int64'),
-    ...projection, // ⟨r, M·r⟩; without a preconditioner it is the squared residual
-  ];
-  const final = b.loop(
+  const initial = {
+    x: start.value,
+    r: start.residual,
+    p: direction,
+    rr: start.squaredResidual,
+    running: active,
+    iterations: b.scalar(0, 'int64'),
+    /** ⟨r, M·r⟩; without a preconditioner it is the squared residual. */
+    rz: precondition ? [space.inner(b, start.residual, direction)] : [],
+  };
+  const last = b.loop(
     options.maxIterations,
     initial,
-    (inner, iteration, carried) => {
-      const x = carried.slice(0, count);
-      const r = carried.slice(count, 2 * count);
-      const p = carried.slice(2 * count, 3 * count);
-      const [rr, running, , rz = rr] = carried.slice(3 * count);
-      if (!rr || !running || !rz) throw new Error('a loop carries as many values as it begins with');
+    (inner, iteration, { x, r, p, rr, running, rz: [rz = rr] }) => {
       const image = apply(inner, p);
       const curvature = space.inner(inner, p, image);
       const positive = inner.and(inner.greater(curvature, smallest), inner.greater(rz, smallest));
@@ -106,20 +100,19 @@ export function conjugateGradient(b: Builder, options: ConjugateGradientOptions)
       const nextRz = precondition ? space.inner(inner, nextR, z) : nextRr;
       const nextP = space.addScaled(inner, z, inner.where(taken, inner.div(nextRz, rz), 0), p);
       const nextRunning = inner.and(taken, inner.greater(nextRr, target));
-      const done = inner.add(iteration, inner.scalar(1, 'int64'));
       return {
-        carried: [...nextX, ...nextR, ...nextP, nextRr, nextRunning, done, ...(precondition ? [nextRz] : [])],
+        ...{ x: nextX, r: nextR, p: nextP, rr: nextRr, running: nextRunning },
+        iterations: inner.add(iteration, inner.scalar(1, 'int64')),
+        rz: precondition ? [nextRz] : [],
         again: space.any(inner, nextRunning),
       };
     },
     space.any(b, active),
   );
-  const [squaredResidual, , iterations] = final.slice(3 * count);
-  if (!squaredResidual || !iterations) throw new Error('a loop returns as many values as it begins with');
-  const worst = batched ? b.reduceMax(squaredResidual) : squaredResidual;
+  const worst = batched ? b.reduceMax(last.rr) : last.rr;
   return {
-    value: space.multiply(b, final.slice(0, count), length),
-    iterations,
+    value: space.multiply(b, last.x, length),
+    iterations: last.iterations,
     residual: b.sqrt(worst),
     converged: b.greaterOrEqual(target, worst),
   };

@@ -1,5 +1,5 @@
 // A program that takes a while, for tests of what happens meanwhile.
-import type { Graph, Value } from '../../src/graph/graph.js';
+import type { Graph } from '../../src/graph/graph.js';
 import { tensor } from '../../src/graph/tensor.js';
 import { Builder } from '../../src/ops/builder.js';
 
@@ -7,10 +7,8 @@ import { Builder } from '../../src/ops/builder.js';
 export function slow(repeats: number): Graph {
   const b = new Builder();
   const x = b.input('x', 'float32', [600, 600]);
-  const [y] = b.loop(repeats, [x], (inner, _, [carried]) => ({
-    carried: [inner.mul(inner.matmul(carried as Value, x), 0.01)],
-  }));
-  return b.build('slow', { y: b.sum(y as Value) });
+  const { y } = b.loop(repeats, { y: x }, (inner, _, { y }) => ({ y: inner.mul(inner.matmul(y, x), 0.01) }));
+  return b.build('slow', { y: b.sum(y) });
 }
 
 function pseudoRandom(length: number): Float32Array {

@@ -10,10 +10,10 @@ import { decodeProto } from '../../onnx/decode/reader.js';
 import { withOutputSize } from '../../onnx/edits/output-size.js';
 import { encodeMessage, withInitializers } from '../../onnx/patch.js';
 import { Builder } from '../../ops/builder.js';
-import { isSameNumbers, semantics, traitsOf } from '../../ops/table.js';
+import { isSameNumbers, traitsOf } from '../../ops/table.js';
 import { checkedCount, checkedSeed } from '../../options.js';
 import { random } from '../../random.js';
-import { type FileModel, modelFromBytes } from '../file-model.js';
+import { type FileModel, modelRemade } from '../file-model.js';
 import { checkModel, type Model } from '../model.js';
 import { type DenseLayer, denseLayer, parameterReaders } from './dense-layers.js';
 import { withoutTargetNormalization } from './target-normalization.js';
@@ -44,7 +44,7 @@ export function replaceHead(given: Model, classes: number, seed: number): FileMo
   }
   const proto = withOutputSize(decodeProto(model.encode(new Map())), axisOfClasses, classes);
   const bytes = encodeMessage(withInitializers(proto, elements, new Map()), model.name);
-  return modelFromBytes(bytes, semantics, { name: model.name });
+  return modelRemade(model, bytes);
 }
 
 /** The shape of the head's weight or bias with another number of classes. */

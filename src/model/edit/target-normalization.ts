@@ -11,7 +11,7 @@ import { decodeProto, whileReading } from '../../onnx/decode/reader.js';
 import { appended, withoutAppended } from '../../onnx/edits/constant-steps.js';
 import { encodeMessage } from '../../onnx/patch.js';
 import { semantics, traitsOf } from '../../ops/table.js';
-import { modelFromBytes } from '../file-model.js';
+import { modelRemade } from '../file-model.js';
 import { checkModel, type Model } from '../model.js';
 import { constantOf, withConstants } from './own-constants.js';
 
@@ -107,7 +107,7 @@ export function withoutTargetNormalization(model: Model): Model {
     innerName,
     steps.map(({ tensor, name }) => ({ name, constant: tensor })),
   );
-  return modelFromBytes(encodeMessage(bare, model.name), semantics, { name: model.name });
+  return modelRemade(model, encodeMessage(bare, model.name));
 }
 
 /**

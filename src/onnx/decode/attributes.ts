@@ -1,7 +1,19 @@
 // Reads the attributes of ONNX nodes, and Constant nodes, whose value is an attribute.
 import { type AttributeProto, type GraphProto, type NodeProto, AttributeProto_AttributeType as Type } from 'onnx-buf';
 import { FileError, UnsupportedError } from '../../errors.js';
-import { type Attribute, type Attributes, type Graph, text } from '../../graph/graph.js';
+import {
+  type Attribute,
+  type Attributes,
+  body,
+  elements,
+  float,
+  floats,
+  type Graph,
+  int,
+  ints,
+  text,
+  texts,
+} from '../../graph/graph.js';
 import { type TensorData, tensorFrom } from '../../graph/tensor.js';
 import { decodeTensor, type ReadExternal } from '../tensor.js';
 import { dataTypeOf } from '../types.js';
@@ -35,24 +47,24 @@ function decodeAttribute(
   switch (kindOf(proto)) {
     case Type.INT: {
       const target = op === 'Cast' && proto.name === 'to' ? dataTypeOf(Number(proto.i)) : undefined;
-      return target ? text(target) : { kind: 'int', value: clamped(proto.i) };
+      return target ? text(target) : int(clamped(proto.i));
     }
     case Type.FLOAT:
-      return { kind: 'float', value: proto.f };
+      return float(proto.f);
     case Type.STRING:
       return text(decodeText(proto.s));
     case Type.INTS:
-      return { kind: 'ints', value: proto.ints.map(clamped) };
+      return ints(proto.ints.map(clamped));
     case Type.FLOATS:
-      return { kind: 'floats', value: proto.floats };
+      return floats(proto.floats);
     case Type.STRINGS:
-      return { kind: 'strings', value: proto.strings.map(decodeText) };
+      return texts(proto.strings.map(decodeText));
     case Type.TENSOR:
       if (!proto.t) throw new FileError(`${where} holds no tensor`);
-      return { kind: 'tensor', value: decodeTensor(proto.t, readExternal) };
+      return elements(decodeTensor(proto.t, readExternal));
     case Type.GRAPH:
       if (!proto.g) throw new FileError(`${where} holds no graph`);
-      return { kind: 'graph', value: decodeGraph(proto.g) };
+      return body(decodeGraph(proto.g));
     default:
       if (Type[proto.type] === undefined) throw new FileError(`${where} has a kind that ONNX does not define`);
       throw new UnsupportedError(`${where} is of the kind ${Type[proto.type]}, which cgfac does not read`);

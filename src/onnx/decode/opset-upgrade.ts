@@ -47,8 +47,7 @@ class Emitter {
 
   op(op: string, inputs: readonly (Value | undefined)[], attributes: Attributes = {}): Value {
     const name = `${this.#name}/${op}`;
-    const [output] = this.b.node(op, inputs, attributes, { name, outputs: [`${name}_output`], fresh: true });
-    return output as Value; // one output is asked for
+    return this.b.op(op, inputs, attributes, { name, outputs: [`${name}_output`], fresh: true });
   }
 }
 

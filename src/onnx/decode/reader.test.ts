@@ -28,11 +28,13 @@ describe('what our writer writes', () => {
   const looping = (): Graph => {
     const b = new Builder();
     const x = b.input('x', 'float32', [2, 2]);
-    const [doubled] = b.loop(3, [x], (body, _, [carried]) => ({ carried: [body.add(carried ?? x, b.mul(x, 2))] }));
+    const { doubled } = b.loop(3, { doubled: x }, (body, _, { doubled }) => ({
+      doubled: body.add(doubled, b.mul(x, 2)),
+    }));
     const [chosen] = b.branch(
       b.greater(b.sum(x), 0),
-      (inner) => [inner.mul(doubled ?? x, 2)],
-      (inner) => [inner.neg(inner.add(doubled ?? x, x))],
+      (inner) => [inner.mul(doubled, 2)],
+      (inner) => [inner.neg(inner.add(doubled, x))],
     );
     return b.build('looping', { y: chosen ?? x, first: x, fixed: b.constant(ramp([3]), 'weight') });
   };

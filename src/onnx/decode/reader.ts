@@ -13,6 +13,8 @@ import {
 import { CgfacError, FileError, GraphError, UnsupportedError } from '../../errors.js';
 import { GraphBuilder, type Semantics } from '../../graph/builder.js';
 import { type Dimension, describeNode, type Graph, type TensorType, Value } from '../../graph/graph.js';
+import type { OpDefinition, OpTable } from '../../ops/definition.js';
+import { operatorName } from '../../ops/table.js';
 import { checkedSize, decodeTensor, elementTypeOf, type ReadExternal } from '../tensor.js';
 import { boundAttributes, type DecodeGraph, decodeAttributes, decodeConstant } from './attributes.js';
 import { type ImportedNode, newestOpset, oldestOpset, upgradeNode } from './opset-upgrade.js';
@@ -31,6 +33,8 @@ export interface OnnxModel {
 export interface DecodeOptions {
   /** Reads tensors that are in files beside the model; without it they are refused. */
   readonly readExternal?: ReadExternal;
+  /** Operators that cgfac does not know, by name: `my.domain.Name`. */
+  readonly operators?: OpTable;
 }
 
 /** More nodes than any exporter writes; nested functions could stand for any number. */
@@ -73,7 +77,7 @@ function checkNesting(nodes: readonly NodeProto[], depth = 1): void {
 export function readModel(proto: ModelProto, semantics: Semantics, options: DecodeOptions = {}): OnnxModel {
   if (!proto.graph) throw new FileError('this is not an ONNX model: it holds no graph');
   try {
-    const reader = new Reader(proto, semantics, options.readExternal);
+    const reader = new Reader(proto, semantics, options);
     const { graph, initializers } = reader.graph(proto.graph);
     const metadata = Object.fromEntries(proto.metadataProps.map(({ key, value }) => [key, value]));
     return { proto, graph, initializers, opset: reader.opset, metadata };
@@ -99,11 +103,13 @@ class Reader {
   readonly opset: number;
   readonly #semantics: Semantics;
   readonly #readExternal: ReadExternal | undefined;
+  readonly #operators: OpTable;
   readonly #functions = new Map<string, FunctionProto>();
   #nodes = 0;
   #unnamed = 0;
 
-  constructor(proto: ModelProto, semantics: Semantics, readExternal: ReadExternal | undefined) {
+  constructor(proto: ModelProto, semantics: Semantics, { readExternal, operators = {} }: DecodeOptions) {
+    this.#operators = operators;
     this.#semantics = whileReading(semantics);
     this.#readExternal = readExternal;
     this.opset = opsetOf(proto.opsetImport);
@@ -203,6 +209,7 @@ class Reader {
     const values = b.node(node.op, node.inputs, node.attributes, {
       name: node.name,
       domain: node.domain,
+      definition: own(this.#operators, operatorName(node)),
       outputs: node.outputs,
       types: proto.output.map((output) => declared.get(output)),
       fresh: true,
@@ -265,6 +272,9 @@ class Reader {
     }
   }
 }
+
+const own = (operators: OpTable, name: string): OpDefinition | undefined =>
+  Object.hasOwn(operators, name) ? operators[name] : undefined;
 
 const notInOpset21 =
   'an output that the operator lost before opset 21, and another node reads it; export with opset 17';

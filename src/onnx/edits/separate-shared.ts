@@ -69,8 +69,8 @@ export function separateShared(proto: ModelProto, readExternal?: ReadExternal): 
 function isOwn(use: NormalizationUse, tensor: TensorProto, readExternal?: ReadExternal): boolean {
   const { role, read, chain } = use;
   if (role === 'average') return true;
-  // Layers have vectors. A single number is rather a constant of a formula.
-  if (tensor.dims.filter((size) => size !== 1n).length !== 1) return false;
+  // What Mul and Add read is of a layer if it is a vector: a single number is rather a constant of a formula.
+  if (!use.normalizes && tensor.dims.filter((size) => size !== 1n).length !== 1) return false;
   // A name that someone gave: the exporter dropped a parameter that was equal to this one.
   const isNamed = isModulePath(read);
   if (chain.length > 1 && isNamed) return true;

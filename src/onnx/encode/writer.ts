@@ -12,16 +12,22 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from 'onnx-buf';
-import { type Attribute, constantsOf, type Graph, type Node, type TensorType, type Value } from '../../graph/graph.js';
+import {
+  type Attribute,
+  constantsOf,
+  type Graph,
+  type Node,
+  subgraphs,
+  type TensorType,
+  type Value,
+} from '../../graph/graph.js';
 import { isDataType, type TensorData } from '../../graph/tensor.js';
 import { UniqueNames } from '../../graph/unique-names.js';
+import { expanded } from '../../ops/expand.js';
 import { encodeTensor, onnxCode } from '../types.js';
 
-/** The operator sets that built graphs are written for. */
-const operatorSets = [
-  { domain: '', version: 21 },
-  { domain: 'com.microsoft', version: 1 },
-] as const;
+/** The version of ONNX's own operator set that built graphs are written for. */
+const opset = 21;
 const irVersion = 10;
 
 export interface WriteOptions {
@@ -31,20 +37,19 @@ export interface WriteOptions {
   readonly constants?: ReadonlyMap<Value, TensorData>;
 }
 
-/** The bytes of an `.onnx` file that computes the graph. Named constants become initializers of that name. */
-export function encodeModel(graph: Graph, options: WriteOptions = {}): Uint8Array {
+/** The bytes of an `.onnx` file that computes the graph, operators of users written out. Named constants become initializers of that name. */
+export function encodeModel(given: Graph, options: WriteOptions = {}): Uint8Array {
+  const graph = expanded(given);
   const names = new Names();
   for (const input of graph.inputs) names.reserve(input, input.name);
   for (const { name, value } of graph.outputs) names.nameOutput(value, name);
-  const usesMicrosoft = usesDomain(graph, 'com.microsoft');
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(irVersion),
     producerName: 'cgfac',
     ...(options.documentation === undefined ? {} : { docString: options.documentation }),
     graph: encodeGraph(graph, names, constantsOf(graph), options.constants),
-    opsetImport: operatorSets
-      .filter(({ domain }) => domain === '' || usesMicrosoft)
-      .map(({ domain, version }) => ({ domain, version: BigInt(version) })),
+    // Other domains than ONNX's own have one version.
+    opsetImport: ['', ...domainsOf(graph)].map((domain) => ({ domain, version: BigInt(domain === '' ? opset : 1) })),
     metadataProps: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),
   });
   return toBinary(ModelProtoSchema, model);
@@ -180,12 +185,11 @@ function encodeValueInfo(name: string, type: TensorType | undefined): ValueInfoP
   });
 }
 
-function usesDomain(graph: Graph, domain: string): boolean {
-  return graph.nodes.some(
-    (node) =>
-      node.domain === domain ||
-      Object.values(node.attributes).some(
-        (attribute) => attribute.kind === 'graph' && usesDomain(attribute.value, domain),
-      ),
-  );
+/** The domains of a graph's operators, but for ONNX's own. */
+function domainsOf(graph: Graph, found = new Set<string>()): Set<string> {
+  for (const node of graph.nodes) {
+    if (node.domain !== '') found.add(node.domain);
+    for (const inner of subgraphs(node)) domainsOf(inner, found);
+  }
+  return found;
 }

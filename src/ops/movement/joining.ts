@@ -1,6 +1,6 @@
 // Operators that join tensors, take them apart, or repeat them: Concat, Split, Expand, Tile.
 import { GraphError } from '../../errors.js';
-import { type Dimension, inputOf, intAttribute, type TensorType, type Value } from '../../graph/graph.js';
+import { type Dimension, inputOf, int, intAttribute, type TensorType, type Value } from '../../graph/graph.js';
 import { elementCount, type TensorData } from '../../graph/tensor.js';
 import { type NodeDraft, noFlops, type OpFamily } from '../definition.js';
 import {
@@ -105,7 +105,7 @@ export const joiningOps: OpFamily<JoiningOp> = {
       }
       const lengths = b.vector(node.inputs.map((_, i) => b.dimension(x(i), axis)));
       const names = node.inputs.map(() => 'part');
-      return b.node('Split', [dy, lengths], { axis: { kind: 'int', value: axis } }, { outputs: names });
+      return b.node('Split', [dy, lengths], { axis: int(axis) }, { outputs: names });
     },
     fold: foldConcat,
     flops: noFlops,
@@ -144,7 +144,7 @@ export const joiningOps: OpFamily<JoiningOp> = {
     gradient: ({ b, x, dy }) => {
       const repeats = integersOf(x(1)) ?? [];
       const parts = repeats.flatMap((repeat, axis): (number | Value)[] => [repeat, b.dimension(x(0), axis)]);
-      const apart = b.op('Reshape', [dy, b.vector(parts)], { allowzero: { kind: 'int', value: 1 } });
+      const apart = b.op('Reshape', [dy, b.vector(parts)], { allowzero: int(1) });
       return [
         b.sum(
           apart,

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { evaluate } from '../../../test/support/evaluate.js';
-import { type Attributes, int, ints, text, type Value } from '../../graph/graph.js';
+import { type Attributes, elements, int, ints, text, type Value } from '../../graph/graph.js';
 import { type DataType, elementCount, type TensorData, tensorFrom } from '../../graph/tensor.js';
 import { Builder } from '../builder.js';
 import { semantics } from '../table.js';
@@ -89,7 +89,7 @@ const cases: readonly Folded[] = [
   ]),
   ...drawn('Slice', [row, fc.constant(vector(1)), fc.constant(tensorFrom('int64', [1], [2 ** 62]))]),
   { op: 'Split', inputs: [vector(1, 2, 3, 4, 5), vector(2, 3)], attributes: axis(0), outputs: 2 },
-  { op: 'ConstantOfShape', inputs: [vector(2, 2)], attributes: { value: { kind: 'tensor', value: vector(7) } } },
+  { op: 'ConstantOfShape', inputs: [vector(2, 2)], attributes: { value: elements(vector(7)) } },
   { op: 'Range', inputs: [scalar(9), scalar(-2), scalar(-3)] },
   { op: 'Range', inputs: [scalar(3), scalar(3), scalar(1)] },
   { op: 'Shape', inputs: [tensorFrom('float32', [2, 0], [])] },

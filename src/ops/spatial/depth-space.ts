@@ -1,6 +1,14 @@
 // DepthToSpace and SpaceToDepth: channels become blocks of pixels and back, elements only move.
 import { GraphError } from '../../errors.js';
-import { inputOf, intAttribute, type Shape, stringAttribute, type TensorType, type Value } from '../../graph/graph.js';
+import {
+  inputOf,
+  int,
+  intAttribute,
+  type Shape,
+  stringAttribute,
+  type TensorType,
+  type Value,
+} from '../../graph/graph.js';
 import { type GradientContext, type NodeDraft, noFlops, type OpFamily } from '../definition.js';
 import { productOf, quotientOf } from '../shapes/shapes.js';
 
@@ -15,7 +23,7 @@ function pictures(node: NodeDraft): { dtype: TensorType['dtype']; shape: Shape; 
 /** x as channels and pixels of blocks `[batch, channels, block, block, height, width]` is laid out; this lays it back. */
 function depthToSpaceGradient({ b, node, x, dy }: GradientContext): Value[] {
   const { block } = pictures(node);
-  const attributes = { blocksize: { kind: 'int', value: block } } as const;
+  const attributes = { blocksize: int(block) };
   if (stringAttribute(node, 'mode', 'DCR') === 'DCR') return [b.op('SpaceToDepth', [dy], attributes)];
   const [batch = 1, channels = 1, height = 1, width = 1] = x(0).dims;
   const blocks = b.reshape(dy, [batch, channels / block ** 2, height, block, width, block]);

@@ -1,6 +1,6 @@
 // Gradient checks of the operators that move, join, slice, pad and create.
 import fc from 'fast-check';
-import { type Attributes, int, ints, text, type Value } from '../../../src/graph/graph.js';
+import { type Attributes, elements, int, ints, text, type Value } from '../../../src/graph/graph.js';
 import { tensorFrom } from '../../../src/graph/tensor.js';
 import type { Builder } from '../../../src/ops/builder.js';
 import type { CaseTable, CheckedSize, GradientCase } from '../gradient-check.js';
@@ -180,7 +180,7 @@ export const movementCases = {
   Size: 'discrete',
   ConstantOfShape: [
     of('ConstantOfShape', ['n=2', 3], (b, x) => {
-      const value = { kind: 'tensor', value: tensorFrom('float64', [1], [1.5]) } as const;
+      const value = elements(tensorFrom('float64', [1], [1.5]));
       return b.mul(x, b.op('ConstantOfShape', [b.op('Shape', [x])], { value }));
     }),
   ],
