@@ -5,6 +5,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
+import * as node from '../src/node.js';
+import * as web from '../src/web.js';
 
 const run = promisify(execFile);
 
@@ -77,6 +79,31 @@ describe('the code of the documents', () => {
     },
     120_000,
   );
+});
+
+describe('the documents', () => {
+  it('name files that are there', () => {
+    const files = ['src', 'test'].flatMap((root) =>
+      readdirSync(root, { recursive: true, encoding: 'utf8' }).map((path) => `/${root}/${path}`),
+    );
+    const missing = documents.flatMap((path) =>
+      [...readFileSync(path, 'utf8').matchAll(/`([\w./-]+\.ts)`/g)]
+        .map(([, name = '']) => name)
+        .filter((name) => !files.some((file) => file.endsWith(`/${name}`)))
+        .map((name) => `${path}: ${name}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('list every public value, and none that is gone (else: npm run docs)', () => {
+    const listed = [...readFileSync('docs/api.md', 'utf8').matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
+    expect([...listed].sort()).toEqual([...new Set([...Object.keys(node), ...Object.keys(web)])].sort());
+  });
+
+  it('say each decision in a line that can be read', () => {
+    for (const line of readFileSync('docs/decisions.md', 'utf8').split('\n'))
+      expect(line.length, line).toBeLessThan(700);
+  });
 });
 
 it('guides are short', () => {
