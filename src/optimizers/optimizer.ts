@@ -157,8 +157,13 @@ function steeredWithin(steering: Steering, prefix: string): Steering {
 /**
  * Return the context of some of the parameters, for an optimizer that trains these alone.
  * @example
- * const biases = new Set([...context.parameters.keys()].filter((name) => name.endsWith('bias')));
- * const part = adam().build(scoped(restricted(context, biases), 'biases'));
+ * const biases: Optimizer = {
+ *   name: 'biases-alone',
+ *   build(context) {
+ *     const names = [...context.parameters.keys()].filter((name) => name.endsWith('bias'));
+ *     return adam().build(scoped(restricted(context, new Set(names)), 'biases'));
+ *   },
+ * };
  */
 export function restricted(context: StepContext, names: { has(name: string): boolean }): StepContext {
   const some = (values: ReadonlyMap<string, Value>) => new Map([...values].filter(([name]) => names.has(name)));
