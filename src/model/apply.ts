@@ -67,7 +67,7 @@ export function appliedModel(
 
 const isInteger = (dtype: DataType): boolean => /^u?int/.test(dtype);
 
-/** Whether numbers of a type can be given to an input of another: data have int64 where a model may declare int32. */
+/** Whether numbers of a type can be given to an input of another: data have int64 if a model may declare int32. */
 export const takesNumbersOf = (declared: DataType, given: DataType): boolean =>
   declared === given || (isInteger(declared) && isInteger(given));
 
