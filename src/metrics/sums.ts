@@ -8,10 +8,17 @@ import type { Numbers } from './metric.js';
 export type WeightedSum = Readonly<Record<'sum' | 'weight', Value | number>>;
 
 /**
- * The sum of all elements and their number; with weights, which broadcast to the values, both weighted.
+ * Return the sum of all elements and their number; with weights, which broadcast to the values, both weighted.
  * @param per elements that count as one
+ * @example
+ * const within1: Metric = {
+ *   name: 'within1',
+ *   lowerIsBetter: false,
+ *   sums: (b, { expected, given }) => sumOver(b, b.cast(b.less(b.abs(b.sub(expected, given)), 1), 'float32')),
+ *   value: ratio,
+ * };
  */
-export function sumOver(b: Builder, values: Value, weights: Value | undefined, per = 1): WeightedSum {
+export function sumOver(b: Builder, values: Value, weights?: Value, per = 1): WeightedSum {
   const count = elementCount(values.dims) / per;
   if (!weights) return { sum: b.sum(values), weight: count };
   const along = b.cast(weights, values.dtype);
