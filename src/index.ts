@@ -138,6 +138,7 @@ export { type MuonOptions, muon, type OrthogonalMomentumOptions, scaleByMuon } f
 export { type NadamOptions, nadam, scaleByNadam } from './optimizers/nadam.js';
 export {
   type Optimizer,
+  restricted,
   type ScalarSource,
   type Setting,
   type Steering,
@@ -153,6 +154,7 @@ export {
   isVector,
   type ParameterInfo,
   type ParameterRule,
+  parametersOf,
 } from './optimizers/parameters.js';
 export { partition } from './optimizers/partition.js';
 export { radam, scaleByRadam } from './optimizers/radam.js';

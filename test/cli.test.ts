@@ -44,6 +44,27 @@ describe('cgfac train', () => {
     expect(JSON.parse(again.stdout).test.loss).toBeCloseTo(result.test.loss, 5);
   });
 
+  it('judges by the metrics that are asked for, with the loss and the weights that are', async () => {
+    const table = join(folder, 'weighted.csv');
+    const rows = Array.from(
+      { length: 60 },
+      (_, i) => `${(i % 7) - 3},${(i % 5) - 2},${i % 3},${i % 7 > 3 ? 'yes' : 'no'}`,
+    );
+    await writeFile(table, ['a,b,w,kind', ...rows].join('\n'));
+    const out = join(folder, 'metrics');
+    const { code, stdout, stderr } = await cgfac([
+      ...['train', 'mlp', '--data', `csv:${table}?label=kind&weights=w`, '--loss', 'focal', '--steps', '4'],
+      ...['--metrics', 'accuracy, f1,roc-auc,top-1', '--threads', '1', '--out', out],
+    ]);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/Warning: The loss focal has no likelihood to draw targets from: cgfac measures curvature/);
+    expect(stdout).toMatch(/test accuracy.*\n[\s\S]*test f1.*\n[\s\S]*test roc auc.*\n[\s\S]*test top1/);
+    const last = (await readMetricsFile(join(out, 'metrics.jsonl'))).at(-1);
+    expect(last?.metrics).toMatchObject({ trainF1: expect.any(Number), testRocAuc: expect.any(Number) });
+    expect(last?.metrics.testTop1).toBe(last?.metrics.testAccuracy);
+    expect(await readFile(join(out, 'report.html'), 'utf8')).toMatch(/Test roc auc/);
+  });
+
   it('normalizes in the model itself, and varies pictures in training only', async () => {
     const run = async (name: string, ...flags: string[]) => {
       const parameters = ['train', 'lenet', '--data', few, '--optimizer', 'adam', '--steps', '4', '--batch-size', '50'];
@@ -312,6 +333,12 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
       ['train', 'mlp', '--augment', 'flip,crp=4'],
       /unknown option 'crp' \(did you mean 'crop'\?\)/,
     ],
+    [
+      'an unknown metric',
+      ['train', 'mlp', '--metrics', 'acuracy'],
+      /unknown metric 'acuracy' \(did you mean 'accuracy'\?\)/,
+    ],
+    ['an unknown loss', ['train', 'mlp', '--loss', 'hubber'], /unknown loss 'hubber' \(did you mean 'huber'\?\)/],
     ['a crop of nothing', ['train', 'mlp', '--augment', 'crop=0'], /crop is 0; it must be a whole number, at least 1/],
     [
       'a large crop',

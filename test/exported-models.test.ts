@@ -45,13 +45,11 @@ function unet(): Exported {
     spec: { opset: 13, inputs: { input: ['float32', ['batch', 2, 'height', 'width']] }, ...e, outputs: ['output'] },
     input: numbers(2, 2, 5, 6),
     labels: integers(3, 2, 5, 6),
-    blocks: ['stem.weight+stem.bias', 'se.fc1.weight+se.fc1.bias', 'se.fc2.weight+se.fc2.bias', 'out.weight+out.bias'],
-    rest: {
-      'depthwise.weight': 'the weight of a convolution with 4 groups',
-      'depthwise.bias': 'the bias of a convolution with 4 groups',
-      'up.weight': 'the weight of a transposed convolution',
-      'up.bias': 'the bias of a transposed convolution',
-    },
+    blocks: [
+      ...['stem.weight+stem.bias', 'se.fc1.weight+se.fc1.bias', 'se.fc2.weight+se.fc2.bias', 'out.weight+out.bias'],
+      ...['depthwise.weight+depthwise.bias', 'up.weight', 'up.bias'],
+    ],
+    rest: {},
   };
 }
 

@@ -76,6 +76,21 @@ describe('inspect', () => {
     expect(table(120)[2]).toMatch(/^fc\.weight \+ bias +dense +5 × 2/);
   });
 
+  it('counts the groups of a convolution', () => {
+    const [sub, div, conv, ...rest] = classifier.nodes;
+    const spec: ModelSpec = {
+      ...classifier,
+      initializers: { ...classifier.initializers, 'conv.weight': ramp([6, 1, 3, 3]), 'fc.weight': ramp([2, 6]) },
+      nodes: [sub, div, conv && { ...conv, attributes: { group: 3 } }, ...rest].flatMap((node) => node ?? []),
+    };
+    const lines = describeModel(modelFromBytes(modelBytes(spec), semantics), 8);
+    const line = lines.find((each) => each.startsWith('conv.weight'));
+    // 4 · 3 · (8·9 + 2·2) bytes of rows and a factor; 8 · 3 · (9² + 2²) of factors and inverses
+    expect(line?.split(/ {2,}/)).toEqual([
+      ...['conv.weight', 'depthwise convolution', '3 of 9 × 2', '3 of 8×9 rows ⊗ 2×2', '912 B', '2 KiB'],
+    ]);
+  });
+
   it('says nothing of it where nothing is', () => {
     expect(describeModel(mlp({ seed: 1, sizes: [6, 5, 4] }), 128).at(-1)).toBe('Every parameter is in a block.');
   });

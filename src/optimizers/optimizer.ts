@@ -154,7 +154,17 @@ function steeredWithin(steering: Steering, prefix: string): Steering {
   };
 }
 
-/** The context of some of the parameters. */
+/**
+ * Return the context of some of the parameters, for an optimizer that trains these alone.
+ * @example
+ * const biases: Optimizer = {
+ *   name: 'biases-alone',
+ *   build(context) {
+ *     const names = [...context.parameters.keys()].filter((name) => name.endsWith('bias'));
+ *     return adam().build(scoped(restricted(context, new Set(names)), 'biases'));
+ *   },
+ * };
+ */
 export function restricted(context: StepContext, names: { has(name: string): boolean }): StepContext {
   const some = (values: ReadonlyMap<string, Value>) => new Map([...values].filter(([name]) => names.has(name)));
   return { ...context, parameters: some(context.parameters), gradients: some(context.gradients) };

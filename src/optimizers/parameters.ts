@@ -54,7 +54,14 @@ export const isVector = (parameter: ParameterInfo): boolean =>
   ![isMatrix, isKernel, isEmbedding].some((is) => is(parameter)) &&
   parameter.dims.filter((size) => size > 1).length < 2;
 
-/** Return the parameters of a step, in their order. */
+/**
+ * Return the parameters of a step, in their order.
+ * @example
+ * const kernelsOnly: Transform = (context, updates) => {
+ *   const kernels = new Set(parametersOf(context).filter(isKernel).map(({ name }) => name));
+ *   return updates.map((update, name) => (kernels.has(name) ? update : context.b.mul(update, 0)));
+ * };
+ */
 export function parametersOf({ parameters, forward }: Pick<StepContext, 'parameters' | 'forward'>): ParameterInfo[] {
   const layers = layersOf(parameters, forward.output);
   return [...parameters].map(([name, { dims }]) => {

@@ -274,7 +274,8 @@ function convTransposeGradient(context: GradientContext): (Value | undefined)[] 
   const { b, node, x, dy } = context;
   const groups = groupsOf(node);
   const axes = adjointAxes(node, x(0).dims.slice(2), x(1).dims.slice(2));
-  const slopes = [convolve(b, dy, x(1), axes, groups), weightGradient(b, dy, x(0), axes, groups)];
+  // As a Conv also because forward mode differentiates it by dy: patches of dy would be added up one by one.
+  const slopes = [convolve(b, dy, x(1), axes, groups), weightGradientByConv(b, dy, x(0), axes, groups)];
   return node.inputs[2] ? [...slopes, biasGradient(context)] : slopes;
 }
 

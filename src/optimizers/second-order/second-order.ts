@@ -96,9 +96,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const estimate = rule.estimatesVariance ? estimated(context) : undefined;
     const likelihood = estimate?.likelihood ?? unitLikelihood(b, objective.loss);
     const examples = curvatureRows ?? rule.curvatureRows ?? usualRows(context);
-    // All parameters of the step, also those that another optimizer trains.
-    const here = new Map([...context.forward.parameters, ...parameters]);
-    const sample = objective.evaluate(here, Math.min(examples, objective.batchSize));
+    const sample = objective.evaluate(allParameters(context), Math.min(examples, objective.batchSize));
     const table = findBlocks(parameters, sample.output, kinds);
     checkBlocks(name, context, table);
     const noise = (dims: readonly number[]) =>
@@ -236,6 +234,13 @@ function usualRows({ objective, forward }: StepContext): number {
   const cases = casesOf(objective.loss, forward.output) / objective.batchSize;
   return Math.max(4, Math.min(32, Math.ceil(256 / cases)));
 }
+
+/**
+ * All parameters of the step, also those that another optimizer trains. Not the running averages of batch normalization:
+ * two nodes that are given copies of the same ones would be given one copy by the runtime's optimizer, and write over it.
+ */
+const allParameters = ({ objective, forward, parameters }: StepContext): Map<string, Value> =>
+  new Map([...[...forward.parameters].filter(([name]) => objective.model.parameters.has(name)), ...parameters]);
 
 /** The step of parameters outside all blocks: they see the gradients of the loss, and the steps that were kept. */
 function restStep(
