@@ -1,15 +1,21 @@
 // The programs of examples/ are type-checked against the built package, and run; what they print is what they are to show.
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ownOperatorFile } from './support/own-operator-file.js';
 
 const run = promisify(execFile);
 
+/** Where examples write files. */
+let folder: string;
+
 /** What an example prints. */
 async function printed(name: string): Promise<string> {
-  const { stdout } = await run(process.execPath, [`dist-examples/${name}.js`]);
+  const env = { ...process.env, TMPDIR: folder, TEMP: folder };
+  const { stdout } = await run(process.execPath, [`dist-examples/${name}.js`], { env });
   return stdout;
 }
 
@@ -104,11 +110,13 @@ const findings: Readonly<Record<string, (text: string) => void>> = {
 };
 
 beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cgfac-examples-'));
   const { stdout } = await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'examples']).catch(
     (error: { readonly stdout: string }) => error,
   );
-  expect(stdout, 'examples type-check').toBe('');
+  expect(stdout, 'what the compiler says of the examples').toBe('');
 }, 120_000);
+afterAll(() => rm(folder, { recursive: true }));
 
 describe.concurrent('the example', () => {
   it.each(Object.entries(findings))('%s shows what it says', { timeout: 120_000 }, async (name, check) => {

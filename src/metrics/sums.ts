@@ -25,7 +25,11 @@ export function sumOver(b: Builder, values: Value, weights?: Value, per = 1): We
   return { sum: b.sum(b.mul(values, along)), weight: b.mul(b.sum(along), count / elementCount(along.dims)) };
 }
 
-/** The mean, of the sums over a whole set. */
+/**
+ * Return the mean, of the sums over a whole set that `sumOver` makes of each batch.
+ * @example
+ * console.log(ratio({ sum: [6], weight: [4] })); // 1.5
+ */
 export const ratio = ({ sum, weight }: Numbers): number => (sum?.[0] ?? Number.NaN) / (weight?.[0] ?? Number.NaN);
 
 /** Weights of the examples, `[batch]`, as `[batch, 1, …]`: they broadcast to another value of the batch. */
