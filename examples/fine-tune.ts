@@ -17,7 +17,7 @@ import {
 
 // A file to begin with, as another program might export it: LeNet, which tells ten digits apart.
 const path = join(tmpdir(), 'digits.onnx');
-const many = drawnDigits({ trainSize: 3000, testSize: 300, seed: 2 });
+const many = drawnDigits({ trainSize: 2000, testSize: 300, seed: 2 });
 const exported = await train(lenet({ seed: 1 }), {
   data: many,
   optimizer: cgfac(),
@@ -47,7 +47,7 @@ const candidates = {
 };
 for (const [name, model] of Object.entries(candidates)) {
   const optimizer = adamw({ learningRate: 0.003 });
-  const { record } = await train(model, { data, optimizer, batchSize: 50, steps: 60, seed: 1 });
+  const { record } = await train(model, { data, optimizer, batchSize: 50, steps: 50, seed: 1 });
   const trained = [...model.parameters.values()].map(({ dims }) => dims.reduce((x, y) => x * y, 1));
   const count = trained.reduce((sum, size) => sum + size, 0);
   console.log(`${name}: ${count} numbers, test accuracy ${record.test.accuracy.toFixed(3)}`);

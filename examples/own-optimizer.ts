@@ -1,6 +1,6 @@
 // An optimizer of your own: Lion (Chen et al. 2023) in 20 lines. The library's lion() gives the same numbers, bit for bit.
 // npm run examples && node dist-examples/own-optimizer.js
-import { lenet, lion, type Optimizer, type Schedule, train, type Value, warmUp } from 'cgfac/node';
+import { lion, mlp, type Optimizer, type Schedule, train, type Value, warmUp } from 'cgfac/node';
 
 const ownLion = (learningRate: Schedule, weightDecay: number): Optimizer => ({
   name: 'own-lion',
@@ -27,7 +27,7 @@ const learningRate = warmUp(5, 0.001);
 const losses = new Map<string, number[]>();
 for (const optimizer of [ownLion(learningRate, 0.1), lion({ learningRate, weightDecay: 0.1 })]) {
   const options = { data: 'digits?train=1000&test=300', batchSize: 100, steps: 40, seed: 1, threads: 1 };
-  const { record } = await train(lenet({ seed: 1 }), { ...options, optimizer });
+  const { record } = await train(mlp({ seed: 1 }), { ...options, optimizer });
   losses.set(
     optimizer.name,
     record.steps.map(({ loss }) => loss),

@@ -1,7 +1,15 @@
 // What a user gives to a model, made to fit what the model declares: inputs as tensors or arrays, parameters, targets.
 import { GraphError, OptionError } from '../errors.js';
 import { formatType, type TensorType, type Value } from '../graph/graph.js';
-import { allocate, type DataType, elementCount, isFloatingPoint, type TensorData, tensor } from '../graph/tensor.js';
+import {
+  allocate,
+  type DataType,
+  elementCount,
+  isFloatingPoint,
+  isInteger,
+  type TensorData,
+  tensor,
+} from '../graph/tensor.js';
 import { isTensorLike, type TensorLike, toTensorData } from '../graph/tensor-like.js';
 import type { Model } from '../model/model.js';
 import { widen } from '../onnx/edits/widen.js';
@@ -162,8 +170,6 @@ export function fitted(data: TensorData, declared: TensorType, what: string): Te
 }
 
 const isNumber = (size: number | string | undefined): size is number => typeof size === 'number';
-
-const isInteger = (dtype: DataType): boolean => !isFloatingPoint(dtype) && dtype !== 'bool';
 
 /** Integers in another integer type if all of them fit it; anything else as it is. */
 function asIntegers(data: TensorData, dtype: DataType): TensorData {
