@@ -165,7 +165,7 @@ export function fitted(data: TensorData, declared: TensorType, what: string): Te
   const isReshaped = given.dtype === dtype && shaped.every(isNumber) && elementCount(shaped) === given.data.length;
   throw new GraphError(
     `${what} is ${formatType(declared)}; a tensor ${formatType({ dtype: data.dtype, shape: data.dims })} does not fit it` +
-      (isReshaped ? `: give its elements as [${shaped.join(', ')}] (of a data set by withInputShape)` : ''),
+      (isReshaped ? `, though it has as many elements as [${shaped.join(', ')}]` : ''),
   );
 }
 

@@ -97,7 +97,8 @@ export interface ExampleTensors {
 }
 
 /**
- * Return examples of a data set as tensors, which `predict`, `valueAndGradients`, `vjp` and `jvp` take.
+ * Return examples of a data set as tensors, which `predict`, `valueAndGradients`, `vjp` and `jvp` take. They have the set's own
+ * shapes: for a model that takes its inputs in another one, use `withInputShape` first.
  * @param indices which examples, from 0 on; by default all in order
  * @throws OptionError for an index outside the data set
  * @example
