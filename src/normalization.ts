@@ -12,7 +12,7 @@ const keys: OptionKeys<Normalization> = { mean: true, deviation: true };
 
 /**
  * Checks a normalization that is given: two lists of numbers.
- * @throws OptionError if they are none, a mean is not finite or a deviation is not above 0
+ * @throws OptionError where they are none, a mean is not finite or a deviation is not above 0
  */
 export function checkNormalization(normalization: Normalization): void {
   checkKeys('a normalization', normalization, keys);

@@ -67,7 +67,7 @@ export interface Range {
   readonly integer?: boolean;
 }
 
-/** The number itself. @throws OptionError if it is no number, not finite or out of range */
+/** The number itself. @throws OptionError where it is no number, not finite or out of range */
 export function checkedNumber(name: string, value: number, range: Range): number {
   const bounds = [
     range.above === undefined ? undefined : `greater than ${range.above}`,
@@ -102,13 +102,13 @@ export const mostSteps = 1e9;
 /** A seed. @throws OptionError */
 export const checkedSeed = (value: number): number => checkedNumber('seed', value, { atLeast: 0, integer: true });
 
-/** True, false, or undefined if it is not given. @throws OptionError */
+/** True, false, or undefined where it is not given. @throws OptionError */
 export function checkedFlag(name: string, value: boolean | undefined): boolean | undefined {
   if (value === undefined || typeof value === 'boolean') return value;
   throw new OptionError(`${name} is ${described(value)}; it must be true or false`);
 }
 
-/** One of some words, or undefined if it is not given. @throws OptionError */
+/** One of some words, or undefined where it is not given. @throws OptionError */
 export function checkedWord<Word extends string>(
   name: string,
   value: Word | undefined,
@@ -121,7 +121,7 @@ export function checkedWord<Word extends string>(
   );
 }
 
-/** A list of texts, or undefined if it is not given: globs, names. @throws OptionError */
+/** A list of texts, or undefined where it is not given: globs, names. @throws OptionError */
 export function checkedTexts(name: string, value: readonly string[] | undefined): readonly string[] | undefined {
   if (value === undefined) return value;
   const given: unknown = value;

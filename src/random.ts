@@ -11,7 +11,7 @@ export interface Random {
   bits(): number;
   /** Uniform in [0, 1), a multiple of 2⁻²⁴ (exact in float32). */
   uniform(): number;
-  /** Uniform integer in [0, bound), unbiased. @throws OptionError unless 1 ≤ bound ≤ 2³² */
+  /** Uniform integer in [0, bound), unbiased. Throws OptionError unless 1 ≤ bound ≤ 2³². */
   integer(bound: number): number;
   /**
    * Standard normal, by Marsaglia's polar method. Uses Math.log, whose last bit a JavaScript engine may choose: equal
@@ -32,8 +32,7 @@ export interface Random {
 
 /**
  * The stream named by a seed and labels, for instance `random(seed, 'shuffle', epoch)`. Streams of different names are
- * independent for all practical purposes (names are hashed to 128 bits).
- * @throws OptionError on a number not finite
+ * independent for all practical purposes (names are hashed to 128 bits). Throws OptionError on a number not finite.
  *
  * @example
  * const signs = new Float32Array(1000);
@@ -43,7 +42,7 @@ export function random(seed: number, ...streamLabels: readonly (string | number)
   return new Xoshiro128(hashToState([seed, ...streamLabels]));
 }
 
-/** Continues a stream from a saved state. @throws OptionError if it is not four 32-bit words with one not zero */
+/** Continues a stream from a saved state. Throws OptionError where it is not four 32-bit words with one not zero. */
 export function randomFromState(state: RandomState): Random {
   const words = state.length === 4 && state.every((word) => Number.isInteger(word) && word >= 0 && word < 2 ** 32);
   if (!words || state.every((word) => word === 0)) {

@@ -1,4 +1,4 @@
-// Training for users: the trainer, with data by name and an engine of its own if none is given.
+// Training for users: the trainer, with data by name and an engine of its own where none is given.
 import type { DataSplits } from '../data/dataset.js';
 import { loadData } from '../data/spec.js';
 import type { Engine } from '../engine/engine.js';

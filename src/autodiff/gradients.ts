@@ -15,8 +15,8 @@ export interface Seed {
 
 /**
  * Vector–Jacobian products: for each target the sum over the seeds of cotangentᵀ · ∂value/∂target, in the target's
- * shape; zeros if nothing depends on a target. The result is graph again and can be differentiated again.
- * @throws UnsupportedError naming the node if a path to a target crosses an operator without a gradient rule
+ * shape; zeros where nothing depends on a target. The result is graph again and can be differentiated again.
+ * @throws UnsupportedError naming the node where a path to a target crosses an operator without a gradient rule
  */
 export function vectorJacobianProduct(b: Builder, seeds: readonly Seed[], targets: readonly Value[]): Value[] {
   const path = nodesBetween(

@@ -124,7 +124,7 @@ interface ModelCheck {
 /**
  * Checks each parameter of a model on a drawn batch.
  * @param differentiate whose gradients are checked
- * @throws UnsupportedError if an operator has no gradient
+ * @throws UnsupportedError where an operator has no gradient
  */
 export async function checkModel(
   engine: Engine,
@@ -183,7 +183,7 @@ const attempts = 3;
 const key = (name: string): string => `parameter.${name}`;
 const precisionOf = ({ dtype }: TensorData): number => (dtype === 'float64' ? 2 ** -52 : 2 ** -23);
 
-/** The norm of a parameter; of one whose elements are 0.01 if they are smaller, as new biases are. */
+/** The norm of a parameter; of one whose elements are 0.01 where they are smaller, as new biases are. */
 function stepScale({ data }: TensorData): number {
   const numbers = Array.from<number | bigint, number>(data, Number);
   return Math.max(Math.sqrt(numbers.reduce((sum, x) => sum + x * x, 0)), 0.01 * Math.sqrt(numbers.length));

@@ -41,7 +41,7 @@ function sizeOf(model: Model, input: Value, size: number | string, axis: number,
   );
 }
 
-/** Rows of the smallest table that an input looks up; undefined if it looks up none, as masks and flags do. */
+/** Rows of the smallest table that an input looks up; undefined where it looks up none, as masks and flags do. */
 function tableRows(model: Model, input: Value): number | undefined {
   let rows = Number.POSITIVE_INFINITY;
   for (const { node, index } of readersOf(input, usesIn(model.graph), isSameNumbers)) {
@@ -69,7 +69,7 @@ function drawnTensor({ name, dtype }: Value, dims: readonly number[], source: Ra
 }
 
 /**
- * Zeros and ones, the first of each row a one: if a mask hides everything, attention adds numbers so large that its
+ * Zeros and ones, the first of each row a one: where a mask hides everything, attention adds numbers so large that its
  * scores are lost in rounding, and their gradients are not those of what is computed.
  */
 function maskOf(count: number, dims: readonly number[], source: Random): number[] {

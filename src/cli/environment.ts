@@ -23,7 +23,7 @@ export async function describeEnvironment(threads: number): Promise<Record<strin
   };
 }
 
-/** The command as it was typed, quoted if a shell needs it. */
+/** The command as it was typed, quoted where a shell needs it. */
 export function typedCommand(parameters: readonly string[] = process.argv.slice(2)): string {
   const quoted = parameters.map((word) =>
     /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`,

@@ -38,7 +38,7 @@ export interface Plan {
 /** Of overlapping windows over a text, one pass shows each character as often as they overlap. */
 const defaultEpochs = 5;
 
-/** @param data loaded already, if several plans share it */
+/** @param data loaded already, where several plans share it */
 export async function makePlan(modelName: string, flags: RunFlags, data?: DataSplits): Promise<Plan> {
   const { seed } = flags;
   const create = await openModel(modelName);

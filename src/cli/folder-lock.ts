@@ -8,7 +8,7 @@ import { FileError } from '../errors.js';
 import { advice, isRunning, systemCode } from '../files/write.js';
 
 const lockName = '.cgfac-lock';
-/** What systems say if a file system has no links. */
+/** What systems say where a file system has no links. */
 const withoutLinks: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
 interface Holder {
@@ -17,8 +17,8 @@ interface Holder {
 }
 
 /**
- * Locks a folder that exists; returns undefined if it is done, else who holds it, in words.
- * @throws FileError if the lock cannot be written
+ * Locks a folder that exists; returns undefined where it is done, else who holds it, in words.
+ * @throws FileError where the lock cannot be written
  */
 export async function lockFolder(folder: string): Promise<string | undefined> {
   const path = join(folder, lockName);
@@ -43,7 +43,7 @@ export async function unlockFolder(folder: string): Promise<void> {
   await rm(join(folder, lockName), { force: true });
 }
 
-/** Makes the lock with its content in it, so that nobody reads half of it; false if there is one. */
+/** Makes the lock with its content in it, so that nobody reads half of it; false where there is one. */
 async function created(path: string): Promise<boolean> {
   const content = JSON.stringify({ process: process.pid, host: hostname() } satisfies Holder);
   const draft = join(path, '..', `.cgfac-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);

@@ -59,7 +59,7 @@ async function run(name: string, { rank, graph }: InspectFlags): Promise<void> {
   console.log(describeModel(model, rank, process.stdout.columns).join('\n'));
 }
 
-/** Lines about a model. @param width columns of the terminal, if the table of blocks is to fit one */
+/** Lines about a model. @param width columns of the terminal, where the table of blocks is to fit one */
 export function describeModel(model: Model, rank: number, width = Number.POSITIVE_INFINITY): string[] {
   const { graph, parameters } = model;
   const total = [...parameters.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);

@@ -8,7 +8,7 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export interface Interruption {
   /** Aborted by the first signal. */
   readonly signal: AbortSignal;
-  /** 128 + the signal's number, as shells count; undefined if there was none. */
+  /** 128 + the signal's number, as shells count; undefined where there was none. */
   readonly exitCode: number | undefined;
   /** There is something to keep from now on. */
   begin(): void;
@@ -18,7 +18,7 @@ export interface Interruption {
 
 /**
  * @param tell called once, with what happens next
- * @param tidy called if a signal comes before `begin`; the process then ends
+ * @param tidy called where a signal comes before `begin`; the process then ends
  */
 export function interruption(tell: (line: string) => void, tidy: () => Promise<void>): Interruption {
   const controller = new AbortController();

@@ -1,4 +1,4 @@
-// Metrics that never end a run: if the file cannot be written any more the run is warned once and goes on, since its
+// Metrics that never end a run: where the file cannot be written any more the run is warned once and goes on, since its
 // parameters are worth more than its log.
 import { FileError } from '../errors.js';
 import { isDiskFull, systemCode } from '../files/write.js';
@@ -47,8 +47,8 @@ export class LastingMetrics {
 }
 
 /**
- * Saves with `save`; if the disk is full, once more after `makeRoom`.
- * @throws what `save` throws, the second time if there is one
+ * Saves with `save`; where the disk is full, once more after `makeRoom`.
+ * @throws what `save` throws, the second time where there is one
  */
 export async function saveWithRoom<T>(save: () => Promise<T>, makeRoom: () => Promise<void>): Promise<T> {
   try {

@@ -56,7 +56,7 @@ async function main(parameters: readonly string[]): Promise<void> {
   }
 }
 
-/** Says what went wrong in one line (with its stack if asked for) and returns the exit code. */
+/** Says what went wrong in one line (with its stack where asked for) and returns the exit code. */
 function report(error: unknown, debug: boolean): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
   const message = error instanceof Error ? error.message : String(error);

@@ -16,9 +16,9 @@ import { describeOptions, type OptionKinds, type OptionValues, readOptions } fro
 interface BuiltIn {
   readonly summary: string;
   readonly options: OptionKinds;
-  /** @throws OptionError if the data do not fit the model */
+  /** @throws OptionError where the data do not fit the model */
   readonly create: (options: OptionValues & { readonly seed: number }, set: Dataset) => Model;
-  /** What stands for the data if there are none. */
+  /** What stands for the data where there are none. */
   readonly usual: Dataset;
 }
 

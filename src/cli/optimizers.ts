@@ -244,7 +244,7 @@ export interface ChosenOptimizer {
   readonly optimizer: Optimizer;
 }
 
-/** Options that hold if an optimizer does not set its own. */
+/** Options that hold where an optimizer does not set its own. */
 export interface SharedOptions {
   readonly learningRate?: Schedule;
   readonly damping?: Schedule;

@@ -9,7 +9,7 @@ export function printTable(experiment: Experiment): void {
   console.log(renderTable(experiment, { width, colour: wantsColour(process.stdout, process.env) }));
 }
 
-/** After the table, if they are not scrolled away. */
+/** After the table, where they are not scrolled away. */
 export function printWarnings(warnings: readonly string[]): void {
   const { bold } = paint(wantsColour(process.stderr, process.env));
   for (const warning of warnings) process.stderr.write(`\n${bold('Warning:')} ${warning}\n`);

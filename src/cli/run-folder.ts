@@ -1,6 +1,6 @@
 // The folder that a command writes to: one run at a time, and never files of two runs side by side. `run.json` says which
 // files are the run's own; only these are removed when it is replaced. The replaced run waits in a hidden folder until the new
-// one has a model, and comes back if it gets none.
+// one has a model, and comes back where it gets none.
 import { mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { FileError, OptionError } from '../errors.js';
@@ -10,7 +10,7 @@ import { lockFolder, unlockFolder } from './folder-lock.js';
 export interface RunFolderOptions {
   /** As it was given: a folder that holds a run is refused, unless it is to be replaced. */
   readonly given?: string | undefined;
-  /** Where none is given; if a run is there already, its name gets a number. */
+  /** Where none is given; where a run is there already, its name gets a number. */
   readonly usual: string;
   /** Replace the run that the folder holds. */
   readonly overwrite?: boolean | undefined;
@@ -20,7 +20,7 @@ export interface RunFolderOptions {
   readonly command: string;
 }
 
-/** How a run ended; `running` even if its process was killed. */
+/** How a run ended; `running` also where its process was killed. */
 export type RunState = 'running' | 'finished' | 'interrupted' | 'diverged' | 'failed';
 
 const manifestName = 'run.json';
@@ -49,8 +49,8 @@ export class RunFolder {
   }
 
   /**
-   * Makes the folder if need be and locks it. Files of an older run stay until the new one writes its first, and come back if it ends without a model.
-   * @throws OptionError if it holds a run or another process writes to it; OptionError, FileError if it cannot be
+   * Makes the folder if need be and locks it. Files of an older run stay until the new one writes its first, and come back where it ends without a model.
+   * @throws OptionError where it holds a run or another process writes to it; OptionError, FileError where it cannot be
    *   written
    */
   static async open({ given, usual, overwrite = false, reads = [], command }: RunFolderOptions): Promise<RunFolder> {
@@ -96,7 +96,7 @@ export class RunFolder {
    * Writes a file of the run with `write`, and notes it once it is there. The first such call moves the old run aside, and
    * the first model removes it.
    * @returns What `write` returns.
-   * @throws FileError if the folder cannot be changed; and what `write` throws
+   * @throws FileError where the folder cannot be changed; and what `write` throws
    */
   async write<T>(name: readonly string[], write: (path: string) => Promise<T>): Promise<T> {
     const path = join(this.path, ...name);
@@ -130,7 +130,7 @@ export class RunFolder {
   }
 
   /**
-   * Unlocks the folder, and removes it if it was made for nothing.
+   * Unlocks the folder, and removes it where it was made for nothing.
    * @returns Whether the old run was put back, since the new one has no model.
    */
   async close(state: RunState): Promise<boolean> {
@@ -152,7 +152,7 @@ export class RunFolder {
     const old = this.#old;
     if (old.length === 0) return;
     this.#isAside = true;
-    // The manifest first: it tells what else belongs to the run that was moved, even if this process is killed.
+    // The manifest first: it tells what else belongs to the run that was moved, also where this process is killed.
     await move([...old].sort(manifestFirst), this.path, join(this.path, asideName));
     this.#old = [];
     await removeEmptyFolders(this.path, old);
@@ -167,7 +167,7 @@ export class RunFolder {
 const isModel = (name: string): boolean => basename(name) === fileNames.model;
 const manifestFirst = (a: string, b: string): number => Number(b === manifestName) - Number(a === manifestName);
 
-/** Ends what a killed process left of a replacement: the new run stays if it has a model, else the old one comes back. */
+/** Ends what a killed process left of a replacement: the new run stays where it has a model, else the old one comes back. */
 async function settle(path: string): Promise<void> {
   const names = await readdir(path);
   if (!names.includes(asideName)) return;

@@ -22,7 +22,7 @@ export interface Outcome {
   readonly record: RunRecord;
   /** What a reader of the run's results should know first, a sentence each. */
   readonly warnings: readonly string[];
-  /** The path of the model; undefined if no step was good. */
+  /** The path of the model; undefined where no step was good. */
   readonly model: string | undefined;
   /** Where the loss stopped being finite: what happened, and what is left. */
   readonly diverged?: string;
@@ -102,7 +102,7 @@ export class Workbench {
   }
 
   /**
-   * Trains with one optimizer; the folder, or the one in it of that name, gets metrics.jsonl and model.onnx. Undefined if
+   * Trains with one optimizer; the folder, or the one in it of that name, gets metrics.jsonl and model.onnx. Undefined where
    * it was interrupted before its first step.
    */
   async run(
@@ -187,7 +187,7 @@ export class Workbench {
     });
   }
 
-  /** From the first step on there is something to keep. False if a signal came before. */
+  /** From the first step on there is something to keep. False where a signal came before. */
   #begun(): boolean {
     if (this.#folder.isEmpty && this.interrupted) return false;
     this.#interruption.begin();

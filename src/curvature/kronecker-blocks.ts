@@ -61,7 +61,7 @@ export interface Example {
 /**
  * The model on one example of fixed size; on two if an axis of size 1 means something else to it. The blocks do not
  * depend on the sizes that stand for symbolic axes.
- * @throws GraphError if the model has no output or its shapes do not fit together
+ * @throws GraphError where the model has no output or its shapes do not fit together
  */
 export function oneExample(model: Model, kinds: readonly LayerKind[] = layerKinds): Example {
   const batches = new Set(

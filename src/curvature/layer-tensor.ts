@@ -9,7 +9,7 @@ import { elementDot } from './factors/matrices.js';
 export interface InputRows {
   /** `[rows, inputs]`; with a leading axis for several groups, as all rows. */
   readonly values: Value;
-  /** `[rows, 1]`: the homogeneous coordinate, if the layer has a bias. */
+  /** `[rows, 1]`: the homogeneous coordinate, where the layer has a bias. */
   readonly homogeneous: Value | undefined;
 }
 

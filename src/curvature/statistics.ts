@@ -15,7 +15,7 @@ export interface LayerRows {
   readonly inputs: InputRows;
   /** `[rows, outputs]`; `[groups, rows, outputs]` of several groups */
   readonly outputs: Value;
-  /** `[inputs]`: the diagonal of A if it is no more than that, as an embedding's is: what `inputs` would add up to. */
+  /** `[inputs]`: the diagonal of A where it is no more than that, as an embedding's is: what `inputs` would add up to. */
   readonly diagonal?: Value;
 }
 
@@ -75,8 +75,8 @@ interface RowPair {
 
 /**
  * Rows of one product that stands for the sum of two, L₁⊗R₁ + L₂⊗R₂, and has its trace: with mean eigenvalues l and r,
- * L = r₁·L₁ + r₂·L₂ and R = (l₁·R₁ + l₂·R₂)/(l₁r₁ + l₂r₂). It is the sum itself if L₁ and L₂ are multiples of each
- * other, or R₁ and R₂ are, and if one of the two is zero.
+ * L = r₁·L₁ + r₂·L₂ and R = (l₁·R₁ + l₂·R₂)/(l₁r₁ + l₂r₂). It is the sum itself where L₁ and L₂ are multiples of each
+ * other, or R₁ and R₂ are, and where one of the two is zero.
  */
 function balancedRows(b: Builder, ...pairs: readonly [RowPair, RowPair]): LayerRows {
   const mean = (rows: Value): Value => b.mul(elementDot(b, rows, rows), 1 / (rows.dims.at(-1) ?? 1));

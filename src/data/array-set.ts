@@ -10,13 +10,13 @@ import { type SplitOptions, splitAtRandom } from './split.js';
 
 /** How to read the arrays. A name given is that of an array, or of one for each part: `x` of `x_train` and `x_test`. */
 export interface ArraySetOptions extends SplitOptions {
-  /** Name of the array of inputs, if its own name does not tell; or several, as the model names its inputs. */
+  /** Name of the array of inputs, where its own name does not tell; or several, as the model names its inputs. */
   readonly inputs?: readonly string[] | undefined;
-  /** Name of the array of targets, if its own name does not tell. An input that is named alone is autoencoded. */
+  /** Name of the array of targets, where its own name does not tell. An input that is named alone is autoencoded. */
   readonly targets?: string | undefined;
   /** Name of the array of weights: how much each example counts. None by default. */
   readonly weights?: string | undefined;
-  /** Names of the model's inputs: arrays of these names are inputs, if no others are named. */
+  /** Names of the model's inputs: arrays of these names are inputs, where no others are named. */
   readonly modelInputs?: readonly string[] | undefined;
   /** How pictures with colours are laid out: 'nchw' (as ONNX wants them, the default) or 'nhwc' (turned while reading). */
   readonly layout?: 'nchw' | 'nhwc';
@@ -52,7 +52,7 @@ const partWords: Readonly<Record<string, Part>> = {
 type Parts = ReadonlyMap<Part, string>;
 
 interface InputArrays {
-  /** Undefined if there is one input, which any model with one takes. */
+  /** Undefined where there is one input, which any model with one takes. */
   readonly name: string | undefined;
   readonly parts: Parts;
 }
@@ -60,8 +60,7 @@ interface InputArrays {
 /**
  * Examples run along each array's first axis. Unsigned bytes are pixels (scale 1/255) when inputs and labels when they are
  * a list of targets; other integers stay integers. A test part in the file is used as it is, else its validation part,
- * else a share is held out at random.
- * @throws FileError if the arrays do not fit together
+ * else a share is held out at random. Throws FileError where the arrays do not fit together.
  */
 export function arraySplits(
   arrays: ReadonlyMap<string, NumberArray>,

@@ -22,7 +22,7 @@ const keys: OptionKeys<Augmentation> = { flip: true, crop: true, fill: true };
 /**
  * The batches with each picture moved and mirrored by its own draw from (seed, step). What is autoencoded is the picture
  * as it was varied.
- * @throws OptionError for unknown options, and if the data are no pictures or their targets would have to move with them
+ * @throws OptionError for unknown options, and where the data are no pictures or their targets would have to move with them
  * @example
  * const batches = augmentedBatches(trainingBatches(train, { batchSize, seed }), train, { flip: true, crop: 4 }, seed);
  */
@@ -60,7 +60,7 @@ export function augmentedBatches(
   };
 }
 
-/** The input that is pictures, if the set can be augmented so. */
+/** The input that is pictures, where the set can be augmented so. */
 function checkedPicture(set: Dataset, { crop = 0, fill = 0 }: Augmentation) {
   const { inputs, targets } = set;
   const [found, ...others] = pictureInputs(set);

@@ -16,7 +16,7 @@ export interface Batch {
   /** As the data set has them: one, or several by name. */
   readonly inputs: Inputs<BatchArray>;
   readonly target: BatchArray;
-  /** `[batch]`: how much each example counts, if the set says so. */
+  /** `[batch]`: how much each example counts, where the set says so. */
   readonly weights?: BatchArray;
 }
 
@@ -36,8 +36,9 @@ export interface BatchSequence {
 
 /**
  * Shuffled batches: each epoch is a fresh permutation of the data set, cut into whole batches.
- * A batch larger than the data set is the whole data set.
- * @throws OptionError for a batch size that is not a whole number of at least 1, and for an empty data set
+ * A batch larger than the data set is the whole data set. Throws OptionError for a batch size that is not a whole number
+ * of at least 1, and for an empty data set.
+ *
  * @example
  * const batches = trainingBatches(train, { batchSize: 500, seed: 1 });
  * for (const { inputs, target } of batches.from(resumedStep)) …
@@ -73,7 +74,7 @@ export function trainingBatches(set: Dataset, options: { batchSize: number; seed
 
 /**
  * The whole data set in order, once, for evaluation: nothing is dropped, so the last batch may be smaller.
- * @throws OptionError for a batch size that is not a whole number of at least 1
+ * Throws OptionError for a batch size that is not a whole number of at least 1.
  */
 export function* evaluationBatches(set: Dataset, batchSize: number): Generator<Batch, void> {
   checkBatchSize(batchSize);
@@ -125,7 +126,7 @@ export function permutation(size: number, seed: number, epoch: number): Uint32Ar
   return order;
 }
 
-/** Copies the examples at `indices` into dense arrays. @throws OptionError on an index outside the data set */
+/** Copies the examples at `indices` into dense arrays. Throws OptionError on an index outside the data set. */
 export function gatherBatch(set: Dataset, indices: ArrayLike<number>): Batch {
   for (let row = 0; row < indices.length; row++) {
     const index = indices[row] as number;

@@ -8,7 +8,7 @@ interface Column {
   /** Shape of one example, e.g. [784] or [1, 28, 28]; [] for a scalar. */
   readonly shape: readonly number[];
   /**
-   * Elements between the starts of two consecutive examples; the size of one example if absent. Smaller for
+   * Elements between the starts of two consecutive examples; the size of one example where absent. Smaller for
    * overlapping windows over one sequence.
    */
   readonly stride?: number;
@@ -89,7 +89,7 @@ export function elementCount(shape: readonly number[]): number {
 
 /**
  * The one input of a data set or a batch.
- * @throws OptionError if it has several
+ * @throws OptionError where it has several
  * @example
  * const { train } = await loadData('digits');
  * console.log(onlyInput(train).shape);
@@ -104,7 +104,7 @@ export function onlyInput<Column extends Pick<ExampleArray, 'dtype'>>(given: {
 }
 
 interface PictureInput {
-  /** Undefined if the set has one input, without a name. */
+  /** Undefined where the set has one input, without a name. */
   readonly name: string | undefined;
   readonly column: ExampleArray;
   readonly picture: Picture;
@@ -284,8 +284,8 @@ export function checkSplits(splits: DataSplits): void {
 }
 
 /**
- * The same examples seen in another shape, e.g. [784] as [1, 28, 28].
- * @throws OptionError if the sizes differ, or the set has several inputs
+ * The same examples seen in another shape, e.g. [784] as [1, 28, 28]. Throws OptionError where the sizes differ, or the
+ * set has several inputs.
  * @example
  * const { train } = await loadData('digits');
  * const pictures = withInputShape(train, [1, 28, 28]);
@@ -295,7 +295,7 @@ export function withInputShape(set: Dataset, shape: readonly number[]): Dataset 
   return { ...set, inputs: reshaped(set, onlyInput(set), shape) };
 }
 
-/** The same examples with targets of another shape. @throws OptionError if the sizes differ */
+/** The same examples with targets of another shape. Throws OptionError where the sizes differ. */
 export function withTargetShape(set: Dataset, shape: readonly number[]): Dataset {
   if (String(shape) === String(set.targets.shape)) return set;
   return { ...set, targets: reshaped(set, set.targets, shape, 'targets') };
@@ -331,7 +331,7 @@ export function slice(set: Dataset, start: number, end: number): Dataset {
   return { ...set, size: to - from, ...mapColumns(set, (column) => tail(column, from)) };
 }
 
-/** Each column changed once: if targets are an input, as an autoencoder's are, they remain so. */
+/** Each column changed once: where targets are an input, as an autoencoder's are, they remain so. */
 export function mapColumns<Result extends Pick<ExampleArray, 'dtype'>>(
   { inputs, targets, weights }: Pick<Dataset, 'inputs' | 'targets' | 'weights'>,
   change: (column: ExampleArray) => Result,
@@ -360,7 +360,7 @@ function tail(column: ExampleArray, from: number): ExampleArray {
 /** What a column of inputs is called in messages. */
 const roleOf = (name: string | undefined): string => (name === undefined ? 'inputs' : `input '${name}'`);
 
-/** A column seen in another shape. @throws OptionError if the sizes differ */
+/** A column seen in another shape. Throws OptionError where the sizes differ. */
 function reshaped(set: Dataset, column: ExampleArray, shape: readonly number[], role = 'inputs'): ExampleArray {
   checkShape(`data set '${set.name}': ${role}`, shape);
   if (elementCount(shape) !== elementCount(column.shape)) {

@@ -9,8 +9,8 @@ import { type Dataset, dataset, type ExampleArray, elementCount, exampleStride }
  * Mean and deviation of a data set's inputs: per channel of pictures (also flattened ones) and of other inputs with more
  * than one axis, whose first axis are channels; per column of rows of numbers. What is constant gets deviation 1, so
  * that it becomes 0. Of several inputs it is the only one of real numbers.
- * @throws OptionError for tokens and other whole numbers, if several inputs are real numbers, if a number is not
- *   finite, and if there is no example
+ * @throws OptionError for tokens and other whole numbers, where several inputs are real numbers, where a number is not
+ *   finite, and where there is no example
  * @example
  * const { train } = await loadData('digits');
  * const model = withNormalization(lenet({ seed: 1 }), measureNormalization(train)); // mean [0.1307], deviation [0.3081] on MNIST
@@ -30,7 +30,7 @@ export function measureNormalization(set: Dataset): Normalization {
 /**
  * Mean and deviation of a data set's targets: per column of rows of numbers, and one of each for targets of more axes.
  * What is constant gets deviation 1.
- * @throws OptionError for labels, if a number is not finite, and if there is no example
+ * @throws OptionError for labels, where a number is not finite, and where there is no example
  * @example
  * const { train } = await loadData('digits', { task: 'autoencoding' });
  * const model = withTargetNormalization(mlp({ sizes: [784, 16, 784], seed: 1 }), measureTargetNormalization(train));
@@ -66,7 +66,7 @@ function momentsOf(
   const mean: number[] = [];
   const deviation: number[] = [];
   for (let channel = 0; channel < channels; channel++) {
-    // Sums about the first value keep their digits if the mean is large against the deviation.
+    // Sums about the first value keep their digits where the mean is large against the deviation.
     const origin = data[channel * area] ?? 0;
     let [sum, squares] = [0, 0];
     for (let row = 0; row < size; row++) {

@@ -14,7 +14,7 @@ export interface LoadOptions {
   readonly seed?: number;
   /** 'supervised' (the set's own targets) by default. */
   readonly task?: Task;
-  /** Names of the model's inputs: named arrays of these names are taken as its inputs, if the spec names no others. */
+  /** Names of the model's inputs: named arrays of these names are taken as its inputs, where the spec names no others. */
   readonly modelInputs?: readonly string[];
 }
 
@@ -196,7 +196,7 @@ export function parseSpec(spec: string): ParsedSpec {
   return { kind, path, options };
 }
 
-/** Share held out for testing if a file has no test part of its own. */
+/** Share held out for testing where a file has no test part of its own. */
 const TEST_SHARE = 0.1;
 
 /** The options of one spec, read as numbers or words with messages that name the spec. */

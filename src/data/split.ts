@@ -19,8 +19,7 @@ export interface SplitOptions {
 
 /**
  * Holds out `testShare` of the examples (rounded, at least one, never all), chosen at random by the seed; both parts keep the
- * file's order.
- * @throws FileError if there are fewer than two examples
+ * file's order. Throws FileError where there are fewer than two examples.
  */
 export function splitAtRandom(set: Dataset, { testShare, seed }: SplitOptions): DataSplits {
   if (set.size < 2) {

@@ -43,7 +43,7 @@ export interface Program {
 export interface Engine {
   /** `node-cpu`, `wasm`, `webgpu`, … */
   readonly name: string;
-  /** @throws GraphError with the runtime's message if it refuses the graph */
+  /** @throws GraphError with the runtime's message where it refuses the graph */
   compile(graph: Graph, options?: ProgramOptions): Promise<Program>;
   /** Puts tensors into the store, replacing those of the same names. */
   write(tensors: Readonly<Record<string, TensorData>>): Promise<void>;

@@ -64,7 +64,7 @@ export function nodeSessionOptions(
   };
 }
 
-/** @throws UnsupportedError if onnxruntime-node is not installed or has no binary for this platform */
+/** @throws UnsupportedError where onnxruntime-node is not installed or has no binary for this platform */
 export async function loadNodeRuntime(
   load: () => Promise<unknown> = () => import('onnxruntime-node'),
 ): Promise<OnnxRuntime> {
@@ -93,7 +93,7 @@ export interface RuntimeDescription {
 
 /**
  * The versions of ONNX Runtime and Node, and the machine.
- * @throws UnsupportedError if onnxruntime-node is not installed
+ * @throws UnsupportedError where onnxruntime-node is not installed
  * @example
  * console.log(await describeRuntime());
  */

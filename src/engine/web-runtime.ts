@@ -27,7 +27,7 @@ interface WasmEnvironment {
 
 const inNode = 'process' in globalThis && typeof globalThis.process.versions?.node === 'string';
 
-/** @throws UnsupportedError if onnxruntime-web is not installed; OptionError if a setting of the page is taken */
+/** @throws UnsupportedError where onnxruntime-web is not installed; OptionError where a setting of the page is taken */
 export async function loadWebRuntime({ provider, threads, wasmPaths }: WebEngineOptions): Promise<OnnxRuntime> {
   const ort = await importRuntime(provider);
   const page = ort.env.wasm;

@@ -32,7 +32,7 @@ export function isDiskFull(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-/** The advice that fits an operating-system error; its own message if we have none. */
+/** The advice that fits an operating-system error; its own message where we have none. */
 export function advice(error: unknown): string {
   return ADVICE[systemCode(error) ?? ''] ?? (error instanceof Error ? error.message : String(error));
 }
@@ -78,7 +78,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** As `mkdir` with `recursive`, which never returns if the system says ENOENT inside a folder that exists (/proc). */
+/** As `mkdir` with `recursive`, which never returns where the system says ENOENT inside a folder that exists (/proc). */
 async function makeFolder(path: string): Promise<string[]> {
   try {
     await mkdir(path);

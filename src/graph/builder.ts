@@ -15,7 +15,7 @@ import {
 } from './graph.js';
 import { type DataType, type TensorData, tensorFrom } from './tensor.js';
 
-/** What the builder asks of the operator table: output types, and the outputs themselves if they can be known now. */
+/** What the builder asks of the operator table: output types, and the outputs themselves where they can be known now. */
 export interface Semantics {
   infer(node: Omit<Node, 'outputs'>): readonly (TensorType | undefined)[];
   /** Outputs of a node all of whose inputs are known, or undefined to compute them when the program runs. */
@@ -91,7 +91,7 @@ export class GraphBuilder {
 
   /**
    * Adds a node, or returns the values of an equal one.
-   * @throws GraphError naming the node if the inputs do not fit the operator
+   * @throws GraphError naming the node where the inputs do not fit the operator
    */
   node(
     op: string,

@@ -51,7 +51,7 @@ export const attribute = { int, ints, float, text } as const;
 export class Value {
   /** The name it should have in a file; the writer makes names unique. */
   readonly name: string;
-  /** The elements, if they are known when the graph is built (constants and parameters). */
+  /** The elements, where they are known when the graph is built (constants and parameters). */
   readonly constant: TensorData | undefined;
   /** The node that computes it; undefined for inputs and constants. */
   producer: Node | undefined;
@@ -94,7 +94,7 @@ export class Value {
     return this.type.shape.length;
   }
 
-  /** The shape as numbers; throws if a size is symbolic. */
+  /** The shape as numbers; throws where a size is symbolic. */
   get dims(): readonly number[] {
     return this.shape.map((size, axis) => {
       if (typeof size === 'number') return size;
@@ -118,7 +118,7 @@ export interface Node {
 
 /** What a graph asks of an operator: the types of its outputs, and the outputs themselves if they can be known. */
 export interface OperatorRules {
-  /** Types of all outputs the operator can have. @throws GraphError (without naming the node) if the inputs do not fit */
+  /** Types of all outputs the operator can have. Throws GraphError (without naming the node) where the inputs do not fit. */
   readonly infer: (node: Omit<Node, 'outputs'>) => readonly (TensorType | undefined)[];
   /** Outputs that can be known when the graph is built (shape arithmetic). */
   readonly fold?: (node: Omit<Node, 'outputs'>) => readonly TensorData[] | undefined;

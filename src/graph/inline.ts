@@ -61,7 +61,7 @@ const mostUnrolled = 20_000;
 /** Nodes that all loops of a graph may become: loops within loops multiply. */
 const mostUnrolledTogether = 100_000;
 
-/** Rounds cost something even if a body is empty. */
+/** Rounds cost something also where a body is empty. */
 const sizeOf = (body: Graph): number =>
   body.nodes.reduce((sum, node) => sum + subgraphs(node).reduce((inner, graph) => inner + sizeOf(graph), 1), 1);
 
@@ -204,7 +204,7 @@ class Copy {
     return constant;
   }
 
-  /** The graph that an If takes, if its condition is known: exporters guard shapes by such branches. */
+  /** The graph that an If takes, where its condition is known: exporters guard shapes by such branches. */
   #takenBranch(node: Node): Graph | undefined {
     const [input] = node.inputs;
     if (node.op !== 'If' || node.domain !== '' || !input) return undefined;

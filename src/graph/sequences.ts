@@ -46,7 +46,7 @@ const rules: Readonly<Record<string, Rule>> = {
 
 /**
  * What a node becomes; undefined for one that has nothing to do with sequences.
- * @throws UnsupportedError naming the node if a length or a position is only known when the program runs
+ * @throws UnsupportedError naming the node where a length or a position is only known when the program runs
  */
 export function takenApart(node: Node, inputs: CopiedInputs, b: GraphBuilder): Taken | undefined {
   const rule = node.domain === '' && Object.hasOwn(rules, node.op) ? rules[node.op] : undefined;

@@ -28,7 +28,7 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
   const { positiveWeight } = options;
   const given = typeof positiveWeight === 'object' ? positiveWeight : [positiveWeight ?? 1];
   for (const weight of given) checkedNumber('positiveWeight', weight, { above: 0 });
-  /** P, or undefined if it is 1. */
+  /** P, or undefined where it is 1. */
   const positive = (b: Builder, output: Value): Value | undefined => {
     if (positiveWeight === undefined) return undefined;
     if (given.length !== 1 && given.length !== output.dims.at(-1)) {
@@ -86,7 +86,7 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
 
 /**
  * −P·y·log σ(z) − (1 − y)·log(1 − σ(z)) of each element, without overflow.
- * @param positive P; 1 if left out
+ * @param positive P; 1 where left out
  */
 export function crossEntropies(b: Builder, output: Value, targets: Value, positive?: Value): Value {
   // log(1 + eᶻ) − y·z = max(z, 0) − y·z + log(1 + e^−|z|)

@@ -22,7 +22,7 @@ export interface CrossEntropyOptions {
 /**
  * Mean over the rows of −Σ_k y_k·log softmax(z)_k. Logits are `[rows, …, classes]`; targets are int64 labels `[rows, …]`
  * or probabilities of the classes in the logits' shape. A network that ends in a softmax trains on what is under it.
- * Equal to PyTorch's `cross_entropy`, but that it is 0 if all rows of a batch are ignored.
+ * Equal to PyTorch's `cross_entropy`, but that it is 0 where all rows of a batch are ignored.
  * @throws OptionError for options out of range
  * @example
  * const loss = crossEntropy({ labelSmoothing: 0.1, ignoreIndex: -100 });

@@ -1,4 +1,4 @@
-// Focal losses: cross-entropies that count little if the model is right already (Lin et al. 2017, arXiv 1708.02002).
+// Focal losses: cross-entropies that count little where the model is right already (Lin et al. 2017, arXiv 1708.02002).
 import { accuracy } from '../metrics/accuracy.js';
 import { checkedNumber, checkKeys } from '../options.js';
 import { crossEntropies } from './binary-cross-entropy.js';
@@ -14,7 +14,7 @@ export interface FocalOptions {
 }
 
 export interface BinaryFocalOptions extends FocalOptions {
-  /** Weight α of targets of 1; those of 0 have 1 − α. All weigh 1 if left out. */
+  /** Weight α of targets of 1; those of 0 have 1 − α. All weigh 1 where left out. */
   readonly alpha?: number;
 }
 

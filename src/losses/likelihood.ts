@@ -20,7 +20,7 @@ export interface Cases {
 export interface OutputLikelihood {
   /** Number of cases. */
   cases(output: Value): number;
-  /** What sampling takes; none if there is nothing to sample from. */
+  /** What sampling takes; none where there is nothing to sample from. */
   readonly noise?: LossLikelihood['noise'];
   /** For each case a cotangent of the output, whose covariance is the Fisher information; in the output's shape. */
   sampledCotangent?(b: Builder, at: Cases, noise: Value): Value;
@@ -40,14 +40,14 @@ export interface Likelihood extends OutputLikelihood {
 /** Cases that a mean over a batch is of: those of the likelihood, else the examples. */
 export const casesOf = ({ likelihood }: Loss, output: Value): number => (likelihood?.cases ?? examplesOf)(output);
 
-/** Weights of examples that have the mean 1, as they broadcast to the output; undefined if all count alike. */
+/** Weights of examples that have the mean 1, as they broadcast to the output; undefined where all count alike. */
 export function caseWeightsOf(b: Builder, output: Value, weights: Value | undefined): Value | undefined {
   if (!weights) return undefined;
   const along = alongBatch(b, weights, output);
   return quotient(b, b.mul(along, examplesOf(output)), b.sum(along));
 }
 
-/** The likelihood of unit variance, if there is one at all. */
+/** The likelihood of unit variance, where there is one at all. */
 export function unitLikelihood(b: Builder, loss: Loss): Likelihood {
   const { likelihood } = loss;
   if (!likelihood) return empiricalLikelihood(b, loss);

@@ -15,7 +15,7 @@ export function beforeSigmoid(b: Builder, { producer }: Value): Value | undefine
 
 /**
  * The logits under a softmax over the classes, with the classes on the last axis; the prediction itself, if it ends in
- * none. They are on the second axis, as PyTorch's loss has them, if only so the targets fit:
+ * none. They are on the second axis, as PyTorch's loss has them, where only so the targets fit:
  * `[batch, classes, height, width]` and `[batch, height, width]`.
  */
 export function beforeSoftmax(b: Builder, prediction: Value, targets?: Shape): Value {

@@ -36,27 +36,27 @@ export interface Loss {
   readonly ignoredLabel?: number;
   /**
    * What the loss is computed from: the value under the activation that it contains (softmax, sigmoid), with the classes
-   * on the last axis; the prediction itself if left out.
-   * @param targets shape of the targets, if it is known
+   * on the last axis; the prediction itself where left out.
+   * @param targets shape of the targets, where it is known
    */
   contained?(b: Builder, prediction: Value, targets?: Shape): Value;
-  /** The mean of the targets that an output stands for: probabilities of logits, rates of logarithms; itself if left out. */
+  /** The mean of the targets that an output stands for: probabilities of logits, rates of logarithms; itself where left out. */
   expected?(b: Builder, output: Value): Value;
   /**
    * Element type and shape of the targets for an output of the given type.
-   * @param given element type of the targets that there are, if the loss takes several
+   * @param given element type of the targets that there are, where the loss takes several
    */
   targetType(output: TensorType, given?: DataType): TensorType;
   /**
    * The mean loss, a scalar, reduced as PyTorch's default does: over rows of labels, over elements of numbers. With weights
    * Σw·l/Σw.
-   * @param output what the network computes, before the final softmax or sigmoid if the loss contains it
+   * @param output what the network computes, before the final softmax or sigmoid where the loss contains it
    * @param weights of the examples, `[batch]`
    */
   value(b: Builder, output: Value, targets: Value, weights?: Value): Value;
   /**
-   * What `value` divides by, a scalar, if that depends on the targets: by it the means of batches are joined. The number
-   * of examples, or the sum of their weights, if left out.
+   * What `value` divides by, a scalar, where that depends on the targets: by it the means of batches are joined. The number
+   * of examples, or the sum of their weights, where left out.
    */
   mass?(b: Builder, output: Value, targets: Value, weights?: Value): Value;
   /**
@@ -65,11 +65,11 @@ export interface Loss {
    * @param deviation of all, `[1]`, or of each column, which is the last axis
    */
   inUnits?(b: Builder, output: Value, targets: Value, deviation: Value, weights?: Value): Value;
-  /** The distribution whose negative log-likelihood the loss is; none if left out. */
+  /** The distribution whose negative log-likelihood the loss is; none where left out. */
   readonly likelihood?: LossLikelihood;
-  /** What a person judges by, if no metric is named. */
+  /** What a person judges by, where no metric is named. */
   readonly metric: Metric;
-  /** The kind of second-order step that is taken if none is named (tables take self-tuning ones anyway). */
+  /** The kind of second-order step that is taken where none is named (tables take self-tuning ones anyway). */
   readonly step: 'normalized' | 'self-tuning';
 }
 
@@ -106,7 +106,7 @@ export interface LossLikelihood {
   /**
    * How much each case counts, with targets that are weighted (by class, or not at all): the mean negative log-likelihood is
    * the mean of weight times that of the case. It broadcasts to the output; of diagonal Hessians each element may have one.
-   * Undefined if all are 1.
+   * Undefined where all are 1.
    * @param weights of the examples, `[batch]`: this includes them
    */
   caseWeights?(b: Builder, output: Value, targets: Value, weights?: Value): Value | undefined;

@@ -13,8 +13,8 @@ export interface Forward extends Judged {
   /** The parameters it was evaluated at, by name. */
   readonly parameters: ReadonlyMap<string, Value>;
   /**
-   * What the loss sees: logits, if the network ends in the activation that the loss contains; and standardized
-   * predictions, if it ends in a normalization of targets.
+   * What the loss sees: logits, where the network ends in the activation that the loss contains; and standardized
+   * predictions, where it ends in a normalization of targets.
    */
   readonly output: Value;
   /** What the loss compares the output with: standardized as the output is. */

@@ -8,7 +8,7 @@ import type { Judged, Metric, Numbers } from './metric.js';
 export interface MetricParts {
   /** Outputs of the program. */
   readonly outputs: Readonly<Record<string, Value>>;
-  /** By name, if the program has a sum: the name of an output, or the number itself. */
+  /** By name, where the program has a sum: the name of an output, or the number itself. */
   readonly sums: ReadonlyMap<string, string | number>;
   /** By name, the output that has the rows. */
   readonly rows: ReadonlyMap<string, string>;

@@ -13,7 +13,7 @@ export interface ClassRows {
   /** `[rows, classes]`: the output of the network, and what it expects. */
   readonly scores: Value;
   readonly expected: Value;
-  /** `[rows]`: weights of the examples, 0 of ignored rows; undefined if all count alike. */
+  /** `[rows]`: weights of the examples, 0 of ignored rows; undefined where all count alike. */
   readonly weights: Value | undefined;
 }
 

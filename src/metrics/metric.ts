@@ -6,7 +6,7 @@ import type { Builder } from '../ops/builder.js';
 export interface Judged {
   /** The model's own first output, in the units of the data. */
   readonly prediction: Value;
-  /** What the loss sees: logits with the classes on the last axis, if the network ends in the activation that it contains. */
+  /** What the loss sees: logits with the classes on the last axis, where the network ends in the activation that it contains. */
   readonly output: Value;
   /**
    * What the model expects of the targets, in the units of the data: probabilities of the classes along the last axis,
@@ -17,9 +17,9 @@ export interface Judged {
   readonly given: Value;
   /** Labels of classes, which may be given as their probabilities; or numbers, which may be 0 and 1. */
   readonly kind: 'labels' | 'values';
-  /** Weights of the examples, `[batch]`; all count alike if left out. */
+  /** Weights of the examples, `[batch]`; all count alike where left out. */
   readonly weights?: Value | undefined;
-  /** The label of rows that do not count, if the loss ignores one. */
+  /** The label of rows that do not count, where the loss ignores one. */
   readonly ignored?: number | undefined;
   /** The loss that a person sees, a scalar: its mean in the units of the data. */
   readonly reported: Value;
@@ -30,7 +30,7 @@ export type Numbers = Readonly<Record<string, ArrayLike<number>>>;
 
 /**
  * A figure by which a person judges a model on a set of examples: exact however the set is cut into batches. It is
- * computed from sums over the examples, of fixed shapes, which the program adds up in each batch; or, if no sums
+ * computed from sums over the examples, of fixed shapes, which the program adds up in each batch; or, where no sums
  * suffice (ranks, medians), from rows of each example, which are collected over the set.
  * @example
  * const bias: Metric = {

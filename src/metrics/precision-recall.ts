@@ -25,7 +25,7 @@ interface Counts {
 
 const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
 
-/** A metric that is made of the counts of each class; 0 if it would divide by 0. */
+/** A metric that is made of the counts of each class; 0 where it would divide by 0. */
 function ofCounts(word: string, options: AverageOptions, score: (counts: Counts) => number): Metric {
   checkKeys(word, options, { average: true });
   const average = checkedWord('average', options.average, averages);

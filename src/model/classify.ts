@@ -77,7 +77,7 @@ function isPerChannel(value: Value): boolean {
   return constant !== undefined && constant.dims.filter((size) => size > 1).length <= 1;
 }
 
-/** The input that a tensor is applied to, if that is all that it is used for. */
+/** The input that a tensor is applied to, where that is all that it is used for. */
 function appliedTo(value: Value, uses: Uses, preprocessing: ReadonlyMap<Node, string>): string | undefined {
   const inputs = readersOf(value, uses, isSameNumbers).map(({ node }) => preprocessing.get(node));
   return inputs.every((input) => input !== undefined) ? inputs[0] : undefined;

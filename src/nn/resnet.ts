@@ -37,7 +37,7 @@ const keys: OptionKeys<ResnetOptions> = {
  * one sees elsewhere, would leave the convolutions before them without gradient and curvature.)
  * Parameters: `stem`, `stage1.block1.conv1`, `stage1.block1.norm1`, …, `head`; running averages of batch normalization
  * (`model.statistics`): `stem.norm.mean`, `stem.norm.variance`, ….
- * @throws OptionError for unknown options and sizes below 1, if the groups do not divide the width, or are given for batch normalization
+ * @throws OptionError for unknown options and sizes below 1, where the groups do not divide the width, or are given for batch normalization
  * @example
  * const model = resnet20({ width: 8, norm: 'batch', seed: 1 });
  */

@@ -14,7 +14,7 @@ import { dataTypeOf, onnxCode } from './types.js';
 
 /**
  * Reads `length` bytes at `offset` of a file that a model refers to by its relative location.
- * @throws FileError if the location leaves the model's folder or the file is shorter
+ * @throws FileError where the location leaves the model's folder or the file is shorter
  */
 export type ReadExternal = (location: string, offset: number, length: number) => Uint8Array;
 

@@ -1,4 +1,4 @@
-// Activation functions. Rules use the output if that saves an exponential; a branch that is not taken may overflow,
+// Activation functions. Rules use the output where that saves an exponential; a branch that is not taken may overflow,
 // so the rules are written in quantities that stay finite on both sides.
 import { floatAttribute, inputOf, intAttribute, stringAttribute, type Value } from '../graph/graph.js';
 import {

@@ -169,7 +169,7 @@ export class Builder extends GraphBuilder {
     return this.op('MatMul', [x, y]);
   }
   /**
-   * alpha·op(x)·op(y) + beta·c for matrices, op being a transposition if asked for; for batches of matrices likewise,
+   * alpha·op(x)·op(y) + beta·c for matrices, op being a transposition where asked for; for batches of matrices likewise,
    * which are copied to be transposed, while a Gemm transposes as it packs.
    */
   gemm(
@@ -266,12 +266,12 @@ export class Builder extends GraphBuilder {
     return sameShape(x.shape, like.shape) ? x : this.op('Expand', [x, this.shapeOf(like)]);
   }
 
-  /** The shape as an int64 vector: a constant if all sizes are known. */
+  /** The shape as an int64 vector: a constant where all sizes are known. */
   shapeOf(x: Value): Value {
     const known = x.shape.every((size): size is number => typeof size === 'number');
     return known ? this.integers(x.shape as number[]) : this.op('Shape', [x]);
   }
-  /** One size: a number, or an int64 vector of one element if it is only known when the program runs. */
+  /** One size: a number, or an int64 vector of one element where it is only known when the program runs. */
   dimension(x: Value, axis: number): number | Value {
     const size = x.shape[axis];
     if (typeof size === 'number') return size;

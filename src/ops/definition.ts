@@ -16,7 +16,7 @@ export interface GradientContext {
   readonly y: Value;
   /** Cotangent of output 0: the derivative of the objective by `y`, in the shape of `y`. */
   readonly dy: Value;
-  /** Cotangents of all outputs; undefined if the objective does not depend on one. */
+  /** Cotangents of all outputs; undefined where the objective does not depend on one. */
   readonly cotangents: readonly (Value | undefined)[];
   /** Whether the cotangent of input i is needed; a rule may leave out costly ones that are not. */
   readonly isWanted: (index: number) => boolean;

@@ -1,4 +1,4 @@
-// Arithmetic and elementary functions of each element, with NumPy broadcasting if they take several tensors.
+// Arithmetic and elementary functions of each element, with NumPy broadcasting where they take several tensors.
 import { GraphError } from '../errors.js';
 import { inputOf, stringAttribute, type TensorType, text, type Value } from '../graph/graph.js';
 import { isDataType, isFloatingPoint } from '../graph/tensor.js';
@@ -35,7 +35,7 @@ const folded = (op: string, gradient: GradientRule): OpDefinition => ({
   fold: foldElementwise(op),
 });
 
-/** Max and Min of any number of tensors: the cotangent goes to the winner and is shared equally if they tie. */
+/** Max and Min of any number of tensors: the cotangent goes to the winner and is shared equally where they tie. */
 const extremum: GradientRule = ({ b, node, y, dy }) => {
   if (node.inputs.length === 1) return [dy];
   const isWinner = node.inputs.map((input) => input && b.equal(input, y));
@@ -47,7 +47,7 @@ const extremum: GradientRule = ({ b, node, y, dy }) => {
   return isWinner.map((winner) => winner && b.where(winner, share, 0));
 };
 
-/** Clip passes the cotangent on inside the limits (the ends belong to it), and to a limit if that is in force. */
+/** Clip passes the cotangent on inside the limits (the ends belong to it), and to a limit where that is in force. */
 const clipGradient: GradientRule = ({ b, node, x, dy }) => {
   const [, low, high] = node.inputs;
   const belowLow = low && b.less(x(0), low);
@@ -58,7 +58,7 @@ const clipGradient: GradientRule = ({ b, node, x, dy }) => {
   return [inside, belowLow && b.where(belowLow, dy, 0), aboveHigh && b.where(aboveHigh, dy, 0)];
 };
 
-/** The exponent of a Pow if it is one known number. */
+/** The exponent of a Pow where it is one known number. */
 function knownExponent({ x }: GradientContext): number | undefined {
   const { constant } = x(1);
   return constant?.data.length === 1 ? Number(constant.data[0]) : undefined;

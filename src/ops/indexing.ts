@@ -39,7 +39,7 @@ function inferGather(node: NodeDraft): TensorType[] {
   ];
 }
 
-/** The positions that known indices choose of `size`, if each is chosen exactly once; undefined otherwise. */
+/** The positions that known indices choose of `size`, where each is chosen exactly once; undefined otherwise. */
 function permutationOf(indices: Value, size: Dimension | undefined): number[] | undefined {
   if (!indices.constant || indices.rank !== 1 || indices.shape[0] !== size) return undefined;
   const positions = toNumbers(indices.constant).map((i) => (i < 0 ? i + indices.dims.length : i));

@@ -16,7 +16,7 @@ import {
 import { foldableInputs } from './shapes/folding.js';
 import { integersOf, knownIntegers, normalizeAxis } from './shapes/shapes.js';
 
-/** The axes that are reduced, counted from the front: all if none are given, unless `noop_with_empty_axes`. */
+/** The axes that are reduced, counted from the front: all where none are given, unless `noop_with_empty_axes`. */
 function reducedAxes(node: NodeDraft): number[] {
   const rank = inputOf(node, 0).rank;
   const given = node.inputs[1] ? knownIntegers(node.inputs[1], 'the axes') : [];
@@ -165,7 +165,7 @@ export const reductionOps: OpFamily<ReductionOp> = {
     const { b, node, x, dy } = context;
     return [b.expandLike(b.div(withReducedAxes(context, dy), b.sum(x(0), reducedAxes(node), true)), x(0))];
   }),
-  // log Σeˣ: e^(x − y); if all x are −∞ so is y, and the slope is 0
+  // log Σeˣ: e^(x − y); where all x are −∞ so is y, and the slope is 0
   ReduceLogSumExp: reduction((context) => {
     const { b, x, y, dy } = context;
     const shift = withReducedAxes(context, b.where(b.equal(y, Number.NEGATIVE_INFINITY), 0, y));

@@ -78,7 +78,7 @@ const isUntyped = (input: Value | undefined): boolean => input !== undefined && 
 
 /**
  * How the builder learns types and constants. What an unknown operator computes, and what follows from it, has no type;
- * that is an error only if someone asks for it.
+ * that is an error only where someone asks for it.
  */
 export const semantics: Semantics = {
   infer: (node) => (node.inputs.some(isUntyped) ? [] : (definitionOf(node)?.infer(node) ?? [])),

@@ -28,7 +28,7 @@ export function radam(options: AdamOptions = {}): Chain {
  */
 export function scaleByRadam(options: MomentsOptions = {}): Transform {
   const { beta1, beta2, epsilon } = checkedMoments('scaleByRadam', options);
-  /** r²·(1 − β₂ᵗ), or undefined if the length ρₜ of the average is at most 5. */
+  /** r²·(1 − β₂ᵗ), or undefined where the length ρₜ of the average is at most 5. */
   const rectified = (t: number): number | undefined => {
     const most = 2 / (1 - beta2) - 1;
     const length = most - (2 * t * beta2 ** t) / (1 - beta2 ** t);

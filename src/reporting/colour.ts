@@ -7,14 +7,14 @@ export interface Paint {
   accent(text: string): string;
 }
 
-/** Escape sequences if `enabled`, plain text otherwise. */
+/** Escape sequences where `enabled`, plain text otherwise. */
 export function paint(enabled: boolean): Paint {
   const style = (open: number, close: number) => (text: string) =>
     enabled && text !== '' ? `\u001b[${open}m${text}\u001b[${close}m` : text;
   return { bold: style(1, 22), dim: style(2, 22), accent: style(36, 39) };
 }
 
-/** Colour only on a terminal that can, and not if the user has set NO_COLOR to anything. */
+/** Colour only on a terminal that can, and not where the user has set NO_COLOR to anything. */
 export function wantsColour(
   stream: { isTTY?: boolean },
   environment: Readonly<Record<string, string | undefined>>,

@@ -76,7 +76,7 @@ function alone(run: RunRecord, goal: Goal | undefined, notes: readonly string[])
   };
 }
 
-/** Who reached the target first, and how much longer the others took; undefined if nobody did. */
+/** Who reached the target first, and how much longer the others took; undefined where nobody did. */
 function raceToTarget(goal: Goal, runs: readonly RunRecord[]): Race | undefined {
   const finishers = runs
     .flatMap((run) => (run.toTarget ? [{ run, ...run.toTarget }] : []))

@@ -44,7 +44,7 @@ function telling(name: string, names: readonly string[]): string {
   return [optimizer, ...shown.map((option) => option.slice(option.indexOf('=') + 1))].join(' ');
 }
 
-/** The start of the name, or the start and a number if another name begins alike. */
+/** The start of the name, or the start and a number where another name begins alike. */
 function numbered(name: string, length: number, taken: ReadonlySet<string>): string {
   if (name.length <= length && !taken.has(name)) return name;
   let label = `${name.slice(0, length - 1)}…`;

@@ -36,7 +36,7 @@ export interface Progress {
   begin(name: string, steps: number, metric?: string, startStep?: number): void;
   /** A step was logged. */
   update(record: StepRecord): void;
-  /** Prints a line that stays, above the bar if there is one. */
+  /** Prints a line that stays, above the bar where there is one. */
   print(line: string): void;
   /** The run has ended: its bar gives way to a line that stays. Without a record (it was interrupted) the last state stays. */
   finish(run?: RunRecord): void;

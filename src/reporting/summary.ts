@@ -36,7 +36,7 @@ interface Measure {
   readonly warns?: (run: RunRecord) => boolean;
 }
 
-/** The columns that the experiment has something to say in. Best values are marked if there are two runs or more. */
+/** The columns that the experiment has something to say in. Best values are marked where there are two runs or more. */
 export function summaryColumns(experiment: Experiment): SummaryColumn[] {
   const { runs } = experiment;
   return measures(experiment).flatMap(({ header, value, format, lowerIsBetter, warns }) => {

@@ -20,7 +20,7 @@ interface Loss {
   readonly text: string;
 }
 
-/** The sentence, or undefined if nothing sets the runs apart. */
+/** The sentence, or undefined where nothing sets the runs apart. */
 export function tradeOffs(run: RunRecord, rivals: readonly RunRecord[], goal: Goal | undefined): string | undefined {
   const wins: string[] = [];
   const losses: Loss[] = [];

@@ -15,7 +15,7 @@ export interface ConjugateGradientOptions {
   readonly operator: LinearMap;
   /** b: the tensors that make up a vector, such as weights and bias. */
   readonly rightHandSide: readonly Value[];
-  /** Where to start, shaped as b; zero by default. It is dropped if its residual exceeds that of zero, or is NaN. */
+  /** Where to start, shaped as b; zero by default. It is dropped where its residual exceeds that of zero, or is NaN. */
   readonly initial?: readonly Value[];
   /** An approximate inverse of A, symmetric positive definite. */
   readonly preconditioner?: LinearMap;
@@ -31,7 +31,7 @@ export interface ConjugateGradientOptions {
 
 /** Running out of iterations is a result like any other. */
 interface ConjugateGradientSolution {
-  /** x, shaped as b. Zero if b is zero (or ‖b‖² underflows). */
+  /** x, shaped as b. Zero where b is zero (or ‖b‖² underflows). */
   readonly value: readonly Value[];
   /** Passes of the loop, an int64 scalar: those of the slowest system of a batch. */
   readonly iterations: Value;
@@ -48,7 +48,7 @@ const largestSquaredResidual = 1e16;
  * Hestenes & Stiefel 1952; with a preconditioner as in Saad, Iterative Methods for Sparse Linear Systems, algorithm 9.1.
  * A breakdown (⟨p, A·p⟩ ≤ 0 as A is not positive definite or rounding is all that is left, or a residual that explodes)
  * ends the system's solve with the x before it: as long as the operator returns finite numbers, so does the solve.
- * @throws GraphError if operator, preconditioner or initial do not have the shapes of the right-hand side
+ * @throws GraphError where operator, preconditioner or initial do not have the shapes of the right-hand side
  */
 export function conjugateGradient(b: Builder, options: ConjugateGradientOptions): ConjugateGradientSolution {
   const { rightHandSide, preconditioner, batched = false } = options;

@@ -11,9 +11,9 @@ const smallestHalved = 128;
 
 /**
  * The inverse of a symmetric positive definite matrix, or of each of a batch, with the residual that LAPACK's Cholesky
- * inverse leaves: even if the matrix is one of low rank plus a little damping. `benchmarks/solvers.ts` times it.
+ * inverse leaves: also where the matrix is one of low rank plus a little damping. `benchmarks/solvers.ts` times it.
  * @param matrix `[n, n]` or `[batch, n, n]`, float32 or float64; damping that makes it positive definite is the caller's
- * @returns the inverse, shaped as the matrix; symmetric up to rounding. Holds NaN, infinities or arbitrary numbers if
+ * @returns the inverse, shaped as the matrix; symmetric up to rounding. Holds NaN, infinities or arbitrary numbers where
  *   the matrix is not numerically positive definite.
  * @throws GraphError for a value that is not a square matrix or a batch of them, of known sizes
  */

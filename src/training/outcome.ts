@@ -8,7 +8,7 @@ type Tensors = Readonly<Record<string, TensorData>>;
 export interface Outcome {
   /** Of the parameters that the store holds now, on the training set. */
   readonly train: Evaluation;
-  /** Of the parameters that the run began with; only if the final loss does not tell that it is lower. */
+  /** Of the parameters that the run began with; only where the final loss does not tell that it is lower. */
   readonly start?: Evaluation;
   /** Whether the run was taken back as a whole: the parameters are those that it began with. */
   readonly takenBack: boolean;
@@ -20,9 +20,9 @@ export interface Ending {
   readonly evaluate: () => Promise<Evaluation>;
   /** The parameters that the run began with, by the keys of what is evaluated. */
   readonly begun: Tensors;
-  /** The last iterate by the same keys, if the run keeps an average. */
+  /** The last iterate by the same keys, where the run keeps an average. */
   readonly last: () => Promise<Tensors | undefined>;
-  /** The loss of the first batch and its examples, if the set is so large that evaluating the start costs something. */
+  /** The loss of the first batch and its examples, where the set is so large that evaluating the start costs something. */
   readonly firstBatch?: { readonly loss: number; readonly size: number } | undefined;
   /** Whether a run that made the loss worse is taken back. */
   readonly mayTakeBack: boolean;

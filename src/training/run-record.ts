@@ -43,7 +43,7 @@ export interface RunRecord {
   /** Steps that the run was to take; it was stopped or diverged if `steps` end before. */
   readonly planned?: number;
   readonly train: Evaluation;
-  /** Before training, on the training set; only if the final loss is not clearly below that of the first batch. */
+  /** Before training, on the training set; only where the final loss is not clearly below that of the first batch. */
   readonly start?: Evaluation;
   /** The run did not lower the loss on the training set: the model is kept as it was given. */
   readonly takenBack?: true;
@@ -61,7 +61,7 @@ export interface RunRecord {
   /** Further metrics, in the order in which they were asked for: held by `train`, `test` and the steps as `metric` is. */
   readonly otherMetrics?: readonly RunRecord['metric'][];
   /**
-   * Examples of each set that were evaluated along the way (the steps' `trainLoss`, `testLoss`, …), if these are fewer than
+   * Examples of each set that were evaluated along the way (the steps' `trainLoss`, `testLoss`, …), where these are fewer than
    * those that `train` and `test` are of.
    */
   readonly sampled?: { readonly train?: number; readonly test?: number };

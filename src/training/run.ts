@@ -160,7 +160,7 @@ export class Run {
     if (sound) this.#failures = 0;
   }
 
-  /** The metric of the batch, by its name; none if it takes a whole set. */
+  /** The metric of the batch, by its name; none where it takes a whole set. */
   #metricOf(results: Readonly<Record<string, TensorData>>): Record<string, number> {
     const { step, metrics } = this.#parts;
     const [metric] = metrics;

@@ -62,7 +62,7 @@ export interface StepOptions {
   /** Types of a whole batch. */
   readonly inputs: Inputs<TensorType>;
   readonly targets: TensorType;
-  /** Of the examples' weights, if they have some. */
+  /** Of the examples' weights, where they have some. */
   readonly weights?: TensorType | undefined;
 }
 

@@ -59,7 +59,7 @@ export interface TrainingResult {
   /** Its parameters and the running averages of batch normalization, by name. */
   readonly parameters: ReadonlyMap<string, TensorData>;
   readonly record: RunRecord;
-  /** True if the signal ended it before its last step. */
+  /** True where the signal ended it before its last step. */
   readonly interrupted: boolean;
   /** What a person should know of the data and the run, a sentence each. */
   readonly warnings: readonly string[];

@@ -11,8 +11,8 @@ const fewSteps = 3;
 export const hasDiverged = ({ train }: RunRecord): boolean => !Number.isFinite(train.loss);
 
 /**
- * The loss before training (of the training set if it was evaluated, else of the first batch), if the loss on the training
- * set is higher in the end: no success, whatever else is measured. Undefined if it is not higher, if the run diverged,
+ * The loss before training (of the training set where it was evaluated, else of the first batch), if the loss on the training
+ * set is higher in the end: no success, whatever else is measured. Undefined where it is not higher, where the run diverged,
  * and for runs of a step or two.
  */
 export function lowerFirstLoss({ steps, train, start }: RunRecord): number | undefined {

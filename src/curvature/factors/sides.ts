@@ -10,7 +10,7 @@ import type { InputRows, LayerTensor } from '../layer-tensor.js';
 import { elementDot, traceOf } from './matrices.js';
 
 interface Side {
-  /** √s, above 0 even if the factor is zero: a scalar, or `[groups, 1, 1]`. */
+  /** √s, above 0 also if the factor is zero: a scalar, or `[groups, 1, 1]`. */
   readonly rootScale: Value;
   /**
    * K̂, `[order, order]`: the rows' Gram matrix, or the dense factor itself; `[order]` if it is diagonal. Made by the

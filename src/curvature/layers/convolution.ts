@@ -12,7 +12,7 @@ import { type Application, isNode, type LayerKind, type Reading } from './layer-
  */
 const maximumPatchRows = 16_384;
 
-/** Return how many of the first examples stand for all if patches at so many positions of each are taken. */
+/** Return how many of the first examples stand for all where patches at so many positions of each are taken. */
 export const patchedExamples = (examples: number, positions: readonly number[]): number =>
   Math.min(examples, Math.max(1, Math.floor(maximumPatchRows / elementCount(positions))));
 

@@ -49,7 +49,7 @@ function normalizedAxes(node: Node): readonly [number, number] {
   return [axis < 0 ? axis + rank : axis, rank];
 }
 
-/** The adjoining axes in which a tensor is larger than 1 when it is broadcast to a rank; none if it is one number. */
+/** The adjoining axes in which a tensor is larger than 1 when it is broadcast to a rank; none where it is one number. */
 function occupiedAxes({ dims }: Value, rank: number): readonly [number, number] | undefined {
   const axes = dims.flatMap((size, axis) => (size > 1 ? [axis + rank - dims.length] : []));
   const [first] = axes;

@@ -1,11 +1,11 @@
-// Comma-separated values with a header line (tab-separated if the file is named .tsv).
+// Comma-separated values with a header line (tab-separated where the file is named .tsv).
 import { parse } from 'csv-parse/sync';
 import { FileError } from '../../errors.js';
 import type { DataSplits } from '../dataset.js';
 import { decodeText, readBytes } from './files.js';
 import { type TableColumn, type TableOptions, tableSplits } from './table.js';
 
-/** Reads a .csv or .tsv file, plain or .gz. @throws FileError on malformed rows; see `tableSplits` for the columns */
+/** Reads a .csv or .tsv file, plain or .gz. Throws FileError on malformed rows; see `tableSplits` for the columns. */
 export async function readCsv(path: string, options: TableOptions): Promise<DataSplits> {
   return csvSplits(await readBytes(path, 'CSV file'), path, options);
 }

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { FileError } from '../../errors.js';
 
-/** The bytes of a file, unpacked if its name ends in .gz. `what` says what the file is for, e.g. 'IDX file'. */
+/** The bytes of a file, unpacked where its name ends in .gz. `what` says what the file is for, e.g. 'IDX file'. */
 export async function readBytes(path: string, what: string): Promise<Uint8Array> {
   let bytes: Uint8Array;
   try {
@@ -19,7 +19,7 @@ export async function readBytes(path: string, what: string): Promise<Uint8Array>
 /** More than this is not unpacked into memory: of a few bytes a damaged or hostile file makes any number. */
 const mostUnpacked = 2 ** 30;
 
-/** Unpacks gzip. @throws FileError on damaged or truncated data */
+/** Unpacks gzip. Throws FileError on damaged or truncated data. */
 async function unpackGzip(bytes: Uint8Array, path: string): Promise<Uint8Array> {
   try {
     return await promisify(gunzip)(bytes, { maxOutputLength: mostUnpacked });
@@ -38,7 +38,7 @@ async function unpackGzip(bytes: Uint8Array, path: string): Promise<Uint8Array> 
   }
 }
 
-/** Text of UTF-8 bytes, without a byte order mark. @throws FileError if they are not UTF-8 or too long for a string */
+/** Text of UTF-8 bytes, without a byte order mark. Throws FileError where they are not UTF-8 or too long for a string. */
 export function decodeText(bytes: Uint8Array, path: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -50,7 +50,7 @@ export function decodeText(bytes: Uint8Array, path: string): string {
   }
 }
 
-/** A folder's entry names, sorted. @throws FileError if it is missing or not a folder */
+/** A folder's entry names, sorted. Throws FileError where it is missing or not a folder. */
 export async function listFolder(path: string, what: string): Promise<string[]> {
   try {
     return (await readdir(path)).sort();
@@ -59,7 +59,7 @@ export async function listFolder(path: string, what: string): Promise<string[]> 
   }
 }
 
-/** Whether the path is a folder. @throws FileError if nothing is there */
+/** Whether the path is a folder. Throws FileError where nothing is there. */
 export async function isFolder(path: string, what: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();

@@ -11,12 +11,12 @@ export interface IdxArray {
 
 const UNSIGNED_BYTE = 0x08;
 
-/** Reads an IDX file, plain or .gz. @throws FileError if it is missing, damaged, or has not `axes` axes */
+/** Reads an IDX file, plain or .gz. Throws FileError where it is missing, damaged, or has not `axes` axes. */
 export async function readIdx(path: string, axes: number): Promise<IdxArray> {
   return parseIdx(await readBytes(path, 'IDX file'), path, axes);
 }
 
-/** Parses IDX bytes; `path` is for messages. @throws FileError on a wrong magic, axes or length */
+/** Parses IDX bytes; `path` is for messages. Throws FileError on a wrong magic, axes or length. */
 export function parseIdx(bytes: Uint8Array, path: string, axes: number): IdxArray {
   const expected = `expected an IDX file of unsigned bytes with ${axes} axes (magic ${hex([0, 0, UNSIGNED_BYTE, axes])})`;
   const header = 4 + 4 * axes;

@@ -26,8 +26,7 @@ const PICTURE_FILE = /\.(jpe?g|png|webp|gif|avif|tiff?)$/i;
 
 /**
  * Reads DIR/CLASS/picture files, or DIR/train/CLASS/… with DIR/test (or DIR/val) beside it. Inputs are bytes of shape
- * [channels, height, width] (scale 1/255), classes the folder names in alphabetical order.
- * @throws UnsupportedError if sharp is not
+ * [channels, height, width] (scale 1/255), classes the folder names in alphabetical order. Throws UnsupportedError where sharp is not
  * installed, FileError on class folders without pictures, and on folders or pictures that cannot be read or have different sizes.
  */
 export async function readImages(folder: string, options: ImageOptions): Promise<DataSplits> {

@@ -8,7 +8,7 @@ import { readIdx } from './idx.js';
 
 /**
  * Reads the training and test images and labels of a folder. Inputs are bytes of shape [height · width] (scale 1/255).
- * @throws FileError if a file is missing or damaged, or images and labels do not match
+ * Throws FileError where a file is missing or damaged, or images and labels do not match.
  */
 export async function readMnist(folder: string): Promise<DataSplits> {
   const names = await listFolder(folder, 'folder of MNIST files');
@@ -25,7 +25,7 @@ export async function readMnist(folder: string): Promise<DataSplits> {
   return sets;
 }
 
-/** Ten classes, or more if the training labels go on from 10 without a gap, as those of letters do. */
+/** Ten classes, or more where the training labels go on from 10 without a gap, as those of letters do. */
 function classNames(labels: Uint8Array): string[] {
   const found = new Set(labels);
   let count = 10;

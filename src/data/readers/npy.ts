@@ -28,8 +28,7 @@ const readers: Readonly<Record<string, Reader>> = {
 };
 
 /**
- * Parses the bytes of a .npy file; `path` is for messages.
- * @throws FileError on damage, on types that are not numbers, on
+ * Parses the bytes of a .npy file; `path` is for messages. Throws FileError on damage, on types that are not numbers, on
  * Fortran order, and on integers beyond 32 bits.
  */
 export function parseNpy(bytes: Uint8Array, path: string): NumberArray {

@@ -12,7 +12,7 @@ const MOST_DEFLATE_PACKS = 1032;
 /** What the directory of an archive says of a size that it cannot hold. */
 const zip64 = 0xffff_ffff;
 
-/** Reads the arrays of a .npz file, a folder of .npy files, or one .npy file, by name. @throws FileError on damage */
+/** Reads the arrays of a .npz file, a folder of .npy files, or one .npy file, by name. Throws FileError on damage. */
 export async function readNamedArrays(path: string): Promise<ReadonlyMap<string, NumberArray>> {
   if (await isFolder(path, 'NumPy file or folder')) {
     const names = (await listFolder(path, 'folder of NumPy files')).filter((name) => name.endsWith('.npy'));
@@ -25,7 +25,7 @@ export async function readNamedArrays(path: string): Promise<ReadonlyMap<string,
   return parseNpz(await readBytes(path, 'NumPy archive'), path);
 }
 
-/** Parses the bytes of a .npz archive; `path` is for messages. @throws FileError on damage */
+/** Parses the bytes of a .npz archive; `path` is for messages. Throws FileError on damage. */
 export function parseNpz(bytes: Uint8Array, path: string): ReadonlyMap<string, NumberArray> {
   const arrays = Object.entries(unpack(bytes, path)).filter(([name]) => name.endsWith('.npy'));
   if (arrays.length === 0) {

@@ -19,7 +19,7 @@ const DICTIONARY_ENCODINGS = [2, 8];
 const DELTA_ENCODINGS = [5, 6];
 const SAFE_ENCODINGS = [0, 9];
 
-/** @throws Error (to be told with the file's name) if a page's claims cannot be true */
+/** Throws Error (to be told with the file's name) where a page's claims cannot be true. */
 export function checkPages(bytes: Uint8Array, metadata: FileMetaData): void {
   const schema = parquetSchema(metadata);
   let total = 0;
@@ -165,7 +165,7 @@ function checkRuns(
   }
 }
 
-/** Unpacks a page of a known length; throws Error if that cannot be its length, or the compression is not read. */
+/** Unpacks a page of a known length; throws Error where that cannot be its length, or the compression is not read. */
 export function unpackPage(bytes: Uint8Array, length: number, codec: string): Uint8Array {
   const most = MOST_PACKED[codec];
   if (most === undefined) throw new Error(`compression ${codec} is not read`);

@@ -4,10 +4,10 @@
 /** A struct read from bytes; `end` is where the next thing begins. A field of another kind reads as not there. */
 export interface CompactStruct {
   readonly end: number;
-  /** NaN if it is not there. */
+  /** NaN where it is not there. */
   number(field: number): number;
   flag(field: number): boolean | undefined;
-  /** @throws Error if it is not there */
+  /** Throws Error where it is not there. */
   struct(field: number): CompactStruct;
 }
 
@@ -16,7 +16,7 @@ type Value = number | boolean | CompactStruct | undefined;
 /** Structs within structs that a page header has at most. */
 const DEEPEST = 8;
 
-/** Reads the struct at `offset`; throws Error if it does not end before `end`. */
+/** Reads the struct at `offset`; throws Error where it does not end before `end`. */
 export function compactStruct(bytes: Uint8Array, offset: number, end: number, depth = 0): CompactStruct {
   if (depth > DEEPEST) throw new Error('a page header is nested too deeply');
   const fields = new Map<number, Value>();

@@ -7,7 +7,7 @@ import { readBytes } from './files.js';
 import { checkPages, unpackPage } from './parquet-pages.js';
 import { type TableOptions, tableSplits } from './table.js';
 
-/** Reads a .parquet file. @throws FileError if it is damaged; see `tableSplits` for the columns */
+/** Reads a .parquet file. Throws FileError where it is damaged; see `tableSplits` for the columns. */
 export async function readParquet(path: string, options: TableOptions): Promise<DataSplits> {
   return parquetSplits(await readBytes(path, 'Parquet file'), path, options);
 }

@@ -23,9 +23,8 @@ export interface TableOptions extends SplitOptions {
 }
 
 /**
- * Inputs are float32 of shape [features]; labels are numbered in the order of their names (numerically if all are
- * numbers), targets are float32 of shape [1]. `place` names a row for messages.
- * @throws OptionError on a column that is not there, FileError on
+ * Inputs are float32 of shape [features]; labels are numbered in the order of their names (numerically where all are
+ * numbers), targets are float32 of shape [1]. `place` names a row for messages. Throws OptionError on a column that is not there, FileError on
  * a cell that cannot be used.
  */
 export function tableSplits(

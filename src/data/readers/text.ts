@@ -20,7 +20,7 @@ const TRAIN_SHARE = 0.9;
 
 /**
  * Reads a UTF-8 text file. Inputs and targets are int64 of shape [context], `classes` is the vocabulary.
- * @throws FileError if the file is no text or too short for one window in each part
+ * Throws FileError where the file is no text or too short for one window in each part.
  */
 export async function readText(path: string, options: TextOptions = {}): Promise<DataSplits> {
   return textSplits(await readBytes(path, 'text file'), path, options);

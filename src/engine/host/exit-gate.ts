@@ -1,4 +1,4 @@
-// Lets a process end only between two native calls of its worker: onnxruntime-node aborts the process if the thread
+// Lets a process end only between two native calls of its worker: onnxruntime-node aborts the process where the thread
 // under it is stopped while it computes.
 import { EngineError } from './host.js';
 

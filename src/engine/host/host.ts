@@ -17,7 +17,7 @@ export interface CompileRequest {
   /** Nodes of the graph. */
   readonly nodes: number;
   readonly inputs: ReadonlyMap<string, TensorType>;
-  /** In the graph's order; the type is undefined if an imported operator computes the output. */
+  /** In the graph's order; the type is undefined where an imported operator computes the output. */
   readonly outputs: ReadonlyMap<string, TensorType | undefined>;
   /** Outputs that go to the store: output name → name in the store. */
   readonly updates: ReadonlyMap<string, string>;

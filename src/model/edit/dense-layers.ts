@@ -11,7 +11,7 @@ export interface DenseLayer {
   readonly weight: string;
   /** The axis of the stored weight that runs over the layer's outputs. */
   readonly outputAxis: number;
-  /** Name of the bias, if there is one. */
+  /** Name of the bias, where there is one. */
   readonly bias: string | undefined;
 }
 

@@ -22,8 +22,8 @@ import { withoutTargetNormalization } from './target-normalization.js';
  * Return the model with its last layer made anew for `classes` outputs; all names stay. A normalization of targets, which
  * belonged to the old outputs, is taken off. New weights are uniform within
  * ±1/√inputs, as PyTorch's Linear starts; the new bias is zero.
- * @throws UnsupportedError naming the node if the path from the output to a last layer is none that is known, and
- *   if what follows the layer computes with the old number of classes
+ * @throws UnsupportedError naming the node where the path from the output to a last layer is none that is known, and
+ *   where what follows the layer computes with the old number of classes
  * @example
  * const flowers = replaceHead(await loadModel('imagenet.onnx'), 5, 1);
  */
@@ -111,7 +111,7 @@ const zeros = (old: Value, dims: readonly number[]): TensorData =>
   tensor(old.dtype, dims, allocate(old.dtype, elementCount(dims)));
 
 /**
- * The axis of the model's first output that runs over the classes: the one that follows the head's outputs, if they
+ * The axis of the model's first output that runs over the classes: the one that follows the head's outputs, where they
  * become more. What computes with the old number of classes fails here.
  */
 function classAxis(model: Model, head: DenseLayer, classes: number): number {

@@ -24,7 +24,7 @@ const steps = [
  * Return the model with a normalization before it: before its one input, or of several the one of real numbers. Its mean and
  * deviation are among `statistics`, as `normalization.mean` and `normalization.deviation`; in the file they are
  * constants, which no training moves.
- * @throws OptionError if the channels do not fit the model's input, numbers are not usable, the model has a
+ * @throws OptionError where the channels do not fit the model's input, numbers are not usable, the model has a
  *   normalization already, or several inputs of real numbers
  * @example
  * const model = withNormalization(await loadModel('photos.onnx'), { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] });
@@ -56,7 +56,7 @@ export function withNormalization(model: Model, normalization: Normalization): M
   );
 }
 
-/** What a model takes out of its input, if `withNormalization` made it so or a file that it wrote. */
+/** What a model takes out of its input, where `withNormalization` made it so or a file that it wrote. */
 export function normalizationOf({ graph }: Model): Normalization | undefined {
   const [mean, deviation] = steps.map(
     ({ name }) => graph.nodes.find((node) => node.name === name)?.inputs[1]?.constant,

@@ -39,7 +39,7 @@ export interface TargetTail {
  * predicts (the output's last axis), or one for all. Both are among `statistics`, as `normalization.target.mean` and
  * `normalization.target.deviation`; in the file they are constants, which no training moves. Trained on squared error
  * the model learns (targets − mean) / deviation.
- * @throws OptionError if they do not fit the model's output, numbers are not usable, or the model has such an end already
+ * @throws OptionError where they do not fit the model's output, numbers are not usable, or the model has such an end already
  * @example
  * const model = withTargetNormalization(mlp({ sizes: [4, 16, 1], seed: 1 }), { mean: [200_000], deviation: [84_000] });
  */
@@ -87,7 +87,7 @@ export function targetTailOf({ graph }: Model): TargetTail | undefined {
   return standardized && mean?.constant && deviation?.constant ? { standardized, mean, deviation } : undefined;
 }
 
-/** Mean and deviation of the targets that a model was made for, if `withTargetNormalization` made it so or a file that it wrote. */
+/** Mean and deviation of the targets that a model was made for, where `withTargetNormalization` made it so or a file that it wrote. */
 export function targetNormalizationOf(model: Model): Normalization | undefined {
   const tail = targetTailOf(model);
   if (!tail?.mean.constant || !tail.deviation.constant) return undefined;

@@ -281,7 +281,7 @@ const newer = new Set(['Attention', 'RMSNormalization', 'RotaryEmbedding']);
 /**
  * The node in the form of opset 21.
  * @param version the operator set that the file was written for
- * @throws UnsupportedError naming the node if a difference between the versions is not converted
+ * @throws UnsupportedError naming the node where a difference between the versions is not converted
  */
 export function upgradeNode(node: ImportedNode, version: number, b: GraphBuilder): ImportedNode {
   if (node.domain !== '') return node;

@@ -49,7 +49,7 @@ export function decodeModel(bytes: Uint8Array, semantics: Semantics, options: De
   return readModel(decodeProto(bytes), semantics, options);
 }
 
-/** The message of a file. @throws FileError if the bytes are no ONNX model */
+/** The message of a file. @throws FileError where the bytes are no ONNX model */
 export function decodeProto(bytes: Uint8Array): ModelProto {
   let proto: ModelProto;
   try {

@@ -7,7 +7,7 @@ export class Scope {
   readonly parent: Scope | undefined;
   readonly #values = new Map<string, Value | undefined>();
   readonly #refused = new Map<string, UnsupportedError>();
-  /** What the names of nodes and values begin with if the body of a function is written out: `layer1/`; else empty. */
+  /** What the names of nodes and values begin with where the body of a function is written out: `layer1/`; else empty. */
   readonly prefix: string;
 
   constructor(parent: Scope | undefined, prefix = '') {
@@ -31,7 +31,7 @@ export class Scope {
     this.#values.set(name, value);
   }
 
-  /** Defines a name that is an error only if something reads it. */
+  /** Defines a name that is an error only where something reads it. */
   refuse(name: string, error: UnsupportedError, what: string): void {
     this.define(name, undefined, what);
     this.#refused.set(name, error);

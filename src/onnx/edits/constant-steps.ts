@@ -30,7 +30,7 @@ export interface ConstantStep {
  * The message with the steps between its input and all nodes that read it. Inputs and outputs keep their names, constants
  * are Constant nodes of the input's element type, so that no reader takes them for weights. The message itself, whose
  * parts others may share, stays as it is.
- * @throws FileError if the graph has no such input
+ * @throws FileError where the graph has no such input
  */
 export function prepended(proto: ModelProto, input: string, steps: readonly ConstantStep[]): ModelProto {
   const { graph } = proto;
@@ -43,8 +43,8 @@ export function prepended(proto: ModelProto, input: string, steps: readonly Cons
 
 /**
  * The message with the steps between an output and the node that computed it. The output keeps its name, what was computed
- * is called `inner` now, even if other nodes read it. The message itself stays as it is.
- * @throws FileError if the graph has no such output, or none that a node computes
+ * is called `inner` now, also where other nodes read it. The message itself stays as it is.
+ * @throws FileError where the graph has no such output, or none that a node computes
  */
 export function appended(proto: ModelProto, output: string, inner: string, steps: readonly ConstantStep[]): ModelProto {
   const { graph } = proto;
@@ -89,7 +89,7 @@ function chain(steps: readonly ConstantStep[], first: string, dtype: ReturnType<
   return { nodes, last };
 }
 
-/** A constant in the element type of the file. @throws FileError if 16 bits do not hold it */
+/** A constant in the element type of the file. @throws FileError where 16 bits do not hold it */
 function stored({ op, constant, value }: ConstantStep, dtype: ReturnType<typeof elementType>): TensorData {
   if (dtype !== 'float16' && dtype !== 'bfloat16') return value;
   const narrowed = narrow(value, dtype);

@@ -56,7 +56,7 @@ export function narrow(value: TensorData, dtype: 'float16' | 'bfloat16'): Tensor
   const numbers = value.data as Float32Array;
   if (dtype === 'float16') return tensor(dtype, value.dims, Uint16Array.from(numbers, numberToHalf));
   const bits = new Uint32Array(numbers.slice().buffer);
-  // Adding half a unit, less one if the last bit kept is even, and cutting rounds to nearest even.
+  // Adding half a unit, less one where the last bit kept is even, and cutting rounds to nearest even.
   const rounded = Uint16Array.from(bits, (word, i) =>
     Number.isNaN(numbers[i]) ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16,
   );

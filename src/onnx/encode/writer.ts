@@ -72,7 +72,7 @@ class Names {
     this.#taken.add(name);
   }
 
-  /** Node names are optional, and unique if they are given: the same layer may stand in a program several times. */
+  /** Node names are optional, and unique where they are given: the same layer may stand in a program several times. */
   ofNode({ name }: Node): string {
     if (name === '') return '';
     const unique = this.#nodeNames.unused(name);

@@ -1,4 +1,4 @@
-// Operators that make tensors from shapes and scalars, and Dropout, which is the identity if it does not train.
+// Operators that make tensors from shapes and scalars, and Dropout, which is the identity where it does not train.
 import { UnsupportedError } from '../../errors.js';
 import { inputOf, type TensorType } from '../../graph/graph.js';
 import {

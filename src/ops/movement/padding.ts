@@ -5,7 +5,7 @@ import type { Builder } from '../builder.js';
 import { type GradientContext, type GradientRule, type NodeDraft, noFlops, type OpFamily } from '../definition.js';
 import { integersOf, normalizeAxis } from '../shapes/shapes.js';
 
-/** Elements added (or, if negative, cut off) before and after each axis. */
+/** Elements added (or, where negative, cut off) before and after each axis. */
 function paddingOf(node: NodeDraft): { before: number[]; after: number[] } | undefined {
   const { rank } = inputOf(node, 0);
   const pads = integersOf(inputOf(node, 1));

@@ -1,4 +1,4 @@
-// Evaluates small nodes when the graph is built: the shape arithmetic that exporters write, and scalars of floats if
+// Evaluates small nodes when the graph is built: the shape arithmetic that exporters write, and scalars of floats where
 // the result has the very bits that the runtime would compute. Parameters (named floating-point constants) stay.
 import { GraphError } from '../../errors.js';
 import { stringAttribute, type Value } from '../../graph/graph.js';
@@ -52,7 +52,7 @@ const functions: Readonly<Record<string, (x: number, y: number) => number>> = {
 /** A constant that nobody can mean to train: the builder calls constants without a name so. */
 export const isAnonymous = (value: Value): boolean => value.constant !== undefined && value.name === 'constant';
 
-/** The known integer (or boolean) inputs of a node; undefined if one is not known, floating or large. */
+/** The known integer (or boolean) inputs of a node; undefined where one is not known, floating or large. */
 export function foldableInputs(node: NodeDraft): TensorData[] | undefined {
   const known: TensorData[] = [];
   for (const input of node.inputs) {

@@ -9,7 +9,7 @@ const deepest = 24;
 /** Shapes have fewer axes. */
 const mostAxes = 64;
 
-/** The integers of a scalar or a vector as sizes, or undefined if they do not follow from shapes. */
+/** The integers of a scalar or a vector as sizes, or undefined where they do not follow from shapes. */
 export function dimensionsOf(value: Value, depth = 0): readonly Dimension[] | undefined {
   if (value.constant) return value.constant.dims.length > 1 ? undefined : integersOf(value);
   const node = value.producer;

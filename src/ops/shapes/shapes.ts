@@ -22,7 +22,7 @@ export function broadcastShapes(...shapes: readonly Shape[]): Shape {
   });
 }
 
-/** An axis counted from the front; throws if it is out of range. */
+/** An axis counted from the front; throws where it is out of range. */
 export function normalizeAxis(axis: number, rank: number): number {
   if (axis < -rank || axis >= Math.max(rank, 1)) throw new GraphError(`axis ${axis} is out of range for rank ${rank}`);
   return axis < 0 ? axis + rank : axis;
@@ -36,7 +36,7 @@ export function knownIntegers(value: Value, what: string): number[] {
   return integers;
 }
 
-/** The integers of a value if they are known, and if they are integers. */
+/** The integers of a value where they are known, and where they are integers. */
 export function integersOf(value: Value): number[] | undefined {
   const numbers = value.constant && toNumbers(value.constant);
   return numbers?.every(Number.isInteger) ? numbers : undefined;

@@ -165,7 +165,7 @@ export function inputGradientByConv(
 
 /**
  * The cotangent of a convolution's input. Both ways unfold the kernel over one side's channels and positions; the Conv
- * does so over the input's positions and the output's channels, and is taken if that is not the larger.
+ * does so over the input's positions and the output's channels, and is taken where that is not the larger.
  */
 function inputGradient(b: Builder, dy: Value, w: Value, axes: readonly WindowAxis[], groups: number): Value {
   const [outputs = 1, perGroup = 1] = w.dims;

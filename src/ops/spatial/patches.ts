@@ -7,7 +7,7 @@ import { extent, type WindowAxis } from './windows.js';
 const product = (sizes: readonly number[]): number => sizes.reduce((p, size) => p * size, 1);
 const range = (length: number): number[] => Array.from({ length }, (_, i) => i);
 
-/** Exchanges the first two axes: [batch, channels, …] to [channels, batch, …]. A reshape if one of them has size 1. */
+/** Exchanges the first two axes: [batch, channels, …] to [channels, batch, …]. A reshape where one of them has size 1. */
 export function channelsFirst(b: Builder, x: Value): Value {
   const [batch = 1, channels = 1, ...spatial] = x.dims;
   if (batch === 1 || channels === 1) return b.reshape(x, [channels, batch, ...spatial]);

@@ -26,7 +26,7 @@ const resizedAxes = (node: NodeDraft): number[] => {
   return axes.map((axis) => normalizeAxis(axis, rank));
 };
 
-/** The output's size of each axis and how many times the input's it is, if it is known. */
+/** The output's size of each axis and how many times the input's it is, where it is known. */
 interface Resized {
   readonly size: Dimension;
   readonly scale: number | undefined;

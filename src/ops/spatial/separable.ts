@@ -8,7 +8,7 @@ export type AxisMatrix = readonly (readonly number[])[] | undefined;
 
 /**
  * The transpose of the map that applies `matrices[i]` to axis i: for dy of the map's output shape the cotangent of its
- * input. The axes are contracted one after another, the last first, if the product needs no copies.
+ * input. The axes are contracted one after another, the last first, where the product needs no copies.
  */
 export function applyTransposed(b: Builder, dy: Value, matrices: readonly AxisMatrix[]): Value {
   return matrices.reduceRight<Value>((value, matrix, axis) => {

@@ -25,7 +25,7 @@ export const extent = ({ kernel, dilation }: Pick<WindowAxis, 'kernel' | 'dilati
 export const leftover = (axis: WindowAxis): number =>
   axis.size + axis.before + axis.after - extent(axis) - (axis.count - 1) * axis.stride;
 
-/** The sizes of the kernel, from the attribute if there is no weight to read them from. */
+/** The sizes of the kernel, from the attribute where there is no weight to read them from. */
 export function kernelShape(node: NodeDraft): readonly number[] {
   const kernel = intsAttribute(node, 'kernel_shape');
   if (!kernel) throw new GraphError("lacks the attribute 'kernel_shape'");
@@ -53,7 +53,7 @@ export function sharePadding(total: number, lower: boolean): { before: number; a
   return lower ? { before: total - half, after: half } : { before: half, after: total - half };
 }
 
-/** The padding rule of a node; throws if ONNX does not know it. */
+/** The padding rule of a node; throws where ONNX does not know it. */
 export function paddingRule(node: NodeDraft): 'NOTSET' | 'VALID' | 'SAME_UPPER' | 'SAME_LOWER' {
   const rule = stringAttribute(node, 'auto_pad', 'NOTSET');
   if (rule === 'NOTSET' || rule === '' || rule === 'VALID') return rule === 'VALID' ? rule : 'NOTSET';
@@ -64,7 +64,7 @@ export function paddingRule(node: NodeDraft): 'NOTSET' | 'VALID' | 'SAME_UPPER' 
 /**
  * The windows of a Conv or a pool on an input of known spatial sizes.
  * @param ceil count windows that begin in the input and end behind it (pools with ceil_mode)
- * @throws GraphError if no window fits
+ * @throws GraphError where no window fits
  */
 export function windowAxes(
   node: NodeDraft,
@@ -93,7 +93,7 @@ export function windowAxes(
       );
     }
     const count = Math.floor(last / axis.stride) + 1;
-    // A further window is counted if it begins in the input or in the padding before it.
+    // A further window is counted where it begins in the input or in the padding before it.
     const further = ceil && last % axis.stride !== 0 && count * axis.stride < size + before;
     return { ...axis, before, after, count: further ? count + 1 : count };
   });

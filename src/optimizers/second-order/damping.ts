@@ -55,7 +55,7 @@ export const absolute =
   (b, { inputs, outputs }) =>
     b.min(b.max(b.div(b.div(b.sqrt(damping), inputs.rootScale), outputs.rootScale), smallest), largest);
 
-/** ε times the block's mean eigenvalue: directions do not change if the loss or a layer's inputs are scaled. */
+/** ε times the block's mean eigenvalue: directions do not change where the loss or a layer's inputs are scaled. */
 export const relative =
   (damping: Value): BlockDamping =>
   (b) =>

@@ -1,4 +1,4 @@
-// Levenberg–Marquardt damping: λ falls while the quadratic model predicts the loss well, and grows if it does not.
+// Levenberg–Marquardt damping: λ falls while the quadratic model predicts the loss well, and grows where it does not.
 import { OptionError } from '../../errors.js';
 import { checkedCount, checkedNumber } from '../../options.js';
 import type { Setting, Steering } from '../optimizer.js';
@@ -18,7 +18,7 @@ export interface DampingOptions {
   readonly minimumDamping?: number;
 }
 
-/** λ at first, if a batch's noise does not ask for more. */
+/** λ at first, where a batch's noise does not ask for more. */
 const usualDamping = 0.03;
 
 /** Examples of a batch whose noise asks for no more damping. */

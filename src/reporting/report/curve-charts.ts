@@ -111,7 +111,7 @@ function evaluated(run: RunRecord, set: SplitName, metric: string): CurvePoint[]
   return [...points.filter(({ step }) => step < last.step), { step: last.step, seconds: last.seconds, value }];
 }
 
-/** The curves of the test set, if it was evaluated along the way. */
+/** The curves of the test set, where it was evaluated along the way. */
 function onTest(runs: readonly RunRecord[], metric: string): Curve[] {
   return runs.flatMap((run) => {
     const points = evaluated(run, 'test', metric);
@@ -183,7 +183,7 @@ function key(solid: string, curves: readonly Curve[]): Html | undefined {
   return html`<span><i></i>${solid}</span>${both && html`<span><i class="test"></i>test set</span>`}${lost && html`<span>× diverged</span>`}`;
 }
 
-/** The line of a target says of which set it is, if both are drawn. */
+/** The line of a target says of which set it is, where both are drawn. */
 function guide({ set, value }: Goal, both: boolean, x: Scale): ChartSeries {
   const label = both ? `${set === 'train' ? 'training' : 'test'} target` : 'target';
   const points = [x.min, x.max].map((end): [number, number] => [end, value]);
@@ -205,7 +205,7 @@ function drawnPoints(
   return few.map((point) => [point[along], point.value]);
 }
 
-/** Logarithmic if it can be; a run that blows up is shown to its end without pressing all others to the bottom. */
+/** Logarithmic where it can be; a run that blows up is shown to its end without pressing all others to the bottom. */
 function valueScale(curves: readonly Curve[], goal: number | undefined): Scale {
   const valuesOf = (some: readonly Curve[]) => some.flatMap(({ points }) => points.map(({ value }) => value));
   const values = [...valuesOf(curves), ...(goal === undefined ? [] : [goal])];

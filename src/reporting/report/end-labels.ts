@@ -1,4 +1,4 @@
-// Places the names at the ends of a chart's lines: beside their line if there is room, never on one another, and never
+// Places the names at the ends of a chart's lines: beside their line where there is room, never on one another, and never
 // outside the drawing.
 
 /** A label that wants to be at a place, centred on `y` and beginning at `x`. */
@@ -8,7 +8,7 @@ export interface EndLabel {
   readonly width: number;
 }
 
-/** Heights between `top` and `bottom` for the labels, `lineHeight` apart if they would meet: as near as can be to what they want. */
+/** Heights between `top` and `bottom` for the labels, `lineHeight` apart where they would meet: as near as can be to what they want. */
 export function labelHeights(
   labels: readonly EndLabel[],
   lineHeight: number,

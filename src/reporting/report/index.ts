@@ -83,7 +83,7 @@ function unbroken(text: string): string {
   return text.replace(/(\d) (?=(?:%|ms|s|min|h|B|[KMGT]iB|steps)(?![\w]))/g, '$1\u00a0');
 }
 
-/** Of how many examples the evaluations along the way are, if these are not all. */
+/** Of how many examples the evaluations along the way are, where these are not all. */
 function sampleNote({ runs }: Experiment): string | undefined {
   const sampled = runs.find((run) => run.sampled)?.sampled;
   const parts = [

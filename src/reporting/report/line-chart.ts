@@ -10,7 +10,7 @@ import type { Scale } from './scales.js';
 export interface ChartSeries {
   /** For readers of the description. */
   readonly name: string;
-  /** Written at the end of the line; nothing if another line of the same ink has it. */
+  /** Written at the end of the line; nothing where another line of the same ink has it. */
   readonly label?: string;
   readonly ink: Ink;
   readonly points: readonly (readonly [x: number, y: number])[];

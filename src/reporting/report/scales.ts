@@ -39,7 +39,7 @@ export function tightScale(values: readonly number[], count: number): Scale {
 }
 
 /**
- * A logarithmic scale over positive values; ticks at powers of ten and at simple multiples of them if there is room.
+ * A logarithmic scale over positive values; ticks at powers of ten and at simple multiples of them where there is room.
  *
  * @param knee all that is above is drawn in the uppermost part, however far it goes
  */
@@ -96,7 +96,7 @@ function signedLogScale(values: readonly number[], count: number): Scale {
   return { kind: 'signed-log', min, max, ticks: ticks.length > 1 ? ticks : linearTicks(min, max, 3), at: scale };
 }
 
-/** Powers of ten, and simple multiples of them if there is room; round numbers at equal distances within a decade. */
+/** Powers of ten, and simple multiples of them where there is room; round numbers at equal distances within a decade. */
 function logTicks(min: number, max: number, count: number): number[] {
   const first = Math.floor(Math.log10(min));
   const decades = Array.from({ length: Math.floor(Math.log10(max)) - first + 1 }, (_, index) => first + index);

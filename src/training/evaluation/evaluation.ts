@@ -37,7 +37,7 @@ export interface ModelEvaluation {
 /**
  * A model on a whole set with the parameters that it holds: mean loss and metrics.
  * @param engine where to compute; it stays open
- * @throws OptionError if the data do not fit the model, or a metric does not fit the data
+ * @throws OptionError where the data do not fit the model, or a metric does not fit the data
  * @example
  * const { values } = await evaluateModel(engine, model, test, { metrics: [accuracy()] });
  */

@@ -10,7 +10,7 @@ import type { Evaluator } from './evaluation.js';
 /** Reconstructions shown, and mistakes shown. */
 const shownPictures = 12;
 
-/** The part of a run's record that shows pictures of the test set; empty if the data have none to show. */
+/** The part of a run's record that shows pictures of the test set; empty where the data have none to show. */
 export async function picturesOf(
   judge: Evaluator,
   { kind, data: { test } }: LearningTask,
@@ -63,7 +63,7 @@ function largest(elements: ArrayLike<number | bigint>, start: number, length: nu
   return best;
 }
 
-/** The picture that an example is, or has among its inputs if there is one. */
+/** The picture that an example is, or has among its inputs where there is one. */
 function inputPicture(set: Dataset, { inputs }: Batch, row: number): Picture | undefined {
   const [shown, ...others] = pictureInputs(set);
   const input = shown && others.length === 0 ? inputNamed(inputs, shown.name) : undefined;
@@ -71,7 +71,7 @@ function inputPicture(set: Dataset, { inputs }: Batch, row: number): Picture | u
 }
 
 /**
- * One row of a batch as a picture: planes of channels become pixels side by side, if the model does not give them so,
+ * One row of a batch as a picture: planes of channels become pixels side by side, where the model does not give them so,
  * and values are kept within [0, 1].
  */
 function pictureOf(

@@ -17,7 +17,7 @@ export interface JudgingOptions {
   /** Evaluate both sets every so many steps; by default ten times a run. */
   readonly evaluateEvery?: number;
   /**
-   * Examples of each set that are evaluated along the way, chosen at random once; by default 5,000, or 500 if each has
+   * Examples of each set that are evaluated along the way, chosen at random once; by default 5,000, or 500 where each has
    * a sequence of targets, as text has.
    */
   readonly evaluationExamples?: number;
@@ -39,7 +39,7 @@ interface Judged {
 }
 
 /**
- * Judges a run along the way, on samples. A target counts as reached only by the whole set that it names: if the sample
+ * Judges a run along the way, on samples. A target counts as reached only by the whole set that it names: where the sample
  * reaches it, the whole set is evaluated.
  */
 export class Judging {
@@ -67,7 +67,7 @@ export class Judging {
     this.#target = target && resolveTarget(target, metrics);
   }
 
-  /** Examples of each set that are evaluated along the way, if these are not all; undefined if they are. */
+  /** Examples of each set that are evaluated along the way, where these are not all; undefined where they are. */
   get sampled(): RunRecord['sampled'] {
     const { train, test } = this.#sets;
     const part = ({ sample, whole }: Judged) => (sample.length < whole.length ? sample.length : undefined);
@@ -77,8 +77,8 @@ export class Judging {
   }
 
   /**
-   * When the target was reached, by the evaluations of the whole sets in the end if not before. Undefined if no target was
-   * asked for, null if it has not been reached.
+   * When the target was reached, by the evaluations of the whole sets in the end if not before. Undefined where no target was
+   * asked for, null where it has not been reached.
    */
   concluded(steps: number, seconds: number, train: Evaluation, test: Evaluation): Reached | null | undefined {
     if (!this.#target || this.#reached) return this.#target && this.#reached;

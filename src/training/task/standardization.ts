@@ -39,7 +39,7 @@ export interface StandardizedTask {
   readonly warnings: readonly string[];
 }
 
-/** @throws OptionError if the data do not fit the model or hold a number that is not finite, in either set, or cannot be normalized as was asked for */
+/** @throws OptionError where the data do not fit the model or hold a number that is not finite, in either set, or cannot be normalized as was asked for */
 export function standardizedTask(
   given: Model,
   data: DataSplits,

@@ -34,7 +34,7 @@ export interface LearningTask {
  * if the data have labels and the model gives back as many numbers as it takes.
  * @param given the loss; by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
  *   mean squared error
- * @throws OptionError naming both shapes, or the names of both, if the data do not fit the model
+ * @throws OptionError naming both shapes, or the names of both, where the data do not fit the model
  * @example
  * const { kind, loss } = learningTask(mlp({ seed: 1 }), await loadData('digits'));
  * console.log(kind, loss.name);
@@ -151,11 +151,11 @@ function joinsAxes(axes: readonly number[], joined: readonly number[]): boolean 
   return starts(joined).every((start) => known.has(start));
 }
 
-/** Classes of an example's logits: along the last axis, or the first if labels fit only so. */
+/** Classes of an example's logits: along the last axis, or the first where labels fit only so. */
 const classCount = (logits: readonly number[], labels: readonly number[]): number =>
   (areClassesSecond(['batch', ...logits], ['batch', ...labels]) ? logits[0] : logits.at(-1)) ?? 0;
 
-/** @throws OptionError if numbers are no probabilities of the classes, which are the last axis */
+/** Throws OptionError where numbers are no probabilities of the classes, which are the last axis. */
 function withKnownProbabilities(set: Dataset): Dataset {
   const { targets, size, name } = set;
   const classes = targets.shape.at(-1) ?? 1;
@@ -166,7 +166,7 @@ function withKnownProbabilities(set: Dataset): Dataset {
   throw new OptionError(`the targets of '${name}' in row ${row} ${probabilitiesError(classes)}`);
 }
 
-/** @throws OptionError if there is a label outside the classes */
+/** Throws OptionError where there is a label outside the classes. */
 function withKnownLabels(set: Dataset, output: readonly number[], loss: Loss): Dataset {
   if (set.targets.dtype !== 'int64') return withKnownProbabilities(withTargetShape(set, output));
   const classes = classCount(output, set.targets.shape);
@@ -222,7 +222,7 @@ function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Lo
   if (labels && takesLabels && (second || String(output.slice(0, -1)) === String(targets.shape))) {
     const known = set.classes?.length;
     if (known === undefined || classes === known) return 'classification';
-    // More logits than classes is only meant if it is said; fewer cannot be.
+    // More logits than classes is only meant where it is said; fewer cannot be.
     if (loss !== undefined && classes > known) return 'classification';
   }
   if (!labels && loss?.softTargets && elementCount(output) === elementCount(targets.shape)) return 'classification';
