@@ -1,5 +1,6 @@
 // The rows that curvature is made of, against forward and backward passes by hand.
 import { describe, expect, test } from 'vitest';
+import { CountingBuilder } from '../../test/support/counting-builder.js';
 import {
   at,
   generate,
@@ -26,6 +27,7 @@ import { FedBuilder, randomMatrix } from '../../test/support/fed-builder.js';
 import { joinedOf, layouts } from '../../test/support/layer-tensors.js';
 import { gradients } from '../autodiff/gradients.js';
 import type { Value } from '../graph/graph.js';
+import { crossEntropy } from '../losses/cross-entropy.js';
 import { type LossWord, lossOf } from '../losses/index.js';
 import { unitLikelihood } from '../losses/likelihood.js';
 import { random } from '../random.js';
@@ -217,4 +219,23 @@ test.each([
   expect(relativeError(gram(layer.g), scaled(gram(g), 1 / cases))).toBeLessThan(rounding);
   const product = scaled(multiplied(transposed(layer.a), layer.g), Math.sqrt(positions / cases));
   expect(relativeError(rowsOf(product, 0, inputs), get('slope'))).toBeLessThan(rounding);
+});
+
+test.each([
+  ['labels', 'int64', [6], undefined, 0],
+  ['probabilities', 'float32', [6, 3], undefined, 0],
+  ['ignored labels', 'int64', [6], -100, 1],
+] as const)('only cases that count unequally take nodes of their own: %s', (_, dtype, dims, ignoreIndex, more) => {
+  const nodesOf = (isWeighed: boolean): number => {
+    const b = new CountingBuilder();
+    const weight = b.input('w', 'float32', [4, 3]);
+    const output = b.matmul(b.input('x', 'float32', [6, 4]), weight);
+    const at = { output, targets: b.input('targets', dtype, dims) };
+    const likelihood = unitLikelihood(b, crossEntropy(ignoreIndex === undefined ? {} : { ignoreIndex }));
+    const { caseWeights: _unused, ...alike } = likelihood;
+    const { blocks } = findBlocks(new Map([['w', weight]]), output);
+    layerRows(b, at, isWeighed ? likelihood : alike, blocks, exact(), unexpectedNoise);
+    return b.nodes;
+  };
+  expect(Math.sign(nodesOf(true) - nodesOf(false))).toBe(more);
 });

@@ -9,6 +9,7 @@ import type { Fisher } from './fisher.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows } from './layer-tensor.js';
 import { axisRows, type LayerUse } from './layers/layer-kind.js';
+import { RowShares } from './row-shares.js';
 
 /** The rows of one layer, scaled so that `A = aᵀa` and `G = gᵀg` (the division by the number of cases is done). */
 export interface LayerRows {
@@ -28,7 +29,8 @@ export interface BlockRows extends LayerRows {
  * Activations and pre-activation gradients of the layers in one evaluation of the network. Positions of a sequence or of
  * an image, and the several uses of tied weights, count as rows of their own: with N cases of T positions A = Σaaᵀ/(N·T)
  * and G = Σggᵀ/N (the "expand" setting of Eschenhagen et al. 2023, arXiv 2311.00636; for convolutions Grosse & Martens
- * 2016, arXiv 1602.01407, where the factor T is in A).
+ * 2016, arXiv 1602.01407, where the factor T is in A). If cases have weights w, A = Σw·aaᵀ/Σw and G = Σw·ggᵀ/Σw: weights
+ * count as repeated cases do.
  * @param blocks found in the graph of this very evaluation
  * @param noise draws the random numbers that sampled targets need
  */
@@ -45,6 +47,7 @@ export function layerRows(
   const pull = (cotangent: Value) => vectorJacobianProduct(b, [{ value: output, cotangent }], preActivations);
   const passes = fisher.cotangents({ b, forward, likelihood: loss, noise }).map(pull);
   const perCase = 1 / Math.sqrt(loss.cases(output));
+  const shares = RowShares.of(b, forward, loss);
   /** Rows of pre-activation gradients of some uses, from all passes. */
   const gradients = (uses: readonly LayerUse[]): Value => {
     const rows = passes.flatMap((pass) =>
@@ -56,14 +59,19 @@ export function layerRows(
     const [exchanged, plain] = [true, false].map((turned) => block.uses.filter((use) => use.exchanged === turned));
     if (!plain || !exchanged) throw new Error('uses are as they are stored or exchanged');
     if (exchanged.length > 0) {
-      const stored = { left: activationsOf(b, plain), right: gradients(plain) };
-      const rows = balancedRows(b, stored, { left: gradients(exchanged), right: activationsOf(b, exchanged) });
+      const stored = { left: activationsOf(b, plain, shares).values, right: gradients(plain) };
+      const rows = balancedRows(b, stored, {
+        left: gradients(exchanged),
+        right: activationsOf(b, exchanged, shares).values,
+      });
       return { block, ...rows };
     }
-    const rows = { block, inputs: inputRows(b, block), outputs: gradients(plain) };
+    const rows = { block, inputs: inputRows(b, block, shares), outputs: gradients(plain) };
     const [{ layer }] = block.uses;
     const isDiagonal = block.factor === 'diagonal' && layer.factor === 'diagonal';
-    return isDiagonal ? { ...rows, diagonal: layer.inputDiagonal(b, block.uses) } : rows;
+    if (!isDiagonal) return rows;
+    const counts = (): number[] => block.uses.map((use) => rowCount(layer.inputRows(b, use)));
+    return { ...rows, diagonal: layer.inputDiagonal(b, block.uses, shares?.ofRows(block.uses, counts())) };
   });
 }
 
@@ -95,12 +103,13 @@ function balancedRows(b: Builder, ...pairs: readonly [RowPair, RowPair]): LayerR
 }
 
 /** What a layer multiplies its weight with, in all its uses, and the homogeneous coordinate. */
-function inputRows(b: Builder, block: KroneckerBlock): InputRows {
+function inputRows(b: Builder, block: KroneckerBlock, shares: RowShares | undefined): InputRows {
   if (block.factor === 'identity') return identityRows(b, block);
-  const values = activationsOf(b, block.uses);
+  const { values, roots } = activationsOf(b, block.uses, shares);
   if (block.bias === undefined) return { values, homogeneous: undefined };
-  const rows = rowCount(values);
-  return { values, homogeneous: b.filled([...values.dims.slice(0, -1), 1], 1 / Math.sqrt(rows), values.dtype) };
+  const dims = [...values.dims.slice(0, -1), 1];
+  if (roots) return { values, homogeneous: b.mul(b.filled(dims, 1, values.dtype), roots) };
+  return { values, homogeneous: b.filled(dims, 1 / Math.sqrt(rowCount(values)), values.dtype) };
 }
 
 /** Rows of an A that is the identity: a row for each input, and one for the homogeneous coordinate. */
@@ -117,13 +126,20 @@ function identityRows(b: Builder, { groups, inputs, bias, uses: [{ preActivation
   return { values: columns(0, inputs), homogeneous: bias === undefined ? undefined : columns(inputs, rows) };
 }
 
-/** Rows of activations of some uses, of which A is the sum of squares. */
-function activationsOf(b: Builder, uses: readonly LayerUse[]): Value {
-  const rows = joined(
-    b,
-    uses.map((use) => rowsOf(b, use)),
-  );
-  return b.mul(rows, 1 / Math.sqrt(rowCount(rows)));
+/** Rows of activations, of which A is the sum of squares. */
+interface Activations {
+  readonly values: Value;
+  /** `[rows, 1]`: what the rows were multiplied by; undefined if all have one factor, which depends on their number. */
+  readonly roots?: Value;
+}
+
+function activationsOf(b: Builder, uses: readonly LayerUse[], shares: RowShares | undefined): Activations {
+  const each = uses.map((use) => rowsOf(b, use));
+  const rows = joined(b, each);
+  if (!shares) return { values: b.mul(rows, 1 / Math.sqrt(rowCount(rows))) };
+  const own = b.cast(shares.ofRows(uses, each.map(rowCount)), rows.dtype);
+  const roots = b.reshape(b.sqrt(own), [rowCount(rows), 1]);
+  return { values: b.mul(rows, roots), roots };
 }
 
 const rowCount = ({ dims }: Value): number => dims.at(-2) ?? 1;

@@ -65,6 +65,7 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
         const normal = hasUnitSum ? shared : quotient(b, shared, b.sum(shared, [output.rank - 1], true));
         return b.sub(b.softmax(output), normal);
       },
+      ...(isPlain && { casesAlike: true }),
       caseWeights(b, output, targets, weights) {
         if (isPlain && !weights && !isFloatingPoint(targets.dtype)) return undefined;
         const sums = b.sum(shares.of(b, output, targets), [output.rank - 1], true);

@@ -26,6 +26,8 @@ export interface OutputLikelihood {
   sampledCotangent?(b: Builder, at: Cases, noise: Value): Value;
   /** The same for the targets of the data: its second moment is the empirical Fisher information. */
   cotangent(b: Builder, at: Cases): Value;
+  /** How much each case counts, of the mean 1; it broadcasts to the output. Undefined if all count alike. */
+  caseWeights?(b: Builder, at: Cases): Value | undefined;
   /** H·v for each case. */
   hessianProduct(b: Builder, at: Cases, vector: Value): Value;
   /** Columns s_k with Σ_k s_k·s_kᵀ = H for each case. */
@@ -61,6 +63,8 @@ export function unitLikelihood(b: Builder, loss: Loss): Likelihood {
     cases,
     noise,
     weight: (output) => b.scalar(scale(output), output.dtype),
+    caseWeights: (at, { output, targets, weights }) =>
+      likelihood.casesAlike && !weights ? undefined : caseWeights(at, output, targets, weights),
     sampledCotangent: (at, cases_, drawn) =>
       weighted(at, cases_, likelihood.sampledCotangent(at, cases_.output, drawn), 'root'),
     cotangent: (at, cases_) => weighted(at, cases_, likelihood.cotangent(at, cases_.output, cases_.targets), 'root'),
@@ -85,6 +89,7 @@ function empiricalLikelihood(b: Builder, loss: Loss): Likelihood {
   return {
     cases: examplesOf,
     weight: (output) => b.scalar(1, output.dtype),
+    caseWeights: (at, { output, weights }) => caseWeightsOf(at, output, weights),
     cotangent: derivative,
     hessianProduct(at, cases, vector) {
       const slope = derivative(at, cases);

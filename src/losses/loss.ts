@@ -110,4 +110,6 @@ export interface LossLikelihood {
    * @param weights of the examples, `[batch]`: this includes them
    */
   caseWeights?(b: Builder, output: Value, targets: Value, weights?: Value): Value | undefined;
+  /** Without weights of examples all cases count alike, whatever the targets are (`caseWeights` then is 1 but for rounding). */
+  readonly casesAlike?: true;
 }

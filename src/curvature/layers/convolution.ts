@@ -4,7 +4,7 @@ import { inputOf, intAttribute } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
 import { patches } from '../../ops/spatial/patches.js';
 import { windowAxes } from '../../ops/spatial/windows.js';
-import { type Application, isNode, type LayerKind, type Reading } from './layer-kind.js';
+import { type Application, isNode, type LayerKind, type LayerUse, type Reading } from './layer-kind.js';
 
 /**
  * Rows of patches of one layer that a factor is made of, at most (but one example's at least). A patch is as large as its
@@ -21,9 +21,10 @@ export const convolution: LayerKind = {
   factor: 'full',
   decays: true,
   match,
-  inputRows(b, { node, activations, preActivations, groups }) {
-    const [examples = 1, , ...positions] = preActivations.dims;
-    const taken = b.slice(activations, 0, 0, patchedExamples(examples, positions));
+  rowExamples: examplesOf,
+  inputRows(b, use) {
+    const { node, activations, groups } = use;
+    const taken = b.slice(activations, 0, 0, examplesOf(use));
     const axes = windowAxes(node, activations.dims.slice(2), inputOf(node, 1).dims.slice(2));
     return patches(b, taken, axes, groups);
   },
@@ -32,6 +33,11 @@ export const convolution: LayerKind = {
     return inputOf(node, 1).dims[1] === 1 ? 'depthwise convolution' : `convolution, ${groups} groups`;
   },
 };
+
+function examplesOf({ preActivations }: LayerUse): number {
+  const [examples = 1, , ...positions] = preActivations.dims;
+  return patchedExamples(examples, positions);
+}
 
 function match({ node, value }: Reading): Application | string | undefined {
   if (!isNode(node, 'Conv')) return undefined;

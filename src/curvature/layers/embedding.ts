@@ -16,7 +16,7 @@ export const embedding: LayerKind = {
     return b.cast(b.equal(countedFromStart(b, column, inputs), positions), preActivations.dtype);
   },
   /** The share of each token among all that are read. */
-  inputDiagonal(b, uses) {
+  inputDiagonal(b, uses, given) {
     const numbers = b.concat(
       uses.map(({ activations }) => b.cast(b.reshape(activations, [elementCount(activations.dims)]), 'int64')),
       0,
@@ -25,7 +25,8 @@ export const embedding: LayerKind = {
     const [{ inputs, preActivations }] = uses;
     const { dtype } = preActivations;
     const counted = countedFromStart(b, numbers, inputs);
-    const [zeros, shares] = [b.filled([inputs], 0, dtype), b.filled([count], 1 / count, dtype)];
+    const shares = given ? b.cast(given, dtype) : b.filled([count], 1 / count, dtype);
+    const zeros = b.filled([inputs], 0, dtype);
     return b.op('ScatterElements', [zeros, counted, shares], { axis: int(0), reduction: text('add') });
   },
 };

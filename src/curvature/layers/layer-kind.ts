@@ -64,6 +64,11 @@ interface AnyKind {
    * are the columns, and all others the rows.
    */
   outputRows?(b: Builder, use: LayerUse, cotangent: Value): Value;
+  /**
+   * Return how many of the first examples of the batch the rows a of a use are made of; if left out, all. Rows are in the
+   * order of the examples, each of which has equally many: so they are given the weights of the cases.
+   */
+  rowExamples?(use: LayerUse): number;
   /** Return what tables of blocks call the layer; if left out, its kind. */
   describe?(block: KroneckerBlock): string;
 }
@@ -79,8 +84,11 @@ interface FullKind extends AnyKind {
 interface DiagonalKind extends AnyKind {
   readonly factor: 'diagonal';
   inputRows(b: Builder, use: LayerUse): Value;
-  /** Return the diagonal `[inputs]` of E[aaᵀ], the mean over all rows of all uses. */
-  inputDiagonal(b: Builder, uses: LayerUses): Value;
+  /**
+   * Return the diagonal `[inputs]` of E[aaᵀ], the mean over all rows of all uses.
+   * @param shares `[rows]`: how much each row counts in the mean, 1 in all; each alike if left out
+   */
+  inputDiagonal(b: Builder, uses: LayerUses, shares?: Value): Value;
 }
 
 /** A is known: it is the identity, of the bias too. */
