@@ -24,7 +24,7 @@ const { values, tables } = await evaluate(model, data.test, {
 });
 for (const [name, value] of Object.entries(values)) console.log(name.padEnd(18), value.toFixed(4));
 console.log('rows are digits, columns what they are taken for:');
-for (const row of tables.mistakes) console.log(row.map((count) => String(count).padStart(4)).join(''));
+for (const row of tables.confusionMatrix) console.log(row.map((count) => String(count).padStart(4)).join(''));
 
 const examples = [0, 1, 2, 3, 4];
 const pictures = withInputShape(data.test, [1, 28, 28]); // as LeNet takes them; train and evaluate see to it themselves

@@ -79,7 +79,7 @@ const findings: Readonly<Record<string, (text: string) => void>> = {
     expect(few).toBeLessThan(whole / 10);
   },
   'predict-and-evaluate'(text) {
-    const [accuracy = 0, mistakes = 0] = ['accuracy', 'mistakes'].map(
+    const [accuracy = 0, mistakes = 0] = ['accuracy', 'confusionMatrix'].map(
       (name) => numbers(text, new RegExp(`^${name} +(\\S+)`))[0],
     );
     expect(accuracy).toBeGreaterThan(0.85);

@@ -44,6 +44,16 @@ it('a trained model: what its record says', async () => {
   expect(values).toEqual(record.test);
 });
 
+it('says by which loss it judges, and that labels are left aside', async () => {
+  expect(await evaluate(model, set)).toMatchObject({ loss: 'softmax-cross-entropy', warnings: [] });
+  expect(await evaluate(model, set, { loss: 'focal' })).toMatchObject({ loss: 'focal', warnings: [] });
+  const back = mlp({ sizes: [columns, columns], seed: 1 });
+  const { loss, warnings } = await evaluate(back, set);
+  expect(loss).toBe('mean-squared-error');
+  expect(warnings).toEqual([expect.stringMatching(/^The labels of 'points' are left aside/)]);
+  await expect(evaluate(back, set, { loss: 'hinge' })).rejects.toThrow(OptionError);
+});
+
 it('refuses what is no set', async () => {
   const wrong = (data: unknown) => evaluate(model, data as typeof set);
   await expect(wrong({ train: set, test: set })).rejects.toThrow(/give one set, such as `test`/);

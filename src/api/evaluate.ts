@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.js';
 import { OptionError } from '../errors.js';
 import { checkModel, type Model } from '../model/model.js';
 import { checkKeys, described, isRecord, type OptionKeys } from '../options.js';
-import { type EvaluationRequest, evaluateModel, type ModelEvaluation } from '../training/evaluation/evaluation.js';
+import { type EvaluationRequest, evaluateModel, type JudgedModel } from '../training/evaluation/evaluation.js';
 import { withEngine } from './default-engine.js';
 
 export interface EvaluateOptions extends EvaluationRequest {
@@ -17,6 +17,8 @@ const keys: OptionKeys<EvaluateOptions> = { loss: true, metrics: true, batchSize
 /**
  * Return the mean loss of a model on a data set, and metrics by their names: exact over the whole set, whatever the
  * batches. The model is evaluated as it is used: without dropout, and normalized by running averages.
+ * Of a model that was trained by a loss of its own choice, give that as `loss`: the file does not hold it. The result says by
+ * which loss it was judged, and `warnings` if labels of the data were left aside.
  * @param data one set: `test` of what `loadData` returns, or one of your own, made by `dataset`
  * @throws OptionError if the data do not fit the model, or a metric does not fit the data
  * @example
@@ -25,7 +27,7 @@ const keys: OptionKeys<EvaluateOptions> = { loss: true, metrics: true, batchSize
  * const { values } = await evaluate(model, test, { metrics: ['accuracy'] });
  * console.log(values.loss, values.accuracy);
  */
-export async function evaluate(model: Model, data: Dataset, options: EvaluateOptions = {}): Promise<ModelEvaluation> {
+export async function evaluate(model: Model, data: Dataset, options: EvaluateOptions = {}): Promise<JudgedModel> {
   checkModel('evaluate', model);
   checkKeys('evaluate', options, keys);
   const given: unknown = data;

@@ -44,6 +44,7 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
   return {
     name: 'sigmoid-cross-entropy',
     targets: 'values',
+    targetRange: { atLeast: 0, atMost: 1 },
     contained: (b, prediction) => beforeSigmoid(b, prediction) ?? prediction,
     expected: (b, output) => b.sigmoid(output),
     targetType: asOutput,

@@ -59,6 +59,7 @@ export function binaryFocal(options: BinaryFocalOptions = {}): Loss {
   return {
     name: 'binary-focal',
     targets: 'values',
+    targetRange: { atLeast: 0, atMost: 1 },
     contained: (b, prediction) => beforeSigmoid(b, prediction) ?? prediction,
     expected: (b, output) => b.sigmoid(output),
     targetType: asOutput,

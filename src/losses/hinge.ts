@@ -22,6 +22,7 @@ export function hinge(options: HingeOptions = {}): Loss {
   return {
     name: 'hinge',
     targets: 'values',
+    targetRange: { only: [-1, 1] },
     expected: (b, output) => b.sign(output),
     targetType: asOutput,
     value(b, output, targets, weights) {

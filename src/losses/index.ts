@@ -69,7 +69,10 @@ function missingPart(loss: Readonly<Record<string, unknown>>): string | undefine
   if (!isFunction(loss, 'targetType')) return 'targetType(output): element type and shape of its targets';
   if (!isFunction(loss, 'value')) return 'value(b, output, targets, weights): the mean loss, a scalar';
   if (loss.step !== 'normalized' && loss.step !== 'self-tuning') return "step: 'normalized' or 'self-tuning'";
-  const { metric, likelihood } = loss;
+  const { metric, likelihood, targetRange } = loss;
+  if (targetRange !== undefined && !isRange(targetRange)) {
+    return 'a targetRange of numbers: { atLeast, atMost } or { only: [-1, 1] }';
+  }
   if (!isRecord(metric) || typeof metric.name !== 'string' || !isFunction(metric, 'value')) {
     return 'a metric: what a person judges by, such as accuracy() or squaredError()';
   }
@@ -82,4 +85,13 @@ function missingPart(loss: Readonly<Record<string, unknown>>): string | undefine
   const absent = functions.find((key) => !isFunction(likelihood, key));
   if (absent !== undefined) return `likelihood.${absent}, a function: leave the likelihood out if the loss has none`;
   return isRecord(likelihood.noise) ? undefined : 'likelihood.noise: { distribution, shape }';
+}
+
+/** Bounds that are numbers, or a list of numbers. */
+function isRange(given: unknown): boolean {
+  if (!isRecord(given)) return false;
+  const { atLeast, atMost, only, ...others } = given;
+  const areNumbers = [atLeast, atMost].every((bound) => bound === undefined || typeof bound === 'number');
+  const isList = only === undefined || (Array.isArray(only) && only.every((x) => typeof x === 'number'));
+  return areNumbers && isList && Object.keys(others).length === 0;
 }

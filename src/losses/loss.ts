@@ -7,6 +7,13 @@ import type { Builder } from '../ops/builder.js';
 /** Random numbers a program takes as input each step. */
 export type Distribution = 'uniform' | 'normal' | 'sign';
 
+/** Numbers that a loss takes as targets: those between two bounds, or a few that stand for classes. */
+export interface TargetRange {
+  readonly atLeast?: number;
+  readonly atMost?: number;
+  readonly only?: readonly number[];
+}
+
 /**
  * What is minimized, and all that differs between one loss and another: nobody asks for a loss by its name. A loss
  * without a likelihood trains with first-order optimizers, and with second-order ones by the targets of the data.
@@ -30,6 +37,8 @@ export interface Loss {
   readonly targets: 'labels' | 'values';
   /** It takes labels, and probabilities of the classes in the logits' shape as well. */
   readonly softTargets?: true;
+  /** Of numbers, those that it takes as targets; others are refused before the first step. All if left out. */
+  readonly targetRange?: TargetRange;
   /** Whether `value` can fall below 0; what steps promise is then not bounded by it. */
   readonly mayBeNegative?: true;
   /** The label of rows that do not count. */

@@ -31,6 +31,7 @@ export function poisson(options: PoissonOptions = {}): Loss {
   return {
     name: 'poisson',
     targets: 'values',
+    targetRange: { atLeast: 0 },
     mayBeNegative: true,
     expected: (b, output) => (logInput ? b.exp(output) : output),
     targetType: asOutput,

@@ -14,12 +14,22 @@ export interface MetricParts {
   readonly rows: ReadonlyMap<string, string>;
 }
 
-/** @param prefix of the names of outputs */
-export function metricParts(b: Builder, metric: Metric, judged: Judged, prefix: string): MetricParts {
+/**
+ * @param prefix of the names of outputs
+ * @param isChecked whether it computes what the metric refuses targets by
+ */
+export function metricParts(
+  b: Builder,
+  metric: Metric,
+  judged: Judged,
+  prefix: string,
+  isChecked: boolean,
+): MetricParts {
   const outputs: Record<string, Value> = {};
   const sums = new Map<string, string | number>();
   const rows = new Map<string, string>();
-  for (const [name, value] of Object.entries(metric.sums?.(b, judged) ?? {})) {
+  const all = { ...metric.sums?.(b, judged), ...(isChecked && metric.checks?.(b, judged)) };
+  for (const [name, value] of Object.entries(all)) {
     const key = `${prefix}.${name}`;
     if (typeof value !== 'number') outputs[key] = value;
     sums.set(name, typeof value === 'number' ? value : key);

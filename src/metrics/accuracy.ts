@@ -1,5 +1,5 @@
 // Accuracy: the share of right answers.
-import { binaryRows, classRows, labelsOf, largest } from './classes.js';
+import { binaryRows, checkBinary, classRows, labelsOf, largest } from './classes.js';
 import type { Metric } from './metric.js';
 import { ratio, sumOver } from './sums.js';
 
@@ -21,5 +21,9 @@ export const accuracy = (): Metric => ({
     const right = b.cast(b.equal(largest(b, judged.output), labelsOf(b, judged.given)), 'float32');
     return sumOver(b, weights ? b.reshape(right, weights.dims) : right, weights);
   },
-  value: ratio,
+  checks: (b, judged) => (judged.kind === 'values' ? { between: binaryRows(b, judged).between } : {}),
+  value(numbers) {
+    checkBinary('accuracy', numbers.between);
+    return ratio(numbers);
+  },
 });

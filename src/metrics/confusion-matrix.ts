@@ -2,7 +2,7 @@
 import { classRows, indicators, largest } from './classes.js';
 import type { Metric, Numbers } from './metric.js';
 
-const name = 'mistakes';
+const name = 'confusionMatrix';
 
 /** Counts by true class (row) and predicted class (column). */
 const counts = ({ counts: flat = [] }: Numbers): number[][] => {
@@ -12,8 +12,8 @@ const counts = ({ counts: flat = [] }: Numbers): number[][] => {
 };
 
 /**
- * Counts by true class (row) and predicted class (column), which `evaluate` returns as a table under the name `mistakes`. Its figure is
- * the share of mistakes.
+ * Counts by true class (row) and predicted class (column), which `evaluate` returns as a table under its name. Its figure
+ * is the share of mistakes.
  * @example
  * const { tables } = await evaluate(model, data.test, { metrics: [confusionMatrix()] });
  */

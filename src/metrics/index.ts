@@ -46,6 +46,12 @@ export const metricNames = Object.keys(metrics) as readonly (keyof typeof metric
 
 const isWord = (name: string): name is keyof typeof metrics => Object.hasOwn(metrics, name);
 
+/** Return the word of a metric with its usual options, by its name: `mae` of `meanAbsoluteError`; undefined if it has none. */
+export function metricWordOf(name: string): string | undefined {
+  const top = /^top(\d+)$/.exec(name)?.[1];
+  return top === undefined ? metricNames.find((word) => metrics[word].name === name) : `top-${top}`;
+}
+
 /** `top-3`, of any number. */
 const topWord = /^top-([1-9]\d{0,5})$/;
 

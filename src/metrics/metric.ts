@@ -46,6 +46,8 @@ export interface Metric {
   readonly lowerIsBetter: boolean;
   /** Sums over the examples of a batch, weighted if there are weights; numbers are known before the program runs. */
   sums?(b: Builder, judged: Judged): Readonly<Record<string, Value | number>>;
+  /** Further sums, by which `value` refuses targets: evaluations compute them, steps of training do not. */
+  checks?(b: Builder, judged: Judged): Readonly<Record<string, Value>>;
   /** Tensors whose first axis is that of the examples, or of whatever rows there are. */
   rows?(b: Builder, judged: Judged): Readonly<Record<string, Value>>;
   /** The figure: of the sums over all batches, and of the collected rows in the order of the examples. */

@@ -1,4 +1,5 @@
 // Precision, recall, F1 and balanced accuracy, from the counts of each class.
+import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { checkedWord, checkKeys } from '../options.js';
@@ -33,7 +34,10 @@ function ofCounts(word: string, options: AverageOptions, score: (counts: Counts)
   return {
     name,
     lowerIsBetter: false,
-    sums: (b, judged) => classCounts(b, name, judged, average === undefined || average === 'positive'),
+    sums(b, judged) {
+      if (average === 'positive') checkTwoClasses(name, judged);
+      return classCounts(b, name, judged, average === undefined || average === 'positive');
+    },
     value(numbers) {
       checkBinary(name, numbers.between);
       const classes = listed(numbers).filter(({ predicted, actual }) => predicted + actual > 0);
@@ -46,6 +50,16 @@ function ofCounts(word: string, options: AverageOptions, score: (counts: Counts)
       );
     },
   };
+}
+
+/** @throws OptionError unless there are two classes, or one column of targets 0 and 1 */
+function checkTwoClasses(name: string, { kind, output, given }: Judged): void {
+  const count = kind === 'labels' ? output.dims.at(-1) : given.rank > 1 ? given.dims.at(-1) : 1;
+  if (count === (kind === 'labels' ? 2 : 1)) return;
+  const several = kind === 'labels' ? `${count} classes` : `${count} columns`;
+  throw new OptionError(
+    `the metric ${name} is of two classes, or of one column of 0 and 1, and there are ${several}: choose the average micro, macro or weighted`,
+  );
 }
 
 const added = (x: Counts, y: Counts): Counts => ({

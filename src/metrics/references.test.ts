@@ -55,7 +55,7 @@ async function judged(metric: Metric, set: Judgement, batchSize = 1000) {
       weights,
       reported: loss.value(b, output, given),
     };
-    const parts = metricParts(b, metric, forward, 'metric');
+    const parts = metricParts(b, metric, forward, 'metric', true);
     total.add(parts, await evaluate(parts.outputs, b, b.feeds));
   }
   return { value: metric.value(total.numbers), table: metric.table?.(total.numbers) };
@@ -304,4 +304,17 @@ describe('a metric that does not fit', () => {
     expect(() => topK(0)).toThrow(OptionError);
     expect(() => f1({ average: 'mean' as 'micro' })).toThrow(OptionError);
   });
+});
+
+it('accuracy and F1 of the positive class refuse what they are not of', async () => {
+  await expect(judged(accuracy(), ofNumbers, 7)).rejects.toThrow(
+    /the metric accuracy is for labels or for targets of 0 and 1/,
+  );
+  for (const [set, what] of [
+    [ofClasses, /the metric f1Positive is of two classes, .* there are \d+ classes: choose the average micro/],
+    [ofColumns, /the metric f1Positive is of two classes, .* there are \d+ columns/],
+  ] as const) {
+    await expect(judged(f1({ average: 'positive' }), set, 7)).rejects.toThrow(OptionError);
+    await expect(judged(f1({ average: 'positive' }), set, 7)).rejects.toThrow(what);
+  }
 });

@@ -160,7 +160,7 @@ export function buildStep(options: StepOptions): StepProgram {
 /** Metrics that take more than a few numbers of a batch are left to evaluations. */
 function metricOfStep(b: Builder, metric: Metric, forward: Forward): MetricParts | undefined {
   if (metric.rows) return undefined;
-  const parts = metricParts(b, metric, forward, 'metric');
+  const parts = metricParts(b, metric, forward, 'metric', false);
   return Object.values(parts.outputs).every(({ rank }) => rank === 0) ? parts : undefined;
 }
 

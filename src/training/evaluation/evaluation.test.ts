@@ -42,9 +42,9 @@ it.each([1, 4, 22])('does not depend on the batch size: %d', async (batchSize) =
     await evaluateModel(engine, model, set, request),
     await evaluateModel(engine, model, set, { ...request, batchSize }),
   ];
-  expect(Object.keys(parts.values)).toEqual(['loss', 'accuracy', 'logLoss', 'rocAuc', 'mistakes']);
+  expect(Object.keys(parts.values)).toEqual(['loss', 'accuracy', 'logLoss', 'rocAuc', 'confusionMatrix']);
   for (const [name, value] of Object.entries(whole.values)) expect(parts.values[name]).toBeCloseTo(value, 5);
-  const flat = (tables: typeof whole.tables) => (tables.mistakes ?? []).flat();
+  const flat = (tables: typeof whole.tables) => (tables.confusionMatrix ?? []).flat();
   for (const [i, count] of flat(whole.tables).entries()) expect(flat(parts.tables)[i]).toBeCloseTo(count, 4);
 });
 

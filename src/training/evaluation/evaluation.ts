@@ -19,7 +19,10 @@ import { batchFeeds, inputKey, targetKey, weightsKey } from '../step-program.js'
 import { learningTask } from '../task/task.js';
 
 export interface EvaluationRequest {
-  /** By default what model and data suggest; see `learningTask`. */
+  /**
+   * By default what model and data suggest (see `learningTask`), which need not be the loss that the model was trained with;
+   * the result says which it was.
+   */
   readonly loss?: Loss | LossWord;
   /** By default the loss's own. */
   readonly metrics?: readonly (Metric | MetricWord)[];
@@ -34,6 +37,14 @@ export interface ModelEvaluation {
   readonly tables: Readonly<Record<string, readonly (readonly number[])[]>>;
 }
 
+/** What a model comes to on a set, and by which loss. */
+export interface JudgedModel extends ModelEvaluation {
+  /** The name of the loss that `values.loss` is of. */
+  readonly loss: string;
+  /** What a person should know, a sentence each: that labels of the data are left aside. */
+  readonly warnings: readonly string[];
+}
+
 /**
  * A model on a whole set with the parameters that it holds: mean loss and metrics.
  * @param engine where to compute; it stays open
@@ -46,13 +57,13 @@ export async function evaluateModel(
   model: Model,
   set: Dataset,
   { loss: given, metrics, batchSize = largestBatch }: EvaluationRequest = {},
-): Promise<ModelEvaluation> {
+): Promise<JudgedModel> {
   checkedCount('batchSize', batchSize);
-  const { loss, data } = learningTask(model, { train: set, test: set }, given);
+  const { loss, data, warnings } = learningTask(model, { train: set, test: set }, given);
   const own = engine.open();
   try {
     const judge = new Judge(own, model, loss, metrics ? metricsOf(metrics) : [loss.metric], new Map(), batchSize);
-    return await judge.measure(data.test);
+    return { ...(await judge.measure(data.test)), loss: loss.name, warnings };
   } finally {
     await own.close();
   }
@@ -201,7 +212,7 @@ export class Judge implements Evaluator {
     const forward = objective.evaluate(parameters);
     const { output, expected, targets, reported: loss, weights: own } = forward;
     const mass = this.#loss.mass?.(b, output, targets, own) ?? (own && b.sum(own));
-    const metrics = this.#metrics.map((metric, i) => metricParts(b, metric, forward, `metric${i}`));
+    const metrics = this.#metrics.map((metric, i) => metricParts(b, metric, forward, `metric${i}`, true));
     const outputs: Record<string, Value> = {
       loss,
       ...(mass && { mass }),

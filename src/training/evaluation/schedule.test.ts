@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { drawnDigits } from '../../data/digits/digits.js';
 import { OptionError } from '../../errors.js';
 import { lossOf } from '../../losses/index.js';
+import { metricsOf } from '../../metrics/index.js';
 import type { Evaluator } from './evaluation.js';
-import { Judging, type JudgingOptions } from './schedule.js';
+import { Judging, type JudgingOptions, resolveTarget } from './schedule.js';
 
 const data = drawnDigits({ trainSize: 30, testSize: 10 });
 const metrics = [lossOf('mean-squared-error').metric];
@@ -88,4 +89,20 @@ describe('Judging', () => {
     );
     await expect(judged({ target: { metric: 'loss', value: Number.NaN } })).rejects.toThrow(/target is NaN/);
   });
+});
+
+it.each([
+  ['mae', 'train', 'trainMeanAbsoluteError'],
+  ['testMae', 'test', 'testMeanAbsoluteError'],
+  ['test-mae', 'test', 'testMeanAbsoluteError'],
+  ['meanAbsoluteError', 'train', 'trainMeanAbsoluteError'],
+  ['top-3', 'train', 'trainTop3'],
+  ['test-roc-auc', 'test', 'testRocAuc'],
+  ['testLoss', 'test', 'testLoss'],
+])('the target %s is of the set %s', (metric, split, key) => {
+  const metrics = metricsOf(['mae', 'top-3', 'roc-auc']);
+  expect(resolveTarget({ metric, value: 1 }, metrics)).toMatchObject({ metric, split, key });
+  expect(() => resolveTarget({ metric: 'mse', value: 1 }, metrics)).toThrow(
+    /choose one of meanAbsoluteError, .* \(mae is meanAbsoluteError, top-3 is top3, roc-auc is rocAuc\)/,
+  );
 });

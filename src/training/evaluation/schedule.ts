@@ -1,6 +1,7 @@
 // When a run is evaluated along the way, on which examples, and whether it has reached its target.
 import type { DataSplits, Dataset } from '../../data/dataset.js';
 import { OptionError } from '../../errors.js';
+import { metricWordOf } from '../../metrics/index.js';
 import type { Metric } from '../../metrics/metric.js';
 import { checked } from '../../optimizers/options.js';
 import type { Evaluation, RunRecord } from '../run-record.js';
@@ -139,7 +140,8 @@ const judgedBy = (set: Dataset, examples: number): Judged => ({
 });
 
 /**
- * A target by the name its value has in the records; a bare name means the training set.
+ * A target by the name its value has in the records, or by the metric's word (`mae`, `testMae`, `test-roc-auc`); a bare name
+ * means the training set.
  * @throws OptionError listing the names that there are
  */
 export function resolveTarget(target: Target, metrics: readonly Metric[]): ResolvedTarget {
@@ -147,11 +149,18 @@ export function resolveTarget(target: Target, metrics: readonly Metric[]): Resol
   for (const split of ['train', 'test'] as const) {
     for (const { name, lowerIsBetter } of [...metrics, loss]) {
       const key = keyOf(split, name);
-      if (target.metric !== key && !(split === 'train' && target.metric === name)) continue;
+      const word = metricWordOf(name) ?? name;
+      const accepted = [key, keyOf(split, word), `${split}-${word}`, ...(split === 'train' ? [name, word] : [])];
+      if (!accepted.includes(target.metric)) continue;
       return { metric: target.metric, value: checked('target', target.value, {}), split, key, lowerIsBetter };
     }
   }
   const known = [...metrics.map(({ name }) => name), 'loss'];
   const names = [...known, ...known.map((name) => keyOf('test', name))];
-  throw new OptionError(`unknown target metric '${target.metric}'; choose one of ${names.join(', ')}`);
+  const words = metrics.flatMap(({ name }) => {
+    const word = metricWordOf(name);
+    return word === undefined || word === name ? [] : [`${word} is ${name}`];
+  });
+  const synonyms = words.length > 0 ? ` (${words.join(', ')})` : '';
+  throw new OptionError(`unknown target metric '${target.metric}'; choose one of ${names.join(', ')}${synonyms}`);
 }

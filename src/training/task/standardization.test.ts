@@ -11,6 +11,7 @@ import type { Engine } from '../../engine/engine.js';
 import { nodeEngine } from '../../engine/node.js';
 import { GraphError, OptionError } from '../../errors.js';
 import { tensorFrom } from '../../graph/tensor.js';
+import { lossOf } from '../../losses/index.js';
 import { normalizationOf, withNormalization } from '../../model/edit/normalize.js';
 import { targetNormalizationOf, withTargetNormalization } from '../../model/edit/target-normalization.js';
 import type { Model } from '../../model/model.js';
@@ -230,9 +231,20 @@ describe('a table', () => {
     const file = standardizedTask(await loadModel(network().encode(new Map())), data, { normalize: true });
     expect(normalizationOf(file.model)).toBeDefined();
     expect(targetNormalizationOf(file.model)).toBeDefined();
-    const other = standardizedTask(network(), data, { loss: 'sigmoid-cross-entropy' });
+    const shares = splits(tableOf({ target: (y) => 1 / (1 + Math.exp(-y)) }));
+    const other = standardizedTask(network(), shares, { loss: 'sigmoid-cross-entropy' });
     expect(other.inputs).toBeDefined();
     expect(other.targets).toBeUndefined();
+    expect(other.warnings).toEqual([]);
+  });
+
+  it('says that targets stay as they are, where the loss has no formula for other units', async () => {
+    const { inUnits: _, ...rest } = lossOf('mean-squared-error');
+    const own = { ...rest, name: 'own' };
+    const told = /^The targets of 'table' are learned as they are, .*: the loss own has no inUnits\. /;
+    expect((await run(tableOf(), { steps: 1, loss: own })).warnings).toEqual([expect.stringMatching(told)]);
+    expect((await run(tableOf(), { steps: 1, loss: own, normalize: false })).warnings).toEqual([]);
+    expect((await run(tableOf(), { steps: 1, loss: 'mean-squared-error' })).warnings).toEqual([]);
   });
 
   it('warns of columns whose digits float32 has lost, once for inputs and once for targets', async () => {

@@ -51,16 +51,25 @@ export function standardizedTask(
   for (const set of [train, data.test]) checkFinite(set);
   const usual = isTable(given, train) && !given.isPretrained && !normalizesAlready(given);
   const measures = normalize ?? usual;
-  if (measures === false) return { model: given, task, warnings: [] };
-  if (measures !== true) return { model: withNormalization(given, measures), task, inputs: measures, warnings: [] };
+  const warnings = [...task.warnings];
+  if (measures === false) return { model: given, task, warnings };
+  if (measures !== true) return { model: withNormalization(given, measures), task, inputs: measures, warnings };
   const inputs = measureNormalization(train);
   const model = withNormalization(given, inputs);
-  const warnings = lostDigits(inputs, train.name, 'inputs');
+  warnings.push(...lostDigits(inputs, train.name, 'inputs'));
   if (!isRegression(given, task)) return { model, task, inputs, warnings };
+  if (!task.loss.inUnits) {
+    // Targets of a range of their own belong to the loss as they are.
+    if (task.kind === 'regression' && !task.loss.targetRange) warnings.push(notStandardized(train, task.loss));
+    return { model, task, inputs, warnings };
+  }
   const targets = measureTargetNormalization(task.data.train);
   warnings.push(...lostDigits(targets, train.name, 'targets'));
   return { model: withTargetNormalization(model, targets), task, inputs, targets, warnings };
 }
+
+const notStandardized = ({ name }: Dataset, loss: Loss): string =>
+  `The targets of '${name}' are learned as they are, not standardized as the inputs: the loss ${loss.name} has no inUnits. If they are far from the size of 1, scale them, or give the loss its formula for other units.`;
 
 const normalizesAlready = (model: Model): boolean =>
   normalizationOf(model) !== undefined || targetNormalizationOf(model) !== undefined;
@@ -76,5 +85,5 @@ function isTable({ graph }: Model, set: Dataset): boolean {
 }
 
 /** Whether a task is to predict numbers of any size. Pictures are reproduced as they are: their pixels have one scale. */
-const isRegression = (model: Model, { kind, loss, data: { train } }: LearningTask): boolean =>
-  loss.inUnits !== undefined && (kind === 'regression' || isTable(model, train)) && endsInLayer(model);
+const isRegression = (model: Model, { kind, data: { train } }: LearningTask): boolean =>
+  (kind === 'regression' || isTable(model, train)) && endsInLayer(model);

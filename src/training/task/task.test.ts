@@ -4,6 +4,8 @@ import type { Dataset } from '../../data/dataset.js';
 import { onlyInput } from '../../data/dataset.js';
 import { OptionError } from '../../errors.js';
 import { tensorFrom } from '../../graph/tensor.js';
+import { type LossWord, lossOf } from '../../losses/index.js';
+import type { Loss } from '../../losses/loss.js';
 import { modelFromBytes } from '../../model/file-model.js';
 import type { Model } from '../../model/model.js';
 import { zeros } from '../../nn/initialization.js';
@@ -133,6 +135,60 @@ describe('learningTask', () => {
     const train = () => learningTask(modelFromBytes(flattened, semantics), both(labelled));
     expect(train).toThrow(OptionError);
     expect(train).toThrow(/exported for batches of 4 and takes no others; .*dynamic_axes={'x': {0: 'batch'}}/);
+  });
+
+  it('says that labels are left aside, unless the model ends as autoencoders do and no loss is given', () => {
+    const warningsOf = (model: Model, loss?: LossWord) => learningTask(model, both(labelled), loss).warnings;
+    const told =
+      /^The labels of 'labelled' are left aside: .* reproduce its inputs \(loss mean-squared-error\)\. .* of 3 classes/;
+    expect(warningsOf(autoencoder({ seed: 0, sizes: [6, 2] }))).toEqual([]);
+    expect(warningsOf(mlp({ seed: 0, sizes: [6, 3] }))).toEqual([]);
+    expect(warningsOf(mlp({ seed: 0, sizes: [6, 6] }))).toEqual([expect.stringMatching(told)]);
+    expect(warningsOf(mlp({ seed: 0, sizes: [6, 6] }), 'mean-squared-error')).toEqual([expect.stringMatching(told)]);
+    expect(warningsOf(autoencoder({ seed: 0, sizes: [6, 2] }), 'huber')).toEqual([
+      expect.stringContaining('(loss huber)'),
+    ]);
+    const own = { ...labelled, targets: onlyInput(labelled) };
+    expect(learningTask(mlp({ seed: 0, sizes: [6, 6] }), both(own))).toMatchObject({
+      kind: 'autoencoding',
+      warnings: [],
+    });
+  });
+
+  it.each(['hinge', 'softmax-cross-entropy', 'focal'] as const)('never autoencodes by %s', (loss) => {
+    const task = () => learningTask(mlp({ seed: 0, sizes: [6, 6] }), both({ ...labelled, targets: positions }), loss);
+    const positions = { dtype: 'int64', shape: [2], data: new Int32Array(8) } as const;
+    expect(task).toThrow(OptionError);
+    expect(task).toThrow(loss);
+  });
+
+  it.each([
+    ['sigmoid-cross-entropy', [0, 1, 0.5], 1.5, 'numbers from 0 to 1'],
+    ['sigmoid-cross-entropy', [0, 1, 1 + 1e-7], -0.1, 'numbers from 0 to 1'],
+    ['binary-focal', [0, 1], 2, 'numbers from 0 to 1'],
+    ['poisson', [0, 7], -1, 'numbers of at least 0'],
+    ['hinge', [-1, 1], 0, '-1 or 1'],
+  ] as const)('%s takes %j, and not %d', (loss, good, bad, words) => {
+    const task = (numbers: readonly number[]) => {
+      const data = Float32Array.from({ length: 8 }, (_, i) => numbers[i % numbers.length] ?? 0);
+      const set: Dataset = { ...measured, targets: { dtype: 'float32', shape: [2], data } };
+      return learningTask(mlp({ seed: 0, sizes: [6, 2] }), both(set), loss);
+    };
+    expect(task(good).kind).toBe('regression');
+    expect(() => task([...good, bad])).toThrow(OptionError);
+    expect(() => task([...good, bad])).toThrow(
+      `(element ${good.length}), and the loss ${loss} takes targets that are ${words}`,
+    );
+  });
+
+  it('takes the range of a loss of its own, for inputs that are reproduced too', () => {
+    const rates: Loss = { ...lossOf('mean-squared-error'), name: 'rates', targetRange: { atLeast: 1, atMost: 2 } };
+    const task = () => learningTask(mlp({ seed: 0, sizes: [6, 6] }), both(labelled), rates);
+    expect(task).toThrow(
+      /the inputs of 'labelled' hold 0 \(element 0\), and the loss rates takes inputs .* from 1 to 2/,
+    );
+    const wrong = { ...rates, targetRange: { from: 1 } } as unknown as Loss;
+    expect(() => learningTask(mlp({ seed: 0, sizes: [6, 6] }), both(labelled), wrong)).toThrow(/lacks a targetRange/);
   });
 
   it('takes more logits than classes only where the loss is given', () => {

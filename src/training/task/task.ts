@@ -5,6 +5,7 @@ import {
   type Dataset,
   type ExampleArray,
   elementCount,
+  exampleStride,
   onlyInput,
   pictureInputs,
   withTargetShape,
@@ -17,6 +18,7 @@ import { type LossWord, lossOf } from '../../losses/index.js';
 import { labelError, probabilitiesError, wrongLabel, wrongProbabilities } from '../../losses/labels.js';
 import { areClassesSecond, beforeSigmoid } from '../../losses/logits.js';
 import type { Loss } from '../../losses/loss.js';
+import { firstOutside, rangeInWords } from '../../losses/target-range.js';
 import { applyModel, takesChannelsLast, takesNumbersOf } from '../../model/apply.js';
 import { checkModel, type Model } from '../../model/model.js';
 import { Builder } from '../../ops/builder.js';
@@ -26,15 +28,19 @@ export interface LearningTask {
   readonly kind: 'classification' | 'autoencoding' | 'regression';
   readonly loss: Loss;
   readonly data: DataSplits;
+  /** What a person should know of what is learned: labels that are left aside. */
+  readonly warnings: readonly string[];
 }
 
 /**
  * Fit data to a model: inputs (several by the names that the model gives them) are reshaped if only their arrangement
  * differs, pictures are transposed for models that have their channels last, and targets are the data's own, or the inputs
- * if the data have labels and the model gives back as many numbers as it takes.
+ * if the data have labels and the model gives back as many numbers as it takes. Labels that are left aside so are told
+ * in a warning, unless no loss is given and the model ends in a sigmoid, as autoencoders do and classifiers of labels do not.
  * @param given the loss; by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
  *   mean squared error
- * @throws OptionError naming both shapes, or the names of both, where the data do not fit the model
+ * @throws OptionError naming both shapes, or the names of both, where the data do not fit the model; and for targets that
+ *   the loss does not take
  * @example
  * const { kind, loss } = learningTask(mlp({ seed: 1 }), await loadData('digits'));
  * console.log(kind, loss.name);
@@ -53,9 +59,41 @@ export function learningTask(model: Model, data: DataSplits, given?: Loss | Loss
     const learned = kind === 'autoencoding' ? { ...rest, targets: onlyInput(set) } : set;
     const wanted = numbersFor(chosen, output.shape);
     const asGiven = takesChannelsLast(['batch', ...wanted], ['batch', ...learned.targets.shape]);
-    return asGiven ? learned : withTargetShape(learned, wanted);
+    return withTargetsInRange(asGiven ? learned : withTargetShape(learned, wanted), kind, chosen);
   };
-  return { kind, loss: chosen, data: { train: targets(fitted.train), test: targets(fitted.test) } };
+  const isMeant = loss === undefined && output.endsInSigmoid;
+  const warnings =
+    kind === 'autoencoding' && fitted.train.targets.dtype === 'int64' && !isMeant
+      ? [labelsLeftAside(fitted.train, chosen)]
+      : [];
+  return { kind, loss: chosen, data: { train: targets(fitted.train), test: targets(fitted.test) }, warnings };
+}
+
+function labelsLeftAside({ name, classes }: Dataset, { name: loss }: Loss): string {
+  const count = classes?.length;
+  const advice = count === undefined ? 'with a logit for each class' : `of ${count} classes`;
+  return (
+    `The labels of '${name}' are left aside: the model gives back as many numbers as it takes, and learns to reproduce its inputs ` +
+    `(loss ${loss}). To classify, give it a last layer ${advice} and a loss of labels.`
+  );
+}
+
+/** Throws OptionError where a target is none that the loss takes. */
+function withTargetsInRange(set: Dataset, kind: LearningTask['kind'], { name: loss, targetRange }: Loss): Dataset {
+  if (!targetRange) return set;
+  const { targets, size, name } = set;
+  const scale = 'scale' in targets ? targets.scale : 1;
+  const used = targets.data.subarray(
+    0,
+    size === 0 ? 0 : (size - 1) * exampleStride(targets) + elementCount(targets.shape),
+  );
+  const at = firstOutside(scale === 1 ? used : Float64Array.from(used, (x) => x * scale), targetRange);
+  if (at < 0) return set;
+  const what = kind === 'autoencoding' ? 'inputs' : 'targets';
+  throw new OptionError(
+    `the ${what} of '${name}' hold ${Number(used[at]) * scale} (element ${at}), and the loss ${loss} takes ${what} that are ` +
+      `${rangeInWords(targetRange)}: give another loss, such as mean-squared-error, or scale the data`,
+  );
 }
 
 /** The data with each input in the shape that the model declares; pictures for channels last stay as they are. */
@@ -179,12 +217,16 @@ function withKnownLabels(set: Dataset, output: readonly number[], loss: Loss): D
 }
 
 /** Shape of one example's output, and the loss that the network's end suggests for real-valued targets. */
-function outputOf(model: Model, set: Dataset): { readonly shape: readonly number[]; readonly loss: Loss } {
+function outputOf(
+  model: Model,
+  set: Dataset,
+): { readonly shape: readonly number[]; readonly loss: Loss; readonly endsInSigmoid: boolean } {
   const b = new Builder();
   const inputs = mapInputs(set.inputs, ({ dtype, shape }, name = 'input') => b.input(name, dtype, [2, ...shape]));
   const prediction = applied(model, () => applyModel(b, model, new Map(), inputs));
-  const loss = lossOf(beforeSigmoid(b, prediction) ? 'sigmoid-cross-entropy' : 'mean-squared-error');
-  return { shape: prediction.dims.slice(1), loss };
+  const endsInSigmoid = beforeSigmoid(b, prediction) !== undefined;
+  const loss = lossOf(endsInSigmoid ? 'sigmoid-cross-entropy' : 'mean-squared-error');
+  return { shape: prediction.dims.slice(1), loss, endsInSigmoid };
 }
 
 /** A model whose shapes were computed for one batch size when it was exported does not fit another. */
@@ -226,6 +268,13 @@ function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Lo
     if (loss !== undefined && classes > known) return 'classification';
   }
   if (!labels && loss?.softTargets && elementCount(output) === elementCount(targets.shape)) return 'classification';
+  if (labels && loss?.targetRange?.only) {
+    // They stand for classes: no such loss reproduces inputs.
+    throw new OptionError(
+      `the loss ${loss.name} takes targets that are ${rangeInWords(loss.targetRange)}, one for each output, and the data '${set.name}' have labels; ` +
+        'give a loss of labels, such as softmax-cross-entropy, or give the targets as numbers',
+    );
+  }
   if (loss?.targets !== 'labels') {
     const wanted = elementCount(numbersFor(loss, output));
     if (!labels && wanted === elementCount(targets.shape)) return targets === input ? 'autoencoding' : 'regression';
