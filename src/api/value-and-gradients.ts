@@ -4,6 +4,7 @@ import { GraphError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { isFloatingPoint, type TensorData } from '../graph/tensor.js';
 import { type TensorLike, toTensorData } from '../graph/tensor-like.js';
+import { checkedLoss } from '../losses/checked-loss.js';
 import { type LossWord, lossOf } from '../losses/index.js';
 import { labelError, probabilitiesError, wrongLabel, wrongProbabilities } from '../losses/labels.js';
 import type { Loss } from '../losses/loss.js';
@@ -61,7 +62,7 @@ const requestKeys: OptionKeys<GradientRequest> = {
 export async function valueAndGradients(model: Model, request: GradientRequest): Promise<ValueAndGradients> {
   checkModel('valueAndGradients', model);
   checkKeys('valueAndGradients', request, requestKeys);
-  const loss = lossOf(request.loss);
+  const loss = checkedLoss(lossOf(request.loss));
   const computation = new Computation(model, request);
   const { b } = computation;
   const names = checkedTexts('of', request.of) ?? [...model.parameters.keys()];

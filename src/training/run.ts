@@ -3,7 +3,7 @@ import type { BatchSequence } from '../data/batches.js';
 import type { Engine, Program } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
 import type { TensorData } from '../graph/tensor.js';
-import { Accumulation } from '../metrics/accumulate.js';
+import { Accumulation, figureOf } from '../metrics/accumulate.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
@@ -167,7 +167,7 @@ export class Run {
     if (!metric || !step.metric) return {};
     const sums = new Accumulation();
     sums.add(step.metric, results);
-    return { [metric.name]: metric.value(sums.numbers) };
+    return { [metric.name]: figureOf(metric, sums.numbers) };
   }
 
   /**

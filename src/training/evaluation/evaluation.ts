@@ -8,7 +8,7 @@ import type { TensorData } from '../../graph/tensor.js';
 import type { LossWord } from '../../losses/index.js';
 import type { Loss } from '../../losses/loss.js';
 import { Objective } from '../../losses/objective.js';
-import { Accumulation, type MetricParts, metricParts } from '../../metrics/accumulate.js';
+import { Accumulation, checkSums, figureOf, type MetricParts, metricParts, tableOf } from '../../metrics/accumulate.js';
 import { type MetricWord, metricsOf } from '../../metrics/index.js';
 import type { Metric } from '../../metrics/metric.js';
 import type { Model } from '../../model/model.js';
@@ -63,6 +63,7 @@ export async function evaluateModel(
   const own = engine.open();
   try {
     const judge = new Judge(own, model, loss, metrics ? metricsOf(metrics) : [loss.metric], new Map(), batchSize);
+    judge.check(data.test);
     return { ...(await judge.measure(data.test)), loss: loss.name, warnings };
   } finally {
     await own.close();
@@ -136,7 +137,11 @@ export class Judge implements Evaluator {
    * @throws OptionError naming the metric that does not
    */
   check(set: Dataset): void {
-    this.#graph(gatherBatch(set, [0]));
+    const [one, two] = [[0], [0, 0]].map((indices) => this.#graph(gatherBatch(set, indices)).metrics);
+    for (const [i, metric] of this.#metrics.entries()) {
+      const [first, second] = [one?.[i], two?.[i]];
+      if (first && second) checkSums(metric, first, second);
+    }
   }
 
   async measure(set: Dataset, indices?: Uint32Array): Promise<ModelEvaluation> {
@@ -155,10 +160,13 @@ export class Judge implements Evaluator {
     return {
       values: {
         loss: loss / mass,
-        ...Object.fromEntries(found.map(({ metric, numbers }) => [metric.name, metric.value(numbers)])),
+        ...Object.fromEntries(found.map(({ metric, numbers }) => [metric.name, figureOf(metric, numbers)])),
       },
       tables: Object.fromEntries(
-        found.flatMap(({ metric, numbers }) => (metric.table ? [[metric.name, metric.table(numbers)]] : [])),
+        found.flatMap(({ metric, numbers }) => {
+          const table = tableOf(metric, numbers);
+          return table ? [[metric.name, table]] : [];
+        }),
       ),
     };
   }

@@ -14,6 +14,7 @@ import { GraphError, OptionError } from '../../errors.js';
 import { formatType, type Value } from '../../graph/graph.js';
 import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../graph/inputs.js';
 import { isFloatingPoint } from '../../graph/tensor.js';
+import { checkedLoss } from '../../losses/checked-loss.js';
 import { type LossWord, lossOf } from '../../losses/index.js';
 import { labelError, probabilitiesError, wrongLabel, wrongProbabilities } from '../../losses/labels.js';
 import { areClassesSecond, beforeSigmoid } from '../../losses/logits.js';
@@ -48,7 +49,7 @@ export interface LearningTask {
 export function learningTask(model: Model, data: DataSplits, given?: Loss | LossWord): LearningTask {
   checkModel('learningTask', model);
   checkSplits(data);
-  const loss = given === undefined ? undefined : lossOf(given);
+  const loss = typeof given === 'object' ? checkedLoss(lossOf(given)) : given && lossOf(given);
   const fitted = { train: withModelInputs(model, data.train), test: withModelInputs(model, data.test) };
   const output = outputOf(model, fitted.train);
   const kind = kindOf(model, fitted.train, output.shape, loss);
