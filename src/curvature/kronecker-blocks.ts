@@ -1,8 +1,8 @@
 // The Kronecker blocks of a model, without training it: what each parameter will be trained by, and why.
 import { CgfacError, GraphError } from '../errors.js';
+import { assumedSizes } from '../graph/assumed-sizes.js';
 import { type Node, neededNodes, type Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
-import { standIns } from '../graph/stand-ins.js';
 import { checkModel, type Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
 import { checkKeys, type OptionKeys } from '../options.js';
@@ -74,7 +74,7 @@ export function oneExample(model: Model, kinds: readonly LayerKind[] = layerKind
   );
   let refusal: unknown;
   for (const batch of [1, 2]) {
-    for (const size of others.size === 0 ? [1] : standIns) {
+    for (const size of others.size === 0 ? [1] : assumedSizes) {
       const sizes = new Map([...others].map((name) => [name, size]));
       try {
         const all = new Map([...sizes, ...[...batches].map((name) => [name, batch] as const)]);

@@ -1,4 +1,4 @@
-// Who reads a value, and what a value is behind nodes that only pass it on.
+// Which nodes read a value, and where a value comes from that nodes only pass on.
 import { type Graph, type Node, subgraphs, type Value } from './graph.js';
 
 /** An input of a node: position `index` among the node's inputs. */
@@ -29,17 +29,17 @@ function collect(graph: Graph, uses: Map<Value, Use[]>): void {
   }
 }
 
-/** Which nodes a value is followed through: those that pass their first input on. */
+/** Whether a value is followed through a node, which passes its first input on. */
 export type Passes = (node: Node) => boolean;
 
-/** A node of ONNX's own operator set. */
+/** Whether a node is of ONNX's own operator set and has one of these operators. */
 export const isNode = (node: Node | undefined, ...ops: readonly string[]): node is Node =>
   node?.domain === '' && ops.includes(node.op);
 
 /** A copy: exporters write it for tensors of equal contents. */
 const isIdentity: Passes = (node) => isNode(node, 'Identity');
 
-/** Return the uses of a value, and instead of each node that passes it on, the uses of what that node gives out. */
+/** Return the uses of a value; in place of each node that passes it on, the uses of that node's output. */
 export function readersOf(value: Value, uses: Uses, passes: Passes = isIdentity): Use[] {
   const found: Use[] = [];
   const pending = [...(uses.get(value) ?? [])].reverse();
@@ -51,7 +51,7 @@ export function readersOf(value: Value, uses: Uses, passes: Passes = isIdentity)
   return found;
 }
 
-/** Return the value that stands before all nodes that pass it on. */
+/** Return the value at the beginning of a chain of nodes that pass it on. */
 export function seeThrough(value: Value, passes: Passes = isIdentity): Value {
   let source = value;
   for (let before = source.producer; before && passes(before); before = source.producer) {

@@ -1,9 +1,9 @@
 // Gives a classifier a new last layer for another number of classes.
 
 import { GraphError, UnsupportedError } from '../../errors.js';
+import { assumedSizes } from '../../graph/assumed-sizes.js';
 import { type Dimension, describeNode, neededNodes, type Shape, type Value } from '../../graph/graph.js';
 import { inline } from '../../graph/inline.js';
-import { standIns } from '../../graph/stand-ins.js';
 import { allocate, elementCount, type TensorData, tensor } from '../../graph/tensor.js';
 import { seeThrough, type Uses, usesIn } from '../../graph/uses.js';
 import { decodeProto } from '../../onnx/decode/reader.js';
@@ -130,7 +130,7 @@ function outputShape(model: Model, head: DenseLayer, classes: number): Shape {
   const { inputs } = model.graph;
   const batches = new Set(inputs.map(({ shape: [first] }) => first));
   let refusal: GraphError | undefined;
-  for (const size of inputs.some(({ shape }) => shape.some((axis) => isOther(axis, batches))) ? standIns : [2]) {
+  for (const size of inputs.some(({ shape }) => shape.some((axis) => isOther(axis, batches))) ? assumedSizes : [2]) {
     const sized = (axis: Dimension) => (typeof axis === 'number' ? axis : batches.has(axis) ? 2 : size);
     const shapes = new Map(inputs.map((input) => [input, input.shape.map(sized)]));
     try {
