@@ -14,6 +14,12 @@ test('elements of a known shape are known', () => {
   expect(chosen.constant && toNumbers(chosen.constant)).toEqual([8, 4]);
 });
 
+test('an index out of range is not folded: the runtime refuses it', () => {
+  const b = new Builder();
+  const shape = b.op('Shape', [b.input('x', 'float32', [4, 6, 8])]);
+  for (const index of [3, -4]) expect(b.gather(shape, b.integers([index])).constant).toBeUndefined();
+});
+
 test('a known permutation is inverted by another, not scattered', () => {
   const b = new Builder();
   const x = b.input('x', 'float32', [3]);

@@ -3,13 +3,20 @@ import { GraphError } from '../errors.js';
 import { inputOf, type TensorType } from '../graph/graph.js';
 import { type NodeDraft, type OpDefinition, type OpFamily, zeroGradient } from './definition.js';
 import { inferBroadcast, inferSame } from './elementwise.js';
-import { broadcastPositions, foldableInputs, foldElementwise, joined, rearranged } from './shapes/folding.js';
+import {
+  broadcastPositions,
+  type FoldedOp,
+  foldableInputs,
+  foldElementwise,
+  joined,
+  rearranged,
+} from './shapes/folding.js';
 import { broadcastShapes } from './shapes/shapes.js';
 
 const inferTruth = (node: NodeDraft): TensorType[] =>
   inferBroadcast(node).map(({ shape }) => ({ dtype: 'bool', shape }));
 
-const comparison = (op: string): OpDefinition => ({
+const comparison = (op: FoldedOp): OpDefinition => ({
   infer: inferTruth,
   gradient: zeroGradient,
   fold: foldElementwise(op),
