@@ -130,11 +130,11 @@ export class GraphBuilder {
   }
 
   #fold(draft: Omit<Node, 'outputs'>): readonly Value[] | undefined {
-    return this.#semantics.fold(draft)?.map((data) => this.constant(data));
+    return naming(draft, () => this.#semantics.fold(draft))?.map((data) => this.constant(data));
   }
 
   #append(draft: Omit<Node, 'outputs'>, options: NodeOptions): readonly Value[] {
-    const types = this.#inferTypes(draft);
+    const types = naming(draft, () => this.#semantics.infer(draft));
     const outputs = (options.outputs ?? ['']).map(
       (name, i) => new Value(name || draft.op.toLowerCase(), types[i] ?? options.types?.[i]),
     );
@@ -142,16 +142,6 @@ export class GraphBuilder {
     for (const output of outputs) output.producer = node;
     this.#nodes.push(node);
     return outputs;
-  }
-
-  #inferTypes(draft: Omit<Node, 'outputs'>): readonly (TensorType | undefined)[] {
-    try {
-      return this.#semantics.infer(draft);
-    } catch (error) {
-      if (!(error instanceof GraphError)) throw error;
-      const given = draft.inputs.map((input) => (input ? formatType(input.knownType) : '—')).join(', ');
-      throw new GraphError(`${describeNode(draft)} of (${given}): ${error.message}`, { cause: error });
-    }
   }
 
   #find(key: string): readonly Value[] | undefined {
@@ -177,5 +167,16 @@ export class GraphBuilder {
     }
     const inputs = node.inputs.map((input) => (input ? this.#identity(input) : '-'));
     return `${node.domain}.${node.op}(${inputs.join()})${attributes.join()}>${outputs}`;
+  }
+}
+
+/** Run a rule of a node's operator; its GraphErrors get the node's name and the types of its inputs. */
+function naming<Result>(node: Omit<Node, 'outputs'>, rule: () => Result): Result {
+  try {
+    return rule();
+  } catch (error) {
+    if (!(error instanceof GraphError)) throw error;
+    const given = node.inputs.map((input) => (input ? formatType(input.knownType) : '—')).join(', ');
+    throw new GraphError(`${describeNode(node)} of (${given}): ${error.message}`, { cause: error });
   }
 }

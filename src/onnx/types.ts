@@ -25,6 +25,10 @@ export const onnxCode = (dtype: DataType): TensorProto_DataType => codes[dtype];
 /** Undefined for element types that cgfac does not hold (strings, complex numbers, float8). */
 export const dataTypeOf = (code: number): DataType | undefined => names.get(code);
 
+/** Whether an attribute is an element type: a number in a file, and its name in a graph. */
+export const isElementType = (op: string, attribute: string): boolean =>
+  (op === 'Cast' && attribute === 'to') || (op === 'EyeLike' && attribute === 'dtype');
+
 /** Elements as the little-endian bytes of `raw_data`; every platform that runs JavaScript today is little-endian. */
 export function encodeTensor(value: TensorData, name = ''): TensorProto {
   const bytes = new Uint8Array(value.data.byteLength);

@@ -33,9 +33,8 @@ function inferGather(node: NodeDraft): TensorType[] {
   const x = inputOf(node, 0);
   if (x.rank === 0) throw new GraphError('cannot choose from a scalar');
   const axis = axisOf(node);
-  return [
-    { dtype: x.dtype, shape: [...x.shape.slice(0, axis), ...integerIndices(node).shape, ...x.shape.slice(axis + 1)] },
-  ];
+  const indices = integerIndices(node);
+  return [{ dtype: x.dtype, shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)] }];
 }
 
 /** The positions of an axis that known indices choose, if they choose each of them once; undefined otherwise. */
@@ -185,8 +184,7 @@ export const indexingOps: OpFamily<IndexingOp> = {
       const [x, indices] = movableInputs(node) ?? [];
       if (x?.dims.length !== 1 || !indices) return undefined;
       const positions = toNumbers(indices).map((i) => (i < 0 ? i + x.data.length : i));
-      // An index out of range is the runtime's to refuse.
-      return positions.every((i) => i >= 0 && i < x.data.length) ? [rearranged(x, indices.dims, positions)] : undefined;
+      return [rearranged(x, indices.dims, positions)];
     },
     traits: { appliesWeights: true, keepsClasses: true },
   },

@@ -16,7 +16,7 @@ import {
 } from '../../graph/graph.js';
 import { type TensorData, tensorFrom } from '../../graph/tensor.js';
 import { decodeTensor, type ReadExternal } from '../tensor.js';
-import { dataTypeOf } from '../types.js';
+import { dataTypeOf, isElementType } from '../types.js';
 
 export type DecodeGraph = (proto: GraphProto) => Graph;
 
@@ -46,7 +46,7 @@ function decodeAttribute(
   const where = `the attribute '${proto.name}' of ${what}`;
   switch (kindOf(proto)) {
     case Type.INT: {
-      const target = op === 'Cast' && proto.name === 'to' ? dataTypeOf(Number(proto.i)) : undefined;
+      const target = isElementType(op, proto.name) ? dataTypeOf(Number(proto.i)) : undefined;
       return target ? text(target) : int(clamped(proto.i));
     }
     case Type.FLOAT:

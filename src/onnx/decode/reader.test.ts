@@ -128,6 +128,23 @@ describe('reading', () => {
     expect(await runOnnx(encodeModel(decode(proto).graph), { x })).toEqual(expected);
   });
 
+  it('knows the element types that attributes name, and writes them back', async () => {
+    const bytes = modelBytes({
+      opset: 17,
+      inputs: { x: ['int64', [2, 2]] },
+      nodes: [
+        { op: 'EyeLike', inputs: ['x'], outputs: ['eye'], attributes: { dtype: 1 } },
+        { op: 'Cast', inputs: ['x'], outputs: ['numbers'], attributes: { to: 1 } },
+        { op: 'Mul', inputs: ['eye', 'numbers'], outputs: ['y'] },
+      ],
+      outputs: ['y'],
+    });
+    const { graph } = decodeModel(bytes, semantics);
+    expect(graph.outputs[0]?.value.type).toEqual({ dtype: 'float32', shape: [2, 2] });
+    const x = tensorFrom('int64', [2, 2], [1, 2, 3, 4]);
+    expect(await runOnnx(encodeModel(graph), { x })).toEqual({ y: tensorFrom('float32', [2, 2], [1, 0, 0, 4]) });
+  });
+
   it('lets an unknown operator pass, with the type that the file declares', () => {
     const proto = modelProto({
       ...relu,

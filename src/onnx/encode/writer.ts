@@ -24,7 +24,7 @@ import {
 import { isDataType, type TensorData } from '../../graph/tensor.js';
 import { UniqueNames } from '../../graph/unique-names.js';
 import { expanded } from '../../ops/expand.js';
-import { encodeTensor, onnxCode } from '../types.js';
+import { encodeTensor, isElementType, onnxCode } from '../types.js';
 
 /** The version of ONNX's own operator set that built graphs are written for. */
 const opset = 21;
@@ -131,20 +131,21 @@ function encodeNode(node: Node, names: Names): NodeProto {
     name: names.ofNode(node),
     input: node.inputs.map((input) => (input ? names.of(input) : '')),
     output: node.outputs.map((output) => names.of(output)),
-    attribute: Object.entries(node.attributes).map(([name, attribute]) => encodeAttribute(name, attribute, names)),
+    attribute: Object.entries(node.attributes).map(([name, attribute]) =>
+      encodeAttribute(node.op, name, attribute, names),
+    ),
   };
   return create(NodeProtoSchema, message);
 }
 
-function encodeAttribute(name: string, attribute: Attribute, names: Names): AttributeProto {
+function encodeAttribute(op: string, name: string, attribute: Attribute, names: Names): AttributeProto {
   switch (attribute.kind) {
     case 'int':
       return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(attribute.value) });
     case 'float':
       return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: attribute.value });
     case 'string':
-      // A cast's target is an element type by name here and by number in a file.
-      return name === 'to' && isDataType(attribute.value)
+      return isElementType(op, name) && isDataType(attribute.value)
         ? create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(onnxCode(attribute.value)) })
         : create(AttributeProtoSchema, { name, type: AttributeType.STRING, s: encodeText(attribute.value) });
     case 'ints':

@@ -1,9 +1,9 @@
 // Operators that make tensors from shapes and scalars, and Dropout, which is the identity outside training.
-import { UnsupportedError } from '../../errors.js';
-import { inputOf, type TensorType } from '../../graph/graph.js';
+import { GraphError, UnsupportedError } from '../../errors.js';
+import { inputOf, stringAttribute, type TensorType } from '../../graph/graph.js';
 import {
-  type DataType,
   elementCount,
+  isDataType,
   isFloatingPoint,
   type TensorData,
   tensorFrom,
@@ -94,8 +94,9 @@ export const creationOps: OpFamily<CreationOp> = {
   EyeLike: {
     infer: (node) => {
       const { dtype, shape } = inputOf(node, 0);
-      const to = node.attributes.dtype;
-      return [{ dtype: to?.kind === 'string' ? (to.value as DataType) : dtype, shape }];
+      const to = stringAttribute(node, 'dtype', dtype);
+      if (!isDataType(to)) throw new GraphError(`has elements of '${to}'`);
+      return [{ dtype: to, shape }];
     },
     gradient: zeroGradient,
     flops: noFlops,
