@@ -22,3 +22,6 @@ export class UnsupportedError extends CgfacError {}
 
 /** Training that cannot go on: a loss or a parameter stopped being finite. */
 export class TrainingError extends CgfacError {}
+
+/** Return the message of what was thrown, which may be any value. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -6,7 +6,7 @@ import { type Dimension, describeNode, neededNodes, type Shape, type Value } fro
 import { inline } from '../../graph/inline.js';
 import { allocate, elementCount, type TensorData, tensor } from '../../graph/tensor.js';
 import { seeThrough, type Uses, usesIn } from '../../graph/uses.js';
-import { decodeProto } from '../../onnx/decode/reader.js';
+import { decodeProto } from '../../onnx/decode/message.js';
 import { withOutputSize } from '../../onnx/edits/output-size.js';
 import { encodeMessage, withInitializers } from '../../onnx/patch.js';
 import { Builder } from '../../ops/builder.js';

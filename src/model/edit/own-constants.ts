@@ -3,7 +3,7 @@
 
 import { type Graph, Value } from '../../graph/graph.js';
 import { elementCount, type TensorData, tensorFrom } from '../../graph/tensor.js';
-import { decodeProto } from '../../onnx/decode/reader.js';
+import { decodeProto } from '../../onnx/decode/message.js';
 import { Patch } from '../../onnx/patch.js';
 import { isFileModel, withPatch } from '../file-model.js';
 import { type Model, newElements } from '../model.js';

@@ -12,6 +12,7 @@ import {
   ValueInfoProtoSchema,
 } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
+import { decodeModel } from '../../../test/support/decode-model.js';
 import { type ModelSpec, modelBytes, modelProto, ramp, runOnnx } from '../../../test/support/onnx-models.js';
 import { FileError, UnsupportedError } from '../../errors.js';
 import type { Graph } from '../../graph/graph.js';
@@ -20,7 +21,6 @@ import { autoencoder, mlp } from '../../nn/zoo.js';
 import { Builder } from '../../ops/builder.js';
 import { semantics } from '../../ops/table.js';
 import { encodeModel } from '../encode/writer.js';
-import { decodeModel } from './reader.js';
 
 const decode = (proto: ModelProto) => decodeModel(toBinary(ModelProtoSchema, proto), semantics);
 

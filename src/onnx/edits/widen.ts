@@ -8,8 +8,9 @@ import {
   type TypeProto,
 } from 'onnx-buf';
 import { type TensorData, tensor } from '../../graph/tensor.js';
+import { decodeTensor, type ReadExternal } from '../decode/tensor.js';
+import { withElements } from '../encode/tensor.js';
 import { shallowCopy } from '../message-copy.js';
-import { decodeTensor, type ReadExternal, withElements } from '../tensor.js';
 import { mapMessage } from './map-message.js';
 
 const isHalf = (code: number): boolean => code === Type.FLOAT16 || code === Type.BFLOAT16;
@@ -42,21 +43,22 @@ function roundHalfToEven(value: number): number {
   return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
 }
 
-/** A tensor of 16-bit floats in float32, exactly; other tensors as they are. */
+/** Return a tensor of 16-bit floats in float32, exactly; other tensors as they are. */
 export function widen(value: TensorData): TensorData {
-  if (value.dtype === 'float16')
+  if (value.dtype === 'float16') {
     return tensor('float32', value.dims, Float32Array.from(value.data as Uint16Array, halfToNumber));
+  }
   if (value.dtype !== 'bfloat16') return value;
   const bits = Uint32Array.from(value.data as Uint16Array, (half) => half << 16);
   return tensor('float32', value.dims, new Float32Array(bits.buffer));
 }
 
-/** A float32 tensor rounded to 16 bits. */
+/** Return a float32 tensor rounded to 16 bits. */
 export function narrow(value: TensorData, dtype: 'float16' | 'bfloat16'): TensorData {
   const numbers = value.data as Float32Array;
   if (dtype === 'float16') return tensor(dtype, value.dims, Uint16Array.from(numbers, numberToHalf));
   const bits = new Uint32Array(numbers.slice().buffer);
-  // Adding half a unit, less one where the last bit kept is even, and cutting rounds to nearest even.
+  // Adding half a unit (less one if the last bit that stays is even) and truncating rounds to nearest even.
   const rounded = Uint16Array.from(bits, (word, i) =>
     Number.isNaN(numbers[i]) ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16,
   );
