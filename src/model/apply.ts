@@ -5,7 +5,7 @@ import { GraphError } from '../errors.js';
 import { firstOutputOf, type Shape, type Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
 import { type Inputs, isUnnamed, listInputs } from '../graph/inputs.js';
-import type { DataType } from '../graph/tensor.js';
+import { type DataType, isInteger } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { sameShape } from '../ops/shapes/shapes.js';
 import type { Model } from './model.js';
@@ -59,8 +59,6 @@ export function appliedModel(
   if (!prediction) throw new GraphError(`model '${model.name}' has no output`);
   return { prediction, inner: wanted && copy.values.get(wanted) };
 }
-
-const isInteger = (dtype: DataType): boolean => /^u?int/.test(dtype);
 
 /** Whether an input of one type takes numbers of another: data have int64, and a model may declare int32. */
 export const takesNumbersOf = (declared: DataType, given: DataType): boolean =>
