@@ -136,11 +136,11 @@ export interface Graph {
   readonly nodes: readonly Node[];
 }
 
-/** `Gemm node 'fc1'`, for messages. */
+/** Return a node's description for messages: `Gemm node 'fc1'`. */
 export const describeNode = (node: Pick<Node, 'op' | 'name'>): string =>
   node.name ? `${node.op} node '${node.name}'` : `a ${node.op} node`;
 
-/** `float32[batch, 784]`, for messages and prints. */
+/** Return a type as text: `float32[batch, 784]`. */
 export const formatType = (type: TensorType | undefined): string =>
   type ? `${type.dtype}[${type.shape.join(', ')}]` : 'unknown';
 
@@ -158,7 +158,7 @@ export function outputOf(node: Node, index = 0): Value {
   return value;
 }
 
-/** The graphs held in a node's attributes: Loop and If bodies. */
+/** Return the graphs in a node's attributes: the bodies of Loop and If. */
 export function subgraphs(node: Node): Graph[] {
   return Object.values(node.attributes).flatMap((attribute) => (attribute.kind === 'graph' ? [attribute.value] : []));
 }
@@ -187,7 +187,7 @@ export function firstOutputOf(graph: Graph): Graph {
   return { ...graph, outputs, nodes };
 }
 
-/** Values that a graph uses and does not define: what it captures from outside. Constants are not counted. */
+/** Return the values that a graph uses and does not define: it captures them from outside. Constants are not counted. */
 function captures(graph: Graph): Set<Value> {
   const defined = new Set<Value>(graph.inputs);
   const captured = new Set<Value>();

@@ -47,10 +47,10 @@ export const isFloatingPoint = (dtype: DataType): boolean =>
 
 export const isInteger = (dtype: DataType): boolean => !isFloatingPoint(dtype) && dtype !== 'bool';
 
-/** Bytes of one element. */
+/** Return the bytes of one element. */
 export const bytesPerElement = (dtype: DataType): number => arrayTypes[dtype].BYTES_PER_ELEMENT;
 
-/** Number of elements: the product of the dimensions. */
+/** Return the number of elements: the product of the dimensions. */
 export const elementCount = (dims: readonly number[]): number => dims.reduce((product, size) => product * size, 1);
 
 export function allocate(dtype: DataType, length: number): TypedArray {

@@ -1,4 +1,4 @@
-// Which nodes read a value, and where a value comes from that nodes only pass on.
+// Finds the nodes that read a value, and the source of a value that nodes only pass on.
 import { type Graph, type Node, subgraphs, type Value } from './graph.js';
 
 /** An input of a node: position `index` among the node's inputs. */

@@ -22,7 +22,7 @@ const names = new Map(Object.entries(codes).map(([name, code]) => [code, name as
 
 export const onnxCode = (dtype: DataType): TensorProto_DataType => codes[dtype];
 
-/** Undefined for element types that cgfac does not hold (strings, complex numbers, float8). */
+/** Return the element type of a number; undefined for types that cgfac does not hold (strings, complex numbers, float8). */
 export const dataTypeOf = (code: number): DataType | undefined => names.get(code);
 
 /** Whether an attribute is an element type: a number in a file, and its name in a graph. */

@@ -24,7 +24,7 @@ const exceptChannels = (rank: number): number[] => [0, ...range(2, rank)];
 
 const sum = (b: Builder, left: Value, right: Value, axes: readonly number[]): Value => b.sum(b.mul(left, right), axes);
 
-/** What normalizing over axes computes: x̂ = (x − mean)·inverse, inverse = 1/√(variance + ε), of size 1 along the axes. */
+/** The normalization of x over axes: x̂ = (x − mean)·inverse, inverse = 1/√(variance + ε), of size 1 along the axes. */
 interface Normalized {
   readonly normal: Value;
   readonly inverse: Value;

@@ -17,7 +17,7 @@ export function withElements(proto: TensorProto, value: TensorData): TensorProto
   return copy;
 }
 
-/** The bytes are little-endian, as `raw_data` has to be: every platform that runs JavaScript today is. */
+/** Return the fields of a tensor's message. `raw_data` is little-endian, as every platform that runs JavaScript today is. */
 function fieldsOf({ dtype, dims, data }: TensorData) {
   const rawData = new Uint8Array(data.byteLength);
   rawData.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));

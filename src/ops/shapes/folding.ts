@@ -120,7 +120,7 @@ export function foldElementwise(op: FoldedOp): (node: NodeDraft) => TensorData[]
 const isFoldedType = (dtype: string): dtype is 'int64' | 'int32' | 'bool' | 'float32' | 'float64' =>
   ['int64', 'int32', 'bool', 'float32', 'float64'].includes(dtype);
 
-/** The result, unless an integer does not fit its type or a JavaScript number. */
+/** Return the result; undefined if an integer does not fit its type or a JavaScript number. */
 function known(dtype: DataType, dims: readonly number[], results: readonly number[], operands: readonly number[]) {
   const isExact = isFloatingPoint(dtype)
     ? operands.every((value) => !Number.isInteger(value) || Number.isSafeInteger(value))
