@@ -20,10 +20,14 @@ export type OptionValues = Readonly<Record<string, OptionValue>>;
 /**
  * Reads `key=value` parts; an option of yes or no may stand alone.
  * @param what how messages begin: `optimizer 'adam:beta3=1'`
- * @throws OptionError for an unknown option or a value that it does not take
+ * @throws OptionError for an unknown option, one that is given twice, or a value that it does not take
  */
 export function readOptions(what: string, parts: readonly string[], kinds: OptionKinds): OptionValues {
-  return Object.fromEntries(withSchedules(parts, kinds).map((part) => readOption(what, part, kinds)));
+  const options = withSchedules(parts, kinds).map((part) => readOption(what, part, kinds));
+  const keys = options.map(([key]) => key);
+  const twice = keys.find((key, i) => keys.indexOf(key) !== i);
+  if (twice !== undefined) throw new OptionError(`${what}: ${twice} is given twice; give it once`);
+  return Object.fromEntries(options);
 }
 
 /** The parts with those put together that are one schedule: `learning-rate=cosine`, `0.1` and `1000`. */
