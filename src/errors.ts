@@ -22,3 +22,6 @@ export class UnsupportedError extends CgfacError {}
 
 /** Training that cannot go on: a loss or a parameter stopped being finite. */
 export class TrainingError extends CgfacError {}
+
+/** The message of whatever was thrown. */
+export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));

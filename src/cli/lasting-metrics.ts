@@ -1,6 +1,6 @@
 // Metrics that never end a run: where the file cannot be written any more the run is warned once and goes on, since its
 // parameters are worth more than its log.
-import { FileError } from '../errors.js';
+import { FileError, messageOf } from '../errors.js';
 import { isDiskFull, systemCode } from '../files/write.js';
 import type { MetricsFile } from '../reporting/metrics-file.js';
 import type { StepRecord } from '../training/run-record.js';
@@ -41,7 +41,7 @@ export class LastingMetrics {
     if (!(error instanceof FileError) && systemCode(error) === undefined) throw error;
     if (this.#hasFailed) return;
     this.#hasFailed = true;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     this.#warn(`Warning: the metrics end here, and the run goes on. ${reason}`);
   }
 }

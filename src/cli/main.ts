@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The command `cgfac`: finds the command asked for, loads only that one, and turns errors into one line.
 import { Command, CommanderError } from 'commander';
-import { CgfacError, OptionError, TrainingError } from '../errors.js';
+import { CgfacError, messageOf, OptionError, TrainingError } from '../errors.js';
 import { didYouMean } from '../suggest.js';
 import { packageVersion } from './environment.js';
 
@@ -59,7 +59,7 @@ async function main(parameters: readonly string[]): Promise<void> {
 /** Says what went wrong in one line (with its stack where asked for) and returns the exit code. */
 function report(error: unknown, debug: boolean): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const line = message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
   const isOurs = error instanceof CgfacError || error instanceof CommanderError;
   // Anything else is a defect of cgfac: its stack is what a bug report needs.

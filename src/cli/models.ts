@@ -1,9 +1,10 @@
 // Models by name or file, as the command line names them. Built-in models take their sizes from the data.
 import { basename } from 'node:path';
-import { type Dataset, elementCount, pictureInputs } from '../data/dataset.js';
+import { type Dataset, pictureInputs } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
 import { formatType } from '../graph/graph.js';
 import { inputNames, isUnnamed } from '../graph/inputs.js';
+import { elementCount } from '../graph/tensor.js';
 import type { Model } from '../model/model.js';
 import type { ActivationName } from '../nn/activations.js';
 import { charTransformer } from '../nn/char-transformer.js';

@@ -4,7 +4,14 @@
 import { FileError, OptionError } from '../errors.js';
 import type { Inputs } from '../graph/inputs.js';
 import { firstNotFinite } from '../graph/tensor.js';
-import { autoencoding, type DataSplits, type Dataset, dataset, type ExampleArray, type Picture } from './dataset.js';
+import {
+  autoencoding,
+  type DataSplits,
+  type Dataset,
+  dataset,
+  type ExampleArray,
+  type PictureSize,
+} from './dataset.js';
 import type { NumberArray } from './readers/npy.js';
 import { type SplitOptions, splitAtRandom } from './split.js';
 
@@ -312,7 +319,7 @@ function channelsFirst(array: NumberArray, path: string, name: string): NumberAr
 }
 
 /** Two axes are a grey picture, three with 1 or 3 planes a picture too. */
-function pictureOf(inputs: ExampleArray): Picture | undefined {
+function pictureOf(inputs: ExampleArray): PictureSize | undefined {
   const [planes = 1, height = 0, width = 0] = inputs.shape.length === 2 ? [1, ...inputs.shape] : inputs.shape;
   const seen =
     (inputs.shape.length === 2 && 'scale' in inputs) || (inputs.shape.length === 3 && [1, 3].includes(planes));

@@ -6,7 +6,7 @@ import { inputNamed } from '../graph/inputs.js';
 import { random } from '../random.js';
 import { type Augmentation, augment, augmentedBatches } from './augment.js';
 import { trainingBatches } from './batches.js';
-import { autoencoding, type Dataset, dataset, onlyInput, type Picture, withInputShape } from './dataset.js';
+import { autoencoding, type Dataset, dataset, onlyInput, type PictureSize, withInputShape } from './dataset.js';
 
 const numbered = (length: number) => Float32Array.from({ length }, (_, index) => index + 1);
 
@@ -15,7 +15,7 @@ function explanations(
   source: Float32Array,
   result: Float32Array,
   index: number,
-  { width, height, channels }: Picture,
+  { width, height, channels }: PictureSize,
   { flip = false, crop = 0, fill = 0 }: Augmentation,
 ) {
   const length = channels * width * height;

@@ -2,10 +2,11 @@
 // normalization is part of the model and comes after). A step's batch stays a pure function of the seed and its number.
 import { OptionError } from '../errors.js';
 import { inputNamed, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
+import { elementCount } from '../graph/tensor.js';
 import { checkedFlag, checkKeys, described, type OptionKeys } from '../options.js';
 import { type Random, random } from '../random.js';
 import type { Batch, BatchArray, BatchSequence } from './batches.js';
-import { type Dataset, elementCount, type Picture, pictureInputs } from './dataset.js';
+import { type Dataset, type PictureSize, pictureInputs } from './dataset.js';
 
 /** How pictures are varied. */
 export interface Augmentation {
@@ -102,7 +103,7 @@ function noPictures({ name, inputs }: Dataset): string {
 /** Pictures `[batch, channels · height · width]`, each moved and mirrored by its own draw from the stream. */
 export function augment(
   source: Float32Array,
-  { width, height, channels }: Picture,
+  { width, height, channels }: PictureSize,
   { flip = false, crop = 0, fill = 0 }: Augmentation,
   stream: Random,
 ): Float32Array<ArrayBuffer> {

@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
 import { inputNamed, listInputs } from '../graph/inputs.js';
+import { elementCount } from '../graph/tensor.js';
 import { type Batch, evaluationBatches, gatherBatch, permutation, trainingBatches } from './batches.js';
-import { autoencoding, type Dataset, dataset, elementCount, onlyInput, slice, withInputShape } from './dataset.js';
+import { autoencoding, type Dataset, dataset, onlyInput, slice, withInputShape } from './dataset.js';
 import { splitAtRandom } from './split.js';
 
 function numbered(size: number): Dataset {

@@ -2,9 +2,10 @@
 // a run that stops at any step continues with exactly the batches it would have seen.
 import { OptionError } from '../errors.js';
 import type { Inputs } from '../graph/inputs.js';
+import { elementCount } from '../graph/tensor.js';
 import { described } from '../options.js';
 import { random } from '../random.js';
-import { type Dataset, type ExampleArray, elementCount, exampleStride, mapColumns } from './dataset.js';
+import { type Dataset, type ExampleArray, exampleStride, mapColumns } from './dataset.js';
 
 /** A batch's dense array, ready to become a tensor: dims are [batch, ...example shape]. */
 export type BatchArray =
@@ -126,8 +127,8 @@ function gather(column: ExampleArray, indices: ArrayLike<number>): BatchArray {
       for (let element = 0; element < length; element++) {
         const value = column.data[from + element] as number;
         const pair = 2 * (row * length + element);
-        words[pair + LOW_WORD] = value;
-        words[pair + 1 - LOW_WORD] = value >> 31;
+        words[pair + lowWord] = value;
+        words[pair + 1 - lowWord] = value >> 31;
       }
     }
     return { dtype: 'int64', dims, data };
@@ -153,4 +154,4 @@ function checkBatchSize(batchSize: number): void {
 }
 
 /** Which of a 64-bit integer's two words is the low one on this machine. */
-const LOW_WORD = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1;
+const lowWord = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1;

@@ -2,6 +2,7 @@
 // show them. Pixels may stay bytes; they become float32 only in the batch that is gathered.
 import { OptionError } from '../errors.js';
 import { type Inputs, inputNames, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
+import { elementCount } from '../graph/tensor.js';
 import { checkedNumber, checkedTexts, checkKeys, described, isRecord, type OptionKeys } from '../options.js';
 
 interface Column {
@@ -37,7 +38,7 @@ interface IntegerColumn extends Column {
 export type ExampleArray = FloatColumn | ByteColumn | IntegerColumn;
 
 /** How to show an example's input (of several the one of that size) as a picture: pixels in the order [channels, height, width]. */
-export interface Picture {
+export interface PictureSize {
   readonly width: number;
   readonly height: number;
   readonly channels: number;
@@ -60,7 +61,7 @@ export interface Dataset {
   readonly weights?: ExampleArray;
   /** Names of the integer targets 0, 1, …: class names, or a text's vocabulary. */
   readonly classes?: readonly string[];
-  readonly picture?: Picture;
+  readonly picture?: PictureSize;
 }
 
 const datasetKeys: OptionKeys<Dataset> = {
@@ -82,11 +83,6 @@ export interface DataSplits {
 /** What is learned: targets as the set gives them, or the inputs themselves. */
 export type Task = 'supervised' | 'autoencoding';
 
-/** Number of elements of a shape; 1 for []. */
-export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((product, extent) => product * extent, 1);
-}
-
 /**
  * The one input of a data set or a batch.
  * @throws OptionError where it has several
@@ -107,7 +103,7 @@ interface PictureInput {
   /** Undefined where the set has one input, without a name. */
   readonly name: string | undefined;
   readonly column: ExampleArray;
-  readonly picture: Picture;
+  readonly picture: PictureSize;
 }
 
 /**

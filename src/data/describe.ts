@@ -1,11 +1,12 @@
 // Says in a few lines what a data set holds: counts, shapes, value ranges, and how often each class occurs.
 
 import { listInputs } from '../graph/inputs.js';
-import { type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
+import { elementCount } from '../graph/tensor.js';
+import { type Dataset, type ExampleArray, exampleStride } from './dataset.js';
 import { type LoadOptions, loadData } from './spec.js';
 
 /** Classes listed one by one; of more, only the extremes are told. */
-const MOST_CLASSES = 20;
+const mostClasses = 20;
 
 /** Lines of text about the data that a spec names. Throws as `loadData` does. */
 export async function describeData(spec: string, options: LoadOptions = {}): Promise<string[]> {
@@ -73,7 +74,7 @@ function describeClasses(classes: readonly string[], targets: ExampleArray, size
   for (const label of targets.data.subarray(0, size * exampleStride(targets))) counts[label] = (counts[label] ?? 0) + 1;
   const named = classes.map((name, index) => ({ name: JSON.stringify(name), count: counts[index] ?? 0 }));
   const head = `  classes  ${grouped(classes.length)}`;
-  if (named.length <= MOST_CLASSES) {
+  if (named.length <= mostClasses) {
     const width = Math.max(...named.map(({ name }) => name.length));
     const most = Math.max(1, ...named.map(({ count }) => count));
     const bars = named.map(({ name, count }) => {

@@ -1,9 +1,9 @@
 // Measures means and deviations of a data set's inputs and targets, to be taken out of what a model sees.
 import { OptionError } from '../errors.js';
 import { inputNames, isUnnamed, listInputs } from '../graph/inputs.js';
-import { firstNotFinite } from '../graph/tensor.js';
+import { elementCount, firstNotFinite } from '../graph/tensor.js';
 import { checkNormalization, type Normalization } from '../normalization.js';
-import { type Dataset, dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
+import { type Dataset, dataset, type ExampleArray, exampleStride } from './dataset.js';
 
 /**
  * Mean and deviation of a data set's inputs: per channel of pictures (also flattened ones) and of other inputs with more

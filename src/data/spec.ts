@@ -197,7 +197,7 @@ export function parseSpec(spec: string): ParsedSpec {
 }
 
 /** Share held out for testing where a file has no test part of its own. */
-const TEST_SHARE = 0.1;
+const usualTestShare = 0.1;
 
 /** The options of one spec, read as numbers or words with messages that name the spec. */
 class SpecOptions {
@@ -252,7 +252,7 @@ class SpecOptions {
     const share = (value: number) => value > 0 && value < 1;
     const expected =
       'a share between 0 and 1 (models are judged by examples that are held out, at least one: test=0.001)';
-    const testShare = this.number('test', TEST_SHARE, expected, share);
+    const testShare = this.number('test', usualTestShare, expected, share);
     return { testShare, seed: this.seed() };
   }
 

@@ -1,14 +1,8 @@
 // Splitting one data set into a training and a test part, at random by a seed, for files that come without a split.
 import { FileError } from '../errors.js';
+import { elementCount } from '../graph/tensor.js';
 import { random } from '../random.js';
-import {
-  type DataSplits,
-  type Dataset,
-  type ExampleArray,
-  elementCount,
-  exampleStride,
-  mapColumns,
-} from './dataset.js';
+import { type DataSplits, type Dataset, type ExampleArray, exampleStride, mapColumns } from './dataset.js';
 
 /** How much is held out for testing, and by which seed it is chosen. */
 export interface SplitOptions {

@@ -1,7 +1,7 @@
 // Loads onnxruntime-node, an optional peer, and sets its sessions up for training.
 import { availableParallelism } from 'node:os';
 import type { InferenceSession } from 'onnxruntime-common';
-import { OptionError, UnsupportedError } from '../errors.js';
+import { messageOf, OptionError, UnsupportedError } from '../errors.js';
 import { checkedCount, checkedFlag, checkKeys, described, mostThreads, type OptionKeys } from '../options.js';
 import type { CompileRequest } from './host/host.js';
 import type { OnnxRuntime } from './runtime-tensor.js';
@@ -72,7 +72,7 @@ export async function loadNodeRuntime(
     // Its Tensor has an overload for each element type, which no one signature matches.
     return (await load()) as OnnxRuntime;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     const missing = /cannot find (package|module) '?onnxruntime-node/i.test(message);
     throw new UnsupportedError(
       missing

@@ -1,6 +1,6 @@
 // Loads onnxruntime-web, an optional peer, and sets its sessions up for training: WebAssembly or WebGPU.
 import type { InferenceSession } from 'onnxruntime-common';
-import { OptionError, UnsupportedError } from '../errors.js';
+import { messageOf, OptionError, UnsupportedError } from '../errors.js';
 import { checkedCount, mostThreads } from '../options.js';
 import type { CompileRequest } from './host/host.js';
 import type { OnnxRuntime } from './runtime-tensor.js';
@@ -71,7 +71,7 @@ async function importRuntime(provider: WebProvider): Promise<WebRuntime> {
     // Its Tensor has an overload for each element type, which no one signature matches: hence unknown.
     return (await chooseBuild(provider)) as WebRuntime;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new UnsupportedError(
       `cgfac's web engine runs on onnxruntime-web, which does not load (npm install onnxruntime-web): ${message}`,
       { cause: error },

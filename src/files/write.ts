@@ -4,10 +4,10 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { FileError, OptionError } from '../errors.js';
+import { FileError, messageOf, OptionError } from '../errors.js';
 
 /** What to do about each error of the operating system, by its code. */
-const ADVICE: Readonly<Record<string, string>> = {
+const adviceByCode: Readonly<Record<string, string>> = {
   EACCES: 'Permission was denied: choose another place, or change its permissions.',
   EPERM: 'The system does not permit it: choose another place.',
   EROFS: 'It is on a read-only file system: choose another place.',
@@ -34,7 +34,7 @@ export function isDiskFull(error: unknown): boolean {
 
 /** The advice that fits an operating-system error; its own message where we have none. */
 export function advice(error: unknown): string {
-  return ADVICE[systemCode(error) ?? ''] ?? (error instanceof Error ? error.message : String(error));
+  return adviceByCode[systemCode(error) ?? ''] ?? messageOf(error);
 }
 
 /**

@@ -10,7 +10,7 @@ import {
   type TensorProto,
   TensorProtoSchema,
 } from 'onnx-buf';
-import { FileError } from '../errors.js';
+import { FileError, messageOf } from '../errors.js';
 import { writeFileAtomically } from '../files/write.js';
 import { externalDataIn } from './external-data.js';
 import type { LoadOptions } from './load.js';
@@ -43,7 +43,7 @@ function reasonOf(error: unknown): string {
   if (code === 'EISDIR') return 'it is a folder; give the path of the .onnx file in it';
   if (code === 'ERR_FS_FILE_TOO_LARGE')
     return 'it is larger than 2 GiB, which no ONNX file is: its tensors must be external data';
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 export interface SaveOptions {

@@ -29,7 +29,7 @@ interface Race extends Findings {
 }
 
 /** A ratio of times above this could be the machine's noise: no headline. */
-const CLEARLY_FASTER = 0.95;
+const clearlyFaster = 0.95;
 
 /**
  * The findings of an experiment. Where a target was set, the winner is who reached it first; else, or where nobody did, who has the
@@ -89,7 +89,7 @@ function raceToTarget(goal: Goal, runs: readonly RunRecord[]): Race | undefined 
     steps: winner.steps / steps,
   }));
   const [closest] = overtakings;
-  const told = closest && closest.time < CLEARLY_FASTER ? closest : undefined;
+  const told = closest && closest.time < clearlyFaster ? closest : undefined;
   const late = runs.filter((run) => run.toTarget === null).map(({ name }) => name);
   const details = [
     `It takes ${formatSeconds(winner.seconds)} and ${formatSteps(winner.steps)}.`,
@@ -108,7 +108,7 @@ function raceToTarget(goal: Goal, runs: readonly RunRecord[]): Race | undefined 
 function raceToLoss(best: RunRecord, others: readonly RunRecord[], goal: Goal | undefined): Race {
   const overtakings = others.flatMap((rival) => overtaking(best, rival) ?? []);
   const rival = others[0];
-  const told = overtakings.find((entry) => entry.rival === rival && entry.time < CLEARLY_FASTER);
+  const told = overtakings.find((entry) => entry.rival === rival && entry.time < clearlyFaster);
   const missed = goal ? [`No run reaches ${goal.text}.`] : [];
   if (told === undefined) {
     const sentence = passed(best.name, overtakings);

@@ -3,7 +3,7 @@
 
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { FileError } from '../errors.js';
+import { FileError, messageOf } from '../errors.js';
 import { systemCode, writeFileAtomically } from '../files/write.js';
 import type { StepRecord } from '../training/run-record.js';
 
@@ -38,7 +38,7 @@ export async function openMetricsFile(path: string, resumeAt = 0): Promise<Metri
         const line = Buffer.from(metricsLine(record));
         for (let written = 0; written < line.length; ) written += writeSync(descriptor, line, written);
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = messageOf(error);
         throw new FileError(`Cannot append step ${record.step} to '${path}': ${reason}.`, { cause: error });
       }
     },
@@ -63,7 +63,7 @@ export async function readMetricsFile(path: string): Promise<StepRecord[]> {
     text = await readFile(path, 'utf8');
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return [];
-    throw new FileError(`Cannot read '${path}': ${error instanceof Error ? error.message : error}.`, { cause: error });
+    throw new FileError(`Cannot read '${path}': ${messageOf(error)}.`, { cause: error });
   }
   const lines = text.split('\n').slice(0, -1);
   return lines.map((line, index) => parseLine(line, `'${path}', line ${index + 1}`));
@@ -74,7 +74,7 @@ function openToAppend(path: string): number {
   try {
     return openSync(path, 'a');
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new FileError(`Cannot append to '${path}': ${reason}.`, { cause: error });
   }
 }

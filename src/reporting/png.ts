@@ -5,9 +5,9 @@ import { OptionError } from '../errors.js';
 import { crc32 } from '../files/checksum.js';
 import type { Picture } from '../training/run-record.js';
 
-const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-const GREY = 0;
-const RGB = 2;
+const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+const grey = 0;
+const rgb = 2;
 
 /**
  * A picture as the bytes of a PNG file. Values are clamped to [0, 1]; NaN, from a network that diverged, is black.
@@ -25,7 +25,7 @@ export function encodePng(picture: Picture): Uint8Array {
   const view = new DataView(header.buffer);
   view.setUint32(0, width);
   view.setUint32(4, height);
-  header.set([8, channels === 1 ? GREY : RGB], 8);
+  header.set([8, channels === 1 ? grey : rgb], 8);
   const rowLength = width * channels;
   const rows = new Uint8Array(height * (1 + rowLength)); // each row after a byte that names its filter: 0, none
   for (let row = 0; row < height; row += 1) {
@@ -35,7 +35,7 @@ export function encodePng(picture: Picture): Uint8Array {
     }
   }
   const data = deflateSync(rows, { level: 9 });
-  return concatenated([Uint8Array.from(SIGNATURE), chunk('IHDR', header), chunk('IDAT', data), chunk('IEND')]);
+  return concatenated([Uint8Array.from(signature), chunk('IHDR', header), chunk('IDAT', data), chunk('IEND')]);
 }
 
 /** A picture as a URL that carries it. */

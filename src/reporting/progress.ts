@@ -50,15 +50,15 @@ export interface ProgressOptions {
   readonly now?: () => number;
 }
 
-const REDRAW_MILLISECONDS = 100;
-const PLAIN_LINE_MILLISECONDS = 5000;
+const redrawMilliseconds = 100;
+const plainLineMilliseconds = 5000;
 /** The rate is an average that forgets with this time constant. */
-const RATE_SECONDS = 3;
-const CLEAR_LINE = '\r\u001b[2K';
+const rateSeconds = 3;
+const clearLine = '\r\u001b[2K';
 
 /** Diagnostics by how much they tell while one waits; others follow in the order in which the optimizer gives them. */
-const TELLING = ['damping', 'iterations', 'learningRate', 'momentum'];
-const SHORT_NAMES: Readonly<Record<string, string>> = { learningRate: 'lr', iterations: 'CG', damping: 'λ' };
+const firstDiagnostics = ['damping', 'iterations', 'learningRate', 'momentum'];
+const shortNames: Readonly<Record<string, string>> = { learningRate: 'lr', iterations: 'CG', damping: 'λ' };
 
 /**
  * A progress reporter; one for a process, used by one run at a time.
@@ -74,7 +74,7 @@ export function createProgress(options: ProgressOptions = {}): Progress {
   const now = options.now ?? (() => performance.now());
   const redraws = stream.isTTY === true && environment.TERM !== 'dumb';
   const colour = wantsColour(stream, environment);
-  const pause = redraws ? REDRAW_MILLISECONDS : PLAIN_LINE_MILLISECONDS;
+  const pause = redraws ? redrawMilliseconds : plainLineMilliseconds;
 
   let state: ProgressState | undefined;
   let metricName: string | undefined;
@@ -85,7 +85,7 @@ export function createProgress(options: ProgressOptions = {}): Progress {
   const draw = (): void => {
     if (state === undefined) return;
     const width = (stream.columns ?? 80) - 1; // a full last column would wrap on some terminals
-    stream.write(redraws ? CLEAR_LINE + renderProgress(state, width, colour) : `${renderPlain(state)}\n`);
+    stream.write(redraws ? clearLine + renderProgress(state, width, colour) : `${renderPlain(state)}\n`);
     drawnAt = now();
     drawnStep = state.step;
   };
@@ -113,7 +113,7 @@ export function createProgress(options: ProgressOptions = {}): Progress {
       if (milliseconds - drawnAt >= pause) draw();
     },
     print(line) {
-      stream.write(`${redraws && state ? CLEAR_LINE : ''}${line}\n`);
+      stream.write(`${redraws && state ? clearLine : ''}${line}\n`);
       if (redraws) draw();
     },
     finish(run) {
@@ -122,7 +122,7 @@ export function createProgress(options: ProgressOptions = {}): Progress {
       const logged = state.loss !== undefined;
       if (!redraws && logged && state.step !== drawnStep) draw();
       const line = run ? renderFinished(run, colour) : redraws && logged ? renderPlain(state) : undefined;
-      if (redraws) stream.write(CLEAR_LINE);
+      if (redraws) stream.write(clearLine);
       if (line !== undefined) stream.write(`${line}\n`);
       state = undefined;
     },
@@ -132,7 +132,7 @@ export function createProgress(options: ProgressOptions = {}): Progress {
 /** An exponential average over the last few seconds; steps that took no measurable time change nothing. */
 function newRate(rate: number | undefined, steps: number, seconds: number): number | undefined {
   if (seconds <= 0 || steps <= 0) return rate;
-  const kept = rate === undefined ? 0 : Math.exp(-seconds / RATE_SECONDS);
+  const kept = rate === undefined ? 0 : Math.exp(-seconds / rateSeconds);
   return kept * (rate ?? 0) + (1 - kept) * (steps / seconds);
 }
 
@@ -193,14 +193,14 @@ function progressFields(state: ProgressState): Field[] {
   if (state.takenBack) fields.push({ text: `${formatCount(state.takenBack)} taken back`, importance: 6, quiet: true });
   const names = Object.keys(state.optimizer).filter((name) => name !== 'accepted');
   const telling = [
-    ...TELLING.filter((name) => names.includes(name)),
-    ...names.filter((name) => !TELLING.includes(name)),
+    ...firstDiagnostics.filter((name) => names.includes(name)),
+    ...names.filter((name) => !firstDiagnostics.includes(name)),
   ];
   telling.forEach((name, index) => {
     const value = state.optimizer[name];
     if (value === undefined || !Number.isFinite(value)) return;
     fields.push({
-      text: `${SHORT_NAMES[name] ?? words(name)} ${formatNumber(value)}`,
+      text: `${shortNames[name] ?? words(name)} ${formatNumber(value)}`,
       importance: -index,
       quiet: true,
     });

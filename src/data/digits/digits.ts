@@ -3,7 +3,7 @@
 import { checkedCount, checkedNumber, checkKeys, type OptionKeys } from '../../options.js';
 import { random } from '../../random.js';
 import { type DataSplits, type Dataset, dataset } from '../dataset.js';
-import { drawDigit, PICTURE_SIZE } from './drawing.js';
+import { drawDigit, pictureSize } from './drawing.js';
 
 /** How many digits to draw, and from which seed. */
 export interface DigitsOptions {
@@ -38,7 +38,7 @@ export function drawnDigits(options: DigitsOptions = {}): DataSplits {
 }
 
 function draw(split: 'train' | 'test', size: number, seed: number): Dataset {
-  const length = PICTURE_SIZE * PICTURE_SIZE;
+  const length = pictureSize * pictureSize;
   const pixels = new Uint8Array(size * length);
   const labels = new Int32Array(size);
   for (let index = 0; index < size; index++) {
@@ -52,6 +52,6 @@ function draw(split: 'train' | 'test', size: number, seed: number): Dataset {
     inputs: { dtype: 'float32', shape: [length], data: pixels, scale: 1 / 255 },
     targets: { dtype: 'int64', shape: [], data: labels },
     classes: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
-    picture: { width: PICTURE_SIZE, height: PICTURE_SIZE, channels: 1 },
+    picture: { width: pictureSize, height: pictureSize, channels: 1 },
   });
 }

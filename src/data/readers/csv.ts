@@ -1,6 +1,6 @@
 // Comma-separated values with a header line (tab-separated where the file is named .tsv).
 import { parse } from 'csv-parse/sync';
-import { FileError } from '../../errors.js';
+import { FileError, messageOf } from '../../errors.js';
 import type { DataSplits } from '../dataset.js';
 import { decodeText, readBytes } from './files.js';
 import { type TableColumn, type TableOptions, tableSplits } from './table.js';
@@ -22,7 +22,7 @@ function parseCsv(text: string, path: string): TableColumn[] {
   try {
     records = parse(text, { delimiter: /\.tsv(\.gz)?$/.test(path) ? '\t' : ',', skip_empty_lines: true, bom: true });
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new FileError(`${path}: expected comma-separated values with one header line (${why}): correct that line`, {
       cause,
     });

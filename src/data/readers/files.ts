@@ -3,7 +3,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { FileError } from '../../errors.js';
+import { FileError, messageOf } from '../../errors.js';
 
 /** The bytes of a file, unpacked where its name ends in .gz. `what` says what the file is for, e.g. 'IDX file'. */
 export async function readBytes(path: string, what: string): Promise<Uint8Array> {
@@ -30,7 +30,7 @@ async function unpackGzip(bytes: Uint8Array, path: string): Promise<Uint8Array> 
         { cause },
       );
     }
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new FileError(
       `${path}: expected gzip-compressed data, but ${bytes.length} bytes do not unpack (${why}): fetch the file again, or drop '.gz' from its name if it is not compressed`,
       { cause },
@@ -80,6 +80,6 @@ function reason(cause: unknown): string {
     case 'EACCES':
       return 'permission denied: make it readable for this user';
     default:
-      return cause instanceof Error ? cause.message : String(cause);
+      return messageOf(cause);
   }
 }

@@ -1,6 +1,6 @@
 // A folder of pictures, one sub-folder per class. Pictures are decoded by sharp, an optional peer that is loaded only here.
 import { join } from 'node:path';
-import { FileError, UnsupportedError } from '../../errors.js';
+import { FileError, messageOf, UnsupportedError } from '../../errors.js';
 import { type DataSplits, type Dataset, dataset, onlyInput } from '../dataset.js';
 import { type SplitOptions, splitAtRandom } from '../split.js';
 import { isFolder, listFolder } from './files.js';
@@ -22,7 +22,7 @@ interface DecodedImage {
 
 type Decode = (path: string, size: number | undefined, channels: 1 | 3) => Promise<DecodedImage>;
 
-const PICTURE_FILE = /\.(jpe?g|png|webp|gif|avif|tiff?)$/i;
+const pictureFile = /\.(jpe?g|png|webp|gif|avif|tiff?)$/i;
 
 /**
  * Reads DIR/CLASS/picture files, or DIR/train/CLASS/… with DIR/test (or DIR/val) beside it. Inputs are bytes of shape
@@ -68,7 +68,7 @@ async function readClasses(
     if (!present.includes(name)) continue;
     const before = files.length;
     for (const file of await listFolder(join(folder, name), 'class folder')) {
-      if (PICTURE_FILE.test(file)) files.push({ path: join(folder, name, file), label });
+      if (pictureFile.test(file)) files.push({ path: join(folder, name, file), label });
     }
     if (files.length === before) empty.push(name);
   }
@@ -135,7 +135,7 @@ async function loadDecoder(): Promise<Decode> {
       const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
       return { width: info.width, height: info.height, data };
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = messageOf(cause);
       throw new FileError(`${path}: expected a picture, but it does not decode (${why}): fetch it again or remove it`, {
         cause,
       });

@@ -1,6 +1,8 @@
 // NumPy's .npy format (versions 1 to 3): a magic, a header in Python's literal syntax (type, order, shape), then the
 // elements. Floats become float32, integers 32 bits; what does not fit is refused, never rounded.
 import { FileError } from '../../errors.js';
+import { halfToNumber } from '../../graph/half-floats.js';
+import { elementCount } from '../../graph/tensor.js';
 
 /** A dense array, last axis fastest. */
 export interface NumberArray {
@@ -22,7 +24,7 @@ const readers: Readonly<Record<string, Reader>> = {
   i4: (view, offset, little) => view.getInt32(offset, little),
   u8: (view, offset, little) => view.getBigUint64(offset, little),
   i8: (view, offset, little) => view.getBigInt64(offset, little),
-  f2: (view, offset, little) => float16(view.getUint16(offset, little)),
+  f2: (view, offset, little) => halfToNumber(view.getUint16(offset, little)),
   f4: (view, offset, little) => view.getFloat32(offset, little),
   f8: (view, offset, little) => view.getFloat64(offset, little),
 };
@@ -47,7 +49,7 @@ export function parseNpy(bytes: Uint8Array, path: string): NumberArray {
     );
   }
   const width = Number(type[1]);
-  const count = shape.reduce((product, extent) => product * extent, 1);
+  const count = elementCount(shape);
   if (bytes.length - start !== count * width) {
     throw new FileError(
       `${path}: its header says shape [${shape}] of type '${descriptor}', so expected ${count * width} bytes of data, found ${bytes.length - start}: the file is damaged; write it again`,
@@ -116,14 +118,4 @@ function parseHeader(bytes: Uint8Array, path: string): Header {
     );
   }
   return { descriptor, fortranOrder: order === 'True', shape, start };
-}
-
-/** IEEE 754 half precision. */
-function float16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

@@ -1,13 +1,13 @@
 // Named arrays: the .npz archives of NumPy (a zip of .npy files), a folder of .npy files, or one .npy file alone.
 import { basename, join } from 'node:path';
 import { unzipSync } from 'fflate';
-import { FileError } from '../../errors.js';
+import { FileError, messageOf } from '../../errors.js';
 import { crc32 } from '../../files/checksum.js';
 import { isFolder, listFolder, readBytes } from './files.js';
 import { type NumberArray, parseNpy } from './npy.js';
 
 /** Deflate cannot pack better than this; a size that claims more is damage, and would be allocated. */
-const MOST_DEFLATE_PACKS = 1032;
+const bestRatio = 1032;
 
 /** What the directory of an archive says of a size that it cannot hold. */
 const zip64 = 0xffff_ffff;
@@ -50,7 +50,7 @@ function unpack(bytes: Uint8Array, path: string): Record<string, Uint8Array> {
           );
         }
         claimed += originalSize;
-        if (entries * 46 > bytes.length || size > bytes.length || claimed > bytes.length * MOST_DEFLATE_PACKS) {
+        if (entries * 46 > bytes.length || size > bytes.length || claimed > bytes.length * bestRatio) {
           throw new Error(
             `entry ${entries}, '${name}', claims ${originalSize} bytes packed in ${size}, more than can be`,
           );
@@ -71,7 +71,7 @@ function unpack(bytes: Uint8Array, path: string): Record<string, Uint8Array> {
     return members;
   } catch (cause) {
     if (cause instanceof FileError) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new FileError(
       `${path}: expected a zip archive of arrays as numpy.savez writes it, but ${bytes.length} bytes do not unpack (${why}): write the file again`,
       { cause },

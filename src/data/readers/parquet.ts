@@ -1,7 +1,7 @@
 // Parquet tables: numbers, lists of numbers, and a label or target column. Only the columns that are used are read, and
 // nothing is allocated on the word of a file that cannot hold it.
 import { type FileMetaData, parquetReadObjects } from 'hyparquet';
-import { FileError } from '../../errors.js';
+import { FileError, messageOf } from '../../errors.js';
 import type { DataSplits } from '../dataset.js';
 import { readBytes } from './files.js';
 import { checkedMetadata, unpackPage } from './parquet-pages.js';
@@ -40,7 +40,7 @@ async function readColumns(bytes: Uint8Array, path: string, options: TableOption
     });
     return names.map((name) => ({ name, cells: wanted.includes(name) ? rows.map((row) => row[name]) : [] }));
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new FileError(
       `${path}: expected a Parquet file, uncompressed or compressed by Snappy or gzip, but it does not read (${why}): write it again, e.g. with compression='snappy'`,
       { cause },

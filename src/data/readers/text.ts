@@ -16,7 +16,7 @@ export interface TextOptions {
 }
 
 /** Share of the text, from its beginning, that is trained on. */
-const TRAIN_SHARE = 0.9;
+const trainShare = 0.9;
 
 /**
  * Reads a UTF-8 text file. Inputs and targets are int64 of shape [context], `classes` is the vocabulary.
@@ -30,7 +30,7 @@ export async function readText(path: string, options: TextOptions = {}): Promise
 export function textSplits(bytes: Uint8Array, path: string, options: TextOptions = {}): DataSplits {
   const { context = 64, stride = 1 } = options;
   const characters = Array.from(decodeText(bytes, path));
-  const cut = Math.floor(characters.length * TRAIN_SHARE);
+  const cut = Math.floor(characters.length * trainShare);
   if (Math.min(cut, characters.length - cut) < context + 1) {
     throw new FileError(
       `${path}: expected at least ${context + 1} characters in its last tenth (a window of ${context} and the next), found ${characters.length - cut} of ${characters.length}: give more text or a smaller context`,

@@ -1,6 +1,6 @@
 // Holds ONNX Runtime sessions and the stores of tensors in the thread that it is made in.
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
-import { GraphError, OptionError } from '../../errors.js';
+import { GraphError, messageOf, OptionError } from '../../errors.js';
 import { formatType, type TensorType } from '../../graph/graph.js';
 import type { TensorData } from '../../graph/tensor.js';
 import { asBits, fromRuntime, type OnnxRuntime, toRuntime } from '../runtime-tensor.js';
@@ -221,8 +221,6 @@ function checkType(where: string, { dtype, shape }: TensorType, value: Tensor): 
   if (fits) return;
   throw new OptionError(`${where} is ${formatType({ dtype, shape })}, but got ${value.type}[${value.dims.join(', ')}]`);
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function list(names: Iterable<string>): string {
   const all = [...names];

@@ -10,7 +10,7 @@ import {
   type NodeProto,
   type ValueInfoProto,
 } from 'onnx-buf';
-import { CgfacError, FileError, GraphError, UnsupportedError } from '../../errors.js';
+import { CgfacError, FileError, GraphError, messageOf, UnsupportedError } from '../../errors.js';
 import { GraphBuilder, type Semantics } from '../../graph/builder.js';
 import { type Dimension, describeNode, type Graph, type TensorType, Value } from '../../graph/graph.js';
 import type { OpDefinition, OpTable } from '../../ops/definition.js';
@@ -55,7 +55,7 @@ export function decodeProto(bytes: Uint8Array): ModelProto {
   try {
     proto = fromBinary(ModelProtoSchema, bytes);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new FileError(`this is not an ONNX model, or it is damaged or truncated (${reason})`, { cause });
   }
   if (!proto.graph) throw new FileError('this is not an ONNX model: it holds no graph');

@@ -1,4 +1,5 @@
 // Conv and ConvTranspose: each is the other's input gradient, and both weight gradients are products with patches.
+
 import { GraphError } from '../../errors.js';
 import {
   type Attributes,
@@ -13,6 +14,7 @@ import {
   type TensorType,
   type Value,
 } from '../../graph/graph.js';
+import { elementCount } from '../../graph/tensor.js';
 import type { Builder } from '../builder.js';
 import type { GradientContext, NodeDraft, OpFamily } from '../definition.js';
 import { formatShape } from '../shapes/shapes.js';
@@ -30,8 +32,6 @@ import {
 } from './windows.js';
 
 export { patches, weightGradientByShifts } from './patches.js';
-
-const product = (sizes: readonly number[]): number => sizes.reduce((p, size) => p * size, 1);
 
 const groupsOf = (node: NodeDraft): number => intAttribute(node, 'group', 1);
 
@@ -148,7 +148,7 @@ export function inputGradientByConv(
   groups: number,
 ): Value {
   const [outputs = 1, channels = 1, ...kernel] = w.dims;
-  const area = product(kernel);
+  const area = elementCount(kernel);
   const reversed = b.integers(Array.from({ length: area }, (_, i) => area - 1 - i));
   const flat = b.reshape(w, [groups, outputs / groups, channels, area]);
   const flipped = area === 1 ? flat : b.gather(flat, reversed, 3);
@@ -172,8 +172,8 @@ function inputGradient(b: Builder, dy: Value, w: Value, axes: readonly WindowAxi
   const fits = axes.every(
     (axis) => axis.stride === 1 && axis.before < extent(axis) && axis.after < extent(axis) + leftover(axis),
   );
-  const byConv = outputs * product(axes.map(({ size }) => size));
-  const byTranspose = groups * perGroup * product(axes.map(({ count }) => count));
+  const byConv = outputs * elementCount(axes.map(({ size }) => size));
+  const byTranspose = groups * perGroup * elementCount(axes.map(({ count }) => count));
   return fits && byConv <= 1.3 * byTranspose
     ? inputGradientByConv(b, dy, w, axes, groups)
     : inputGradientByTranspose(b, dy, w, axes, groups);
@@ -202,7 +202,7 @@ export function weightGradientByPatches(
 export function weightGradientByImages(b: Builder, x: Value, dy: Value, axes: readonly WindowAxis[]): Value {
   const [batch = 1, outputs = 1] = dy.dims;
   const channels = x.dims[1] ?? 1;
-  const windows = product(axes.map(({ count }) => count));
+  const windows = elementCount(axes.map(({ count }) => count));
   const ends = axes.map(({ count, stride }) => (count - 1) * stride + 1);
   const spatial = axes.map((_, i) => i + 2);
   const strided = axes.some(({ size, count }) => size !== count);
@@ -244,7 +244,7 @@ export function weightGradientByConv(
 function weightGradient(b: Builder, x: Value, dy: Value, axes: readonly WindowAxis[], groups: number): Value {
   const [outputs = 1, channels = 1] = [dy.dims[1] ?? 1, x.dims[1] ?? 1];
   if (groups > 1) return weightGradientByPatches(b, x, dy, axes, groups);
-  const windows = product(axes.map(({ count }) => count));
+  const windows = elementCount(axes.map(({ count }) => count));
   const pointwise = axes.every(({ kernel, before, after }) => kernel === 1 && before === 0 && after === 0);
   // A product for each image saves transpositions of both tensors and costs a weight for each image.
   if (pointwise && outputs * channels <= (outputs + channels) * windows) return weightGradientByImages(b, x, dy, axes);
@@ -283,7 +283,9 @@ function convTransposeGradient(context: GradientContext): (Value | undefined)[] 
 function flopsOver(windows: Value, node: Node): number {
   const [first = 1, ...others] = inputOf(node, 1).dims;
   const positions = [windows.shape[0] ?? 1, ...windows.shape.slice(2)];
-  return 2 * first * product(others) * product(positions.map((size) => (typeof size === 'number' ? size : 1)));
+  return (
+    2 * first * elementCount(others) * elementCount(positions.map((size) => (typeof size === 'number' ? size : 1)))
+  );
 }
 
 const layer = { appliesWeights: true, linear: true } as const;

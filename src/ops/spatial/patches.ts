@@ -1,10 +1,11 @@
 // The patches that a convolution's kernel sees (im2col), made of slices: what its weight gradient and its Kronecker
 // factor are products of.
+
 import type { Value } from '../../graph/graph.js';
+import { elementCount } from '../../graph/tensor.js';
 import type { Builder } from '../builder.js';
 import { extent, type WindowAxis } from './windows.js';
 
-const product = (sizes: readonly number[]): number => sizes.reduce((p, size) => p * size, 1);
 const range = (length: number): number[] => Array.from({ length }, (_, i) => i);
 
 /** Exchanges the first two axes: [batch, channels, …] to [channels, batch, …]. A reshape where one of them has size 1. */
@@ -45,7 +46,7 @@ function offsets(axes: readonly WindowAxis[]): number[][] {
  */
 export function patchColumns(b: Builder, x: Value, axes: readonly WindowAxis[]): Value {
   const [batch = 1, channels = 1] = x.dims;
-  const columns = batch * product(axes.map(({ count }) => count));
+  const columns = batch * elementCount(axes.map(({ count }) => count));
   const padded = padSpatial(b, channelsFirst(b, x), axes);
   const slices = offsets(axes).map((offset) => b.reshape(sliceAt(b, padded, axes, offset), [channels, 1, columns]));
   return b.reshape(b.concat(slices, 1), [channels * slices.length, columns]);
@@ -100,9 +101,9 @@ export function weightGradientByShifts(
 
 /** Elements that `patchColumns` and `weightGradientByShifts` write beyond what both do: what their times follow. */
 export function copiesOf(channels: number, outputs: number, axes: readonly WindowAxis[]) {
-  const windows = product(axes.map(({ count }) => count));
+  const windows = elementCount(axes.map(({ count }) => count));
   const [rows, columns] = axes;
-  const byPatches = channels * product(axes.map(({ kernel }) => kernel)) * windows;
+  const byPatches = channels * elementCount(axes.map(({ kernel }) => kernel)) * windows;
   if (!rows || !columns || axes.length !== 2 || axes.some(({ stride }) => stride !== 1)) {
     return { byPatches, byShifts: Number.POSITIVE_INFINITY };
   }

@@ -8,7 +8,7 @@ import { lossCurve } from '../headline.js';
 import { shortLabels } from '../names.js';
 import { type Goal, goalOf, type SplitName } from '../target.js';
 import { type Html, html } from './html.js';
-import { type ChartSeries, LONGEST_LABEL, lineChart } from './line-chart.js';
+import { type ChartSeries, lineChart, longestLabel } from './line-chart.js';
 import type { Ink } from './palette.js';
 import { fittingScale, logScale, type Scale, tightScale } from './scales.js';
 
@@ -30,23 +30,23 @@ interface Shown {
 }
 
 /** Points of a drawn line: more than the eye can tell apart at this width costs only bytes. */
-const DRAWN_POINTS = 160;
-const TICKS = 6;
-const PLAIN: Ink = { colour: 'var(--quiet)', dashed: false };
+const drawnPointCount = 160;
+const tickCount = 6;
+const plainInk: Ink = { colour: 'var(--quiet)', dashed: false };
 /** Runs that go so many times above those that work are drawn beyond a knee of the scale. */
-const EXPLOSION = 1000;
+const explosionRatio = 1000;
 
 /** Optimizer numbers in the order in which they are shown; others follow. */
-const DIAGNOSTICS = ['damping', 'learningRate', 'iterations', 'residual', 'momentum', 'reductionRatio'];
-const TITLES: Readonly<Record<string, string>> = { iterations: 'CG iterations', residual: 'CG residual' };
+const firstDiagnostics = ['damping', 'learningRate', 'iterations', 'residual', 'momentum', 'reductionRatio'];
+const diagnosticTitles: Readonly<Record<string, string>> = { iterations: 'CG iterations', residual: 'CG residual' };
 /** Set by a rule rather than measured on a batch: their jumps are real, and are not smoothed away. */
-const RULED = new Set(['damping']);
+const setByRule = new Set(['damping']);
 /** Told in words. */
-const NO_CURVES = new Set(['accepted']);
+const withoutCurve = new Set(['accepted']);
 /** Errors below are those of a sum of shares. */
-const ROUNDING = 1e-9;
+const rounding = 1e-9;
 /** What is the same in fewer steps may still be on its way. */
-const CONSTANT_STEPS = 3;
+const fewestConstantSteps = 3;
 
 /** Loss, and the metric that the experiment is about, against steps and against seconds; both sets in one chart. */
 export function trainingCharts(experiment: Experiment, inks: Inks): Html[] {
@@ -91,7 +91,7 @@ function metricShown({ runs }: Experiment, metric: string, goal: Goal | undefine
     return { title: words(metric), curves: curves.map(aboveZero), solid, format: formatNumber, goal };
   const errors = curves.map(({ points, ...rest }) => ({
     ...rest,
-    points: points.map((point) => ({ ...point, value: 1 - point.value < ROUNDING ? 0 : 1 - point.value })),
+    points: points.map((point) => ({ ...point, value: 1 - point.value < rounding ? 0 : 1 - point.value })),
   }));
   return {
     title: 'error rate',
@@ -132,7 +132,7 @@ function twoCharts({ title, curves, solid, format, goal }: Shown, inks: Inks): H
   if (drawable.length === 0) return [];
   const y = valueScale(drawable, goal?.value);
   const names = [...new Set(drawable.map(({ run }) => run.name))];
-  const labels = shortLabels(names, LONGEST_LABEL);
+  const labels = shortLabels(names, longestLabel);
   const both = drawable.some(({ set }) => set === 'test');
   // A lone run's lines are told apart by their own names.
   const label = ({ run, set }: Curve) =>
@@ -147,7 +147,7 @@ function twoCharts({ title, curves, solid, format, goal }: Shown, inks: Inks): H
   return (['step', 'seconds'] as const).map((along) => {
     const x = tightScale(
       drawable.flatMap(({ points }) => points.map((point) => point[along])),
-      TICKS,
+      tickCount,
     );
     const series = drawable.map((curve): ChartSeries => {
       const { run, set, points } = curve;
@@ -155,7 +155,7 @@ function twoCharts({ title, curves, solid, format, goal }: Shown, inks: Inks): H
       return {
         name: set === 'test' ? `${run.name} on the test set` : run.name,
         ...(text !== undefined && { label: text }),
-        ink: inks.get(run.name) ?? PLAIN,
+        ink: inks.get(run.name) ?? plainInk,
         points: drawnPoints(points, along, x, y),
         ...(set === 'test' && { kind: 'test' as const }),
         lost: set === 'train' && hasDiverged(run),
@@ -187,7 +187,7 @@ function key(solid: string, curves: readonly Curve[]): Html | undefined {
 function guide({ set, value }: Goal, both: boolean, x: Scale): ChartSeries {
   const label = both ? `${set === 'train' ? 'training' : 'test'} target` : 'target';
   const points = [x.min, x.max].map((end): [number, number] => [end, value]);
-  return { name: label, label, ink: PLAIN, kind: 'guide', points };
+  return { name: label, label, ink: plainInk, kind: 'guide', points };
 }
 
 function drawnPoints(
@@ -198,7 +198,7 @@ function drawnPoints(
 ): (readonly [number, number])[] {
   const few = thinned(
     points,
-    DRAWN_POINTS,
+    drawnPointCount,
     (point) => x.at(point[along]),
     (point) => y.at(point.value),
   );
@@ -209,11 +209,11 @@ function drawnPoints(
 function valueScale(curves: readonly Curve[], goal: number | undefined): Scale {
   const valuesOf = (some: readonly Curve[]) => some.flatMap(({ points }) => points.map(({ value }) => value));
   const values = [...valuesOf(curves), ...(goal === undefined ? [] : [goal])];
-  if (!values.every((value) => value > 0)) return fittingScale(values, TICKS);
+  if (!values.every((value) => value > 0)) return fittingScale(values, tickCount);
   const most = (some: readonly number[]) => some.reduce((a, b) => Math.max(a, b), 0);
   const usual = most(valuesOf(curves.filter(({ run }) => isSound(run))));
-  const exploded = usual > 0 && most(values) > EXPLOSION * usual;
-  return logScale(values, TICKS, exploded ? 1.5 * usual : undefined);
+  const exploded = usual > 0 && most(values) > explosionRatio * usual;
+  return logScale(values, tickCount, exploded ? 1.5 * usual : undefined);
 }
 
 /** What the optimizers report of themselves, and a line on what stayed constant. */
@@ -221,7 +221,9 @@ export function optimizerCharts(experiment: Experiment, inks: Inks): { charts: H
   const names = new Set(
     experiment.runs.flatMap(({ steps }) => steps.flatMap(({ optimizer }) => Object.keys(optimizer))),
   );
-  const ordered = [...DIAGNOSTICS.filter((name) => names.has(name)), ...names].filter((name) => !NO_CURVES.has(name));
+  const ordered = [...firstDiagnostics.filter((name) => names.has(name)), ...names].filter(
+    (name) => !withoutCurve.has(name),
+  );
   const charts: Html[] = [];
   const constants: string[] = [];
   for (const name of new Set(ordered)) {
@@ -232,7 +234,7 @@ export function optimizerCharts(experiment: Experiment, inks: Inks): { charts: H
       const { run, points } = curve;
       const [first] = points;
       // A number that stays 0 is none that was set.
-      if (first && first.value !== 0 && points.length >= CONSTANT_STEPS && !moving.includes(curve))
+      if (first && first.value !== 0 && points.length >= fewestConstantSteps && !moving.includes(curve))
         constants.push(`${run.name} ${words(name)} ${formatNumber(first.value)}`);
     }
     if (moving.length === 0) continue;
@@ -244,24 +246,24 @@ export function optimizerCharts(experiment: Experiment, inks: Inks): { charts: H
 }
 
 function diagnosticChart(name: string, curves: readonly Pick<Curve, 'run' | 'points'>[], inks: Inks): Html {
-  const shown = curves.map(({ run, points }) => ({ run, points: RULED.has(name) ? points : smoothed(points) }));
+  const shown = curves.map(({ run, points }) => ({ run, points: setByRule.has(name) ? points : smoothed(points) }));
   const labels = shortLabels(
     shown.map(({ run }) => run.name),
-    LONGEST_LABEL,
+    longestLabel,
   );
   const values = shown.flatMap(({ points }) => points.map(({ value }) => value));
-  const y = fittingScale(values, TICKS, name === 'iterations');
+  const y = fittingScale(values, tickCount, name === 'iterations');
   const x = tightScale(
     shown.flatMap(({ points }) => points.map(({ step }) => step)),
-    TICKS,
+    tickCount,
   );
   const series = shown.map(({ run, points }) => ({
     name: run.name,
     label: labels.get(run.name) ?? run.name,
-    ink: inks.get(run.name) ?? PLAIN,
+    ink: inks.get(run.name) ?? plainInk,
     points: drawnPoints(points, 'step', x, y),
   }));
-  const title = TITLES[name] ?? capitalized(words(name));
+  const title = diagnosticTitles[name] ?? capitalized(words(name));
   const note = { linear: '', log: 'log scale', 'signed-log': 'signed log scale' }[y.kind];
   return lineChart({ title, note, xName: 'steps', x, y, formatX: formatNumber, formatY: formatNumber, series }, true);
 }

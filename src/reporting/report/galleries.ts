@@ -9,10 +9,10 @@ import type { Ink } from './palette.js';
 type Inks = ReadonlyMap<string, Ink>;
 
 /** The values of pictures that one gallery row may hold: what keeps a report of large photographs under a megabyte. */
-const ROW_VALUES = 30_000;
-const MOST_PICTURES = 12;
+const mostRowValues = 30_000;
+const mostPictures = 12;
 /** A matrix of more classes is no longer read, but searched. */
-const MOST_CLASSES = 24;
+const mostClasses = 24;
 
 /** A row of inputs, and a row of reconstructions by each run below it. */
 export function reconstructionGallery(experiment: Experiment, inks: Inks): Html | undefined {
@@ -72,7 +72,7 @@ export function confusionGallery(experiment: Experiment, inks: Inks): Html | und
 type Confusion = NonNullable<RunRecord['confusion']>;
 
 function matrix({ classes, counts }: Confusion): Html {
-  if (classes.length > MOST_CLASSES) return commonest(classes, counts);
+  if (classes.length > mostClasses) return commonest(classes, counts);
   const head = classes.map((name) => html`<th scope="col">${name}</th>`);
   const rows = classes.map((name, actual) => {
     const row = counts[actual] ?? [];
@@ -120,7 +120,7 @@ function image(picture: Picture, description: string): Html {
 
 /** How many pictures of this size a row may have. */
 function rowLength(picture: Picture | undefined): number {
-  return Math.max(1, Math.min(MOST_PICTURES, Math.floor(ROW_VALUES / (picture?.pixels.length ?? ROW_VALUES))));
+  return Math.max(1, Math.min(mostPictures, Math.floor(mostRowValues / (picture?.pixels.length ?? mostRowValues))));
 }
 
 function samePicture(a: Picture, b: Picture | undefined): boolean {

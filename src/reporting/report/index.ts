@@ -11,7 +11,7 @@ import { optimizerCharts, trainingCharts } from './curve-charts.js';
 import { confusionGallery, reconstructionGallery } from './galleries.js';
 import { type Html, html, trusted } from './html.js';
 import { assignInks, type Ink } from './palette.js';
-import { REPORT_CSS } from './style.js';
+import { reportCss } from './style.js';
 
 /**
  * Renders a report as one HTML document.
@@ -37,7 +37,7 @@ export function renderReport(data: ReportData): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${data.title}</title>
-<style>${trusted(REPORT_CSS)}</style>
+<style>${trusted(reportCss)}</style>
 </head>
 <body>
 <header><h1>${data.title}</h1>${several && html`<nav><ol>${contents}</ol></nav>`}</header>

@@ -43,19 +43,19 @@ interface Size {
   readonly font: number;
 }
 
-const WIDE: Size = { className: 'wide', width: 540, height: 310, font: 12.5 };
-const NARROW: Size = { className: 'narrow', width: 350, height: 250, font: 12 };
+const wide: Size = { className: 'wide', width: 540, height: 310, font: 12.5 };
+const narrow: Size = { className: 'narrow', width: 350, height: 250, font: 12 };
 /** Letters that fit beside a chart. */
-export const LONGEST_LABEL = 14;
+export const longestLabel = 14;
 /** Space between the end of a line and its label. */
-const LABEL_GAP = 6;
-const MOST_DIGITS = 15;
+const labelGap = 6;
+const mostDigits = 15;
 /** More dots than these would be a line of their own. */
-const MOST_DOTS = 20;
+const mostDots = 20;
 
 /** The chart as a figure: drawn for a wide page and for a phone, or once, small, for both. */
 export function lineChart(chart: LineChart, small = false): Html {
-  const drawings = (small ? [NARROW] : [WIDE, NARROW]).map((size) => draw(chart, size));
+  const drawings = (small ? [narrow] : [wide, narrow]).map((size) => draw(chart, size));
   const key = chart.key && html`<div class="key">${chart.key}</div>`;
   return html`<figure class="chart"><figcaption>${chart.title} <small>${chart.note}</small>${key}</figcaption>${drawings}</figure>`;
 }
@@ -99,9 +99,7 @@ function drawnSeries({ ink, points, kind, lost }: ChartSeries, toX: Position, to
   if (kind === 'guide')
     return html`<path stroke="${ink.colour}" stroke-width="1.2" stroke-dasharray="2 4" d="${path}"/>`;
   const dots =
-    (kind === 'test' && placed.length <= MOST_DOTS) || placed.length === 1
-      ? placed.map(([x, y]) => dot(x, y, ink))
-      : [];
+    (kind === 'test' && placed.length <= mostDots) || placed.length === 1 ? placed.map(([x, y]) => dot(x, y, ink)) : [];
   const dashes = kind === 'test' ? '3 3' : ink.dashed ? '9 3' : undefined;
   const dashArray = dashes && html` stroke-dasharray="${dashes}"`;
   const cross =
@@ -125,7 +123,7 @@ function endLabels(labelled: readonly ChartSeries[], toX: Position, toY: Positio
   const { em, font, top, bottom } = space;
   const wanted = labelled.map(({ label = '', points, lost }): EndLabel => {
     const [x = 0, y = 0] = points.at(-1) ?? [];
-    return { x: toX(x) + LABEL_GAP + (lost ? 4 : 0), y: toY(y), width: 1.1 * em * label.length };
+    return { x: toX(x) + labelGap + (lost ? 4 : 0), y: toY(y), width: 1.1 * em * label.length };
   });
   // Half a line above the axis: its numbers are not to be read as part of a name.
   const heights = labelHeights(wanted, 1.2 * font, top, bottom - font / 2);
@@ -139,11 +137,11 @@ type Position = (value: number) => number;
 
 /** The ticks' texts, in as many digits as it takes to tell them apart. */
 function tickLabels(ticks: readonly number[], format: LineChart['formatY']): string[] {
-  for (let digits = 3; digits < MOST_DIGITS; digits += 1) {
+  for (let digits = 3; digits < mostDigits; digits += 1) {
     const texts = ticks.map((tick) => format(tick, digits));
     if (new Set(texts).size === texts.length) return texts;
   }
-  return ticks.map((tick) => format(tick, MOST_DIGITS));
+  return ticks.map((tick) => format(tick, mostDigits));
 }
 
 /** Those of the marks whose texts do not meet: all, every second, … */

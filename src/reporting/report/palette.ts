@@ -5,7 +5,7 @@ import type { Experiment } from '../../training/run-record.js';
 import { optimizerOf } from '../names.js';
 
 /** Colours on a light and on a dark ground. */
-const COLOURS = [
+const colours = [
   { light: '#d1500a', dark: '#ff8f4f' }, // vermilion
   { light: '#0068b0', dark: '#5fb2ff' }, // blue
   { light: '#00875f', dark: '#3dd3a0' }, // green
@@ -17,7 +17,7 @@ const COLOURS = [
 ];
 
 /** The optimizers that every report is likely to have keep their colours between reports. */
-const HOME: Readonly<Record<string, number>> = { cgfac: 0, kfac: 1, adam: 2, momentum: 3, adamw: 4, sgd: 5 };
+const usualSlots: Readonly<Record<string, number>> = { cgfac: 0, kfac: 1, adam: 2, momentum: 3, adamw: 4, sgd: 5 };
 
 /** How a run is drawn. */
 export interface Ink {
@@ -35,13 +35,13 @@ export function assignInks(experiments: readonly Experiment[]): ReadonlyMap<stri
   const names = [...new Set(experiments.flatMap(({ runs }) => runs.map(({ name }) => name)))];
   const homes = new Map<string, number>();
   const settle = (name: string, optimizer: string) => {
-    const home = Object.hasOwn(HOME, optimizer) ? HOME[optimizer] : undefined;
+    const home = Object.hasOwn(usualSlots, optimizer) ? usualSlots[optimizer] : undefined;
     if (home !== undefined && !homes.has(name) && ![...homes.values()].includes(home)) homes.set(name, home);
   };
   for (const name of names) settle(name, name);
   for (const name of names) settle(name, optimizerOf(name));
   const taken = new Set(homes.values());
-  const free = COLOURS.map((_, index) => index).filter((index) => !taken.has(index));
+  const free = colours.map((_, index) => index).filter((index) => !taken.has(index));
   const order = free.length > 0 ? free : [0];
   let strangers = 0;
   const inks = new Map<string, Ink>();
@@ -56,5 +56,5 @@ export function assignInks(experiments: readonly Experiment[]): ReadonlyMap<stri
 
 /** The palette as CSS custom properties. */
 export function paletteCss(scheme: 'light' | 'dark'): string {
-  return COLOURS.map((colour, index) => `--ink-${index}:${colour[scheme]};`).join('');
+  return colours.map((colour, index) => `--ink-${index}:${colour[scheme]};`).join('');
 }

@@ -4,7 +4,6 @@ import {
   type DataSplits,
   type Dataset,
   type ExampleArray,
-  elementCount,
   onlyInput,
   pictureInputs,
   withTargetShape,
