@@ -206,7 +206,7 @@ async function move(names: readonly string[], from: string, to: string): Promise
       await rename(join(from, name), join(to, name));
     } catch (error) {
       if (systemCode(error) === 'ENOENT') continue;
-      throw new FileError(`Cannot move '${join(from, name)}' to '${join(to, name)}'. ${advice(error)}`, {
+      throw new FileError(`cannot move '${join(from, name)}' to '${join(to, name)}': ${advice(error)}`, {
         cause: error,
       });
     }

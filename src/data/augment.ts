@@ -52,13 +52,7 @@ export function augmentedBatches(
       target: reproduces ? reproduced : target,
     };
   };
-  return {
-    ...batches,
-    at,
-    *from(step: number) {
-      for (let next = step; ; next++) yield at(next);
-    },
-  };
+  return { ...batches, at };
 }
 
 /** The input that is pictures, where the set can be augmented so. */

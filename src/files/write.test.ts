@@ -49,7 +49,7 @@ describe('writeFileAtomically', () => {
       await writeFile(path, 'the old content');
       failure = operation;
       await expect(writeFileAtomically(path, 'the new content')).rejects.toThrow(
-        /Cannot write '.*checkpoint'.*disk is full/,
+        /cannot write '.*checkpoint'.*disk is full/,
       );
       expect(await readFile(path, 'utf8')).toBe('the old content');
       expect(await readdir(folder)).toEqual(['checkpoint']);
@@ -82,19 +82,19 @@ describe('ensureWritableFolder', () => {
     const path = join(folder, 'file');
     await writeFile(path, '');
     await expect(ensureWritableFolder(path)).rejects.toThrow(OptionError);
-    await expect(ensureWritableFolder(path)).rejects.toThrow(/is a file.*Give another path/);
+    await expect(ensureWritableFolder(path)).rejects.toThrow(/is a file.*give another path/);
     await expect(ensureWritableFolder(join(path, 'sub'))).rejects.toThrow(OptionError);
   });
 
   it.skipIf(process.platform !== 'linux')('refuses a folder that the system will not make', async () => {
     await expect(ensureWritableFolder('/proc/cgfac/runs')).rejects.toThrow(
-      /Cannot make the folder '\/proc\/cgfac\/runs'/,
+      /cannot make the folder '\/proc\/cgfac\/runs'/,
     );
   });
 
   it.skipIf(process.getuid?.() === 0)('refuses a folder without the permission to write', async () => {
     await chmod(folder, 0o500);
-    await expect(ensureWritableFolder(folder)).rejects.toThrow(/Cannot write in the folder.*Permission was denied/);
+    await expect(ensureWritableFolder(folder)).rejects.toThrow(/cannot write in the folder.*permission was denied/);
     await chmod(folder, 0o700);
   });
 });
