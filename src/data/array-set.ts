@@ -1,6 +1,6 @@
-// Makes a data set of named arrays: which hold inputs and which targets, which train and which test, is read from their
-// names as the usual archives spell them (x_train, train_images, y, labels, test_labels …), as the model names its inputs,
-// or given.
+// Makes a data set of named arrays. Their names say which hold inputs and which targets, which train and which test, as the
+// usual archives spell them (x_train, train_images, y, labels, test_labels …); or they are the names of the model's inputs, or
+// are given.
 import { FileError, OptionError } from '../errors.js';
 import type { Inputs } from '../graph/inputs.js';
 import { firstNotFinite } from '../graph/tensor.js';
@@ -15,17 +15,17 @@ import {
 import type { NumberArray } from './readers/npy.js';
 import { type SplitOptions, splitAtRandom } from './split.js';
 
-/** How to read the arrays. A name given is that of an array, or of one for each part: `x` of `x_train` and `x_test`. */
+/** How to read the arrays. A given name is that of an array, or the part that the names of several share: `x` of `x_train` and `x_test`. */
 export interface ArraySetOptions extends SplitOptions {
-  /** Name of the array of inputs, where its own name does not tell; or several, as the model names its inputs. */
+  /** Name of the array of inputs, if its own name does not say so; or several, as the model names its inputs. */
   readonly inputs?: readonly string[] | undefined;
-  /** Name of the array of targets, where its own name does not tell. An input that is named alone is autoencoded. */
+  /** Name of the array of targets, if its own name does not say so. A single input without targets is autoencoded. */
   readonly targets?: string | undefined;
   /** Name of the array of weights: how much each example counts. None by default. */
   readonly weights?: string | undefined;
-  /** Names of the model's inputs: arrays of these names are inputs, where no others are named. */
+  /** Names of the model's inputs: arrays of these names are inputs, unless `inputs` names others. */
   readonly modelInputs?: readonly string[] | undefined;
-  /** How pictures with colours are laid out: 'nchw' (as ONNX wants them, the default) or 'nhwc' (turned while reading). */
+  /** How pictures with colours are laid out: 'nchw' (as ONNX wants them, the default) or 'nhwc' (transposed while reading). */
   readonly layout?: 'nchw' | 'nhwc';
 }
 
@@ -55,19 +55,20 @@ const partWords: Readonly<Record<string, Part>> = {
   validation: 'validation',
 };
 
-/** The arrays of a role, by the part that they are of. */
+/** The names of a role's arrays, by the part of the data that they hold. */
 type Parts = ReadonlyMap<Part, string>;
 
 interface InputArrays {
-  /** Undefined where there is one input, which any model with one takes. */
+  /** Undefined if there is one input, which any model with one takes. */
   readonly name: string | undefined;
   readonly parts: Parts;
 }
 
 /**
- * Examples run along each array's first axis. Unsigned bytes are pixels (scale 1/255) when inputs and labels when they are
- * a list of targets; other integers stay integers. A test part in the file is used as it is, else its validation part,
- * else a share is held out at random. Throws FileError where the arrays do not fit together.
+ * Return the data sets of named arrays, whose first axis are the examples. Unsigned bytes are pixels (scale 1/255) as inputs and
+ * labels as a list of targets; other integers stay integers. The test part in the file is used as it is, else its validation
+ * part, else a share is held out at random.
+ * @throws FileError if the arrays do not fit together
  */
 export function arraySplits(
   arrays: ReadonlyMap<string, NumberArray>,
@@ -75,8 +76,8 @@ export function arraySplits(
   options: ArraySetOptions,
 ): DataSplits {
   const weights = options.weights === undefined ? undefined : givenArrays(arrays, path, options.weights, 'weights');
-  const weighing = new Set(weights?.values());
-  const others = new Map([...arrays].filter(([name]) => !weighing.has(name)));
+  const weightNames = new Set(weights?.values());
+  const others = new Map([...arrays].filter(([name]) => !weightNames.has(name)));
   const inputs = inputArrays(others, path, options);
   const targets = targetArrays(others, path, options, inputs);
   const build = (part: Part): Dataset | undefined => {
@@ -85,24 +86,22 @@ export function arraySplits(
     if (present === undefined) return undefined;
     const columns = named.map(({ name, array }) => {
       if (array !== undefined) return { name, array };
-      throw new FileError(`${path}: '${present}' has no array of the input '${name}' beside it: expected one for each`);
-    });
-    const answer = targets.get(part);
-    if (answer === undefined && targets.size > 0) {
-      const found = [...targets.values()].map((array) => `'${array}'`).join(', ');
       throw new FileError(
-        `${path}: '${present}' has no targets beside it, which ${found} are of other parts: add them`,
+        `${path}: '${present}' has no array of the input '${name}' beside it: expected one array for each input`,
       );
+    });
+    const target = targets.get(part);
+    if (target === undefined && targets.size > 0) {
+      const found = [...targets.values()].map((array) => `'${array}'`).join(', ');
+      throw new FileError(`${path}: '${present}' has no targets beside it, only other parts have (${found}): add them`);
     }
     const title = part === 'whole' ? path : `${path} ${part === 'train' ? 'train' : 'test'}`;
-    const weighed = weights?.get(part);
-    if (weights && weighed === undefined) {
-      const found = [...weighing].map((array) => `'${array}'`).join(', ');
-      throw new FileError(
-        `${path}: '${present}' has no weights beside it, which ${found} are of other parts: add them`,
-      );
+    const weight = weights?.get(part);
+    if (weights && weight === undefined) {
+      const found = [...weightNames].map((array) => `'${array}'`).join(', ');
+      throw new FileError(`${path}: '${present}' has no weights beside it, only other parts have (${found}): add them`);
     }
-    return arrayDataset(title, path, arrays, columns, { answer, weighed }, options);
+    return arrayDataset(title, path, arrays, columns, { target, weight }, options);
   };
   const train = build('train');
   if (train) {
@@ -153,7 +152,7 @@ function targetArrays(
   );
 }
 
-/** The arrays whose names tell their role; one array alone needs no name to be understood. */
+/** The arrays whose names say their role; a single array with any name holds inputs. */
 function arraysOfRole(
   arrays: ReadonlyMap<string, NumberArray>,
   path: string,
@@ -211,7 +210,7 @@ function arrayDataset(
   path: string,
   arrays: ReadonlyMap<string, NumberArray>,
   columns: readonly { readonly name: string | undefined; readonly array: string }[],
-  { answer, weighed }: { readonly answer: string | undefined; readonly weighed: string | undefined },
+  { target, weight }: { readonly target: string | undefined; readonly weight: string | undefined },
   { layout }: ArraySetOptions,
 ): Dataset {
   const array = (name: string): NumberArray => {
@@ -236,14 +235,14 @@ function arrayDataset(
   const different = sources.find(({ source }) => source.shape[0] !== size);
   if (first && different) {
     throw new FileError(
-      `${path}: '${different.name}' has ${different.source.shape[0]} examples and '${first.name}' ${size}: expected as many of each input`,
+      `${path}: '${different.name}' has ${different.source.shape[0]} examples and '${first.name}' ${size}: expected the same number for each input`,
     );
   }
-  // Of several inputs those with four axes are the pictures.
+  // Of several inputs, those with four axes are the pictures.
   const hasPictures = sources.some(({ source }) => source.shape.length === 4);
   const read = sources.map(({ name, source }) => {
-    const isTurned = layout === 'nhwc' && (source.shape.length === 4 || !hasPictures);
-    return inputColumn(isTurned ? channelsFirst(source, path, name) : source);
+    const isChannelsLast = layout === 'nhwc' && (source.shape.length === 4 || !hasPictures);
+    return inputColumn(isChannelsLast ? channelsFirst(source, path, name) : source);
   });
   const [only] = read;
   const inputs: Inputs<ExampleArray> =
@@ -251,17 +250,17 @@ function arrayDataset(
       ? only
       : Object.fromEntries(columns.map(({ name = '' }, i) => [name, read[i] as ExampleArray])); // one of each
   const [picture, ...pictures] = read.flatMap((column) => pictureOf(column) ?? []);
-  const weights = weighed === undefined ? undefined : weightColumn(array(weighed), size, path, weighed);
-  const shown = picture && pictures.length === 0 && { picture };
-  const base = { name: title, size, inputs, ...shown, ...(weights && { weights }) };
-  if (answer === undefined) return autoencoding(dataset({ ...base, targets: only as ExampleArray })); // there is one
-  const targets = array(answer);
+  const weights = weight === undefined ? undefined : weightColumn(array(weight), size, path, weight);
+  const onlyPicture = picture && pictures.length === 0 && { picture };
+  const base = { name: title, size, inputs, ...onlyPicture, ...(weights && { weights }) };
+  if (target === undefined) return autoencoding(dataset({ ...base, targets: only as ExampleArray })); // there is one
+  const targets = array(target);
   if (targets.shape[0] !== size) {
     throw new FileError(
-      `${path}: '${answer}' has ${targets.shape[0]} examples and '${first?.name}' ${size}: expected one target for each input`,
+      `${path}: '${target}' has ${targets.shape[0]} examples and '${first?.name}' ${size}: expected one target for each input`,
     );
   }
-  return dataset({ ...base, ...targetColumn(targets, path, answer) });
+  return dataset({ ...base, ...targetColumn(targets, path, target) });
 }
 
 function inputColumn({ shape, data }: NumberArray): ExampleArray {
@@ -297,7 +296,7 @@ function targetColumn(array: NumberArray, path: string, name: string): Pick<Data
   };
 }
 
-/** Turns [examples, height, width, channels] into [examples, channels, height, width]. */
+/** Transpose [examples, height, width, channels] to [examples, channels, height, width]. */
 function channelsFirst(array: NumberArray, path: string, name: string): NumberArray {
   const [count = 0, height = 0, width = 0, channels = 0] = array.shape;
   if (array.shape.length !== 4) {
@@ -318,12 +317,12 @@ function channelsFirst(array: NumberArray, path: string, name: string): NumberAr
   return { shape: [count, channels, height, width], data };
 }
 
-/** Two axes are a grey picture, three with 1 or 3 planes a picture too. */
+/** The size of a picture: of bytes with two axes (grey), or of numbers with 1 or 3 planes and two axes. */
 function pictureOf(inputs: ExampleArray): PictureSize | undefined {
   const [planes = 1, height = 0, width = 0] = inputs.shape.length === 2 ? [1, ...inputs.shape] : inputs.shape;
-  const seen =
+  const isPicture =
     (inputs.shape.length === 2 && 'scale' in inputs) || (inputs.shape.length === 3 && [1, 3].includes(planes));
-  return seen && inputs.dtype === 'float32' ? { width, height, channels: planes } : undefined;
+  return isPicture && inputs.dtype === 'float32' ? { width, height, channels: planes } : undefined;
 }
 
 function describe(arrays: ReadonlyMap<string, NumberArray>): string {

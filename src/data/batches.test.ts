@@ -244,7 +244,7 @@ describe('views of a data set', () => {
     expect(batch.target.dims).toEqual([1, 2]);
     expect(batch.target).toBe(batch.inputs);
     expect(onlyInput(view).data.buffer).toBe(onlyInput(set).data.buffer);
-    expect(() => withInputShape(set, [3])).toThrow('inputs of shape [2] cannot be seen as [3]');
+    expect(() => withInputShape(set, [3])).toThrow('inputs of shape [2] cannot have the shape [3]');
     expect(() => dataset({ ...set, size: 6 })).toThrow('inputs hold 10 elements, but 6 examples of shape [2] need 12');
   });
 });

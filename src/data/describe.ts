@@ -1,20 +1,20 @@
-// Says in a few lines what a data set holds: counts, shapes, value ranges, and how often each class occurs.
+// A description of a data set in a few lines: counts, shapes, value ranges, and how often each class occurs.
 
 import { listInputs } from '../graph/inputs.js';
 import { elementCount } from '../graph/tensor.js';
 import { type Dataset, type ExampleArray, exampleStride } from './dataset.js';
 import { type LoadOptions, loadData } from './spec.js';
 
-/** Classes listed one by one; of more, only the extremes are told. */
+/** Up to so many classes are listed one by one; of more, only the most and the least frequent. */
 const mostClasses = 20;
 
-/** Lines of text about the data that a spec names. Throws as `loadData` does. */
+/** Return lines of text about the data that a spec names. @throws what `loadData` throws */
 export async function describeData(spec: string, options: LoadOptions = {}): Promise<string[]> {
   const { train, test } = await loadData(spec, options);
   return [`data     ${spec}`, ...describeDataset('train', train), ...describeDataset('test', test)];
 }
 
-/** Lines of text about one data set; `title` is 'train', 'test' or the like. */
+/** Return lines of text about one data set. @param title 'train', 'test' or the like */
 export function describeDataset(title: string, set: Dataset): string[] {
   const { picture } = set;
   const lines = [

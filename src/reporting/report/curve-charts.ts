@@ -3,8 +3,7 @@
 import { capitalized, formatNumber, isShare, words } from '../../format.js';
 import type { Experiment, RunRecord, StepRecord } from '../../training/run-record.js';
 import { hasDiverged, isSound } from '../../training/verdict.js';
-import { type CurvePoint, curveOf, smoothed, thinned } from '../curves.js';
-import { lossCurve } from '../headline.js';
+import { type CurvePoint, curveOf, lossCurve, smoothed, thinned } from '../curves.js';
 import { shortLabels } from '../names.js';
 import { type Goal, goalOf, type SplitName } from '../target.js';
 import { type Html, html } from './html.js';
