@@ -10,15 +10,14 @@ const grey = 0;
 const rgb = 2;
 
 /**
- * A picture as the bytes of a PNG file. Values are clamped to [0, 1]; NaN, from a network that diverged, is black.
- *
- * @throws OptionError if the pixels are not width × height × channels.
+ * Return a picture as the bytes of a PNG file. Values are clamped to [0, 1]; NaN, from a network that diverged, is black.
+ * @throws OptionError if the pixels are not width × height × channels
  */
 export function encodePng(picture: Picture): Uint8Array {
   const { width, height, channels, pixels } = picture;
   if (width < 1 || height < 1 || pixels.length !== width * height * channels) {
     throw new OptionError(
-      `A picture of ${width}×${height} with ${channels} channel(s) needs ${width * height * channels} values (at least one), but has ${pixels.length}.`,
+      `a picture of ${width} × ${height} with ${channels} channels needs ${width * height * channels} values (at least one), but has ${pixels.length}`,
     );
   }
   const header = new Uint8Array(13); // width, height, bit depth, colour type, compression, filter, interlace
@@ -38,14 +37,12 @@ export function encodePng(picture: Picture): Uint8Array {
   return concatenated([Uint8Array.from(signature), chunk('IHDR', header), chunk('IDAT', data), chunk('IEND')]);
 }
 
-/** A picture as a URL that carries it. */
+/** Return a picture as a data URL. */
 export function pictureUrl(picture: Picture): string {
   return `data:image/png;base64,${Buffer.from(encodePng(picture)).toString('base64')}`;
 }
 
-function clamp(value: number): number {
-  return Math.min(1, Math.max(0, value));
-}
+const clamp = (value: number): number => Math.min(1, Math.max(0, value));
 
 /** Length, type, data, and a checksum of type and data. */
 function chunk(type: string, data: Uint8Array = new Uint8Array()): Uint8Array {

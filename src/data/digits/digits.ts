@@ -1,5 +1,5 @@
-// The built-in data set: pictures of handwritten-like digits drawn by a seeded program, so that everything can be
-// trained and tested without downloading anything. Picture i of a split is a pure function of (seed, split, i).
+// The built-in data set: pictures of handwritten-like digits drawn by a seeded program, so that models can be trained and tested
+// without a download. Picture i of a split is a pure function of (seed, split, i).
 import { checkedCount, checkedNumber, checkKeys, type OptionKeys } from '../../options.js';
 import { random } from '../../random.js';
 import { type DataSplits, type Dataset, dataset } from '../dataset.js';
@@ -21,11 +21,10 @@ const keys: OptionKeys<DigitsOptions> = { trainSize: true, testSize: true, seed:
 const mostDigits = 2_000_000;
 
 /**
- * Draws the set: inputs are bytes of shape [784] (28 × 28, rows from the top, scale 1/255), targets the digit (int64).
- * Digits take turns 0, 1, …, 9, so every class is equally frequent. The same bits for the same options; a smaller set is
- * the beginning of a larger one. Throws OptionError for unknown options and where
- * a size is not a whole number of at least 1.
- *
+ * Draw the set: inputs are bytes of shape [784] (28 × 28, rows from the top, scale 1/255), targets the digit (int64). Digits take
+ * turns 0, 1, …, 9, so every class is equally frequent. Equal options give the same bits; a smaller set is the beginning of a
+ * larger one.
+ * @throws OptionError for unknown options, and if a size is not a whole number of at least 1
  * @example
  * const { train, test } = drawnDigits({ trainSize: 2000, testSize: 500, seed: 1 });
  */

@@ -10,7 +10,7 @@ export const pictureSize = 28;
 /** Straight pieces per span between two points of a stroke: enough for the curve to look smooth at this size. */
 const piecesPerSpan = 6;
 
-/** Draws `digit` (0–9) into `pixels` [28 × 28], rows from the top, 0 paper to 255 ink. All randomness is `stream`'s. */
+/** Draw `digit` (0–9) into `pixels` [28 × 28], rows from the top, 0 paper to 255 ink. All randomness is from `stream`. */
 export function drawDigit(digit: number, stream: Random, pixels: Uint8Array): void {
   const styles = digitStyles[digit] ?? [];
   const style = styles[stream.integer(styles.length)] ?? [];
@@ -93,7 +93,7 @@ function catmullRom(before: number, from: number, to: number, after: number, t: 
   return from + t * (start + t * (3 * (to - from) - 2 * start - end + t * (2 * (from - to) + start + end)));
 }
 
-/** Darkens every pixel by how far the pen covers it; overlapping ink does not add. */
+/** Darken every pixel as far as the pen covers it; overlapping ink does not add. */
 function inkStroke(ink: Float32Array, line: Float64Array, radius: number, pressure: number): void {
   const pieces = line.length / 2 - 1;
   for (let piece = 0; piece < pieces; piece++) {

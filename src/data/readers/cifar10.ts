@@ -11,8 +11,9 @@ const recordBytes = 1 + pictureBytes;
 const testFileName = 'test_batch.bin';
 
 /**
- * Reads data_batch_*.bin (as many as there are) and test_batch.bin of a folder, or of the cifar-10-batches-bin inside it.
- * Inputs are bytes of shape [3, 32, 32] (scale 1/255). Throws FileError where a file is missing or damaged.
+ * Read data_batch_*.bin (as many as there are) and test_batch.bin of a folder, or of the cifar-10-batches-bin inside it. Inputs
+ * are bytes of shape [3, 32, 32] (scale 1/255).
+ * @throws FileError if a file is missing or damaged
  */
 export async function readCifar10(folder: string): Promise<DataSplits> {
   const nested = 'cifar-10-batches-bin';

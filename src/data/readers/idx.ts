@@ -12,18 +12,18 @@ export interface IdxArray {
 
 const unsignedByte = 0x08;
 
-/** Reads an IDX file, plain or .gz. Throws FileError where it is missing, damaged, or has not `axes` axes. */
+/** Read an IDX file, plain or .gz. @throws FileError if it is missing, damaged, or does not have `axes` axes */
 export async function readIdx(path: string, axes: number): Promise<IdxArray> {
   return parseIdx(await readBytes(path, 'IDX file'), path, axes);
 }
 
-/** Parses IDX bytes; `path` is for messages. Throws FileError on a wrong magic, axes or length. */
+/** Parse IDX bytes; `path` is for messages. @throws FileError for a wrong magic, number of axes or length */
 export function parseIdx(bytes: Uint8Array, path: string, axes: number): IdxArray {
   const expected = `expected an IDX file of unsigned bytes with ${axes} axes (magic ${hex([0, 0, unsignedByte, axes])})`;
   const header = 4 + 4 * axes;
   if (bytes.length < header) {
     throw new FileError(
-      `${path}: ${expected}, found only ${bytes.length} bytes where its header takes ${header}: fetch the file again`,
+      `${path}: ${expected}, found only ${bytes.length} bytes, and its header takes ${header}: fetch the file again`,
     );
   }
   if (bytes[0] !== 0 || bytes[1] !== 0 || bytes[2] !== unsignedByte || bytes[3] !== axes) {

@@ -5,9 +5,9 @@ import { type DataSplits, type Dataset, dataset, onlyInput } from '../dataset.js
 import { type SplitOptions, splitAtRandom } from '../split.js';
 import { isFolder, listFolder } from './files.js';
 
-/** How pictures are brought to one shape. */
+/** How to bring pictures to one shape. */
 export interface ImageOptions extends SplitOptions {
-  /** Width and height that every picture is scaled and cropped to; without it all must have one size. */
+  /** Width and height to which every picture is scaled and cropped; without it all must have one size. */
   readonly size?: number | undefined;
   /** 3 (colours, the default) or 1 (grey). */
   readonly channels?: 1 | 3;
@@ -25,9 +25,10 @@ type Decode = (path: string, size: number | undefined, channels: 1 | 3) => Promi
 const pictureFile = /\.(jpe?g|png|webp|gif|avif|tiff?)$/i;
 
 /**
- * Reads DIR/CLASS/picture files, or DIR/train/CLASS/… with DIR/test (or DIR/val) beside it. Inputs are bytes of shape
- * [channels, height, width] (scale 1/255), classes the folder names in alphabetical order. Throws UnsupportedError where sharp is not
- * installed, FileError on class folders without pictures, and on folders or pictures that cannot be read or have different sizes.
+ * Read DIR/CLASS/picture files, or DIR/train/CLASS/… with DIR/test (or DIR/val) beside it. Inputs are bytes of shape
+ * [channels, height, width] (scale 1/255), classes the folder names in alphabetical order.
+ * @throws UnsupportedError if sharp is not installed
+ * @throws FileError if a class folder has no pictures, if folders or pictures cannot be read, and if pictures have different sizes
  */
 export async function readImages(folder: string, options: ImageOptions): Promise<DataSplits> {
   const decode = await loadDecoder();
@@ -135,10 +136,10 @@ async function loadDecoder(): Promise<Decode> {
       const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
       return { width: info.width, height: info.height, data };
     } catch (cause) {
-      const why = messageOf(cause);
-      throw new FileError(`${path}: expected a picture, but it does not decode (${why}): fetch it again or remove it`, {
-        cause,
-      });
+      throw new FileError(
+        `${path}: expected a picture, but it does not decode (${messageOf(cause)}): fetch it again or remove it`,
+        { cause },
+      );
     }
   };
 }

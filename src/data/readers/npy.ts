@@ -7,7 +7,7 @@ import { elementCount } from '../../graph/tensor.js';
 /** A dense array, last axis fastest. */
 export interface NumberArray {
   readonly shape: readonly number[];
-  /** Float32Array of a float type, Uint8Array of unsigned bytes, Int32Array of any other integer or boolean type. */
+  /** Float32Array for a float type, Uint8Array for unsigned bytes, Int32Array for any other integer or boolean type. */
   readonly data: Float32Array | Int32Array | Uint8Array;
 }
 
@@ -30,8 +30,8 @@ const readers: Readonly<Record<string, Reader>> = {
 };
 
 /**
- * Parses the bytes of a .npy file; `path` is for messages. Throws FileError on damage, on types that are not numbers, on
- * Fortran order, and on integers beyond 32 bits.
+ * Parse the bytes of a .npy file; `path` is for messages.
+ * @throws FileError for damage, types that are not numbers, Fortran order, and integers beyond 32 bits
  */
 export function parseNpy(bytes: Uint8Array, path: string): NumberArray {
   const { descriptor, fortranOrder, shape, start } = parseHeader(bytes, path);
@@ -76,7 +76,7 @@ interface Header {
   readonly descriptor: string;
   readonly fortranOrder: boolean;
   readonly shape: readonly number[];
-  /** Where the elements start, in bytes. */
+  /** Offset of the elements in bytes. */
   readonly start: number;
 }
 

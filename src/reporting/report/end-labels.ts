@@ -1,14 +1,14 @@
-// Places the names at the ends of a chart's lines: beside their line where there is room, never on one another, and never
-// outside the drawing.
+// Places the labels at the ends of a chart's lines: beside their line if there is room, never on one another, and never outside
+// the drawing.
 
-/** A label that wants to be at a place, centred on `y` and beginning at `x`. */
+/** A label and its ideal place: it begins at `x` and is centred on `y`. */
 export interface EndLabel {
   readonly x: number;
   readonly y: number;
   readonly width: number;
 }
 
-/** Heights between `top` and `bottom` for the labels, `lineHeight` apart where they would meet: as near as can be to what they want. */
+/** Return heights for the labels between `top` and `bottom`, as near as possible to their own, `lineHeight` apart if they would meet. */
 export function labelHeights(
   labels: readonly EndLabel[],
   lineHeight: number,

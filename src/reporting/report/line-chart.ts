@@ -8,29 +8,29 @@ import type { Scale } from './scales.js';
 
 /** One line of a chart. */
 export interface ChartSeries {
-  /** For readers of the description. */
+  /** For the description, which screen readers read. */
   readonly name: string;
-  /** Written at the end of the line; nothing where another line of the same ink has it. */
+  /** Written at the end of the line; absent if another line of the same ink has it. */
   readonly label?: string;
   readonly ink: Ink;
   readonly points: readonly (readonly [x: number, y: number])[];
-  /** A measurement by default; what was measured at few points only, on a set that is not trained on; or a target, behind all. */
+  /** A measurement by default; `test`: few points, on the test set; `guide`: a target, behind all others. */
   readonly kind?: 'test' | 'guide';
-  /** Ends with a cross: there was no number after the last point. */
+  /** Ends with a cross: the run diverged after the last point. */
   readonly lost?: boolean;
 }
 
 /** A chart with a caption above it. */
 export interface LineChart {
   readonly title: string;
-  /** What the axes mean, in small print beside the title. */
+  /** The axes and their scales, in small print beside the title. */
   readonly note: string;
-  /** What solid and dashed lines mean, under the title. */
+  /** The meaning of solid and dashed lines, under the title. */
   readonly key?: Html | undefined;
   readonly xName: string;
   readonly x: Scale;
   readonly y: Scale;
-  /** A value in so many digits. */
+  /** Format a value with so many digits. */
   readonly formatX: (value: number, digits?: number) => string;
   readonly formatY: (value: number, digits?: number) => string;
   readonly series: readonly ChartSeries[];
@@ -50,10 +50,10 @@ export const longestLabel = 14;
 /** Space between the end of a line and its label. */
 const labelGap = 6;
 const mostDigits = 15;
-/** More dots than these would be a line of their own. */
+/** More dots than these would look like a line. */
 const mostDots = 20;
 
-/** The chart as a figure: drawn for a wide page and for a phone, or once, small, for both. */
+/** Return the chart as a figure: drawn for a wide page and for a phone, or once, small, for both. */
 export function lineChart(chart: LineChart, small = false): Html {
   const drawings = (small ? [narrow] : [wide, narrow]).map((size) => draw(chart, size));
   const key = chart.key && html`<div class="key">${chart.key}</div>`;
@@ -82,8 +82,8 @@ function draw(chart: LineChart, { className, width, height, font }: Size): Html 
       html`<path stroke="var(--axis)" d="M${at},${bottom}v5"/><text x="${at}" y="${bottom + 18}" text-anchor="middle">${text}</text>`,
   );
   const axis = html`<path stroke="var(--axis)" d="M${rounded(left)},${bottom}H${rounded(right)}"/><text x="${rounded((left + right) / 2)}" y="${bottom + 38}" text-anchor="middle">${chart.xName}</text>`;
-  const behindFirst = [...series].sort((a, b) => depth(a) - depth(b));
-  const lines = behindFirst.map((entry) => drawnSeries(entry, toX, toY));
+  const backToFront = [...series].sort((a, b) => depth(a) - depth(b));
+  const lines = backToFront.map((entry) => drawnSeries(entry, toX, toY));
   const names = endLabels(labelled, toX, toY, { em, font, top, bottom });
   const description = `${[chart.title, chart.note].filter(Boolean).join(', ')}: ${series.map(({ name }) => name).join(', ')}`;
   return html`<svg class="${className}" role="img" aria-label="${description}" viewBox="0 0 ${width} ${height}" font-size="${font}" fill="var(--quiet)">${grid}${marks}${axis}<g fill="none" stroke-linejoin="round">${lines}</g>${names}</svg>
@@ -125,7 +125,7 @@ function endLabels(labelled: readonly ChartSeries[], toX: Position, toY: Positio
     const [x = 0, y = 0] = points.at(-1) ?? [];
     return { x: toX(x) + labelGap + (lost ? 4 : 0), y: toY(y), width: 1.1 * em * label.length };
   });
-  // Half a line above the axis: its numbers are not to be read as part of a name.
+  // Half a line above the axis, whose numbers would read as part of a label.
   const heights = labelHeights(wanted, 1.2 * font, top, bottom - font / 2);
   return labelled.map(({ label = '', ink, kind }, index) => {
     const weight = kind === undefined && html` font-weight="600"`;
@@ -135,7 +135,7 @@ function endLabels(labelled: readonly ChartSeries[], toX: Position, toY: Positio
 
 type Position = (value: number) => number;
 
-/** The ticks' texts, in as many digits as it takes to tell them apart. */
+/** The ticks' texts, with as many digits as make them distinct. */
 function tickLabels(ticks: readonly number[], format: LineChart['formatY']): string[] {
   for (let digits = 3; digits < mostDigits; digits += 1) {
     const texts = ticks.map((tick) => format(tick, digits));
@@ -144,7 +144,7 @@ function tickLabels(ticks: readonly number[], format: LineChart['formatY']): str
   return ticks.map((tick) => format(tick, mostDigits));
 }
 
-/** Those of the marks whose texts do not meet: all, every second, … */
+/** The marks whose texts do not meet: all, every second, … */
 function apart(places: readonly number[], texts: readonly string[], em: number): { at: number; text: string }[] {
   const marks = places.map((at, index) => ({ at, text: texts[index] ?? '' }));
   for (let every = 1; ; every += 1) {

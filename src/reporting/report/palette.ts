@@ -1,5 +1,5 @@
-// One colour for each optimizer over all charts of a report, from a palette that colour-blind readers can tell apart
-// (after Okabe and Ito, darkened for paper white, lightened for the dark).
+// One colour for each optimizer in all charts of a report, from a palette that colour-blind readers can distinguish (after Okabe
+// and Ito, darkened for white paper, lightened for a dark ground).
 
 import type { Experiment } from '../../training/run-record.js';
 import { optimizerOf } from '../names.js';
@@ -16,20 +16,20 @@ const colours = [
   { light: '#7c1d4e', dark: '#ff9bb0' }, // wine
 ];
 
-/** The optimizers that every report is likely to have keep their colours between reports. */
+/** Colours of the commonest optimizers, the same in all reports. */
 const usualSlots: Readonly<Record<string, number>> = { cgfac: 0, kfac: 1, adam: 2, momentum: 3, adamw: 4, sgd: 5 };
 
 /** How a run is drawn. */
 export interface Ink {
   /** A CSS colour that follows the reader's light or dark scheme. */
   readonly colour: string;
-  /** Beyond the palette's end colours come again, dashed. */
+  /** With more names than colours, colours are used again, dashed. */
   readonly dashed: boolean;
 }
 
 /**
- * The ink of each run's name in a report, names in order of appearance. The first run of an optimizer has the optimizer's
- * colour, whatever its options; others get what is left.
+ * Return the ink of each run's name in a report. The first run of an optimizer has the optimizer's colour, whatever its options;
+ * others get the remaining colours in order of appearance.
  */
 export function assignInks(experiments: readonly Experiment[]): ReadonlyMap<string, Ink> {
   const names = [...new Set(experiments.flatMap(({ runs }) => runs.map(({ name }) => name)))];
@@ -54,7 +54,7 @@ export function assignInks(experiments: readonly Experiment[]): ReadonlyMap<stri
   return inks;
 }
 
-/** The palette as CSS custom properties. */
+/** Return the palette as CSS custom properties. */
 export function paletteCss(scheme: 'light' | 'dark'): string {
   return colours.map((colour, index) => `--ink-${index}:${colour[scheme]};`).join('');
 }

@@ -1,4 +1,4 @@
-// The look of the report: paper and ink, one serif for what is said, one sans for what is measured; light and dark.
+// The style sheet of the report: paper and ink, serif for headings, sans for the rest; light and dark.
 
 import { paletteCss } from './palette.js';
 
