@@ -74,7 +74,7 @@ describe('cgfac train', () => {
     };
     const out = join(folder, 'normalized');
     expect(await run('normalized', '--normalize', '--augment', 'flip,crop=3')).toMatch(
-      /\nThe model normalizes its input itself \(mean 0\.\d+, deviation 0\.\d+\): give it values as the data have them\.\n/,
+      /\nThe model normalizes its input itself \(mean 0\.\d+, deviation 0\.\d+\): give it values in the units of the data\.\n/,
     );
     expect((await cgfac(['inspect', join(out, 'model.onnx')])).stdout).toMatch(
       /normalized first, by mean 0\.\d+, deviation/,
@@ -119,7 +119,7 @@ describe('cgfac train', () => {
     expect(code, stderr).toBe(0);
     expect(stderr).toMatch(/Warning: column 3 of the inputs of .* is 1700000000 in every row: /);
     expect(stdout).toMatch(
-      /\nThe model normalizes its input itself \(mean .*\): give it values as the data have them\.\n/,
+      /\nThe model normalizes its input itself \(mean .*\): give it values in the units of the data\.\n/,
     );
     expect(stdout).toMatch(
       /\nIt learned standardized targets \(mean \d{6}, deviation \d{5}\) and predicts in the units/,
@@ -358,7 +358,7 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
     [
       'no optimizer at all',
       ['compare', 'mlp', '--optimizers', ','],
-      /--optimizers is ',', which names none; choose from cgfac,/,
+      /--optimizers is ',', which names no optimizer; choose from cgfac,/,
     ],
     [
       'a large rank of adapters',

@@ -143,6 +143,6 @@ describe('cgfac check FILE.onnx', () => {
     expect(stdout).toMatch(/fc2\.bias .* yes\n/);
     const unsized = await cgfac(['check', path]);
     expect(unsized.code).toBe(2);
-    expect(unsized.stderr).toContain("say how large 'width' is with --size width=N");
+    expect(unsized.stderr).toContain("give the size of 'width' with --size width=N");
   });
 });

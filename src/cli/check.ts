@@ -1,4 +1,4 @@
-// `cgfac check`: the gradients of a model against differences of its loss, parameter by parameter.
+// `cgfac check`: compares the gradients of a model with differences of its loss, parameter by parameter.
 import { Command, Option } from 'commander';
 import { valueAndGradients } from '../api/value-and-gradients.js';
 import { checkSlope, directionAlong, type SlopeCheck } from '../autodiff/slope-check.js';
@@ -120,9 +120,9 @@ interface ModelCheck {
 }
 
 /**
- * Checks each parameter of a model on a drawn batch.
- * @param differentiate whose gradients are checked
- * @throws UnsupportedError where an operator has no gradient
+ * Check the gradient by each parameter of a model on a random batch.
+ * @param differentiate computes the gradients that are checked
+ * @throws UnsupportedError if an operator has no gradient
  */
 export async function checkModel(
   engine: Engine,
@@ -156,14 +156,14 @@ export async function checkModel(
     for (const [name, gradient] of gradients) {
       const start = stored.get(key(name));
       if (!start) throw new OptionError(`'${name}' of model '${model.name}' has no elements`);
-      const slopes = Array.from(gradient.data as Float32Array, Number);
+      const elements = Array.from(gradient.data as Float32Array, Number);
       for (let attempt = 0; attempt < attempts; attempt++) {
-        const direction = directionAlong(slopes, random(seed, 'direction', name, attempt));
+        const direction = directionAlong(elements, random(seed, 'direction', name, attempt));
         const lossAt = async (h: number): Promise<number> => {
           const result = await program.run({ ...feeds, [key(name)]: moved(start, direction, h) });
           return Number(result.loss?.data[0]);
         };
-        const slope = direction.reduce((sum, x, i) => sum + x * (slopes[i] ?? 0), 0);
+        const slope = direction.reduce((sum, x, i) => sum + x * (elements[i] ?? 0), 0);
         const check = await checkSlope(lossAt, slope, stepScale(start), precisionOf(start));
         checks.set(name, check);
         if (check.verdict !== 'differs') break;
@@ -175,13 +175,13 @@ export async function checkModel(
   }
 }
 
-/** Directions in which a gradient may differ: a kink (of Relu, say) right beside the start spoils some, a wrong gradient all. */
+/** Directions to try: a kink (of Relu, say) right beside the start spoils some, a wrong gradient spoils all. */
 const attempts = 3;
 
 const key = (name: string): string => `parameter.${name}`;
 const precisionOf = ({ dtype }: TensorData): number => (dtype === 'float64' ? 2 ** -52 : 2 ** -23);
 
-/** The norm of a parameter; of one whose elements are 0.01 where they are smaller, as new biases are. */
+/** The norm of a parameter, at least that of elements of 0.01: new biases are 0. */
 function stepScale({ data }: TensorData): number {
   const numbers = Array.from<number | bigint, number>(data, Number);
   return Math.max(Math.sqrt(numbers.reduce((sum, x) => sum + x * x, 0)), 0.01 * Math.sqrt(numbers.length));
@@ -193,7 +193,7 @@ function moved({ dtype, dims, data }: TensorData, direction: Float64Array, h: nu
   return tensor(dtype, dims, elements);
 }
 
-/** The loss alone, with the parameters as inputs, and targets that fit it. */
+/** The graph of the loss, with the parameters as inputs, and random targets that fit it. */
 function lossGraph(model: Model, inputs: ReadonlyMap<string, TensorData>, seed: number, chosen?: Loss) {
   const b = new Builder();
   const bound = Object.fromEntries(
@@ -212,7 +212,7 @@ function lossGraph(model: Model, inputs: ReadonlyMap<string, TensorData>, seed: 
   return { graph: b.build('loss', { loss: value }), targets, loss };
 }
 
-/** Cross-entropy for classifiers, whose last axis are classes or whose end is the activation; else squared error. */
+/** Cross-entropy for classifiers, which end with a sigmoid or have classes as their last axis; else squared error. */
 function suggestedLoss(prediction: Value): LossWord {
   if (prediction.producer?.op === 'Sigmoid') return 'sigmoid-cross-entropy';
   return prediction.rank > 1 && (prediction.dims.at(-1) ?? 1) > 1 ? 'softmax-cross-entropy' : 'mean-squared-error';

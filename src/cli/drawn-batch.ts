@@ -1,4 +1,4 @@
-// A random batch that fits a model, for looking at its gradients without data.
+// A random batch that fits a model, for checking its gradients without data.
 
 import { OptionError } from '../errors.js';
 import { formatType, intAttribute, type TensorType, type Value } from '../graph/graph.js';
@@ -17,8 +17,9 @@ export interface BatchSizes {
 }
 
 /**
- * Inputs by name: normal numbers, of the mean and the deviation that a model of tables normalizes by, or whole numbers
- * that the model's tables have rows for.
+ * Return inputs by name: normal numbers, with the mean and deviation by which a model of tables normalizes, or whole numbers below
+ * the number of rows that the model looks up.
+ * @throws OptionError if a symbolic size is not given, or for an element type that is not drawn
  */
 export function drawnInputs(model: Model, sizes: BatchSizes, seed: number): Map<string, TensorData> {
   return new Map(
@@ -37,11 +38,11 @@ function sizeOf(model: Model, input: Value, size: number | string, axis: number,
   const given = Object.hasOwn(sizes, size) ? sizes[size] : axis === 0 ? batchSize : undefined;
   if (given !== undefined) return given;
   throw new OptionError(
-    `input '${input.name}' of '${model.name}' is ${formatType(input.type)}: say how large '${size}' is with --size ${size}=N`,
+    `input '${input.name}' of '${model.name}' is ${formatType(input.type)}: give the size of '${size}' with --size ${size}=N`,
   );
 }
 
-/** Rows of the smallest table that an input looks up; undefined where it looks up none, as masks and flags do. */
+/** Rows of the smallest table that an input looks up; undefined if it looks up none: it is a mask. */
 function tableRows(model: Model, input: Value): number | undefined {
   let rows = Number.POSITIVE_INFINITY;
   for (const { node, index } of readersOf(input, usesIn(model.graph), isSameNumbers)) {
@@ -69,15 +70,15 @@ function drawnTensor({ name, dtype }: Value, dims: readonly number[], source: Ra
 }
 
 /**
- * Zeros and ones, the first of each row a one: where a mask hides everything, attention adds numbers so large that its
- * scores are lost in rounding, and their gradients are not those of what is computed.
+ * Zeros and ones, the first of each row a one: if a mask hides everything, attention adds numbers so large that its scores are lost
+ * in rounding, and the gradients are not those of the computed loss.
  */
 function maskOf(count: number, dims: readonly number[], source: Random): number[] {
   const row = dims.at(-1) ?? 1;
   return wholeNumbers(count, 2, source).map((x, i) => (row > 1 && i % row === 0 ? 1 : x));
 }
 
-/** Targets of a loss: labels of the classes, or numbers in (0, 1), which fit all other losses. */
+/** Return targets of a loss: labels of the classes, or numbers in (0, 1), which fit all other losses. */
 export function drawnTargets({ dtype, shape }: TensorType, classes: number, seed: number): TensorData {
   const dims = shape.map(Number);
   const source = random(seed, 'targets');
@@ -90,7 +91,7 @@ export function drawnTargets({ dtype, shape }: TensorType, classes: number, seed
   return tensor(dtype, dims, data);
 }
 
-/** Drawn numbers times the deviation plus the mean of their column, the last axis. */
+/** Return drawn numbers times the deviation plus the mean of their column, the last axis. */
 export function inUnitsOf(normalization: Normalization | undefined, drawn: TensorData): TensorData {
   if (!normalization) return drawn;
   const { mean, deviation } = normalization;
