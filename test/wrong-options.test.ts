@@ -128,7 +128,11 @@ const cases: readonly [string, () => unknown, RegExp][] = [
   ['no optimizer', () => trained({ optimizer: undefined }), /optimizer is undefined; give one, as cgfac\(\) makes it/],
   ['no data', () => trained({ data: undefined }), /data are undefined; give \{ train, test \}/],
   ['one set', () => trained({ data: data.train }), /that is one data set: give \{ train, test \}/],
-  ['no test set', () => trained({ data: { train: data.train } }), /data\.test, the set that is held out for evaluation, is undefined/],
+  [
+    'no test set',
+    () => trained({ data: { train: data.train } }),
+    /data\.test, the set that is held out for evaluation, is undefined/,
+  ],
   ['a promise of data', () => trained({ data: Promise.resolve(data) }), /data are a promise \(await it\)/],
   [
     'an empty test set',

@@ -4,64 +4,18 @@
 import { FileError, OptionError } from '../errors.js';
 import type { Inputs } from '../graph/inputs.js';
 import { firstNotFinite } from '../graph/tensor.js';
-import {
-  autoencoding,
-  type DataSplits,
-  type Dataset,
-  dataset,
-  type ExampleArray,
-  type PictureSize,
-} from './dataset.js';
+import { type ArrayNames, describeArrays, givenArrays, inputArrays, type Part, targetArrays } from './array-names.js';
+import { type DataSplits, type Dataset, dataset, type ExampleArray, type PictureSize } from './dataset.js';
 import type { NumberArray } from './readers/npy.js';
 import { type SplitOptions, splitAtRandom } from './split.js';
+import { autoencoding } from './views.js';
 
-/** How to read the arrays. A given name is that of an array, or the part that the names of several share: `x` of `x_train` and `x_test`. */
-export interface ArraySetOptions extends SplitOptions {
-  /** Name of the array of inputs, if its own name does not say so; or several, as the model names its inputs. */
-  readonly inputs?: readonly string[] | undefined;
-  /** Name of the array of targets, if its own name does not say so. A single input without targets is autoencoded. */
-  readonly targets?: string | undefined;
+/** How to read the arrays. */
+export interface ArraySetOptions extends ArrayNames, SplitOptions {
   /** Name of the array of weights: how much each example counts. None by default. */
   readonly weights?: string | undefined;
-  /** Names of the model's inputs: arrays of these names are inputs, unless `inputs` names others. */
-  readonly modelInputs?: readonly string[] | undefined;
   /** How pictures with colours are laid out: 'nchw' (as ONNX wants them, the default) or 'nhwc' (transposed while reading). */
   readonly layout?: 'nchw' | 'nhwc';
-}
-
-type Role = 'inputs' | 'targets';
-type Part = 'train' | 'test' | 'validation' | 'whole';
-
-const roleWords: Readonly<Record<string, Role>> = {
-  x: 'inputs',
-  input: 'inputs',
-  inputs: 'inputs',
-  image: 'inputs',
-  images: 'inputs',
-  data: 'inputs',
-  features: 'inputs',
-  y: 'targets',
-  target: 'targets',
-  targets: 'targets',
-  label: 'targets',
-  labels: 'targets',
-};
-const partWords: Readonly<Record<string, Part>> = {
-  train: 'train',
-  training: 'train',
-  test: 'test',
-  val: 'validation',
-  valid: 'validation',
-  validation: 'validation',
-};
-
-/** The names of a role's arrays, by the part of the data that they hold. */
-type Parts = ReadonlyMap<Part, string>;
-
-interface InputArrays {
-  /** Undefined if there is one input, which any model with one takes. */
-  readonly name: string | undefined;
-  readonly parts: Parts;
 }
 
 /**
@@ -111,98 +65,8 @@ export function arraySplits(
   const whole = build('whole');
   if (whole) return splitAtRandom(whole, options);
   throw new FileError(
-    `${path}: found ${describe(arrays)}, none named as inputs: expected names such as x_train, train_images, x or images, or those of the model's inputs; name one with ?inputs=NAME&targets=NAME, several with ?inputs=NAME,NAME`,
+    `${path}: found ${describeArrays(arrays)}, none named as inputs: expected names such as x_train, train_images, x or images, or those of the model's inputs; name one with ?inputs=NAME&targets=NAME, several with ?inputs=NAME,NAME`,
   );
-}
-
-function inputArrays(
-  arrays: ReadonlyMap<string, NumberArray>,
-  path: string,
-  { inputs, targets, modelInputs = [] }: ArraySetOptions,
-): InputArrays[] {
-  if (inputs !== undefined) {
-    const alone = inputs.length === 1;
-    return inputs.map((name) => ({
-      name: alone ? undefined : name,
-      parts: givenArrays(arrays, path, name, 'inputs'),
-    }));
-  }
-  const known = modelInputs.flatMap((name) => {
-    const parts = arraysNamed(arrays, name);
-    return parts.size > 0 ? [{ name: modelInputs.length === 1 ? undefined : name, parts }] : [];
-  });
-  if (known.length > 0) return known;
-  const taken = targets === undefined ? [] : arraysNamed(arrays, targets).values();
-  return [{ name: undefined, parts: arraysOfRole(arrays, path, 'inputs', [...taken]) }];
-}
-
-function targetArrays(
-  arrays: ReadonlyMap<string, NumberArray>,
-  path: string,
-  options: ArraySetOptions,
-  inputs: readonly InputArrays[],
-): Parts {
-  if (options.targets !== undefined) return givenArrays(arrays, path, options.targets, 'targets');
-  if (options.inputs?.length === 1) return new Map();
-  const taken = inputs.flatMap(({ parts }) => [...parts.values()]);
-  const found = arraysOfRole(arrays, path, 'targets', taken);
-  if (found.size > 0 || inputs[0]?.name === undefined) return found;
-  throw new FileError(
-    `${path}: found ${describe(arrays)}, none named as targets, and inputs by name cannot be autoencoded: name one with ?targets=NAME`,
-  );
-}
-
-/** The arrays whose names say their role; a single array with any name holds inputs. */
-function arraysOfRole(
-  arrays: ReadonlyMap<string, NumberArray>,
-  path: string,
-  role: Role,
-  taken: readonly string[],
-): Parts {
-  const found = new Map<Part, string>();
-  let isAnyKnown = false;
-  for (const name of arrays.keys()) {
-    const words = name.toLowerCase().split(/[^a-z]+/);
-    const known = words.map((word) => roleWords[word]).find((word) => word !== undefined);
-    isAnyKnown ||= known !== undefined;
-    if (known !== role || taken.includes(name)) continue;
-    const part = words.map((word) => partWords[word]).find((word) => word !== undefined) ?? 'whole';
-    const other = found.get(part);
-    if (other !== undefined) {
-      throw new FileError(
-        `${path}: '${other}' and '${name}' could both be its ${part} ${role}: choose with ?inputs=NAME&targets=NAME`,
-      );
-    }
-    found.set(part, name);
-  }
-  const [only] = arrays.keys();
-  if (!isAnyKnown && role === 'inputs' && arrays.size === 1 && only !== undefined) found.set('whole', only);
-  return found;
-}
-
-function givenArrays(
-  arrays: ReadonlyMap<string, NumberArray>,
-  path: string,
-  name: string,
-  role: Role | 'weights',
-): Parts {
-  const found = arraysNamed(arrays, name);
-  if (found.size > 0) return found;
-  throw new OptionError(`${path}: there is no array '${name}' for ${role}: expected one of ${describe(arrays)}`);
-}
-
-/** The array of a name, or those of its parts: `x_train` and `test_x` of `x`. */
-function arraysNamed(arrays: ReadonlyMap<string, NumberArray>, name: string): Parts {
-  if (arrays.has(name)) return new Map([['whole', name]]);
-  const found = new Map<Part, string>();
-  for (const array of arrays.keys()) {
-    const [, first = '', rest] = /^([a-z]+)[^a-z](.+)$/i.exec(array) ?? [];
-    const [, begin, last = ''] = /^(.+)[^a-z]([a-z]+)$/i.exec(array) ?? [];
-    const part = rest === name ? partWords[first.toLowerCase()] : undefined;
-    const other = begin === name ? partWords[last.toLowerCase()] : undefined;
-    if (part ?? other) found.set((part ?? other) as Part, array); // one of them
-  }
-  return found;
 }
 
 function arrayDataset(
@@ -323,8 +187,4 @@ function pictureOf(inputs: ExampleArray): PictureSize | undefined {
   const isPicture =
     (inputs.shape.length === 2 && 'scale' in inputs) || (inputs.shape.length === 3 && [1, 3].includes(planes));
   return isPicture && inputs.dtype === 'float32' ? { width, height, channels: planes } : undefined;
-}
-
-function describe(arrays: ReadonlyMap<string, NumberArray>): string {
-  return [...arrays].map(([name, { shape }]) => `'${name}' [${shape}]`).join(', ');
 }

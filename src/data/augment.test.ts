@@ -6,7 +6,8 @@ import { inputNamed } from '../graph/inputs.js';
 import { random } from '../random.js';
 import { type Augmentation, augment, augmentedBatches } from './augment.js';
 import { trainingBatches } from './batches.js';
-import { autoencoding, type Dataset, dataset, onlyInput, type PictureSize, withInputShape } from './dataset.js';
+import { type Dataset, dataset, onlyInput, type PictureSize } from './dataset.js';
+import { autoencoding, withInputShape } from './views.js';
 
 const numbered = (length: number) => Float32Array.from({ length }, (_, index) => index + 1);
 

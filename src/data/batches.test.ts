@@ -4,8 +4,9 @@ import { OptionError } from '../errors.js';
 import { inputNamed, listInputs } from '../graph/inputs.js';
 import { elementCount } from '../graph/tensor.js';
 import { type Batch, gatherBatch, permutation, trainingBatches } from './batches.js';
-import { autoencoding, type Dataset, dataset, onlyInput, slice, withInputShape } from './dataset.js';
+import { type Dataset, dataset, onlyInput } from './dataset.js';
 import { splitAtRandom } from './split.js';
+import { autoencoding, slice, withInputShape } from './views.js';
 
 function numbered(size: number): Dataset {
   return dataset({

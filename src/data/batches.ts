@@ -5,7 +5,8 @@ import type { Inputs } from '../graph/inputs.js';
 import { elementCount } from '../graph/tensor.js';
 import { described } from '../options.js';
 import { random } from '../random.js';
-import { type Dataset, type ExampleArray, exampleStride, mapColumns } from './dataset.js';
+import { type Dataset, type ExampleArray, exampleStride } from './dataset.js';
+import { mapColumns } from './views.js';
 
 /** A batch's dense array, ready to become a tensor: dims are [batch, ...example shape]. */
 export type BatchArray =

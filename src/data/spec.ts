@@ -3,10 +3,11 @@
 import { OptionError } from '../errors.js';
 import { checkedSeed, checkedTexts, checkedWord, checkKeys, described, type OptionKeys } from '../options.js';
 import { didYouMean } from '../suggest.js';
-import { autoencoding, type DataSplits, type Task } from './dataset.js';
+import type { DataSplits, Task } from './dataset.js';
 import { drawnDigits } from './digits/digits.js';
 import type { TableOptions } from './readers/table.js';
 import type { SplitOptions } from './split.js';
+import { autoencoding } from './views.js';
 
 /** Options for any kind of data. */
 export interface LoadOptions {

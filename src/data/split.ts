@@ -2,7 +2,8 @@
 import { FileError } from '../errors.js';
 import { elementCount } from '../graph/tensor.js';
 import { random } from '../random.js';
-import { type DataSplits, type Dataset, type ExampleArray, exampleStride, mapColumns } from './dataset.js';
+import { type DataSplits, type Dataset, type ExampleArray, exampleStride } from './dataset.js';
+import { mapColumns } from './views.js';
 
 /** How much is held out for testing, and by which seed it is chosen. */
 export interface SplitOptions {

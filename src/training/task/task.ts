@@ -6,8 +6,8 @@ import {
   type ExampleArray,
   onlyInput,
   pictureInputs,
-  withTargetShape,
 } from '../../data/dataset.js';
+import { withTargetShape } from '../../data/views.js';
 import { GraphError, OptionError } from '../../errors.js';
 import { formatType, type Value } from '../../graph/graph.js';
 import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../graph/inputs.js';
