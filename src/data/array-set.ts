@@ -77,22 +77,7 @@ function arrayDataset(
   { target, weight }: { readonly target: string | undefined; readonly weight: string | undefined },
   { layout }: ArraySetOptions,
 ): Dataset {
-  const array = (name: string): NumberArray => {
-    const value = arrays.get(name);
-    if (value === undefined) throw new FileError(`${path}: there is no array '${name}'`);
-    if (value.shape.length === 0 || value.data.length === 0) {
-      throw new FileError(
-        `${path}: '${name}' has shape [${value.shape}], expected at least one example along its first axis`,
-      );
-    }
-    const bad = firstNotFinite(value);
-    if (bad >= 0) {
-      throw new FileError(
-        `${path}: element ${bad} of '${name}' is ${value.data[bad]}, expected finite numbers within float32: clean the array, e.g. with numpy.nan_to_num`,
-      );
-    }
-    return value;
-  };
+  const array = (name: string) => usableArray(arrays, path, name);
   const sources = columns.map(({ array: name }) => ({ name, source: array(name) }));
   const [first] = sources;
   const size = first?.source.shape[0] ?? 0;
@@ -125,6 +110,24 @@ function arrayDataset(
     );
   }
   return dataset({ ...base, ...targetColumn(targets, path, target) });
+}
+
+/** @throws FileError if an array is missing or empty, or has a number that is not finite */
+function usableArray(arrays: ReadonlyMap<string, NumberArray>, path: string, name: string): NumberArray {
+  const value = arrays.get(name);
+  if (value === undefined) throw new FileError(`${path}: there is no array '${name}'`);
+  if (value.shape.length === 0 || value.data.length === 0) {
+    throw new FileError(
+      `${path}: '${name}' has shape [${value.shape}], expected at least one example along its first axis`,
+    );
+  }
+  const bad = firstNotFinite(value);
+  if (bad >= 0) {
+    throw new FileError(
+      `${path}: element ${bad} of '${name}' is ${value.data[bad]}, expected finite numbers within float32: clean the array, e.g. with numpy.nan_to_num`,
+    );
+  }
+  return value;
 }
 
 function inputColumn({ shape, data }: NumberArray): ExampleArray {

@@ -42,6 +42,7 @@ export function tradeOffs(run: RunRecord, rivals: readonly RunRecord[], goal: Go
 }
 
 function criteria({ metric }: RunRecord, goal: Goal | undefined): Criterion[] {
+  const exact = { lowerIsBetter: true, noise: 0 };
   const evaluated = (set: SplitName, name: string, lowerIsBetter: boolean): Criterion => ({
     name: onSet(set, name),
     value: (run) => run[set][name],
@@ -49,20 +50,14 @@ function criteria({ metric }: RunRecord, goal: Goal | undefined): Criterion[] {
     lowerIsBetter,
     noise: 0,
   });
-  // Squared errors rank the runs as the loss does; accuracies leave out how sure a wrong answer was.
-  const byLoss = isShare(metric.name) ? [evaluated('test', 'loss', true)] : [];
-  const steps: Criterion = {
-    name: 'steps to the target',
-    value: ({ toTarget }) => toTarget?.steps,
-    format: formatCount,
-    lowerIsBetter: true,
-    noise: 0,
-  };
   return [
     evaluated('train', metric.name, metric.lowerIsBetter),
     evaluated('test', metric.name, metric.lowerIsBetter),
-    ...byLoss,
-    ...(goal ? [steps] : []),
+    // Squared errors rank the runs as the loss does; accuracies leave out how sure a wrong answer was.
+    ...(isShare(metric.name) ? [evaluated('test', 'loss', true)] : []),
+    ...(goal
+      ? [{ ...exact, name: 'steps to the target', value: (run: RunRecord) => run.toTarget?.steps, format: formatCount }]
+      : []),
     {
       name: 'time for a step',
       value: ({ stepMilliseconds }) => stepMilliseconds.median,
@@ -70,13 +65,7 @@ function criteria({ metric }: RunRecord, goal: Goal | undefined): Criterion[] {
       lowerIsBetter: true,
       noise: 0.05,
     },
-    {
-      name: 'optimizer memory',
-      value: ({ stateBytes }) => stateBytes,
-      format: formatBytes,
-      lowerIsBetter: true,
-      noise: 0,
-    },
+    { ...exact, name: 'optimizer memory', value: ({ stateBytes }) => stateBytes, format: formatBytes },
   ];
 }
 

@@ -6,7 +6,7 @@ import { Tensor } from 'onnxruntime-common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { modelBytes, modelProto, ramp, runOnnx } from '../../../test/support/onnx-models.js';
 import { valueAndGradients } from '../../api/value-and-gradients.js';
-import { checkModel } from '../../cli/check.js';
+import { checkGradients } from '../../cli/gradient-check.js';
 import { describeModel } from '../../cli/inspect.js';
 import type { Engine } from '../../engine/engine.js';
 import { nodeEngine } from '../../engine/node.js';
@@ -196,7 +196,7 @@ describe('others than training', () => {
         expect(Math.abs((found[i] ?? 0) - 16 * value)).toBeLessThan(1e-4 * (1 + Math.abs(value)));
       }
     }
-    const { checks } = await checkModel(engine, model, {
+    const { checks } = await checkGradients(engine, model, {
       batchSize: 4,
       sizes: {},
       seed: 1,
