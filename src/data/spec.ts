@@ -129,7 +129,7 @@ export function dataKinds(): string[] {
 }
 
 /**
- * Load the data set that a spec names.
+ * Load the training and the test set that a spec names, such as `digits` or `csv:FILE?label=COLUMN`.
  * @throws OptionError if the spec cannot be read, FileError if a file cannot
  * @example
  * const { train, test } = await loadData('mnist:data/mnist', { task: 'autoencoding' });

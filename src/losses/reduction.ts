@@ -1,5 +1,6 @@
 // How losses average: over all elements, each example counting by its weight, Σw·l/Σw.
 import type { Value } from '../graph/graph.js';
+import { elementCount } from '../graph/tensor.js';
 import { alongBatch } from '../metrics/sums.js';
 import type { Builder } from '../ops/builder.js';
 
@@ -26,7 +27,7 @@ export function weightedColumns(b: Builder, values: Value, weights: Value | unde
   const rows = Array.from({ length: values.rank - 1 }, (_, axis) => axis);
   if (!weights) return b.mean(values, rows);
   const spread = alongBatch(b, weights, values);
-  const positions = values.dims.slice(1, -1).reduce((product, size) => product * size, 1);
+  const positions = elementCount(values.dims.slice(1, -1));
   return quotient(b, b.sum(b.mul(values, spread), rows), b.mul(b.sum(spread), positions));
 }
 

@@ -1,5 +1,6 @@
 // Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): momentum, made orthogonal, for matrices and kernels.
 import type { Value } from '../graph/graph.js';
+import { elementCount } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { checkedCount, checkedFlag, checkedNumber, checkKeys, type OptionKeys } from '../options.js';
 import { type AdamOptions, adamw } from './adam.js';
@@ -108,7 +109,7 @@ const [linear, cubic, quintic] = [3.4445, -4.775, 2.0315];
 /** The nearest matrix with orthonormal rows or columns, nearly, by Newton–Schulz iterations X ← aX + (bA + cA²)X, A = XXᵀ. */
 function orthogonal(b: Builder, direction: Value, { dims, outputsFirst }: ParameterInfo, iterations: number): Value {
   const [rows = 1, ...others] = dims;
-  const columns = others.reduce((product, size) => product * size, 1);
+  const columns = elementCount(others);
   const matrix = b.reshape(direction, [rows, columns]);
   let x = b.div(matrix, b.add(b.sqrt(b.dot(matrix, matrix)), 1e-7));
   const isTall = rows > columns; // then A = XᵀX, the smaller of the two, stands on the right

@@ -69,8 +69,8 @@ export interface TrainingResult {
  * Train a model. The model given is not changed: the trained one is returned.
  * For tables that is a model which standardizes its input, and the targets of a regression (see `normalize`); losses
  * and metrics are in the units of the data all the same.
- * @throws OptionError where options do not fit together or the data do not fit the model
- * @throws TrainingError where the loss stops being finite, naming the first tensor that did
+ * @throws OptionError if options do not fit together or the data do not fit the model
+ * @throws TrainingError if the loss stops being finite, naming the first tensor that did
  */
 export async function train(given: Model, options: TrainOptions): Promise<TrainingResult> {
   checkTrainOptions(given, options);

@@ -28,9 +28,9 @@ export interface LearningTask {
 }
 
 /**
- * Fits data to a model: inputs (several by the names that the model gives them) are reshaped where only their arrangement
+ * Fit data to a model: inputs (several by the names that the model gives them) are reshaped if only their arrangement
  * differs, pictures are transposed for models that have their channels last, and targets are the data's own, or the inputs
- * where the data have labels and the model gives back as many numbers as it takes.
+ * if the data have labels and the model gives back as many numbers as it takes.
  * @param given the loss; by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
  *   mean squared error
  * @throws OptionError naming both shapes, or the names of both, where the data do not fit the model
