@@ -58,34 +58,18 @@ export function trainingCharts(experiment: Experiment, inks: Inks): Html[] {
 }
 
 /** The batches' losses, known at every step; or the loss on the training set, if that has a target. */
-function lossOf(experiment: Experiment, goal: Goal | undefined): Quantity {
-  const { runs } = experiment;
-  const whole = goal?.set === 'train' && runs.some((run) => evaluated(run, 'train', 'loss').length > 1);
-  const train = runs.map((run) => ({
-    run,
-    set: 'train' as const,
-    points: whole ? evaluated(run, 'train', 'loss') : lossCurve(run),
-  }));
-  const curves = [...train, ...onTest(runs, 'loss')];
-  return {
-    title: 'loss',
-    curves: curves.map(aboveZero),
-    solid: whole ? 'training set' : 'training batches',
-    format: formatNumber,
-    goal,
-  };
+function lossOf({ runs }: Experiment, goal: Goal | undefined): Quantity {
+  const isWhole = goal?.set === 'train' && isEvaluated(runs, 'loss');
+  const curves = curvesOfBoth(runs, 'loss', isWhole, lossCurve);
+  return { title: 'loss', curves: curves.map(aboveZero), solid: solidName(isWhole), format: formatNumber, goal };
 }
 
 /** The metric; for an accuracy the error rate, whose log scale shows how far 99 % is from 98 %. */
 function metricOf({ runs }: Experiment, metric: string, goal: Goal | undefined): Quantity {
-  const whole = runs.some((run) => evaluated(run, 'train', metric).length > 1);
-  const train = runs.map((run) => ({
-    run,
-    set: 'train' as const,
-    points: whole ? evaluated(run, 'train', metric) : smoothed(curveOf(run, ({ metrics }) => metrics[metric])),
-  }));
-  const curves = [...train, ...onTest(runs, metric)];
-  const solid = whole ? 'training set' : 'training batches';
+  const isWhole = isEvaluated(runs, metric);
+  const solid = solidName(isWhole);
+  const ofBatches = (run: RunRecord) => smoothed(curveOf(run, ({ metrics }) => metrics[metric]));
+  const curves = curvesOfBoth(runs, metric, isWhole, ofBatches);
   if (!isShare(metric))
     return { title: words(metric), curves: curves.map(aboveZero), solid, format: formatNumber, goal };
   const errors = curves.map(({ points, ...rest }) => ({
@@ -101,6 +85,26 @@ function metricOf({ runs }: Experiment, metric: string, goal: Goal | undefined):
   };
 }
 
+const solidName = (isWhole: boolean): string => (isWhole ? 'training set' : 'training batches');
+
+/** Whether the whole training set was evaluated along the way. */
+const isEvaluated = (runs: readonly RunRecord[], metric: string): boolean =>
+  runs.some((run) => evaluated(run, 'train', metric).length > 1);
+
+/** A curve of the training set or its batches for each run, and one of the test set if it was evaluated along the way. */
+function curvesOfBoth(
+  runs: readonly RunRecord[],
+  metric: string,
+  isWhole: boolean,
+  ofBatches: (run: RunRecord) => CurvePoint[],
+): Curve[] {
+  const train = runs.map(
+    (run): Curve => ({ run, set: 'train', points: isWhole ? evaluated(run, 'train', metric) : ofBatches(run) }),
+  );
+  const test = runs.map((run): Curve => ({ run, set: 'test', points: evaluated(run, 'test', metric) }));
+  return [...train, ...test.filter(({ points }) => points.length > 1)];
+}
+
 /** The evaluations of a set along the way, and the last one, of the whole set. */
 function evaluated(run: RunRecord, set: SplitName, metric: string): CurvePoint[] {
   const points = curveOf(run, ({ metrics }) => metrics[`${set}${capitalized(metric)}`]);
@@ -108,14 +112,6 @@ function evaluated(run: RunRecord, set: SplitName, metric: string): CurvePoint[]
   const value = run[set][metric];
   if (last === undefined || value === undefined || !Number.isFinite(value)) return points;
   return [...points.filter(({ step }) => step < last.step), { step: last.step, seconds: last.seconds, value }];
-}
-
-/** The curves of the test set, if it was evaluated along the way. */
-function onTest(runs: readonly RunRecord[], metric: string): Curve[] {
-  return runs.flatMap((run) => {
-    const points = evaluated(run, 'test', metric);
-    return points.length > 1 ? [{ run, set: 'test' as const, points }] : [];
-  });
 }
 
 /** Zero has no place on a log scale: it is drawn as half of the least positive value. */
