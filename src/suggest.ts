@@ -1,6 +1,9 @@
 // "Did you mean …?": the nearest of some known words.
 
-/** Return ` (did you mean 'adam'?)` if a known word is at most a few letters away, else nothing; `learning_rate` is `learningRate`. */
+/**
+ * Return ` (did you mean 'adam'?)` if a known word is at most a few letters away, else nothing; `learning_rate` is
+ * `learningRate`.
+ */
 export function didYouMean(word: string, known: readonly string[]): string {
   const near = known
     .map((candidate) => ({ candidate, distance: distance(word, candidate) }))

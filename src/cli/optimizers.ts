@@ -282,7 +282,10 @@ function created(spec: string, shared: SharedOptions, setting: Setting | undefin
   }
 }
 
-/** Check a spec like `chooseOptimizer`, before the data are known: options that fit some setting are accepted. @throws OptionError */
+/**
+ * Check a spec like `chooseOptimizer`, before the data are known: options that fit some setting are accepted.
+ * @throws OptionError
+ */
 export function checkOptimizer(spec: string, shared: SharedOptions): void {
   created(spec, shared, undefined);
 }

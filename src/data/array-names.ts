@@ -2,7 +2,10 @@
 import { FileError, OptionError } from '../errors.js';
 import type { NumberArray } from './readers/npy.js';
 
-/** The names of arrays. A given name is that of an array, or the part that the names of several share: `x` of `x_train` and `x_test`. */
+/**
+ * The names of arrays. A given name is that of an array, or the part that the names of several share: `x` of `x_train` and
+ * `x_test`.
+ */
 export interface ArrayNames {
   /** Name of the array of inputs, if its own name does not say so; or several, as the model names its inputs. */
   readonly inputs?: readonly string[] | undefined;

@@ -37,7 +37,10 @@ interface IntegerColumn extends Column {
 /** A column of equally shaped examples. */
 export type ExampleArray = FloatColumn | ByteColumn | IntegerColumn;
 
-/** The size of an example's input (of several, the one with as many elements) as a picture: pixels in the order [channels, height, width]. */
+/**
+ * The size of an example's input (of several, the one with as many elements) as a picture: pixels in the order [channels,
+ * height, width].
+ */
 export interface PictureSize {
   readonly width: number;
   readonly height: number;

@@ -5,7 +5,10 @@ import type { Experiment } from '../training/run-record.js';
 
 export type SplitName = 'train' | 'test';
 
-/** The parts of a target: `testAccuracy` is the accuracy on the test set; `accuracy` and `trainAccuracy` are that on the training set. */
+/**
+ * The parts of a target: `testAccuracy` is the accuracy on the test set; `accuracy` and `trainAccuracy` are that on the
+ * training set.
+ */
 export interface Goal {
   readonly set: SplitName;
   /** `accuracy`, `squaredError`, `loss` */

@@ -200,7 +200,9 @@ function drawnPoints(
   return few.map((point) => [point[along], point.value]);
 }
 
-/** Logarithmic if all values are positive; a run that blows up is shown to its end without pressing all others to the bottom. */
+/**
+ * Logarithmic if all values are positive; a run that blows up is shown to its end without pressing all others to the bottom.
+ */
 function valueScale(curves: readonly Curve[], goal: number | undefined): Scale {
   const valuesOf = (some: readonly Curve[]) => some.flatMap(({ points }) => points.map(({ value }) => value));
   const values = [...valuesOf(curves), ...(goal === undefined ? [] : [goal])];

@@ -8,7 +8,10 @@ export interface EndLabel {
   readonly width: number;
 }
 
-/** Return heights for the labels between `top` and `bottom`, as near as possible to their own, `lineHeight` apart if they would meet. */
+/**
+ * Return heights for the labels between `top` and `bottom`, as near as possible to their own, `lineHeight` apart if they
+ * would meet.
+ */
 export function labelHeights(
   labels: readonly EndLabel[],
   lineHeight: number,
