@@ -371,6 +371,11 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
     ['no number', ['train', 'mlp', '--steps', 'many'], /--steps is 'many', which is not a number/],
     ['steps and epochs', ['train', 'mlp', '--steps', '1', '--epochs', '1'], /cannot be used with option/],
     ['an unknown target', ['train', 'mlp', '--data', few, '--target', 'x=1'], /unknown target metric 'x'/],
+    [
+      'an unknown target with a digit',
+      ['train', 'mlp', '--data', few, '--metrics', 'top-5', '--target', 'top3=1'],
+      /unknown target metric 'top3'.*; choose one of top5/,
+    ],
   ];
   it.each(cases)('%s', async (_, parameters, message) => {
     const { code, stdout, stderr } = await cgfac(

@@ -1,5 +1,7 @@
 // The engine of whoever gives none: ONNX Runtime's native one in Node, its WebAssembly elsewhere.
 import type { Engine } from '../engine/engine.js';
+import { OptionError } from '../errors.js';
+import { described, isRecord } from '../options.js';
 
 export interface DefaultEngineOptions {
   /** Threads; by default as many as the engine takes by itself. */
@@ -23,13 +25,17 @@ async function defaultEngine({ threads, worker = false }: DefaultEngineOptions):
 
 /**
  * Compute with a store of its own: on the engine that is given, or on one that is closed again.
- * @throws UnsupportedError if none is given and the package of ONNX Runtime is not installed
+ * @throws OptionError if what is given is no engine; UnsupportedError if none is given and the package of ONNX Runtime is not installed
  */
 export async function withEngine<Result>(
   given: Engine | undefined,
   compute: (engine: Engine) => Promise<Result>,
   options: DefaultEngineOptions = {},
 ): Promise<Result> {
+  const value: unknown = given;
+  if (value !== undefined && !(isRecord(value) && typeof value.open === 'function')) {
+    throw new OptionError(`engine is ${described(value)}; give one, as by await nodeEngine(), or leave it out`);
+  }
   const engine = given?.open() ?? (await defaultEngine(options));
   try {
     return await compute(engine);

@@ -149,6 +149,20 @@ describe('a model with operators of its user', () => {
     await expect(valueAndGradients(loaded, { ...request, engine })).rejects.toThrow(/Gated node 'gated'/);
   });
 
+  it.each<readonly [string, OpDefinition['gradient'], string]>([
+    ['too few axes', ({ b, dy }) => [b.sum(dy)], 'returned float32[] for input 0, which is float32[24, 4]'],
+    ['a sum', ({ b, dy }) => [b.sum(dy, [0], true)], 'returned float32[1, 4] for input 0, which is float32[24, 4]'],
+    ['other numbers', ({ b, dy }) => [b.cast(dy, 'float64')], 'returned float64[24, 4] for input 0, which is float32'],
+    ['no value', () => [1 as never], 'returned 1 for input 0, which is float32[24, 4]'],
+    ['no array', () => undefined as never, 'returned undefined, not an array'],
+  ])('refuses a gradient rule that returns %s, by the name of the node', async (_, gradient, message) => {
+    const wrong: OpDefinition = { ...gated, gradient };
+    const model = await loadModel(modelBytes(own), { operators: { ...operators, 'my.domain.Gated': wrong } });
+    await expect(valueAndGradients(model, { ...request, engine })).rejects.toThrow(
+      `Gated node 'gated' cannot be differentiated: its gradient rule ${message}`,
+    );
+  });
+
   it('says what its user said of an operator without a gradient', async () => {
     const stops = composedOperator(({ b, x }) => [b.mul(x(0), x(1))], { gradient: noGradient('the gate is closed') });
     const model = await loadModel(modelBytes(own), { operators: { ...operators, 'my.domain.Gated': stops } });

@@ -1,6 +1,7 @@
 // Predictions of any number of examples are those of plain ONNX Runtime on all of them at once.
 import { describe, expect, it } from 'vitest';
 import { type ModelSpec, modelBytes, ramp, runOnnx } from '../../test/support/onnx-models.js';
+import type { Engine } from '../engine/engine.js';
 import { GraphError, OptionError } from '../errors.js';
 import { type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
 import { lenet } from '../nn/lenet.js';
@@ -61,6 +62,18 @@ describe('predict', () => {
     expectClose(await predict(model, ramp([4, 3])), expectedOutput);
     expectClose(await predict(model, { type: 'float32', dims: [4, 3], data: ramp([4, 3]).data }), expectedOutput);
     expectClose(await predict(model, ramp([4, 3]).data as Float32Array), expectedOutput);
+  });
+
+  it('refuses what is no engine', async () => {
+    const model = mlp({ sizes: [2, 2], seed: 1 });
+    for (const [given, words] of [
+      [Promise.resolve(), 'a promise (await it)'],
+      [{}, 'an empty object'],
+    ] as const) {
+      await expect(predict(model, [[1, 2]], { engine: given as unknown as Engine })).rejects.toThrow(
+        `engine is ${words}; give one, as by await nodeEngine(), or leave it out`,
+      );
+    }
   });
 
   it('says what does not fit', async () => {

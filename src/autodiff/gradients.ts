@@ -1,11 +1,21 @@
 // Reverse-mode differentiation on the graph: cotangents flow from the outputs back to the targets.
 import { GraphError, UnsupportedError } from '../errors.js';
-import { dependencies, describeNode, inputOf, type Node, type Shape, subgraphs, type Value } from '../graph/graph.js';
+import {
+  dependencies,
+  describeNode,
+  formatType,
+  inputOf,
+  type Node,
+  type Shape,
+  subgraphs,
+  Value,
+} from '../graph/graph.js';
 import { isFloatingPoint } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { type Expansion, gradientContext } from '../ops/definition.js';
 import { formatShape, sameShape } from '../ops/shapes/shapes.js';
 import { definitionOf } from '../ops/table.js';
+import { described } from '../options.js';
 
 /** An output of the differentiated function with the cotangent it starts from (in the output's shape). */
 export interface Seed {
@@ -124,11 +134,33 @@ function inputCotangents(
   if ('refusal' in definition.gradient) throw refuse(definition.gradient.refusal);
   try {
     const through = (expansion: Expansion) => cotangentsThrough(b, node, received, isWanted, expansion);
-    return definition.gradient(gradientContext(b, node, received, isWanted, through));
+    const found: unknown = definition.gradient(gradientContext(b, node, received, isWanted, through));
+    if (!Array.isArray(found)) throw new GraphError(`its gradient rule returned ${described(found)}, not an array`);
+    for (const [i, cotangent] of found.entries()) {
+      if (cotangent !== undefined && isWanted(i)) checkCotangent(i, inputOf(node, i), cotangent);
+    }
+    return found;
   } catch (error) {
     if (error instanceof GraphError || error instanceof UnsupportedError) throw refuse(error.message, error);
     throw error;
   }
+}
+
+/** A rule, which may be a user's, returns values in the type of the input and in a shape that it broadcasts to. */
+function checkCotangent(index: number, input: Value, cotangent: unknown): void {
+  const type = formatType(input.type);
+  if (!(cotangent instanceof Value)) {
+    throw new GraphError(`its gradient rule returned ${described(cotangent)} for input ${index}, which is ${type}`);
+  }
+  const lead = cotangent.rank - input.rank;
+  const fits = input.shape.every((size, i) => {
+    const found = cotangent.shape[i + lead];
+    return size === 1 || typeof size === 'string' || typeof found === 'string' || found === size;
+  });
+  if (cotangent.dtype === input.dtype && lead >= 0 && fits) return;
+  throw new GraphError(
+    `its gradient rule returned ${formatType(cotangent.type)} for input ${index}, which is ${type}: give the input's type, in its shape or one that it broadcasts to`,
+  );
 }
 
 /** Cotangents of a node's inputs, each by itself: one may be computed from another outside. */

@@ -160,7 +160,7 @@ function augmentation(text: string): Augmentation {
 }
 
 function target(text: string): { metric: string; value: number } {
-  const [, metric, value] = /^([A-Za-z]+)=(.+)$/.exec(text) ?? [];
+  const [, metric, value] = /^([A-Za-z][A-Za-z0-9]*)=(.+)$/.exec(text) ?? [];
   if (metric === undefined || value === undefined) {
     throw new OptionError(`--target is '${text}'; write METRIC=VALUE, such as squaredError=6 or testAccuracy=0.98`);
   }

@@ -120,6 +120,7 @@ describe('openModel', () => {
     ['resnet20:width=0', /width is 0; it must be a whole number, at least 1/],
     ['resnet20:width=12', /model 'resnet20:width=12': 8 groups do not divide the 12 channels/],
     ['char-transformer:heads=3', /3 heads do not divide the width 128/],
+    ['mlp:hidden=8:hidden=4', /hidden is given twice; give it once/],
     ['mlp:width=8', /unknown option 'width'; it takes hidden, activation/],
     ['lenet:width=8', /unknown option 'width'; it takes no options/],
     ['mlp:hidden=', /hidden is ''; it must be whole numbers with commas between them, such as 512,256/],

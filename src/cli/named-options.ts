@@ -20,10 +20,14 @@ export type OptionValues = Readonly<Record<string, OptionValue>>;
 /**
  * Read `key=value` parts; `key` alone is true.
  * @param what the beginning of messages: `optimizer 'adam:beta3=1'`
- * @throws OptionError for an unknown option or a value that it does not take
+ * @throws OptionError for an unknown option, one that is given twice, or a value that it does not take
  */
 export function readOptions(what: string, parts: readonly string[], kinds: OptionKinds): OptionValues {
-  return Object.fromEntries(withSchedules(parts, kinds).map((part) => readOption(what, part, kinds)));
+  const options = withSchedules(parts, kinds).map((part) => readOption(what, part, kinds));
+  const keys = options.map(([key]) => key);
+  const twice = keys.find((key, i) => keys.indexOf(key) !== i);
+  if (twice !== undefined) throw new OptionError(`${what}: ${twice} is given twice; give it once`);
+  return Object.fromEntries(options);
 }
 
 /** Join the parts that are one schedule: `learning-rate=cosine`, `0.1` and `1000`. */

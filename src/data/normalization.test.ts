@@ -78,6 +78,17 @@ describe('measureNormalization', () => {
     expectClose(deviation, [Math.sqrt(8 / 3), 1, Math.sqrt(2 / 3)]);
   });
 
+  it('counts examples by their weights', () => {
+    const column = (numbers: readonly number[], shape: readonly number[] = []) =>
+      ({ dtype: 'float32', shape, data: Float32Array.from(numbers) }) as const;
+    const weighted = dataset({
+      ...{ name: 'weighted', size: 4, inputs: column([1e9, 1, 4, 7], [1]), targets: column([-1e9, 10, 20, 30], [1]) },
+      weights: column([0, 2, 1, 1]),
+    });
+    expect(measureNormalization(weighted)).toEqual({ mean: [3.25], deviation: [Math.sqrt(6.1875)] });
+    expect(measureTargetNormalization(weighted)).toEqual({ mean: [17.5], deviation: [Math.sqrt(68.75)] });
+  });
+
   it('refuses tokens, and sets without examples', () => {
     const tokens: Dataset = {
       name: 'text',

@@ -8,7 +8,8 @@ import { type Dataset, dataset, type ExampleArray, exampleStride } from './datas
 /**
  * Return mean and deviation of a data set's inputs: per channel (the first axis) of pictures, also flattened ones, and of other
  * inputs with more than one axis; per column of rows of numbers. A constant channel or column gets deviation 1, so that it becomes
- * 0. If there are several inputs, the only one of real numbers is measured.
+ * 0. If there are several inputs, the only one of real numbers is measured. Examples count by their
+ * weights.
  * @throws OptionError for tokens and other whole numbers, if several inputs are real numbers, if a number is not finite, and if
  *   there is no example
  * @example
@@ -29,7 +30,7 @@ export function measureNormalization(set: Dataset): Normalization {
 
 /**
  * Return mean and deviation of a data set's targets: per column of rows of numbers, and one of each for targets with more axes. A
- * constant column gets deviation 1.
+ * constant column gets deviation 1. Examples count by their weights.
  * @throws OptionError for labels, if a number is not finite, and if there is no example
  * @example
  * const { train } = await loadData('digits', { task: 'autoencoding' });
@@ -52,7 +53,7 @@ const smallest = 2 ** -126;
 
 /** @param channels number of equal parts of an example, each with its own mean and deviation */
 function momentsOf(
-  { name, size }: Dataset,
+  { name, size, weights }: Dataset,
   column: ExampleArray,
   channels: number,
   role: 'inputs' | 'targets',
@@ -62,19 +63,26 @@ function momentsOf(
   const area = elementCount(column.shape) / channels;
   const stride = exampleStride(column);
   const scale = 'scale' in column ? column.scale : 1;
-  const count = size * area;
+  const weightOf = (row: number): number => (weights ? Number(weights.data[row * exampleStride(weights)]) : 1);
+  let [count, firstRow] = [0, 0];
+  for (let row = size - 1; row >= 0; row--) {
+    count += weightOf(row) * area;
+    if (weightOf(row) > 0) firstRow = row;
+  }
   const mean: number[] = [];
   const deviation: number[] = [];
   for (let channel = 0; channel < channels; channel++) {
-    // Sums about the first value keep their digits if the mean is large against the deviation.
-    const origin = data[channel * area] ?? 0;
+    // Sums about the first value that counts keep their digits if the mean is large against the deviation.
+    const origin = data[firstRow * stride + channel * area] ?? 0;
     let [sum, squares] = [0, 0];
     for (let row = 0; row < size; row++) {
       const start = row * stride + channel * area;
+      const weight = weightOf(row);
+      if (weight === 0) continue;
       for (let at = start; at < start + area; at++) {
         const difference = (data[at] as number) - origin; // within: rows have all channels
-        sum += difference;
-        squares += difference * difference;
+        sum += weight * difference;
+        squares += weight * difference * difference;
       }
     }
     if (!Number.isFinite(squares)) throw notFinite(name, column, role);

@@ -1,4 +1,6 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -60,6 +62,23 @@ describe('writeFileAtomically', () => {
     const path = join(folder, 'n'.repeat(255));
     await writeFileAtomically(path, 'x');
     expect(await readFile(path, 'utf8')).toBe('x');
+  });
+
+  it('writes the file that a link leads to', async () => {
+    await writeFile(join(folder, 'real'), 'old');
+    await symlink('real', join(folder, 'link'));
+    await writeFileAtomically(join(folder, 'link'), 'new');
+    expect(await readFile(join(folder, 'real'), 'utf8')).toBe('new');
+    expect((await lstat(join(folder, 'link'))).isSymbolicLink()).toBe(true);
+  });
+
+  it('leaves what is no file where it is', async () => {
+    const path = join(folder, 'socket');
+    const server = createServer().listen(path);
+    await once(server, 'listening');
+    await expect(writeFileAtomically(path, 'x')).rejects.toThrow(/it is a device, a pipe or a socket/);
+    expect((await lstat(path)).isSocket()).toBe(true);
+    server.close();
   });
 
   it('says what is wrong where the folder is missing or the target is a folder', async () => {

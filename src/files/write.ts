@@ -2,7 +2,7 @@
 // training, not after.
 
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FileError, messageOf, OptionError } from '../errors.js';
 
@@ -39,12 +39,19 @@ export function advice(error: unknown): string {
 
 /**
  * Write a file whole or not at all: to a temporary name in the same folder, synced to the disk, then renamed over `path`.
- * After it resolves the new content survives a power cut; if it rejects, whatever was at `path` is untouched.
+ * After it resolves the new content survives a power cut; if it rejects, whatever was at `path` is untouched. A link stays
+ * a link: the file that it leads to is replaced.
  * @param content bytes as they are, or text as UTF-8
- * @throws FileError if any of it fails; the temporary file is removed
+ * @throws FileError if any of it fails; the temporary file is removed. Also for a device, a pipe and a socket, which a rename
+ *   would replace
  */
 export async function writeFileAtomically(path: string, content: Uint8Array | string): Promise<void> {
-  const folder = dirname(path);
+  const target = await realpath(path).catch(() => path); // nothing is there yet, or it cannot be followed
+  const found = await stat(target).catch(() => undefined);
+  if (found && !found.isFile() && !found.isDirectory()) {
+    throw new FileError(`cannot write '${path}': it is a device, a pipe or a socket; choose the path of a file`);
+  }
+  const folder = dirname(target);
   const temporary = temporaryIn(folder);
   try {
     const file = await open(temporary, 'wx');
@@ -54,7 +61,7 @@ export async function writeFileAtomically(path: string, content: Uint8Array | st
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await rename(temporary, target);
     await syncFolder(folder);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to report

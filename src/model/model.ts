@@ -92,6 +92,12 @@ export function withNewElements<Kind extends Model>(
   rest: (origin: Kind, elements: (updated: Elements) => Elements) => Partial<Kind>,
 ): Kind {
   const { name, parameters, statistics } = model;
+  const all: unknown = given;
+  if (!(all instanceof Map)) {
+    throw new OptionError(
+      `the parameters for model '${name}' are ${described(all)}; give a Map of tensors by their names: new Map([['name', tensor]])`,
+    );
+  }
   const tensors = [...given].map(
     ([key, tensor]) => [key, widen(toTensorData(tensor, `'${key}' of model '${name}'`))] as const,
   );

@@ -151,3 +151,10 @@ describe('training on', () => {
     expect(onward.record.steps[0]?.loss).toBeLessThan(first.record.steps[0]?.loss ?? 0);
   });
 });
+
+it('parameters that are no map are refused in words', () => {
+  const given = { 'fc1.bias': ramp([5]) } as unknown as ReadonlyMap<string, never>;
+  expect(() => built().with(given)).toThrow(
+    "the parameters for model 'mlp' are an object with fc1.bias; give a Map of tensors by their names",
+  );
+});

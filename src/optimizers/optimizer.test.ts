@@ -19,12 +19,14 @@ import { type StepRule, steppedParameters } from './steps/rule.js';
 const loss = lossOf('softmax-cross-entropy');
 
 /** The step of an optimizer on a small classifier. */
-const stepOf = (build: Optimizer['build']) =>
+const stepOf = (build: Optimizer['build']) => stepWith({ name: 'own', build });
+
+const stepWith = (optimizer: Optimizer) =>
   buildStep({
     model: mlp({ seed: 1, sizes: [3, 2] }),
     loss,
     metric: loss.metric,
-    optimizer: { name: 'own', build },
+    optimizer,
     setting: manyExamples(loss),
     inputs: { dtype: 'float32', shape: [4, 3] },
     targets: { dtype: 'int64', shape: [4] },
@@ -163,6 +165,26 @@ function signDescent(): Optimizer {
     },
   };
 }
+
+test('what a step makes of parameters that it was not given, or in another type, is refused', () => {
+  expect(() => stepOf(({ b, parameters }) => new Map([...parameters, ['fc9.bias', b.scalar(0, 'float32')]]))).toThrow(
+    "the step of optimizer 'own' has a parameter 'fc9.bias', and it was given fc1.weight, fc1.bias",
+  );
+  expect(() => stepOf(({ b, parameters }) => new Map([...parameters].map(([name, x]) => [name, b.sum(x)])))).toThrow(
+    "makes the parameter 'fc1.weight', which is float32[3, 2], float32[]: a parameter keeps its type",
+  );
+});
+
+test('an optimizer may be an object of a class', () => {
+  class Own implements Optimizer {
+    readonly name = 'own';
+    readonly #rate = 0.1;
+    build({ b, parameters, gradients }: StepContext) {
+      return new Map([...parameters].map(([name, x]) => [name, b.sub(x, b.mul(gradients.get(name) ?? x, this.#rate))]));
+    }
+  }
+  expect([...stepWith(new Own()).updates.values()]).toEqual(['parameter.fc1.weight', 'parameter.fc1.bias']);
+});
 
 test('an optimizer of one’s own trains, and a run begins with what steers it anew', async () => {
   const optimizer = signDescent();

@@ -1,6 +1,6 @@
 // The contract of an optimizer: it adds one step to a graph, and declares what the step reads and keeps where it uses it.
 import { OptionError } from '../errors.js';
-import type { Value } from '../graph/graph.js';
+import { formatType, Value } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
 import type { Distribution, Loss } from '../losses/loss.js';
 import type { Forward, Objective } from '../losses/objective.js';
@@ -107,13 +107,32 @@ export interface Optimizer {
  * What an optimizer makes of a step, in full.
  * @throws OptionError if it returns something else
  */
-export function stepResult({ name, build }: Optimizer, context: StepContext): StepResult {
-  const built = build(context);
+export function stepResult(optimizer: Optimizer, context: StepContext): StepResult {
+  const { name } = optimizer;
+  const built = optimizer.build(context);
   const result: unknown = built instanceof Map ? { parameters: built } : built;
-  if (isStepResult(result)) return result;
+  if (isStepResult(result)) return knownParameters(name, result, context);
   throw new OptionError(
     `the step of optimizer '${name}' is ${described(built)}; return a map of new parameters, or { parameters, accept }`,
   );
+}
+
+function knownParameters(optimizer: string, result: StepResult, { parameters }: StepContext): StepResult {
+  for (const [name, value] of result.parameters) {
+    const old = parameters.get(name);
+    if (!old) {
+      throw new OptionError(
+        `the step of optimizer '${optimizer}' has a parameter '${name}', and it was given ${[...parameters.keys()].join(', ')}`,
+      );
+    }
+    const given: unknown = value;
+    const found = given instanceof Value ? formatType(value.type) : described(given);
+    if (found === formatType(old.type)) continue;
+    throw new OptionError(
+      `the step of optimizer '${optimizer}' makes the parameter '${name}', which is ${formatType(old.type)}, ${found}: a parameter keeps its type`,
+    );
+  }
+  return result;
 }
 
 const isStepResult = (result: unknown): result is StepResult => isRecord(result) && result.parameters instanceof Map;

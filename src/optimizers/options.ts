@@ -8,12 +8,21 @@ import type { Schedule } from './schedules.js';
 
 /**
  * The number itself, or the schedule, which sees the step alone.
- * @throws OptionError if the number is not finite or out of range; what a function gives is checked at each step
+ * @throws OptionError if the number is not finite or out of range; what a function gives is checked at each step, where
+ *   the limit above which a number has to be may be reached: rates fall to 0
  */
 export function checked(name: string, value: number, range: Range): number;
 export function checked(name: string, value: Schedule, range: Range): Schedule;
 export function checked(name: string, value: Schedule, range: Range): Schedule {
-  return typeof value === 'function' ? (step) => value(step) : checkedNumber(name, value, range);
+  return typeof value === 'function'
+    ? (step) => givenAt(name, step, value(step), range)
+    : checkedNumber(name, value, range);
+}
+
+/** What a schedule gives at a step. Who feeds it refuses NaN and infinities. */
+function givenAt(name: string, step: number, value: number, { above, ...range }: Range): number {
+  if (typeof value === 'number' && !Number.isFinite(value)) return value;
+  return checkedNumber(`${name} at step ${step}`, value, { ...(above !== undefined && { atLeast: above }), ...range });
 }
 
 /** A number of the graph: a constant as it is, a schedule as a scalar that the trainer feeds. */
