@@ -17,7 +17,7 @@ export class FileError extends CgfacError {}
 /** An option, hyper-parameter or command-line argument that cannot be used. */
 export class OptionError extends CgfacError {}
 
-/** An operation that the path asked for needs and that cgfac does not have (a gradient rule, a kernel). */
+/** Something that is needed and that cgfac does not have: a gradient rule, a kernel, an optional package. */
 export class UnsupportedError extends CgfacError {}
 
 /** Training that cannot go on: a loss or a parameter stopped being finite. */

@@ -35,19 +35,11 @@ export {
 } from './curvature/layers/index.js';
 export type { Augmentation } from './data/augment.js';
 export { type BatchArray, batchOf, type ExampleTensors } from './data/batches.js';
-export {
-  autoencoding,
-  type DataSplits,
-  type Dataset,
-  dataset,
-  type ExampleArray,
-  onlyInput,
-  type Task,
-  withInputShape,
-} from './data/dataset.js';
+export { type DataSplits, type Dataset, dataset, type ExampleArray, onlyInput, type Task } from './data/dataset.js';
 export { type DigitsOptions, drawnDigits } from './data/digits/digits.js';
 export { measureNormalization, measureTargetNormalization } from './data/normalization.js';
 export { dataKinds, type LoadOptions, loadData } from './data/spec.js';
+export { autoencoding, withInputShape } from './data/views.js';
 export type { Engine, Program, ProgramOptions } from './engine/engine.js';
 export { EngineError } from './engine/host/host.js';
 export { CgfacError, FileError, GraphError, OptionError, TrainingError, UnsupportedError } from './errors.js';

@@ -1,4 +1,4 @@
-// `cgfac check`: the gradients of a model against differences of its loss, parameter by parameter.
+// `cgfac check`: compares the gradients of a model with differences of its loss, parameter by parameter.
 import { Command, Option } from 'commander';
 import { checkGradients } from '../api/check-gradients.js';
 import type { SlopeCheck } from '../autodiff/check-slope.js';

@@ -50,7 +50,7 @@ export function layerRows(
     const rows = passes.flatMap((pass) =>
       uses.map((use) => gradientRows(b, use, pass[preActivations.indexOf(use.preActivations)] ?? output)),
     );
-    return b.mul(joined(b, rows), perCase);
+    return b.mul(stacked(b, rows), perCase);
   };
   return blocks.map((block) => {
     const [exchanged, plain] = [true, false].map((turned) => block.uses.filter((use) => use.exchanged === turned));
@@ -83,11 +83,11 @@ function balancedRows(b: Builder, ...pairs: readonly [RowPair, RowPair]): LayerR
   const weighed = pairs.map(({ left, right }) => ({ left, right, l: mean(left), r: mean(right) }));
   const trace = weighed.map(({ l, r }) => b.mul(l, r)).reduce((x, y) => b.add(x, y));
   const share = (l: Value): Value => b.sqrt(b.div(l, b.max(trace, 1e-30)));
-  const left = joined(
+  const left = stacked(
     b,
     weighed.map((pair) => b.mul(pair.left, b.sqrt(pair.r))),
   );
-  const right = joined(
+  const right = stacked(
     b,
     weighed.map((pair) => b.mul(pair.right, share(pair.l))),
   );
@@ -119,7 +119,7 @@ function identityRows(b: Builder, { groups, inputs, bias, uses: [{ preActivation
 
 /** Rows of activations of some uses, of which A is the sum of squares. */
 function activationsOf(b: Builder, uses: readonly LayerUse[]): Value {
-  const rows = joined(
+  const rows = stacked(
     b,
     uses.map((use) => rowsOf(b, use)),
   );
@@ -129,7 +129,7 @@ function activationsOf(b: Builder, uses: readonly LayerUse[]): Value {
 const rowCount = ({ dims }: Value): number => dims.at(-2) ?? 1;
 
 /** Rows of several uses or passes, one after the other in each group. */
-const joined = (b: Builder, rows: readonly Value[]): Value => b.concat(rows, (rows[0]?.rank ?? 2) - 2);
+const stacked = (b: Builder, rows: readonly Value[]): Value => b.concat(rows, (rows[0]?.rank ?? 2) - 2);
 
 function rowsOf(b: Builder, use: LayerUse): Value {
   if (use.layer.factor === 'identity') throw new Error(`no rows of activations for ${use.layer.kind}`);

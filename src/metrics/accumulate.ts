@@ -55,7 +55,7 @@ export class Accumulation {
   get numbers(): Numbers {
     return {
       ...Object.fromEntries(this.#sums),
-      ...Object.fromEntries([...this.#rows].map(([name, parts]) => [name, joined(parts)])),
+      ...Object.fromEntries([...this.#rows].map(([name, parts]) => [name, concatenated(parts)])),
     };
   }
 }
@@ -63,7 +63,7 @@ export class Accumulation {
 const numbersOf = (tensor: TensorData | undefined): Float64Array =>
   Float64Array.from<number | bigint>(tensor?.data ?? [], Number);
 
-function joined(parts: readonly Float64Array[]): Float64Array {
+function concatenated(parts: readonly Float64Array[]): Float64Array {
   const all = new Float64Array(parts.reduce((length, part) => length + part.length, 0));
   let start = 0;
   for (const part of parts) {

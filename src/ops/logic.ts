@@ -8,7 +8,7 @@ import {
   type FoldedOp,
   foldableInputs,
   foldElementwise,
-  joined,
+  joinedTensors,
   rearranged,
 } from './shapes/folding.js';
 import { broadcastShapes } from './shapes/shapes.js';
@@ -31,7 +31,7 @@ function foldWhere(node: NodeDraft) {
   const dims = broadcastShapes(condition.dims, x.dims, z.dims) as number[]; // constants have numeric sizes
   const [atCondition = [], atX = [], atZ = []] = [condition, x, z].map((value) => broadcastPositions(value.dims, dims));
   const positions = atCondition.map((at, i) => (condition.data[at] ? (atX[i] ?? 0) : x.data.length + (atZ[i] ?? 0)));
-  return [rearranged(joined([x, z], x.dtype), dims, positions)];
+  return [rearranged(joinedTensors([x, z], x.dtype), dims, positions)];
 }
 
 export type LogicOp =

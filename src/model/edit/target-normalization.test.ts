@@ -153,8 +153,8 @@ describe('withTargetNormalization', () => {
     );
     refuse(small(), { mean: [0, 1], deviation: [1] }, /of 2 means and 1 deviations/);
     refuse(small(), { mean: [], deviation: [] }, /the mean of a normalization is an array of 0; give/);
-    refuse(small(), { mean: [0], deviation: [0] }, /0 is no deviation above 0/);
-    refuse(small(), { mean: [1e39], deviation: [1] }, /1e\+39 is no finite number/);
+    refuse(small(), { mean: [0], deviation: [0] }, /0 is not a deviation above 0/);
+    refuse(small(), { mean: [1e39], deviation: [1] }, /1e\+39 is not a finite number/);
   });
 
   it('is for models that end in a layer', () => {

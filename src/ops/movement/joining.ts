@@ -6,7 +6,7 @@ import { type NodeDraft, noFlops, type OpFamily } from '../definition.js';
 import {
   broadcastPositions,
   foldableInputs,
-  joined,
+  joinedTensors,
   movableInputs,
   rearranged,
   stridedPositions,
@@ -53,7 +53,7 @@ function foldConcat(node: NodeDraft): TensorData[] | undefined {
   const parts = movableInputs(node);
   const first = parts?.[0];
   if (!parts || !first || parts.some((part) => part.dims.length !== 1 || part.dtype !== first.dtype)) return undefined;
-  return [joined(parts, first.dtype)];
+  return [joinedTensors(parts, first.dtype)];
 }
 
 /** Sizes of the parts; with `num_outputs` they are equal, except for a smaller last one. */

@@ -129,7 +129,7 @@ function known(dtype: DataType, dims: readonly number[], results: readonly numbe
 }
 
 /** Return the elements of tensors of one type one after another, as a vector. */
-export function joined(parts: readonly TensorData[], dtype: DataType): TensorData {
+export function joinedTensors(parts: readonly TensorData[], dtype: DataType): TensorData {
   const data = allocate(
     dtype,
     parts.reduce((total, part) => total + part.data.length, 0),

@@ -1,7 +1,8 @@
 // What a trained model does, to look at: reconstructions of an autoencoder, confusions and mistakes of a classifier.
 import type { Batch, BatchArray } from '../../data/batches.js';
-import { type Dataset, elementCount, pictureInputs } from '../../data/dataset.js';
+import { type Dataset, pictureInputs } from '../../data/dataset.js';
 import { inputNamed } from '../../graph/inputs.js';
+import { elementCount } from '../../graph/tensor.js';
 import { takesChannelsLast } from '../../model/apply.js';
 import type { Picture, RunRecord } from '../run-record.js';
 import type { LearningTask } from '../task/task.js';

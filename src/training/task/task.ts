@@ -4,15 +4,14 @@ import {
   type DataSplits,
   type Dataset,
   type ExampleArray,
-  elementCount,
   onlyInput,
   pictureInputs,
-  withTargetShape,
 } from '../../data/dataset.js';
+import { withTargetShape } from '../../data/views.js';
 import { GraphError, OptionError } from '../../errors.js';
 import { formatType, type Value } from '../../graph/graph.js';
 import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../graph/inputs.js';
-import { isFloatingPoint } from '../../graph/tensor.js';
+import { elementCount, isFloatingPoint } from '../../graph/tensor.js';
 import { type LossWord, lossOf } from '../../losses/index.js';
 import { labelError, probabilitiesError, wrongLabel, wrongProbabilities } from '../../losses/labels.js';
 import { areClassesSecond, beforeSigmoid } from '../../losses/logits.js';
