@@ -161,6 +161,7 @@ export function oneHot(b: Builder, labels: Value, output: Value): Value {
 
 /** The categorical distribution of softmax(z), one case for each row of logits. */
 const categorical: Omit<LossLikelihood, 'cotangent' | 'caseWeights'> = {
+  isCategorical: true,
   scale: () => 1,
   cases: (output) => output.dims.slice(0, -1).reduce((product, size) => product * size, 1),
   noise: { distribution: 'uniform', shape: (output) => [...output.dims.slice(0, -1), 1] },

@@ -84,6 +84,8 @@ export interface LossLikelihood {
   cases(output: Value): number;
   /** Whether the likelihood has a variance, which is 1 here; `value` is then its maximum-likelihood estimate. */
   readonly hasVariance?: true;
+  /** Whether a case is one of several classes, of which the outputs are logits: the prior on weights is then wider. */
+  readonly isCategorical?: true;
   /** What random numbers sampling takes: their distribution, and their shape for a given output. */
   readonly noise: { readonly distribution: Distribution; shape(output: Value): readonly number[] };
   /**

@@ -19,7 +19,7 @@ import {
   stepResult,
 } from '../optimizer.js';
 import { checkedObject } from '../options.js';
-import { isFiniteScalar, judged } from '../steps/judge.js';
+import { acceptanceOf, isFiniteScalar } from '../steps/acceptance.js';
 import { normalized } from '../steps/normalized.js';
 import type { StepRule } from '../steps/rule.js';
 import { selfTuning } from '../steps/self-tuning.js';
@@ -27,7 +27,7 @@ import type { BlockGradient } from './block.js';
 import { absolute, type Damping, relative } from './damping.js';
 import { estimated } from './dispersion.js';
 import type { Factors } from './factors.js';
-import { Prior, priorMean, priorStrength } from './prior.js';
+import { Prior, precisionPerInput, priorMean, priorStrength } from './prior.js';
 
 export interface SecondOrderOptions {
   /** The kinds of layers that get Kronecker blocks; the library's own, `layerKinds`, by default. */
@@ -118,7 +118,12 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       const { block } = own;
       const likely = block.take(b, slopes);
       const prior =
-        priorScale && block.decays ? new Prior(b, block, block.take(b, fromMean(context)), priorScale) : undefined;
+        priorScale && block.decays
+          ? new Prior(
+              block.take(b, fromMean(context)),
+              b.mul(priorScale, block.inputs * precisionPerInput(context.setting)),
+            )
+          : undefined;
       const gradient = prior ? prior.addedTo(b, likely) : likely;
       const smoothed = begun.smooth?.(block, gradient) ?? gradient;
       return { block, rows: own, gradient, smoothed, ...(prior && { prior }) };
@@ -138,13 +143,13 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       stepped.squaredLength,
     );
     const finite = isFiniteScalar(b, squaredLength);
-    const judgement = begun.watch && judged(context, begun.watch, next, finite);
-    if (judgement) {
-      const change = b.mul(judgement.change, weight);
+    const acceptance = begun.watch && acceptanceOf(context, begun.watch, next, finite);
+    if (acceptance) {
+      const change = b.mul(acceptance.change, weight);
       // Of the mean negative log-likelihood, and of the prior if there is one: what the step predicts.
       report('actualChange', stepped.priorChange ? b.add(change, stepped.priorChange) : change);
     }
-    const accept = judgement ? judgement.accept : finite;
+    const accept = acceptance ? acceptance.accept : finite;
     return { parameters: next, accept: others.accept ? b.and(accept, others.accept) : accept };
   };
   return {
