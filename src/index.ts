@@ -82,7 +82,7 @@ export { confusionMatrix } from './metrics/confusion-matrix.js';
 export { type MetricWord, metricNames } from './metrics/index.js';
 export { logLoss, perplexity } from './metrics/log-loss.js';
 export { mae } from './metrics/mae.js';
-export type { Judged, Metric, Numbers } from './metrics/metric.js';
+export type { EvaluatedBatch, Metric, Numbers } from './metrics/metric.js';
 export { mse, rmse } from './metrics/mse.js';
 export { type AverageOptions, balancedAccuracy, f1, precision, recall } from './metrics/precision-recall.js';
 export { r2 } from './metrics/r2.js';

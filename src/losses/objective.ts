@@ -1,7 +1,7 @@
 import type { Value } from '../graph/graph.js';
 import type { Rewrite } from '../graph/inline.js';
 import { type Inputs, mapInputs } from '../graph/inputs.js';
-import type { Judged } from '../metrics/metric.js';
+import type { EvaluatedBatch } from '../metrics/metric.js';
 import { appliedModel, asDeclared } from '../model/apply.js';
 import { targetTailOf } from '../model/edit/target-normalization.js';
 import type { Model } from '../model/model.js';
@@ -9,7 +9,7 @@ import type { Builder } from '../ops/builder.js';
 import type { Loss } from './loss.js';
 
 /** One evaluation of the network in the program. */
-export interface Forward extends Judged {
+export interface Forward extends EvaluatedBatch {
   /** The parameters it was evaluated at, by name. */
   readonly parameters: ReadonlyMap<string, Value>;
   /**

@@ -2,7 +2,7 @@
 import type { Value } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
-import type { Judged, Metric, Numbers } from './metric.js';
+import type { EvaluatedBatch, Metric, Numbers } from './metric.js';
 
 /** What a program computes of a metric. */
 export interface MetricParts {
@@ -15,16 +15,16 @@ export interface MetricParts {
 }
 
 /** @param prefix of the names of outputs */
-export function metricParts(b: Builder, metric: Metric, judged: Judged, prefix: string): MetricParts {
+export function metricParts(b: Builder, metric: Metric, batch: EvaluatedBatch, prefix: string): MetricParts {
   const outputs: Record<string, Value> = {};
   const sums = new Map<string, string | number>();
   const rows = new Map<string, string>();
-  for (const [name, value] of Object.entries(metric.sums?.(b, judged) ?? {})) {
+  for (const [name, value] of Object.entries(metric.sums?.(b, batch) ?? {})) {
     const key = `${prefix}.${name}`;
     if (typeof value !== 'number') outputs[key] = value;
     sums.set(name, typeof value === 'number' ? value : key);
   }
-  for (const [name, value] of Object.entries(metric.rows?.(b, judged) ?? {})) {
+  for (const [name, value] of Object.entries(metric.rows?.(b, batch) ?? {})) {
     const key = `${prefix}.rows.${name}`;
     outputs[key] = value;
     rows.set(name, key);

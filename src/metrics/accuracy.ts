@@ -11,14 +11,14 @@ import { ratio, sumOver } from './sums.js';
 export const accuracy = (): Metric => ({
   name: 'accuracy',
   lowerIsBetter: false,
-  sums(b, judged) {
-    if (judged.kind === 'values') {
-      const { isTrue, isPredicted, weights } = binaryRows(b, judged);
+  sums(b, batch) {
+    if (batch.kind === 'values') {
+      const { isTrue, isPredicted, weights } = binaryRows(b, batch);
       return sumOver(b, b.cast(b.equal(isTrue, isPredicted), 'float32'), weights);
     }
-    const { weights } = classRows(b, 'accuracy', judged);
+    const { weights } = classRows(b, 'accuracy', batch);
     // Every step computes it: no axes are joined without need.
-    const right = b.cast(b.equal(largest(b, judged.output), labelsOf(b, judged.given)), 'float32');
+    const right = b.cast(b.equal(largest(b, batch.output), labelsOf(b, batch.given)), 'float32');
     return sumOver(b, weights ? b.reshape(right, weights.dims) : right, weights);
   },
   value: ratio,

@@ -4,7 +4,7 @@ import { elementCount, tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { checkedCount, checkKeys } from '../options.js';
 import { binaryRows, checkBinary, classRows, largest } from './classes.js';
-import type { Judged, Metric } from './metric.js';
+import type { EvaluatedBatch, Metric } from './metric.js';
 
 const name = 'calibrationError';
 
@@ -21,9 +21,9 @@ interface Answers {
   readonly between?: Value;
 }
 
-function answersOf(b: Builder, judged: Judged): Answers {
-  if (judged.kind === 'labels') {
-    const { labels, scores, expected, weights } = classRows(b, name, judged);
+function answersOf(b: Builder, batch: EvaluatedBatch): Answers {
+  if (batch.kind === 'labels') {
+    const { labels, scores, expected, weights } = classRows(b, name, batch);
     const right = b.equal(largest(b, scores), labels);
     return {
       confidence: b.reduceMax(expected, [1], true),
@@ -31,8 +31,8 @@ function answersOf(b: Builder, judged: Judged): Answers {
       weights: weights && b.unsqueeze(b.cast(weights, expected.dtype), [1]),
     };
   }
-  const { expected } = judged;
-  const { isTrue, isPredicted, weights, between } = binaryRows(b, judged);
+  const { expected } = batch;
+  const { isTrue, isPredicted, weights, between } = binaryRows(b, batch);
   const column = (x: Value): Value => b.cast(b.reshape(x, [elementCount(x.dims), 1]), expected.dtype);
   return {
     confidence: column(b.max(expected, b.sub(1, expected))),
@@ -55,8 +55,8 @@ export function calibrationError(options: CalibrationOptions = {}): Metric {
   return {
     name,
     lowerIsBetter: true,
-    sums(b, judged) {
-      const { confidence, right, weights, between } = answersOf(b, judged);
+    sums(b, batch) {
+      const { confidence, right, weights, between } = answersOf(b, batch);
       const { dtype } = confidence;
       const edges = (from: number) =>
         b.constant(

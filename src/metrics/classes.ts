@@ -3,7 +3,7 @@ import { OptionError } from '../errors.js';
 import { int, type Value } from '../graph/graph.js';
 import { elementCount, isFloatingPoint } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
-import type { Judged } from './metric.js';
+import type { EvaluatedBatch } from './metric.js';
 
 /** Labels with the model's answers, a row each. */
 export interface ClassRows {
@@ -21,7 +21,7 @@ export interface ClassRows {
 export function classRows(
   b: Builder,
   metric: string,
-  { kind, output, expected, given, ignored, weights }: Judged,
+  { kind, output, expected, given, ignored, weights }: EvaluatedBatch,
 ): ClassRows {
   if (kind !== 'labels') {
     throw new OptionError(
@@ -59,7 +59,7 @@ export interface BinaryRows {
 }
 
 /** The model's answer is what it expects on the side of ½. */
-export function binaryRows(b: Builder, { output, expected, given, weights }: Judged): BinaryRows {
+export function binaryRows(b: Builder, { output, expected, given, weights }: EvaluatedBatch): BinaryRows {
   const columns = given.rank > 1 ? (given.dims.at(-1) ?? 1) : 1;
   const rows = elementCount(given.dims) / columns;
   const matrix = (x: Value): Value => b.reshape(x, [rows, columns]);
@@ -85,7 +85,7 @@ export function checkBinary(metric: string, between: ArrayLike<number> | undefin
 }
 
 /** @throws OptionError if the targets are labels */
-export function checkNumbers(metric: string, { kind }: Judged): void {
+export function checkNumbers(metric: string, { kind }: EvaluatedBatch): void {
   if (kind === 'values') return;
   throw new OptionError(
     `the metric ${metric} is of numbers, and the targets are labels of classes: choose one of classes, such as accuracy()`,

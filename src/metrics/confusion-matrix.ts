@@ -20,8 +20,8 @@ const counts = ({ counts: flat = [] }: Numbers): number[][] => {
 export const confusionMatrix = (): Metric => ({
   name,
   lowerIsBetter: true,
-  sums(b, judged) {
-    const { labels, scores, classes, weights } = classRows(b, name, judged);
+  sums(b, batch) {
+    const { labels, scores, classes, weights } = classRows(b, name, batch);
     const actual = indicators(b, labels, classes);
     const predicted = indicators(b, largest(b, scores), classes);
     const weighted = weights ? b.mul(actual, b.unsqueeze(weights, [1])) : actual;

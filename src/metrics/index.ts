@@ -87,7 +87,7 @@ function metricOf(given: Metric | string): Metric {
   if (typeof lowerIsBetter !== 'boolean') throw lacks('lowerIsBetter, true or false');
   if (typeof value.value !== 'function') throw lacks('value(numbers): its figure');
   if (typeof sums !== 'function' && typeof rows !== 'function') {
-    throw lacks('sums(b, judged) or rows(b, judged): what it is computed from');
+    throw lacks('sums(b, batch) or rows(b, batch): what it is computed from');
   }
   return given as Metric;
 }

@@ -8,16 +8,16 @@ import { ratio, sumOver } from './sums.js';
 const leastProbability = 1e-30;
 
 const crossEntropy = (name: string): Pick<Metric, 'sums'> => ({
-  sums(b, judged) {
-    const { kind, expected, given } = judged;
+  sums(b, batch) {
+    const { kind, expected, given } = batch;
     const logarithm = (p: typeof expected) => b.log(b.max(p, leastProbability));
     if (kind === 'values') {
-      const { columns, weights, between, isTrue } = binaryRows(b, judged);
+      const { columns, weights, between, isTrue } = binaryRows(b, batch);
       const p = b.cast(b.reshape(expected, [isTrue.dims[0] ?? 1, columns]), 'float32');
       const right = b.add(b.mul(isTrue, logarithm(p)), b.mul(b.sub(1, isTrue), logarithm(b.sub(1, p))));
       return { ...sumOver(b, b.neg(right), weights), between };
     }
-    const { labels, classes, weights, ...rows } = classRows(b, name, judged);
+    const { labels, classes, weights, ...rows } = classRows(b, name, batch);
     const shares = isFloatingPoint(given.dtype)
       ? b.cast(b.reshape(given, rows.expected.dims), rows.expected.dtype)
       : b.cast(indicators(b, labels, classes), rows.expected.dtype);

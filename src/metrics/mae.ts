@@ -13,9 +13,9 @@ const name = 'meanAbsoluteError';
 export const mae = (): Metric => ({
   name,
   lowerIsBetter: true,
-  sums(b, judged) {
-    checkNumbers(name, judged);
-    const { expected, given, weights } = judged;
+  sums(b, batch) {
+    checkNumbers(name, batch);
+    const { expected, given, weights } = batch;
     const errors = b.abs(b.cast(b.sub(expected, given), 'float64'));
     return sumOver(b, errors, weights && alongBatch(b, weights, errors));
   },

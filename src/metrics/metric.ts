@@ -3,7 +3,7 @@ import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 
 /** What a metric sees of a batch. */
-export interface Judged {
+export interface EvaluatedBatch {
   /** The model's own first output, in the units of the data. */
   readonly prediction: Value;
   /** What the loss sees: logits with the classes on the last axis, where the network ends in the activation that it contains. */
@@ -45,9 +45,9 @@ export interface Metric {
   readonly name: string;
   readonly lowerIsBetter: boolean;
   /** Sums over the examples of a batch, weighted if there are weights; numbers are known before the program runs. */
-  sums?(b: Builder, judged: Judged): Readonly<Record<string, Value | number>>;
+  sums?(b: Builder, batch: EvaluatedBatch): Readonly<Record<string, Value | number>>;
   /** Tensors whose first axis is that of the examples, or of whatever rows there are. */
-  rows?(b: Builder, judged: Judged): Readonly<Record<string, Value>>;
+  rows?(b: Builder, batch: EvaluatedBatch): Readonly<Record<string, Value>>;
   /** The figure: of the sums over all batches, and of the collected rows in the order of the examples. */
   value(numbers: Numbers): number;
   /** What there is to see behind the figure, row by row: counts of a confusion matrix. */

@@ -11,9 +11,9 @@ import { alongBatch, ratio, sumOver } from './sums.js';
 export const mse = (): Metric => ({
   name: 'meanSquaredError',
   lowerIsBetter: true,
-  sums(b, judged) {
-    checkNumbers('meanSquaredError', judged);
-    const { expected, given, weights } = judged;
+  sums(b, batch) {
+    checkNumbers('meanSquaredError', batch);
+    const { expected, given, weights } = batch;
     const squares = b.square(b.cast(b.sub(expected, given), 'float64'));
     return sumOver(b, squares, weights && alongBatch(b, weights, squares));
   },

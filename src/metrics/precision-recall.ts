@@ -3,7 +3,7 @@ import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { checkedWord, checkKeys } from '../options.js';
 import { binaryRows, checkBinary, classRows, indicators, largest } from './classes.js';
-import type { Judged, Metric, Numbers } from './metric.js';
+import type { EvaluatedBatch, Metric, Numbers } from './metric.js';
 
 const averages = ['positive', 'micro', 'macro', 'weighted'] as const;
 
@@ -33,7 +33,7 @@ function ofCounts(word: string, options: AverageOptions, score: (counts: Counts)
   return {
     name,
     lowerIsBetter: false,
-    sums: (b, judged) => classCounts(b, name, judged, average === undefined || average === 'positive'),
+    sums: (b, batch) => classCounts(b, name, batch, average === undefined || average === 'positive'),
     value(numbers) {
       checkBinary(name, numbers.between);
       const classes = listed(numbers).filter(({ predicted, actual }) => predicted + actual > 0);
@@ -58,14 +58,14 @@ const listed = ({ right = [], predicted = [], actual = [] }: Numbers): Counts[] 
   Array.from(right, (count, i) => ({ right: count, predicted: predicted[i] ?? 0, actual: actual[i] ?? 0 }));
 
 /** @param onlyPositive whether of two classes only the last is counted */
-function classCounts(b: Builder, name: string, judged: Judged, onlyPositive: boolean): Record<string, Value> {
+function classCounts(b: Builder, name: string, batch: EvaluatedBatch, onlyPositive: boolean): Record<string, Value> {
   const total = (x: Value, weights: Value | undefined): Value => b.sum(weights ? b.mul(x, weights) : x, [0]);
-  if (judged.kind === 'values') {
-    const { isTrue, isPredicted, weights, between } = binaryRows(b, judged);
+  if (batch.kind === 'values') {
+    const { isTrue, isPredicted, weights, between } = binaryRows(b, batch);
     const right = total(b.mul(isTrue, isPredicted), weights);
     return { right, predicted: total(isPredicted, weights), actual: total(isTrue, weights), between };
   }
-  const { labels, scores, classes, weights } = classRows(b, name, judged);
+  const { labels, scores, classes, weights } = classRows(b, name, batch);
   const chosen = (x: Value): Value => (onlyPositive && classes === 2 ? b.slice(x, 1, 1, 2) : x);
   const actual = chosen(indicators(b, labels, classes));
   const predicted = chosen(indicators(b, largest(b, scores), classes));
@@ -112,9 +112,9 @@ export const f1 = (options: AverageOptions = {}): Metric =>
 export const balancedAccuracy = (): Metric => ({
   name: 'balancedAccuracy',
   lowerIsBetter: false,
-  sums(b, judged) {
-    if (judged.kind === 'labels') return classCounts(b, 'balancedAccuracy', judged, false);
-    const { isTrue, isPredicted, weights, between } = binaryRows(b, judged);
+  sums(b, batch) {
+    if (batch.kind === 'labels') return classCounts(b, 'balancedAccuracy', batch, false);
+    const { isTrue, isPredicted, weights, between } = binaryRows(b, batch);
     const both = (zero: Value, one: Value): Value =>
       b.concat(
         [zero, one].map((x) => b.reshape(b.sum(weights ? b.mul(x, weights) : x), [1])),

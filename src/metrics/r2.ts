@@ -18,9 +18,9 @@ const rounding = 1e-14;
 export const r2 = (): Metric => ({
   name,
   lowerIsBetter: false,
-  sums(b, judged) {
-    checkNumbers(name, judged);
-    const { expected, given, weights } = judged;
+  sums(b, batch) {
+    checkNumbers(name, batch);
+    const { expected, given, weights } = batch;
     const [targets, errors] = [given, b.sub(expected, given)].map((x) => b.cast(x, 'float64')) as [
       typeof given,
       typeof given,

@@ -29,15 +29,15 @@ function ranked(word: string, options: RankingOptions, score: (rows: readonly Sc
   return {
     name,
     lowerIsBetter: false,
-    sums: (b, judged): Record<string, Value> =>
-      judged.kind === 'values' ? { between: binaryRows(b, judged).between } : {},
-    rows(b, judged) {
-      if (judged.kind === 'values') {
-        const { isTrue, scores, weights } = binaryRows(b, judged);
+    sums: (b, batch): Record<string, Value> =>
+      batch.kind === 'values' ? { between: binaryRows(b, batch).between } : {},
+    rows(b, batch) {
+      if (batch.kind === 'values') {
+        const { isTrue, scores, weights } = binaryRows(b, batch);
         // A weight for each row tells how many columns there are.
         return { targets: isTrue, scores, weights: weights ?? b.filled([isTrue.dims[0] ?? 1, 1], 1, 'float32') };
       }
-      const { labels, scores, expected, classes, weights } = classRows(b, name, judged);
+      const { labels, scores, expected, classes, weights } = classRows(b, name, batch);
       // Of two classes their difference ranks as the probability does, and does not round to 1.
       const single = classes === 2 ? b.sub(b.slice(scores, 1, 1, 2), b.slice(scores, 1, 0, 1)) : expected;
       return { labels, scores: single, ...(weights && { weights }) };

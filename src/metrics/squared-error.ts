@@ -14,9 +14,9 @@ const name = 'squaredError';
 export const squaredError = (): Metric => ({
   name,
   lowerIsBetter: true,
-  sums(b, judged) {
-    checkNumbers(name, judged);
-    const { expected, given, weights } = judged;
+  sums(b, batch) {
+    checkNumbers(name, batch);
+    const { expected, given, weights } = batch;
     const squares = b.square(b.sub(expected, given));
     return sumOver(b, squares, weights && alongBatch(b, weights, squares), elementCount(given.dims.slice(1)));
   },

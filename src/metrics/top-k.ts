@@ -17,8 +17,8 @@ export function topK(k: number): Metric {
   return {
     name,
     lowerIsBetter: false,
-    sums(b, judged) {
-      const { labels, scores, classes, weights } = classRows(b, name, judged);
+    sums(b, batch) {
+      const { labels, scores, classes, weights } = classRows(b, name, batch);
       const isLabel = b.cast(indicators(b, labels, classes), scores.dtype);
       // Logits of −∞ times 0 are no number: the label's own is picked.
       const own = b.sum(b.where(b.greater(isLabel, 0.5), scores, 0), [1], true);

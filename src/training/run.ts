@@ -9,7 +9,7 @@ import type { Model } from '../model/model.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { type Random, random } from '../random.js';
 import { diagnose, isFiniteBatch } from './diagnosis.js';
-import type { Judging } from './evaluation/schedule.js';
+import type { EvaluationSchedule } from './evaluation/schedule.js';
 import type { IterateAverage } from './iterate-average.js';
 import type { Evaluation, RunRecord, StepRecord } from './run-record.js';
 import {
@@ -30,7 +30,7 @@ export interface RunParts {
   readonly setting: Setting;
   /** The first is what the run is about. */
   readonly metrics: readonly Metric[];
-  readonly judging: Judging;
+  readonly schedule: EvaluationSchedule;
   readonly batches: BatchSequence;
   /** Steps to take. */
   readonly total: number;
@@ -130,7 +130,7 @@ export class Run {
     metrics: Readonly<Record<string, number>>,
     given: Readonly<Record<string, TensorData>>,
   ): Promise<void> {
-    const { step, judging, batches, total, onStep } = this.#parts;
+    const { step, schedule, batches, total, onStep } = this.#parts;
     const loss = numbers.loss ?? Number.NaN;
     const accepted = numbers[acceptedKey] === 0 ? 0 : 1;
     const sound = Number.isFinite(loss);
@@ -145,12 +145,12 @@ export class Run {
     const fatal = sound ? undefined : await this.#failure(k, loss, given);
     const observed = { ...optimizer, loss: numbers[objectiveKey] ?? loss, accepted };
     for (const steering of step.steering) steering.observe(k, observed);
-    const judged = fatal ? {} : await judging.after(k + 1, this.#seconds, k + 1 === total);
+    const evaluated = fatal ? {} : await schedule.after(k + 1, this.#seconds, k + 1 === total);
     const record: StepRecord = {
       step: k + 1,
       epoch: (k + 1) / batches.stepsPerEpoch,
       loss,
-      metrics: { ...metrics, ...judged },
+      metrics: { ...metrics, ...evaluated },
       seconds: this.#seconds,
       optimizer,
     };
@@ -201,10 +201,10 @@ export class Run {
   }
 
   record(train: Evaluation, test: Evaluation): RunRecord {
-    const { step, averages, optimizer, metrics, judging, batches, total } = this.#parts;
+    const { step, averages, optimizer, metrics, schedule, batches, total } = this.#parts;
     const [metric, ...others] = metrics.map(({ name, lowerIsBetter }) => ({ name, lowerIsBetter }));
     if (!metric) throw new Error('a run is about one metric at least');
-    const toTarget = judging.concluded(this.done, this.#seconds, train, test);
+    const toTarget = schedule.concluded(this.done, this.#seconds, train, test);
     return {
       name: optimizer.name,
       steps: this.#records,
@@ -217,7 +217,7 @@ export class Run {
       stepMilliseconds: quantiles(this.#milliseconds),
       metric,
       ...(others.length > 0 && { otherMetrics: others }),
-      ...(judging.sampled && { sampled: judging.sampled }),
+      ...(schedule.sampled && { sampled: schedule.sampled }),
       ...(toTarget !== undefined && { toTarget }),
     };
   }

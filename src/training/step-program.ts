@@ -20,7 +20,7 @@ import {
   type StepContext,
   stepResult,
 } from '../optimizers/optimizer.js';
-import { isFiniteScalar } from '../optimizers/steps/judge.js';
+import { isFiniteScalar } from '../optimizers/steps/acceptance.js';
 import { described } from '../options.js';
 
 /** Random numbers the program takes each step. */
@@ -202,7 +202,7 @@ class Declarations {
   readonly noise = new Map<string, NoiseInput>();
   readonly reports = new Map<string, Value>();
   readonly steering: Steering[] = [];
-  readonly context: Pick<StepContext, 'scalar' | 'state' | 'noise' | 'report' | 'steer' | 'allReduce'>;
+  readonly context: Pick<StepContext, 'scalar' | 'state' | 'noise' | 'report' | 'steer'>;
 
   constructor(b: Builder) {
     const names = new Set<string>();
@@ -241,7 +241,6 @@ class Declarations {
       steer: (steering) => {
         this.steering.push(steering);
       },
-      allReduce: (value) => value,
     };
   }
 }

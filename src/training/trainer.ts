@@ -11,10 +11,10 @@ import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checkedNumber, mostSteps } from '../options.js';
-import { Judge } from './evaluation/evaluation.js';
-import { judgedExamples } from './evaluation/examples.js';
+import { ModelEvaluator } from './evaluation/evaluation.js';
+import { evaluatedExamples } from './evaluation/examples.js';
 import { picturesOf } from './evaluation/pictures.js';
-import { Judging, type JudgingOptions } from './evaluation/schedule.js';
+import { type EvaluationOptions, EvaluationSchedule } from './evaluation/schedule.js';
 import { IterateAverage } from './iterate-average.js';
 import { settle } from './outcome.js';
 import { DivergedError, Run } from './run.js';
@@ -25,7 +25,7 @@ import type { LearningTask } from './task/task.js';
 import { checkParameters, checkTrainOptions } from './train-options.js';
 import { warningsOf } from './warnings.js';
 
-export interface RunOptions extends JudgingOptions {
+export interface RunOptions extends EvaluationOptions {
   /** Where to compute. Several trainings may share an engine: each has a store of its own. */
   readonly engine: Engine;
   readonly optimizer: Optimizer;
@@ -131,9 +131,9 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       iterateAveraging === undefined ? undefined : await IterateAverage.of(engine, model, iterateAveraging);
     const keys = new Map([...(averages?.keys ?? step.parameters), ...step.statistics]);
     const evaluated = new Set(keys.values());
-    const judge = new Judge(engine, model, loss, metrics, keys);
-    judge.check(data.train);
-    const judging = new Judging(judge, metrics, data, total, options);
+    const evaluator = new ModelEvaluator(engine, model, loss, metrics, keys);
+    evaluator.check(data.train);
+    const schedule = new EvaluationSchedule(evaluator, metrics, data, total, options);
     const program = await engine.compile(step.graph, { updates: step.updates, accept: acceptedKey, undoable: true });
     const initial = initialTensors(model, step, keys);
     await engine.write({ ...initial, ...step.initialState });
@@ -145,7 +145,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       optimizer,
       setting,
       metrics,
-      judging,
+      schedule,
       batches,
       total,
       seed,
@@ -166,7 +166,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     } catch (error) {
       throw error instanceof TrainingError ? await diverged(error) : error;
     }
-    const whole = (set: Dataset) => judge.evaluate(set, judgedExamples(set));
+    const whole = (set: Dataset) => evaluator.evaluate(set, evaluatedExamples(set));
     const outcome = await settle({
       engine,
       evaluate: () => whole(data.train),
@@ -190,7 +190,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       ...run.record(onTrain, onTest),
       ...(outcome.start && { start: outcome.start }),
       ...(outcome.takenBack && { takenBack: true as const }),
-      ...(await picturesOf(judge, task)),
+      ...(await picturesOf(evaluator, task)),
     };
     const warnings = [
       ...(optimizer.warnings?.(setting) ?? []),

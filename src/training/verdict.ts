@@ -34,8 +34,8 @@ export const isSound = (run: RunRecord): boolean =>
 
 /** Steps that were taken back as they made the loss worse; undefined for optimizers that take none back. */
 export function stepsTakenBack({ steps }: RunRecord): number | undefined {
-  const judged = steps.flatMap(({ optimizer: { accepted } }) => (accepted === undefined ? [] : [accepted]));
-  return judged.length === 0 ? undefined : judged.filter((accepted) => accepted === 0).length;
+  const measured = steps.flatMap(({ optimizer: { accepted } }) => (accepted === undefined ? [] : [accepted]));
+  return measured.length === 0 ? undefined : measured.filter((accepted) => accepted === 0).length;
 }
 
 /** Steps done: `400 steps`, or `122 of 400 steps` if the run ended before its last one. */

@@ -51,8 +51,15 @@ export async function evaluateModel(
   const { loss, data } = learningTask(model, { train: set, test: set }, given);
   const own = engine.open();
   try {
-    const judge = new Judge(own, model, loss, metrics ? metricsOf(metrics) : [loss.metric], new Map(), batchSize);
-    return await judge.measure(data.test);
+    const evaluator = new ModelEvaluator(
+      own,
+      model,
+      loss,
+      metrics ? metricsOf(metrics) : [loss.metric],
+      new Map(),
+      batchSize,
+    );
+    return await evaluator.measure(data.test);
   } finally {
     await own.close();
   }
@@ -86,7 +93,7 @@ interface Compiled {
  * Judges a model with the parameters that the engine's store holds now. The network is evaluated as it is used: without
  * dropout, normalized by the running averages.
  */
-export class Judge implements Evaluator {
+export class ModelEvaluator implements Evaluator {
   readonly #engine: Engine;
   readonly #model: Model;
   readonly #loss: Loss;

@@ -12,21 +12,21 @@ const shownPictures = 12;
 
 /** The part of a run's record that shows pictures of the test set; empty where the data have none to show. */
 export async function picturesOf(
-  judge: Evaluator,
+  evaluator: Evaluator,
   { kind, data: { test } }: LearningTask,
 ): Promise<Pick<RunRecord, 'reconstructions' | 'confusion'>> {
-  if (kind === 'autoencoding' && test.picture) return { reconstructions: await reconstructions(judge, test) };
+  if (kind === 'autoencoding' && test.picture) return { reconstructions: await reconstructions(evaluator, test) };
   if (kind === 'classification' && test.classes && test.targets.shape.length === 0) {
-    return { confusion: await confusion(judge, test, test.classes) };
+    return { confusion: await confusion(evaluator, test, test.classes) };
   }
   return {};
 }
 
 /** The first examples of the test set with what the model makes of them. */
-async function reconstructions(judge: Evaluator, set: Dataset) {
+async function reconstructions(evaluator: Evaluator, set: Dataset) {
   const pairs: { input: Picture; output: Picture }[] = [];
   const first = Uint32Array.from({ length: Math.min(shownPictures, set.size) }, (_, i) => i);
-  for await (const { indices, batch, prediction } of judge.predict(set, first)) {
+  for await (const { indices, batch, prediction } of evaluator.predict(set, first)) {
     for (let row = 0; row < indices.length; row++) {
       const input = inputPicture(set, batch, row);
       const output = pictureOf(set, prediction, row);
@@ -37,10 +37,10 @@ async function reconstructions(judge: Evaluator, set: Dataset) {
 }
 
 /** Counts by true and predicted class over the whole test set, and the first pictures that were mistaken. */
-async function confusion(judge: Evaluator, set: Dataset, classes: readonly string[]) {
+async function confusion(evaluator: Evaluator, set: Dataset, classes: readonly string[]) {
   const counts = classes.map(() => new Array<number>(classes.length).fill(0));
   const mistakes: { picture: Picture; actual: string; predicted: string }[] = [];
-  for await (const { batch, prediction } of judge.predict(set)) {
+  for await (const { batch, prediction } of evaluator.predict(set)) {
     const logits = prediction.dims[1] ?? 0;
     for (const [row, label] of Array.from<number | bigint, number>(batch.target.data, Number).entries()) {
       const predicted = largest(prediction.data, row * logits, logits);

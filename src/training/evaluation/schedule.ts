@@ -5,7 +5,7 @@ import type { Metric } from '../../metrics/metric.js';
 import { checked } from '../../optimizers/options.js';
 import type { Evaluation, RunRecord } from '../run-record.js';
 import type { Evaluator } from './evaluation.js';
-import { judgedExamples, sampledExamples, usualExamples } from './examples.js';
+import { evaluatedExamples, sampledExamples, usualExamples } from './examples.js';
 
 /** A value of a metric to reach: `squaredError`, `accuracy` or `loss` on the training set, `testLoss` … on the test set. */
 export interface Target {
@@ -13,7 +13,7 @@ export interface Target {
   readonly value: number;
 }
 
-export interface JudgingOptions {
+export interface EvaluationOptions {
   /** Evaluate both sets every so many steps; by default ten times a run. */
   readonly evaluateEvery?: number;
   /**
@@ -31,9 +31,9 @@ interface Reached {
 }
 
 /** A set, and the part of it that is evaluated along the way. */
-interface Judged {
+interface EvaluationSet {
   readonly set: Dataset;
-  /** The examples that stand for the whole set; see `judgedExamples`. */
+  /** The examples that stand for the whole set; see `evaluatedExamples`. */
   readonly whole: Uint32Array;
   readonly sample: Uint32Array;
 }
@@ -42,9 +42,9 @@ interface Judged {
  * Judges a run along the way, on samples. A target counts as reached only by the whole set that it names: where the sample
  * reaches it, the whole set is evaluated.
  */
-export class Judging {
-  readonly #judge: Evaluator;
-  readonly #sets: Readonly<Record<Split, Judged>>;
+export class EvaluationSchedule {
+  readonly #evaluator: Evaluator;
+  readonly #sets: Readonly<Record<Split, EvaluationSet>>;
   readonly #every: number;
   readonly #targetEvery: number;
   readonly #target: ResolvedTarget | undefined;
@@ -53,15 +53,21 @@ export class Judging {
   #flattery = 0;
 
   /** @param total steps of the run */
-  constructor(judge: Evaluator, metrics: readonly Metric[], data: DataSplits, total: number, options: JudgingOptions) {
+  constructor(
+    evaluator: Evaluator,
+    metrics: readonly Metric[],
+    data: DataSplits,
+    total: number,
+    options: EvaluationOptions,
+  ) {
     const { evaluateEvery, evaluationExamples, target } = options;
     const every = evaluateEvery ?? Math.ceil(total / 10);
     const examples = checked('evaluationExamples', evaluationExamples ?? usualExamples(data.train), {
       atLeast: 1,
       integer: true,
     });
-    this.#judge = judge;
-    this.#sets = { train: judgedBy(data.train, examples), test: judgedBy(data.test, examples) };
+    this.#evaluator = evaluator;
+    this.#sets = { train: evaluationSet(data.train, examples), test: evaluationSet(data.test, examples) };
     this.#every = checked('evaluateEvery', every, { atLeast: 1, integer: true });
     this.#targetEvery = Math.min(this.#every, Math.max(1, Math.min(10, Math.floor(total / 50))));
     this.#target = target && resolveTarget(target, metrics);
@@ -70,7 +76,7 @@ export class Judging {
   /** Examples of each set that are evaluated along the way, where these are not all; undefined where they are. */
   get sampled(): RunRecord['sampled'] {
     const { train, test } = this.#sets;
-    const part = ({ sample, whole }: Judged) => (sample.length < whole.length ? sample.length : undefined);
+    const part = ({ sample, whole }: EvaluationSet) => (sample.length < whole.length ? sample.length : undefined);
     const [ofTrain, ofTest] = [part(train), part(test)];
     if (ofTrain === undefined && ofTest === undefined) return undefined;
     return { ...(ofTrain !== undefined && { train: ofTrain }), ...(ofTest !== undefined && { test: ofTest }) };
@@ -96,13 +102,13 @@ export class Judging {
       const forTarget = target?.split === split && step % this.#targetEvery === 0;
       if (!regular && !forTarget) continue;
       const { set, sample, whole } = this.#sets[split];
-      Object.assign(found, named(split, await this.#judge.evaluate(set, sample)));
+      Object.assign(found, named(split, await this.#evaluator.evaluate(set, sample)));
       if (target?.split !== split) continue;
       const excess = this.#excess(found[target.key] ?? Number.NaN);
       // After the last step the whole sets are evaluated anyway.
       const sampleOnly = sample.length < whole.length;
       if (!(excess >= (sampleOnly ? this.#flattery : 0)) || (isLast && sampleOnly)) continue;
-      if (sampleOnly) Object.assign(found, named(split, await this.#judge.evaluate(set, whole)));
+      if (sampleOnly) Object.assign(found, named(split, await this.#evaluator.evaluate(set, whole)));
       const excessOfAll = this.#excess(found[target.key] ?? Number.NaN);
       if (excessOfAll >= 0) this.#reached = { steps: step, seconds };
       else this.#flattery = excess - excessOfAll;
@@ -132,9 +138,9 @@ const keyOf = (split: Split, name: string): string => `${split}${name[0]?.toUppe
 const named = (split: Split, evaluation: Evaluation): Record<string, number> =>
   Object.fromEntries(Object.entries(evaluation).map(([name, value]) => [keyOf(split, name), value]));
 
-const judgedBy = (set: Dataset, examples: number): Judged => ({
+const evaluationSet = (set: Dataset, examples: number): EvaluationSet => ({
   set,
-  whole: judgedExamples(set),
+  whole: evaluatedExamples(set),
   sample: sampledExamples(set, examples),
 });
 
