@@ -53,11 +53,11 @@ export function layerRows(
     return b.mul(joined(b, rows), perCase);
   };
   return blocks.map((block) => {
-    const [exchanged, plain] = [true, false].map((turned) => block.uses.filter((use) => use.exchanged === turned));
-    if (!plain || !exchanged) throw new Error('uses are as they are stored or exchanged');
-    if (exchanged.length > 0) {
+    const [transposed, plain] = [true, false].map((turned) => block.uses.filter((use) => use.transposed === turned));
+    if (!plain || !transposed) throw new Error('uses are as they are stored or transposed');
+    if (transposed.length > 0) {
       const stored = { left: activationsOf(b, plain), right: gradients(plain) };
-      const rows = balancedRows(b, stored, { left: gradients(exchanged), right: activationsOf(b, exchanged) });
+      const rows = balancedRows(b, stored, { left: gradients(transposed), right: activationsOf(b, transposed) });
       return { block, ...rows };
     }
     const rows = { block, inputs: inputRows(b, block), outputs: gradients(plain) };
