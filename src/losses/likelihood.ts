@@ -77,9 +77,9 @@ export function unitLikelihood(b: Builder, loss: Loss): Likelihood {
  */
 function empiricalLikelihood(b: Builder, loss: Loss): Likelihood {
   const derivative = (at: Builder, { output, targets, weights }: Cases): Value => {
-    const [slope = output] = gradients(at, loss.value(at, output, targets), [output]);
+    const [gradient] = gradients(at, loss.value(at, output, targets), [output]) as [Value]; // one value, one gradient
     const each = caseWeightsOf(at, output, weights);
-    const perExample = at.mul(slope, examplesOf(output));
+    const perExample = at.mul(gradient, examplesOf(output));
     return each ? at.mul(perExample, at.sqrt(each)) : perExample;
   };
   return {
@@ -87,9 +87,9 @@ function empiricalLikelihood(b: Builder, loss: Loss): Likelihood {
     weight: (output) => b.scalar(1, output.dtype),
     cotangent: derivative,
     hessianProduct(at, cases, vector) {
-      const slope = derivative(at, cases);
-      const axes = Array.from({ length: slope.rank - 1 }, (_, axis) => axis + 1);
-      return at.mul(slope, at.sum(at.mul(slope, vector), axes, true));
+      const gradient = derivative(at, cases);
+      const axes = Array.from({ length: gradient.rank - 1 }, (_, axis) => axis + 1);
+      return at.mul(gradient, at.sum(at.mul(gradient, vector), axes, true));
     },
   };
 }

@@ -1,5 +1,5 @@
 // AdaGrad (Duchi et al. 2011, JMLR 12, figure 1, diagonal): each element's rate falls with the root of its squared gradients.
-import { tensor } from '../graph/tensor.js';
+import { elementCount, tensor } from '../graph/tensor.js';
 import { checkedNumber, checkKeys, type OptionKeys } from '../options.js';
 import { type Chain, namedChain } from './chain.js';
 import type { Schedule } from './schedules.js';
@@ -8,7 +8,7 @@ import { scaleByLearningRate } from './transforms/learning-rate.js';
 import type { Transform } from './transforms/updates.js';
 
 export interface SquareSumOptions {
-  /** What is added to the root; 1e-10 by default. */
+  /** Number added to the root; 1e-10 by default. */
   readonly epsilon?: number;
   /** The sum of squares before the first step; 0 by default. */
   readonly initialSum?: number;
@@ -48,8 +48,7 @@ export function scaleByAdagrad(options: SquareSumOptions = {}): Transform {
   const initialSum = checkedNumber('initialSum', options.initialSum ?? 0, { atLeast: 0 });
   return ({ b, state }, updates) =>
     updates.map((update, name, { dims }) => {
-      const count = dims.reduce((product, size) => product * size, 1);
-      const initial = tensor('float32', dims, new Float32Array(count).fill(initialSum));
+      const initial = tensor('float32', dims, new Float32Array(elementCount(dims)).fill(initialSum));
       const sum = state(`sum.${name}`, dims, (old) => b.add(old, b.square(update)), initial);
       return { numerator: update, denominator: b.add(b.sqrt(sum), epsilon) };
     });

@@ -116,15 +116,14 @@ export function buildStep(options: StepOptions): StepProgram {
   const weights = options.weights && b.input(weightsKey, options.weights.dtype, options.weights.shape);
   const objective = new Objective(b, model, loss, inputs, targets, training.rewrite, weights);
   const forward = objective.evaluate(new Map([...parameters, ...statistics]));
-  const values = [...parameters.values()];
-  const slopes = gradients(b, forward.loss, values);
+  const found = gradients(b, forward.loss, [...parameters.values()]);
   const result = stepResult(optimizer, {
     b,
     objective,
     setting,
     forward,
     parameters,
-    gradients: new Map([...parameters.keys()].map((name, i) => [name, slopes[i] as Value])), // one gradient a parameter
+    gradients: new Map([...parameters.keys()].map((name, i) => [name, found[i] as Value])), // one gradient a parameter
     ...declared.context,
   });
   const measured = metricOfStep(b, metric, forward);
