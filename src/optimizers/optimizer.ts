@@ -199,6 +199,6 @@ export function states<Made extends { readonly next: ReadonlyMap<string, Value> 
 
 function named(values: ReadonlyMap<string, Value>, name: string): Value {
   const value = values.get(name);
-  if (!value) throw new Error(`no state '${name}'`);
+  if (!value) throw new Error(`no state '${name}' is declared together with these`);
   return value;
 }
