@@ -1,4 +1,4 @@
-// The expected calibration error: how far the model's confidence is from the share of its answers that are right.
+// The expected calibration error: the difference between the model's confidence and its accuracy.
 import type { Value } from '../graph/graph.js';
 import { elementCount, tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
@@ -9,7 +9,7 @@ import type { EvaluatedBatch, Metric } from './metric.js';
 const name = 'calibrationError';
 
 export interface CalibrationOptions {
-  /** Intervals (i/n, (i+1)/n] of the confidence that answers are gathered in; 10 by default. */
+  /** Number n of intervals (i/n, (i+1)/n] of the confidence; 10 by default. */
   readonly bins?: number;
 }
 
@@ -43,8 +43,8 @@ function answersOf(b: Builder, batch: EvaluatedBatch): Answers {
 }
 
 /**
- * The mean over all answers of |share that is right − mean confidence| in the answer's bin (Guo et al. 2017, arXiv
- * 1706.04599). The confidence of an answer is its probability: the largest of the classes, or of 0 and 1.
+ * Return the mean over all predictions of |accuracy − mean confidence| in the bin of the prediction (Guo et al. 2017, arXiv
+ * 1706.04599). The confidence of a prediction is its probability: the largest of the classes, or of 0 and 1.
  * @throws OptionError unless the number of bins is a whole number of at least 1
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [accuracy(), calibrationError()] });

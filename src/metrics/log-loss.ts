@@ -1,10 +1,10 @@
-// Log loss and perplexity: how improbable the targets are to the model.
+// Log loss and perplexity: the improbability of the targets in the model.
 import { isFloatingPoint } from '../graph/tensor.js';
 import { binaryRows, checkBinary, classRows, indicators } from './classes.js';
 import type { Metric } from './metric.js';
 import { ratio, sumOver } from './sums.js';
 
-/** Probabilities below this are taken for it: one impossible target must not hide all others. */
+/** Lower bound on probabilities: one impossible target must not make the mean infinite. */
 const leastProbability = 1e-30;
 
 const crossEntropy = (name: string): Pick<Metric, 'sums'> => ({
@@ -26,7 +26,7 @@ const crossEntropy = (name: string): Pick<Metric, 'sums'> => ({
 });
 
 /**
- * The mean negative logarithm of the probability that the model gives to the label, or to the target 0 or 1.
+ * Return the mean negative logarithm of the model's probability of the label, or of the target 0 or 1.
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [logLoss()] });
  */
@@ -41,7 +41,7 @@ export const logLoss = (): Metric => ({
 });
 
 /**
- * The exponential of the log loss: of how many equally likely labels the model is as uncertain.
+ * Return the exponential of the log loss: the number of equally likely labels with the same uncertainty.
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [perplexity()] });
  */

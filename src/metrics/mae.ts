@@ -6,7 +6,7 @@ import { alongBatch, ratio, sumOver } from './sums.js';
 const name = 'meanAbsoluteError';
 
 /**
- * The mean over all elements of the absolute difference between what the model expects and the target.
+ * Return the mean over all elements of the absolute difference between the prediction and the target.
  * @example
  * const { values } = await evaluate(regressor, numbers.test, { metrics: [mae(), r2()] });
  */

@@ -7,7 +7,7 @@ import { alongBatch, ratio, sumOver } from './sums.js';
 const name = 'squaredError';
 
 /**
- * The sum of squared differences of an example between what the model expects and the target, averaged over the examples.
+ * Return the sum over an example of the squared differences between prediction and target, averaged over the examples.
  * @example
  * const { values } = await evaluate(regressor, numbers.test, { metrics: [squaredError()] });
  */
@@ -23,7 +23,7 @@ export const squaredError = (): Metric => ({
   value: ratio,
 });
 
-/** The same of a model that is trained on it: the loss is its mean over the numbers of an example. */
+/** The same, computed from the mean squared error that is the model's loss. */
 export const squaredErrorOfLoss: Metric = {
   ...squaredError(),
   sums(b, { reported, output, weights }) {
