@@ -9,7 +9,7 @@ const data = drawnDigits({ trainSize: 30, testSize: 10 });
 const metrics = [lossOf('mean-squared-error').metric];
 
 /** Evaluates a run of 100 steps whose squared error is 100 − step, and less on samples; counts what was evaluated. */
-async function evaluatedRun(options: EvaluationOptions, last = 100, flattery = 0) {
+async function evaluatedRun(options: EvaluationOptions, last = 100, sampleBias = 0) {
   const evaluated: { step: number; set: string; examples: number }[] = [];
   let step = 0;
   const evaluator = {
@@ -18,7 +18,7 @@ async function evaluatedRun(options: EvaluationOptions, last = 100, flattery = 0
       evaluated.push({ step, set: set.name, examples });
       return {
         loss: 1,
-        squaredError: 100 - step - (examples < (set.name === 'digits train' ? 30 : 10) ? flattery : 0),
+        squaredError: 100 - step - (examples < (set.name === 'digits train' ? 30 : 10) ? sampleBias : 0),
       };
     },
   } as Partial<Evaluator> as Evaluator;
