@@ -9,7 +9,7 @@ export { type EvaluateOptions, evaluate } from './api/evaluate.js';
 export type { ArrayLike, ModelInputs, NestedArray } from './api/given.js';
 export { type JvpRequest, type JvpResult, jvp } from './api/jvp.js';
 export { type LoadModelOptions, loadModel, saveModel } from './api/load-save.js';
-export { type PredictOptions, predict, toNestedArray } from './api/predict.js';
+export { type PredictOptions, predict, rowsOf, toNestedArray } from './api/predict.js';
 export { type TrainOptions, train } from './api/train.js';
 export { type GradientRequest, type ValueAndGradients, valueAndGradients } from './api/value-and-gradients.js';
 export { type VjpRequest, type VjpResult, vjp } from './api/vjp.js';
@@ -34,6 +34,7 @@ export {
   type Reading,
 } from './curvature/layers/index.js';
 export type { Augmentation } from './data/augment.js';
+export { type BatchArray, batchOf, type ExampleTensors } from './data/batches.js';
 export {
   autoencoding,
   type DataSplits,
@@ -88,6 +89,7 @@ export { type AverageOptions, balancedAccuracy, f1, precision, recall } from './
 export { r2 } from './metrics/r2.js';
 export { averagePrecision, type RankingOptions, rocAuc } from './metrics/ranking.js';
 export { squaredError } from './metrics/squared-error.js';
+export { ratio, sumOver, type WeightedSum } from './metrics/sums.js';
 export { topK } from './metrics/top-k.js';
 export { type FineTuningOptions, fineTuned } from './model/edit/fine-tuning.js';
 export { replaceHead } from './model/edit/head.js';

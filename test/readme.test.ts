@@ -1,32 +1,113 @@
-// The README's first TypeScript example is type-checked and run against the built package, shortened.
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { expect, it } from 'vitest';
+// The TypeScript of the README and of the documents is type-checked and run against the built package, shortened: the blocks
+// of a document are one module, in their order.
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, it } from 'vitest';
+import * as node from '../src/node.js';
+import * as web from '../src/web.js';
 
-/** Fewer pictures and steps: the lines are those of the README. */
+const run = promisify(execFile);
+
+const documents = ['README.md', ...markdownIn('docs'), ...markdownIn('docs/guide')];
+
+function markdownIn(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => join(folder, file));
+}
+
+/** The blocks of TypeScript of a document, as one module. */
+const codeOf = (path: string): string =>
+  [...readFileSync(path, 'utf8').matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code]) => code).join('\n');
+
+const withCode = documents.filter((path) => codeOf(path) !== '');
+
+/** Fewer pictures and steps, smaller networks: the lines are those of the document. */
 const shortened = (code: string): string =>
-  code.replace(/'digits'/, "'digits?train=500&test=100'").replace(/steps: \d+/, 'steps: 2');
+  code
+    .replaceAll("'digits'", "'digits?train=200&test=100'")
+    .replace(/\b(steps|epochs): \d+/g, 'steps: 2')
+    .replaceAll('autoencoder({ seed: 1 })', 'autoencoder({ sizes: [784, 16, 4], seed: 1 })');
 
-it('the example of the README compiles, trains and saves a model', () => {
-  const code = /```(?:ts|typescript)\n([\s\S]*?)```/.exec(readFileSync('README.md', 'utf8'))?.[1];
-  expect(code, 'README.md has a block of TypeScript').toBeDefined();
+/** The module of a document, in a folder of its own. */
+const moduleOf = (path: string): string => join(basename(path, '.md'), 'example');
+
+let folder: string;
+let compiled: string;
+
+beforeAll(async () => {
   // Inside the package, where `import 'cgfac/node'` finds the package itself.
   mkdirSync('runs', { recursive: true });
-  const folder = mkdtempSync(join('runs', 'readme-'));
-  try {
-    writeFileSync(join(folder, 'example.mts'), shortened(code ?? ''));
-    execFileSync('npx', ['tsc', '-p', tsconfigIn(folder)], { stdio: 'pipe' });
-    execFileSync(process.execPath, ['example.mjs'], { cwd: folder, stdio: 'pipe' });
-    expect(existsSync(join(folder, 'model.onnx'))).toBe(true);
-  } finally {
-    rmSync(folder, { recursive: true });
+  folder = mkdtempSync(join('runs', 'documents-'));
+  for (const path of withCode) {
+    mkdirSync(join(folder, basename(path, '.md')));
+    writeFileSync(join(folder, `${moduleOf(path)}.mts`), shortened(codeOf(path)));
   }
+  const compilerOptions = { target: 'es2022', module: 'nodenext', strict: true, types: ['node'], skipLibCheck: true };
+  const files = withCode.map((path) => `${moduleOf(path)}.mts`);
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
+  compiled = await run('npx', ['tsc', '-p', folder]).then(
+    ({ stdout }) => stdout,
+    (error: { stdout: string }) => error.stdout,
+  );
+  return () => rmSync(folder, { recursive: true });
+}, 120_000);
+
+describe('the code of the documents', () => {
+  it('is there, in the README and in each guide', () => {
+    expect(withCode).toContain('README.md');
+    const guides = documents.filter((path) => path.startsWith('docs/guide/') && !path.endsWith('command-line.md'));
+    expect(guides.length).toBeGreaterThanOrEqual(5);
+    for (const guide of guides) expect(withCode).toContain(guide);
+  });
+
+  it('compiles', () => {
+    expect(compiled).toBe('');
+  });
+
+  it.each(withCode)(
+    'of %s runs',
+    async (path) => {
+      const inside = join(folder, basename(path, '.md'));
+      const { stderr } = await run(process.execPath, ['example.mjs'], { cwd: inside }).catch(
+        (error: { stderr: string }) => error,
+      );
+      expect(stderr).toBe('');
+      if (path === 'README.md') expect(existsSync(join(inside, 'model.onnx'))).toBe(true);
+    },
+    120_000,
+  );
 });
 
-function tsconfigIn(folder: string): string {
-  const path = join(folder, 'tsconfig.json');
-  const compilerOptions = { target: 'es2022', module: 'nodenext', strict: true, types: ['node'], skipLibCheck: true };
-  writeFileSync(path, JSON.stringify({ compilerOptions, files: ['example.mts'] }));
-  return path;
-}
+describe('the documents', () => {
+  it('name files that are there', () => {
+    const files = ['src', 'test'].flatMap((root) =>
+      readdirSync(root, { recursive: true, encoding: 'utf8' }).map((path) => `/${root}/${path}`),
+    );
+    const missing = documents.flatMap((path) =>
+      [...readFileSync(path, 'utf8').matchAll(/`([\w./-]+\.ts)`/g)]
+        .map(([, name = '']) => name)
+        .filter((name) => !files.some((file) => file.endsWith(`/${name}`)))
+        .map((name) => `${path}: ${name}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('list every public value, and none that is gone (else: npm run docs)', () => {
+    const listed = [...readFileSync('docs/api.md', 'utf8').matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
+    expect([...listed].sort()).toEqual([...new Set([...Object.keys(node), ...Object.keys(web)])].sort());
+  });
+
+  it('say each decision in a line that can be read', () => {
+    for (const line of readFileSync('docs/decisions.md', 'utf8').split('\n'))
+      expect(line.length, line).toBeLessThan(700);
+  });
+});
+
+it('guides are short', () => {
+  for (const path of documents.filter((each) => each.startsWith('docs/guide/'))) {
+    expect(readFileSync(path, 'utf8').split('\n').length, path).toBeLessThanOrEqual(100);
+  }
+});

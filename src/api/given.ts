@@ -1,7 +1,15 @@
 // Conversion of a user's tensors and arrays to the types that a model declares: inputs, parameters, targets.
 import { GraphError, OptionError } from '../errors.js';
 import { formatType, type TensorType, type Value } from '../graph/graph.js';
-import { allocate, type DataType, elementCount, isFloatingPoint, type TensorData, tensor } from '../graph/tensor.js';
+import {
+  allocate,
+  type DataType,
+  elementCount,
+  isFloatingPoint,
+  isInteger,
+  type TensorData,
+  tensor,
+} from '../graph/tensor.js';
 import { isTensorLike, type TensorLike, toTensorData } from '../graph/tensor-like.js';
 import type { Model } from '../model/model.js';
 import { widen } from '../onnx/edits/widen.js';
@@ -152,12 +160,15 @@ export function fitted(data: TensorData, declared: TensorType, what: string): Te
     given.dims.length === shape.length &&
     shape.every((size, axis) => typeof size === 'string' || size === given.dims[axis]);
   if (fits) return given;
+  const shaped = shape.map((size, axis) => (axis === 0 && typeof size === 'string' ? given.dims[0] : size));
+  const isReshaped = given.dtype === dtype && shaped.every(isNumber) && elementCount(shaped) === given.data.length;
   throw new GraphError(
-    `${what} is ${formatType(declared)}; a tensor ${formatType({ dtype: data.dtype, shape: data.dims })} does not fit it`,
+    `${what} is ${formatType(declared)}; a tensor ${formatType({ dtype: data.dtype, shape: data.dims })} does not fit it` +
+      (isReshaped ? `, though it has as many elements as [${shaped.join(', ')}]` : ''),
   );
 }
 
-const isInteger = (dtype: DataType): boolean => !isFloatingPoint(dtype) && dtype !== 'bool';
+const isNumber = (size: number | string | undefined): size is number => typeof size === 'number';
 
 /** Integers in another integer type if all of them fit it; anything else as it is. */
 function asIntegers(data: TensorData, dtype: DataType): TensorData {

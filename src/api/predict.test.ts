@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { type ModelSpec, modelBytes, ramp, runOnnx } from '../../test/support/onnx-models.js';
 import { GraphError, OptionError } from '../errors.js';
 import { type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
+import { lenet } from '../nn/lenet.js';
 import { mlp } from '../nn/zoo.js';
 import { loadModel } from './load-save.js';
-import { predict, toNestedArray } from './predict.js';
+import { predict, rowsOf, toNestedArray } from './predict.js';
 
 const spec = (batch: number | string): ModelSpec => ({
   opset: 17,
@@ -106,4 +107,27 @@ it('nested arrays have the shape of the tensor', () => {
   expect(toNestedArray(tensorFrom('float32', [2, 1, 2], [1, 2, 3, 4]))).toEqual([[[1, 2]], [[3, 4]]]);
   expect(toNestedArray(tensorFrom('int64', [], [5]))).toBe(5n);
   expect(toNestedArray(tensorFrom('float32', [2, 0], []))).toEqual([[], []]);
+});
+
+it('rowsOf gives the numbers of each example', () => {
+  expect(rowsOf(tensorFrom('float32', [2, 1, 2], [1, 2, 3, 4]))).toEqual([
+    [1, 2],
+    [3, 4],
+  ]);
+  expect(rowsOf(tensorFrom('int64', [2], [5, 6]))).toEqual([[5], [6]]);
+  expect(rowsOf(tensorFrom('float32', [2, 0], []))).toEqual([[], []]);
+  expect(() => rowsOf(tensorFrom('float32', [], [1]))).toThrow(GraphError);
+  const missing = undefined as unknown as TensorData;
+  expect(() => rowsOf(missing)).toThrow('the tensor given to rowsOf is undefined; give a tensor');
+  expect(() => toNestedArray(missing)).toThrow(OptionError);
+});
+
+it('inputs of another shape with as many elements are refused, and the message tells the shape', async () => {
+  const rows = tensorFrom('float32', [2, 784], new Array(1568).fill(0));
+  await expect(predict(lenet({ seed: 1 }), rows)).rejects.toThrow(
+    /does not fit it, though it has as many elements as \[2, 1, 28, 28\]$/,
+  );
+  await expect(predict(lenet({ seed: 1 }), tensorFrom('float32', [2, 3], [1, 2, 3, 4, 5, 6]))).rejects.toThrow(
+    /does not fit it$/,
+  );
 });

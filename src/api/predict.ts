@@ -4,6 +4,7 @@ import { GraphError, OptionError } from '../errors.js';
 import { type Graph, neededNodes, type Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
 import { allocate, bytesPerElement, elementCount, type TensorData, tensor } from '../graph/tensor.js';
+import { type TensorLike, toTensorData } from '../graph/tensor-like.js';
 import { checkModel, type Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
 import { checkedCount, checkedTexts, checkKeys, type OptionKeys } from '../options.js';
@@ -196,13 +197,13 @@ function usualBatch(model: Model, batch: Examples, names: readonly string[]): nu
 /**
  * Return the elements of a tensor as nested arrays in its shape: a number for a scalar, rows for a matrix. Elements of
  * int64 and uint64 are bigints.
- * @throws GraphError if it is no tensor
+ * @throws OptionError if it is no tensor
  * @example
  * const rows = toNestedArray({ dtype: 'float32', dims: [2, 2], data: Float32Array.of(1, 2, 3, 4) });
  * console.log(rows); // [[1, 2], [3, 4]]
  */
-export function toNestedArray(value: TensorData): NestedArray {
-  const { dims, data } = value;
+export function toNestedArray(value: TensorLike): NestedArray {
+  const { dims, data } = toTensorData(value, 'the tensor given to toNestedArray');
   const level = (axis: number, start: number, length: number): NestedArray => {
     if (axis === dims.length) return data[start] ?? 0;
     const size = dims[axis] ?? 0;
@@ -210,4 +211,21 @@ export function toNestedArray(value: TensorData): NestedArray {
     return Array.from({ length: size }, (_, i) => level(axis + 1, start + i * each, each));
   };
   return level(0, 0, data.length);
+}
+
+/**
+ * Return the numbers of each example of a tensor `[batch, …]`, one array an example.
+ * @throws OptionError if it is no tensor, GraphError if it has no axis of examples
+ * @example
+ * const { output } = await predict(mlp({ sizes: [2, 8, 3], seed: 1 }), [[1, 2], [3, 4]]);
+ * const classes = rowsOf(output).map((logits) => logits.indexOf(Math.max(...logits)));
+ * console.log(classes);
+ */
+export function rowsOf(value: TensorLike): number[][] {
+  const { dims, data } = toTensorData(value, 'the tensor given to rowsOf');
+  const [rows, ...example] = dims;
+  if (rows === undefined) throw new GraphError('the tensor given to rowsOf is a scalar: it has no axis of examples');
+  const numbers = Array.from(data, Number);
+  const each = elementCount(example);
+  return Array.from({ length: rows }, (_, row) => numbers.slice(row * each, (row + 1) * each));
 }

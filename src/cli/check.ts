@@ -20,10 +20,10 @@ import { modelHelp, openModel } from './models.js';
 import { aligned } from './output.js';
 
 const examples = `
-Inputs and targets are drawn at random, in the units that the model normalizes. Each parameter is moved along a random
-direction with the signs of its gradient: 'derivative' is what the gradient says of it, 'difference' what the losses on
-both sides say. The exit code is 1 where they do not agree. 'flat' is a direction in which the loss changes by no more
-than its rounding in float32, as the gradient says too: a bias before a normalization, say.
+Inputs and targets are random, in the units that the model expects. Each parameter moves along a random direction that
+has the signs of its gradient: 'derivative' is the slope by the gradient, 'difference' the slope by the losses on both
+sides. The exit code is 1 if they disagree. 'flat' means that the loss changes by no more than its rounding in float32,
+and that the gradient agrees: the bias before a normalization is an example.
 
 ${modelHelp()}
 
@@ -42,21 +42,23 @@ interface CheckFlags {
 
 export function command(): Command {
   return new Command('check')
-    .description('Compare the gradients of a model with differences of its loss')
+    .description('Check the gradients of a model against finite differences of its loss')
     .argument('<model>', 'a built-in model or an .onnx file')
-    .addOption(lossFlag("what the model's end suggests"))
+    .addOption(lossFlag("chosen from the model's output"))
     .addOption(
-      new Option('--batch-size <n>', 'examples')
+      new Option('--batch-size <n>', 'examples in the batch')
         .argParser(number('--batch-size', { atLeast: 1, integer: true }))
         .default(16),
     )
-    .addOption(new Option('--size <axis=n>', 'size of another symbolic axis; repeatable').argParser(axisSize))
     .addOption(
-      new Option('--seed <n>', 'seed of inputs, targets and directions')
+      new Option('--size <axis=n>', 'size of a symbolic axis other than the batch; repeatable').argParser(axisSize),
+    )
+    .addOption(
+      new Option('--seed <n>', 'seed for inputs, targets and directions')
         .argParser(number('--seed', { atLeast: 0, integer: true }))
         .default(0),
     )
-    .option('--json', 'print one JSON object')
+    .option('--json', 'print the result as one JSON object')
     .addOption(debugFlag())
     .addHelpText('after', examples)
     .action(run);

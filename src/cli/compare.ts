@@ -17,8 +17,8 @@ import { printTable, printWarnings, runSummary } from './output.js';
 import { type Outcome, Workbench } from './workbench.js';
 
 const examples = `
---learning-rate holds for the first-order optimizers, --damping and --rank for those that have them;
-an option of an optimizer's own goes before.
+--learning-rate applies to the first-order optimizers, --damping and --rank to the optimizers that have them.
+An option given with an optimizer's name takes precedence.
 
 ${modelHelp()}
 
@@ -36,9 +36,9 @@ interface CompareFlags extends RunFlags {
 
 export function command(): Command {
   const compare = new Command('compare')
-    .description('Train a model with several optimizers side by side: the same start, the same batches')
+    .description('Train a model with several optimizers, from the same initial parameters and on the same batches')
     .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder')
-    .option('--optimizers <names>', 'the optimizers, with commas between', 'cgfac,kfac,adam,sgd');
+    .option('--optimizers <names>', 'the optimizers, separated by commas', 'cgfac,kfac,adam,sgd');
   for (const flag of runFlags()) compare.addOption(flag);
   return compare.addHelpText('after', examples).action(run);
 }
@@ -78,7 +78,7 @@ async function run(modelName: string, flags: CompareFlags): Promise<void> {
   });
 }
 
-/** One run after another; those that diverge are told of and do not stop the others. */
+/** One run after another; a diverged run is reported and does not stop the others. */
 export async function raceOf(
   bench: Workbench,
   plan: Plan,

@@ -4,7 +4,8 @@ import { dataKinds, type LoadOptions } from '../data/spec.js';
 import { debugFlag, number } from './flags.js';
 
 const examples = `
-NumPy arrays named as the inputs of an .onnx file are its inputs when it is trained; without a model, name them.
+If you train an .onnx file, the NumPy arrays that have the names of its inputs become its inputs. There is no model
+here: name them with ?inputs=NAME,NAME.
 
 Data
 ${dataKinds()
@@ -19,10 +20,10 @@ Examples
 
 export function command(): Command {
   return new Command('data')
-    .description('Show what a data set holds')
-    .argument('[spec]', 'the data', 'digits')
+    .description('Show what a data set contains')
+    .argument('[spec]', 'the data set', 'digits')
     .addOption(
-      new Option('--seed <n>', 'seed of what is drawn or split at random')
+      new Option('--seed <n>', 'seed for random draws and splits')
         .argParser(number('--seed', { atLeast: 0, integer: true }))
         .default(0),
     )

@@ -35,12 +35,12 @@ export function command(): Command {
     .addOption(outFlag('the report and the models', join('runs', 'demo')))
     .addOption(overwriteFlag())
     .addOption(
-      new Option('--threads <n>', 'threads that compute (default: all cores)').argParser(
+      new Option('--threads <n>', 'number of threads (default: all cores)').argParser(
         number('--threads', { atLeast: 1, atMost: mostThreads, integer: true }),
       ),
     )
     .addOption(
-      new Option('--seed <n>', 'seed of all random numbers')
+      new Option('--seed <n>', 'seed for all random numbers')
         .argParser(number('--seed', { atLeast: 0, integer: true }))
         .default(0),
     )

@@ -64,87 +64,95 @@ export interface RunFlags {
 }
 
 const dataFlag = (): Option =>
-  new Option('--data <spec>', `the data: one of\n${dataKinds().join('\n')}`).default('digits');
+  new Option('--data <spec>', `the data set, one of\n${dataKinds().join('\n')}`).default('digits');
 
 /** The flags of `train` and `compare`, in the order in which help shows them. */
 export function runFlags(): Option[] {
   return [
     dataFlag(),
-    new Option('--steps <n>', 'optimizer steps to take')
+    new Option('--steps <n>', 'number of optimizer steps')
       .argParser(number('--steps', { ...count, atMost: mostSteps }))
       .conflicts('epochs'),
     new Option(
       '--epochs <n>',
-      'passes over the training data (default: 5; of a text, as many as show each character 5 times)',
+      'passes over the training data (default: 5; for text, enough to show each character 5 times)',
     ).argParser(number('--epochs', { above: 0 })),
     new Option(
       '--batch-size <n>',
-      'examples a step, at most all of them (default: 500 to autoencode, else 128)',
+      'examples per step; at most the training set (default: 500 for autoencoders, otherwise 128)',
     ).argParser(number('--batch-size', count)),
     new Option(
       '--learning-rate <x>',
-      'learning rate, a number or a schedule; cgfac and kfac have their own without it, and take scheduled steps with it',
+      'learning rate, a number or a schedule; cgfac and kfac choose their own unless you set one, which selects scheduled steps',
     ).argParser(schedule('--learning-rate', { above: 0 })),
     new Option(
       '--damping <x>',
-      'damping of cgfac and kfac: relative for normalized steps, the first λ for self-tuning ones',
+      'damping of cgfac and kfac: relative for normalized steps, the initial λ for self-tuning steps',
     ).argParser(schedule('--damping', { above: 0 })),
-    new Option('--rank <r>', 'rows R that cgfac keeps of each Kronecker factor').argParser(number('--rank', count)),
-    lossFlag('what model and data suggest'),
+    new Option('--rank <r>', 'number of rows R that cgfac keeps for each Kronecker factor').argParser(
+      number('--rank', count),
+    ),
+    lossFlag('chosen from the model and the data'),
     new Option(
       '--metrics <list>',
-      `what to judge by: some of ${metricNames.join(', ')} (default: accuracy, or squaredError)`,
+      `metrics to report, separated by commas: ${metricNames.join(', ')} (default: the metric of the loss)`,
     ).argParser((text) => metricsOf(text.split(',').map((word) => word.trim()))),
-    new Option('--target <metric=value>', 'when is it reached? e.g. squaredError=6 or testAccuracy=0.98').argParser(
-      target,
-    ),
+    new Option(
+      '--target <metric=value>',
+      'report when a metric first reaches a value, e.g. squaredError=6 or testAccuracy=0.98',
+    ).argParser(target),
     new Option('--evaluate-every <n>', 'steps between evaluations (default: a tenth of the run)').argParser(
       number('--evaluate-every', count),
     ),
     new Option(
       '--evaluation-examples <n>',
-      'examples of each set that evaluations along the way take (default: 5000, of text 500)',
+      'examples of each set to use for evaluations during training (default: 5000; for text, 500)',
     ).argParser(number('--evaluation-examples', count)),
     new Option(
       '--normalize',
-      'begin the model with (x − mean) / deviation of the training set, per channel, and end a regression with deviation · f + mean of its targets; model.onnx does it too (default: for tables, not for models from files)',
+      'standardize inputs inside the model, per channel, and the targets of a regression; model.onnx then takes and predicts values in the units of the data (default: for tables, unless the model is a file)',
     ),
-    new Option('--no-normalize', 'take the numbers of tables as they are'),
+    new Option('--no-normalize', 'do not standardize tables'),
     new Option(
       '--augment <list>',
-      'vary pictures while training: flip (left and right), crop=N (move by up to N pixels; the border is 0), or flip,crop=N',
+      'vary pictures during training: flip (left to right), crop=N (shift by up to N pixels, filling with 0), or flip,crop=N',
     ).argParser(augmentation),
-    new Option('--seed <n>', 'seed of initial parameters, order of the examples, and all random numbers')
+    new Option('--seed <n>', 'seed for the initial parameters, the order of the examples, and all other random numbers')
       .argParser(number('--seed', { atLeast: 0, integer: true }))
       .default(0),
-    new Option('--threads <n>', 'threads that compute (default: all cores)').argParser(
+    new Option('--threads <n>', 'number of threads (default: all cores)').argParser(
       number('--threads', { ...count, atMost: mostThreads }),
     ),
-    new Option('--train <glob>', "train only parameters of such names, e.g. 'head.*'; repeatable").argParser(repeated),
-    new Option('--freeze <glob>', 'leave parameters of such names as they are; repeatable').argParser(repeated),
-    new Option('--new-head <n>', 'begin with a new last layer for n classes').argParser(number('--new-head', count)),
-    new Option('--lora <r>', 'train adapters of rank r on the dense layers, merged into model.onnx').argParser(
-      number('--lora', count),
+    new Option('--train <glob>', "train only the parameters whose names match, e.g. 'head.*'; repeatable").argParser(
+      repeated,
     ),
+    new Option('--freeze <glob>', 'do not train the parameters whose names match; repeatable').argParser(repeated),
+    new Option('--new-head <n>', 'replace the last layer with a new one for n classes').argParser(
+      number('--new-head', count),
+    ),
+    new Option(
+      '--lora <r>',
+      'train low-rank adapters of rank r on the dense layers; they are merged into model.onnx',
+    ).argParser(number('--lora', count)),
     outFlag('model.onnx, metrics.jsonl and report.html', 'runs/…'),
     overwriteFlag(),
-    new Option('--json', 'print one JSON object as the last line'),
+    new Option('--json', 'print the result as one JSON object on the last line'),
     debugFlag(),
   ];
 }
 
 export const outFlag = (files: string, usual: string): Option =>
-  new Option('--out <dir>', `folder for ${files} (default: ${usual}, with a number where a run is there already)`);
+  new Option('--out <dir>', `folder for ${files} (default: ${usual}, numbered if it already holds a run)`);
 
 export const overwriteFlag = (): Option =>
-  new Option('--overwrite', 'replace the run that the folder holds; other files in it stay');
+  new Option('--overwrite', 'replace the run in the folder; other files in it stay');
 
 export const lossFlag = (otherwise: string): Option =>
   new Option('--loss <name>', `the loss: ${lossNames.join(', ')} (default: ${otherwise})`).argParser((text) =>
     lossOf(text),
   );
 
-export const debugFlag = (): Option => new Option('--debug', 'show the stack of an error');
+export const debugFlag = (): Option => new Option('--debug', 'show the stack trace of an error');
 
 function augmentation(text: string): Augmentation {
   const parts = text.split(',').map((part) => part.trim());

@@ -36,14 +36,14 @@ interface InspectFlags {
 
 export function command(): Command {
   return new Command('inspect')
-    .description('Show the layers of a model, the Kronecker block each gets, and what it costs')
+    .description('Show the layers of a model, the Kronecker block of each layer, and its cost')
     .argument('<model>', 'a built-in model or an .onnx file')
     .addOption(
-      new Option('--rank <r>', 'rows R that cgfac keeps of each factor')
+      new Option('--rank <r>', 'number of rows R that cgfac keeps for each factor')
         .argParser(number('--rank', { atLeast: 1, integer: true }))
         .default(defaultRank),
     )
-    .option('--graph', 'print the graph')
+    .option('--graph', 'print the graph instead')
     .addOption(debugFlag())
     .addHelpText('after', examples)
     .action(run);

@@ -11,11 +11,11 @@ interface Entry {
 }
 
 const commands: Readonly<Record<string, Entry>> = {
-  train: { summary: 'Train a model with one optimizer, and save it', load: () => import('./train.js') },
-  compare: { summary: 'Train a model with several optimizers side by side', load: () => import('./compare.js') },
+  train: { summary: 'Train a model with one optimizer and save it', load: () => import('./train.js') },
+  compare: { summary: 'Train a model with several optimizers and compare them', load: () => import('./compare.js') },
   inspect: { summary: 'Show the layers of a model and their Kronecker blocks', load: () => import('./inspect.js') },
-  check: { summary: 'Compare the gradients of a model with differences of its loss', load: () => import('./check.js') },
-  data: { summary: 'Show what a data set holds', load: () => import('./data.js') },
+  check: { summary: 'Check the gradients of a model against finite differences', load: () => import('./check.js') },
+  data: { summary: 'Show what a data set contains', load: () => import('./data.js') },
   demo: { summary: 'Watch CG-FAC, K-FAC, Adam and SGD race on the built-in digits', load: () => import('./demo.js') },
 };
 

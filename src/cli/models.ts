@@ -36,33 +36,33 @@ const hiddenActivations = [
 
 const builtIn: Readonly<Record<string, BuiltIn>> = {
   autoencoder: {
-    summary: 'deep autoencoder of pictures or numbers, 784-1000-500-250-30-250-500-1000-784, tanh, linear code',
+    summary: 'deep autoencoder for pictures or numbers, 784-1000-500-250-30-250-500-1000-784, tanh, linear code',
     options: { hidden: 'counts' },
     create: ({ seed, hidden = [1000, 500, 250, 30] }, set) =>
       autoencoder({ seed, sizes: [numbersIn('autoencoder', set), ...(hidden as readonly number[])] }),
     usual: pictures(1, 28),
   },
   mlp: {
-    summary: 'classifier of pictures or numbers, 784-256-128-10, ReLU',
+    summary: 'classifier for pictures or numbers, 784-256-128-10, ReLU',
     options: { hidden: 'counts', activation: hiddenActivations },
     create: ({ hidden = [256, 128], ...options }, set) =>
       mlp({ ...options, sizes: [numbersIn('mlp', set), ...(hidden as readonly number[]), outputsFor(set)] }),
     usual: pictures(1, 28),
   },
   lenet: {
-    summary: 'classifier of small pictures, 2 convolutions and 3 dense layers, ReLU, maximum pooling (LeNet-5)',
+    summary: 'classifier for small pictures: 2 convolutions, 3 dense layers, ReLU, max pooling (LeNet-5)',
     options: {},
     create: ({ seed }, set) => lenet({ seed, input: pictureIn('lenet', set), classes: outputsFor(set) }),
     usual: pictures(1, 28),
   },
   resnet20: {
-    summary: 'classifier of small pictures, residual network of 20 layers',
+    summary: 'classifier for small pictures: a residual network of 20 layers',
     options: { norm: ['group', 'batch'], width: 'count', groups: 'count' },
     create: (options, set) => resnet20({ ...options, input: pictureIn('resnet20', set), classes: outputsFor(set) }),
     usual: pictures(3, 32),
   },
   'char-transformer': {
-    summary: 'predicts the next character of a text, causal transformer of 4 layers, 4 heads, width 128',
+    summary: 'predicts the next character of a text: a causal transformer of 4 layers, 4 heads, width 128',
     options: { layers: 'count', width: 'count', heads: 'count' },
     create: (options, set) => charTransformer({ ...options, ...textIn('char-transformer', set) }),
     usual: windows(64, 65),
@@ -78,9 +78,9 @@ export function modelHelp(): string {
     return [`  ${name.padEnd(17)} ${summary}`, ...(described ? [`  ${''.padEnd(17)} options: ${described}`] : [])];
   });
   return [
-    'Models, their sizes taken from the data; options are written NAME:option=value:option=value',
+    'Models (their sizes follow the data); write options as NAME:option=value:option=value',
     ...lines,
-    `  ${'FILE.onnx'.padEnd(17)} a model of your own, trained on from its weights`,
+    `  ${'FILE.onnx'.padEnd(17)} a model of your own; training continues from its weights`,
   ].join('\n');
 }
 

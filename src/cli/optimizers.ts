@@ -229,9 +229,12 @@ export function optimizerHelp(): string {
   const lines = Object.entries(kinds).map(
     ([name, { options }]) => `  ${name.padEnd(width)} ${describeOptions(options)}`,
   );
-  return ['Optimizers and their options, written NAME:option=value:option=value', ...lines, '', scheduleHelp()].join(
-    '\n',
-  );
+  return [
+    'Optimizers and their options; write them as NAME:option=value:option=value',
+    ...lines,
+    '',
+    scheduleHelp(),
+  ].join('\n');
 }
 
 /** An optimizer as it was asked for. */

@@ -42,11 +42,11 @@ const ofNumbers = (
 });
 
 const kinds: Readonly<Record<string, Kind>> = {
-  constant: ofNumbers([1, 1], 'VALUE', 'always the same', constant),
-  step: ofNumbers([3, 3], 'INITIAL:FACTOR:STEPS', 'times FACTOR after every so many steps', step),
+  constant: ofNumbers([1, 1], 'VALUE', 'the same at every step', constant),
+  step: ofNumbers([3, 3], 'INITIAL:FACTOR:STEPS', 'multiplied by FACTOR every STEPS steps', step),
   'multi-step': {
     usage: 'INITIAL:FACTOR:STEP[:STEP…]',
-    summary: 'times FACTOR at each STEP',
+    summary: 'multiplied by FACTOR at each STEP',
     read(parts) {
       const [initial, factor, ...milestones] = numbersOf(parts) ?? [];
       if (initial === undefined || factor === undefined || milestones.length === 0) return undefined;
@@ -55,26 +55,31 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
   piecewise: {
     usage: 'VALUE[:STEP:VALUE…]',
-    summary: 'another VALUE from each STEP on',
+    summary: 'the next VALUE from each STEP on',
     read(parts) {
       const numbers = numbersOf(['0', ...parts]);
       if (!numbers || numbers.length % 2 === 1) return undefined;
       return piecewise(numbers.flatMap((from, i) => (i % 2 === 0 ? [[from, numbers[i + 1] ?? from] as const] : [])));
     },
   },
-  exponential: ofNumbers([2, 3], 'INITIAL:FACTOR[:STEPS]', 'times FACTOR in so many steps, smoothly', exponential),
-  linear: ofNumbers([3, 3], 'INITIAL:END:STEPS', 'a straight line', linear),
+  exponential: ofNumbers(
+    [2, 3],
+    'INITIAL:FACTOR[:STEPS]',
+    'decays smoothly, by FACTOR in STEPS steps (default: 1)',
+    exponential,
+  ),
+  linear: ofNumbers([3, 3], 'INITIAL:END:STEPS', 'linear from INITIAL to END', linear),
   polynomial: ofNumbers([2, 4], 'INITIAL:STEPS[:POWER[:END]]', 'END + (INITIAL − END)·(1 − k/STEPS)^POWER', polynomial),
   cosine: ofNumbers([2, 3], 'PEAK:STEPS[:END]', 'half a cosine from PEAK down to END', cosine),
   'cosine-with-restarts': ofNumbers(
     [2, 4],
     'PEAK:STEPS[:GROWTH[:END]]',
-    'cosines in a row, each GROWTH times as long as the one before',
+    'repeated half cosines, each GROWTH times as long as the one before',
     cosineWithRestarts,
   ),
   'one-cycle': {
     usage: 'PEAK:STEPS[:RISE[:INITIAL[:END]]][:linear][:three-phase]',
-    summary: 'up to PEAK in a share RISE of the steps, then down to END',
+    summary: 'rises to PEAK during the fraction RISE of the steps, then falls to END',
     read(parts) {
       const words = parts.filter((part) => part === 'linear' || part === 'three-phase');
       const numbers = numbersOf(parts.slice(0, parts.length - words.length));
@@ -89,10 +94,10 @@ const kinds: Readonly<Record<string, Kind>> = {
       });
     },
   },
-  'inverse-root': ofNumbers([1, 2], 'PEAK[:STEPS]', 'PEAK/√(1 + k/STEPS), of 100 steps by default', inverseRoot),
+  'inverse-root': ofNumbers([1, 2], 'PEAK[:STEPS]', 'PEAK/√(1 + k/STEPS); STEPS is 100 by default', inverseRoot),
   'warm-up': {
     usage: 'STEPS[:INITIAL]:SCHEDULE',
-    summary: 'a straight line up to a number or another schedule, which then begins',
+    summary: 'rises linearly to a number or to the start of another schedule, which then begins',
     read([steps = '', ...others]) {
       const [count] = numbersOf([steps]) ?? [];
       const [initial] = others.length > 1 ? (numbersOf(others.slice(0, 1)) ?? []) : [];
@@ -114,7 +119,7 @@ const scheduleNames: readonly string[] = Object.keys(kinds);
 export function scheduleHelp(): string {
   const lines = Object.entries(kinds).map(([name, { usage, summary }]) => `  ${name}:${usage}\n      ${summary}`);
   return [
-    'Schedules, for learning rates, weight decays, damping, momentum and bounds, which may change with the step k = 0, 1, …',
+    'Schedules for learning rates, weight decay, damping, momentum and clipping; k = 0, 1, … is the number of the step',
     ...lines,
   ].join('\n');
 }

@@ -34,9 +34,9 @@ interface TrainFlags extends RunFlags {
 
 export function command(): Command {
   const train = new Command('train')
-    .description('Train a model with one optimizer, and save it')
+    .description('Train a model with one optimizer and save it')
     .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder')
-    .option('--optimizer <name>', 'the optimizer, with options of its own where wanted', 'cgfac');
+    .option('--optimizer <name>', 'the optimizer, optionally with options, e.g. adam:learning-rate=0.003', 'cgfac');
   for (const flag of runFlags()) train.addOption(flag);
   return train.addHelpText('after', examples).action(run);
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
 import { inputNamed, listInputs } from '../graph/inputs.js';
-import { type Batch, evaluationBatches, gatherBatch, permutation, trainingBatches } from './batches.js';
+import { type Batch, batchOf, evaluationBatches, gatherBatch, permutation, trainingBatches } from './batches.js';
 import { autoencoding, type Dataset, dataset, elementCount, onlyInput, slice, withInputShape } from './dataset.js';
 import { splitAtRandom } from './split.js';
 
@@ -113,6 +113,18 @@ describe('gatherBatch', () => {
   it('refuses an example that is not there', () => {
     expect(() => gatherBatch(numbered(5), [5])).toThrow("data set 'numbered' has no example 5: it has 5");
     expect(() => gatherBatch(numbered(5), [0.5])).toThrow(OptionError);
+  });
+});
+
+describe('batchOf', () => {
+  it('has the examples of the indices, or all in order, with their weights', () => {
+    const weights = { dtype: 'float32', shape: [], data: Float32Array.of(1, 2, 3, 4, 5) } as const;
+    const set = { ...numbered(5), weights };
+    const { target, ...rest } = gatherBatch(set, [3, 0]);
+    expect(batchOf(set, [3, 0])).toEqual({ ...rest, targets: target });
+    expect(batchOf(set).weights?.data).toEqual(weights.data);
+    expect(batchOf(numbered(2))).not.toHaveProperty('weights');
+    expect(() => batchOf(set, [5])).toThrow(OptionError);
   });
 });
 

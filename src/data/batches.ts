@@ -87,6 +87,32 @@ export function* evaluationBatches(set: Dataset, batchSize: number): Generator<B
   }
 }
 
+/** Examples of a data set as tensors, whose first axis is the batch. */
+export interface ExampleTensors {
+  /** As the data set has them: one, or several by name. */
+  readonly inputs: Inputs<BatchArray>;
+  readonly targets: BatchArray;
+  /** `[batch]`, if the data set has weights. */
+  readonly weights?: BatchArray;
+}
+
+/**
+ * Return examples of a data set as tensors, which `predict`, `valueAndGradients`, `vjp` and `jvp` take. They have the set's own
+ * shapes: for a model that takes its inputs in another one, use `withInputShape` first.
+ * @param indices which examples, from 0 on; by default all in order
+ * @throws OptionError for an index outside the data set
+ * @example
+ * const { test } = drawnDigits({ trainSize: 20, testSize: 20 });
+ * const { inputs, targets } = batchOf(test, [0, 1, 2]);
+ * const { output } = await predict(model, inputs);
+ * const { loss } = await valueAndGradients(model, { loss: crossEntropy(), inputs, targets });
+ * console.log(output?.dims, loss);
+ */
+export function batchOf(set: Dataset, indices?: ArrayLike<number>): ExampleTensors {
+  const { target, ...rest } = gatherBatch(set, indices ?? Array.from({ length: set.size }, (_, index) => index));
+  return { ...rest, targets: target };
+}
+
 /** The order in which an epoch visits `size` examples: a Fisher–Yates shuffle drawn from (seed, epoch). */
 export function permutation(size: number, seed: number, epoch: number): Uint32Array {
   const order = Uint32Array.from({ length: size }, (_, index) => index);

@@ -142,9 +142,8 @@ export function overlapOf({ inputs }: Dataset): number {
 }
 
 /**
- * Checks that all columns hold `size` examples, in the arrays that their types are kept in, and returns the data set.
- * Throws OptionError where one does not, and for unknown keys.
- *
+ * Check that all columns hold `size` examples, in the arrays that their types are kept in, and return the data set.
+ * @throws OptionError if one does not, and for unknown keys
  * @example
  * const [ids, mask, labels] = [new Int32Array(1600), new Int32Array(1600), new Int32Array(100)];
  * const tokens = (data: Int32Array) => ({ dtype: 'int64', shape: [16], data }) as const;

@@ -128,8 +128,8 @@ export function dataKinds(): string[] {
 }
 
 /**
- * Loads the data set a spec names. Throws OptionError for a spec that cannot be read, FileError for files that cannot.
- *
+ * Load the training and the test set that a spec names, such as `digits` or `csv:FILE?label=COLUMN`.
+ * @throws OptionError for a spec that cannot be read, FileError for files that cannot
  * @example
  * const { train, test } = await loadData('mnist:data/mnist', { task: 'autoencoding' });
  */

@@ -76,7 +76,7 @@ export class Value {
       if (!by) throw new GraphError(`the type and shape of '${this.name}' are not known`);
       throw new UnsupportedError(
         `the type and shape of '${this.name}' are not known, because ${this.producer === by ? 'it is computed by' : 'it follows from'} ${describeNode(by)} and cgfac has ` +
-          `no rule for this operator here; replace it before exporting the model, or export with shape inference`,
+          `no rule for this operator here; give its definition to loadModel (operators), replace it before exporting the model, or export with shape inference`,
       );
     }
     return this.#type;

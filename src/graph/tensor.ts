@@ -45,6 +45,8 @@ export const isDataType = (name: string): name is DataType => Object.hasOwn(arra
 export const isFloatingPoint = (dtype: DataType): boolean =>
   dtype === 'float32' || dtype === 'float64' || dtype === 'float16' || dtype === 'bfloat16';
 
+export const isInteger = (dtype: DataType): boolean => !isFloatingPoint(dtype) && dtype !== 'bool';
+
 /** Bytes of one element. */
 export const bytesPerElement = (dtype: DataType): number => arrayTypes[dtype].BYTES_PER_ELEMENT;
 

@@ -1,10 +1,9 @@
 // Helpers of losses that are means over the elements of outputs: sizes, and diagonal Hessians.
 import type { TensorType, Value } from '../graph/graph.js';
-import { tensorFrom } from '../graph/tensor.js';
+import { elementCount, tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 
-export const elementsPerExample = (output: Value): number =>
-  output.dims.slice(1).reduce((product, size) => product * size, 1);
+export const elementsPerExample = (output: Value): number => elementCount(output.dims.slice(1));
 
 export const examplesOf = (output: Value): number => output.dims[0] ?? 1;
 

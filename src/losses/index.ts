@@ -29,6 +29,7 @@ const losses = {
 /** The name of a loss with its default options. */
 export type LossWord = keyof typeof losses;
 
+/** The words of the losses. */
 export const lossNames = Object.keys(losses) as readonly LossWord[];
 
 const isWord = (name: string): name is LossWord => Object.hasOwn(losses, name);

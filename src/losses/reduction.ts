@@ -1,5 +1,6 @@
 // Means of losses over all elements, weighted by example: Σw·l/Σw.
 import type { Value } from '../graph/graph.js';
+import { elementCount } from '../graph/tensor.js';
 import { alongBatch } from '../metrics/sums.js';
 import type { Builder } from '../ops/builder.js';
 
@@ -27,7 +28,7 @@ export function weightedColumns(b: Builder, values: Value, weights: Value | unde
   const rows = Array.from({ length: values.rank - 1 }, (_, axis) => axis);
   if (!weights) return b.mean(values, rows);
   const spread = alongBatch(b, weights, values);
-  const positions = values.dims.slice(1, -1).reduce((product, size) => product * size, 1);
+  const positions = elementCount(values.dims.slice(1, -1));
   return quotient(b, b.sum(b.mul(values, spread), rows), b.mul(b.sum(spread), positions));
 }
 

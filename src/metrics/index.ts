@@ -41,6 +41,7 @@ const metrics = {
 /** The name of a metric with its default options; `top-k` for any k. */
 export type MetricWord = keyof typeof metrics | `top-${number}`;
 
+/** The words of the metrics; `top-k` of any k is one, too. */
 export const metricNames = Object.keys(metrics) as readonly (keyof typeof metrics)[];
 
 const isWord = (name: string): name is keyof typeof metrics => Object.hasOwn(metrics, name);

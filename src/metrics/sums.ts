@@ -10,15 +10,26 @@ export type WeightedSum = Readonly<Record<'sum' | 'weight', Value | number>>;
 /**
  * Return the sum of all elements and their number; with weights, which broadcast to the values, both weighted.
  * @param per number of elements that count as one
+ * @example
+ * const within1: Metric = {
+ *   name: 'within1',
+ *   lowerIsBetter: false,
+ *   sums: (b, { expected, given }) => sumOver(b, b.cast(b.less(b.abs(b.sub(expected, given)), 1), 'float32')),
+ *   value: ratio,
+ * };
  */
-export function sumOver(b: Builder, values: Value, weights: Value | undefined, per = 1): WeightedSum {
+export function sumOver(b: Builder, values: Value, weights?: Value, per = 1): WeightedSum {
   const count = elementCount(values.dims) / per;
   if (!weights) return { sum: b.sum(values), weight: count };
   const along = b.cast(weights, values.dtype);
   return { sum: b.sum(b.mul(values, along)), weight: b.mul(b.sum(along), count / elementCount(along.dims)) };
 }
 
-/** Return the mean from the sums over a whole set. */
+/**
+ * Return the mean from the sums over a whole set, which `sumOver` makes of each batch.
+ * @example
+ * console.log(ratio({ sum: [6], weight: [4] })); // 1.5
+ */
 export const ratio = ({ sum, weight }: Numbers): number => (sum?.[0] ?? Number.NaN) / (weight?.[0] ?? Number.NaN);
 
 /** Return weights of the examples, `[batch]`, as `[batch, 1, …]`: they broadcast to another value of the batch. */

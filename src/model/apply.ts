@@ -5,7 +5,7 @@ import { GraphError } from '../errors.js';
 import { neededNodes, type Shape, type Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
 import { type Inputs, isUnnamed, listInputs } from '../graph/inputs.js';
-import type { DataType } from '../graph/tensor.js';
+import { type DataType, isInteger } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { sameShape } from '../ops/shapes/shapes.js';
 import type { Model } from './model.js';
@@ -65,9 +65,7 @@ export function appliedModel(
   return { prediction, inner: wanted && copy.values.get(wanted) };
 }
 
-const isInteger = (dtype: DataType): boolean => /^u?int/.test(dtype);
-
-/** Whether numbers of a type can be given to an input of another: data have int64 where a model may declare int32. */
+/** Whether numbers of a type can be given to an input of another: data have int64 if a model may declare int32. */
 export const takesNumbersOf = (declared: DataType, given: DataType): boolean =>
   declared === given || (isInteger(declared) && isInteger(given));
 

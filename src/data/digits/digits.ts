@@ -21,7 +21,7 @@ const keys: OptionKeys<DigitsOptions> = { trainSize: true, testSize: true, seed:
 const mostDigits = 2_000_000;
 
 /**
- * Draws the set: inputs are bytes of shape [784] (28 × 28, rows from the top, scale 1/255), targets the digit (int64).
+ * Draw a set of digits: inputs are bytes of shape [784] (28 × 28, rows from the top, scale 1/255), targets the digit (int64).
  * Digits take turns 0, 1, …, 9, so every class is equally frequent. The same bits for the same options; a smaller set is
  * the beginning of a larger one. Throws OptionError for unknown options and where
  * a size is not a whole number of at least 1.

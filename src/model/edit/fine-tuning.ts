@@ -18,8 +18,8 @@ export interface FineTuningOptions extends Selection {
 const keys: OptionKeys<FineTuningOptions> = { train: true, freeze: true, newHead: true, lora: true, seed: true };
 
 /**
- * The model to train. With adapters, `freeze` names weights that get none.
- * @throws OptionError for unknown options, for globs that match nothing, or where nothing is left to train; UnsupportedError as `replaceHead`
+ * Return the model to train: with a new head, low-rank adapters, or fewer trained parameters. With adapters, `freeze` names weights that get none.
+ * @throws OptionError for unknown options, for globs that match nothing, or if nothing is left to train; UnsupportedError as `replaceHead`
  *   and `addLora` do
  * @example
  * const model = fineTuned(await loadModel('encoder.onnx'), { newHead: 5, lora: 8, seed: 1 });

@@ -19,7 +19,7 @@ import { type DenseLayer, denseLayer, parameterReaders } from './dense-layers.js
 import { withoutTargetNormalization } from './target-normalization.js';
 
 /**
- * The model with its last layer made anew for `classes` outputs; all names stay. A normalization of targets, which
+ * Return the model with its last layer made anew for `classes` outputs; all names stay. A normalization of targets, which
  * belonged to the old outputs, is taken off. New weights are uniform within
  * ±1/√inputs, as PyTorch's Linear starts; the new bias is zero.
  * @throws UnsupportedError naming the node where the path from the output to a last layer is none that is known, and

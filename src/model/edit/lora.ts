@@ -40,7 +40,7 @@ interface Adapter {
 }
 
 /**
- * The model with adapters as its parameters: `<weight>.lora_a` `[inputs, r]`, normal of variance 1/inputs, and
+ * Return the model with adapters as its parameters: `<weight>.lora_a` `[inputs, r]`, normal of variance 1/inputs, and
  * `<weight>.lora_b` `[r, outputs]`, zero, so that it starts as the same function. Writing it merges them: the file is
  * the base model's, with new elements in the adapted weights. Weights that other nodes read as well (a head tied to an
  * embedding) get no adapter unless `weights` names them.

@@ -21,7 +21,7 @@ const steps = [
 ] as const;
 
 /**
- * The model with a normalization before it: before its one input, or of several the one of real numbers. Its mean and
+ * Return the model with a normalization before it: before its one input, or of several the one of real numbers. Its mean and
  * deviation are among `statistics`, as `normalization.mean` and `normalization.deviation`; in the file they are
  * constants, which no training moves.
  * @throws OptionError where the channels do not fit the model's input, numbers are not usable, the model has a

@@ -15,7 +15,7 @@ export interface Selection {
 const keys: OptionKeys<Selection> = { train: true, freeze: true };
 
 /**
- * The model with fewer trained parameters; the others stay as constants of its graph and in the files it writes.
+ * Return the model with fewer trained parameters; the others stay as constants of its graph and in the files it writes.
  * @throws OptionError for unknown options, for a glob that matches no parameter, and where none is left
  * @example
  * const model = resnet20({ seed: 1 });

@@ -35,7 +35,7 @@ export interface TargetTail {
 }
 
 /**
- * The model with its first output times the deviation plus the mean of its targets: one of each for each number that it
+ * Return the model with its first output times the deviation plus the mean of its targets: one of each for each number that it
  * predicts (the output's last axis), or one for all. Both are among `statistics`, as `normalization.target.mean` and
  * `normalization.target.deviation`; in the file they are constants, which no training moves. Trained on squared error
  * the model learns (targets − mean) / deviation.

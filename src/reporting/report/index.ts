@@ -14,7 +14,7 @@ import { assignInks, type Ink } from './palette.js';
 import { REPORT_CSS } from './style.js';
 
 /**
- * Renders a report as one HTML document.
+ * Render a report as one HTML document.
  *
  * @throws OptionError if a picture's pixels do not fit its size.
  * @example
