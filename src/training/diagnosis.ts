@@ -48,7 +48,7 @@ async function firstNonFinite(
   return firstInGraph(engine, step, feeds);
 }
 
-/** x − x is zero where x is finite and NaN elsewhere: one flag a node. */
+/** The first tensor that is not finite, by one flag a node: x − x is 0 if x is finite, and NaN if not. */
 async function firstInGraph(
   engine: Engine,
   step: StepProgram,

@@ -1,4 +1,4 @@
-// The parts of a second-order optimizer in its options: checked together, and named where an option belongs to one of them.
+// Checks of the parts among the options of a second-order optimizer, and of options that belong to a part.
 import { OptionError } from '../../errors.js';
 import { isRecord } from '../../options.js';
 import { checkedObject } from '../options.js';
