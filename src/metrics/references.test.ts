@@ -298,7 +298,7 @@ describe('a metric that does not fit', () => {
     const { value: _, ...rest } = accuracy();
     expect(() => metricsOf([rest as Metric])).toThrow("the metric 'accuracy' lacks value(numbers)");
     expect(() => metricsOf([{ ...accuracy(), sums: undefined } as unknown as Metric])).toThrow(
-      'lacks sums(b, scored) or rows',
+      'lacks sums(b, batch) or rows',
     );
     expect(() => metricsOf([{ ...accuracy(), name: 'loss' }])).toThrow('lacks a name');
     expect(() => topK(0)).toThrow(OptionError);
