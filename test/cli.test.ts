@@ -1,4 +1,4 @@
-// The command line from outside: the built program is started, and judged by its exit code, its output and its files.
+// The command line from outside: the built program is started, and checked by its exit code, its output and its files.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -44,7 +44,7 @@ describe('cgfac train', () => {
     expect(JSON.parse(again.stdout).test.loss).toBeCloseTo(result.test.loss, 5);
   });
 
-  it('judges by the metrics that are asked for, with the loss and the weights that are', async () => {
+  it('evaluates the metrics that are asked for, with the loss and the weights that are', async () => {
     const table = join(folder, 'weighted.csv');
     const rows = Array.from(
       { length: 60 },
@@ -148,7 +148,7 @@ describe('cgfac train', () => {
     expect(first?.loss).toBeGreaterThan(json.train.loss);
   });
 
-  it('trains a transformer on text, judged by windows that do not overlap', async () => {
+  it('trains a transformer on text, evaluated on windows that do not overlap', async () => {
     const book = join(folder, 'book.txt');
     await writeFile(book, 'the cat sat on the mat. '.repeat(100));
     const { code, stdout, stderr } = await cgfac([

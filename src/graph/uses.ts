@@ -1,5 +1,5 @@
 // Finds the nodes that read a value, and the source of a value that nodes only pass on.
-import { type Graph, type Node, subgraphs, type Value } from './graph.js';
+import { dependencies, type Graph, type Node, subgraphs, type Value } from './graph.js';
 
 /** An input of a node: position `index` among the node's inputs. */
 export interface Use {
@@ -17,16 +17,36 @@ export function usesIn(graph: Graph): Uses {
   return uses;
 }
 
+/**
+ * Return the uses of all values that a value is computed from, each node once for a value that it reads. A node that reads a
+ * value in its body has the index −1.
+ */
+export function usesBefore(value: Value): Uses {
+  const uses = new Map<Value, Use[]>();
+  const seen = new Set<Node>();
+  const pending = value.producer ? [value.producer] : [];
+  for (let node = pending.pop(); node; node = pending.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    for (const read of new Set(dependencies(node))) {
+      add(uses, read, { node, index: node.inputs.indexOf(read) });
+      if (read.producer) pending.push(read.producer);
+    }
+  }
+  return uses;
+}
+
 function collect(graph: Graph, uses: Map<Value, Use[]>): void {
   for (const node of graph.nodes) {
     for (const body of subgraphs(node)) collect(body, uses);
-    for (const [index, input] of node.inputs.entries()) {
-      if (!input) continue;
-      const known = uses.get(input);
-      if (known) known.push({ node, index });
-      else uses.set(input, [{ node, index }]);
-    }
+    for (const [index, input] of node.inputs.entries()) if (input) add(uses, input, { node, index });
   }
+}
+
+function add(uses: Map<Value, Use[]>, value: Value, use: Use): void {
+  const known = uses.get(value);
+  if (known) known.push(use);
+  else uses.set(value, [use]);
 }
 
 /** Whether a value is followed through a node, which passes its first input on. */
