@@ -4,21 +4,21 @@ import type { Engine } from '../engine/engine.js';
 import { OptionError } from '../errors.js';
 import { checkModel, type Model } from '../model/model.js';
 import { checkKeys, described, isRecord, type OptionKeys } from '../options.js';
-import { type EvaluationRequest, evaluateModel, type JudgedModel } from '../training/evaluation/evaluation.js';
+import { type EvaluatedModel, type EvaluationRequest, evaluateModel } from '../training/evaluation/evaluation.js';
 import { withEngine } from './default-engine.js';
 
 export interface EvaluateOptions extends EvaluationRequest {
-  /** Where to compute; by default an engine of its own, which is closed again: see `train`. */
+  /** The engine that computes; by default a new one, which is closed afterwards: see `train`. */
   readonly engine?: Engine;
 }
 
 const keys: OptionKeys<EvaluateOptions> = { loss: true, metrics: true, batchSize: true, engine: true };
 
 /**
- * Return the mean loss of a model on a data set, and metrics by their names: exact over the whole set, whatever the
- * batches. The model is evaluated as it is used: without dropout, and normalized by running averages.
- * Of a model that was trained by a loss of its own choice, give that as `loss`: the file does not hold it. The result says by
- * which loss it was judged, and `warnings` if labels of the data were left aside.
+ * Return the mean loss of a model on a data set, and metrics by their names: exact over the whole set for any batch size. The
+ * model is evaluated as in use: without dropout, and normalized by running averages.
+ * The file of a model does not hold the loss that it was trained with: give it as `loss`. The result has the name of the
+ * loss, and `warnings` if labels of the data are left aside.
  * @param data one set: `test` of what `loadData` returns, or one of your own, made by `dataset`
  * @throws OptionError if the data do not fit the model, or a metric does not fit the data
  * @example
@@ -27,7 +27,7 @@ const keys: OptionKeys<EvaluateOptions> = { loss: true, metrics: true, batchSize
  * const { values } = await evaluate(model, test, { metrics: ['accuracy'] });
  * console.log(values.loss, values.accuracy);
  */
-export async function evaluate(model: Model, data: Dataset, options: EvaluateOptions = {}): Promise<JudgedModel> {
+export async function evaluate(model: Model, data: Dataset, options: EvaluateOptions = {}): Promise<EvaluatedModel> {
   checkModel('evaluate', model);
   checkKeys('evaluate', options, keys);
   const given: unknown = data;

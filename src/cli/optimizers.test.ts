@@ -46,7 +46,7 @@ describe('chooseOptimizer', () => {
       ['adm', {}, /unknown optimizer 'adm' \(did you mean 'adam'\?\); choose one of cgfac/],
       ['adam:beta1=0.8:beta1=0.9', {}, /beta1 is given twice; give it once/],
       ['adam:beta3=1', {}, /unknown option 'beta3' \(did you mean 'beta1'\?\); it takes learning-rate/],
-      ['adam', { rank: 3 }, /--rank is no option of adam/],
+      ['adam', { rank: 3 }, /--rank is not an option of adam/],
       ['cgfac:form=x', {}, /form is 'x'; it must be gram or primal/],
       ['cgfac:rank=1.5', {}, /rank is 1.5; it must be a whole number/],
       ['cgfac:rank', {}, /rank is ''; it must be a number/],

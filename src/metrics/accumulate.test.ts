@@ -7,7 +7,7 @@ import { OptionError } from '../errors.js';
 import { mlp } from '../nn/zoo.js';
 import type { Builder } from '../ops/builder.js';
 import { sgd } from '../optimizers/sgd.js';
-import type { Judged, Metric } from './metric.js';
+import type { EvaluatedBatch, Metric } from './metric.js';
 import { ratio, sumOver } from './sums.js';
 
 const rows = 6;
@@ -33,7 +33,7 @@ describe('a metric of a user is refused by its name', () => {
     ['a promise', { value: async () => 1 }, /^value of the metric 'own' returned a promise/],
     [
       'one Value',
-      { sums: (b: Builder, { expected }: Judged) => b.sum(expected) },
+      { sums: (b: Builder, { expected }: EvaluatedBatch) => b.sum(expected) },
       /^sums of the metric 'own' returned a Value; it must return an object of named values/,
     ],
     ['no sums', { sums: () => undefined }, /^sums of the metric 'own' returned undefined/],

@@ -1,11 +1,11 @@
-// Writes out the operators of users in operators that ONNX Runtime knows, before a graph is run or written.
+// Replaces the operators of users by operators that ONNX Runtime knows, before a graph is run or written.
 import { UnsupportedError } from '../errors.js';
 import {
-  type Attribute,
-  body,
+  bindOutputs,
   describeNode,
   type Graph,
   inputOf,
+  mapBodies,
   type Node,
   subgraphs,
   type Value,
@@ -31,7 +31,7 @@ export function expanded(graph: Graph): Graph {
   }
 }
 
-/** A node that is to be written out, in the graph or in a body. */
+/** Return a node that is to be written out, in the graph or in a body; undefined if there is none. */
 function expandedNode(graph: Graph): Node | undefined {
   for (const node of graph.nodes) {
     if (definitionOf(node)?.expand) return node;
@@ -43,12 +43,11 @@ function expandedNode(graph: Graph): Node | undefined {
   return undefined;
 }
 
-/** @param values what values of the graph, and of those around it, have become */
+/** @param values what values of the graph and of those around it have become */
 function writtenOut(graph: Graph, values: Map<Value, Value>, outer?: Builder): Graph {
   const b = new Builder(outer);
   const resolve = (value: Value): Value => values.get(value) ?? value;
-  const inside = (attribute: Attribute): Attribute =>
-    attribute.kind === 'graph' ? body(writtenOut(attribute.value, values, b)) : attribute;
+
   for (const node of graph.nodes) {
     const copy = { ...node, inputs: node.inputs.map((input) => input && resolve(input)) };
     const outputs =
@@ -56,16 +55,13 @@ function writtenOut(graph: Graph, values: Map<Value, Value>, outer?: Builder): G
       b.node(
         node.op,
         copy.inputs,
-        Object.fromEntries(Object.entries(node.attributes).map(([name, each]) => [name, inside(each)])),
+        mapBodies(node.attributes, (inner) => writtenOut(inner, values, b)),
         {
           ...{ name: node.name, domain: node.domain, definition: node.definition, fresh: true },
           ...{ outputs: node.outputs.map(({ name }) => name), types: node.outputs.map(({ knownType }) => knownType) },
         },
       );
-    for (const [i, output] of node.outputs.entries()) {
-      const made = outputs[i];
-      if (made) values.set(output, made);
-    }
+    bindOutputs(node, outputs, values);
   }
   const outputs = graph.outputs.map(({ name, value }) => ({ name, value: resolve(value) }));
   const built = b.build(graph.name, Object.fromEntries(outputs.map(({ value }, i) => [i, value])), graph.inputs);

@@ -135,6 +135,18 @@ describe('parts', () => {
     expect(parts.remedy?.(manyExamples('softmax-cross-entropy'))).toBe('Lower the learning rate');
   });
 
+  test('has no remedy if no part has one, and the warnings of all parts', () => {
+    const plain: Optimizer = { name: 'plain', build: ({ parameters }) => parameters };
+    expect(partition([['*', plain]]).remedy).toBeUndefined();
+    const parts = partition([
+      ['*.bias', plain],
+      ['*', cgfac()],
+    ]);
+    const [warning, ...others] = parts.warnings?.(manyExamples('huber')) ?? [];
+    expect(warning).toMatch(/huber has no likelihood/);
+    expect(others).toEqual([]);
+  });
+
   test('a predicate may take nothing: its optimizer is then not there', () => {
     const parts = partition([
       [isKernel, muon()],
