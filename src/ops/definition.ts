@@ -1,6 +1,8 @@
 // What an operator is to cgfac: one definition with its shape rule, its gradient rule and its cost.
-import type { Node, OperatorRules, Value } from '../graph/graph.js';
-import { inputOf, outputOf } from '../graph/graph.js';
+import { GraphError } from '../errors.js';
+import type { Node, OperatorRules } from '../graph/graph.js';
+import { inputOf, outputOf, Value } from '../graph/graph.js';
+import { described, type OptionKeys } from '../options.js';
 import type { Builder } from './builder.js';
 
 /** A node whose outputs are not made yet. */
@@ -73,6 +75,18 @@ export interface OperatorTraits {
   readonly arithmetic?: true;
 }
 
+export const traitKeys: OptionKeys<OperatorTraits> = {
+  arranges: true,
+  converts: true,
+  settings: true,
+  normalizes: true,
+  runningAverages: true,
+  appliesWeights: true,
+  linear: true,
+  keepsClasses: true,
+  arithmetic: true,
+};
+
 /** What the writing out of a node gets. */
 export interface ExpansionContext {
   readonly b: Builder;
@@ -83,6 +97,22 @@ export interface ExpansionContext {
 
 /** Return the outputs of a node, composed of other operators. */
 export type Expansion = (context: ExpansionContext) => readonly Value[];
+
+/**
+ * The outputs of a node by an expansion, which may be a user's.
+ * @param count outputs of the node that somebody reads
+ * @throws GraphError (without naming the node) if it does not return a value for each
+ */
+export function expansionOf(expand: Expansion, b: Builder, node: NodeDraft, count = 1): readonly Value[] {
+  const made: unknown = expand({ b, node, x: (index) => inputOf(node, index) });
+  const isList = Array.isArray(made);
+  const wrong = isList ? made.find((each) => !(each instanceof Value)) : undefined;
+  if (isList && made.length >= count && made.every((each) => each instanceof Value)) return made;
+  const found = isList && made.length >= count ? `${described(made)} with ${described(wrong)}` : described(made);
+  throw new GraphError(
+    `what it is composed of (its expand function) is ${found}; return an array of its outputs, a value each${count > 1 ? `: ${count}` : ''}`,
+  );
+}
 
 /**
  * An operator: the types of what it computes, its gradient, and what else is known of it.
@@ -97,6 +127,15 @@ export interface OpDefinition extends OperatorRules {
   readonly flops?: (node: Node) => number;
   readonly traits?: OperatorTraits;
 }
+
+export const definitionKeys: OptionKeys<OpDefinition> = {
+  infer: true,
+  fold: true,
+  gradient: true,
+  expand: true,
+  flops: true,
+  traits: true,
+};
 
 /** Return a definition with traits. */
 export const withTraits = (traits: OperatorTraits, definition: OpDefinition): OpDefinition => ({
