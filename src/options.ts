@@ -22,9 +22,12 @@ export function checkKeys<Options extends object>(of: string, options: Options, 
   const unknown = Object.keys(given).find((key) => !Object.hasOwn(keys, key) && given[key] !== undefined);
   if (unknown === undefined) return;
   throw new OptionError(
-    `unknown option '${unknown}' of ${of}${didYouMean(unknown, known)}; it takes ${known.join(', ')}`,
+    `unknown option '${unknown}' of ${of}${didYouMean(unknown, known)}; it takes ${known.join(', ') || 'no options'}`,
   );
 }
+
+/** What a function that has no options takes, so that one that is given is refused. */
+export type NoOptions = Readonly<Record<string, never>>;
 
 /** An object that is no array, no function and no promise. */
 export const isRecord = (value: unknown): value is Record<string, unknown> =>

@@ -5,7 +5,9 @@ import type { Metric } from '../metrics/metric.js';
 import type { Builder } from '../ops/builder.js';
 
 /** Random numbers a program takes as input each step. */
-export type Distribution = 'uniform' | 'normal' | 'sign';
+export type Distribution = (typeof distributions)[number];
+
+export const distributions = ['uniform', 'normal', 'sign'] as const;
 
 /**
  * What is minimized, and all that differs between one loss and another: nobody asks for a loss by its name. A loss

@@ -133,6 +133,7 @@ export class Network {
   readonly #statistics = new Map<string, Value>();
 
   constructor(name: string, options: NetworkOptions) {
+    checkKeys('Network', options, { seed: true });
     this.#name = name;
     this.#seed = checkedSeed(options.seed);
   }

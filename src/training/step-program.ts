@@ -5,7 +5,7 @@ import { OptionError, UnsupportedError } from '../errors.js';
 import { formatType, type Graph, type TensorType, type Value } from '../graph/graph.js';
 import { type Inputs, listInputs, mapInputs } from '../graph/inputs.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
-import type { Distribution, Loss } from '../losses/loss.js';
+import { type Distribution, distributions, type Loss } from '../losses/loss.js';
 import { type Forward, Objective } from '../losses/objective.js';
 import { type MetricParts, metricParts } from '../metrics/accumulate.js';
 import type { Metric } from '../metrics/metric.js';
@@ -21,7 +21,7 @@ import {
   stepResult,
 } from '../optimizers/optimizer.js';
 import { isFiniteScalar } from '../optimizers/steps/judge.js';
-import { described } from '../options.js';
+import { checkedWord, described } from '../options.js';
 
 /** Random numbers the program takes each step. */
 export interface NoiseInput {
@@ -231,6 +231,7 @@ class Declarations {
       },
       noise: (name, dims, distribution) => {
         const key = once(`noise.${name}`);
+        checkedWord(`the distribution of the noise '${name}'`, String(distribution) as Distribution, distributions);
         this.noise.set(name, { name: key, dims, distribution });
         return b.input(key, 'float32', dims);
       },

@@ -1,12 +1,17 @@
 // The sign of the updates, and which of them agree with the gradient.
+import { checkKeys, type NoOptions } from '../../options.js';
 import type { Transform } from './updates.js';
 
 /**
  * Return the transform `u ← sign(u)` (Bernstein et al. 2018, signSGD, arXiv 1802.04434).
+ * @throws OptionError for options: it has none
  * @example
  * chain(scaleByMomentum(), scaleBySign(), scaleByLearningRate(0.001));
  */
-export const scaleBySign = (): Transform => (context, updates) => updates.map((update) => context.b.sign(update));
+export function scaleBySign(options: NoOptions = {}): Transform {
+  checkKeys('scaleBySign', options, {});
+  return (context, updates) => updates.map((update) => context.b.sign(update));
+}
 
 /**
  * Return the transform that keeps those elements of an update that have the sign of the gradient, over their share of the
