@@ -160,7 +160,7 @@ export function subgraphs(node: Node): Graph[] {
 }
 
 /** Values that a graph uses and does not define: what it captures from outside. Constants are not counted. */
-function captures(graph: Graph): Set<Value> {
+export function captures(graph: Graph): Set<Value> {
   const defined = new Set<Value>(graph.inputs);
   const captured = new Set<Value>();
   const use = (value: Value | undefined) => {

@@ -1,6 +1,6 @@
 // Builds models: a graph with a symbolic batch whose parameters are drawn from a seed by named initializations.
-import { OptionError } from '../errors.js';
-import { type Attribute, float, int, ints, type Shape, Value } from '../graph/graph.js';
+import { GraphError, OptionError } from '../errors.js';
+import { type Attribute, captures, float, formatType, int, ints, type Shape, Value } from '../graph/graph.js';
 import { elementCount, tensor } from '../graph/tensor.js';
 import { builtModel, type Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
@@ -9,15 +9,29 @@ import {
   checkedFlag,
   checkedNumber,
   checkedSeed,
+  checkedWord,
   checkKeys,
   described,
+  isRecord,
   type OptionKeys,
 } from '../options.js';
 import { random } from '../random.js';
 import { type Activation, type ActivationName, activationOf } from './activations.js';
 import { type AttentionOptions, multiHeadAttention } from './attention.js';
 import { glorot, he, type Initialization, normal, ones, type WeightInitialization, zeros } from './initialization.js';
-import { checkedGroups, checkedRank, checkedSizes, checkedWindows, knownSize, type Sizes } from './layer-checks.js';
+import {
+  checkedGroups,
+  checkedInput,
+  checkedName,
+  checkedRank,
+  checkedSizes,
+  checkedWindows,
+  drawInto,
+  knownSize,
+  layerOf,
+  type Sizes,
+  weightDraw,
+} from './layer-checks.js';
 
 export interface NetworkOptions {
   /** Seeds the initial parameters; each parameter has its own stream, so a change of one leaves the others alone. */
@@ -134,22 +148,36 @@ export class Network {
 
   constructor(name: string, options: NetworkOptions) {
     checkKeys('Network', options, { seed: true });
-    this.#name = name;
+    this.#name = checkedName('a network', name);
     this.#seed = checkedSeed(options.seed);
   }
 
   /** An input of shape `[batch, …example]`: numbers, or tokens of int64. */
   input(name: string, example: Shape, dtype: 'float32' | 'int64' = 'float32'): Value {
     this.#take(name);
+    const given: unknown = example;
+    if (!Array.isArray(given)) {
+      throw new OptionError(
+        `the shape of an example of the input '${name}' is ${described(given)}; give its sizes, such as [784], or [] for a number`,
+      );
+    }
+    for (const size of example) {
+      if (typeof size !== 'string') checkedCount(`a size of the input '${name}'`, size);
+    }
+    checkedWord(`the element type of the input '${name}'`, dtype, ['float32', 'int64']);
     return this.b.input(name, dtype, ['batch', ...example]);
   }
 
   /** A trained tensor of float32. */
   parameter(name: string, dims: readonly number[], initialization: Initialization): Value {
-    for (const size of dims) checkedCount(`a size of the parameter '${name}' of ${this.#name}`, size);
+    const what = `the parameter '${name}' of ${this.#name}`;
+    const given: unknown = dims;
+    if (!Array.isArray(given))
+      throw new OptionError(`the shape of ${what} is ${described(given)}; give its sizes, such as [3, 4]`);
+    for (const size of dims) checkedCount(`a size of ${what}`, size);
     this.#take(name);
     const elements = allocated(this.#name, name, dims);
-    initialization(random(this.#seed, 'parameter', name), elements);
+    drawInto(what, initialization, random(this.#seed, 'parameter', name), elements);
     const value = this.b.constant(tensor('float32', dims, elements), name);
     this.#parameters.set(name, value);
     return value;
@@ -160,12 +188,16 @@ export class Network {
    * Parameters: `<name>.weight`, `<name>.bias` (zero).
    */
   dense(x: Value, name: string, outputs: number, options: DenseLayerOptions = {}): Value {
-    const what = `the layer '${name}'`;
+    const what = layerOf('dense', name, x);
     checkKeys(what, options, denseKeys);
     const { bias = true, initialization = glorot } = options;
     checkedCount(`outputs of ${what}`, outputs);
     const inputs = knownSize(what, x, -1);
-    const weight = this.parameter(`${name}.weight`, [inputs, outputs], initialization(inputs, outputs));
+    const weight = this.parameter(
+      `${name}.weight`,
+      [inputs, outputs],
+      weightDraw(what, initialization, inputs, outputs),
+    );
     const shift = this.#bias(what, name, outputs, bias);
     if (x.rank === 2 && shift) return this.b.op('Gemm', [x, weight, shift], {}, { name });
     const product = this.b.op('MatMul', [x, weight], {}, { name });
@@ -194,7 +226,7 @@ export class Network {
    * Parameters: `<name>.weight`, `<name>.bias` (zero).
    */
   convTranspose2d(x: Value, name: string, outputs: number, options: TransposedConvolutionOptions): Value {
-    const what = `the layer '${name}'`;
+    const what = layerOf('convTranspose2d', name, x);
     checkKeys(what, options, transposedKeys);
     checkedRank(what, x, ['batch', 'channels', 'height', 'width']);
     checkedCount(`outputs of ${what}`, outputs);
@@ -206,10 +238,19 @@ export class Network {
       checkedNumber(`outputPadding of ${what}`, size, { atLeast: 0, below: stride[axis] ?? 1 });
     }
     const channels = knownSize(what, x, 1);
+    for (const [axis, size] of x.shape.slice(2).entries()) {
+      const [window = 1, distance = 1, cut = 0, more = 0] = [kernel[axis], stride[axis], padding[axis], added[axis]];
+      if (typeof size === 'string' || (size - 1) * distance + window + more > 2 * cut) continue;
+      throw new GraphError(
+        `${what} cuts all of axis ${axis + 2} off by a padding of ${cut}: its input is ${formatType(x.type)}`,
+      );
+    }
     const groups = checkedGroups(what, options.groups ?? 1, channels, outputs);
     // An element of the output is computed from as many inputs as windows that cover it.
     const covering = Math.max(1, Math.round(elementCount(kernel) / elementCount(stride)));
-    const draw = (options.initialization ?? he)(
+    const draw = weightDraw(
+      what,
+      options.initialization ?? he,
       (channels / groups) * covering,
       (outputs / groups) * elementCount(kernel),
     );
@@ -233,6 +274,7 @@ export class Network {
 
   /** The mean over all positions of `x: [batch, channels, …positions]`: `[batch, channels]`. */
   globalAveragePool(x: Value): Value {
+    checkedInput('globalAveragePool', x);
     if (x.rank < 3) checkedRank('globalAveragePool', x, ['batch', 'channels', 'positions']);
     return this.b.mean(
       x,
@@ -242,7 +284,7 @@ export class Network {
 
   /** Normalizes the last axis (Ba et al. 2016). Parameters: `<name>.scale`, which begins at 1, and `<name>.shift`, at 0. */
   layerNorm(x: Value, name: string, options: NormalizationOptions = {}): Value {
-    const what = `the layer '${name}'`;
+    const what = layerOf('layerNorm', name, x);
     const inputs = [x, ...this.#scaleAndShift(name, knownSize(what, x, -1))];
     return this.b.op('LayerNormalization', inputs, epsilonOf(what, options), { name });
   }
@@ -253,7 +295,7 @@ export class Network {
    */
   rmsNorm(x: Value, name: string, options: NormalizationOptions = {}): Value {
     const { b } = this;
-    const what = `the layer '${name}'`;
+    const what = layerOf('rmsNorm', name, x);
     checkKeys(what, options, normalizationKeys);
     const { epsilon = 1e-5 } = options;
     checkedNumber(`epsilon of ${what}`, epsilon, { above: 0 });
@@ -267,7 +309,7 @@ export class Network {
    * and `<name>.shift`, at 0.
    */
   groupNorm(x: Value, name: string, groups: number, options: NormalizationOptions = {}): Value {
-    const what = `the layer '${name}'`;
+    const what = layerOf('groupNorm', name, x);
     const channels = knownSize(what, x, 1);
     checkedGroups(what, groups, channels);
     const inputs = [x, ...this.#scaleAndShift(name, channels)];
@@ -280,7 +322,7 @@ export class Network {
    * one a channel: `<name>.scale`, which begins at 1, and `<name>.shift`, at 0.
    */
   batchNorm(x: Value, name: string, options: BatchNormalizationOptions = {}): Value {
-    const what = `the layer '${name}'`;
+    const what = layerOf('batchNorm', name, x);
     checkKeys(what, options, batchKeys);
     const { epsilon = 1e-5, momentum = 0.9 } = options;
     checkedNumber(`epsilon of ${what}`, epsilon, { above: 0 });
@@ -297,7 +339,7 @@ export class Network {
    * 2014); elsewhere x itself.
    */
   dropout(x: Value, name: string, ratio = 0.5): Value {
-    checkedNumber(`ratio of the layer '${name}'`, ratio, { atLeast: 0, below: 1 });
+    checkedNumber(`ratio of ${layerOf('dropout', name, x)}`, ratio, { atLeast: 0, below: 1 });
     this.#take(name);
     // Never one node for two layers: each drops elements of its own.
     return this.b.op('Dropout', [x, this.b.scalar(ratio, 'float32')], {}, { name, fresh: true });
@@ -311,8 +353,9 @@ export class Network {
     width: number,
     initialization: Initialization = normal(0.02),
   ): Value {
-    checkedCount(`vocabulary of the layer '${name}'`, vocabulary);
-    checkedCount(`width of the layer '${name}'`, width);
+    const what = layerOf('embedding', name, tokens, 'integers');
+    checkedCount(`vocabulary of ${what}`, vocabulary);
+    checkedCount(`width of ${what}`, width);
     return this.b.gather(this.parameter(`${name}.weight`, [vocabulary, width], initialization), tokens);
   }
 
@@ -326,12 +369,18 @@ export class Network {
 
   /** An activation by name, as `activations` has them, or one of your own. */
   activation(x: Value, activation: ActivationName | Activation): Value {
+    checkedInput('an activation', x);
     return activationOf(`model '${this.#name}'`, activation).apply(this.b, x);
   }
 
   /** The finished model: with one output, `output`, or with several by name, of which training takes the first. */
   model(output: Value | Readonly<Record<string, Value>>): Model {
     const outputs = output instanceof Value ? { output } : output;
+    if (!isRecord(outputs)) {
+      throw new OptionError(
+        `the output of model '${this.#name}' is ${described(outputs)}; give a value of its layers, or several by name`,
+      );
+    }
     for (const [name, value] of Object.entries(outputs)) {
       if (value instanceof Value) continue;
       throw new OptionError(
@@ -339,11 +388,18 @@ export class Network {
       );
     }
     if (Object.keys(outputs).length === 0) throw new OptionError(`model '${this.#name}' needs an output`);
-    return builtModel(this.#name, this.b.build(this.#name, outputs), this.#parameters, this.#statistics);
+    const graph = this.b.build(this.#name, outputs);
+    const [foreign] = captures(graph);
+    if (foreign) {
+      throw new OptionError(
+        `model '${this.#name}' is made of '${foreign.name}', a value of another network: build all layers with one`,
+      );
+    }
+    return builtModel(this.#name, graph, this.#parameters, this.#statistics);
   }
 
   #convolution(x: Value, name: string, outputs: number, options: ConvolutionOptions, axes: readonly string[]): Value {
-    const what = `the layer '${name}'`;
+    const what = layerOf('convolution', name, x);
     checkKeys(what, options, convolutionKeys);
     checkedRank(what, x, ['batch', 'channels', ...axes]);
     checkedCount(`outputs of ${what}`, outputs);
@@ -356,7 +412,7 @@ export class Network {
     const channels = knownSize(what, x, 1);
     const groups = checkedGroups(what, options.groups ?? 1, channels, outputs);
     const [inputs, window] = [channels / groups, elementCount(kernel)];
-    const draw = (options.initialization ?? he)(inputs * window, (outputs / groups) * window);
+    const draw = weightDraw(what, options.initialization ?? he, inputs * window, (outputs / groups) * window);
     const weight = this.parameter(`${name}.weight`, [outputs, inputs, ...kernel], draw);
     const attributes: Record<string, Attribute> = { strides: ints(stride), pads: ints([...padding, ...padding]) };
     if (groups > 1) attributes.group = int(groups);
@@ -366,6 +422,7 @@ export class Network {
   }
 
   #pooling(op: 'AveragePool' | 'MaxPool', what: string, x: Value, options: PoolingOptions): Value {
+    checkedInput(what, x);
     checkKeys(what, options, poolingKeys);
     checkedRank(what, x, ['batch', 'channels', 'height', 'width']);
     const kernel = checkedSizes(`kernel of ${what}`, options.kernel ?? 2, 2);
@@ -396,6 +453,7 @@ export class Network {
   }
 
   #take(name: string): void {
+    checkedName(`an input or a parameter of model '${this.#name}'`, name);
     if (this.#names.has(name))
       throw new OptionError(`model '${this.#name}' has a '${name}' already: choose another name`);
     this.#names.add(name);
