@@ -8,6 +8,7 @@ import { elementDot } from './factors/matrices.js';
 import type { Fisher } from './fisher.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows } from './layer-tensor.js';
+import { checkedDiagonal, checkedRows } from './layers/checks.js';
 import { axisRows, type LayerUse } from './layers/layer-kind.js';
 
 /** The rows of one layer, scaled so that `A = aᵀa` and `G = gᵀg` (the division by the number of cases is done). */
@@ -63,7 +64,9 @@ export function layerRows(
     const rows = { block, inputs: inputRows(b, block), outputs: gradients(plain) };
     const [{ layer }] = block.uses;
     const isDiagonal = block.factor === 'diagonal' && layer.factor === 'diagonal';
-    return isDiagonal ? { ...rows, diagonal: layer.inputDiagonal(b, block.uses) } : rows;
+    return isDiagonal
+      ? { ...rows, diagonal: checkedDiagonal(block.uses[0], layer.inputDiagonal(b, block.uses)) }
+      : rows;
   });
 }
 
@@ -133,10 +136,12 @@ const joined = (b: Builder, rows: readonly Value[]): Value => b.concat(rows, (ro
 
 function rowsOf(b: Builder, use: LayerUse): Value {
   if (use.layer.factor === 'identity') throw new Error(`no rows of activations for ${use.layer.kind}`);
-  return use.layer.inputRows(b, use);
+  return checkedRows('inputRows', use, use.inputs, use.layer.inputRows(b, use));
 }
 
 /** The cotangent of pre-activations as rows: `[rows, outputs]`, `[groups, rows, outputs]`. */
 function gradientRows(b: Builder, use: LayerUse, cotangent: Value): Value {
-  return use.layer.outputRows?.(b, use, cotangent) ?? axisRows(b, cotangent, use.outputAxes, use.groups);
+  const { layer } = use;
+  if (!layer.outputRows) return axisRows(b, cotangent, use.outputAxes, use.groups);
+  return checkedRows('outputRows', use, use.outputs, layer.outputRows(b, use, cotangent));
 }
