@@ -3,16 +3,15 @@ import { jacobianVectorProduct } from '../autodiff/jvp.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { isFloatingPoint, type TensorData } from '../graph/tensor.js';
-import { type TensorLike, toTensorData } from '../graph/tensor-like.js';
 import { checkModel, type Model } from '../model/model.js';
 import { checkedTexts, checkKeys, described, isRecord, type OptionKeys } from '../options.js';
 import { Computation, type Point } from './computation.js';
-import { fitted } from './given.js';
+import { type ArrayLike, fittedArray } from './given.js';
 
 /** Where to differentiate, and in which direction. */
 export interface JvpRequest extends Point {
   /** By the name of a parameter or of an input of real numbers, in its shape: how it moves. Others stay where they are. */
-  readonly tangents: Readonly<Record<string, TensorLike>>;
+  readonly tangents: Readonly<Record<string, ArrayLike>>;
   /** Names of the outputs to differentiate; by default all. */
   readonly outputs?: readonly string[];
 }
@@ -48,7 +47,7 @@ export async function jvp(model: Model, request: JvpRequest): Promise<JvpResult>
   const moving = Object.entries(directions).map(([name, tangent]) => {
     const variable = computation.variable(name);
     const what = `the tangent of '${name}'`;
-    const data = fitted(toTensorData(tangent, what), variable.type, what);
+    const data = fittedArray(tangent, variable.type, what);
     return { variable, tangent: computation.feed(`cgfac/tangent/${name}`, data) };
   });
   const names = checkedTexts('outputs', request.outputs) ?? model.graph.outputs.map(({ name }) => name);

@@ -9,6 +9,8 @@ import { lossOf } from '../losses/index.js';
 import { mlp } from '../nn/zoo.js';
 import { buildStep, scalarFeeds } from '../training/step-program.js';
 import { train } from '../training/trainer.js';
+import { adam } from './adam.js';
+import { chain } from './chain.js';
 import { muon } from './muon.js';
 import { type Optimizer, type Steering, type StepContext, scoped, states } from './optimizer.js';
 import { checked } from './options.js';
@@ -285,4 +287,18 @@ test('conjugate gradients that mostly do not converge are warned of at the end',
   expect(rows.warnings.some((warning) => warning.includes('conjugate gradients ended'))).toBe(true);
   const enough = await run(cgfac({ damping: tikhonov({ maxIterations: 200, tolerance: 0.1 }), factors }), 4);
   expect(enough.warnings.some((warning) => warning.includes('conjugate gradients'))).toBe(false);
+});
+
+test('a part of a chain that is a maker of one, or makes no updates, is refused by its name', () => {
+  expect(() => stepWith(chain(sgd as never))).toThrow(/a part of a chain is the function sgd; call it: sgd\(\)/);
+  expect(() => stepWith(chain(scaleBySign as never, sgd()))).toThrow(
+    /the function scaleBySign; call it: scaleBySign\(\)/,
+  );
+  const nothing = (_: StepContext, __: unknown) => undefined;
+  expect(() => stepWith(chain(nothing as never))).toThrow(
+    /the function nothing, returned undefined; a transform returns/,
+  );
+  expect(() => stepWith(chain(adam(), adam()))).toThrow(
+    /twice: give each its own name, and each of two parts of one kind/,
+  );
 });

@@ -207,7 +207,10 @@ class Declarations {
   constructor(b: Builder) {
     const names = new Set<string>();
     const once = (key: string): string => {
-      if (names.has(key)) throw new OptionError(`the optimizer declares '${key}' twice: give each its own name`);
+      if (names.has(key))
+        throw new OptionError(
+          `the optimizer declares '${key}' twice: give each its own name, and each of two parts of one kind (scoped)`,
+        );
       names.add(key);
       return key;
     };
