@@ -1,4 +1,4 @@
-// Times the ways of computing a convolution's gradients that src/ops/convolution.ts chooses between, on the shapes of
+// Times the ways of computing a convolution's gradients that src/ops/spatial/convolution-gradients.ts chooses between, on the shapes of
 // LeNet, ResNet-20 and a small depthwise network. Run: npm run bench:convolution [threads]
 
 import { nodeEngine } from '../src/engine/node.js';
@@ -6,16 +6,15 @@ import { type Attributes, int, ints, type Node, type Value } from '../src/graph/
 import { elementCount, type TensorData, tensor } from '../src/graph/tensor.js';
 import { Builder } from '../src/ops/builder.js';
 import { type GradientContext, type GradientRule, gradientContext } from '../src/ops/definition.js';
+import { convolutionOps } from '../src/ops/spatial/convolution.js';
 import {
-  convolutionOps,
   inputGradientByConv,
   inputGradientByTranspose,
-  patches,
   weightGradientByConv,
   weightGradientByImages,
   weightGradientByPatches,
-  weightGradientByShifts,
-} from '../src/ops/spatial/convolution.js';
+} from '../src/ops/spatial/convolution-gradients.js';
+import { patches, weightGradientByShifts } from '../src/ops/spatial/patches.js';
 import { type WindowAxis, windowAxes } from '../src/ops/spatial/windows.js';
 import { random } from '../src/random.js';
 import { positive, takeTurns, usage } from './measure.js';

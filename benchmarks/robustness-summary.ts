@@ -6,7 +6,7 @@ import type { ProblemResult, Trained } from './robustness-run.js';
 const negligible = 1e-6;
 const shown = 15;
 
-interface Judged {
+interface Rated {
   readonly result: ProblemResult;
   readonly own: Trained;
   readonly isFinite: boolean;
@@ -24,7 +24,7 @@ interface Ratios {
   readonly test: number;
 }
 
-function judged(result: ProblemResult, optimizer: string): Judged[] {
+function rated(result: ProblemResult, optimizer: string): Rated[] {
   const own = result.own.find((run) => run.optimizer === optimizer);
   if (!own) return [];
   const loss = (value: number | null | undefined) => value ?? Number.POSITIVE_INFINITY;
@@ -54,7 +54,7 @@ function judged(result: ProblemResult, optimizer: string): Judged[] {
   ];
 }
 
-const share = (of: readonly Judged[], holds: (judged: Judged) => boolean): string =>
+const share = (of: readonly Rated[], holds: (rated: Rated) => boolean): string =>
   `${((100 * of.filter(holds).length) / Math.max(1, of.length)).toFixed(1)} %`;
 function geometricMean(ratios: readonly number[]): string {
   const finite = ratios.filter((ratio) => Number.isFinite(ratio) && ratio > 0);
@@ -65,7 +65,7 @@ const isTrained = ({ train }: Ratios) => train <= 1.1;
 const generalizes = ({ test }: Ratios) => test <= 1.15;
 
 export function printSummary(optimizer: string, results: readonly ProblemResult[]): void {
-  const all = results.flatMap((result) => judged(result, optimizer));
+  const all = results.flatMap((result) => rated(result, optimizer));
   const seconds = all.reduce((sum, { own }) => sum + own.seconds, 0);
   console.log(`\n== ${optimizer}: ${all.length} problems, ${seconds.toFixed(0)} s`);
   console.log(`not finite: ${all.filter((one) => !one.isFinite).length}`);
@@ -75,8 +75,8 @@ export function printSummary(optimizer: string, results: readonly ProblemResult[
   const lines = (what: string, holds: (result: ProblemResult) => boolean) => {
     const some = all.filter(({ result }) => holds(result));
     console.log(`${what}: ${some.length} problems; strictly, and with losses below 1e-6 of the first equal`);
-    const trained = (which: (one: Judged) => Ratios) => share(some, (one) => isTrained(which(one)));
-    const general = (which: (one: Judged) => Ratios) => share(some, (one) => generalizes(which(one)));
+    const trained = (which: (one: Rated) => Ratios) => share(some, (one) => isTrained(which(one)));
+    const general = (which: (one: Rated) => Ratios) => share(some, (one) => generalizes(which(one)));
     console.log(
       `  training loss <= 1.1 x best Adam's: ${trained((one) => one.toLower)}, ${trained((one) => one.lenient)}`,
     );
@@ -100,7 +100,7 @@ export function printSummary(optimizer: string, results: readonly ProblemResult[
   printWorst('held-out', all, ({ lenient }) => lenient.test);
 }
 
-function printTraits(all: readonly Judged[]): void {
+function printTraits(all: readonly Rated[]): void {
   console.log(
     'by trait: problems, not finite, above first, training > 1.1 x, held-out > 1.15 x (to the Adam of lower training loss)',
   );
@@ -118,7 +118,7 @@ function printTraits(all: readonly Judged[]): void {
   }
 }
 
-function printWorst(what: string, all: readonly Judged[], ratio: (judged: Judged) => number): void {
+function printWorst(what: string, all: readonly Rated[], ratio: (rated: Rated) => number): void {
   console.log(`worst by ${what} loss: ratio; own, Adam 1e-3, Adam 1e-2 (training/held-out); first`);
   const number = (value: number | null) => (value === null ? 'NaN' : value.toPrecision(3));
   const losses = (run: Trained) => `${number(run.train)}/${number(run.test)}`;

@@ -17,8 +17,11 @@ export class FileError extends CgfacError {}
 /** An option, hyper-parameter or command-line argument that cannot be used. */
 export class OptionError extends CgfacError {}
 
-/** An operation that the path asked for needs and that cgfac does not have (a gradient rule, a kernel). */
+/** Something that is needed and that cgfac does not have: a gradient rule, a kernel, an optional package. */
 export class UnsupportedError extends CgfacError {}
 
 /** Training that cannot go on: a loss or a parameter stopped being finite. */
 export class TrainingError extends CgfacError {}
+
+/** Return the message of what was thrown, which may be any value. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,6 +1,6 @@
-// Numbers and names as people read them, one way for the console, the tables and the report.
+// Numbers and names for people to read, the same on the console, in tables and in the report.
 
-/** A number to about three significant digits, or as many as asked for: `0.0123`, `5.4`, `1,234`, `3.2e-7`; `NaN` and `∞` as they are. */
+/** Return a number to about `digits` significant digits: `0.0123`, `5.4`, `1,234`, `3.2e-7`, `NaN`, `∞`. */
 export function formatNumber(value: number, digits = 3): string {
   if (Number.isNaN(value)) return 'NaN';
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '-∞';
@@ -19,13 +19,13 @@ export function formatNumber(value: number, digits = 3): string {
   return String(Number(value.toPrecision(digits)));
 }
 
-/** A measured number in a table: as `formatNumber`, with all its three digits: `0.240`. */
+/** Return a measured number like `formatNumber`, but with all its three digits: `0.240`. */
 export function formatMeasured(value: number): string {
   const size = Math.abs(value);
   return size >= 1e-3 && size < 999.5 ? value.toPrecision(3) : formatNumber(value);
 }
 
-/** A duration: `0.42 s`, `7.3 s`, `1 min 05 s`, `2 h 03 min`. */
+/** Return a duration: `0.42 s`, `7.3 s`, `1 min 05 s`, `2 h 03 min`. */
 export function formatSeconds(seconds: number): string {
   if (!Number.isFinite(seconds)) return formatNumber(seconds);
   if (seconds < 0.995) return `${Number(seconds.toPrecision(2))} s`;
@@ -36,7 +36,7 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
 }
 
-/** Bytes in binary units: `0 B`, `512 B`, `1.5 KiB`, `21.8 MiB`. */
+/** Return bytes in binary units: `0 B`, `512 B`, `1.5 KiB`, `21.8 MiB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let value = bytes;
@@ -48,32 +48,32 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 99.95 ? Math.round(value) : Number(value.toFixed(1))} ${units[unit]}`;
 }
 
-/** A count with separators: `2,837,314`. */
+/** Return a count with separators: `2,837,314`. */
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
-/** `1 step`, `2,000 steps` */
+/** Return `1 step`, `2,000 steps`. */
 export function formatSteps(count: number): string {
   return `${formatCount(count)} ${count === 1 ? 'step' : 'steps'}`;
 }
 
-/** A metric's value: shares of right answers in percent, all else as a number. */
+/** Return a metric's value: accuracies in percent, all else as a number. */
 export function formatMetric(name: string, value: number): string {
   return isShare(name) && Number.isFinite(value) ? `${(100 * value).toFixed(2)} %` : formatMeasured(value);
 }
 
-/** A value that was chosen, not measured: `12`, where a measurement would be `12.0`. */
+/** Return a metric's value that was chosen, not measured: `12`; a measurement is `12.0`. */
 export function formatTarget(name: string, value: number): string {
   return isShare(name) ? `${Number((100 * value).toPrecision(6))} %` : formatNumber(value);
 }
 
-/** Whether a metric is a share of right answers, to be shown in percent. */
+/** Return whether a metric is a share of right answers, shown in percent. */
 export function isShare(name: string): boolean {
   return /accuracy/i.test(name);
 }
 
-/** A machine's name as words: `testSquaredError` is `test squared error`. */
+/** Return an identifier as words: `testSquaredError` is `test squared error`. */
 export function words(name: string): string {
   return name
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
@@ -81,12 +81,12 @@ export function words(name: string): string {
     .toLowerCase();
 }
 
-/** The first letter in upper case. */
+/** Return the text with its first letter in upper case. */
 export function capitalized(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
-/** `a, b and c`; with another comma `a; b; and c`. */
+/** Return `a, b and c`; with another comma `a; b; and c`. */
 export function listed(parts: readonly string[], comma = ','): string {
   if (parts.length < 2) return parts.join('');
   return `${parts.slice(0, -1).join(`${comma} `)}${comma === ',' ? '' : comma} and ${parts.at(-1)}`;

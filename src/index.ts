@@ -1,6 +1,6 @@
 /**
- * `cgfac`: models, optimizers, losses, data and training. Where a function computes and is given no engine, it makes one:
- * ONNX Runtime's native one in Node (package onnxruntime-node), its WebAssembly elsewhere (package onnxruntime-web).
+ * `cgfac`: models, optimizers, losses, data and training. A function that computes without a given engine makes one: ONNX
+ * Runtime's native one in Node (package onnxruntime-node), its WebAssembly elsewhere (package onnxruntime-web).
  * `cgfac/node` and `cgfac/web` have the same names and add their engines.
  * @module
  */
@@ -35,19 +35,11 @@ export {
 } from './curvature/layers/index.js';
 export type { Augmentation } from './data/augment.js';
 export { type BatchArray, batchOf, type ExampleTensors } from './data/batches.js';
-export {
-  autoencoding,
-  type DataSplits,
-  type Dataset,
-  dataset,
-  type ExampleArray,
-  onlyInput,
-  type Task,
-  withInputShape,
-} from './data/dataset.js';
+export { type DataSplits, type Dataset, dataset, type ExampleArray, onlyInput, type Task } from './data/dataset.js';
 export { type DigitsOptions, drawnDigits } from './data/digits/digits.js';
 export { measureNormalization, measureTargetNormalization } from './data/normalization.js';
 export { dataKinds, type LoadOptions, loadData } from './data/spec.js';
+export { autoencoding, withInputShape } from './data/views.js';
 export type { Engine, Program, ProgramOptions } from './engine/engine.js';
 export { EngineError } from './engine/host/host.js';
 export { CgfacError, FileError, GraphError, OptionError, TrainingError, UnsupportedError } from './errors.js';
@@ -83,7 +75,7 @@ export { confusionMatrix } from './metrics/confusion-matrix.js';
 export { type MetricWord, metricNames } from './metrics/index.js';
 export { logLoss, perplexity } from './metrics/log-loss.js';
 export { mae } from './metrics/mae.js';
-export type { Judged, Metric, Numbers } from './metrics/metric.js';
+export type { EvaluatedBatch, Metric, Numbers } from './metrics/metric.js';
 export { mse, rmse } from './metrics/mse.js';
 export { type AverageOptions, balancedAccuracy, f1, precision, recall } from './metrics/precision-recall.js';
 export { r2 } from './metrics/r2.js';
@@ -102,17 +94,15 @@ export type { Model } from './model/model.js';
 export { type Activation, type ActivationName, activations } from './nn/activations.js';
 export type { AttentionOptions } from './nn/attention.js';
 export { type CharTransformerOptions, charTransformer } from './nn/char-transformer.js';
+export type { ConvolutionOptions, PoolingOptions, TransposedConvolutionOptions } from './nn/convolution.js';
 export { type Initialization, initializations, type WeightInitialization } from './nn/initialization.js';
 export { type LenetOptions, lenet } from './nn/lenet.js';
 export {
   type BatchNormalizationOptions,
-  type ConvolutionOptions,
   type DenseLayerOptions,
   Network,
   type NetworkOptions,
   type NormalizationOptions,
-  type PoolingOptions,
-  type TransposedConvolutionOptions,
 } from './nn/network.js';
 export { type ResnetOptions, resnet20 } from './nn/resnet.js';
 export { type AutoencoderOptions, autoencoder, type MlpOptions, mlp } from './nn/zoo.js';

@@ -1,4 +1,4 @@
-// A normalization: the means and deviations that are taken out of what a model sees.
+// A normalization: the means and deviations by which a model normalizes its input.
 import { OptionError } from './errors.js';
 import { checkKeys, described, type OptionKeys } from './options.js';
 
@@ -11,8 +11,8 @@ export interface Normalization {
 const keys: OptionKeys<Normalization> = { mean: true, deviation: true };
 
 /**
- * Checks a normalization that is given: two lists of numbers.
- * @throws OptionError where they are none, a mean is not finite or a deviation is not above 0
+ * Check a normalization that is given: two lists of numbers.
+ * @throws OptionError if they are not, if a mean is not finite, and if a deviation is not above 0
  */
 export function checkNormalization(normalization: Normalization): void {
   checkKeys('a normalization', normalization, keys);
@@ -28,11 +28,11 @@ export function checkNormalization(normalization: Normalization): void {
   const wrong = broken ?? deviation.find((number) => !(Math.fround(number) > 0));
   if (wrong === undefined) return;
   throw new OptionError(
-    `a normalization by mean [${mean}] and deviation [${deviation}] cannot be done: ${wrong} is no ${broken === undefined ? 'deviation above 0' : 'finite number'}`,
+    `a normalization by mean [${mean}] and deviation [${deviation}] cannot be done: ${wrong} is not a ${broken === undefined ? 'deviation above 0' : 'finite number'}`,
   );
 }
 
-/** `mean 0.1307, deviation 0.3081`, of the first few channels. */
+/** Return `mean 0.1307, deviation 0.3081`, of the first few channels. */
 export function describeNormalization({ mean, deviation }: Normalization): string {
   const listed = (numbers: readonly number[]) => {
     const distinct = numbers.every((number) => number === numbers[0]) ? numbers.slice(0, 1) : numbers;

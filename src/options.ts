@@ -1,15 +1,15 @@
-// Checks of what callers give, in JavaScript as in TypeScript: unknown options are refused by name, and a value of the
-// wrong kind is told in words, whatever it is.
+// Checks of callers' options, for JavaScript too: unknown options are refused by name, and a message describes a value of the wrong
+// kind, whatever it is.
 import { OptionError } from './errors.js';
 import { didYouMean } from './suggest.js';
 
-/** Every option of a type, once: TypeScript refuses a list that lacks one or has one too many. */
+/** The options of a type: TypeScript refuses a list that lacks one or has another. */
 export type OptionKeys<Options> = Readonly<Record<keyof Options, true>>;
 
 /**
- * Refuses options that are no object, and keys that are unknown; a key whose value is undefined is as absent.
- * @param of whose options they are, for messages: `cgfac`
- * @throws OptionError naming the unknown key, with the known one that is nearest to it
+ * Check that options are an object without unknown keys; a key whose value is undefined counts as absent.
+ * @param of the owner of the options, for messages: `cgfac`
+ * @throws OptionError naming the unknown key and the nearest known one
  */
 export function checkKeys<Options extends object>(of: string, options: Options, keys: OptionKeys<Options>): void {
   const given: unknown = options;
@@ -29,7 +29,7 @@ export function checkKeys<Options extends object>(of: string, options: Options, 
 /** What a function that has no options takes, so that one that is given is refused. */
 export type NoOptions = Readonly<Record<string, never>>;
 
-/** An object that is no array, no function and no promise. */
+/** Return whether a value is an object, but not an array, a function or a promise. */
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' &&
   value !== null &&
@@ -39,7 +39,7 @@ export const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 const isPromise = (value: object): boolean => 'then' in value && typeof value.then === 'function';
 
-/** A value in a few words, for messages: never throws, never long. */
+/** Describe a value in a few words, for messages: never throws, never long. */
 export function described(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
   if (typeof value === 'bigint') return `${value}n`;
@@ -70,7 +70,7 @@ export interface Range {
   readonly integer?: boolean;
 }
 
-/** The number itself. @throws OptionError where it is no number, not finite or out of range */
+/** Return the number. @throws OptionError if it is not a finite number in the range */
 export function checkedNumber(name: string, value: number, range: Range): number {
   const bounds = [
     range.above === undefined ? undefined : `greater than ${range.above}`,
@@ -92,26 +92,26 @@ export function checkedNumber(name: string, value: number, range: Range): number
   return value;
 }
 
-/** A whole number of at least 1 (and at most `atMost`): sizes, counts. @throws OptionError */
+/** Return the size or count. @throws OptionError if it is not a whole number of at least 1 and at most `atMost` */
 export const checkedCount = (name: string, value: number, atMost?: number): number =>
   checkedNumber(name, value, { atLeast: 1, integer: true, ...(atMost !== undefined && { atMost }) });
 
-/** Threads beyond this are a slip: no machine has as many cores. */
+/** More threads than this are a slip: no machine has so many cores. */
 export const mostThreads = 1024;
 
 /** More steps than this take years; a number beyond is a slip, or Infinity. */
 export const mostSteps = 1e9;
 
-/** A seed. @throws OptionError */
+/** Return the seed. @throws OptionError if it is not a whole number of at least 0 */
 export const checkedSeed = (value: number): number => checkedNumber('seed', value, { atLeast: 0, integer: true });
 
-/** True, false, or undefined where it is not given. @throws OptionError */
+/** Return the flag, undefined if it is not given. @throws OptionError if it is not true or false */
 export function checkedFlag(name: string, value: boolean | undefined): boolean | undefined {
   if (value === undefined || typeof value === 'boolean') return value;
   throw new OptionError(`${name} is ${described(value)}; it must be true or false`);
 }
 
-/** One of some words, or undefined where it is not given. @throws OptionError */
+/** Return the word, undefined if it is not given. @throws OptionError if it is not one of `words` */
 export function checkedWord<Word extends string>(
   name: string,
   value: Word | undefined,
@@ -124,7 +124,7 @@ export function checkedWord<Word extends string>(
   );
 }
 
-/** A list of texts, or undefined where it is not given: globs, names. @throws OptionError */
+/** Return the list of texts (globs, names), undefined if it is not given. @throws OptionError if it is not a list of texts */
 export function checkedTexts(name: string, value: readonly string[] | undefined): readonly string[] | undefined {
   if (value === undefined) return value;
   const given: unknown = value;

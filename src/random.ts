@@ -1,9 +1,6 @@
-// Seeded random numbers, the same on every machine: xoshiro128** on 32-bit integers, one independent stream per
-// (seed, labels). A stream's whole state is four words, so anything random can be saved and resumed exactly.
+// Seeded random numbers, the same on every machine: xoshiro128** on 32-bit integers, one independent stream for each
+// (seed, labels). Whatever is drawn for a step comes from a stream of that step, so no state has to be saved.
 import { OptionError } from './errors.js';
-
-/** The state of a stream: four 32-bit words, not all zero. Survives JSON. */
-export type RandomState = readonly [number, number, number, number];
 
 /** One stream of random numbers. Integer-derived draws are the same bits everywhere; see `normal` for its exception. */
 export interface Random {
@@ -11,7 +8,7 @@ export interface Random {
   bits(): number;
   /** Uniform in [0, 1), a multiple of 2⁻²⁴ (exact in float32). */
   uniform(): number;
-  /** Uniform integer in [0, bound), unbiased. Throws OptionError unless 1 ≤ bound ≤ 2³². */
+  /** Uniform integer in [0, bound), unbiased. @throws OptionError unless 1 ≤ bound ≤ 2³² */
   integer(bound: number): number;
   /**
    * Standard normal, by Marsaglia's polar method. Uses Math.log, whose last bit a JavaScript engine may choose: equal
@@ -20,60 +17,50 @@ export interface Random {
   normal(): number;
   /** −1 or +1 with equal probability. */
   sign(): -1 | 1;
-  /** Fills with uniforms in [low, high); low 0 and high 1 by default. */
+  /** Fill with uniforms in [low, high); low 0 and high 1 by default. */
   fillUniform(target: Float32Array, low?: number, high?: number): void;
-  /** Fills with normals of the given mean (0) and deviation (1); takes both numbers of each polar pair. */
+  /** Fill with normals of the given mean (0) and deviation (1); takes both numbers of each polar pair. */
   fillNormal(target: Float32Array, mean?: number, deviation?: number): void;
-  /** Fills with ±1, 32 of them from each draw of bits. */
+  /** Fill with ±1, 32 of them from each draw of bits. */
   fillSigns(target: Float32Array): void;
-  /** The state now; `randomFromState` continues from it. */
-  state(): RandomState;
 }
 
 /**
- * The stream named by a seed and labels, for instance `random(seed, 'shuffle', epoch)`. Streams of different names are
- * independent for all practical purposes (names are hashed to 128 bits). Throws OptionError on a number not finite.
- *
+ * Return the stream named by a seed and labels, for instance `random(seed, 'shuffle', epoch)`. Streams of different names are
+ * independent for all practical purposes (names are hashed to 128 bits).
+ * @throws OptionError for a number that is not finite
  * @example
  * const signs = new Float32Array(1000);
  * random(7, 'signs', step).fillSigns(signs);
  */
 export function random(seed: number, ...streamLabels: readonly (string | number)[]): Random {
-  return new Xoshiro128(hashToState([seed, ...streamLabels]));
+  return new Xoshiro128(...hashToState([seed, ...streamLabels]));
 }
 
-/** Continues a stream from a saved state. Throws OptionError where it is not four 32-bit words with one not zero. */
-export function randomFromState(state: RandomState): Random {
-  const words = state.length === 4 && state.every((word) => Number.isInteger(word) && word >= 0 && word < 2 ** 32);
-  if (!words || state.every((word) => word === 0)) {
-    throw new OptionError(
-      `random state [${state}] cannot be used: expected four integers in [0, 2^32), not all zero, as state() returns them`,
-    );
-  }
-  return new Xoshiro128(state);
-}
+/**
+ * xoshiro128** 1.1 of Blackman and Vigna, "Scrambled linear pseudorandom number generators" (2021). Its state is four 32-bit
+ * words, not all zero.
+ */
+export class Xoshiro128 implements Random {
+  #a: number;
+  #b: number;
+  #c: number;
+  #d: number;
 
-/** xoshiro128** 1.1 of Blackman and Vigna, "Scrambled linear pseudorandom number generators" (2021). */
-class Xoshiro128 implements Random {
-  private a: number;
-  private b: number;
-  private c: number;
-  private d: number;
-
-  constructor(state: RandomState) {
-    [this.a, this.b, this.c, this.d] = state;
+  constructor(a: number, b: number, c: number, d: number) {
+    [this.#a, this.#b, this.#c, this.#d] = [a, b, c, d];
   }
 
   bits(): number {
-    const product = Math.imul(this.b, 5);
+    const product = Math.imul(this.#b, 5);
     const result = Math.imul((product << 7) | (product >>> 25), 9) >>> 0;
-    const shifted = this.b << 9;
-    this.c ^= this.a;
-    this.d ^= this.b;
-    this.b ^= this.c;
-    this.a ^= this.d;
-    this.c ^= shifted;
-    this.d = (this.d << 11) | (this.d >>> 21);
+    const shifted = this.#b << 9;
+    this.#c ^= this.#a;
+    this.#d ^= this.#b;
+    this.#b ^= this.#c;
+    this.#a ^= this.#d;
+    this.#c ^= shifted;
+    this.#d = (this.#d << 11) | (this.#d >>> 21);
     return result;
   }
 
@@ -94,8 +81,8 @@ class Xoshiro128 implements Random {
 
   normal(): number {
     for (;;) {
-      const x = this.centred();
-      const y = this.centred();
+      const x = this.#centred();
+      const y = this.#centred();
       const square = x * x + y * y;
       if (square < 1 && square > 0) return x * Math.sqrt((-2 * Math.log(square)) / square);
     }
@@ -112,8 +99,8 @@ class Xoshiro128 implements Random {
 
   fillNormal(target: Float32Array, mean = 0, deviation = 1): void {
     for (let index = 0; index < target.length; ) {
-      const x = this.centred();
-      const y = this.centred();
+      const x = this.#centred();
+      const y = this.#centred();
       const square = x * x + y * y;
       if (square >= 1 || square === 0) continue;
       const length = deviation * Math.sqrt((-2 * Math.log(square)) / square);
@@ -134,18 +121,14 @@ class Xoshiro128 implements Random {
     }
   }
 
-  state(): RandomState {
-    return [this.a >>> 0, this.b >>> 0, this.c >>> 0, this.d >>> 0];
-  }
-
   /** Uniform in [−1, 1), with 32 bits. */
-  private centred(): number {
+  #centred(): number {
     return this.bits() * 2 ** -31 - 1;
   }
 }
 
-/** Absorbs seed and labels into four lanes, each its own 32-bit hash; a change of one word changes every lane. */
-function hashToState(labels: readonly (string | number)[]): RandomState {
+/** Absorb seed and labels into four lanes, each its own 32-bit hash; a change of one word changes every lane. */
+function hashToState(labels: readonly (string | number)[]): [number, number, number, number] {
   const lanes = new Uint32Array([0x9e3779b9, 0x243f6a88, 0xb7e15162, 0x6a09e667]);
   const absorb = (word: number) => {
     for (let lane = 0; lane < 4; lane++) lanes[lane] = mix((lanes[lane] ?? 0) ^ word) + 0x9e3779b9 + 2 * lane;

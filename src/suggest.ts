@@ -1,6 +1,9 @@
 // "Did you mean …?": the nearest of some known words.
 
-/** ` (did you mean 'adam'?)` where a known word is at most a few letters away, else nothing; `learning_rate` is `learningRate`. */
+/**
+ * Return ` (did you mean 'adam'?)` if a known word is at most a few letters away, else nothing; `learning_rate` is
+ * `learningRate`.
+ */
 export function didYouMean(word: string, known: readonly string[]): string {
   const near = known
     .map((candidate) => ({ candidate, distance: distance(word, candidate) }))
@@ -9,7 +12,7 @@ export function didYouMean(word: string, known: readonly string[]): string {
   return near[0] ? ` (did you mean '${near[0].candidate}'?)` : '';
 }
 
-/** An abbreviation by initials is nearest but for the word itself: `lr` is `learningRate`. */
+/** Only the word itself is nearer than its initials: `lr` is `learningRate`. */
 const distance = (word: string, candidate: string): number =>
   initials(candidate) === word.toLowerCase() && word.length > 1 ? 0.5 : editDistance(bare(word), bare(candidate));
 
@@ -23,8 +26,8 @@ const initials = (name: string): string =>
 const bare = (word: string): string => word.toLowerCase().replace(/[_-]/g, '');
 
 /**
- * Letters inserted, deleted, replaced, and neighbours exchanged, from one word to the other (optimal string alignment); of
- * words of very different lengths, more than any limit.
+ * The number of letters to insert, delete or replace, and of neighbours to swap, from one word to the other (optimal string
+ * alignment distance); infinite for words of very different lengths.
  */
 function editDistance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 20) return Number.POSITIVE_INFINITY;
@@ -34,8 +37,8 @@ function editDistance(a: string, b: string): number {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const exchanged = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? (before[j - 2] ?? i) + 1 : replaced;
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, replaced, exchanged));
+      const swapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? (before[j - 2] ?? i) + 1 : replaced;
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, replaced, swapped));
     }
     [before, row] = [row, next];
   }

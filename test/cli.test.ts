@@ -1,4 +1,4 @@
-// The command line from outside: the built program is started, and judged by its exit code, its output and its files.
+// The command line from outside: the built program is started, and checked by its exit code, its output and its files.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel } from '../src/api/load-save.js';
-import { readMetricsFile } from '../src/reporting/metrics-file.js';
 import { cgfac } from './support/command.js';
+import { readMetricsFile } from './support/metrics-file.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -44,7 +44,7 @@ describe('cgfac train', () => {
     expect(JSON.parse(again.stdout).test.loss).toBeCloseTo(result.test.loss, 5);
   });
 
-  it('judges by the metrics that are asked for, with the loss and the weights that are', async () => {
+  it('evaluates the metrics that are asked for, with the loss and the weights that are', async () => {
     const table = join(folder, 'weighted.csv');
     const rows = Array.from(
       { length: 60 },
@@ -74,7 +74,7 @@ describe('cgfac train', () => {
     };
     const out = join(folder, 'normalized');
     expect(await run('normalized', '--normalize', '--augment', 'flip,crop=3')).toMatch(
-      /\nThe model normalizes its input itself \(mean 0\.\d+, deviation 0\.\d+\): give it values as the data have them\.\n/,
+      /\nThe model normalizes its input itself \(mean 0\.\d+, deviation 0\.\d+\): give it values in the units of the data\.\n/,
     );
     expect((await cgfac(['inspect', join(out, 'model.onnx')])).stdout).toMatch(
       /normalized first, by mean 0\.\d+, deviation/,
@@ -119,7 +119,7 @@ describe('cgfac train', () => {
     expect(code, stderr).toBe(0);
     expect(stderr).toMatch(/Warning: column 3 of the inputs of .* is 1700000000 in every row: /);
     expect(stdout).toMatch(
-      /\nThe model normalizes its input itself \(mean .*\): give it values as the data have them\.\n/,
+      /\nThe model normalizes its input itself \(mean .*\): give it values in the units of the data\.\n/,
     );
     expect(stdout).toMatch(
       /\nIt learned standardized targets \(mean \d{6}, deviation \d{5}\) and predicts in the units/,
@@ -148,7 +148,7 @@ describe('cgfac train', () => {
     expect(first?.loss).toBeGreaterThan(json.train.loss);
   });
 
-  it('trains a transformer on text, judged by windows that do not overlap', async () => {
+  it('trains a transformer on text, evaluated on windows that do not overlap', async () => {
     const book = join(folder, 'book.txt');
     await writeFile(book, 'the cat sat on the mat. '.repeat(100));
     const { code, stdout, stderr } = await cgfac([
@@ -358,7 +358,7 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
     [
       'no optimizer at all',
       ['compare', 'mlp', '--optimizers', ','],
-      /--optimizers is ',', which names none; choose from cgfac,/,
+      /--optimizers is ',', which names no optimizer; choose from cgfac,/,
     ],
     [
       'a large rank of adapters',
@@ -390,7 +390,7 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
   it('an unwritable folder', async () => {
     await writeFile(join(folder, 'file'), '');
     const { code, stderr } = await cgfac(['train', 'mlp', '--data', few, '--out', join(folder, 'file', 'run')]);
-    expect(stderr).toMatch(/^cgfac: '.*' is a file|^cgfac: Cannot make the folder/);
+    expect(stderr).toMatch(/^cgfac: '.*' is a file|^cgfac: cannot make the folder/);
     expect(code).toBe(2);
   });
 

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gatherBatch } from '../src/data/batches.js';
-import { onlyInput, withInputShape } from '../src/data/dataset.js';
+import { onlyInput } from '../src/data/dataset.js';
 import { loadData } from '../src/data/spec.js';
+import { withInputShape } from '../src/data/views.js';
 import { tensorFrom } from '../src/graph/tensor.js';
 import { modelFromBytes } from '../src/model/file-model.js';
 import { semantics } from '../src/ops/table.js';
@@ -143,6 +144,6 @@ describe('cgfac check FILE.onnx', () => {
     expect(stdout).toMatch(/fc2\.bias .* yes\n/);
     const unsized = await cgfac(['check', path]);
     expect(unsized.code).toBe(2);
-    expect(unsized.stderr).toContain("say how large 'width' is with --size width=N");
+    expect(unsized.stderr).toContain("give the size of 'width' (--size width=N)");
   });
 });

@@ -94,8 +94,8 @@ test('a kind that counts wrong, or is none, is refused in words', () => {
     },
   };
   expect(() => kroneckerBlocks(network(), { layerKinds: [...layerKinds, wrong] })).toThrow(
-    "layer kind 'gain' reads 'gains', [784], as 784 × 1 × 2 elements (groups, inputs, outputs); what `match` returns " +
-      'has to have as many as the parameter',
+    "layer kind 'gain' reads 'gains', [784], as 784 × 1 × 2 elements (groups, inputs, outputs); `match` " +
+      'must return sizes with as many elements as the parameter',
   );
   const { inputRows, ...half } = gain as LayerKind & { readonly factor: 'full' };
   expect(() => cgfac({ layerKinds: [half as LayerKind] })).toThrow(

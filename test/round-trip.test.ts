@@ -2,7 +2,6 @@
 import { describe, expect, it } from 'vitest';
 import { lossOf } from '../src/losses/index.js';
 import { autoencoder, mlp } from '../src/nn/zoo.js';
-import { decodeModel } from '../src/onnx/decode/reader.js';
 import { encodeModel } from '../src/onnx/encode/writer.js';
 import { semantics } from '../src/ops/table.js';
 import { adam } from '../src/optimizers/adam.js';
@@ -12,6 +11,7 @@ import { kfac } from '../src/optimizers/second-order/kfac.js';
 import { primal } from '../src/optimizers/second-order/primal.js';
 import { tikhonov } from '../src/optimizers/second-order/tikhonov.js';
 import { buildStep } from '../src/training/step-program.js';
+import { decodeModel } from './support/decode-model.js';
 import { manyExamples } from './support/setting.js';
 
 describe('a training step', () => {

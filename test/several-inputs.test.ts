@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkModel } from '../src/cli/check.js';
+import { checkGradients } from '../src/api/check-gradients.js';
 import type { Engine } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
 import { elementCount, type TensorData, tensorFrom } from '../src/graph/tensor.js';
@@ -198,7 +198,7 @@ describe.each([
 
   it('has gradients that are differences of its loss', async () => {
     const sizes = { sequence: 5 };
-    const { checks } = await checkModel(engine, await loadModel(bytes), { batchSize: 6, sizes, seed: 1 });
+    const { checks } = await checkGradients(engine, await loadModel(bytes), { batchSize: 6, sizes, seed: 1 });
     expect([...checks].filter(([, { verdict }]) => verdict === 'differs')).toEqual([]);
   });
 });

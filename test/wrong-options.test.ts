@@ -129,7 +129,11 @@ const cases: readonly [string, () => unknown, RegExp][] = [
   ['no optimizer', () => trained({ optimizer: undefined }), /optimizer is undefined; give one, as cgfac\(\) makes it/],
   ['no data', () => trained({ data: undefined }), /data are undefined; give \{ train, test \}/],
   ['one set', () => trained({ data: data.train }), /that is one data set: give \{ train, test \}/],
-  ['no test set', () => trained({ data: { train: data.train } }), /data\.test, what is held out .*, is undefined/],
+  [
+    'no test set',
+    () => trained({ data: { train: data.train } }),
+    /data\.test, the set that is held out for evaluation, is undefined/,
+  ],
   ['a promise of data', () => trained({ data: Promise.resolve(data) }), /data are a promise \(await it\)/],
   [
     'an empty test set',
@@ -144,9 +148,13 @@ const cases: readonly [string, () => unknown, RegExp][] = [
   [
     'BigInt labels',
     () => dataset(column(new BigInt64Array(20))),
-    /targets: data are a BigInt64Array; int64 is kept in a Int32Array: Int32Array\.from\(labels, Number\)/,
+    /targets: data are a BigInt64Array; int64 is stored in a Int32Array: Int32Array\.from\(labels, Number\)/,
   ],
-  ['plain arrays', () => dataset(column(Array(20).fill(0))), /data are an array of 20; int64 is kept in a Int32Array/],
+  [
+    'plain arrays',
+    () => dataset(column(Array(20).fill(0))),
+    /data are an array of 20; int64 is stored in a Int32Array/,
+  ],
   ['no column', () => loose(dataset)({ ...data.train, inputs: [1, 2] }), /inputs are an array of 2; give a column/],
   ['a hand-made set', () => trained({ data: { ...data, test: column(Array(20).fill(0)) } }), /data are an array of 20/],
   ['steps as text', () => trained({ steps: '10' }), /steps is '10'; it must be a whole number/],

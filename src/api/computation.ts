@@ -1,5 +1,5 @@
-// A computation on a model, as the functions of this folder make one: the model in a builder at its parameters or others,
-// on inputs that are fed, and a program of it that runs once.
+// A computation on a model, for the functions of this folder: the model in a graph with given parameters and inputs, and a
+// program that runs once.
 import type { Engine } from '../engine/engine.js';
 import { OptionError } from '../errors.js';
 import { neededNodes, type Value } from '../graph/graph.js';
@@ -11,13 +11,13 @@ import { Builder } from '../ops/builder.js';
 import { withEngine } from './default-engine.js';
 import { fittedInputs, type ModelInputs } from './given.js';
 
-/** Where a model is evaluated. */
+/** The inputs and parameters at which a model is evaluated. */
 export interface Point {
   /** The model's input, or its inputs by name; the first axis is the batch. Token numbers may be of any integer type. */
   readonly inputs: ModelInputs;
   /** Parameters and running averages to use instead of the model's own, by name, as `train` returns them. */
   readonly at?: ReadonlyMap<string, TensorLike>;
-  /** Where to compute; by default an engine of its own, which is closed again: see `train`. */
+  /** The engine that computes; by default a new one, which is closed afterwards: see `train`. */
   readonly engine?: Engine;
 }
 
@@ -37,13 +37,16 @@ export class Computation {
     }
   }
 
-  /** Declares an input of the program with the tensor that it gets. */
+  /** Declare an input of the program with its tensor. */
   feed(name: string, data: TensorData): Value {
     this.#feeds[name] = data;
     return this.b.input(name, data.dtype, data.dims);
   }
 
-  /** The parameter or input of a name. @throws OptionError naming those there are */
+  /**
+   * Return the parameter or input of a name.
+   * @throws OptionError that lists the known names
+   */
   variable(name: string): Value {
     const value = this.#variables.get(name) ?? this.#inputs.get(name);
     if (value && isFloatingPoint(value.dtype)) return value;
@@ -56,7 +59,7 @@ export class Computation {
     );
   }
 
-  /** Outputs of the model by name; operators of which none of them has need may be unknown. */
+  /** Return outputs of the model by name; operators that they do not need can be unknown. */
   outputs(names: readonly string[]): Map<string, Value> {
     const { graph, parameters } = this.model;
     const outputs = names.map((name) => {
@@ -82,7 +85,7 @@ export class Computation {
     return new Map(inline(this.b, { ...graph, outputs, nodes }, bindings).outputs);
   }
 
-  /** The outputs of a program, computed. */
+  /** Compute the outputs of a program. */
   async run<Name extends string>(
     what: string,
     outputs: Readonly<Record<Name, Value>>,

@@ -1,12 +1,12 @@
-// The engine of whoever gives none: ONNX Runtime's native one in Node, its WebAssembly elsewhere.
+// The default engine: ONNX Runtime's native one in Node, its WebAssembly elsewhere.
 import type { Engine } from '../engine/engine.js';
 import { OptionError } from '../errors.js';
 import { described, isRecord } from '../options.js';
 
 export interface DefaultEngineOptions {
-  /** Threads; by default as many as the engine takes by itself. */
+  /** Number of threads; by default the engine's own choice. */
   readonly threads?: number;
-  /** Whether Node computes in a worker thread, so that this one stays free. */
+  /** Whether Node computes in a worker thread, so that the calling thread stays free. */
   readonly worker?: boolean;
 }
 
@@ -24,7 +24,7 @@ async function defaultEngine({ threads, worker = false }: DefaultEngineOptions):
 }
 
 /**
- * Compute with a store of its own: on the engine that is given, or on one that is closed again.
+ * Compute with a separate store, on the given engine or on a new one, which is closed afterwards.
  * @throws OptionError if what is given is no engine; UnsupportedError if none is given and the package of ONNX Runtime is not installed
  */
 export async function withEngine<Result>(

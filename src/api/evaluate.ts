@@ -8,15 +8,15 @@ import { type EvaluationRequest, evaluateModel, type ModelEvaluation } from '../
 import { withEngine } from './default-engine.js';
 
 export interface EvaluateOptions extends EvaluationRequest {
-  /** Where to compute; by default an engine of its own, which is closed again: see `train`. */
+  /** The engine that computes; by default a new one, which is closed afterwards: see `train`. */
   readonly engine?: Engine;
 }
 
 const keys: OptionKeys<EvaluateOptions> = { loss: true, metrics: true, batchSize: true, engine: true };
 
 /**
- * Return the mean loss of a model on a data set, and metrics by their names: exact over the whole set, whatever the
- * batches. The model is evaluated as it is used: without dropout, and normalized by running averages.
+ * Return the mean loss of a model on a data set, and metrics by their names: exact over the whole set for any batch size. The
+ * model is evaluated as in use: without dropout, and normalized by running averages.
  * @param data one set: `test` of what `loadData` returns, or one of your own, made by `dataset`
  * @throws OptionError if the data do not fit the model, or a metric does not fit the data
  * @example

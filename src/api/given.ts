@@ -1,4 +1,4 @@
-// What a user gives to a model, made to fit what the model declares: inputs as tensors or arrays, parameters, targets.
+// Conversion of a user's tensors and arrays to the types that a model declares: inputs, parameters, targets.
 import { GraphError, OptionError } from '../errors.js';
 import { formatType, intAttribute, type TensorType, type Value } from '../graph/graph.js';
 import {
@@ -33,8 +33,7 @@ type ArrayOfNumbers =
   | BigUint64Array;
 
 /**
- * A tensor, or its numbers: nested arrays, which have its shape, or a typed array with the elements of as many examples as
- * it is long for.
+ * A tensor, or its numbers: nested arrays in its shape, or a typed array with the elements of any number of examples.
  */
 export type ArrayLike = TensorLike | NestedArray | ArrayOfNumbers;
 

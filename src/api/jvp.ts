@@ -8,26 +8,27 @@ import { checkedTexts, checkKeys, described, isRecord, type OptionKeys } from '.
 import { Computation, type Point } from './computation.js';
 import { type ArrayLike, fittedArray } from './given.js';
 
-/** Where to differentiate, and in which direction. */
+/** The point and the direction of differentiation. */
 export interface JvpRequest extends Point {
-  /** By the name of a parameter or of an input of real numbers, in its shape: how it moves. Others stay where they are. */
+  /** Directions by the names of parameters and of inputs of real numbers, in their shapes; 0 for all others. */
   readonly tangents: Readonly<Record<string, ArrayLike>>;
   /** Names of the outputs to differentiate; by default all. */
   readonly outputs?: readonly string[];
 }
 
 export interface JvpResult {
-  /** What the model computes, by the name of the output. */
+  /** The model's outputs, by name. */
   readonly outputs: Record<string, TensorData>;
-  /** How each output of real numbers moves: ∂output/∂variable · tangent, summed over the variables, in its shape. */
+  /** The derivative of each output of real numbers: ∂output/∂variable · tangent, summed over the variables, in its shape. */
   readonly tangents: Record<string, TensorData>;
 }
 
 const keys: OptionKeys<JvpRequest> = { inputs: true, at: true, engine: true, tangents: true, outputs: true };
 
 /**
- * Return a model's outputs with their Jacobian–vector products: how they move as parameters and inputs move.
- * @throws GraphError if inputs or tangents do not fit the model; UnsupportedError naming the node if an operator on the way has no gradient; OptionError for an unknown name
+ * Return a model's outputs with their Jacobian–vector products: the derivatives along directions of parameters and inputs.
+ * @throws GraphError if inputs or tangents do not fit the model; UnsupportedError that names the node if an operator between
+ *   them has no gradient; OptionError for an unknown name
  * @example
  * const model = mlp({ sizes: [2, 8, 3], seed: 1 });
  * const direction = { dtype: 'float32', dims: [1, 2], data: Float32Array.of(1, 0) } as const;
@@ -66,7 +67,7 @@ export async function jvp(model: Model, request: JvpRequest): Promise<JvpResult>
   return { outputs: under('cgfac/output/', results), tangents: under('cgfac/moved/', results) };
 }
 
-/** The results whose names begin with a prefix, without it. */
+/** Return the results whose names begin with a prefix, by the names without it. */
 export const under = (prefix: string, results: Readonly<Record<string, TensorData>>): Record<string, TensorData> =>
   Object.fromEntries(
     Object.entries(results).flatMap(([name, data]) =>

@@ -1,4 +1,4 @@
-// Reads a model from an ONNX file and writes it to one.
+// Reading and writing of models as ONNX files.
 import { OptionError } from '../errors.js';
 import { type FileModel, modelFromBytes } from '../model/file-model.js';
 import { checkModel, type Model } from '../model/model.js';
@@ -17,10 +17,10 @@ const loadKeys: OptionKeys<LoadModelOptions> = { operators: true };
 /**
  * Read an ONNX model. A path also gives access to external data beside the file.
  *
- * Floating-point initializers become the model's parameters, except running averages of batch normalization
- * (`statistics`) and what is recognizably a constant (`untrained`, with the reason). 16-bit floats are held as float32.
- * @throws FileError if the file is missing, damaged or no ONNX model; UnsupportedError if it is of an operator set
- *   or holds tensors that cgfac does not read; OptionError for operators that are none
+ * Floating-point initializers become the model's parameters, except running averages of batch normalization (`statistics`)
+ * and recognizable constants (`untrained`, with the reason). 16-bit floats become float32.
+ * @throws FileError if the file is missing, damaged or no ONNX model; UnsupportedError if it has an operator set or tensors
+ *   that cgfac does not read; OptionError for anything but definitions of operators
  * @example
  * await saveModel(mlp({ sizes: [4, 8, 3], seed: 1 }), 'classifier.onnx');
  * const model = await loadModel('classifier.onnx');

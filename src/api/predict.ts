@@ -1,4 +1,4 @@
-// What a model makes of inputs: batches of any size, computed in parts that fit memory.
+// Predictions of a model for any number of examples, computed in batches that fit memory.
 import type { Engine, Program } from '../engine/engine.js';
 import { GraphError, OptionError } from '../errors.js';
 import { type Graph, neededNodes, type Value } from '../graph/graph.js';
@@ -14,17 +14,17 @@ import { fittedInputs, type ModelInputs, type NestedArray } from './given.js';
 export interface PredictOptions {
   /** Names of the outputs to compute; by default all. */
   readonly outputs?: readonly string[];
-  /** Examples computed at once; by default as many as 256 MiB of what the model computes on the way have room for. */
+  /** Examples computed at once; by default as many as need 256 MiB for all intermediate values. */
   readonly batchSize?: number;
-  /** Where to compute; by default an engine of its own, which is closed again: see `train`. */
+  /** The engine that computes; by default a new one, which is closed afterwards: see `train`. */
   readonly engine?: Engine;
 }
 
 const keys: OptionKeys<PredictOptions> = { outputs: true, batchSize: true, engine: true };
 
 /**
- * Return a model's outputs on any number of examples, by name. The model is evaluated as it is used: without dropout, and
- * normalized by running averages. Models of a fixed batch take any number of examples as well.
+ * Return a model's outputs on any number of examples, by name. The model is evaluated as in use: without dropout, and
+ * normalized by running averages. Models with a fixed batch size also take any number of examples.
  * @param inputs the model's input, or its inputs by name, as tensors or arrays; the first axis is the batch
  * @throws GraphError if the inputs do not fit the model, or an output has no axis of examples and they must be split;
  *   OptionError for an unknown name
@@ -69,10 +69,10 @@ export async function predict(
   });
 }
 
-/** The inputs of a prediction, of which any examples can be taken. */
+/** The inputs of a prediction, which can be split into batches. */
 class Examples {
   readonly #inputs: ReadonlyMap<string, TensorData>;
-  /** The inputs that have an axis of examples; others are given whole. */
+  /** The inputs with an axis of examples; each batch gets the others whole. */
   readonly #split = new Set<string>();
   readonly count: number;
   /** The number of examples that the model computes at once, if it takes no other. */
@@ -96,7 +96,7 @@ class Examples {
     if (this.count === 0) throw new GraphError(`there are no examples in the inputs of model '${model.name}'`);
   }
 
-  /** Examples from one on; a fixed batch is filled with the last of them. */
+  /** Return `rows` examples from `start` on; a fixed batch is padded with the last one. */
   slice(start: number, rows: number): Record<string, TensorData> {
     const size = this.fixed ?? rows;
     return Object.fromEntries(
@@ -116,7 +116,7 @@ class Examples {
     );
   }
 
-  /** An output of all examples from those of the parts. */
+  /** Return an output of all examples from the outputs of the batches. */
   joined(model: string, name: string, parts: readonly TensorData[], size: number): TensorData {
     const [first] = parts;
     if (!first) throw new GraphError(`model '${model}' did not compute its output '${name}'`);
@@ -141,7 +141,7 @@ class Examples {
   }
 }
 
-/** A model whose inputs are checked but for a number of examples that is fixed. */
+/** The model with a symbolic batch size instead of a fixed one. */
 function withAnyBatch(model: Model): Model {
   const b = new Builder();
   const [first] = model.graph.inputs;
@@ -178,10 +178,11 @@ function graphOf(model: Model, feeds: Readonly<Record<string, TensorData>>, name
   );
 }
 
+/** Bytes of intermediate values. */
 const room = 2 ** 28;
 const mostExamples = 1024;
 
-/** Examples of which all that is computed on the way has room in memory. */
+/** The number of examples whose intermediate values fit in memory. */
 function usualBatch(model: Model, batch: Examples, names: readonly string[]): number {
   const { nodes } = graphOf(model, batch.slice(0, 1), names);
   const bytes = nodes

@@ -1,4 +1,4 @@
-// Training for users: the trainer, with data by name and an engine of its own where none is given.
+// Training for users: the trainer with data by name and a default engine.
 import type { DataSplits } from '../data/dataset.js';
 import { loadData } from '../data/spec.js';
 import type { Engine } from '../engine/engine.js';
@@ -10,25 +10,25 @@ import { type TrainOptions as TrainerOptions, type TrainingResult, train as trai
 import { withEngine } from './default-engine.js';
 
 export interface TrainOptions extends Omit<TrainerOptions, 'engine' | 'data'> {
-  /** The data, or what `loadData` takes: `digits`, `mnist:FOLDER`, … */
+  /** The data, or a specification for `loadData`: `digits`, `mnist:FOLDER`, … */
   readonly data: DataSplits | string;
   /**
-   * Where to compute; by default an engine of its own, which is closed again: `nodeEngine()` in Node,
-   * `webEngine({ provider: 'wasm' })` elsewhere. Several trainings may share an engine: each has a store of its own.
+   * The engine that computes; by default a new one, which is closed afterwards: `nodeEngine()` in Node,
+   * `webEngine({ provider: 'wasm' })` elsewhere. Several trainings can share an engine: each has a separate store.
    */
   readonly engine?: Engine;
-  /** Threads of an engine of its own; by default all cores. */
+  /** Number of threads of the default engine; by default all cores. */
   readonly threads?: number;
 }
 
 const keys: OptionKeys<TrainOptions> = { ...trainKeys, threads: true };
 
 /**
- * Train a model. The model given is not changed: the trained one is returned. Training it again goes on.
- * For tables that is a model which standardizes its input, and the targets of a regression (see `normalize`); losses
- * and metrics are in the units of the data all the same.
- * @throws OptionError if options do not fit together or the data do not fit the model; FileError if data cannot
- *   be read; TrainingError if the loss stops being finite, naming the first tensor that did
+ * Train a model and return the trained one, which can be trained further; the given model does not change. For tables the
+ * trained model standardizes its input, and the targets of a regression (see `normalize`); losses and metrics are still in
+ * the units of the data.
+ * @throws OptionError if options do not fit together or the data do not fit the model; FileError if data cannot be read;
+ *   TrainingError if the loss stops being finite, which names the first tensor that did
  * @example
  * const options = { data: 'digits', optimizer: cgfac(), batchSize: 500, steps: 150 };
  * const { model, record } = await train(autoencoder({ seed: 1 }), options);

@@ -12,7 +12,7 @@ import { checkedTexts, checkKeys, type OptionKeys } from '../options.js';
 import { Computation, type Point } from './computation.js';
 import { type ArrayLike, fittedArray, isOfIntegers, sizesOf } from './given.js';
 
-/** What to differentiate, and where. */
+/** The loss to differentiate, its variables, and the point of differentiation. */
 export interface GradientRequest extends Point {
   /** A loss, such as `crossEntropy()`, or the word for one. */
   readonly loss: Loss | LossWord;
@@ -22,9 +22,9 @@ export interface GradientRequest extends Point {
    * shape. Else numbers in the output's shape.
    */
   readonly targets: ArrayLike;
-  /** Of the examples, `[batch]`, at least 0 and not all 0; all count alike by default. */
+  /** Weights of the examples, `[batch]`, at least 0 and not all 0; all are 1 by default. */
   readonly weights?: ArrayLike;
-  /** Names of what to differentiate by: parameters, and inputs of real numbers. By default all parameters. */
+  /** Names of the variables: parameters, and inputs of real numbers. By default all parameters. */
   readonly of?: readonly string[];
 }
 
@@ -47,8 +47,8 @@ const requestKeys: OptionKeys<GradientRequest> = {
 
 /**
  * Return the loss of a model on a batch, and its gradients.
- * @throws GraphError if inputs, targets or tensors of `at` do not fit the model; UnsupportedError naming the node if an
- *   operator between the loss and what it is differentiated by has no gradient; OptionError for an unknown loss or name
+ * @throws GraphError if inputs, targets or tensors of `at` do not fit the model; UnsupportedError that names the node if an
+ *   operator between a variable and the loss has no gradient; OptionError for an unknown loss or name
  * @example
  * const model = mlp({ sizes: [2, 8, 3], seed: 1 });
  * const targets = { dtype: 'int64', dims: [2], data: BigInt64Array.of(0n, 2n) } as const;
@@ -104,7 +104,7 @@ function firstOutput(computation: Computation): Value {
   return output;
 }
 
-/** A label outside the classes would count as a row without loss: PyTorch refuses it too, but for its `ignore_index`. */
+/** @throws GraphError for a label outside the classes, whose row would have no loss */
 function checkLabels({ dtype, data }: TensorData, output: Value, loss: Loss): void {
   const classes = Number(output.shape.at(-1) ?? 0);
   if (isFloatingPoint(dtype)) {

@@ -9,16 +9,16 @@ import { Computation, type Point } from './computation.js';
 import { type ArrayLike, fittedArray } from './given.js';
 import { under } from './jvp.js';
 
-/** Where to differentiate, and what. */
+/** The outputs to differentiate, their variables, and the point of differentiation. */
 export interface VjpRequest extends Point {
-  /** By the name of an output, in its shape: the weight of each of its elements. Other outputs are not computed. */
+  /** Weights of the elements of outputs, by name and in the shape of the output. Other outputs are not computed. */
   readonly cotangents: Readonly<Record<string, ArrayLike>>;
-  /** Names of what to differentiate by: parameters, and inputs of real numbers. By default all parameters. */
+  /** Names of the variables: parameters, and inputs of real numbers. By default all parameters. */
   readonly of?: readonly string[];
 }
 
 export interface VjpResult {
-  /** What the model computes, by the name of each output that has a cotangent. */
+  /** The model's outputs that have a cotangent, by name. */
   readonly outputs: Record<string, TensorData>;
   /** Σ cotangentᵀ · ∂output/∂variable over the outputs, by the name of the variable, in its shape. */
   readonly gradients: Map<string, TensorData>;
@@ -27,8 +27,10 @@ export interface VjpResult {
 const keys: OptionKeys<VjpRequest> = { inputs: true, at: true, engine: true, cotangents: true, of: true };
 
 /**
- * Return a model's outputs with vector–Jacobian products: gradients of the sum of all elements of the outputs, each times its cotangent.
- * @throws GraphError if inputs or cotangents do not fit the model; UnsupportedError naming the node if an operator on the way has no gradient; OptionError for an unknown name
+ * Return a model's outputs with vector–Jacobian products: gradients of the sum of all elements of the outputs, each times its
+ * cotangent.
+ * @throws GraphError if inputs or cotangents do not fit the model; UnsupportedError that names the node if an operator between
+ *   them has no gradient; OptionError for an unknown name
  * @example
  * const model = mlp({ sizes: [2, 8, 3], seed: 1 });
  * const firstClass = { dtype: 'float32', dims: [1, 3], data: Float32Array.of(1, 0, 0) } as const;

@@ -13,20 +13,20 @@ import {
 import { isFloatingPoint } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { type Expansion, expansionOf, gradientContext } from '../ops/definition.js';
-import { formatShape, sameShape } from '../ops/shapes/shapes.js';
+import { formatShape, range, sameShape } from '../ops/shapes/shapes.js';
 import { definitionOf } from '../ops/table.js';
 import { described } from '../options.js';
 
-/** An output of the differentiated function with the cotangent it starts from (in the output's shape). */
+/** An output of the differentiated function, and the cotangent to start from, in the output's shape. */
 export interface Seed {
   readonly value: Value;
   readonly cotangent: Value;
 }
 
 /**
- * Vector–Jacobian products: for each target the sum over the seeds of cotangentᵀ · ∂value/∂target, in the target's
- * shape; zeros where nothing depends on a target. The result is graph again and can be differentiated again.
- * @throws UnsupportedError naming the node where a path to a target crosses an operator without a gradient rule
+ * Return vector–Jacobian products: for each target the sum over the seeds of cotangentᵀ · ∂value/∂target, in the target's
+ * shape; zeros if no seed depends on the target. The results are values of the graph and can be differentiated again.
+ * @throws UnsupportedError naming the node if a path to a target crosses an operator without a gradient rule
  */
 export function vectorJacobianProduct(b: Builder, seeds: readonly Seed[], targets: readonly Value[]): Value[] {
   const path = nodesBetween(
@@ -60,13 +60,13 @@ export function vectorJacobianProduct(b: Builder, seeds: readonly Seed[], target
   return targets.map((target) => cotangents.get(target) ?? b.zerosLike(target));
 }
 
-/** Gradients of a scalar by the targets, each in its target's shape. */
+/** Return the gradients of a scalar by the targets, each in its target's shape. @throws UnsupportedError as `vectorJacobianProduct` does */
 export function gradients(b: Builder, objective: Value, targets: readonly Value[]): Value[] {
   checkTyped(objective);
   return vectorJacobianProduct(b, [{ value: objective, cotangent: b.onesLike(objective) }], targets);
 }
 
-/** Nodes on a path from a target to an output, in topological order. */
+/** Return the nodes on a path from a target to an output, in topological order. */
 function nodesBetween(outputs: readonly Value[], targets: readonly Value[]): Node[] {
   const reached = new Map<Node, boolean>();
   const sources = new Set(targets);
@@ -99,7 +99,7 @@ function nodesBetween(outputs: readonly Value[], targets: readonly Value[]): Nod
 const crossesBody = (node: Node, depends: (value: Value) => boolean): boolean =>
   subgraphs(node).length > 0 && dependencies(node).some(depends);
 
-/** Throws, naming the operator that is to blame, for a value on the path whose type is not known. */
+/** @throws UnsupportedError, naming the first operator without a type, if the type of a value on the path is not known */
 function checkTyped(value: Value): void {
   let origin = value;
   for (let next: Value | undefined = value; next && !next.knownType; ) {
@@ -155,7 +155,7 @@ function inputCotangents(
   }
 }
 
-/** A rule, which may be a user's, returns values in the type of the input and in a shape that it broadcasts to. */
+/** @throws GraphError if a rule, which may be a user's, returns another type or shape than one that its input broadcasts to */
 function checkCotangent(index: number, input: Value, cotangent: unknown): void {
   const type = formatType(input.type);
   if (!(cotangent instanceof Value)) {
@@ -172,7 +172,7 @@ function checkCotangent(index: number, input: Value, cotangent: unknown): void {
   );
 }
 
-/** Cotangents of a node's inputs, each by itself: one may be computed from another outside. */
+/** Return the cotangents of a node's inputs through an expansion, as if no input depended on another. */
 function cotangentsThrough(
   b: Builder,
   node: Node,
@@ -192,13 +192,13 @@ function cotangentsThrough(
   return inputs.map((input) => (input && wanted.includes(input) ? found[wanted.indexOf(input)] : undefined));
 }
 
-/** Sums a cotangent over the axes along which a value of the given shape was broadcast. */
+/** Return a cotangent summed over the axes along which a value of the given shape was broadcast. */
 function sumToShape(b: Builder, cotangent: Value, shape: Shape): Value {
   if (sameShape(cotangent.shape, shape)) return cotangent;
   const lead = cotangent.rank - shape.length;
   if (lead < 0) throw new Error(`cannot sum ${formatShape(cotangent.shape)} to ${formatShape(shape)}`);
-  const leading = Array.from({ length: lead }, (_, axis) => axis);
+  const leading = range(0, lead);
   const stretched = shape.flatMap((size, i) => (size === 1 && cotangent.shape[i + lead] !== 1 ? [i + lead] : []));
-  const kept = b.sum(cotangent, [...leading, ...stretched], true);
-  return lead === 0 ? kept : b.squeeze(kept, leading);
+  const summed = b.sum(cotangent, [...leading, ...stretched], true);
+  return lead === 0 ? summed : b.squeeze(summed, leading);
 }

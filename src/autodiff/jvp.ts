@@ -4,8 +4,8 @@ import type { Builder } from '../ops/builder.js';
 import { vectorJacobianProduct } from './gradients.js';
 
 /**
- * Jacobian–vector products: for each output the sum over the inputs of ∂output/∂input · tangent, in the output's shape.
- * u ↦ uᵀJ is linear in u, so its own vector–Jacobian product with cotangent t is J·t, whatever u is; u itself is dead code.
+ * Return Jacobian–vector products: for each output the sum over the inputs of ∂output/∂input · tangent, in the output's
+ * shape. u ↦ uᵀJ is linear in u, so its vector–Jacobian product with cotangent t is J·t for every u; u is dead code.
  * @param tangents one for each input, in the input's shape
  */
 export function jacobianVectorProduct(
@@ -14,8 +14,7 @@ export function jacobianVectorProduct(
   inputs: readonly Value[],
   tangents: readonly Value[],
 ): Value[] {
-  const placeholders = outputs.map((output) => b.placeholderLike(output));
-  const seeds = outputs.map((value, i) => ({ value, cotangent: placeholders[i] ?? value }));
+  const seeds = outputs.map((value) => ({ value, cotangent: b.placeholderLike(value) }));
   const pulled = vectorJacobianProduct(b, seeds, inputs);
   return vectorJacobianProduct(
     b,
@@ -23,6 +22,6 @@ export function jacobianVectorProduct(
       const cotangent = tangents[i];
       return cotangent ? [{ value, cotangent }] : [];
     }),
-    placeholders,
+    seeds.map(({ cotangent }) => cotangent),
   );
 }

@@ -78,7 +78,7 @@ async function run(modelName: string, flags: CompareFlags): Promise<void> {
   });
 }
 
-/** One run after another; a diverged run is reported and does not stop the others. */
+/** Run one optimizer after another; a diverged run is reported and does not stop the others. */
 export async function raceOf(
   bench: Workbench,
   plan: Plan,
@@ -102,12 +102,12 @@ function specsOf({ optimizers }: CompareFlags): string[] {
     .filter((spec) => spec !== '');
   if (specs.length === 0) {
     throw new OptionError(
-      `--optimizers is '${optimizers}', which names none; choose from ${optimizerNames.join(', ')}`,
+      `--optimizers is '${optimizers}', which names no optimizer; choose from ${optimizerNames.join(', ')}`,
     );
   }
   const twice = specs.find((spec, i) => specs.indexOf(spec) !== i);
   if (twice === undefined) return specs;
-  throw new OptionError(`--optimizers names '${twice}' twice; give each options of its own, such as ${twice}:…`);
+  throw new OptionError(`--optimizers names '${twice}' twice; give each its own options, such as ${twice}:…`);
 }
 
 const folderName = (label: string): string => label.replace(/[^\w.=-]+/g, '-');

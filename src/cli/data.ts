@@ -1,4 +1,4 @@
-// `cgfac data`: what a data set holds.
+// `cgfac data`: describes a data set.
 import { Command, Option } from 'commander';
 import { dataKinds, type LoadOptions } from '../data/spec.js';
 import { debugFlag, number } from './flags.js';

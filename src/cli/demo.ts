@@ -20,7 +20,7 @@ interface DemoFlags {
 
 const optimizers = ['cgfac', 'kfac', 'adam', 'sgd'];
 
-/** Lengths are chosen for two minutes on two cores. */
+/** The experiments; their lengths add up to two minutes on two cores. */
 const acts: readonly { model: string; flags: Pick<RunFlags, 'steps' | 'target' | 'evaluationExamples'> }[] = [
   {
     model: 'autoencoder',

@@ -1,15 +1,15 @@
-// Where a run ran and what was typed: what a report says about itself.
+// The environment and the command line of a run, for its report.
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { describeRuntime } from '../engine/node-runtime.js';
 
-/** The version of this package. */
+/** Return the version of this package. */
 export async function packageVersion(): Promise<string> {
   const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
   return String((JSON.parse(text) as { version: unknown }).version);
 }
 
-/** Versions, threads and processor. */
+/** Return versions, threads, processor and date, by name. */
 export async function describeEnvironment(threads: number): Promise<Record<string, string>> {
   const runtime = await describeRuntime();
   return {
@@ -23,7 +23,7 @@ export async function describeEnvironment(threads: number): Promise<Record<strin
   };
 }
 
-/** The command as it was typed, quoted where a shell needs it. */
+/** Return the command as it was typed, quoted if a shell needs it. */
 export function typedCommand(parameters: readonly string[] = process.argv.slice(2)): string {
   const quoted = parameters.map((word) =>
     /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`,

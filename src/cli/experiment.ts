@@ -1,4 +1,4 @@
-// What `train`, `compare` and `demo` share: a model, data and the plan of a run, checked before anything is computed.
+// The plan of a run, for `train`, `compare` and `demo`: a model, data and options, checked before anything is computed.
 import { type DataSplits, overlapOf } from '../data/dataset.js';
 import { loadData } from '../data/spec.js';
 import { elementCount } from '../graph/tensor.js';
@@ -15,30 +15,30 @@ import type { RunFlags } from './flags.js';
 import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
 
-/** A model and a task with all that is to be known before the first step. */
+/** A model, a task, and what is decided before the first step. */
 export interface Plan {
   readonly title: string;
   readonly dataSpec: string;
   readonly model: Model;
-  /** What the model takes out of its input. */
+  /** The normalization of the model's input. */
   readonly normalization?: Normalization;
-  /** What it adds to its predictions. */
+  /** The normalization of its targets. */
   readonly targetNormalization?: Normalization;
-  /** What a person should know about the data. */
+  /** Warnings about the data, a sentence each. */
   readonly warnings: readonly string[];
   readonly task: LearningTask;
   readonly batchSize: number;
   /** Steps of each run. */
   readonly total: number;
-  /** What a reader should know before the first step: a line each. */
+  /** Notes to print before the first step, a line each. */
   readonly notes: readonly string[];
   readonly flags: RunFlags;
 }
 
-/** Of overlapping windows over a text, one pass shows each character as often as they overlap. */
+/** For data without overlap; in overlapping windows over a text, one pass shows each character several times. */
 const defaultEpochs = 5;
 
-/** @param data loaded already, where several plans share it */
+/** Make a plan. @param data loaded already, if several plans share it */
 export async function makePlan(modelName: string, flags: RunFlags, data?: DataSplits): Promise<Plan> {
   const { seed } = flags;
   const create = await openModel(modelName);
@@ -76,13 +76,13 @@ export function optimizerFor({ model, task, batchSize }: Plan, spec: string, sha
   return chooseOptimizer(spec, shared, settingOf(model, task, batchSize));
 }
 
-/** Sentences about what the model standardizes itself, by which numbers. */
+/** Return sentences about the normalizations in the model and their numbers. */
 export function standardizationLines({ model, normalization, targetNormalization }: Plan): string[] {
   const input = model.graph.inputs.length > 1 ? `its input '${normalizedInput(model)}'` : 'its input';
   const lines: string[] = [];
   if (normalization) {
     const by = describeNormalization(normalization);
-    lines.push(`The model normalizes ${input} itself (${by}): give it values as the data have them.`);
+    lines.push(`The model normalizes ${input} itself (${by}): give it values in the units of the data.`);
   }
   if (targetNormalization) {
     const by = describeNormalization(targetNormalization);
@@ -91,7 +91,7 @@ export function standardizationLines({ model, normalization, targetNormalization
   return lines;
 }
 
-/** The plan with the runs made of it, as reports take it. */
+/** Return the plan and its runs as reports take them. */
 export function experimentOf(
   { title, dataSpec, model, batchSize, flags, normalization, targetNormalization }: Plan,
   runs: readonly RunRecord[],

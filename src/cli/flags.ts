@@ -1,4 +1,4 @@
-// The flags that several commands share, read strictly: a number is a number in its range, or a message says what it must be.
+// The flags that several commands share, read strictly: a number is in its range, or a message says what it must be.
 import { Option } from 'commander';
 import type { Augmentation } from '../data/augment.js';
 import { dataKinds } from '../data/spec.js';
@@ -12,7 +12,7 @@ import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js
 import { readOptions } from './named-options.js';
 import { readSchedule } from './schedules.js';
 
-/** Reads a flag's number. */
+/** Return a reader of a flag's number. */
 export function number(flag: string, range: Range): (text: string) => number {
   return (text) => {
     const value = text.trim() === '' ? Number.NaN : Number(text);
@@ -23,7 +23,7 @@ export function number(flag: string, range: Range): (text: string) => number {
   };
 }
 
-/** Reads a flag's number or schedule. */
+/** Return a reader of a flag's number or schedule. */
 const schedule =
   (flag: string, range: Range): ((text: string) => Schedule) =>
   (text) => {
@@ -33,10 +33,10 @@ const schedule =
 
 const count: Range = { atLeast: 1, integer: true };
 
-/** Collects a flag that may be given several times. */
+/** Collect a flag that may be given several times. */
 const repeated = (text: string, before: readonly string[] = []): string[] => [...before, text];
 
-/** What the shared flags come to. */
+/** The values of the shared flags. */
 export interface RunFlags {
   readonly data: string;
   readonly steps?: number;
@@ -66,7 +66,7 @@ export interface RunFlags {
 const dataFlag = (): Option =>
   new Option('--data <spec>', `the data set, one of\n${dataKinds().join('\n')}`).default('digits');
 
-/** The flags of `train` and `compare`, in the order in which help shows them. */
+/** Return the flags of `train` and `compare`, in the order of the help. */
 export function runFlags(): Option[] {
   return [
     dataFlag(),

@@ -32,6 +32,6 @@ it.each(['ENOSPC', 'EDQUOT', 'EACCES', 'EIO'])('leaves nothing where the lock ca
   linkFails(code);
   const failure = await lockFolder(folder).catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(FileError);
-  expect(String(failure)).toContain(`Cannot write the lock '${join(folder, '.cgfac-lock')}'`);
+  expect(String(failure)).toContain(`cannot write the lock '${join(folder, '.cgfac-lock')}'`);
   expect(await readdir(folder)).toEqual([]);
 });

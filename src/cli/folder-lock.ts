@@ -1,14 +1,13 @@
 // One process at a time writes to a folder: a lock file that names the process. The lock of a process that is dead is
 // taken over, and so is one that names nobody and is older than this process.
-import { randomBytes } from 'node:crypto';
 import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { FileError } from '../errors.js';
-import { advice, isRunning, systemCode } from '../files/write.js';
+import { advice, isRunning, systemCode, temporaryIn } from '../files/write.js';
 
 const lockName = '.cgfac-lock';
-/** What systems say where a file system has no links. */
+/** Codes of file systems without links. */
 const withoutLinks: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
 interface Holder {
@@ -17,8 +16,8 @@ interface Holder {
 }
 
 /**
- * Locks a folder that exists; returns undefined where it is done, else who holds it, in words.
- * @throws FileError where the lock cannot be written
+ * Lock a folder that exists. Return undefined if that is done, else who holds the lock, in words.
+ * @throws FileError if the lock cannot be written
  */
 export async function lockFolder(folder: string): Promise<string | undefined> {
   const path = join(folder, lockName);
@@ -30,9 +29,9 @@ export async function lockFolder(folder: string): Promise<string | undefined> {
       await rm(path, { force: true });
       continue;
     }
-    if (holder === undefined) return `an unknown process (where none runs, delete '${path}')`;
+    if (holder === undefined) return `an unknown process (if none runs, delete '${path}')`;
     if (holder.host !== hostname())
-      return `process ${holder.process} of ${holder.host} (where it has ended, delete '${path}')`;
+      return `process ${holder.process} of ${holder.host} (if it has ended, delete '${path}')`;
     if (isRunning(holder.process)) return `process ${holder.process} (if that is not cgfac, delete '${path}')`;
     await rm(path, { force: true });
   }
@@ -43,10 +42,10 @@ export async function unlockFolder(folder: string): Promise<void> {
   await rm(join(folder, lockName), { force: true });
 }
 
-/** Makes the lock with its content in it, so that nobody reads half of it; false where there is one. */
+/** Make the lock with its content in it, so that nobody reads half of it; return false if there is one. */
 async function created(path: string): Promise<boolean> {
   const content = JSON.stringify({ process: process.pid, host: hostname() } satisfies Holder);
-  const draft = join(path, '..', `.cgfac-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
+  const draft = temporaryIn(dirname(path));
   try {
     await writeFile(draft, content, { flag: 'wx' });
     await link(draft, path);
@@ -57,27 +56,27 @@ async function created(path: string): Promise<boolean> {
     if (withoutLinks.includes(code)) return await createdWithoutLink(path, content);
     throw cannotLock(path, error);
   } finally {
-    await rm(draft, { force: true }).catch(() => undefined); // the first error is the one to tell
+    await rm(draft, { force: true }).catch(() => undefined); // the first error is the one to report
   }
 }
 
-/** For file systems without links. */
+/** Like `created`, for file systems without links. */
 async function createdWithoutLink(path: string, content: string): Promise<boolean> {
   try {
     await writeFile(path, content, { flag: 'wx' });
     return true;
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return false;
-    await rm(path, { force: true }).catch(() => undefined); // what was begun names nobody
+    await rm(path, { force: true }).catch(() => undefined); // half a lock names nobody
     throw cannotLock(path, error);
   }
 }
 
 function cannotLock(path: string, cause: unknown): FileError {
-  return new FileError(`Cannot write the lock '${path}'. ${advice(cause)}`, { cause });
+  return new FileError(`cannot write the lock '${path}': ${advice(cause)}`, { cause });
 }
 
-/** Whether nobody can be in the middle of writing the lock. */
+/** Return whether nobody can be in the middle of writing the lock. */
 async function isOlderThanThisProcess(path: string): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
   return found !== undefined && found.mtimeMs < Date.now() - process.uptime() * 1000;

@@ -1,4 +1,4 @@
-// `cgfac inspect`: a model's layers, the Kronecker block that each gets and what it costs, and what is left to first order.
+// `cgfac inspect`: a model's layers, the Kronecker block of each and its cost, and the parameters left to first order.
 import { Command, Option } from 'commander';
 import type { BlockTable } from '../curvature/blocks.js';
 import { sideForms } from '../curvature/factors/sides.js';
@@ -59,7 +59,7 @@ async function run(name: string, { rank, graph }: InspectFlags): Promise<void> {
   console.log(describeModel(model, rank, process.stdout.columns).join('\n'));
 }
 
-/** Lines about a model. @param width columns of the terminal, where the table of blocks is to fit one */
+/** Return lines about a model. @param width columns of the terminal that the table of blocks is to fit */
 export function describeModel(model: Model, rank: number, width = Number.POSITIVE_INFINITY): string[] {
   const { graph, parameters } = model;
   const total = [...parameters.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
@@ -104,21 +104,21 @@ function blockLines({ blocks }: BlockTable, rank: number, width: number): string
     const m = inputs + (bias === undefined ? 0 : 1);
     const each = groups === 1 ? '' : `${groups} of `;
     const forms = sideForms(block, rank);
-    const [left, right] = [held(m, forms.inputs, rank), held(outputs, forms.outputs, rank)];
+    const [left, right] = [keptOf(m, forms.inputs, rank), keptOf(outputs, forms.outputs, rank)];
     return [
       weight + (bias === undefined ? '' : ` + ${besideWeight(weight, bias)}`),
       description,
       `${each}${m} × ${outputs}`,
       `${each}${left.text} ⊗ ${right.text}`,
       formatBytes(4 * groups * (left.elements + right.elements)),
-      // Factors and their inverses.
+      // the factors and their inverses
       formatBytes(8 * groups * ((forms.inputs === 'diagonal' ? m : m * m) + outputs * outputs)),
     ];
   });
   const header = ['Kronecker block', 'layer', 'size', `cgfac keeps (R = ${rank})`, 'cgfac memory', 'kfac memory'];
   const table = aligned([header, ...rows], 4);
   if (table.every(({ length }) => length <= width)) return table;
-  // Names on lines of their own.
+  // Each name gets its own line.
   const numbers = aligned(
     [header, ...rows].map((row) => row.slice(1)),
     3,
@@ -132,8 +132,8 @@ function besideWeight(weight: string, bias: string): string {
   return module !== '' && bias.startsWith(module) ? bias.slice(module.length) : bias;
 }
 
-/** What cgfac keeps of a factor of m × m. */
-function held(m: number, form: 'dense' | 'rows' | 'diagonal', rank: number): { text: string; elements: number } {
+/** The text and the number of elements of what cgfac keeps of a factor of m × m. */
+function keptOf(m: number, form: 'dense' | 'rows' | 'diagonal', rank: number): { text: string; elements: number } {
   if (form === 'dense') return { text: `${m}×${m}`, elements: m * m };
   return form === 'rows'
     ? { text: `${rank}×${m} rows`, elements: rank * m }
@@ -157,7 +157,7 @@ function sharedLines(model: Model): string[] {
   return lines.length === 0 ? [] : ['', 'Stored once for several layers, and trained as one:', ...lines];
 }
 
-/** Stored numbers that are not trained, and why; integers (positions, shapes) say nothing about the network. */
+/** Stored tensors that are not trained, and why; integers (positions, shapes) are left out. */
 function fixedLines(model: Model): string[] {
   const names = new Map<string, string[]>();
   for (const [name, reason] of isFileModel(model) ? model.untrained : []) {
@@ -165,7 +165,7 @@ function fixedLines(model: Model): string[] {
     names.set(reason, [...(names.get(reason) ?? []), name]);
   }
   if (names.size === 0) return [];
-  const lines = [...names].map(([reason, held]) => `  ${listed(held)}: ${reason.replace(/^it (is )?/, '')}`);
+  const lines = [...names].map(([reason, fixed]) => `  ${listed(fixed)}: ${reason.replace(/^it (is )?/, '')}`);
   return ['', 'Held fixed, as the file stores it:', ...lines];
 }
 

@@ -1,5 +1,5 @@
-// Signals that end a run: the first lets the running step finish and keeps what was done, the second ends the process at
-// once. Before the first step there is nothing to keep: the process ends when it has tidied up.
+// Signals that end a run: the first lets the running step finish and saves the model, the second ends the process at once. Before
+// the first step there is nothing to save: the process ends when its folder is tidy.
 import { constants } from 'node:os';
 
 /** Ctrl-C, the usual way to stop a service, and the end of the terminal or of the connection. */
@@ -8,19 +8,20 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export interface Interruption {
   /** Aborted by the first signal. */
   readonly signal: AbortSignal;
-  /** 128 + the signal's number, as shells count; undefined where there was none. */
+  /** 128 + the signal's number, as shells count; undefined without a signal. */
   readonly exitCode: number | undefined;
-  /** There is something to keep from now on. */
+  /** From now on there is something to save. */
   begin(): void;
-  /** Gives the signals back. */
+  /** Remove the handlers of the signals. */
   dispose(): void;
 }
 
 /**
- * @param tell called once, with what happens next
- * @param tidy called where a signal comes before `begin`; the process then ends
+ * Handle the signals that end a run.
+ * @param print called once, with a line that says what happens next
+ * @param tidy called if a signal comes before `begin`; the process then ends
  */
-export function interruption(tell: (line: string) => void, tidy: () => Promise<void>): Interruption {
+export function interruption(print: (line: string) => void, tidy: () => Promise<void>): Interruption {
   const controller = new AbortController();
   let exitCode: number | undefined;
   let begun = false;
@@ -34,10 +35,10 @@ export function interruption(tell: (line: string) => void, tidy: () => Promise<v
     exitCode = code;
     controller.abort();
     if (begun) {
-      tell('Stopping after this step and saving; Ctrl-C again to quit at once.');
+      print('Stopping after this step and saving; Ctrl-C again to quit at once.');
       return;
     }
-    tell('Interrupted before the first step: nothing was trained, and nothing is saved.');
+    print('Interrupted before the first step: nothing was trained, and nothing is saved.');
     void tidy().finally(() => process.exit(code));
   };
   for (const name of signals) process.on(name, onSignal);

@@ -2,10 +2,10 @@ import { expect, it } from 'vitest';
 import { FileError } from '../errors.js';
 import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
 
-const diskFull = () => new FileError('The disk is full.', { cause: Object.assign(new Error(), { code: 'ENOSPC' }) });
+const diskFull = () => new FileError('the disk is full', { cause: Object.assign(new Error(), { code: 'ENOSPC' }) });
 const step = (number: number) => ({ step: number, epoch: 0, loss: 1, metrics: {}, seconds: 0, optimizer: {} });
 
-it('warns once where a step cannot be written, and writes no further', async () => {
+it('warns once if a step cannot be written, and writes no further', async () => {
   const written: number[] = [];
   const lines: string[] = [];
   const file = {
@@ -24,7 +24,7 @@ it('warns once where a step cannot be written, and writes no further', async () 
   for (const number of [1, 2, 3]) await metrics.append(step(number));
   metrics.close();
   expect(written).toEqual([1]);
-  expect(lines).toEqual(['Warning: the metrics end here, and the run goes on. The disk is full.']);
+  expect(lines).toEqual(['Warning: the metrics end here, and the run goes on: the disk is full']);
 });
 
 it('does not hide a defect', async () => {
@@ -35,7 +35,7 @@ it('does not hide a defect', async () => {
   await expect(metrics.append(step(1))).rejects.toThrow('a defect');
 });
 
-it('makes room and saves again where the disk is full, and only there', async () => {
+it('makes room and saves again if the disk is full, and only then', async () => {
   let used = 2;
   const save = async () => {
     if (used > 1) throw diskFull();

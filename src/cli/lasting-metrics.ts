@@ -1,6 +1,6 @@
-// Metrics that never end a run: where the file cannot be written any more the run is warned once and goes on, since its
+// Metrics that never end a run: if the file cannot be written any more, a warning says so once and the run goes on, since its
 // parameters are worth more than its log.
-import { FileError } from '../errors.js';
+import { FileError, messageOf } from '../errors.js';
 import { isDiskFull, systemCode } from '../files/write.js';
 import type { MetricsFile } from '../reporting/metrics-file.js';
 import type { StepRecord } from '../training/run-record.js';
@@ -17,7 +17,7 @@ export class LastingMetrics {
     this.#warn = warn;
   }
 
-  /** Appends a step, unless an earlier one failed. */
+  /** Append a step, unless an earlier one failed. */
   async append(step: StepRecord): Promise<void> {
     if (this.#hasFailed) return;
     try {
@@ -41,14 +41,13 @@ export class LastingMetrics {
     if (!(error instanceof FileError) && systemCode(error) === undefined) throw error;
     if (this.#hasFailed) return;
     this.#hasFailed = true;
-    const reason = error instanceof Error ? error.message : String(error);
-    this.#warn(`Warning: the metrics end here, and the run goes on. ${reason}`);
+    this.#warn(`Warning: the metrics end here, and the run goes on: ${messageOf(error)}`);
   }
 }
 
 /**
- * Saves with `save`; where the disk is full, once more after `makeRoom`.
- * @throws what `save` throws, the second time where there is one
+ * Save with `save`; if the disk is full, once more after `makeRoom`.
+ * @throws what the last call of `save` throws
  */
 export async function saveWithRoom<T>(save: () => Promise<T>, makeRoom: () => Promise<void>): Promise<T> {
   try {

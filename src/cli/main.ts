@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// The command `cgfac`: finds the command asked for, loads only that one, and turns errors into one line.
+// The program `cgfac`: finds the command, loads only that one, and turns errors into one line.
 import { Command, CommanderError } from 'commander';
-import { CgfacError, OptionError, TrainingError } from '../errors.js';
+import { CgfacError, messageOf, OptionError, TrainingError } from '../errors.js';
 import { didYouMean } from '../suggest.js';
 import { packageVersion } from './environment.js';
 
@@ -19,7 +19,7 @@ const commands: Readonly<Record<string, Entry>> = {
   demo: { summary: 'Watch CG-FAC, K-FAC, Adam and SGD race on the built-in digits', load: () => import('./demo.js') },
 };
 
-/** Bad input; training that failed. */
+/** Exit codes for bad input, and for training that failed. */
 const exitCodes = { input: 2, training: 1 };
 
 async function program(parameters: readonly string[]): Promise<Command> {
@@ -56,21 +56,21 @@ async function main(parameters: readonly string[]): Promise<void> {
   }
 }
 
-/** Says what went wrong in one line (with its stack where asked for) and returns the exit code. */
+/** Print an error in one line (with its stack for --debug) and return the exit code. */
 function report(error: unknown, debug: boolean): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const line = message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
   const isOurs = error instanceof CgfacError || error instanceof CommanderError;
-  // Anything else is a defect of cgfac: its stack is what a bug report needs.
+  // Anything else is a defect of cgfac: a bug report needs its stack.
   const hint = isOurs ? '' : ' (this is a defect of cgfac: please report it with the output of --debug)';
   process.stderr.write(`cgfac: ${line}${hint}\n`);
   if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   return error instanceof TrainingError || !isOurs ? exitCodes.training : exitCodes.input;
 }
 
-// A reader that has gone, be it `head` or a terminal that was closed, ends a run as a hang-up does: it is saved. A command
-// that trains nothing just ends.
+// If the reader of the output has gone (`head`, or a closed terminal), a run ends as after a hang-up: it is saved. A command that
+// trains nothing just ends.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.emit('SIGHUP', 'SIGHUP'));
 
 await main(process.argv.slice(2));

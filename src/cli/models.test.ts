@@ -1,7 +1,7 @@
 // Built-in models take their sizes from the data, and say what is wrong where the data are of another kind.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Dataset, Picture } from '../data/dataset.js';
+import type { Dataset, PictureSize } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { learningTask } from '../training/task/task.js';
@@ -9,7 +9,7 @@ import { modelHelp, modelTitle, openModel } from './models.js';
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `class ${i}`);
 
-function pictures(picture: Picture, classes: number, flat: boolean): Dataset {
+function pictures(picture: PictureSize, classes: number, flat: boolean): Dataset {
   const { channels, height, width } = picture;
   const length = channels * height * width;
   return {

@@ -1,9 +1,10 @@
-// Models by name or file, as the command line names them. Built-in models take their sizes from the data.
+// Models by name or file, as the command line writes them. Built-in models take their sizes from the data.
 import { basename } from 'node:path';
-import { type Dataset, elementCount, pictureInputs } from '../data/dataset.js';
+import { type Dataset, pictureInputs } from '../data/dataset.js';
 import { OptionError } from '../errors.js';
 import { formatType } from '../graph/graph.js';
 import { inputNames, isUnnamed } from '../graph/inputs.js';
+import { elementCount } from '../graph/tensor.js';
 import type { Model } from '../model/model.js';
 import type { ActivationName } from '../nn/activations.js';
 import { charTransformer } from '../nn/char-transformer.js';
@@ -16,13 +17,13 @@ import { describeOptions, type OptionKinds, type OptionValues, readOptions } fro
 interface BuiltIn {
   readonly summary: string;
   readonly options: OptionKinds;
-  /** @throws OptionError where the data do not fit the model */
+  /** @throws OptionError if the data do not fit the model */
   readonly create: (options: OptionValues & { readonly seed: number }, set: Dataset) => Model;
-  /** What stands for the data where there are none. */
+  /** Data without examples that give the sizes if there are no data. */
   readonly usual: Dataset;
 }
 
-/** Of those of the library, the ones that suit a hidden layer. */
+/** The activations of the library that suit a hidden layer. */
 const hiddenActivations = [
   'relu',
   'gelu',
@@ -71,7 +72,7 @@ const builtIn: Readonly<Record<string, BuiltIn>> = {
 
 const modelNames: readonly string[] = Object.keys(builtIn);
 
-/** Lines for --help. */
+/** Return the text about models for --help. */
 export function modelHelp(): string {
   const lines = Object.entries(builtIn).flatMap(([name, { summary, options }]) => {
     const described = describeOptions(options);
@@ -84,20 +85,20 @@ export function modelHelp(): string {
   ].join('\n');
 }
 
-/** A name of a model for folders and titles: `classifier` of a file, `resnet20-norm=batch`. */
+/** Return a model's name for folders and titles: `classifier` for a file, `resnet20-norm=batch`. */
 export const modelTitle = (spec: string): string =>
   isFile(spec) ? basename(spec).replace(/\.onnx$/i, '') : spec.replaceAll(':', '-');
 
-/** Makes the model, for the data that it is to take; without data, for those that it is usually shown with. */
+/** Makes the model with the sizes of a data set; without one, with its usual sizes. */
 export interface CreateModel {
   (seed: number, set?: Dataset): Model;
-  /** Names of the inputs of a file's model, which data have to have; built-in models take the one of the data. */
+  /** Names of the inputs of a file's model, which the data must have; built-in models take the single input of the data. */
   readonly inputs?: readonly string[];
 }
 
 /**
- * A model by its name: what is wrong with the name, an option or the file is known before data are read.
- * @throws OptionError for an unknown name or option; FileError and others as `loadModel` does
+ * Open a model by its name; a wrong name, option or file is found before data are read.
+ * @throws OptionError for an unknown name or option, and what `loadModel` throws
  */
 export async function openModel(spec: string): Promise<CreateModel> {
   if (isFile(spec)) {
@@ -121,7 +122,7 @@ export async function openModel(spec: string): Promise<CreateModel> {
 
 const isFile = (spec: string): boolean => /\.onnx$/i.test(spec);
 
-/** Options that do not fit each other are named with the model. */
+/** Check that the options fit each other; a message names the model. */
 function checkTogether(what: string, create: CreateModel): void {
   try {
     create(0);
@@ -137,7 +138,7 @@ function numbersIn(model: string, set: Dataset): number {
   throw misfit(model, 'pictures or numbers', set, 'for text choose the model char-transformer');
 }
 
-/** Channels, height and width of pictures, which may come flattened. */
+/** Channels, height and width of pictures, also of flattened ones. */
 function pictureIn(model: string, set: Dataset): [number, number, number] {
   const { dtype } = inputOf(model, set);
   const [found] = pictureInputs(set);
@@ -158,7 +159,7 @@ function textIn(model: string, set: Dataset): { vocabulary: number; context: num
   throw misfit(model, 'windows of text', set, 'choose text:FILE');
 }
 
-/** Built-in models have one input. */
+/** The single input that a built-in model takes. */
 function inputOf(model: string, set: Dataset) {
   if (isUnnamed(set.inputs)) return set.inputs;
   throw new OptionError(

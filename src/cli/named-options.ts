@@ -1,4 +1,4 @@
-// Options written behind a name: `cgfac:rank=64:damping=3`, `resnet20:norm=batch`. Read strictly, with suggestions.
+// Options written after a name: `cgfac:rank=64:damping=3`, `resnet20:norm=batch`. Read strictly, with suggestions.
 import { OptionError } from '../errors.js';
 import type { Schedule } from '../optimizers/schedules.js';
 import { checkedCount } from '../options.js';
@@ -6,20 +6,20 @@ import { didYouMean } from '../suggest.js';
 import { isSchedule, readSchedule } from './schedules.js';
 
 /**
- * How an option's text is read: a number (its user checks the range), a number or a schedule, a whole number from 1, several of
- * them, yes or no, one of some words.
+ * How to read an option's text: as a number (its user checks the range), a number or a schedule, a whole number of at least 1,
+ * several of them, true or false, one of some words.
  */
 type OptionKind = 'number' | 'schedule' | 'count' | 'counts' | 'boolean' | readonly string[];
 export type OptionValue = Schedule | boolean | string | readonly number[];
 
 export type OptionKinds = Readonly<Record<string, OptionKind>>;
 
-/** By name as they are typed, `learning-rate`. */
+/** Values by the names as they are typed, `learning-rate`. */
 export type OptionValues = Readonly<Record<string, OptionValue>>;
 
 /**
- * Reads `key=value` parts; an option of yes or no may stand alone.
- * @param what how messages begin: `optimizer 'adam:beta3=1'`
+ * Read `key=value` parts; `key` alone is true.
+ * @param what the beginning of messages: `optimizer 'adam:beta3=1'`
  * @throws OptionError for an unknown option, one that is given twice, or a value that it does not take
  */
 export function readOptions(what: string, parts: readonly string[], kinds: OptionKinds): OptionValues {
@@ -30,18 +30,18 @@ export function readOptions(what: string, parts: readonly string[], kinds: Optio
   return Object.fromEntries(options);
 }
 
-/** The parts with those put together that are one schedule: `learning-rate=cosine`, `0.1` and `1000`. */
+/** Join the parts that are one schedule: `learning-rate=cosine`, `0.1` and `1000`. */
 function withSchedules(parts: readonly string[], kinds: OptionKinds): readonly string[] {
-  const joined: string[] = [];
+  const whole: string[] = [];
   for (const part of parts) {
-    const before = joined.at(-1);
+    const before = whole.at(-1);
     const [key = '', text = ''] = before?.split('=') ?? [];
     const isInside =
       kinds[key] === 'schedule' && isSchedule(text) && !part.includes('=') && !Object.hasOwn(kinds, part);
-    if (isInside) joined[joined.length - 1] = `${before}:${part}`;
-    else joined.push(part);
+    if (isInside) whole[whole.length - 1] = `${before}:${part}`;
+    else whole.push(part);
   }
-  return joined;
+  return whole;
 }
 
 function readOption(what: string, part: string, kinds: OptionKinds): [string, OptionValue] {
@@ -72,10 +72,10 @@ function readOption(what: string, part: string, kinds: OptionKinds): [string, Op
   return [key, text];
 }
 
-/** What there is, for messages. */
+/** Return the known options, for messages. */
 export const known = (kinds: OptionKinds): string => `it takes ${Object.keys(kinds).join(', ') || 'no options'}`;
 
-/** Options for help: `width, norm=group|batch`. */
+/** Return the options for help: `width, norm=group|batch`. */
 export const describeOptions = (kinds: OptionKinds): string =>
   Object.entries(kinds)
     .map(([option, kind]) => {
@@ -84,7 +84,7 @@ export const describeOptions = (kinds: OptionKinds): string =>
     })
     .join(', ');
 
-/** Values by the names that functions take: `learningRate`. */
+/** Return values by the names of the library's options: `learningRate`. */
 export const camelCased = (values: OptionValues): OptionValues =>
   Object.fromEntries(Object.entries(values).map(([key, value]) => [camel(key), value]));
 

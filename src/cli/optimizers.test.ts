@@ -45,7 +45,7 @@ describe('chooseOptimizer', () => {
       ['adm', {}, /unknown optimizer 'adm' \(did you mean 'adam'\?\); choose one of cgfac/],
       ['adam:beta1=0.8:beta1=0.9', {}, /beta1 is given twice; give it once/],
       ['adam:beta3=1', {}, /unknown option 'beta3' \(did you mean 'beta1'\?\); it takes learning-rate/],
-      ['adam', { rank: 3 }, /--rank is no option of adam/],
+      ['adam', { rank: 3 }, /--rank is not an option of adam/],
       ['cgfac:rank=4', { rank: 3 }, /optimizer 'cgfac:rank=4' and --rank both give rank; give it once/],
       ['adam:learning-rate=0.2', { learningRate: 0.1 }, /and --learning-rate both give learning-rate/],
       ['sgd:momentum=0:nesterov', {}, /nesterov has no effect without momentum/],

@@ -39,7 +39,7 @@ import { scheduleHelp } from './schedules.js';
 
 interface Kind {
   readonly options: OptionKinds;
-  /** @param setting undefined if it is not known yet: options that some run can take will do */
+  /** @param setting undefined if it is not known yet: options that fit some setting are accepted */
   readonly create: (options: OptionValues, setting: Setting | undefined) => Optimizer;
 }
 
@@ -47,7 +47,7 @@ const rates = { 'learning-rate': 'schedule', 'weight-decay': 'schedule' } as con
 const betas = { beta1: 'number', beta2: 'number' } as const;
 const moments = { ...betas, epsilon: 'number' } as const;
 
-/** A first-order optimizer, a chain: it may begin with a bound on the norm of the gradient. */
+/** A first-order optimizer: a chain that may begin with a bound on the norm of the gradient. */
 const firstOrder = (make: (options: OptionValues) => Chain, options: OptionKinds): Kind => ({
   options: { ...rates, ...options, 'clip-norm': 'schedule' },
   create({ clipNorm, ...own }) {
@@ -131,7 +131,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   adamax: firstOrder(adamax, moments),
 };
 
-/** What second-order optimizers share. */
+/** The options that all second-order optimizers share. */
 function sharedParts(options: OptionValues, setting: Setting | undefined): SecondOrderOptions {
   const step = stepOf(options, setting);
   const { fisher } = options;
@@ -175,55 +175,55 @@ function kfacParts(options: OptionValues): KfacOptions {
   return { factors: dense({ ...factors, ...interval } as Parameters<typeof dense>[0]) };
 }
 
-/** Refuses options of conjugate gradients for the other kind of damping. */
+/** Return whether damping is Tikhonov's; refuse options of conjugate gradients if it is factored. */
 function isTikhonov(options: OptionValues): boolean {
-  const isMeant = options.dampingKind === 'tikhonov';
-  if (!isMeant) refuseIdle(options, solve, 'factored damping', 'Tikhonov damping and of the primal form');
-  return isMeant;
+  const isChosen = options.dampingKind === 'tikhonov';
+  if (!isChosen) refuseIdle(options, solve, 'factored damping', 'Tikhonov damping and of the primal form');
+  return isChosen;
 }
 
-/** @throws OptionError if one of some options is given where it has no effect */
+/** @throws OptionError if one of some options, which have no effect here, is given */
 function refuseIdle(options: OptionValues, names: readonly string[], here: string, owner: string): void {
   const idle = names.find((name) => options[name] !== undefined);
   if (idle !== undefined) throw new OptionError(`${idle} has no effect on ${here}; it is an option of ${owner}`);
 }
 
-/** Every option that belongs to some kinds of steps only. */
+/** Every option that belongs to a kind of step. */
 const stepOptions = [...new Set<string>(stepWords.flatMap((word) => steps[word].takes))];
 
-/** The step that is meant; undefined if nothing is said of it: the optimizer then chooses by the run. */
+/** The step of the options; undefined if they do not concern it: the optimizer then chooses by the setting. */
 function stepOf(options: OptionValues, setting: Setting | undefined): StepRule | undefined {
   const given = stepOptions.filter((name) => options[name] !== undefined);
   if (options.step === undefined && given.length === 0) return undefined;
-  const meant = meantSteps(options, setting);
+  const candidates = candidateSteps(options, setting);
   const idle = (word: StepWord) => given.filter((name) => !(steps[word].takes as readonly string[]).includes(name));
-  const able = meant.find((word) => idle(word).length === 0);
+  const able = candidates.find((word) => idle(word).length === 0);
   if (able !== undefined) return steps[able].make(picked(options, steps[able].takes));
-  // What none of the kinds takes; or else the first one does not, if each option is for another kind.
-  const ofNone = given.find((name) => meant.every((word) => idle(word).includes(name)));
-  const option = ofNone ?? meant.flatMap(idle)[0] ?? '';
-  const refusing = ofNone === undefined ? meant.slice(0, 1) : meant;
+  // An option that no candidate takes; if each option is for another kind, one that the first candidate does not take.
+  const ofNone = given.find((name) => candidates.every((word) => idle(word).includes(name)));
+  const option = ofNone ?? candidates.flatMap(idle)[0] ?? '';
+  const refusing = ofNone === undefined ? candidates.slice(0, 1) : candidates;
   const owners = stepWords.filter((word) => (steps[word].takes as readonly string[]).includes(option));
   throw new OptionError(
     `${option} has no effect on ${refusing.join(' and ')} steps; it is an option of ${owners.join(' and ')} steps`,
   );
 }
 
-/** The kinds of steps that may be meant: a learning rate without a kind is that of scheduled steps. */
-function meantSteps({ step, learningRate }: OptionValues, setting: Setting | undefined): readonly StepWord[] {
+/** The kinds of steps that the options may be for: a learning rate without a kind is that of scheduled steps. */
+function candidateSteps({ step, learningRate }: OptionValues, setting: Setting | undefined): readonly StepWord[] {
   if (step !== undefined) return [step as StepWord]; // it was read as one of these words
   if (learningRate !== undefined) return ['scheduled'];
   const usual = setting && usualStep(setting).name;
   return stepWords.filter((word) => (usual === undefined ? word !== 'scheduled' : word === usual));
 }
 
-/** Some of the options, those that are given. */
+/** The options of some names that are given. */
 const picked = (options: OptionValues, names: readonly string[]): object =>
   Object.fromEntries(names.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])));
 
 export const optimizerNames: readonly string[] = Object.keys(kinds);
 
-/** Lines for --help: each optimizer with its options. */
+/** Return the text about optimizers for --help. */
 export function optimizerHelp(): string {
   const width = Math.max(...optimizerNames.map(({ length }) => length));
   const lines = Object.entries(kinds).map(
@@ -237,7 +237,7 @@ export function optimizerHelp(): string {
   ].join('\n');
 }
 
-/** An optimizer as it was asked for. */
+/** An optimizer with the text that chose it. */
 export interface ChosenOptimizer {
   /** `adam`, or with its own options `adam:learning-rate=0.003`: unique in a comparison. */
   readonly label: string;
@@ -251,7 +251,7 @@ export interface SharedOptions {
   readonly rank?: number;
 }
 
-/** @throws OptionError for an unknown optimizer or option, or a value that it does not take */
+/** Make the optimizer of a spec. @throws OptionError for an unknown optimizer or option, or a value that it does not take */
 export function chooseOptimizer(spec: string, shared: SharedOptions, setting: Setting): ChosenOptimizer {
   return { label: spec, optimizer: created(spec, shared, setting) };
 }
@@ -270,7 +270,8 @@ function created(spec: string, shared: SharedOptions, setting: Setting | undefin
   for (const [key, value] of Object.entries(shared)) {
     const option = kebab(key);
     if (value === undefined) continue;
-    if (!(option in kind.options)) throw new OptionError(`--${option} is no option of ${name}; ${known(kind.options)}`);
+    if (!(option in kind.options))
+      throw new OptionError(`--${option} is not an option of ${name}; ${known(kind.options)}`);
     if (option in own) throw new OptionError(`optimizer '${spec}' and --${option} both give ${option}; give it once`);
     own[option] = value;
   }
@@ -282,12 +283,15 @@ function created(spec: string, shared: SharedOptions, setting: Setting | undefin
   }
 }
 
-/** Throws as `chooseOptimizer` does, before it is known what the run is about: an option that some run can take will do. */
+/**
+ * Check a spec like `chooseOptimizer`, before the data are known: options that fit some setting are accepted.
+ * @throws OptionError
+ */
 export function checkOptimizer(spec: string, shared: SharedOptions): void {
   created(spec, shared, undefined);
 }
 
-/** The shared options among a command's flags. */
+/** Return the shared options among a command's flags. */
 export const sharedOptions = ({ learningRate, damping, rank }: SharedOptions): SharedOptions => ({
   ...(learningRate !== undefined && { learningRate }),
   ...(damping !== undefined && { damping }),
@@ -295,7 +299,7 @@ export const sharedOptions = ({ learningRate, damping, rank }: SharedOptions): S
 });
 
 /**
- * Those of the shared options that concern an optimizer of a comparison, and that it does not set itself: a learning rate is
+ * Return those of the shared options that concern an optimizer of a comparison, and that it does not set itself: a learning rate is
  * for first-order ones.
  */
 export function sharedFor(spec: string, shared: SharedOptions): SharedOptions {

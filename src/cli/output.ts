@@ -1,4 +1,4 @@
-// What commands print in the end: tables for people, one JSON object for programs.
+// The output of commands at their end: tables for people, one JSON object for programs.
 import { paint, wantsColour } from '../reporting/colour.js';
 import { renderTable } from '../reporting/table.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
@@ -9,13 +9,13 @@ export function printTable(experiment: Experiment): void {
   console.log(renderTable(experiment, { width, colour: wantsColour(process.stdout, process.env) }));
 }
 
-/** After the table, where they are not scrolled away. */
+/** Print warnings, after the table so that they stay visible. */
 export function printWarnings(warnings: readonly string[]): void {
   const { bold } = paint(wantsColour(process.stderr, process.env));
   for (const warning of warnings) process.stderr.write(`\n${bold('Warning:')} ${warning}\n`);
 }
 
-/** A run's result as the last line of `--json`. */
+/** Return a run's result for `--json`. */
 export function runSummary(record: RunRecord, warnings: readonly string[]) {
   const { name, steps, seconds, train, test, batchSize, stateBytes, stepMilliseconds, toTarget } = record;
   const takenBack = stepsTakenBack(record);
@@ -33,7 +33,7 @@ export function runSummary(record: RunRecord, warnings: readonly string[]) {
   };
 }
 
-/** Columns side by side; those from `firstNumber` on are flush right. */
+/** Return rows with aligned columns; those from `firstNumber` on are flush right. */
 export function aligned(rows: readonly (readonly string[])[], firstNumber: number): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>

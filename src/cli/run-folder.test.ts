@@ -159,7 +159,7 @@ it('notes only files that were written, and unlocks where noting fails', async (
   expect(JSON.parse(await readFile(join(path, 'run.json'), 'utf8')).files).toEqual(['metrics.jsonl']);
   await rm(join(path, 'run.json'));
   await mkdir(join(path, 'run.json', 'in the way'), { recursive: true });
-  await expect(folder.close('failed')).rejects.toThrow(/Cannot write '.*run.json'/);
+  await expect(folder.close('failed')).rejects.toThrow(/cannot write '.*run.json'/);
   expect(existsSync(join(path, '.cgfac-lock'))).toBe(false);
 });
 

@@ -1,6 +1,6 @@
-// The folder that a command writes to: one run at a time, and never files of two runs side by side. `run.json` says which
-// files are the run's own; only these are removed when it is replaced. The replaced run waits in a hidden folder until the new
-// one has a model, and comes back where it gets none.
+// The folder of a run: one run at a time, and never files of two runs side by side. `run.json` lists the files of the run; only
+// these are removed when it is replaced. The replaced run waits in a hidden folder until the new one has a model, and comes back
+// if it ends without one.
 import { mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { FileError, OptionError } from '../errors.js';
@@ -8,26 +8,26 @@ import { advice, ensureWritableFolder, removeLeftovers, systemCode, writeFileAto
 import { lockFolder, unlockFolder } from './folder-lock.js';
 
 export interface RunFolderOptions {
-  /** As it was given: a folder that holds a run is refused, unless it is to be replaced. */
+  /** The folder that the user gives: refused if it holds a run, unless that is to be replaced. */
   readonly given?: string | undefined;
-  /** Where none is given; where a run is there already, its name gets a number. */
+  /** The folder if none is given; its name gets a number if it holds a run. */
   readonly usual: string;
-  /** Replace the run that the folder holds. */
+  /** Whether to replace the run that the folder holds. */
   readonly overwrite?: boolean | undefined;
-  /** Files that are read: a run does not replace them. */
+  /** Files that the run reads, and must not replace. */
   readonly reads?: readonly string[];
   /** The command that was typed. */
   readonly command: string;
 }
 
-/** How a run ended; `running` also where its process was killed. */
+/** How a run ended; `running` also if its process was killed. */
 export type RunState = 'running' | 'finished' | 'interrupted' | 'diverged' | 'failed';
 
 const manifestName = 'run.json';
-/** Where a run waits that is being replaced. */
+/** The folder of a run that is being replaced. */
 const asideName = '.cgfac-old';
 export const fileNames = { model: 'model.onnx', metrics: 'metrics.jsonl', report: 'report.html' } as const;
-/** What tells a run, also one without a manifest. */
+/** Files that only runs have, also those without a manifest. */
 const marks: readonly string[] = [...Object.values(fileNames), manifestName];
 const isExternalData = (name: string): boolean => /^model\.onnx\.[0-9a-f]{12}\.data$/.test(name);
 
@@ -49,9 +49,10 @@ export class RunFolder {
   }
 
   /**
-   * Makes the folder if need be and locks it. Files of an older run stay until the new one writes its first, and come back where it ends without a model.
-   * @throws OptionError where it holds a run or another process writes to it; OptionError, FileError where it cannot be
-   *   written
+   * Make the folder if need be and lock it. Files of an older run stay until the new one writes its first, and come back if it ends
+   * without a model.
+   * @throws OptionError if it holds a run or another process writes to it
+   * @throws OptionError, FileError if it cannot be written
    */
   static async open({ given, usual, overwrite = false, reads = [], command }: RunFolderOptions): Promise<RunFolder> {
     if (given?.trim() === '') throw new OptionError('--out is empty; give a folder, or leave it out');
@@ -93,10 +94,10 @@ export class RunFolder {
   }
 
   /**
-   * Writes a file of the run with `write`, and notes it once it is there. The first such call moves the old run aside, and
-   * the first model removes it.
-   * @returns What `write` returns.
-   * @throws FileError where the folder cannot be changed; and what `write` throws
+   * Write a file of the run with `write`, then note it in the manifest. The first call moves the old run aside, and the first model
+   * removes it.
+   * @returns what `write` returns
+   * @throws FileError if the folder cannot be changed, and what `write` throws
    */
   async write<T>(name: readonly string[], write: (path: string) => Promise<T>): Promise<T> {
     const path = join(this.path, ...name);
@@ -118,7 +119,7 @@ export class RunFolder {
     return result;
   }
 
-  /** Removes a file that the run has written. */
+  /** Remove a file that the run has written. */
   async discard(...name: readonly string[]): Promise<void> {
     await rm(join(this.path, ...name), { force: true });
     this.#files.delete(name.join('/'));
@@ -130,8 +131,8 @@ export class RunFolder {
   }
 
   /**
-   * Unlocks the folder, and removes it where it was made for nothing.
-   * @returns Whether the old run was put back, since the new one has no model.
+   * Unlock the folder, and remove it if it was made for nothing.
+   * @returns whether the old run was put back, since the new one has no model
    */
   async close(state: RunState): Promise<boolean> {
     const isBack = this.#isAside;
@@ -152,7 +153,7 @@ export class RunFolder {
     const old = this.#old;
     if (old.length === 0) return;
     this.#isAside = true;
-    // The manifest first: it tells what else belongs to the run that was moved, also where this process is killed.
+    // The manifest first: even if this process is killed, it lists what else belongs to the moved run.
     await move([...old].sort(manifestFirst), this.path, join(this.path, asideName));
     this.#old = [];
     await removeEmptyFolders(this.path, old);
@@ -167,21 +168,21 @@ export class RunFolder {
 const isModel = (name: string): boolean => basename(name) === fileNames.model;
 const manifestFirst = (a: string, b: string): number => Number(b === manifestName) - Number(a === manifestName);
 
-/** Ends what a killed process left of a replacement: the new run stays where it has a model, else the old one comes back. */
+/** Finish a replacement that a killed process began: the new run stays if it has a model, else the old one comes back. */
 async function settle(path: string): Promise<void> {
   const names = await readdir(path);
   if (!names.includes(asideName)) return;
-  // Without a manifest the new run has noted nothing: the files are the old one's that were not moved yet.
+  // Without a manifest the new run has written nothing: the files are those of the old one that were not moved yet.
   const own = names.includes(manifestName) ? await filesOf(path) : [];
   if (own.some(isModel)) await rm(join(path, asideName), { recursive: true, force: true });
   else await putBack(path, own);
 }
 
-/** Removes files of a new run, and puts the old run in their place. */
+/** Remove files of a new run, and put the old run in their place. */
 async function putBack(path: string, files: readonly string[]): Promise<void> {
   const aside = join(path, asideName);
   const old = await filesOf(aside).catch((): string[] => []);
-  // Where nothing is aside the old run is in its place: nothing was moved yet, or all is back.
+  // If nothing is aside the old run is in its place: nothing was moved yet, or all is back.
   if (old.length > 0) {
     for (const name of [...files, manifestName].sort((a, b) => manifestFirst(b, a)))
       await rm(join(path, name), { force: true });
@@ -196,8 +197,8 @@ async function putBack(path: string, files: readonly string[]): Promise<void> {
 }
 
 /**
- * Moves files, with the folders they are in; those that are not there are passed over.
- * @throws FileError
+ * Move files with their folders; missing ones are skipped.
+ * @throws FileError if a file cannot be moved
  */
 async function move(names: readonly string[], from: string, to: string): Promise<void> {
   for (const name of names) {
@@ -206,14 +207,14 @@ async function move(names: readonly string[], from: string, to: string): Promise
       await rename(join(from, name), join(to, name));
     } catch (error) {
       if (systemCode(error) === 'ENOENT') continue;
-      throw new FileError(`Cannot move '${join(from, name)}' to '${join(to, name)}'. ${advice(error)}`, {
+      throw new FileError(`cannot move '${join(from, name)}' to '${join(to, name)}': ${advice(error)}`, {
         cause: error,
       });
     }
   }
 }
 
-/** Removes folders of files that were taken away; one that holds something else stays. */
+/** Remove the folders of files that were moved or removed; one that holds something else stays. */
 async function removeEmptyFolders(path: string, files: readonly string[]): Promise<void> {
   const folders = new Set(files.map((name) => dirname(name)).filter((name) => name !== '.'));
   for (const name of [...folders].sort((a, b) => b.length - a.length)) {
@@ -227,7 +228,7 @@ async function holdsRun(path: string): Promise<boolean> {
   return [...marks, asideName].some((mark) => names.includes(mark));
 }
 
-/** Files of the run that a folder holds, relative to it: those of its manifest, and what a run without one leaves. */
+/** The files of the run in a folder, relative to it: those of its manifest, and the files that only runs have. */
 async function filesOf(path: string): Promise<string[]> {
   const names = await readdir(path);
   const noted = names.includes(manifestName) ? await filesNoted(join(path, manifestName)) : [];
@@ -240,7 +241,7 @@ async function filesOf(path: string): Promise<string[]> {
   return [...new Set([...marks.filter((mark) => names.includes(mark)), ...noted, ...external])];
 }
 
-/** Of a manifest only names of runs' files inside the folder are believed. */
+/** The files in a manifest; only names of runs' files inside the folder are believed. */
 async function filesNoted(manifest: string): Promise<string[]> {
   try {
     const { files } = JSON.parse(await readFile(manifest, 'utf8')) as { files?: unknown };
@@ -253,11 +254,11 @@ async function filesNoted(manifest: string): Promise<string[]> {
         marks.includes(basename(name)),
     );
   } catch {
-    return []; // damaged: what it noted stays
+    return []; // damaged: the files that it lists stay
   }
 }
 
-/** Removes folders that were made for nothing, the innermost first. */
+/** Remove folders that were made for nothing, the innermost first. */
 async function removeMade(made: readonly string[]): Promise<void> {
   for (const folder of [...made].reverse()) await rmdir(folder).catch(() => undefined);
 }

@@ -18,11 +18,11 @@ import {
 import { didYouMean } from '../suggest.js';
 
 interface Kind {
-  /** What follows the name, for help and messages. */
+  /** The form of what follows the name, for help and messages. */
   readonly usage: string;
-  /** What it is, for help. */
+  /** A description for help. */
   readonly summary: string;
-  /** Return the schedule of what follows the name, or undefined if that is not as `usage` has it. */
+  /** Return the schedule of the parts after the name, or undefined if they do not have the form of `usage`. */
   readonly read: (parts: readonly string[]) => Schedule | undefined;
 }
 
@@ -107,7 +107,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
 };
 
-/** The numbers that all parts are, or undefined. */
+/** The parts as numbers; undefined if one is not a number. */
 function numbersOf(parts: readonly string[]): readonly number[] | undefined {
   const numbers = parts.map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
   return numbers.some(Number.isNaN) ? undefined : numbers;
@@ -115,7 +115,7 @@ function numbersOf(parts: readonly string[]): readonly number[] | undefined {
 
 const scheduleNames: readonly string[] = Object.keys(kinds);
 
-/** Lines for --help: each schedule with what it takes. */
+/** Return the text about schedules for --help. */
 export function scheduleHelp(): string {
   const lines = Object.entries(kinds).map(([name, { usage, summary }]) => `  ${name}:${usage}\n      ${summary}`);
   return [
@@ -126,8 +126,8 @@ export function scheduleHelp(): string {
 
 /**
  * Read a number or a schedule.
- * @param what whose it is, for messages: `--learning-rate`
- * @throws OptionError for an unknown schedule and numbers that it does not take, with how it is written
+ * @param what its name in messages: `--learning-rate`
+ * @throws OptionError for an unknown schedule, and for numbers that it does not take
  */
 export function readSchedule(what: string, text: string): Schedule {
   try {
@@ -138,7 +138,7 @@ export function readSchedule(what: string, text: string): Schedule {
   }
 }
 
-/** Whether a text begins as a schedule and not as a number: what follows behind colons is then its own. */
+/** Return whether a text begins with the name of a schedule: the parts after it are then its own. */
 export const isSchedule = (text: string): boolean => Object.hasOwn(kinds, text.split(':')[0] ?? '');
 
 function scheduleOf([name = '', ...parts]: readonly string[]): Schedule {

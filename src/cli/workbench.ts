@@ -1,4 +1,4 @@
-// Runs optimizers on a plan one after another: progress, metrics files and models on the way, a report in the end.
+// Runs optimizers on a plan one after another: progress, metrics files and models on the way, a report at the end.
 import { availableParallelism } from 'node:os';
 import { saveModel } from '../api/load-save.js';
 import type { Engine } from '../engine/engine.js';
@@ -17,14 +17,14 @@ import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
 import type { ChosenOptimizer } from './optimizers.js';
 import { fileNames, RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
 
-/** How a run ended. */
+/** The results of a run. */
 export interface Outcome {
   readonly record: RunRecord;
-  /** What a reader of the run's results should know first, a sentence each. */
+  /** Warnings about the run's results, a sentence each. */
   readonly warnings: readonly string[];
-  /** The path of the model; undefined where no step was good. */
+  /** The path of the model; undefined if no step was good. */
   readonly model: string | undefined;
-  /** Where the loss stopped being finite: what happened, and what is left. */
+  /** If the loss stopped being finite: what happened, and what is left. */
   readonly diverged?: string;
 }
 
@@ -49,8 +49,8 @@ export class Workbench {
   }
 
   /**
-   * Opens a workbench on a folder of its own, uses it, and closes it. A folder that was made for nothing is removed.
-   * @throws OptionError, FileError as `RunFolder.open` does; and what `use` throws
+   * Open a workbench on a folder of its own, use it, and close it. A folder that was made for nothing is removed.
+   * @throws what `RunFolder.open` and `use` throw
    */
   static async use(
     where: Omit<RunFolderOptions, 'command'>,
@@ -59,7 +59,7 @@ export class Workbench {
   ): Promise<void> {
     const folder = await RunFolder.open({ ...where, command: typedCommand() });
     const bench = new Workbench(folder, threads ?? Math.min(availableParallelism(), mostThreads));
-    // Each part is closed whatever happens to the others; the first error is the one to tell.
+    // Each part is closed whatever happens to the others; the first error is the one to report.
     const errors: unknown[] = [];
     const attempt = async (part: () => Promise<void>) => {
       try {
@@ -91,7 +91,7 @@ export class Workbench {
     return this.#interruption.signal.aborted;
   }
 
-  /** What a reader should know before the first step. */
+  /** Print warnings and notes before the first step. */
   announce({ warnings, notes }: Plan): void {
     for (const warning of warnings) this.progress.print(`Warning: ${warning}`);
     for (const note of notes) this.progress.print(note);
@@ -102,8 +102,8 @@ export class Workbench {
   }
 
   /**
-   * Trains with one optimizer; the folder, or the one in it of that name, gets metrics.jsonl and model.onnx. Undefined where
-   * it was interrupted before its first step.
+   * Train with one optimizer; the folder, or the one of that name in it, gets metrics.jsonl and model.onnx. Return undefined if the
+   * run was interrupted before its first step.
    */
   async run(
     { model, task, batchSize, total, flags }: Plan,
@@ -176,7 +176,7 @@ export class Workbench {
     }
   }
 
-  /** Writes report.html and returns its path. */
+  /** Write report.html and return its path. */
   async report(title: string, experiments: readonly Experiment[]): Promise<string> {
     const environment = await describeEnvironment(this.#threads);
     const { renderReport } = await import('../reporting/report/index.js');
@@ -187,7 +187,7 @@ export class Workbench {
     });
   }
 
-  /** From the first step on there is something to keep. False where a signal came before. */
+  /** Note that there is something to save from the first step on. Return false if a signal came before. */
   #begun(): boolean {
     if (this.#folder.isEmpty && this.interrupted) return false;
     this.#interruption.begin();

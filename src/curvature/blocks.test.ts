@@ -177,7 +177,7 @@ test('a kernel that convolves and is transposed, as in an autoencoder, is one bl
   );
   const { uses, ...block } = blocks[0] ?? {};
   expect({ ...block, kind: blocks[0]?.kind }).toMatchObject({ kind: 'tied', weight: 'k', inputs: 8, outputs: 36 });
-  expect(uses?.map(({ exchanged }) => exchanged).sort()).toEqual([false, true]);
+  expect(uses?.map(({ transposed }) => transposed).sort()).toEqual([false, true]);
 });
 
 test('an embedding is a block of the tokens’ frequencies', () => {
@@ -294,7 +294,7 @@ const turnedUses: readonly [string, Form, object][] = [
   [
     'tied weights',
     (b, x, p) => b.gemm(b.tanh(b.gemm(x, get(p, 'q'), get(p, 'r'))), get(p, 'q'), undefined, { transposeY: true }),
-    { kind: 'dense', outputsFirst: false, uses: [{ exchanged: false }, { exchanged: true }] },
+    { kind: 'dense', outputsFirst: false, uses: [{ transposed: false }, { transposed: true }] },
   ],
   [
     'a transpose that is used twice',
@@ -302,7 +302,7 @@ const turnedUses: readonly [string, Form, object][] = [
       const turnedWeight = b.transpose(get(p, 'q'));
       return b.matmul(b.gemm(x, turnedWeight, get(p, 'r'), { transposeY: true }), turnedWeight);
     },
-    { kind: 'dense', outputsFirst: false, uses: [{ exchanged: false }, { exchanged: true }] },
+    { kind: 'dense', outputsFirst: false, uses: [{ transposed: false }, { transposed: true }] },
   ],
   [
     'an embedding tied to the last layer',
@@ -311,8 +311,8 @@ const turnedUses: readonly [string, Form, object][] = [
       kind: 'tied',
       outputsFirst: false,
       uses: [
-        { layer: { kind: 'embedding' }, exchanged: false },
-        { layer: { kind: 'dense' }, exchanged: true },
+        { layer: { kind: 'embedding' }, transposed: false },
+        { layer: { kind: 'dense' }, transposed: true },
       ],
     },
   ],
@@ -323,7 +323,7 @@ test.each(turnedUses)('%s: a block without the biases', (_name, build, expected)
   const [block, ...others] = blocks;
   expect(others).toEqual([]);
   // Uses come in the order in which the network is walked, from its end.
-  const uses = [...(block?.uses ?? [])].sort((x, y) => Number(x.exchanged) - Number(y.exchanged));
+  const uses = [...(block?.uses ?? [])].sort((x, y) => Number(x.transposed) - Number(y.transposed));
   expect({ ...block, kind: block?.kind, uses }).toMatchObject({
     weight: 'q',
     bias: undefined,

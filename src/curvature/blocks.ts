@@ -1,12 +1,12 @@
-// Finds the Kronecker blocks of a network: for each parameter the layer it belongs to, or why it has none.
+// Finds the Kronecker blocks of a network: the layer that each parameter belongs to, or why there is none.
 import { OptionError } from '../errors.js';
-import type { Node, Value } from '../graph/graph.js';
-import { dependencies, outputOf } from '../graph/graph.js';
+import { outputOf, type Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
+import { isNode, readersOf, seeThrough, type Uses, usesBefore } from '../graph/uses.js';
 import { KroneckerBlock, type LayerUses } from './kronecker-block.js';
 import { checkedMatch } from './layers/checks.js';
 import { layerKinds } from './layers/index.js';
-import { type Application, isNode, type LayerKind, type LayerUse, type Reading } from './layers/layer-kind.js';
+import type { Application, LayerKind, LayerUse, Reading } from './layers/layer-kind.js';
 
 export interface BlockTable {
   readonly blocks: readonly KroneckerBlock[];
@@ -18,7 +18,7 @@ export interface BlockTable {
  * Return the blocks of a network.
  * @param parameters the values that stand for the parameters in the graph
  * @param output the end of the network
- * @param kinds of layers to look for: the first that says something about a reading of a parameter decides
+ * @param kinds of layers to look for: the first that matches a reading of a parameter, or refuses it, decides
  */
 export function findBlocks(
   parameters: ReadonlyMap<string, Value>,
@@ -37,7 +37,7 @@ export function findBlocks(
   return { blocks, rest };
 }
 
-/** Return the layers whose weight each parameter is, one for each node that applies it so; none if it is read otherwise. */
+/** Return the layers whose weight each parameter is, one for each node that applies it as a weight. */
 export function layersOf(
   parameters: ReadonlyMap<string, Value>,
   output: Value,
@@ -53,49 +53,31 @@ export function layersOf(
 }
 
 interface Network {
-  /** Which nodes of the network read each value. */
-  readonly consumers: ReadonlyMap<Value, readonly Node[]>;
+  /** The uses of the values that its output is computed from. */
+  readonly uses: Uses;
   readonly names: ReadonlyMap<Value, string>;
   readonly kinds: readonly LayerKind[];
 }
 
 const networkOf = (parameters: ReadonlyMap<string, Value>, output: Value, kinds: readonly LayerKind[]): Network => ({
-  consumers: consumersOf(output),
+  uses: usesBefore(output),
   names: new Map([...parameters].map(([name, value]) => [value, name])),
   kinds,
 });
 
-function consumersOf(output: Value): Network['consumers'] {
-  const consumers = new Map<Value, Node[]>();
-  const seen = new Set<Node>();
-  const pending = output.producer ? [output.producer] : [];
-  for (let node = pending.pop(); node; node = pending.pop()) {
-    if (seen.has(node)) continue;
-    seen.add(node);
-    for (const value of new Set(dependencies(node))) {
-      const readers = consumers.get(value);
-      if (readers) readers.push(node);
-      else consumers.set(value, [node]);
-      if (value.producer) pending.push(value.producer);
-    }
-  }
-  return consumers;
-}
-
-/** Where a value is read, Identity nodes and transpositions of a matrix seen through. */
+/** The readings of a value, also behind Identity nodes and transpositions of a matrix. */
 function readingsOf(value: Value, network: Network, transposed = false): Reading[] {
-  return (network.consumers.get(value) ?? []).flatMap((node) => {
-    if (isNode(node, 'Identity')) return readingsOf(outputOf(node), network, transposed);
+  return readersOf(value, network.uses).flatMap(({ node, index }) => {
     if (isNode(node, 'Transpose') && value.rank === 2) {
       const order = node.attributes.perm;
-      const exchanged = order?.kind !== 'ints' || order.value[0] === 1;
-      return readingsOf(outputOf(node), network, transposed !== exchanged);
+      const swaps = order?.kind !== 'ints' || order.value[0] === 1;
+      return readingsOf(outputOf(node), network, transposed !== swaps);
     }
-    return [{ node, value, transposed }];
+    return [{ node, value: node.inputs[index] ?? value, transposed }];
   });
 }
 
-/** An application, and the kind of layer that knows it. */
+/** An application with its kind of layer. */
 export interface AppliedLayer extends Application {
   readonly layer: LayerKind;
 }
@@ -111,19 +93,19 @@ function applicationOf(reading: Reading, kinds: readonly LayerKind[]): AppliedLa
   return `read by ${node.op}, which is not a dense layer`;
 }
 
-/** The layer whose weight a parameter is, or why it is none. */
+/** The block of a parameter that is a weight, or why it has none. */
 function blockOf(name: string, weight: Value, network: Network): KroneckerBlock | string {
   const found = readingsOf(weight, network).map((reading) => applicationOf(reading, network.kinds));
   const applications = found.filter((each) => typeof each !== 'string');
   const [refusal] = found.filter((each) => typeof each === 'string');
-  // If it is used as it is stored and transposed, the block is as it is stored.
+  // A weight that is used both as stored and transposed has the layout in which it is stored.
   const layout = applications.find((each) => !each.outputsFirst) ?? applications[0];
   if (refusal !== undefined) return layout ? `${refusal}, in one of its ${found.length} uses` : refusal;
   const [first, ...others] = applications.map(
     (each): LayerUse => ({
       ...each,
       groups: each.groups ?? 1,
-      exchanged: each.outputsFirst !== layout?.outputsFirst,
+      transposed: each.outputsFirst !== layout?.outputsFirst,
       preActivations: outputOf(each.node),
     }),
   );
@@ -133,16 +115,16 @@ function blockOf(name: string, weight: Value, network: Network): KroneckerBlock 
     const kinds = new Set(uses.map(({ layer }) => layer.kind));
     return `shared by layers of different kinds: ${[...kinds].sort().join(', ')}`;
   }
-  const bias = uses.some(({ exchanged }) => exchanged) ? undefined : commonBias(uses, network);
+  const bias = uses.some(({ transposed }) => transposed) ? undefined : commonBias(uses, network);
   for (const use of uses) checkSize(name, weight, use);
   return new KroneckerBlock({ name, dims: weight.dims }, bias, uses);
 }
 
-/** Rows of different kinds of layers can be gathered in one factor if they are rows of one matrix. */
+/** Whether rows of all uses can form one factor: those of different kinds of layers can if they belong to one matrix. */
 function canBeTied(uses: LayerUses): boolean {
   const sizes = new Set(
-    uses.map(({ groups, inputs, outputs, exchanged }) =>
-      [groups, ...(exchanged ? [outputs, inputs] : [inputs, outputs])].join(),
+    uses.map(({ groups, inputs, outputs, transposed }) =>
+      [groups, ...(transposed ? [outputs, inputs] : [inputs, outputs])].join(),
     ),
   );
   return uses.every(({ layer }) => layer === uses[0].layer || layer.factor !== 'identity') && sizes.size === 1;
@@ -153,7 +135,7 @@ function checkSize(name: string, weight: Value, { layer, groups, inputs, outputs
   if (groups * inputs * outputs !== elementCount(weight.dims)) {
     throw new OptionError(
       `layer kind '${layer.kind}' reads '${name}', [${weight.dims.join(', ')}], as ${groups} × ${inputs} × ${outputs} ` +
-        'elements (groups, inputs, outputs); what `match` returns has to have as many as the parameter',
+        'elements (groups, inputs, outputs); `match` must return sizes with as many elements as the parameter',
     );
   }
   if (layer.factor === 'diagonal' && groups > 1) {
@@ -161,10 +143,13 @@ function checkSize(name: string, weight: Value, { layer, groups, inputs, outputs
   }
 }
 
-/** The bias over the outputs that all uses of a layer add, and nothing else reads. */
+/** The bias over the outputs that all uses of a layer add and that no other node reads. */
 function commonBias(uses: LayerUses, network: Network) {
   const [bias, ...others] = new Set(
-    uses.map((use) => origin(use.addsBias ? use.node.inputs[2] : addedTo(use.preActivations, network))),
+    uses.map((use) => {
+      const added = use.addsBias ? use.node.inputs[2] : addedTo(use.preActivations, network);
+      return added && seeThrough(added);
+    }),
   );
   const { biasDims } = uses[0];
   if (!bias || others.length > 0 || bias.dims.join() !== biasDims?.join()) return undefined;
@@ -173,16 +158,9 @@ function commonBias(uses: LayerUses, network: Network) {
   return { name, dims: bias.dims };
 }
 
-/** What Identity nodes copy. */
-function origin(value: Value | undefined): Value | undefined {
-  const producer = value?.producer;
-  return producer && isNode(producer, 'Identity') ? origin(producer.inputs[0]) : value;
-}
-
-/** The other operand of the addition that alone reads a product. */
-function addedTo(product: Value, { consumers }: Network): Value | undefined {
-  const readers = consumers.get(product) ?? [];
-  const [reader] = readers;
-  if (readers.length !== 1 || !reader || !isNode(reader, 'Add')) return undefined;
-  return reader.inputs.find((input) => input !== product);
+/** The other operand of an addition that is the only reader of a product. */
+function addedTo(product: Value, { uses }: Network): Value | undefined {
+  const [reader, ...others] = uses.get(product) ?? [];
+  if (!reader || others.length > 0 || !isNode(reader.node, 'Add')) return undefined;
+  return reader.node.inputs.find((input) => input !== product);
 }

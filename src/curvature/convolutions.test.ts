@@ -202,7 +202,7 @@ test.each(turned)('%s: one product with the trace of the sum of theirs', async (
     { parameters, input, network: (b, x, p) => network(b, x, p('w'), b.transpose(p('w'))) },
     'empirical',
   );
-  expect(tied.blocks.map(({ uses }) => uses.map(({ exchanged }) => exchanged).sort())).toEqual([[false, true]]);
+  expect(tied.blocks.map(({ uses }) => uses.map(({ transposed }) => transposed).sort())).toEqual([[false, true]]);
   // The two layers with equal weights that are parameters of their own, one at a time.
   const weights = tied.elements.get('w') ?? [];
   const first = await measured(

@@ -1,4 +1,4 @@
-// Where the targets of the Fisher information come from: drawn from the model, those of the data, or all directions at once.
+// The targets of the Fisher information: drawn from the model, those of the data, or all directions of the exact matrix.
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Cases, OutputLikelihood } from '../losses/likelihood.js';
@@ -16,23 +16,23 @@ export interface FisherInput {
 
 export interface Fisher {
   readonly name: string;
-  /** It is made of the likelihood of the loss, which not every loss has. */
+  /** Whether it needs the likelihood of the loss, which not every loss has. */
   readonly needsLikelihood?: true;
   /**
-   * Cotangents of the output, each in its shape, one backward pass each: the outer products of those of a case, added
-   * up, are its Fisher matrix, or have it as their expectation.
+   * Return cotangents of the output, each in its shape, for one backward pass each. The sum of the outer products of a case's
+   * cotangents, or its expectation, is the Fisher matrix of the case.
    */
   cotangents(input: FisherInput): readonly Value[];
 }
 
 export interface SampledOptions {
-  /** Targets that are drawn for each case, one backward pass each; 1 by default. */
+  /** Number of targets drawn for each case, with one backward pass each; 1 by default. */
   readonly samples?: number;
 }
 
 /**
- * Targets drawn from the model's own distribution: an unbiased estimate of the true Fisher matrix (Martens & Grosse 2015,
- * section 5).
+ * Return the Fisher matrix of targets drawn from the model's distribution: an unbiased estimate of the true one (Martens &
+ * Grosse 2015, section 5).
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * const optimizer = cgfac({ fisher: sampled({ samples: 4 }) });
@@ -59,7 +59,7 @@ export function sampled(options: SampledOptions = {}): Fisher {
 }
 
 /**
- * The targets of the data: the empirical Fisher matrix.
+ * Return the Fisher matrix of the targets of the data: the empirical one.
  * @throws OptionError for options: it has none
  * @example
  * const optimizer = cgfac({ fisher: empirical() });
@@ -73,7 +73,7 @@ export function empirical(options: NoOptions = {}): Fisher {
 }
 
 /**
- * All directions of the output's Hessian root, one backward pass each: the generalized Gauss–Newton matrix.
+ * Return the generalized Gauss–Newton matrix: all columns of the output's Hessian root, with one backward pass each.
  * @throws OptionError for options: it has none
  * @example
  * const optimizer = cgfac({ fisher: exact(), curvatureRows: 8 });

@@ -1,4 +1,4 @@
-// One Kronecker block: the part of the parameters that a layer's weight and bias are, read as one matrix.
+// One Kronecker block: a layer's weight and bias as one matrix.
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { LayerTensor } from './layer-tensor.js';
@@ -10,36 +10,35 @@ export interface BlockParameter {
   readonly dims: readonly number[];
 }
 
-/** Where the network applies a layer: once, or several times if weights are tied. */
+/** The uses of a layer in the network: one, or several if weights are tied. */
 export type LayerUses = readonly [LayerUse, ...LayerUse[]];
 
 /**
  * A layer `s = a·W + b`: its Fisher block is approximated by the Kronecker product of A = E[aaᵀ] and G = E[ggᵀ].
- * Optimizers see parameters through `take` and `put` only, so that it is the block's affair which part of them it is.
+ * Optimizers access parameters through `take` and `put` only: the block decides which part of a parameter it is.
  */
 export class KroneckerBlock {
-  /** The name of the weight: what states of the block are called by. */
+  /** The name of the weight, also in the names of the block's states. */
   readonly weight: string;
-  /** The name of the bias that rides along as a homogeneous coordinate of the activations. */
+  /** The name of the bias that is a homogeneous coordinate of the activations. */
   readonly bias: string | undefined;
   /**
-   * Layers of equal size side by side: the groups of a convolution. Their factors are held and solved with as a batch; the
-   * block's tensors, rows and factors then have a leading axis for them, and its scalars are `[groups, 1, 1]`.
+   * Number of layers of equal size side by side: the groups of a convolution. Their factors form a batch: the block's
+   * tensors, rows and factors then have a leading axis for the groups, and its scalars are `[groups, 1, 1]`.
    */
   readonly groups: number;
-  /**
-   * Of one group, without the bias. Of a convolution: channels · kernel area; of an embedding: the vocabulary; of a scale: 1.
-   */
+  /** Inputs of one group, without the bias: channels · kernel area of a convolution, the vocabulary of an embedding, 1 of a scale. */
   readonly inputs: number;
+  /** Outputs of one group. */
   readonly outputs: number;
-  /** The weight is stored `[outputs, inputs]`, as PyTorch does, not `[inputs, outputs]`. */
+  /** Whether the weight is stored `[outputs, inputs]`, as in PyTorch, not `[inputs, outputs]`. */
   readonly outputsFirst: boolean;
   readonly uses: LayerUses;
   readonly #parameters: readonly BlockParameter[];
 
-  /** @param uses the first one that applies the matrix as the block reads it decides on the block's layout */
+  /** @param uses the first one that does not apply the transpose decides the block's layout */
   constructor(weight: BlockParameter, bias: BlockParameter | undefined, uses: LayerUses) {
-    const { groups, inputs, outputs, outputsFirst } = uses.find(({ exchanged }) => !exchanged) ?? uses[0];
+    const { groups, inputs, outputs, outputsFirst } = uses.find(({ transposed }) => !transposed) ?? uses[0];
     this.weight = weight.name;
     this.bias = bias?.name;
     this.groups = groups;
@@ -56,19 +55,19 @@ export class KroneckerBlock {
     return others.every((use) => use.layer === layer) ? layer.kind : 'tied';
   }
 
-  /** What tables of blocks call it. */
+  /** Its name in tables of blocks. */
   get description(): string {
     const [{ layer }] = this.uses;
     return this.kind === layer.kind ? (layer.describe?.(this) ?? layer.kind) : this.kind;
   }
 
-  /** How much is known of the form of A: nothing (`full`), that it is a diagonal, or all of it. */
+  /** The form of A: any matrix (`full`), a diagonal, or the identity. */
   get factor(): 'full' | 'diagonal' | 'identity' {
     const [{ layer }, ...others] = this.uses;
-    return others.every((use) => use.layer === layer && !use.exchanged) ? layer.factor : 'full';
+    return others.every((use) => use.layer === layer && !use.transposed) ? layer.factor : 'full';
   }
 
-  /** The weight decays, and has a prior. */
+  /** Whether the weight decays and has a prior. */
   get decays(): boolean {
     return this.uses.some(({ layer }) => layer.decays);
   }

@@ -1,8 +1,8 @@
-// The Kronecker blocks of a model, without training it: what each parameter will be trained by, and why.
+// The Kronecker blocks of a model, without training it: how each parameter will be trained, and why.
 import { CgfacError, GraphError } from '../errors.js';
+import { assumedSizes } from '../graph/assumed-sizes.js';
 import { type Node, neededNodes, type Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
-import { standIns } from '../graph/stand-ins.js';
 import { checkModel, type Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
 import { checkKeys, type OptionKeys } from '../options.js';
@@ -14,7 +14,7 @@ type Described = 'kind' | 'weight' | 'bias' | 'groups' | 'inputs' | 'outputs' | 
 
 export interface KroneckerBlocks {
   readonly blocks: readonly (Pick<KroneckerBlock, Described> & {
-    /** How often the network applies the layer. */
+    /** Number of nodes that apply the layer. */
     readonly uses: number;
   })[];
   /** Parameters outside all blocks, which `cgfac` and `kfac` train by Adam, each with the reason. */
@@ -29,10 +29,11 @@ export interface KroneckerBlockOptions {
 const keys: OptionKeys<KroneckerBlockOptions> = { layerKinds: true };
 
 /**
- * Return the blocks that `cgfac` and `kfac` find in a model, by the names of its parameters. Sizes are those of one group
- * and leave the bias out.
+ * Return the blocks that `cgfac` and `kfac` find in a model, by the names of its parameters. Sizes are those of one group,
+ * without the bias.
  * @throws GraphError if the model has no output or its shapes do not fit together
- * @throws OptionError for unknown options, what is no kind of layer, and if a layer kind does not fit a parameter that it matches
+ * @throws OptionError for unknown options, for anything but a kind of layer, and if a kind does not fit a parameter that it
+ *   matches
  * @example
  * const { blocks, rest } = kroneckerBlocks(await loadModel('classifier.onnx'));
  */
@@ -49,19 +50,19 @@ export function kroneckerBlocks(model: Model, options: KroneckerBlockOptions = {
   };
 }
 
-/** A model on one example, as a training step sees it. */
+/** A model applied to one example, as in a training step. */
 export interface Example {
   readonly table: BlockTable;
-  /** What its first output needs. */
+  /** The nodes that its first output needs. */
   readonly nodes: readonly Node[];
   /** Sizes that were assumed for symbolic axes other than the batch. */
   readonly sizes: ReadonlyMap<string, number>;
 }
 
 /**
- * The model on one example of fixed size; on two if an axis of size 1 means something else to it. The blocks do not
- * depend on the sizes that stand for symbolic axes.
- * @throws GraphError where the model has no output or its shapes do not fit together
+ * Apply a model to one example of fixed size, or to two if its shapes do not fit a batch of 1. The blocks do not depend on
+ * the sizes that are assumed for symbolic axes.
+ * @throws GraphError if the model has no output or its shapes do not fit together
  */
 export function oneExample(model: Model, kinds: readonly LayerKind[] = layerKinds): Example {
   const batches = new Set(
@@ -74,7 +75,7 @@ export function oneExample(model: Model, kinds: readonly LayerKind[] = layerKind
   );
   let refusal: unknown;
   for (const batch of [1, 2]) {
-    for (const size of others.size === 0 ? [1] : standIns) {
+    for (const size of others.size === 0 ? [1] : assumedSizes) {
       const sizes = new Map([...others].map((name) => [name, size]));
       try {
         const all = new Map([...sizes, ...[...batches].map((name) => [name, batch] as const)]);

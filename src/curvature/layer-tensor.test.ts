@@ -14,7 +14,6 @@ import { FedBuilder, randomMatrix } from '../../test/support/fed-builder.js';
 import { inputRowsOf, joinedOf, layerTensorOf, layouts } from '../../test/support/layer-tensors.js';
 import { random } from '../random.js';
 import { joinedRows } from './factors/moving-average.js';
-import { innerProduct } from './layer-tensor.js';
 
 const rounding = 1e-14;
 
@@ -63,7 +62,6 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
       ),
       split: joinedOf(b, x.split(b, b.matrix(w))),
       dot: b.reshape(x.dot(b, y), [1, 1]),
-      both: b.reshape(innerProduct(b, [x, y], [y, y]), [1, 1]),
     });
     const dot = trace(multiplied(transposed(v), w));
     expect(relativeError(results.mapped, minus(scaled(v, 2), w))).toBeLessThan(rounding);
@@ -71,6 +69,5 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
     expect(relativeError(results.named, multiplied({ ...identity(size), data: factors }, v))).toBeLessThan(rounding);
     expect(relativeError(results.split, w)).toBe(0);
     expect(results.dot.data[0]).toBeCloseTo(dot, 12);
-    expect(results.both.data[0]).toBeCloseTo(dot + trace(multiplied(transposed(w), w)), 12);
   });
 });

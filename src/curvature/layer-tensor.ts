@@ -1,5 +1,5 @@
-// A vector in the parameter space of one dense layer: a matrix [inputs (+1), outputs] held as weight and bias apart,
-// in the orientation of the model's file, so that gradients and updates are never copied into another layout.
+// A vector in the parameter space of one dense layer: a matrix [inputs (+1), outputs], held as a separate weight and bias in
+// the layout of the model's file, so that gradients and updates are never copied into another layout.
 import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
@@ -7,9 +7,9 @@ import { elementDot } from './factors/matrices.js';
 
 /** Rows in the space of a layer's (homogeneous) inputs. */
 export interface InputRows {
-  /** `[rows, inputs]`; with a leading axis for several groups, as all rows. */
+  /** `[rows, inputs]`, or `[groups, rows, inputs]`. */
   readonly values: Value;
-  /** `[rows, 1]`: the homogeneous coordinate, where the layer has a bias. */
+  /** `[rows, 1]`: the homogeneous coordinate, if the layer has a bias. */
   readonly homogeneous: Value | undefined;
 }
 
@@ -26,30 +26,31 @@ export class LayerTensor {
     this.outputsFirst = outputsFirst;
   }
 
-  /** Elementwise, together with further tensors of the same layer. */
+  /** Return the result of an elementwise function of this and further tensors of the same layer. */
   map(f: (...parts: Value[]) => Value, ...others: readonly LayerTensor[]): LayerTensor {
     const weight = f(this.weight, ...others.map((other) => other.weight));
     const biases = others.flatMap((other) => (other.bias ? [other.bias] : []));
     return new LayerTensor(weight, this.bias && f(this.bias, ...biases), this.outputsFirst);
   }
 
+  /** Return the result of a function of the weight and of the bias. */
   mapNamed(f: (part: Value, kind: 'weight' | 'bias') => Value): LayerTensor {
     return new LayerTensor(f(this.weight, 'weight'), this.bias && f(this.bias, 'bias'), this.outputsFirst);
   }
 
-  /** The inner product Σ x·y over weight and bias, a scalar. */
+  /** Return the inner product Σ x·y over weight and bias, a scalar. */
   dot(b: Builder, other: LayerTensor): Value {
     const weights = b.dot(this.weight, other.weight);
     return this.bias && other.bias ? b.add(weights, b.dot(this.bias, other.bias)) : weights;
   }
 
-  /** The inner product in each group: a scalar, or `[groups, 1, 1]`. */
+  /** Return the inner product in each group: a scalar, or `[groups, 1, 1]`. */
   dots(b: Builder, other: LayerTensor): Value {
     const weights = elementDot(b, this.weight, other.weight);
     return this.bias && other.bias ? b.add(weights, elementDot(b, this.bias, other.bias)) : weights;
   }
 
-  /** Elements of weight and bias in one group. */
+  /** Number of elements of weight and bias in one group. */
   get groupSize(): number {
     const { weight, bias } = this;
     const all = elementCount(weight.dims) + (bias ? elementCount(bias.dims) : 0);
@@ -60,13 +61,13 @@ export class LayerTensor {
     return this.weight.rank === 3;
   }
 
-  /** rows·V: `[rows, outputs]`. */
+  /** Return rows·V, `[rows, outputs]`. */
   contractInputs(b: Builder, rows: InputRows): Value {
     const shift = this.bias && rows.homogeneous ? b.mul(rows.homogeneous, this.bias) : undefined;
     return b.gemm(rows.values, this.weight, shift, { transposeY: this.outputsFirst });
   }
 
-  /** rows·Vᵀ for rows `[rows, outputs]`: rows in the input space. */
+  /** Return rows·Vᵀ for rows `[rows, outputs]`: rows in the input space. */
   contractOutputs(b: Builder, rows: Value): InputRows {
     const values = b.gemm(rows, this.weight, undefined, { transposeY: !this.outputsFirst });
     if (!this.bias) return { values, homogeneous: undefined };
@@ -74,12 +75,12 @@ export class LayerTensor {
     return { values, homogeneous: b.gemm(rows, column) };
   }
 
-  /** V − rowsᵀ·columns for input rows and `columns: [rows, outputs]`. */
+  /** Return V − rowsᵀ·columns for input rows and `columns: [rows, outputs]`. */
   minusProduct(b: Builder, rows: InputRows, columns: Value): LayerTensor {
     return this.#addProduct(b, rows, columns, -1);
   }
 
-  /** V + rowsᵀ·columns for input rows and `columns: [rows, outputs]`. */
+  /** Return V + rowsᵀ·columns for input rows and `columns: [rows, outputs]`. */
   plusProduct(b: Builder, rows: InputRows, columns: Value): LayerTensor {
     return this.#addProduct(b, rows, columns, 1);
   }
@@ -92,20 +93,20 @@ export class LayerTensor {
     return new LayerTensor(weight, this.#biasOf(b, bias), this.outputsFirst);
   }
 
-  /** diag(factors)·V for factors `[inputs]` of a layer without bias. */
+  /** Return diag(factors)·V for factors `[inputs]` of a layer without bias. */
   scaledInputs(b: Builder, factors: Value): LayerTensor {
-    if (this.bias) throw new Error('the inputs of a layer with bias are one more');
+    if (this.bias) throw new Error('a layer with a diagonal factor has no bias');
     const column = b.unsqueeze(factors, [this.outputsFirst ? 0 : 1]);
     return this.map((part) => b.mul(part, column));
   }
 
-  /** One matrix `[inputs (+1), outputs]`, the bias its last row: a copy, for small layers and dense factors. */
+  /** Return one matrix `[inputs (+1), outputs]` with the bias as its last row: a copy, for small layers and dense factors. */
   joined(b: Builder): Value {
     const weight = this.outputsFirst ? b.transposeMatrices(this.weight) : this.weight;
     return this.bias ? b.concat([weight, this.#biasRow(b, this.bias)], weight.rank - 2) : weight;
   }
 
-  /** A joined matrix in the layout of this tensor. */
+  /** Return a joined matrix as a tensor in the layout of this one. */
   split(b: Builder, joined: Value): LayerTensor {
     const laidOut = (matrix: Value) => (this.outputsFirst ? b.transposeMatrices(matrix) : matrix);
     if (!this.bias) return new LayerTensor(laidOut(joined), undefined, this.outputsFirst);
@@ -124,13 +125,4 @@ export class LayerTensor {
   #biasOf(b: Builder, row: Value): Value {
     return this.#isGrouped ? row : b.squeeze(row, [0]);
   }
-}
-
-/** Sum of the inner products of the layers of two vectors in the whole parameter space. */
-export function innerProduct(b: Builder, x: readonly LayerTensor[], y: readonly LayerTensor[]): Value {
-  const products = x.flatMap((part, i) => {
-    const other = y[i];
-    return other ? [part.dot(b, other)] : [];
-  });
-  return products.reduce((sum, product) => b.add(sum, product));
 }

@@ -1,4 +1,4 @@
-// The rows that curvature is made of: each layer's activations and per-example pre-activation gradients.
+// The rows that curvature is computed from: each layer's activations and per-example pre-activation gradients.
 import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import type { Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
@@ -11,12 +11,12 @@ import type { InputRows } from './layer-tensor.js';
 import { checkedDiagonal, checkedRows } from './layers/checks.js';
 import { axisRows, type LayerUse } from './layers/layer-kind.js';
 
-/** The rows of one layer, scaled so that `A = aᵀa` and `G = gᵀg` (the division by the number of cases is done). */
+/** The rows of one layer, divided by the root of the number of cases: `A = aᵀa` and `G = gᵀg`. */
 export interface LayerRows {
   readonly inputs: InputRows;
   /** `[rows, outputs]`; `[groups, rows, outputs]` of several groups */
   readonly outputs: Value;
-  /** `[inputs]`: the diagonal of A where it is no more than that, as an embedding's is: what `inputs` would add up to. */
+  /** `[inputs]`: the diagonal of A if it is a diagonal, as for an embedding. */
   readonly diagonal?: Value;
 }
 
@@ -26,10 +26,10 @@ export interface BlockRows extends LayerRows {
 }
 
 /**
- * Activations and pre-activation gradients of the layers in one evaluation of the network. Positions of a sequence or of
- * an image, and the several uses of tied weights, count as rows of their own: with N cases of T positions A = Σaaᵀ/(N·T)
- * and G = Σggᵀ/N (the "expand" setting of Eschenhagen et al. 2023, arXiv 2311.00636; for convolutions Grosse & Martens
- * 2016, arXiv 1602.01407, where the factor T is in A).
+ * Return the activations and pre-activation gradients of the layers in one evaluation of the network. Each position of a
+ * sequence or of an image, and each use of tied weights, is a separate row: with N cases of T positions A = Σaaᵀ/(N·T) and
+ * G = Σggᵀ/N (the "expand" setting of Eschenhagen et al. 2023, arXiv 2311.00636; Grosse & Martens 2016, arXiv 1602.01407,
+ * have the factor T of convolutions in A).
  * @param blocks found in the graph of this very evaluation
  * @param noise draws the random numbers that sampled targets need
  */
@@ -43,22 +43,25 @@ export function layerRows(
 ): BlockRows[] {
   const { output } = forward;
   const preActivations = blocks.flatMap((block) => block.uses.map((use) => use.preActivations));
-  const pull = (cotangent: Value) => vectorJacobianProduct(b, [{ value: output, cotangent }], preActivations);
+  const pull = (cotangent: Value): ReadonlyMap<Value, Value> => {
+    const cotangents = vectorJacobianProduct(b, [{ value: output, cotangent }], preActivations);
+    return new Map(preActivations.map((value, i) => [value, cotangents[i] as Value])); // one cotangent a value
+  };
   const passes = fisher.cotangents({ b, forward, likelihood: loss, noise }).map(pull);
   const perCase = 1 / Math.sqrt(loss.cases(output));
   /** Rows of pre-activation gradients of some uses, from all passes. */
   const gradients = (uses: readonly LayerUse[]): Value => {
-    const rows = passes.flatMap((pass) =>
-      uses.map((use) => gradientRows(b, use, pass[preActivations.indexOf(use.preActivations)] ?? output)),
+    const rows = passes.flatMap(
+      (pass) => uses.map((use) => gradientRows(b, use, pass.get(use.preActivations) as Value)), // of all pre-activations
     );
-    return b.mul(joined(b, rows), perCase);
+    return b.mul(stacked(b, rows), perCase);
   };
   return blocks.map((block) => {
-    const [exchanged, plain] = [true, false].map((turned) => block.uses.filter((use) => use.exchanged === turned));
-    if (!plain || !exchanged) throw new Error('uses are as they are stored or exchanged');
-    if (exchanged.length > 0) {
+    const transposed = block.uses.filter((use) => use.transposed);
+    const plain = block.uses.filter((use) => !use.transposed);
+    if (transposed.length > 0) {
       const stored = { left: activationsOf(b, plain), right: gradients(plain) };
-      const rows = balancedRows(b, stored, { left: gradients(exchanged), right: activationsOf(b, exchanged) });
+      const rows = balancedRows(b, stored, { left: gradients(transposed), right: activationsOf(b, transposed) });
       return { block, ...rows };
     }
     const rows = { block, inputs: inputRows(b, block), outputs: gradients(plain) };
@@ -77,27 +80,27 @@ interface RowPair {
 }
 
 /**
- * Rows of one product that stands for the sum of two, L₁⊗R₁ + L₂⊗R₂, and has its trace: with mean eigenvalues l and r,
- * L = r₁·L₁ + r₂·L₂ and R = (l₁·R₁ + l₂·R₂)/(l₁r₁ + l₂r₂). It is the sum itself where L₁ and L₂ are multiples of each
- * other, or R₁ and R₂ are, and where one of the two is zero.
+ * Return rows of one product that approximates the sum of two, L₁⊗R₁ + L₂⊗R₂, and has its trace: with mean eigenvalues l
+ * and r, L = r₁·L₁ + r₂·L₂ and R = (l₁·R₁ + l₂·R₂)/(l₁r₁ + l₂r₂). It equals the sum if L₁ and L₂ are multiples of each
+ * other, if R₁ and R₂ are, and if one of the two products is zero.
  */
 function balancedRows(b: Builder, ...pairs: readonly [RowPair, RowPair]): LayerRows {
   const mean = (rows: Value): Value => b.mul(elementDot(b, rows, rows), 1 / (rows.dims.at(-1) ?? 1));
   const weighed = pairs.map(({ left, right }) => ({ left, right, l: mean(left), r: mean(right) }));
   const trace = weighed.map(({ l, r }) => b.mul(l, r)).reduce((x, y) => b.add(x, y));
   const share = (l: Value): Value => b.sqrt(b.div(l, b.max(trace, 1e-30)));
-  const left = joined(
+  const left = stacked(
     b,
     weighed.map((pair) => b.mul(pair.left, b.sqrt(pair.r))),
   );
-  const right = joined(
+  const right = stacked(
     b,
     weighed.map((pair) => b.mul(pair.right, share(pair.l))),
   );
   return { inputs: { values: left, homogeneous: undefined }, outputs: right };
 }
 
-/** What a layer multiplies its weight with, in all its uses, and the homogeneous coordinate. */
+/** The activations of all uses of a layer, with the homogeneous coordinate. */
 function inputRows(b: Builder, block: KroneckerBlock): InputRows {
   if (block.factor === 'identity') return identityRows(b, block);
   const values = activationsOf(b, block.uses);
@@ -106,7 +109,7 @@ function inputRows(b: Builder, block: KroneckerBlock): InputRows {
   return { values, homogeneous: b.filled([...values.dims.slice(0, -1), 1], 1 / Math.sqrt(rows), values.dtype) };
 }
 
-/** Rows of an A that is the identity: a row for each input, and one for the homogeneous coordinate. */
+/** Rows of A = I: a row for each input, and one for the homogeneous coordinate. */
 function identityRows(b: Builder, { groups, inputs, bias, uses: [{ preActivations }] }: KroneckerBlock): InputRows {
   const rows = inputs + (bias === undefined ? 0 : 1);
   const columns = (from: number, to: number): Value => {
@@ -120,9 +123,9 @@ function identityRows(b: Builder, { groups, inputs, bias, uses: [{ preActivation
   return { values: columns(0, inputs), homogeneous: bias === undefined ? undefined : columns(inputs, rows) };
 }
 
-/** Rows of activations of some uses, of which A is the sum of squares. */
+/** Rows of the activations of some uses: A is the sum of their outer products. */
 function activationsOf(b: Builder, uses: readonly LayerUse[]): Value {
-  const rows = joined(
+  const rows = stacked(
     b,
     uses.map((use) => rowsOf(b, use)),
   );
@@ -132,7 +135,7 @@ function activationsOf(b: Builder, uses: readonly LayerUse[]): Value {
 const rowCount = ({ dims }: Value): number => dims.at(-2) ?? 1;
 
 /** Rows of several uses or passes, one after the other in each group. */
-const joined = (b: Builder, rows: readonly Value[]): Value => b.concat(rows, (rows[0]?.rank ?? 2) - 2);
+const stacked = (b: Builder, rows: readonly Value[]): Value => b.concat(rows, (rows[0]?.rank ?? 2) - 2);
 
 function rowsOf(b: Builder, use: LayerUse): Value {
   if (use.layer.factor === 'identity') throw new Error(`no rows of activations for ${use.layer.kind}`);

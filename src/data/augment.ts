@@ -1,13 +1,14 @@
-// Varies pictures while training: seeded random crops and flips of each batch, of the values as the data have them (a
-// normalization is part of the model and comes after). A step's batch stays a pure function of the seed and its number.
+// Random crops and flips of the pictures of each training batch, before any normalization, which is part of the model. A step's
+// batch stays a pure function of the seed and the step.
 import { OptionError } from '../errors.js';
 import { inputNamed, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
+import { elementCount } from '../graph/tensor.js';
 import { checkedFlag, checkKeys, described, type OptionKeys } from '../options.js';
 import { type Random, random } from '../random.js';
 import type { Batch, BatchArray, BatchSequence } from './batches.js';
-import { type Dataset, elementCount, type Picture, pictureInputs } from './dataset.js';
+import { type Dataset, type PictureSize, pictureInputs } from './dataset.js';
 
-/** How pictures are varied. */
+/** How pictures are augmented. */
 export interface Augmentation {
   /** Mirror left and right with probability ½. */
   readonly flip?: boolean;
@@ -20,9 +21,9 @@ export interface Augmentation {
 const keys: OptionKeys<Augmentation> = { flip: true, crop: true, fill: true };
 
 /**
- * The batches with each picture moved and mirrored by its own draw from (seed, step). What is autoencoded is the picture
- * as it was varied.
- * @throws OptionError for unknown options, and where the data are no pictures or their targets would have to move with them
+ * Return the batches with each picture moved and mirrored by its own draw from (seed, step). The targets of an autoencoder are the
+ * augmented pictures.
+ * @throws OptionError for unknown options, and if the data are not pictures or their targets would have to move with them
  * @example
  * const batches = augmentedBatches(trainingBatches(train, { batchSize, seed }), train, { flip: true, crop: 4 }, seed);
  */
@@ -35,32 +36,26 @@ export function augmentedBatches(
   checkKeys('augment', augmentation, keys);
   checkedFlag('flip of augment', augmentation.flip);
   const { name, column, picture } = checkedPicture(set, augmentation);
-  const reproduces = set.targets.data === column.data;
+  const isAutoencoding = set.targets.data === column.data;
   const at = (step: number): Batch => {
     const batch = batches.at(step);
     const { inputs, target } = batch;
     const source = inputNamed(inputs, name);
-    if (source?.dtype !== 'float32' || (reproduces && target.dtype !== 'float32'))
+    if (source?.dtype !== 'float32' || (isAutoencoding && target.dtype !== 'float32'))
       throw new Error('pictures are float32');
     const data = augment(source.data, picture, augmentation, random(seed, 'augment', step));
-    const varied: BatchArray = { ...source, data };
-    const reproduced = target === source ? varied : { ...varied, dims: target.dims };
+    const augmented: BatchArray = { ...source, data };
+    const reproduced = target === source ? augmented : { ...augmented, dims: target.dims };
     return {
       ...batch,
-      inputs: mapInputs(inputs, (input) => (input === source ? varied : input)),
-      target: reproduces ? reproduced : target,
+      inputs: mapInputs(inputs, (input) => (input === source ? augmented : input)),
+      target: isAutoencoding ? reproduced : target,
     };
   };
-  return {
-    ...batches,
-    at,
-    *from(step: number) {
-      for (let next = step; ; next++) yield at(next);
-    },
-  };
+  return { ...batches, at };
 }
 
-/** The input that is pictures, where the set can be augmented so. */
+/** The input that holds pictures. @throws OptionError if the set cannot be augmented so */
 function checkedPicture(set: Dataset, { crop = 0, fill = 0 }: Augmentation) {
   const { inputs, targets } = set;
   const [found, ...others] = pictureInputs(set);
@@ -99,10 +94,10 @@ function noPictures({ name, inputs }: Dataset): string {
   return `the inputs of '${name}' are ${what} of shape [${inputs.shape}]: only pictures can be flipped and cropped`;
 }
 
-/** Pictures `[batch, channels · height · width]`, each moved and mirrored by its own draw from the stream. */
+/** Return the pictures `[batch, channels · height · width]`, each moved and mirrored by its own draw from the stream. */
 export function augment(
   source: Float32Array,
-  { width, height, channels }: Picture,
+  { width, height, channels }: PictureSize,
   { flip = false, crop = 0, fill = 0 }: Augmentation,
   stream: Random,
 ): Float32Array<ArrayBuffer> {
@@ -113,7 +108,7 @@ export function augment(
     const moveX = stream.integer(2 * crop + 1) - crop;
     const moveY = stream.integer(2 * crop + 1) - crop;
     const mirrored = flip && stream.sign() > 0;
-    // Column x comes from x + moveX, mirrored from width − 1 − x + moveX: those from within the picture.
+    // Column x comes from x + moveX, or mirrored from width − 1 − x + moveX, if that is within the picture.
     const first = Math.max(0, mirrored ? moveX : -moveX);
     const last = Math.min(width, width + (mirrored ? moveX : -moveX));
     const [origin, direction] = mirrored ? [width - 1 + moveX, -1] : [moveX, 1];

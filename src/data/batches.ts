@@ -2,9 +2,11 @@
 // a run that stops at any step continues with exactly the batches it would have seen.
 import { OptionError } from '../errors.js';
 import type { Inputs } from '../graph/inputs.js';
+import { elementCount } from '../graph/tensor.js';
 import { described } from '../options.js';
 import { random } from '../random.js';
-import { type Dataset, type ExampleArray, elementCount, exampleStride, mapColumns } from './dataset.js';
+import { type Dataset, type ExampleArray, exampleStride } from './dataset.js';
+import { mapColumns } from './views.js';
 
 /** A batch's dense array, ready to become a tensor: dims are [batch, ...example shape]. */
 export type BatchArray =
@@ -16,7 +18,7 @@ export interface Batch {
   /** As the data set has them: one, or several by name. */
   readonly inputs: Inputs<BatchArray>;
   readonly target: BatchArray;
-  /** `[batch]`: how much each example counts, where the set says so. */
+  /** `[batch]`: how much each example counts, if the set has weights. */
   readonly weights?: BatchArray;
 }
 
@@ -30,61 +32,38 @@ export interface BatchSequence {
   indices(step: number): Uint32Array;
   /** The batch of step k. */
   at(step: number): Batch;
-  /** Batches from a step on, without end. */
-  from(step: number): Generator<Batch, never>;
 }
 
 /**
- * Shuffled batches: each epoch is a fresh permutation of the data set, cut into whole batches.
- * A batch larger than the data set is the whole data set. Throws OptionError for a batch size that is not a whole number
- * of at least 1, and for an empty data set.
- *
+ * Return shuffled batches: each epoch is a fresh permutation of the data set, cut into whole batches. A batch larger than the
+ * data set is the whole data set.
+ * @throws OptionError for a batch size that is not a whole number of at least 1, and for an empty data set
  * @example
  * const batches = trainingBatches(train, { batchSize: 500, seed: 1 });
- * for (const { inputs, target } of batches.from(resumedStep)) …
+ * const { inputs, target } = batches.at(0);
  */
 export function trainingBatches(set: Dataset, options: { batchSize: number; seed: number }): BatchSequence {
   const { seed } = options;
-  checkBatchSize(options.batchSize);
+  if (!Number.isSafeInteger(options.batchSize) || options.batchSize < 1) {
+    throw new OptionError(
+      `batch size ${described(options.batchSize)} cannot be used: expected a whole number of at least 1`,
+    );
+  }
   if (set.size === 0) throw new OptionError(`data set '${set.name}' has no examples to make a batch of`);
   const batchSize = Math.min(options.batchSize, set.size);
   const stepsPerEpoch = Math.floor(set.size / batchSize);
-  // Kept because consecutive steps share an epoch; it is a function of the epoch, so keeping it changes nothing.
-  let kept: { epoch: number; order: Uint32Array } = { epoch: -1, order: new Uint32Array(0) };
+  // Consecutive steps share an epoch, and the order is a function of the epoch alone.
+  let last: { epoch: number; order: Uint32Array } = { epoch: -1, order: new Uint32Array() };
   const indices = (step: number): Uint32Array => {
     if (!Number.isSafeInteger(step) || step < 0) {
       throw new OptionError(`step ${step} has no batch: expected a whole number of at least 0`);
     }
     const epoch = Math.floor(step / stepsPerEpoch);
-    if (kept.epoch !== epoch) kept = { epoch, order: permutation(set.size, seed, epoch) };
+    if (last.epoch !== epoch) last = { epoch, order: permutation(set.size, seed, epoch) };
     const start = (step % stepsPerEpoch) * batchSize;
-    return kept.order.slice(start, start + batchSize);
+    return last.order.slice(start, start + batchSize);
   };
-  const at = (step: number): Batch => gatherBatch(set, indices(step));
-  return {
-    batchSize,
-    stepsPerEpoch,
-    indices,
-    at,
-    *from(step: number) {
-      for (let next = step; ; next++) yield at(next);
-    },
-  };
-}
-
-/**
- * The whole data set in order, once, for evaluation: nothing is dropped, so the last batch may be smaller.
- * Throws OptionError for a batch size that is not a whole number of at least 1.
- */
-export function* evaluationBatches(set: Dataset, batchSize: number): Generator<Batch, void> {
-  checkBatchSize(batchSize);
-  for (let start = 0; start < set.size; start += batchSize) {
-    const count = Math.min(batchSize, set.size - start);
-    yield gatherBatch(
-      set,
-      Uint32Array.from({ length: count }, (_, offset) => start + offset),
-    );
-  }
+  return { batchSize, stepsPerEpoch, indices, at: (step) => gatherBatch(set, indices(step)) };
 }
 
 /** Examples of a data set as tensors, whose first axis is the batch. */
@@ -113,7 +92,7 @@ export function batchOf(set: Dataset, indices?: ArrayLike<number>): ExampleTenso
   return { ...rest, targets: target };
 }
 
-/** The order in which an epoch visits `size` examples: a Fisher–Yates shuffle drawn from (seed, epoch). */
+/** Return the order in which an epoch visits `size` examples: a Fisher–Yates shuffle drawn from (seed, epoch). */
 export function permutation(size: number, seed: number, epoch: number): Uint32Array {
   const order = Uint32Array.from({ length: size }, (_, index) => index);
   const stream = random(seed, 'shuffle', epoch);
@@ -126,7 +105,10 @@ export function permutation(size: number, seed: number, epoch: number): Uint32Ar
   return order;
 }
 
-/** Copies the examples at `indices` into dense arrays. Throws OptionError on an index outside the data set. */
+/**
+ * Copy the examples at `indices` into dense arrays.
+ * @throws OptionError for an index outside the data set
+ */
 export function gatherBatch(set: Dataset, indices: ArrayLike<number>): Batch {
   for (let row = 0; row < indices.length; row++) {
     const index = indices[row] as number;
@@ -152,8 +134,8 @@ function gather(column: ExampleArray, indices: ArrayLike<number>): BatchArray {
       for (let element = 0; element < length; element++) {
         const value = column.data[from + element] as number;
         const pair = 2 * (row * length + element);
-        words[pair + LOW_WORD] = value;
-        words[pair + 1 - LOW_WORD] = value >> 31;
+        words[pair + lowWord] = value;
+        words[pair + 1 - lowWord] = value >> 31;
       }
     }
     return { dtype: 'int64', dims, data };
@@ -172,11 +154,5 @@ function gather(column: ExampleArray, indices: ArrayLike<number>): BatchArray {
   return { dtype: 'float32', dims, data };
 }
 
-function checkBatchSize(batchSize: number): void {
-  if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
-    throw new OptionError(`batch size ${described(batchSize)} cannot be used: expected a whole number of at least 1`);
-  }
-}
-
 /** Which of a 64-bit integer's two words is the low one on this machine. */
-const LOW_WORD = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1;
+const lowWord = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1;

@@ -1,15 +1,16 @@
-// What a data set is: columns of equally shaped examples, inputs and targets, with the names and picture size needed to
-// show them. Pixels may stay bytes; they become float32 only in the batch that is gathered.
+// What a data set is: columns of equally shaped examples, inputs and targets, with the names of classes and the size of pictures.
+// Pixels may stay bytes; they become float32 only in a batch.
 import { OptionError } from '../errors.js';
-import { type Inputs, inputNames, isUnnamed, listInputs, mapInputs } from '../graph/inputs.js';
+import { type Inputs, inputNames, isUnnamed, listInputs } from '../graph/inputs.js';
+import { elementCount } from '../graph/tensor.js';
 import { checkedNumber, checkedTexts, checkKeys, described, isRecord, type OptionKeys } from '../options.js';
 
 interface Column {
   /** Shape of one example, e.g. [784] or [1, 28, 28]; [] for a scalar. */
   readonly shape: readonly number[];
   /**
-   * Elements between the starts of two consecutive examples; the size of one example where absent. Smaller for
-   * overlapping windows over one sequence.
+   * Elements between the starts of two consecutive examples; the size of one example by default. Smaller for overlapping windows
+   * over one sequence.
    */
   readonly stride?: number;
 }
@@ -20,14 +21,14 @@ interface FloatColumn extends Column {
   readonly data: Float32Array;
 }
 
-/** Real numbers kept as bytes: an element's value is `byte × scale`. */
+/** Real numbers stored as bytes: an element's value is `byte × scale`. */
 interface ByteColumn extends Column {
   readonly dtype: 'float32';
   readonly data: Uint8Array;
   readonly scale: number;
 }
 
-/** Whole numbers (labels, tokens): kept in 32 bits, int64 once gathered, as ONNX's loss and Gather want them. */
+/** Whole numbers (labels, tokens): stored in 32 bits, int64 in a batch, as ONNX's loss and Gather want them. */
 interface IntegerColumn extends Column {
   readonly dtype: 'int64';
   readonly data: Int32Array;
@@ -36,8 +37,11 @@ interface IntegerColumn extends Column {
 /** A column of equally shaped examples. */
 export type ExampleArray = FloatColumn | ByteColumn | IntegerColumn;
 
-/** How to show an example's input (of several the one of that size) as a picture: pixels in the order [channels, height, width]. */
-export interface Picture {
+/**
+ * The size of an example's input (of several, the one with as many elements) as a picture: pixels in the order [channels,
+ * height, width].
+ */
+export interface PictureSize {
   readonly width: number;
   readonly height: number;
   readonly channels: number;
@@ -54,13 +58,13 @@ export interface Dataset {
   readonly inputs: Inputs<ExampleArray>;
   readonly targets: ExampleArray;
   /**
-   * How much each example counts: float32 of shape [], none below 0. Losses and metrics are means Σw·l/Σw, those of a batch by
-   * the weights of the batch.
+   * How much each example counts: float32 of shape [], none below 0. Losses and metrics are weighted means Σw·l/Σw over the batch
+   * or the set.
    */
   readonly weights?: ExampleArray;
   /** Names of the integer targets 0, 1, …: class names, or a text's vocabulary. */
   readonly classes?: readonly string[];
-  readonly picture?: Picture;
+  readonly picture?: PictureSize;
 }
 
 const datasetKeys: OptionKeys<Dataset> = {
@@ -73,23 +77,18 @@ const datasetKeys: OptionKeys<Dataset> = {
   picture: true,
 };
 
-/** What is trained on, and what is held out to judge it. */
+/** A training set, and a test set that is held out for evaluation. */
 export interface DataSplits {
   readonly train: Dataset;
   readonly test: Dataset;
 }
 
-/** What is learned: targets as the set gives them, or the inputs themselves. */
+/** What is learned: the targets of the set, or its inputs. */
 export type Task = 'supervised' | 'autoencoding';
 
-/** Number of elements of a shape; 1 for []. */
-export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((product, extent) => product * extent, 1);
-}
-
 /**
- * The one input of a data set or a batch.
- * @throws OptionError where it has several
+ * Return the one input of a data set or a batch.
+ * @throws OptionError if it has several
  * @example
  * const { train } = await loadData('digits');
  * console.log(onlyInput(train).shape);
@@ -104,15 +103,15 @@ export function onlyInput<Column extends Pick<ExampleArray, 'dtype'>>(given: {
 }
 
 interface PictureInput {
-  /** Undefined where the set has one input, without a name. */
+  /** Undefined if the set has one input, without a name. */
   readonly name: string | undefined;
   readonly column: ExampleArray;
-  readonly picture: Picture;
+  readonly picture: PictureSize;
 }
 
 /**
- * The inputs that are pictures, with their size, which may be flattened: said by the set, or three axes of real numbers.
- * Of several inputs those are in question that have as many elements as the set's pictures.
+ * Return the inputs that are pictures, also flattened ones, with their size: that of the set, or three axes of real numbers. If the
+ * set has several inputs and a size of pictures, only those with as many elements are pictures.
  */
 export function pictureInputs({ inputs, picture }: Dataset): PictureInput[] {
   return listInputs(inputs).flatMap(([name, column]) => {
@@ -128,12 +127,12 @@ export function pictureInputs({ inputs, picture }: Dataset): PictureInput[] {
   });
 }
 
-/** Elements from one example to the next. */
+/** Return the number of elements from the start of one example to the next. */
 export function exampleStride(column: ExampleArray): number {
   return column.stride ?? elementCount(column.shape);
 }
 
-/** In how many examples a number of the set occurs: 1, or more for overlapping windows over one sequence. */
+/** Return in how many examples a number of the set occurs: 1, or more for overlapping windows over one sequence. */
 export function overlapOf({ inputs }: Dataset): number {
   return listInputs(inputs).reduce(
     (most, [, column]) => Math.max(most, Math.ceil(elementCount(column.shape) / exampleStride(column))),
@@ -142,8 +141,8 @@ export function overlapOf({ inputs }: Dataset): number {
 }
 
 /**
- * Check that all columns hold `size` examples, in the arrays that their types are kept in, and return the data set.
- * @throws OptionError if one does not, and for unknown keys
+ * Check that all columns hold `size` examples, in the arrays of their types, and return the data set.
+ * @throws OptionError if a column does not, and for unknown keys
  * @example
  * const [ids, mask, labels] = [new Int32Array(1600), new Int32Array(1600), new Int32Array(100)];
  * const tokens = (data: Int32Array) => ({ dtype: 'int64', shape: [16], data }) as const;
@@ -178,7 +177,7 @@ export function dataset(parts: Dataset): Dataset {
 
 const isPlural = (role: string): boolean => !role.startsWith('input ');
 
-/** Weights are numbers from 0, one an example, and not all 0. */
+/** Check that weights are numbers of at least 0, one an example, and not all 0. */
 function checkWeights({ name, size, weights }: Dataset): void {
   if (weights === undefined || size === 0) return;
   const { dtype, shape, data } = weights;
@@ -199,7 +198,7 @@ function checkWeights({ name, size, weights }: Dataset): void {
   }
 }
 
-/** What a column must be, in JavaScript too. */
+/** Check what TypeScript would check in a column, and more: its keys, type, shape and array. */
 function checkColumn(set: string, role: string, column: ExampleArray): void {
   const whole: unknown = column;
   if (!isRecord(whole)) throw notColumn(set, role, whole);
@@ -217,20 +216,23 @@ function checkColumn(set: string, role: string, column: ExampleArray): void {
   if (column.stride !== undefined) checkedNumber(`${what}: stride`, column.stride, { atLeast: 1, integer: true });
   const bytes = 'scale' in column;
   if (bytes) checkedNumber(`${what}: scale`, column.scale, {});
-  const kept = dtype === 'int64' ? Int32Array : bytes ? Uint8Array : Float32Array;
-  if (data instanceof kept) return;
+  const expected = dtype === 'int64' ? Int32Array : bytes ? Uint8Array : Float32Array;
+  if (data instanceof expected) return;
   const hint =
     !bytes && dtype === 'float32' && (data as unknown) instanceof Uint8Array
       ? ' (bytes need a scale, such as 1 / 255)'
       : '';
   const labels =
-    (data as unknown) instanceof BigInt64Array ? ': Int32Array.from(labels, Number)' : `: ${kept.name}.from(numbers)`;
+    (data as unknown) instanceof BigInt64Array
+      ? ': Int32Array.from(labels, Number)'
+      : `: ${expected.name}.from(numbers)`;
   throw new OptionError(
-    `${what}: data are ${described(data)}; ${dtype}${bytes ? ' of a scale' : ''} is kept in a ${kept.name}${hint || labels}`,
+    `${what}: data are ${described(data)}; ${dtype}${bytes ? ' of a scale' : ''} is stored in a ${expected.name}${hint || labels}`,
   );
 }
 
-function checkShape(what: string, shape: readonly number[]): void {
+/** @throws OptionError if a shape is not an array */
+export function checkShape(what: string, shape: readonly number[]): void {
   const given: unknown = shape;
   if (Array.isArray(given)) return;
   throw new OptionError(
@@ -253,16 +255,16 @@ function checkPicture({ name, picture }: Dataset): void {
 }
 
 /**
- * The two sets as training takes them: both there, sound (see `dataset`), and not empty.
- * @throws OptionError saying what is there instead
+ * Check the two sets that training takes: both there, sound (see `dataset`), and not empty.
+ * @throws OptionError saying what is given instead
  */
 export function checkSplits(splits: DataSplits): void {
   const given: unknown = splits;
-  const parts = { train: 'what is trained on', test: 'what is held out to judge it' };
+  const parts = { train: 'the training set', test: 'the set that is held out for evaluation' };
   if (!isRecord(given) || !('train' in given || 'test' in given)) {
     const advice =
       isRecord(given) && 'targets' in given
-        ? `that is one data set: give { train, test }, of which test is ${parts.test}`
+        ? `that is one data set: give { train, test }; test is ${parts.test}`
         : 'give { train, test }, as loadData returns them';
     throw new OptionError(`data are ${described(given)}; ${advice}`);
   }
@@ -278,95 +280,10 @@ export function checkSplits(splits: DataSplits): void {
     throw new OptionError(
       part === 'train'
         ? `the training set '${name}' has no examples: nothing can be learned from it`
-        : `the test set '${name}' has no examples, and by them a model is judged: hold some out, be it one`,
+        : `the test set '${name}' has no examples, and a model is evaluated on them: hold out at least one`,
     );
   }
 }
 
-/**
- * The same examples seen in another shape, e.g. [784] as [1, 28, 28]. Throws OptionError where the sizes differ, or the
- * set has several inputs.
- * @example
- * const { train } = await loadData('digits');
- * const pictures = withInputShape(train, [1, 28, 28]);
- */
-export function withInputShape(set: Dataset, shape: readonly number[]): Dataset {
-  dataset(set);
-  return { ...set, inputs: reshaped(set, onlyInput(set), shape) };
-}
-
-/** The same examples with targets of another shape. Throws OptionError where the sizes differ. */
-export function withTargetShape(set: Dataset, shape: readonly number[]): Dataset {
-  if (String(shape) === String(set.targets.shape)) return set;
-  return { ...set, targets: reshaped(set, set.targets, shape, 'targets') };
-}
-
-/**
- * Autoencoding on the same data: inputs and targets are both the inputs, flattened to one axis. Shares memory.
- * @example
- * const { train } = await loadData('digits');
- * const pictures = autoencoding(train);
- */
-export function autoencoding(set: Dataset): Dataset {
-  dataset(set);
-  if (!isUnnamed(set.inputs)) {
-    throw new OptionError(
-      `data set '${set.name}' cannot be autoencoded: it has the inputs ${inputNames(set.inputs)}, expected one without a name`,
-    );
-  }
-  if (set.inputs.dtype !== 'float32') {
-    throw new OptionError(
-      `data set '${set.name}' cannot be autoencoded: its inputs are ${set.inputs.dtype}, expected float32`,
-    );
-  }
-  const inputs = reshaped(set, set.inputs, [elementCount(set.inputs.shape)]);
-  const { classes: _, ...rest } = set;
-  return { ...rest, inputs, targets: inputs };
-}
-
-/** The examples from `start` to `end` (excluded). Shares memory. */
-export function slice(set: Dataset, start: number, end: number): Dataset {
-  const from = Math.max(0, Math.min(start, set.size));
-  const to = Math.max(from, Math.min(end, set.size));
-  return { ...set, size: to - from, ...mapColumns(set, (column) => tail(column, from)) };
-}
-
-/** Each column changed once: where targets are an input, as an autoencoder's are, they remain so. */
-export function mapColumns<Result extends Pick<ExampleArray, 'dtype'>>(
-  { inputs, targets, weights }: Pick<Dataset, 'inputs' | 'targets' | 'weights'>,
-  change: (column: ExampleArray) => Result,
-): { readonly inputs: Inputs<Result>; readonly targets: Result; readonly weights?: Result } {
-  const changed = new Map<ExampleArray, Result>();
-  const once = (column: ExampleArray): Result => {
-    const result = changed.get(column) ?? change(column);
-    changed.set(column, result);
-    return result;
-  };
-  return { inputs: mapInputs(inputs, once), targets: once(targets), ...(weights && { weights: once(weights) }) };
-}
-
-function tail(column: ExampleArray, from: number): ExampleArray {
-  const start = from * exampleStride(column);
-  switch (column.dtype) {
-    case 'int64':
-      return { ...column, data: column.data.subarray(start) };
-    default:
-      return column.data instanceof Uint8Array
-        ? { ...(column as ByteColumn), data: column.data.subarray(start) }
-        : { ...(column as FloatColumn), data: column.data.subarray(start) };
-  }
-}
-
-/** What a column of inputs is called in messages. */
+/** The name of a column of inputs in messages. */
 const roleOf = (name: string | undefined): string => (name === undefined ? 'inputs' : `input '${name}'`);
-
-/** A column seen in another shape. Throws OptionError where the sizes differ. */
-function reshaped(set: Dataset, column: ExampleArray, shape: readonly number[], role = 'inputs'): ExampleArray {
-  checkShape(`data set '${set.name}': ${role}`, shape);
-  if (elementCount(shape) !== elementCount(column.shape)) {
-    throw new OptionError(
-      `data set '${set.name}': ${role} of shape [${column.shape}] cannot be seen as [${shape}]: ${elementCount(column.shape)} elements are not ${elementCount(shape)}`,
-    );
-  }
-  return { ...column, shape };
-}

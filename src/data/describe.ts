@@ -1,19 +1,20 @@
-// Says in a few lines what a data set holds: counts, shapes, value ranges, and how often each class occurs.
+// A description of a data set in a few lines: counts, shapes, value ranges, and how often each class occurs.
 
 import { listInputs } from '../graph/inputs.js';
-import { type Dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
+import { elementCount } from '../graph/tensor.js';
+import { type Dataset, type ExampleArray, exampleStride } from './dataset.js';
 import { type LoadOptions, loadData } from './spec.js';
 
-/** Classes listed one by one; of more, only the extremes are told. */
-const MOST_CLASSES = 20;
+/** Up to so many classes are listed one by one; of more, only the most and the least frequent. */
+const mostClasses = 20;
 
-/** Lines of text about the data that a spec names. Throws as `loadData` does. */
+/** Return lines of text about the data that a spec names. @throws what `loadData` throws */
 export async function describeData(spec: string, options: LoadOptions = {}): Promise<string[]> {
   const { train, test } = await loadData(spec, options);
   return [`data     ${spec}`, ...describeDataset('train', train), ...describeDataset('test', test)];
 }
 
-/** Lines of text about one data set; `title` is 'train', 'test' or the like. */
+/** Return lines of text about one data set. @param title 'train', 'test' or the like */
 export function describeDataset(title: string, set: Dataset): string[] {
   const { picture } = set;
   const lines = [
@@ -73,7 +74,7 @@ function describeClasses(classes: readonly string[], targets: ExampleArray, size
   for (const label of targets.data.subarray(0, size * exampleStride(targets))) counts[label] = (counts[label] ?? 0) + 1;
   const named = classes.map((name, index) => ({ name: JSON.stringify(name), count: counts[index] ?? 0 }));
   const head = `  classes  ${grouped(classes.length)}`;
-  if (named.length <= MOST_CLASSES) {
+  if (named.length <= mostClasses) {
     const width = Math.max(...named.map(({ name }) => name.length));
     const most = Math.max(1, ...named.map(({ count }) => count));
     const bars = named.map(({ name, count }) => {

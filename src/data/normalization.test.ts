@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
-import { type Dataset, dataset, type Picture } from './dataset.js';
+import { type Dataset, dataset, type PictureSize } from './dataset.js';
 import { lostDigits, measureNormalization, measureTargetNormalization } from './normalization.js';
 
 const labels = (size: number) => ({ dtype: 'int64', shape: [], data: new Int32Array(size) }) as const;
@@ -45,7 +45,7 @@ describe('measureNormalization', () => {
           const inputs = bytes
             ? ({ dtype: 'float32', shape, data: Uint8Array.from(values), scale } as const)
             : ({ dtype: 'float32', shape, data: Float32Array.from(values) } as const);
-          const picture: Picture = { channels, height, width };
+          const picture: PictureSize = { channels, height, width };
           const { mean, deviation } = measureNormalization(
             dataset({ name: 'pictures', size: count, inputs, targets: labels(count), picture }),
           );

@@ -1,16 +1,17 @@
-// Measures means and deviations of a data set's inputs and targets, to be taken out of what a model sees.
+// Means and deviations of a data set's inputs and targets, by which a model normalizes them.
 import { OptionError } from '../errors.js';
 import { inputNames, isUnnamed, listInputs } from '../graph/inputs.js';
-import { firstNotFinite } from '../graph/tensor.js';
+import { elementCount, firstNotFinite } from '../graph/tensor.js';
 import { checkNormalization, type Normalization } from '../normalization.js';
-import { type Dataset, dataset, type ExampleArray, elementCount, exampleStride } from './dataset.js';
+import { type Dataset, dataset, type ExampleArray, exampleStride } from './dataset.js';
 
 /**
- * Mean and deviation of a data set's inputs: per channel of pictures (also flattened ones) and of other inputs with more
- * than one axis, whose first axis are channels; per column of rows of numbers. What is constant gets deviation 1, so
- * that it becomes 0. Of several inputs it is the only one of real numbers. Examples count by their weights.
- * @throws OptionError for tokens and other whole numbers, where several inputs are real numbers, where a number is not
- *   finite, and where there is no example
+ * Return mean and deviation of a data set's inputs: per channel (the first axis) of pictures, also flattened ones, and of other
+ * inputs with more than one axis; per column of rows of numbers. A constant channel or column gets deviation 1, so that it becomes
+ * 0. If there are several inputs, the only one of real numbers is measured. Examples count by their
+ * weights.
+ * @throws OptionError for tokens and other whole numbers, if several inputs are real numbers, if a number is not finite, and if
+ *   there is no example
  * @example
  * const { train } = await loadData('digits');
  * const model = withNormalization(lenet({ seed: 1 }), measureNormalization(train)); // mean [0.1307], deviation [0.3081] on MNIST
@@ -28,9 +29,9 @@ export function measureNormalization(set: Dataset): Normalization {
 }
 
 /**
- * Mean and deviation of a data set's targets: per column of rows of numbers, and one of each for targets of more axes.
- * What is constant gets deviation 1. Examples count by their weights.
- * @throws OptionError for labels, where a number is not finite, and where there is no example
+ * Return mean and deviation of a data set's targets: per column of rows of numbers, and one of each for targets with more axes. A
+ * constant column gets deviation 1. Examples count by their weights.
+ * @throws OptionError for labels, if a number is not finite, and if there is no example
  * @example
  * const { train } = await loadData('digits', { task: 'autoencoding' });
  * const model = withTargetNormalization(mlp({ sizes: [784, 16, 784], seed: 1 }), measureTargetNormalization(train));
@@ -50,7 +51,7 @@ export function measureTargetNormalization(set: Dataset): Normalization {
 /** The smallest number that float32 holds with all its digits. */
 const smallest = 2 ** -126;
 
-/** @param channels equal parts of an example, each with a mean and a deviation of its own */
+/** @param channels number of equal parts of an example, each with its own mean and deviation */
 function momentsOf(
   { name, size, weights }: Dataset,
   column: ExampleArray,
@@ -71,7 +72,7 @@ function momentsOf(
   const mean: number[] = [];
   const deviation: number[] = [];
   for (let channel = 0; channel < channels; channel++) {
-    // Sums about the first value that counts keep their digits where the mean is large against the deviation.
+    // Sums about the first value that counts keep their digits if the mean is large against the deviation.
     const origin = data[firstRow * stride + channel * area] ?? 0;
     let [sum, squares] = [0, 0];
     for (let row = 0; row < size; row++) {
@@ -121,18 +122,19 @@ function notFinite(name: string, column: ExampleArray, role: string): OptionErro
 }
 
 /**
- * Checks a normalization that is given for a data set: one of each number for a channel, for a column of a table, or for all.
- * @throws OptionError as `checkNormalization` does, and saying how many there are and how many there should be
+ * Check a normalization that is given for a data set: a mean and a deviation for each channel, for each column of a table, or one
+ * for all.
+ * @throws OptionError as `checkNormalization` does, and if their number is wrong
  */
 export function checkNormalizationOf(set: Dataset, normalization: Normalization): void {
   checkNormalization(normalization);
   const { mean, deviation } = normalization;
   const inputs = candidates(set)[0];
-  if (!inputs || candidates(set).length > 1) return; // the model says so, with what it takes
+  if (!inputs || candidates(set).length > 1) return; // the model refuses it, and names its inputs
   const [first = 1] = inputs.shape;
   const channels = set.picture?.channels ?? first;
   for (const [name, { length }] of Object.entries({ mean, deviation })) {
-    // Channels of pictures may also be the last axis, and then they are the model's to know.
+    // Channels of pictures may also be the last axis; only the model knows.
     if (length === 1 || length === channels || (inputs.shape.length === 3 && length === inputs.shape[2])) continue;
     const what = inputs.shape.length === 1 && !set.picture ? 'columns' : 'channels';
     throw new OptionError(
@@ -141,21 +143,20 @@ export function checkNormalizationOf(set: Dataset, normalization: Normalization)
   }
 }
 
-/** Steps between neighbouring float32 numbers that a deviation has to be for three digits of the data to be left. */
+/** A deviation of so many steps between neighbouring float32 numbers leaves three digits of the data. */
 const fewestSteps = 1000;
 /** From here on float32 does not hold every whole number. */
 const wholeNumbersEnd = 2 ** 24;
 
 /**
- * Warnings about columns whose digits float32 has lost: those that vary by few of its steps, and large ones that do not
- * vary at all. At most one for inputs and one for targets.
- * @param role what the columns are called
+ * Return a warning about the columns whose digits float32 has lost, if there are any: those that vary by few of its steps, and
+ * large ones that do not vary at all.
  */
 export function lostDigits({ mean, deviation }: Normalization, set: string, role: 'inputs' | 'targets'): string[] {
   const lost = mean.flatMap((centre, i) => {
     const spread = deviation[i] ?? 1;
     const step = 2 ** (Math.floor(Math.log2(Math.abs(centre))) - 23); // 0 of a mean 0
-    // Deviation 1 may be that of a constant column, which is nothing to warn of where float32 holds whole numbers.
+    // Deviation 1 may be that of a constant column: no reason to warn if float32 holds its whole numbers.
     const mayBeConstant = spread === 1 && Math.abs(centre) < wholeNumbersEnd;
     return spread < fewestSteps * step && !mayBeConstant ? [{ column: i + 1, centre, spread }] : [];
   });
@@ -166,7 +167,7 @@ export function lostDigits({ mean, deviation }: Normalization, set: string, role
   const varies = first.spread === 1 ? 'in every row' : `± ${rounded(first.spread)}`;
   return [
     `column ${first.column} of the ${role} of '${set}' is ${rounded(first.centre)} ${varies}${also}: numbers of that size have about 7 digits in ` +
-      'float32, which leave fewer than 3 for what varies. Subtract a constant before the data are stored as float32, or use ' +
+      'float32, which leave fewer than 3 for the variation. Subtract a constant before the data are stored as float32, or use ' +
       'another unit (days since a date instead of seconds since 1970)',
   ];
 }
@@ -178,10 +179,10 @@ function measured(set: Dataset): ExampleArray {
   const [column] = numbers;
   if (column && numbers.length === 1) return column;
   throw new OptionError(
-    `data set '${name}' has the inputs ${inputNames(inputs)}, of which ${numbers.length} are real numbers, and cgfac normalizes the only one that is: train without a normalization`,
+    `data set '${name}' has the inputs ${inputNames(inputs)}, of which ${numbers.length} are real numbers; cgfac normalizes one: train without a normalization`,
   );
 }
 
-/** Inputs that may be normalized: the one, or of several those of real numbers. */
+/** Inputs that may be normalized: the only one, or those of real numbers. */
 const candidates = ({ inputs }: Dataset): readonly ExampleArray[] =>
   isUnnamed(inputs) ? [inputs] : Object.values(inputs).filter(({ dtype }) => dtype === 'float32');

@@ -31,7 +31,7 @@ describe('loadData', () => {
     ['digits?train=0', /train=0 cannot be used: expected a whole number of at least 1/],
     ['digits?train=', /train= cannot be used/],
     ['digits?train', /cannot read the option 'train': expected key=value/],
-    ['csv:x?test=0', /test=0 cannot be used: expected a share between 0 and 1 \(models are judged/],
+    ['csv:x?test=0', /test=0 cannot be used: expected a share between 0 and 1 \(models are evaluated/],
     ['csv:x?test=1', /test=1 cannot be used: expected a share between 0 and 1/],
     ['npy:x?layout=nwhc', /layout=nwhc cannot be used: expected nchw or nhwc/],
     ['npy:x?inputs=a,,b', /inputs=a,,b cannot be used: a name is empty/],

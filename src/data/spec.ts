@@ -1,20 +1,21 @@
-// A data set named in one string, as the command line and the trainer take it: 'digits?train=2000', 'mnist:DIR',
-// 'csv:FILE?label=COLUMN'. Readers are loaded when asked for, so a browser that only draws digits loads nothing else.
+// A data set named in one string, as the command line and `loadData` take it: 'digits?train=2000', 'mnist:DIR',
+// 'csv:FILE?label=COLUMN'. Readers are loaded when needed, so a browser that only draws digits loads nothing else.
 import { OptionError } from '../errors.js';
 import { checkedSeed, checkedTexts, checkedWord, checkKeys, described, type OptionKeys } from '../options.js';
 import { didYouMean } from '../suggest.js';
-import { autoencoding, type DataSplits, type Task } from './dataset.js';
+import type { DataSplits, Task } from './dataset.js';
 import { drawnDigits } from './digits/digits.js';
 import type { TableOptions } from './readers/table.js';
 import type { SplitOptions } from './split.js';
+import { autoencoding } from './views.js';
 
-/** What holds for any kind of data. */
+/** Options for any kind of data. */
 export interface LoadOptions {
-  /** Seed of what is drawn or split at random; 0 by default. A `?seed=` in the spec wins. */
+  /** Seed for drawing and for splitting at random; 0 by default. A `?seed=` in the spec wins. */
   readonly seed?: number;
-  /** 'supervised' (the set's own targets) by default. */
+  /** 'supervised' (the set's targets) by default. */
   readonly task?: Task;
-  /** Names of the model's inputs: named arrays of these names are taken as its inputs, where the spec names no others. */
+  /** Names of the model's inputs: arrays of these names are inputs, unless the spec names others. */
   readonly modelInputs?: readonly string[];
 }
 
@@ -28,7 +29,7 @@ interface ParsedSpec {
 }
 
 interface Kind {
-  /** How the spec is written, for messages. */
+  /** The form of the spec, for messages. */
   readonly usage: string;
   readonly needsPath: boolean;
   readonly options: readonly string[];
@@ -119,7 +120,7 @@ const kinds: Readonly<Record<string, Kind>> = {
 };
 
 /**
- * The kinds of data that `loadData` knows, each as its usage line.
+ * Return the kinds of data that `loadData` knows, each as its usage line.
  * @example
  * console.log(dataKinds().join('\n'));
  */
@@ -129,7 +130,7 @@ export function dataKinds(): string[] {
 
 /**
  * Load the training and the test set that a spec names, such as `digits` or `csv:FILE?label=COLUMN`.
- * @throws OptionError for a spec that cannot be read, FileError for files that cannot
+ * @throws OptionError if the spec cannot be read, FileError if a file cannot
  * @example
  * const { train, test } = await loadData('mnist:data/mnist', { task: 'autoencoding' });
  */
@@ -165,7 +166,7 @@ export async function loadData(spec: string, options: LoadOptions = {}): Promise
   return { train: autoencoding(splits.train), test: autoencoding(splits.test) };
 }
 
-/** A word about a kind that does not exist; for what looks like a file, how it is named as data. */
+/** A message about a kind that does not exist; for what looks like the name of a file, how to write it as data. */
 function unknownKind(spec: string, name: string): string {
   const [file = ''] = spec.split('?');
   const extension = /\.(csv|tsv|parquet|npz|npy|txt)(\.gz)?$/i.exec(file)?.[1]?.toLowerCase();
@@ -179,7 +180,7 @@ function unknownKind(spec: string, name: string): string {
   );
 }
 
-/** Takes 'kind:path?key=value&…' apart. Only what follows the last '?' is options, and only if it looks like them. */
+/** Parse 'kind:path?key=value&…'. Options follow the last '?', and contain no slash. */
 export function parseSpec(spec: string): ParsedSpec {
   const [, body = spec, query = ''] = /^(.*?)\?([^?/\\]*)$/s.exec(spec) ?? [];
   const colon = body.indexOf(':');
@@ -196,41 +197,41 @@ export function parseSpec(spec: string): ParsedSpec {
   return { kind, path, options };
 }
 
-/** Share held out for testing where a file has no test part of its own. */
-const TEST_SHARE = 0.1;
+/** Share held out for testing if a file has no test part of its own. */
+const usualTestShare = 0.1;
 
 /** The options of one spec, read as numbers or words with messages that name the spec. */
 class SpecOptions {
-  private readonly spec: string;
-  private readonly given: ReadonlyMap<string, string>;
-  private readonly defaultSeed: number;
+  readonly #spec: string;
+  readonly #given: ReadonlyMap<string, string>;
+  readonly #defaultSeed: number;
 
   constructor(spec: string, given: ReadonlyMap<string, string>, defaultSeed: number) {
-    this.spec = spec;
-    this.given = given;
-    this.defaultSeed = defaultSeed;
+    this.#spec = spec;
+    this.#given = given;
+    this.#defaultSeed = defaultSeed;
   }
 
   text(name: string): string | undefined {
-    return this.given.get(name);
+    return this.#given.get(name);
   }
 
   /** Names with commas between. */
   names(name: string): string[] | undefined {
-    const names = this.given
+    const names = this.#given
       .get(name)
       ?.split(',')
       .map((part) => part.trim());
     const wrong = names?.find((part, index) => part === '' || names.indexOf(part) !== index);
     if (wrong === undefined) return names;
     throw new OptionError(
-      `data '${this.spec}': ${name}=${this.given.get(name)} cannot be used: ${wrong === '' ? 'a name is empty' : `'${wrong}' is there twice`}`,
+      `data '${this.#spec}': ${name}=${this.#given.get(name)} cannot be used: ${wrong === '' ? 'a name is empty' : `'${wrong}' is there twice`}`,
     );
   }
 
   /** A whole number of at least 1. */
   count(name: string, fallback: number): number {
-    return this.number(
+    return this.#number(
       name,
       fallback,
       'a whole number of at least 1',
@@ -240,23 +241,23 @@ class SpecOptions {
 
   /** One of a few words. */
   oneOf<Word extends string>(name: string, words: readonly Word[], fallback: Word): Word {
-    const text = this.given.get(name);
+    const text = this.#given.get(name);
     if (text === undefined) return fallback;
     const word = words.find((candidate) => candidate === text);
     if (word !== undefined) return word;
-    throw new OptionError(`data '${this.spec}': ${name}=${text} cannot be used: expected ${words.join(' or ')}`);
+    throw new OptionError(`data '${this.#spec}': ${name}=${text} cannot be used: expected ${words.join(' or ')}`);
   }
 
-  /** How to hold out a test part. */
+  /** How much to hold out as a test part, and the seed that chooses it. */
   split(): SplitOptions {
     const share = (value: number) => value > 0 && value < 1;
     const expected =
-      'a share between 0 and 1 (models are judged by examples that are held out, at least one: test=0.001)';
-    const testShare = this.number('test', TEST_SHARE, expected, share);
+      'a share between 0 and 1 (models are evaluated on examples that are held out, at least one: test=0.001)';
+    const testShare = this.#number('test', usualTestShare, expected, share);
     return { testShare, seed: this.seed() };
   }
 
-  /** What the columns of a table mean. */
+  /** The roles of the columns of a table. */
   table(): TableOptions {
     const drop = this.text('drop')?.split(',') ?? [];
     return {
@@ -269,15 +270,15 @@ class SpecOptions {
   }
 
   seed(): number {
-    return this.number('seed', this.defaultSeed, 'a whole number', Number.isSafeInteger);
+    return this.#number('seed', this.#defaultSeed, 'a whole number', Number.isSafeInteger);
   }
 
-  private number(name: string, fallback: number, expected: string, accepts: (value: number) => boolean): number {
-    const text = this.given.get(name);
+  #number(name: string, fallback: number, expected: string, accepts: (value: number) => boolean): number {
+    const text = this.#given.get(name);
     if (text === undefined) return fallback;
     const value = text.trim() === '' ? Number.NaN : Number(text);
     if (!accepts(value))
-      throw new OptionError(`data '${this.spec}': ${name}=${text} cannot be used: expected ${expected}`);
+      throw new OptionError(`data '${this.#spec}': ${name}=${text} cannot be used: expected ${expected}`);
     return value;
   }
 }

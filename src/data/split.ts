@@ -1,14 +1,9 @@
-// Splitting one data set into a training and a test part, at random by a seed, for files that come without a split.
+// Splits a data set into a training and a test part, at random by a seed, for files that have no test part.
 import { FileError } from '../errors.js';
+import { elementCount } from '../graph/tensor.js';
 import { random } from '../random.js';
-import {
-  type DataSplits,
-  type Dataset,
-  type ExampleArray,
-  elementCount,
-  exampleStride,
-  mapColumns,
-} from './dataset.js';
+import { type DataSplits, type Dataset, type ExampleArray, exampleStride } from './dataset.js';
+import { mapColumns } from './views.js';
 
 /** How much is held out for testing, and by which seed it is chosen. */
 export interface SplitOptions {
@@ -18,8 +13,9 @@ export interface SplitOptions {
 }
 
 /**
- * Holds out `testShare` of the examples (rounded, at least one, never all), chosen at random by the seed; both parts keep the
- * file's order. Throws FileError where there are fewer than two examples.
+ * Hold out `testShare` of the examples (rounded, at least one, never all), chosen at random by the seed; both parts keep the
+ * file's order.
+ * @throws FileError if there are fewer than two examples
  */
 export function splitAtRandom(set: Dataset, { testShare, seed }: SplitOptions): DataSplits {
   if (set.size < 2) {
@@ -44,9 +40,11 @@ export function splitAtRandom(set: Dataset, { testShare, seed }: SplitOptions): 
   };
 }
 
-function takeRows(set: Dataset, rows: readonly number[]): Dataset {
-  return { ...set, size: rows.length, ...mapColumns(set, (column) => take(column, rows)) };
-}
+const takeRows = (set: Dataset, rows: readonly number[]): Dataset => ({
+  ...set,
+  size: rows.length,
+  ...mapColumns(set, (column) => take(column, rows)),
+});
 
 function take(column: ExampleArray, rows: readonly number[]): ExampleArray {
   const length = elementCount(column.shape);

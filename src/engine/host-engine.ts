@@ -1,5 +1,5 @@
-// An engine over a host: encodes graphs, copies what callers give, numbers the stores of the engines opened from it, and
-// answers for what happens after it is closed.
+// An engine over a host: encodes graphs, copies the tensors that callers give, numbers the stores of the engines opened
+// from it, and refuses calls after it is closed.
 import type { Graph } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
 import { encodeModel } from '../onnx/encode/writer.js';
@@ -9,7 +9,7 @@ import { copyTensors, EngineError, type Host, type Tensors } from './host/host.j
 export class HostEngine implements Engine {
   readonly name: string;
   readonly #host: Host;
-  /** What this one was opened from. */
+  /** The engine that this one was opened from. */
   readonly #parent: HostEngine | undefined;
   readonly #opened = new Set<HostEngine>();
   readonly #store: number;
@@ -82,7 +82,7 @@ export class HostEngine implements Engine {
     await parent.#freed(() => this.#host.drop(this.#openStores()));
   }
 
-  /** Its own store and those of all that was opened from it. */
+  /** The store of this engine and those of the engines opened from it. */
   #openStores(): number[] {
     return [this.#store, ...[...this.#opened].flatMap((engine) => engine.#openStores())];
   }
@@ -91,7 +91,7 @@ export class HostEngine implements Engine {
     return this.#parent ? this.#parent.#nextStore() : this.#stores++;
   }
 
-  /** After closing, nothing is left to be freed, nor if it closes meanwhile: clean-up code need not ask. */
+  /** Free something, unless closing did so or does so meanwhile: clean-up code need not check. */
   async #freed(free: () => Promise<void>): Promise<void> {
     if (this.#isClosed) return;
     await free().catch((error) => {

@@ -1,7 +1,7 @@
 // Loads onnxruntime-node, an optional peer, and sets its sessions up for training.
 import { availableParallelism } from 'node:os';
 import type { InferenceSession } from 'onnxruntime-common';
-import { OptionError, UnsupportedError } from '../errors.js';
+import { messageOf, OptionError, UnsupportedError } from '../errors.js';
 import { checkedCount, checkedFlag, checkKeys, described, mostThreads, type OptionKeys } from '../options.js';
 import type { CompileRequest } from './host/host.js';
 import type { OnnxRuntime } from './runtime-tensor.js';
@@ -9,7 +9,7 @@ import type { OnnxRuntime } from './runtime-tensor.js';
 export interface NodeEngineOptions {
   /** Threads that compute; by default as many as the process may use cores. Results do not depend on chance. */
   readonly threads?: number;
-  /** Run programs in a worker thread, so that timers, signals and servers go on meanwhile. True by default. */
+  /** Run programs in a worker thread, so that timers, signals and servers are not blocked. True by default. */
   readonly worker?: boolean;
   /** ONNX Runtime's execution providers, in order of preference: `['cuda', 'cpu']`. The CPU alone by default. */
   readonly executionProviders?: readonly ExecutionProvider[];
@@ -18,7 +18,7 @@ export interface NodeEngineOptions {
 /** A name (`cpu`, `cuda`, `dml`, `coreml`, …), or a name with that provider's options. */
 export type ExecutionProvider = string | ({ readonly name: string } & Readonly<Record<string, unknown>>);
 
-/** Options as they cross to the worker. */
+/** Options as they are sent to the worker. */
 export interface NodeSettings {
   readonly threads: number;
   readonly executionProviders: readonly ExecutionProvider[];
@@ -26,7 +26,7 @@ export interface NodeSettings {
 
 const keys: OptionKeys<NodeEngineOptions> = { threads: true, worker: true, executionProviders: true };
 
-/** @throws OptionError */
+/** Check the options and fill in defaults. @throws OptionError */
 export function nodeSettings(options: NodeEngineOptions): NodeSettings {
   checkKeys('nodeEngine', options, keys);
   checkedFlag('worker', options.worker);
@@ -64,7 +64,7 @@ export function nodeSessionOptions(
   };
 }
 
-/** @throws UnsupportedError where onnxruntime-node is not installed or has no binary for this platform */
+/** Load onnxruntime-node. @throws UnsupportedError if it is not installed or has no binary for this platform */
 export async function loadNodeRuntime(
   load: () => Promise<unknown> = () => import('onnxruntime-node'),
 ): Promise<OnnxRuntime> {
@@ -72,7 +72,7 @@ export async function loadNodeRuntime(
     // Its Tensor has an overload for each element type, which no one signature matches.
     return (await load()) as OnnxRuntime;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     const missing = /cannot find (package|module) '?onnxruntime-node/i.test(message);
     throw new UnsupportedError(
       missing
@@ -83,7 +83,7 @@ export async function loadNodeRuntime(
   }
 }
 
-/** What computes: versions for reports. */
+/** Versions of the runtime and the machine, for reports. */
 export interface RuntimeDescription {
   readonly runtime: string;
   readonly version: string;
@@ -92,8 +92,8 @@ export interface RuntimeDescription {
 }
 
 /**
- * The versions of ONNX Runtime and Node, and the machine.
- * @throws UnsupportedError where onnxruntime-node is not installed
+ * Return the versions of ONNX Runtime and Node, and the machine.
+ * @throws UnsupportedError if onnxruntime-node is not installed
  * @example
  * console.log(await describeRuntime());
  */

@@ -1,4 +1,4 @@
-// The worker thread of the Node engine: loads onnxruntime-node and answers calls until it is told to close.
+// The worker thread of the Node engine: loads onnxruntime-node and answers calls until `close` is called.
 import { parentPort, workerData } from 'node:worker_threads';
 import { ExitGate } from './host/exit-gate.js';
 import { buffersOf, type Call, encodeError, type Greeting, type Reply, type WorkerData } from './host/protocol.js';

@@ -13,9 +13,9 @@ import {
 } from './node-runtime.js';
 
 /**
- * An engine on onnxruntime-node, which must be installed beside cgfac. Tensors given to it are copied before the call
- * returns: the caller may reuse their memory. An idle engine does not keep the process alive.
- * @throws UnsupportedError where onnxruntime-node is missing; OptionError
+ * Return an engine on onnxruntime-node, which must be installed beside cgfac. Tensors given to it are copied before the
+ * call returns: the caller may reuse their memory. An idle engine does not keep the process alive.
+ * @throws UnsupportedError if onnxruntime-node is missing; OptionError
  * @example
  * const engine = await nodeEngine({ threads: 4 });
  * const b = new Builder();

@@ -1,9 +1,9 @@
 // Converts between cgfac's tensors and ONNX Runtime's, without copying elements.
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import { UnsupportedError } from '../errors.js';
-import { isDataType, type TensorData, type TypedArray } from '../graph/tensor.js';
+import { bitsOf, isDataType, type TensorData, type TypedArray } from '../graph/tensor.js';
 
-/** What is used of `onnxruntime-node` and `onnxruntime-web`. */
+/** The part of the runtime that is used: of `onnxruntime-node` and `onnxruntime-web`. */
 export interface OnnxRuntime {
   readonly InferenceSession: {
     create(bytes: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession>;
@@ -12,7 +12,7 @@ export interface OnnxRuntime {
   readonly Tensor: new (type: Tensor.Type, data: TypedArray, dims: readonly number[]) => Tensor;
 }
 
-/** @throws UnsupportedError for bfloat16, which ONNX Runtime does not take from JavaScript */
+/** Return the runtime's tensor. @throws UnsupportedError for bfloat16, which ONNX Runtime does not take from JavaScript */
 export function toRuntime(ort: OnnxRuntime, { dtype, dims, data }: TensorData, where: string): Tensor {
   if (dtype === 'bfloat16') {
     throw new UnsupportedError(`${where} is bfloat16, which ONNX Runtime does not take from JavaScript: use float32`);
@@ -21,19 +21,16 @@ export function toRuntime(ort: OnnxRuntime, { dtype, dims, data }: TensorData, w
   return dtype === 'float16' ? asBits(value) : value;
 }
 
-/** The elements must be in JavaScript's memory. */
+/** Return cgfac's tensor. The elements must be in JavaScript's memory. */
 export function fromRuntime({ type, dims, data }: Tensor, where: string): TensorData {
   if (!isDataType(type)) throw new UnsupportedError(`${where} has elements of type ${type}, which cgfac does not hold`);
   return { dtype: type, dims, data: type === 'float16' ? bitsOf(data as Uint16Array) : (data as TypedArray) };
 }
 
 /**
- * Where JavaScript has Float16Array (Node 24), onnxruntime-common holds float16 elements in it and onnxruntime-node does
- * not know what it is given: show it the bits, which it takes everywhere.
+ * Return the tensor with its float16 elements as their bits, which the runtime takes everywhere. If JavaScript has
+ * Float16Array (Node 24), onnxruntime-common holds the elements in it, and onnxruntime-node does not know that class.
  */
 export function asBits(value: Tensor): Tensor {
   return Object.defineProperty(value, 'data', { value: bitsOf(value.data as Uint16Array) });
 }
-
-const bitsOf = ({ buffer, byteOffset, length }: Uint16Array): Uint16Array =>
-  new Uint16Array(buffer, byteOffset, length);

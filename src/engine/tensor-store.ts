@@ -1,9 +1,9 @@
-// A store of named tensors: they stay as the runtime returned them, on a device too, because feeding them back is the
-// cheapest way to keep state.
+// A store of named tensors. They stay as the runtime returned them, on a device too: feeding them back is the cheapest way
+// to hold state.
 import type { Tensor } from 'onnxruntime-common';
 import { EngineError } from './host/host.js';
 
-/** What was put into a store at once: by name, the tensor that was there before, and the new one. */
+/** Tensors that were put into a store at once: by name, the tensor that was there before, and the new one. */
 export type Exchange = ReadonlyMap<string, { readonly before: Tensor | undefined; readonly after: Tensor }>;
 
 export class TensorStore {
@@ -17,7 +17,7 @@ export class TensorStore {
     return this.#tensors.keys();
   }
 
-  /** Puts tensors in. What they replace belongs to the caller, who frees it by `freeReplaced` or puts it back by `undo`. */
+  /** Put tensors in. The replaced ones belong to the caller, who frees them by `freeReplaced` or puts them back by `undo`. */
   exchange(tensors: Iterable<readonly [string, Tensor]>): Exchange {
     const exchange = new Map<string, { before: Tensor | undefined; after: Tensor }>();
     for (const [name, after] of tensors) {
@@ -28,7 +28,7 @@ export class TensorStore {
   }
 
   /**
-   * Puts back what an exchange replaced, and frees what it put in.
+   * Put back the tensors that an exchange replaced, and free those that it put in.
    * @throws EngineError, with nothing changed, if one of its tensors was replaced since
    */
   undo(exchange: Exchange, what: string): void {
@@ -55,12 +55,12 @@ export class TensorStore {
   }
 }
 
-/** For an exchange that is not to be undone. */
+/** Free the tensors that an exchange replaced, if it is not to be undone. */
 export function freeReplaced(exchange: Exchange | undefined): void {
   for (const { before } of exchange?.values() ?? []) free(before);
 }
 
-/** Memory on a device is freed by hand. */
+/** Free a tensor: memory on a device is not collected by itself. */
 export function free(value: Tensor | undefined): void {
   if (value && value.location !== 'cpu') value.dispose();
 }

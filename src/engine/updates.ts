@@ -1,10 +1,10 @@
-// What a program does to its store after a run: which outputs replace tensors, and which one decides whether they do.
+// The updates of a program's store after a run: which outputs replace tensors, and which one decides whether they do.
 import { OptionError } from '../errors.js';
 import { formatType, type TensorType } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
 import type { CompileRequest } from './host/host.js';
 
-/** @throws OptionError if an update has no output, or a stored tensor two */
+/** Check the updates of a program. @throws OptionError if an update has no output, or a stored tensor has two */
 export function checkUpdates({ name, outputs, updates }: CompileRequest): void {
   const stored = new Set<string>();
   for (const [output, target] of updates) {
@@ -16,7 +16,7 @@ export function checkUpdates({ name, outputs, updates }: CompileRequest): void {
   }
 }
 
-/** @throws OptionError if `accept` is no output of one number that is returned */
+/** Check the deciding output. @throws OptionError if `accept` is not a returned output of one number */
 export function checkDecision({ name, outputs, updates, accept }: CompileRequest): void {
   if (accept === undefined) return;
   if (!outputs.has(accept)) {
@@ -34,7 +34,7 @@ export function checkDecision({ name, outputs, updates, accept }: CompileRequest
 
 /**
  * Whether a run's updates happen.
- * @throws OptionError if the deciding output is not of one number, for one whose type was not known before
+ * @throws OptionError if the deciding output, whose type may not have been known before, is not of one number
  */
 export function isAccepted({ name, accept }: CompileRequest, returned: Readonly<Record<string, TensorData>>): boolean {
   const value = accept === undefined ? undefined : returned[accept];

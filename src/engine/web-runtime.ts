@@ -1,6 +1,6 @@
 // Loads onnxruntime-web, an optional peer, and sets its sessions up for training: WebAssembly or WebGPU.
 import type { InferenceSession } from 'onnxruntime-common';
-import { OptionError, UnsupportedError } from '../errors.js';
+import { messageOf, OptionError, UnsupportedError } from '../errors.js';
 import { checkedCount, mostThreads } from '../options.js';
 import type { CompileRequest } from './host/host.js';
 import type { OnnxRuntime } from './runtime-tensor.js';
@@ -8,7 +8,7 @@ import type { OnnxRuntime } from './runtime-tensor.js';
 export type WebProvider = 'wasm' | 'webgpu';
 
 export interface WebEngineOptions {
-  /** Where programs compute: on the processor, or on the graphics card by WebGPU. */
+  /** Compute by WebAssembly on the processor, or by WebGPU on the graphics card. */
   readonly provider: WebProvider;
   /**
    * WebAssembly threads, the same for all engines of a page; the runtime's choice (at most 4) by default. More than one
@@ -19,7 +19,7 @@ export interface WebEngineOptions {
   readonly wasmPaths?: string;
 }
 
-/** What is set for the whole page, before the runtime's first session. */
+/** Settings of the whole page, made before the runtime's first session. */
 interface WasmEnvironment {
   numThreads?: number;
   wasmPaths?: unknown;
@@ -27,7 +27,7 @@ interface WasmEnvironment {
 
 const inNode = 'process' in globalThis && typeof globalThis.process.versions?.node === 'string';
 
-/** @throws UnsupportedError where onnxruntime-web is not installed; OptionError where a setting of the page is taken */
+/** Load onnxruntime-web. @throws UnsupportedError if it is not installed; OptionError if the page has another setting already */
 export async function loadWebRuntime({ provider, threads, wasmPaths }: WebEngineOptions): Promise<OnnxRuntime> {
   const ort = await importRuntime(provider);
   const page = ort.env.wasm;
@@ -44,7 +44,7 @@ export async function loadWebRuntime({ provider, threads, wasmPaths }: WebEngine
   return ort;
 }
 
-/** State stays on the graphics card from run to run; only what the caller reads comes back. */
+/** Return the settings of a session. State stays on the graphics card from run to run; only outputs that are read come back. */
 export function webSessionOptions(provider: WebProvider, request: CompileRequest): InferenceSession.SessionOptions {
   const common = {
     executionProviders: [provider],
@@ -71,9 +71,8 @@ async function importRuntime(provider: WebProvider): Promise<WebRuntime> {
     // Its Tensor has an overload for each element type, which no one signature matches: hence unknown.
     return (await chooseBuild(provider)) as WebRuntime;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
     throw new UnsupportedError(
-      `cgfac's web engine runs on onnxruntime-web, which does not load (npm install onnxruntime-web): ${message}`,
+      `cgfac's web engine runs on onnxruntime-web, which does not load (npm install onnxruntime-web): ${messageOf(error)}`,
       { cause: error },
     );
   }
@@ -82,7 +81,7 @@ async function importRuntime(provider: WebProvider): Promise<WebRuntime> {
 function chooseBuild(provider: WebProvider): Promise<unknown> {
   if (provider === 'webgpu') return import('onnxruntime-web/webgpu');
   if (!inNode) return import('onnxruntime-web/wasm');
-  // Only this build has threads in Node. Bundlers for browsers need not see it.
+  // Only this build has threads in Node. The name is not a literal, so that bundlers for browsers leave it out.
   const build = 'onnxruntime-web';
   return import(/* @vite-ignore */ /* webpackIgnore: true */ build);
 }

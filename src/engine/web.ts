@@ -9,9 +9,9 @@ import { loadWebRuntime, type WebEngineOptions, webSessionOptions } from './web-
 const keys: OptionKeys<WebEngineOptions> = { provider: true, threads: true, wasmPaths: true };
 
 /**
- * An engine on onnxruntime-web, which must be installed beside cgfac. It computes in the thread that makes it: make it in
- * a worker where the page should stay responsive. `wasm` runs in Node too.
- * @throws UnsupportedError where onnxruntime-web is missing, or WebGPU where it is asked for; OptionError
+ * Return an engine on onnxruntime-web, which must be installed beside cgfac. It computes in the thread that makes it: make
+ * it in a worker if the page should stay responsive. `wasm` runs in Node too.
+ * @throws UnsupportedError if onnxruntime-web is missing, or WebGPU, if that is the provider; OptionError
  * @example
  * const engine = await webEngine({ provider: 'wasm' });
  * const { model } = await train(mlp({ seed: 1 }), { engine, data: 'digits', optimizer: cgfac(), epochs: 1 });

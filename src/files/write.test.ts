@@ -51,7 +51,7 @@ describe('writeFileAtomically', () => {
       await writeFile(path, 'the old content');
       failure = operation;
       await expect(writeFileAtomically(path, 'the new content')).rejects.toThrow(
-        /Cannot write '.*checkpoint'.*disk is full/,
+        /cannot write '.*checkpoint'.*disk is full/,
       );
       expect(await readFile(path, 'utf8')).toBe('the old content');
       expect(await readdir(folder)).toEqual(['checkpoint']);
@@ -76,7 +76,7 @@ describe('writeFileAtomically', () => {
     const path = join(folder, 'socket');
     const server = createServer().listen(path);
     await once(server, 'listening');
-    await expect(writeFileAtomically(path, 'x')).rejects.toThrow(/is no file but a device, a pipe or a socket/);
+    await expect(writeFileAtomically(path, 'x')).rejects.toThrow(/it is a device, a pipe or a socket/);
     expect((await lstat(path)).isSocket()).toBe(true);
     server.close();
   });
@@ -101,19 +101,19 @@ describe('ensureWritableFolder', () => {
     const path = join(folder, 'file');
     await writeFile(path, '');
     await expect(ensureWritableFolder(path)).rejects.toThrow(OptionError);
-    await expect(ensureWritableFolder(path)).rejects.toThrow(/is a file.*Give another path/);
+    await expect(ensureWritableFolder(path)).rejects.toThrow(/is a file.*give another path/);
     await expect(ensureWritableFolder(join(path, 'sub'))).rejects.toThrow(OptionError);
   });
 
   it.skipIf(process.platform !== 'linux')('refuses a folder that the system will not make', async () => {
     await expect(ensureWritableFolder('/proc/cgfac/runs')).rejects.toThrow(
-      /Cannot make the folder '\/proc\/cgfac\/runs'/,
+      /cannot make the folder '\/proc\/cgfac\/runs'/,
     );
   });
 
   it.skipIf(process.getuid?.() === 0)('refuses a folder without the permission to write', async () => {
     await chmod(folder, 0o500);
-    await expect(ensureWritableFolder(folder)).rejects.toThrow(/Cannot write in the folder.*Permission was denied/);
+    await expect(ensureWritableFolder(folder)).rejects.toThrow(/cannot write in the folder.*permission was denied/);
     await chmod(folder, 0o700);
   });
 });

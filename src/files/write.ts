@@ -1,62 +1,58 @@
-// Writing files so that a crash leaves either the old file or the new one, never half of one; and folders that
-// are checked before hours of training, not after.
+// Writes files so that a crash leaves either the old file or the new one, never half of one; and checks folders before hours of
+// training, not after.
 
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { FileError, OptionError } from '../errors.js';
+import { FileError, messageOf, OptionError } from '../errors.js';
 
 /** What to do about each error of the operating system, by its code. */
-const ADVICE: Readonly<Record<string, string>> = {
-  EACCES: 'Permission was denied: choose another place, or change its permissions.',
-  EPERM: 'The system does not permit it: choose another place.',
-  EROFS: 'It is on a read-only file system: choose another place.',
-  ENOSPC: 'The disk is full: free some space, or choose another disk.',
-  EDQUOT: 'The disk quota is used up: free some space, or choose another disk.',
-  ENOENT: 'Its folder does not exist: make the folder first.',
-  ENOTDIR: 'A part of its path is a file, not a folder: choose another path.',
-  EISDIR: 'It is a folder: choose the path of a file.',
-  EEXIST: 'There is a file where a folder was expected: choose another path.',
-  ENAMETOOLONG: 'The name is too long for the file system: choose a shorter one.',
-  EMFILE: 'Too many files are open: close some, or raise the limit (ulimit -n).',
+const adviceByCode: Readonly<Record<string, string>> = {
+  EACCES: 'permission was denied; choose another place, or change its permissions',
+  EPERM: 'the system does not permit it; choose another place',
+  EROFS: 'it is on a read-only file system; choose another place',
+  ENOSPC: 'the disk is full; free some space, or choose another disk',
+  EDQUOT: 'the disk quota is used up; free some space, or choose another disk',
+  ENOENT: 'its folder does not exist; make the folder first',
+  ENOTDIR: 'a part of its path is a file, not a folder; choose another path',
+  EISDIR: 'it is a folder; choose the path of a file',
+  EEXIST: 'there is a file where a folder was expected; choose another path',
+  ENAMETOOLONG: 'the name is too long for the file system; choose a shorter one',
+  EMFILE: 'too many files are open; close some, or raise the limit (ulimit -n)',
 };
 
-/** The code of an operating-system error (`ENOENT`, …), or undefined for any other error. */
+/** Return the code of an operating-system error (`ENOENT`, …), undefined for any other error. */
 export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** Whether an error, or its cause, says that the disk or the quota is used up. */
+/** Return whether an error or its cause says that the disk or the quota is used up. */
 export function isDiskFull(error: unknown): boolean {
   const code = systemCode(error) ?? (error instanceof Error ? systemCode(error.cause) : undefined);
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-/** The advice that fits an operating-system error; its own message where we have none. */
+/** Return what an operating-system error means and what to do about it; the error's own message if its code is not listed. */
 export function advice(error: unknown): string {
-  return ADVICE[systemCode(error) ?? ''] ?? (error instanceof Error ? error.message : String(error));
+  return adviceByCode[systemCode(error) ?? ''] ?? messageOf(error);
 }
 
 /**
- * Writes a file whole or not at all: to a temporary name in the same folder, synced to the disk, then renamed over `path`.
+ * Write a file whole or not at all: to a temporary name in the same folder, synced to the disk, then renamed over `path`.
  * After it resolves the new content survives a power cut; if it rejects, whatever was at `path` is untouched. A link stays
- * one: the file that it leads to is replaced.
- *
- * @param content Bytes as they are, or text as UTF-8.
- * @throws FileError if any of it fails; the temporary file is removed. Also for a device, a pipe and a socket, which a
- *   rename would replace.
+ * a link: the file that it leads to is replaced.
+ * @param content bytes as they are, or text as UTF-8
+ * @throws FileError if any of it fails; the temporary file is removed. Also for a device, a pipe and a socket, which a rename
+ *   would replace
  */
 export async function writeFileAtomically(path: string, content: Uint8Array | string): Promise<void> {
-  const target = await realpath(path).catch(() => path); // where nothing is yet, or what cannot be followed
+  const target = await realpath(path).catch(() => path); // nothing is there yet, or it cannot be followed
   const found = await stat(target).catch(() => undefined);
   if (found && !found.isFile() && !found.isDirectory()) {
-    throw new FileError(
-      `Cannot write '${path}'. It is no file but a device, a pipe or a socket: choose the path of a file.`,
-    );
+    throw new FileError(`cannot write '${path}': it is a device, a pipe or a socket; choose the path of a file`);
   }
   const folder = dirname(target);
-  // Not derived from the file's own name: that may already be as long as the file system allows.
-  const temporary = join(folder, `.cgfac-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = temporaryIn(folder);
   try {
     const file = await open(temporary, 'wx');
     try {
@@ -68,12 +64,12 @@ export async function writeFileAtomically(path: string, content: Uint8Array | st
     await rename(temporary, target);
     await syncFolder(folder);
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
-    throw new FileError(`Cannot write '${path}'. ${advice(error)}`, { cause: error });
+    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to report
+    throw new FileError(`cannot write '${path}': ${advice(error)}`, { cause: error });
   }
 }
 
-/** Makes a rename in the folder durable. Windows cannot open folders and some network file systems cannot sync them. */
+/** Make a rename in the folder durable. Windows cannot open folders and some network file systems cannot sync them. */
 async function syncFolder(folder: string): Promise<void> {
   let handle: FileHandle | undefined;
   try {
@@ -87,7 +83,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** As `mkdir` with `recursive`, which never returns where the system says ENOENT inside a folder that exists (/proc). */
+/** Like `mkdir` with `recursive`, which never returns if the system says ENOENT inside a folder that exists (/proc). */
 async function makeFolder(path: string): Promise<string[]> {
   try {
     await mkdir(path);
@@ -103,11 +99,10 @@ async function makeFolder(path: string): Promise<string[]> {
 }
 
 /**
- * Makes the folder (and those above it) if need be, and proves by writing that files can be written in it.
- *
- * @returns The folders that it made, the outermost first.
- * @throws OptionError if there is a file at `path` or above it: another path must be given.
- * @throws FileError if the system refuses to make the folder or to write in it.
+ * Make the folder (and those above it) if need be, and prove by writing that files can be written in it.
+ * @returns the folders that it made, the outermost first
+ * @throws OptionError if there is a file at `path` or above it: another path must be given
+ * @throws FileError if the system refuses to make the folder or to write in it
  */
 export async function ensureWritableFolder(path: string): Promise<readonly string[]> {
   let made: string[];
@@ -117,21 +112,28 @@ export async function ensureWritableFolder(path: string): Promise<readonly strin
     const blocked = ['EEXIST', 'ENOTDIR'].includes(systemCode(error) ?? '');
     const found = await stat(path).catch(() => undefined);
     const message = found?.isFile()
-      ? `'${path}' is a file, but a folder is needed there. Give another path, or move the file away.`
-      : `Cannot make the folder '${path}'. ${systemCode(error) === 'ENOENT' ? 'The system makes no folders there: choose another place.' : advice(error)}`;
+      ? `'${path}' is a file, but a folder is needed there; give another path, or move the file away`
+      : `cannot make the folder '${path}': ${systemCode(error) === 'ENOENT' ? 'the system makes no folders there; choose another place' : advice(error)}`;
     throw blocked ? new OptionError(message, { cause: error }) : new FileError(message, { cause: error });
   }
-  const probe = join(path, `.cgfac-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
+  const probe = temporaryIn(path);
   try {
     await (await open(probe, 'wx')).close();
     await rm(probe);
   } catch (error) {
-    throw new FileError(`Cannot write in the folder '${path}'. ${advice(error)}`, { cause: error });
+    throw new FileError(`cannot write in the folder '${path}': ${advice(error)}`, { cause: error });
   }
   return made;
 }
 
-/** Removes what processes that were killed while they wrote have left in a folder. */
+/**
+ * Return a new path for a temporary file in a folder, which `removeLeftovers` knows. It is not made of another file's name:
+ * that may already be as long as the file system allows.
+ */
+export const temporaryIn = (folder: string): string =>
+  join(folder, `.cgfac-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
+
+/** Remove the temporary files that killed processes have left in a folder. */
 export async function removeLeftovers(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const [, owner] = /^\.cgfac-(\d+)-[0-9a-f]{12}\.tmp$/.exec(name) ?? [];
@@ -140,7 +142,7 @@ export async function removeLeftovers(folder: string): Promise<void> {
   }
 }
 
-/** Whether a process of this machine, other than this one, is running. */
+/** Return whether a process of this machine, other than this one, is running. */
 export function isRunning(id: number): boolean {
   if (id === process.pid) return false;
   try {

@@ -16,7 +16,7 @@ import {
 } from './graph.js';
 import { checkDataType, type DataType, type TensorData, tensorFrom } from './tensor.js';
 
-/** What the builder asks of the operator table: output types, and the outputs themselves where they can be known now. */
+/** What the builder asks of the operator table: output types, and the outputs themselves if they can be known now. */
 export interface Semantics {
   infer(node: Omit<Node, 'outputs'>): readonly (TensorType | undefined)[];
   /** Outputs of a node all of whose inputs are known, or undefined to compute them when the program runs. */
@@ -26,11 +26,11 @@ export interface Semantics {
 export interface NodeOptions {
   readonly name?: string;
   readonly domain?: string;
-  /** Names of the outputs; their number is how many outputs are asked for. */
+  /** Names of the outputs, one for each output that is wanted. */
   readonly outputs?: readonly string[];
   /** Types of the outputs that the operator's own rule does not know, as the file declares them. */
   readonly types?: readonly (TensorType | undefined)[];
-  /** Of an operator that a user made. */
+  /** The definition of an operator that a user made. */
   readonly definition?: OperatorRules | undefined;
   /** Never reuse an equal node: it must be computed in this very graph. */
   readonly fresh?: boolean;
@@ -53,7 +53,7 @@ export class GraphBuilder {
     this.#identities = parent ? parent.#identities : new Map();
   }
 
-  /** Declares an input of the graph. */
+  /** Declare an input of the graph. */
   input(name: string, dtype: DataType, shape: Shape): Value {
     checkDataType(dtype);
     const sizes: unknown = shape;
@@ -70,7 +70,7 @@ export class GraphBuilder {
     return value;
   }
 
-  /** A value known now; equal unnamed constants of up to 4,096 bytes are one value. */
+  /** Return a value that is known now; equal unnamed constants of up to 4,096 bytes are one value. */
   constant(data: TensorData, name?: string): Value {
     const make = () => new Value(name ?? 'constant', { dtype: data.dtype, shape: data.dims }, data);
     if (name !== undefined || data.data.byteLength > 4096) return make();
@@ -81,7 +81,7 @@ export class GraphBuilder {
     return pooled;
   }
 
-  /** A large constant made once a graph: equal keys are one value. */
+  /** Return a large constant that is made once a graph: equal keys are one value. */
   pooled(key: string, make: () => TensorData): Value {
     const known = this.#constants.get(key);
     if (known) return known;
@@ -95,14 +95,14 @@ export class GraphBuilder {
     return this.constant(tensorFrom(dtype, [], [value]));
   }
 
-  /** A one-dimensional int64 constant: axes, shapes, positions. */
+  /** Return a one-dimensional int64 constant: axes, shapes, positions. */
   integers(values: readonly number[]): Value {
     return this.constant(tensorFrom('int64', [values.length], values));
   }
 
   /**
-   * Adds a node, or returns the values of an equal one.
-   * @throws GraphError naming the node where the inputs do not fit the operator
+   * Add a node, or return the values of an equal one.
+   * @throws GraphError naming the node if the inputs do not fit the operator
    */
   node(
     op: string,
@@ -122,7 +122,7 @@ export class GraphBuilder {
     return outputs;
   }
 
-  /** A node with one output; the name of an operator of another domain carries it: `com.microsoft.Inverse`. */
+  /** Return the output of a node that has one. Another domain than ONNX's own stands before the operator: `com.microsoft.Inverse`. */
   op(
     op: string,
     inputs: readonly (Value | undefined)[],
@@ -135,18 +135,18 @@ export class GraphBuilder {
     return output as Value; // node() returns as many outputs as are asked for, and one by default
   }
 
-  /** The graph that computes the outputs: nodes that none of them needs are dropped. */
+  /** Return the graph that computes the outputs: nodes that none of them needs are dropped. */
   build(name: string, outputs: Readonly<Record<string, Value>>, inputs: readonly Value[] = this.#inputs): Graph {
     const nodes = neededNodes(this.#nodes, Object.values(outputs));
     return { name, inputs, outputs: Object.entries(outputs).map(([key, value]) => ({ name: key, value })), nodes };
   }
 
   #fold(draft: Omit<Node, 'outputs'>): readonly Value[] | undefined {
-    return this.#semantics.fold(draft)?.map((data) => this.constant(data));
+    return naming(draft, () => this.#semantics.fold(draft))?.map((data) => this.constant(data));
   }
 
   #append(draft: Omit<Node, 'outputs'>, options: NodeOptions): readonly Value[] {
-    const types = this.#inferTypes(draft);
+    const types = naming(draft, () => this.#semantics.infer(draft));
     const outputs = (options.outputs ?? ['']).map(
       (name, i) => new Value(name || draft.op.toLowerCase(), types[i] ?? options.types?.[i]),
     );
@@ -154,16 +154,6 @@ export class GraphBuilder {
     for (const output of outputs) output.producer = node;
     this.#nodes.push(node);
     return outputs;
-  }
-
-  #inferTypes(draft: Omit<Node, 'outputs'>): readonly (TensorType | undefined)[] {
-    try {
-      return this.#semantics.infer(draft);
-    } catch (error) {
-      if (!(error instanceof GraphError)) throw error;
-      const given = draft.inputs.map((input) => (input ? formatType(input.knownType) : '—')).join(', ');
-      throw new GraphError(`${describeNode(draft)} of (${given}): ${error.message}`, { cause: error });
-    }
   }
 
   #find(key: string): readonly Value[] | undefined {
@@ -196,4 +186,15 @@ export class GraphBuilder {
 export function checkOperand(op: string, operand: unknown): asserts operand is Value {
   if (operand instanceof Value) return;
   throw new GraphError(`an operand of ${op} is ${described(operand)}; give a value of the graph`);
+}
+
+/** Run a rule of a node's operator; its GraphErrors get the node's name and the types of its inputs. */
+function naming<Result>(node: Omit<Node, 'outputs'>, rule: () => Result): Result {
+  try {
+    return rule();
+  } catch (error) {
+    if (!(error instanceof GraphError)) throw error;
+    const given = node.inputs.map((input) => (input ? formatType(input.knownType) : '—')).join(', ');
+    throw new GraphError(`${describeNode(node)} of (${given}): ${error.message}`, { cause: error });
+  }
 }

@@ -49,9 +49,9 @@ export const attribute = { int, ints, float, text } as const;
  * console.log(y.dtype, y.shape, y.producer?.op);
  */
 export class Value {
-  /** The name it should have in a file; the writer makes names unique. */
+  /** The name that it should have in a file; the writer makes names unique. */
   readonly name: string;
-  /** The elements, where they are known when the graph is built (constants and parameters). */
+  /** The elements, if they are known when the graph is built (constants and parameters). */
   readonly constant: TensorData | undefined;
   /** The node that computes it; undefined for inputs and constants. */
   producer: Node | undefined;
@@ -94,11 +94,11 @@ export class Value {
     return this.type.shape.length;
   }
 
-  /** The shape as numbers; throws where a size is symbolic. */
+  /** The shape as numbers. @throws GraphError if a size is symbolic */
   get dims(): readonly number[] {
     return this.shape.map((size, axis) => {
       if (typeof size === 'number') return size;
-      throw new GraphError(`axis ${axis} of '${this.name}' has the symbolic size '${size}' where a number is needed`);
+      throw new GraphError(`axis ${axis} of '${this.name}' has the symbolic size '${size}', and a number is needed`);
     });
   }
 }
@@ -118,7 +118,10 @@ export interface Node {
 
 /** What a graph asks of an operator: the types of its outputs, and the outputs themselves if they can be known. */
 export interface OperatorRules {
-  /** Types of all outputs the operator can have. Throws GraphError (without naming the node) where the inputs do not fit. */
+  /**
+   * Types of all outputs that the operator can have.
+   * @throws GraphError (without naming the node) if the inputs do not fit
+   */
   readonly infer: (node: Omit<Node, 'outputs'>) => readonly (TensorType | undefined)[];
   /** Outputs that can be known when the graph is built (shape arithmetic). */
   readonly fold?: (node: Omit<Node, 'outputs'>) => readonly TensorData[] | undefined;
@@ -128,38 +131,63 @@ export interface OperatorRules {
 export interface Graph {
   readonly name: string;
   readonly inputs: readonly Value[];
-  /** Names beside the values: one value may be several outputs. */
+  /** The outputs by name: one value may be several outputs. */
   readonly outputs: readonly { readonly name: string; readonly value: Value }[];
   readonly nodes: readonly Node[];
 }
 
-/** `Gemm node 'fc1'`, for messages. */
+/** Return a node's description for messages: `Gemm node 'fc1'`. */
 export const describeNode = (node: Pick<Node, 'op' | 'name'>): string =>
   node.name ? `${node.op} node '${node.name}'` : `a ${node.op} node`;
 
-/** `float32[batch, 784]`, for messages and prints. */
+/** Return a type as text: `float32[batch, 784]`. */
 export const formatType = (type: TensorType | undefined): string =>
   type ? `${type.dtype}[${type.shape.join(', ')}]` : 'unknown';
 
-/** The input of a node that must be there. */
+/** Return an input of a node. @throws GraphError if the node lacks it */
 export function inputOf(node: Pick<Node, 'op' | 'name' | 'inputs'>, index: number): Value {
   const value = node.inputs[index];
   if (!value) throw new GraphError(`${describeNode(node)} lacks its input ${index}`);
   return value;
 }
 
+/** Return an output of a node. @throws GraphError if the node lacks it */
 export function outputOf(node: Node, index = 0): Value {
   const value = node.outputs[index];
   if (!value) throw new GraphError(`${describeNode(node)} has no output ${index}`);
   return value;
 }
 
-/** The graphs held in a node's attributes: Loop and If bodies. */
+/** Return the graphs in a node's attributes: the bodies of Loop and If. */
 export function subgraphs(node: Node): Graph[] {
   return Object.values(node.attributes).flatMap((attribute) => (attribute.kind === 'graph' ? [attribute.value] : []));
 }
 
-/** Values that a graph uses and does not define: what it captures from outside. Constants are not counted. */
+/** Return the attributes with each body replaced by what `change` makes of it. */
+export const mapBodies = (attributes: Attributes, change: (graph: Graph) => Graph): Attributes =>
+  Object.fromEntries(
+    Object.entries(attributes).map(([name, each]) => [name, each.kind === 'graph' ? body(change(each.value)) : each]),
+  );
+
+/** Record what each output of a node becomes; outputs that nothing takes the place of are left out. */
+export function bindOutputs(node: Node, results: readonly (Value | undefined)[], values: Map<Value, Value>): void {
+  for (const [i, output] of node.outputs.entries()) {
+    const result = results[i];
+    if (result) values.set(output, result);
+  }
+}
+
+/** Return the graph of the first output alone: other outputs may come from operators that cgfac does not know. */
+export function firstOutputOf(graph: Graph): Graph {
+  const outputs = graph.outputs.slice(0, 1);
+  const nodes = neededNodes(
+    graph.nodes,
+    outputs.map(({ value }) => value),
+  );
+  return { ...graph, outputs, nodes };
+}
+
+/** Return the values that a graph uses and does not define: it captures them from outside. Constants are not counted. */
 export function captures(graph: Graph): Set<Value> {
   const defined = new Set<Value>(graph.inputs);
   const captured = new Set<Value>();
@@ -175,7 +203,7 @@ export function captures(graph: Graph): Set<Value> {
   return captured;
 }
 
-/** The nodes, in their order, that some of the values depend on. */
+/** Return the nodes, in their order, that some of the values depend on. */
 export function neededNodes(nodes: readonly Node[], values: Iterable<Value>): Node[] {
   const live = new Set(values);
   const needed = [...nodes].reverse().filter((node) => {
@@ -186,13 +214,13 @@ export function neededNodes(nodes: readonly Node[], values: Iterable<Value>): No
   return needed.reverse();
 }
 
-/** Everything a node reads: its inputs and what its subgraphs capture. */
+/** Return everything that a node reads: its inputs and what its subgraphs capture. */
 export function dependencies(node: Node): Value[] {
   const inputs = node.inputs.filter((value) => value !== undefined);
   return [...inputs, ...subgraphs(node).flatMap((body) => [...captures(body)])];
 }
 
-/** Constants (parameters included) that a graph and its subgraphs read, each once. */
+/** Return the constants (parameters included) that a graph and its subgraphs read, each once. */
 export function constantsOf(graph: Graph): Set<Value> {
   const constants = new Set<Value>();
   for (const node of graph.nodes) {

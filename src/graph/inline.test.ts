@@ -1,9 +1,9 @@
 // Graphs with a symbolic batch bound to concrete inputs: shape arithmetic and guarded branches disappear.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { decodeModel } from '../../test/support/decode-model.js';
 import { modelBytes, ramp, runOnnx } from '../../test/support/onnx-models.js';
 import { exportedModels } from '../../test/support/outside.js';
-import { decodeModel } from '../onnx/decode/reader.js';
 import { encodeModel } from '../onnx/encode/writer.js';
 import { Builder } from '../ops/builder.js';
 import { semantics } from '../ops/table.js';

@@ -1,14 +1,15 @@
-// Copies a graph into a builder with its inputs and parameters bound to other values: how a model becomes part of a program.
+// Copies a graph into a builder, its inputs and parameters bound to other values: how a model becomes part of a program.
 import { GraphError, UnsupportedError } from '../errors.js';
 import type { GraphBuilder } from './builder.js';
 import {
   type Attributes,
-  body,
+  bindOutputs,
   type Dimension,
   describeNode,
   type Graph,
   inputOf,
   int,
+  mapBodies,
   type Node,
   stringAttribute,
   subgraphs,
@@ -16,7 +17,7 @@ import {
   Value,
 } from './graph.js';
 import { protectedInputs } from './private-copy.js';
-import { takenApart } from './sequences.js';
+import { sequenceResult } from './sequences.js';
 import { tensorFrom } from './tensor.js';
 
 export interface Inlined {
@@ -27,8 +28,8 @@ export interface Inlined {
 }
 
 /**
- * Emits something else for a node, given the copies of its inputs, or undefined to copy the node as it is.
- * @returns the outputs, as many as the node has and others read
+ * Emit something else for a node, given the copies of its inputs.
+ * @returns the outputs, as many as the node has and others read; undefined to copy the node as it is
  */
 export type Rewrite = (
   node: Node,
@@ -37,9 +38,9 @@ export type Rewrite = (
 ) => readonly (Value | undefined)[] | undefined;
 
 /**
- * Emits the nodes of `graph` into `b`. Types are inferred anew, so a graph with a symbolic batch becomes concrete when
- * its inputs are bound to concrete values, and shape arithmetic folds away; a branch whose condition is known then is
- * replaced by the graph that it takes, a loop of a known number of rounds by its rounds, a sequence by its members.
+ * Emit the nodes of `graph` into `b`. Types are inferred anew, so a graph with a symbolic batch becomes concrete if its
+ * inputs are bound to concrete values, and shape arithmetic folds away. An If whose condition is known by then is
+ * replaced by the branch that it takes, a Loop of a known number of rounds by its rounds, a sequence by its members.
  * @param bindings inputs and parameters to replace; constants that are not bound are kept
  * @param rewrite what to emit instead of some nodes
  */
@@ -49,19 +50,19 @@ export function inline(b: GraphBuilder, graph: Graph, bindings: ReadonlyMap<Valu
   return { outputs: copy.outputsOf(graph), values: copy.values };
 }
 
-/** What a Cast to the type that its input has already returns: exporters of functions and of mixed precision write them. */
-function castOfNothing(node: Node, [x, like]: readonly (Value | undefined)[]): Value | undefined {
+/** Return the input of a Cast to the type that it has already: exporters of functions and of mixed precision write such. */
+function redundantCastInput(node: Node, [x, like]: readonly (Value | undefined)[]): Value | undefined {
   if (node.domain !== '' || (node.op !== 'Cast' && node.op !== 'CastLike')) return undefined;
   const to = node.op === 'Cast' ? stringAttribute(node, 'to', '') : like?.knownType?.dtype;
   return to !== undefined && x?.knownType?.dtype === to ? x : undefined;
 }
 
-/** Nodes that a loop may become: a recurrent layer over a few hundred steps. Its body, with bodies inside, each round. */
+/** Nodes that a loop may become, those of bodies in its body included: a recurrent layer over a few hundred steps. */
 const mostUnrolled = 20_000;
 /** Nodes that all loops of a graph may become: loops within loops multiply. */
 const mostUnrolledTogether = 100_000;
 
-/** Rounds cost something also where a body is empty. */
+/** Nodes of a body, at least 1: rounds of an empty body cost something too. */
 const sizeOf = (body: Graph): number =>
   body.nodes.reduce((sum, node) => sum + subgraphs(node).reduce((inner, graph) => inner + sizeOf(graph), 1), 1);
 
@@ -74,7 +75,7 @@ class Copy {
   readonly #sequences = new Map<Value, readonly Value[]>();
   /** Nodes that loops have become. */
   #unrolled = 0;
-  /** Sizes that symbols stand for: `batch` is 32. */
+  /** What the symbolic sizes are bound to: `batch` is 32. */
   readonly #sizes = new Map<string, Dimension>();
 
   constructor(b: GraphBuilder, graph: Graph, bindings: ReadonlyMap<Value, Value>, rewrite: Rewrite | undefined) {
@@ -92,19 +93,17 @@ class Copy {
 
   emit(graph: Graph): void {
     for (const node of graph.nodes) {
-      const taken = this.#takenBranch(node);
-      if (taken) {
-        this.emit(taken);
-        for (const [i, output] of node.outputs.entries()) {
-          const result = taken.outputs[i];
-          if (result) this.values.set(output, this.#resolve(result.value, node));
-        }
-      } else if (!this.#takeApart(node) && !this.#unroll(node)) this.#emitNode(node);
+      const branch = this.#knownBranch(node);
+      if (branch) {
+        this.emit(branch);
+        const results = branch.outputs.map(({ value }) => this.#resolve(value, node));
+        bindOutputs(node, results, this.values);
+      } else if (!this.#unpackSequence(node) && !this.#unroll(node)) this.#emitNode(node);
     }
   }
 
-  /** A node that makes or reads a sequence of tensors. */
-  #takeApart(node: Node): boolean {
+  /** Emit the members of a node that makes or reads a sequence of tensors; false for another node. */
+  #unpackSequence(node: Node): boolean {
     const input = (index: number): Value => inputOf(node, index);
     const members = (index: number) => {
       const known = this.#sequences.get(input(index));
@@ -113,17 +112,17 @@ class Copy {
         `${describeNode(node)} reads a sequence whose members are only known when the program runs`,
       );
     };
-    const taken = takenApart(node, { tensor: (index) => this.#resolve(input(index), node), members }, this.#b);
+    const result = sequenceResult(node, { tensor: (index) => this.#resolve(input(index), node), members }, this.#b);
     const [output] = node.outputs;
-    if (!taken || !output) return taken !== undefined;
-    if ('members' in taken) this.#sequences.set(output, taken.members);
-    else for (const tensor of taken.tensors) this.values.set(output, tensor);
+    if (!result || !output) return result !== undefined;
+    if ('members' in result) this.#sequences.set(output, result.members);
+    else this.values.set(output, result.tensor);
     return true;
   }
 
   /**
-   * Emits the rounds of a Loop whose number is known: they can be differentiated, where the Loop cannot. What was
-   * emitted until a condition turns out to be unknown is read by nothing, and goes when the graph is built.
+   * Emit the rounds of a Loop if their number is known: they can be differentiated, unlike the Loop. If a condition turns
+   * out to be unknown, nothing reads what was emitted so far, and it is dropped when the graph is built.
    */
   #unroll(node: Node): boolean {
     const body = node.attributes.body;
@@ -153,16 +152,12 @@ class Copy {
       carried = results.slice(0, carried.length);
       for (const [i, scan] of scans.entries()) {
         const element = results[carried.length + i];
-        const [row] = element ? this.#b.node('Unsqueeze', [element, this.#b.integers([0])]) : [];
-        if (row) scan.push(row);
+        if (element) scan.push(this.#b.op('Unsqueeze', [element, this.#b.integers([0])]));
       }
     }
     if (scans.some((scan) => scan.length === 0)) return false;
-    const stacked = scans.map((scan) => this.#b.node('Concat', scan, { axis: int(0) })[0]);
-    for (const [i, output] of node.outputs.entries()) {
-      const value = [...carried, ...stacked][i];
-      if (value) this.values.set(output, value);
-    }
+    const stacked = scans.map((scan) => this.#b.op('Concat', scan, { axis: int(0) }));
+    bindOutputs(node, [...carried, ...stacked], this.values);
     return true;
   }
 
@@ -172,12 +167,9 @@ class Copy {
 
   #emitNode(node: Node): void {
     const inputs = node.inputs.map((input) => input && this.#resolve(input, node));
-    const unchanged = castOfNothing(node, inputs);
+    const unchanged = redundantCastInput(node, inputs);
     const outputs = unchanged ? [unchanged] : (this.#rewrite?.(node, inputs, this.#b) ?? this.#copyNode(node, inputs));
-    for (const [i, output] of node.outputs.entries()) {
-      const copy = outputs[i];
-      if (copy) this.values.set(output, copy);
-    }
+    bindOutputs(node, outputs, this.values);
   }
 
   #copyNode(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
@@ -204,8 +196,8 @@ class Copy {
     return constant;
   }
 
-  /** The graph that an If takes, where its condition is known: exporters guard shapes by such branches. */
-  #takenBranch(node: Node): Graph | undefined {
+  /** Return the branch that an If takes, if its condition is known: exporters guard shapes by such branches. */
+  #knownBranch(node: Node): Graph | undefined {
     const [input] = node.inputs;
     if (node.op !== 'If' || node.domain !== '' || !input) return undefined;
     const { constant } = this.#resolve(input, node);
@@ -216,15 +208,9 @@ class Copy {
     return attribute.value;
   }
 
-  /** Attributes with bodies read the copies of the values that they capture. */
-  #attributes(node: Node): Attributes {
-    if (subgraphs(node).length === 0) return node.attributes;
-    return Object.fromEntries(
-      Object.entries(node.attributes).map(([name, attribute]) => [
-        name,
-        attribute.kind === 'graph' ? body(this.#body(attribute.value)) : attribute,
-      ]),
-    );
+  /** Bodies read the copies of the values that they capture. */
+  #attributes({ attributes }: Node): Attributes {
+    return mapBodies(attributes, (graph) => this.#body(graph));
   }
 
   #body(graph: Graph): Graph {

@@ -1,5 +1,5 @@
-// What is given to a model, be it data, tensors or values: its one input, which needs no name, or several by the names
-// that the model has for them. Most code treats the two alike by mapping over them.
+// The inputs of a model, be they data, tensors or values: one, which needs no name, or several by the names that the model
+// has for them. Most code treats the two alike by mapping over them.
 import type { DataType } from './tensor.js';
 
 interface Typed {
@@ -13,14 +13,14 @@ export type Inputs<Column extends Typed> = Column | Readonly<Record<string, Colu
 export const isUnnamed = <Column extends Typed>(inputs: Inputs<Column>): inputs is Column =>
   typeof inputs.dtype === 'string'; // a column of that name is an object
 
-/** The inputs with their names; the name of one without is undefined. */
+/** Return the inputs with their names; undefined stands for the missing name of a single input. */
 export function listInputs<Column extends Typed>(
   inputs: Inputs<Column>,
 ): readonly (readonly [name: string | undefined, column: Column])[] {
   return isUnnamed(inputs) ? [[undefined, inputs]] : Object.entries(inputs);
 }
 
-/** Each input changed, its name kept. */
+/** Return the inputs with a change applied to each, under the same names. */
 export function mapInputs<Column extends Typed, Result extends Typed>(
   inputs: Inputs<Column>,
   change: (column: Column, name: string | undefined) => Result,
@@ -29,13 +29,13 @@ export function mapInputs<Column extends Typed, Result extends Typed>(
   return Object.fromEntries(Object.entries(inputs).map(([name, column]) => [name, change(column, name)]));
 }
 
-/** The input of a name; undefined asks for the one without. */
+/** Return the input of a name; undefined for a name returns the one without. */
 export const inputNamed = <Column extends Typed>(
   inputs: Inputs<Column>,
   name: string | undefined,
 ): Column | undefined => listInputs(inputs).find(([other]) => other === name)?.[1];
 
-/** `'input_ids', 'attention_mask'`, for messages. */
+/** Return the names of the inputs for messages: `'input_ids', 'attention_mask'`. */
 export const inputNames = <Column extends Typed>(inputs: Inputs<Column>): string =>
   listInputs(inputs)
     .map(([name]) => (name === undefined ? 'one without a name' : `'${name}'`))

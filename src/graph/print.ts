@@ -6,7 +6,7 @@ import { isFloatingPoint, type TensorData, toNumbers } from './tensor.js';
 const mostElements = 8;
 
 /**
- * The inputs, the named constants, the nodes in order and the outputs of a graph:
+ * Return the inputs, the named constants, the nodes in order and the outputs of a graph:
  *
  *     graph classifier
  *       input image : float32[batch, 784]
@@ -66,7 +66,7 @@ class Printer {
   }
 }
 
-/** Nameless, as the builder makes them, and small enough to be read. */
+/** Whether a constant is nameless, as the builder makes them, and small enough to be read. */
 const isLiteral = (value: Value): value is Value & { readonly constant: TensorData } =>
   value.constant !== undefined && value.name === 'constant' && value.constant.data.length <= mostElements;
 
@@ -79,11 +79,11 @@ function formatNumber(number: number, { dtype }: TensorData): string {
   if (dtype === 'bool') return number === 0 ? 'false' : 'true';
   if (!isFloatingPoint(dtype) || !Number.isFinite(number)) return String(number);
   const shortest = dtype === 'float32' ? shortestFloat32(number) : number;
-  // A whole float is told from an integer by its point.
+  // The decimal point distinguishes a whole float from an integer.
   return Number.isInteger(shortest) && Math.abs(shortest) < 1e15 ? shortest.toFixed(1) : String(shortest);
 }
 
-/** The number of fewest digits that is read back as the same float32; nine always are. */
+/** Return the number of fewest digits that is read back as the same float32; nine digits always suffice. */
 function shortestFloat32(number: number): number {
   for (let digits = 1; digits < 9; digits++) {
     const rounded = Number(number.toPrecision(digits));

@@ -4,11 +4,11 @@
 import type { GraphBuilder } from './builder.js';
 import { intAttribute, type Node, type Value } from './graph.js';
 
-/** Sum of one tensor: unlike Identity, the runtime's optimizer leaves it in place. */
+/** Return the Sum of one tensor: the runtime's optimizer keeps it, and would drop an Identity. */
 export const privateCopy = (b: GraphBuilder, value: Value): Value =>
   b.op('Sum', [value], {}, { outputs: [`${value.name}_copy`], fresh: true });
 
-/** The inputs of a node, those that the runtime would write to replaced by copies. */
+/** Return the inputs of a node, those that the runtime would write to replaced by copies. */
 export function protectedInputs(
   b: GraphBuilder,
   node: Pick<Node, 'op' | 'domain' | 'attributes'>,

@@ -1,5 +1,5 @@
 // A graph with some of its values replaced by others of the same types: node by node, nothing inferred or folded anew.
-import { type Attribute, type Graph, type Node, Value } from './graph.js';
+import { bindOutputs, type Graph, mapBodies, type Node, Value } from './graph.js';
 
 /**
  * Return the graph with other values in the place of some, such as constants with new elements. The graph given stays as
@@ -14,20 +14,11 @@ export function replaceValues(graph: Graph, replacements: ReadonlyMap<Value, Val
 function replaced(graph: Graph, values: Map<Value, Value>): Graph {
   const now = (value: Value): Value => values.get(value) ?? value;
   const nodes = graph.nodes.map((node): Node => {
-    const attributes = Object.fromEntries(
-      Object.entries(node.attributes).map(([name, attribute]): [string, Attribute] => [
-        name,
-        attribute.kind === 'graph' ? { kind: 'graph', value: replaced(attribute.value, values) } : attribute,
-      ]),
-    );
+    const attributes = mapBodies(node.attributes, (graph) => replaced(graph, values));
     const outputs = node.outputs.map((output) => new Value(output.name, output.knownType, output.constant));
     const copy: Node = { ...node, inputs: node.inputs.map((input) => input && now(input)), attributes, outputs };
-    for (const [i, output] of node.outputs.entries()) {
-      const made = outputs[i];
-      if (!made) continue;
-      made.producer = copy;
-      values.set(output, made);
-    }
+    for (const output of outputs) output.producer = copy;
+    bindOutputs(node, outputs, values);
     return copy;
   });
   return { ...graph, nodes, outputs: graph.outputs.map(({ name, value }) => ({ name, value: now(value) })) };

@@ -1,12 +1,12 @@
-// Sequences of tensors, which exporters write for split, stack and cat: taken apart while a graph is copied, so that
-// only their members remain. Lengths and positions have to be known by then.
+// Sequences of tensors, which exporters write for split, stack and cat: replaced by their members while a graph is copied.
+// Lengths and positions have to be known by then.
 import { UnsupportedError } from '../errors.js';
 import type { GraphBuilder } from './builder.js';
 import { describeNode, inputOf, int, intAttribute, type Node, type Value } from './graph.js';
 import { toNumbers } from './tensor.js';
 
-/** What a node that makes or reads a sequence becomes: tensors, or the members of the sequence that it returns. */
-type Taken = { readonly tensors: readonly Value[] } | { readonly members: readonly Value[] };
+/** What a node that makes or reads a sequence becomes: a tensor, or the members of the sequence that it returns. */
+type SequenceResult = { readonly tensor: Value } | { readonly members: readonly Value[] };
 
 /** The copies of a node's inputs, by position; `members` of an input that is a sequence. */
 export interface CopiedInputs {
@@ -14,7 +14,7 @@ export interface CopiedInputs {
   readonly members: (index: number) => readonly Value[];
 }
 
-type Rule = (node: Node, inputs: CopiedInputs, b: GraphBuilder) => Taken;
+type Rule = (node: Node, inputs: CopiedInputs, b: GraphBuilder) => SequenceResult;
 
 const rules: Readonly<Record<string, Rule>> = {
   SequenceEmpty: () => ({ members: [] }),
@@ -32,23 +32,23 @@ const rules: Readonly<Record<string, Rule>> = {
   SequenceAt: (node, { tensor, members }) => {
     const member = members(0)[position(node, tensor(1), members(0).length)];
     if (!member) throw refused(node, 'reads a position that its sequence does not have');
-    return { tensors: [member] };
+    return { tensor: member };
   },
-  SequenceLength: (_, { members }, b) => ({ tensors: [b.scalar(members(0).length, 'int64')] }),
+  SequenceLength: (_, { members }, b) => ({ tensor: b.scalar(members(0).length, 'int64') }),
   SplitToSequence: (node, inputs, b) => ({ members: split(node, inputs, b) }),
   ConcatFromSequence: (node, { members }, b) => {
     const axis = intAttribute(node, 'axis', 0);
     const stacks = intAttribute(node, 'new_axis', 0) === 1;
     const parts = members(0).map((part) => (stacks ? b.op('Unsqueeze', [part, b.integers([axis])]) : part));
-    return { tensors: [b.op('Concat', parts, { axis: int(axis) })] };
+    return { tensor: b.op('Concat', parts, { axis: int(axis) }) };
   },
 };
 
 /**
- * What a node becomes; undefined for one that has nothing to do with sequences.
- * @throws UnsupportedError naming the node where a length or a position is only known when the program runs
+ * Return what a node becomes; undefined for one that has nothing to do with sequences.
+ * @throws UnsupportedError naming the node if a length or a position is only known when the program runs
  */
-export function takenApart(node: Node, inputs: CopiedInputs, b: GraphBuilder): Taken | undefined {
+export function sequenceResult(node: Node, inputs: CopiedInputs, b: GraphBuilder): SequenceResult | undefined {
   const rule = node.domain === '' && Object.hasOwn(rules, node.op) ? rules[node.op] : undefined;
   return rule?.(node, inputs, b);
 }
@@ -62,10 +62,10 @@ function position(node: Node, value: Value, length: number): number {
   return known < 0 ? known + length : known;
 }
 
-/** Members that a sequence may be split into: each becomes nodes of its own. */
+/** The most members that a sequence may be split into: each becomes nodes of its own. */
 const mostParts = 10_000;
 
-/** Parts of the given sizes, or of one size each with a smaller last one; without sizes the elements along the axis. */
+/** Return parts of the given sizes, or of one size with a smaller last part; without sizes, the elements along the axis. */
 function split(node: Node, { tensor }: CopiedInputs, b: GraphBuilder): readonly Value[] {
   const x = tensor(0);
   const axis = intAttribute(node, 'axis', 0);

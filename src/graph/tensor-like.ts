@@ -1,8 +1,8 @@
-// Tensors as users give them: cgfac's own, or ONNX Runtime's, told by what they hold and not by their class, as each copy
-// of onnxruntime-common has a class of its own.
+// Tensors as users give them: cgfac's own, or ONNX Runtime's, recognized by their fields and not by their class, as each
+// copy of onnxruntime-common has a class of its own.
 import { OptionError } from '../errors.js';
 import { described, isRecord } from '../options.js';
-import { isDataType, type TensorData, type TypedArray, tensor } from './tensor.js';
+import { bitsOf, isDataType, type TensorData, type TypedArray, tensor } from './tensor.js';
 
 /** What `Tensor` of onnxruntime-common, onnxruntime-node and onnxruntime-web looks like. */
 export interface RuntimeTensor {
@@ -14,14 +14,14 @@ export interface RuntimeTensor {
 /** A tensor: cgfac's `{ dtype, dims, data }`, or ONNX Runtime's `{ type, dims, data }`. */
 export type TensorLike = TensorData | RuntimeTensor;
 
-/** Whether a value is meant to be a tensor; `toTensorData` says what is wrong with one that is not. */
+/** Whether a value is meant to be a tensor; `toTensorData` reports what is wrong with it. */
 export const isTensorLike = (value: unknown): value is TensorLike =>
   isRecord(value) && Array.isArray(value.dims) && 'data' in value;
 
 /**
  * Return the tensor as plain data, without copying elements.
- * @param what what it is, for messages: `input 'x'`
- * @throws OptionError if it is no tensor; GraphError if its elements do not fit its shape or element type
+ * @param what names the tensor in messages: `input 'x'`
+ * @throws OptionError if it is not a tensor; GraphError if its elements do not fit its shape or element type
  */
 export function toTensorData(value: TensorLike, what: string): TensorData {
   const given: unknown = value;
@@ -40,7 +40,3 @@ export function toTensorData(value: TensorLike, what: string): TensorData {
   }
   return tensor(dtype, given.dims, dtype === 'float16' ? bitsOf(data) : (data as TypedArray)); // `tensor` checks its class
 }
-
-/** JavaScript may hold float16 in a Float16Array, which is shown here as its bits. */
-const bitsOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint16Array =>
-  new Uint16Array(buffer, byteOffset, byteLength / 2);

@@ -48,10 +48,10 @@ export const isFloatingPoint = (dtype: DataType): boolean =>
 
 export const isInteger = (dtype: DataType): boolean => !isFloatingPoint(dtype) && dtype !== 'bool';
 
-/** Bytes of one element. */
+/** Return the bytes of one element. */
 export const bytesPerElement = (dtype: DataType): number => arrayTypes[dtype].BYTES_PER_ELEMENT;
 
-/** Number of elements: the product of the dimensions. */
+/** Return the number of elements: the product of the dimensions. */
 export const elementCount = (dims: readonly number[]): number => dims.reduce((product, size) => product * size, 1);
 
 /** @throws GraphError unless it is the name of an element type */
@@ -65,7 +65,7 @@ export function allocate(dtype: DataType, length: number): TypedArray {
   return new arrayTypes[dtype](length);
 }
 
-/** Checks that the data fit the dimensions and the element type. */
+/** Return the data as a tensor. @throws GraphError if they do not fit the dimensions or the element type */
 export function tensor(dtype: DataType, dims: readonly number[], data: TypedArray): TensorData {
   if (!(data instanceof arrayTypes[dtype])) {
     throw new GraphError(`a ${dtype} tensor is held in a ${arrayTypes[dtype].name}, not a ${data.constructor.name}`);
@@ -78,9 +78,13 @@ export function tensor(dtype: DataType, dims: readonly number[], data: TypedArra
   return { dtype, dims, data };
 }
 
+/** Return the bits of float16 elements, the same memory: JavaScript may hold them in a Float16Array. */
+export const bitsOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint16Array =>
+  new Uint16Array(buffer, byteOffset, byteLength / 2);
+
 /**
- * The position of the first element that is not finite, or -1. Only float32 and float64 are asked: integers are finite, and
- * 16-bit floats are held as bits.
+ * Return the position of the first element that is not finite, or -1. Only float32 and float64 are searched: integers are
+ * finite, and 16-bit floats are held as bits.
  */
 export function firstNotFinite({ data }: Pick<TensorData, 'data'>): number {
   if (!(data instanceof Float32Array || data instanceof Float64Array)) return -1;
@@ -90,7 +94,7 @@ export function firstNotFinite({ data }: Pick<TensorData, 'data'>): number {
   return sum === 0 ? -1 : data.findIndex((element: number) => !Number.isFinite(element));
 }
 
-/** A tensor from numbers, converted to the element type. */
+/** Return a tensor of numbers, converted to the element type. */
 export function tensorFrom(dtype: DataType, dims: readonly number[], values: Iterable<number>): TensorData {
   const numbers = Array.from(values);
   const data = allocate(dtype, numbers.length);
@@ -107,7 +111,7 @@ export function tensorFrom(dtype: DataType, dims: readonly number[], values: Ite
   return tensor(dtype, dims, data);
 }
 
-/** The elements as JavaScript numbers; int64 beyond 2^53 loses precision, and -2^63 … stay usable as "very large". */
+/** Return the elements as JavaScript numbers; int64 beyond 2^53 loses precision, and ±2^63 stays usable as "very large". */
 export function toNumbers(value: TensorData): number[] {
   return Array.from<number | bigint, number>(value.data, Number);
 }

@@ -1,9 +1,9 @@
-// Names that are not taken yet, in time that does not grow with how often a name was asked for: a loop that was written
-// out has thousands of values of one name.
+// Names that are not taken yet, in constant time however often a name is wanted: a loop that was written out has thousands
+// of values of one name.
 
 export class UniqueNames {
   readonly #taken = new Set<string>();
-  /** The last number that was given to a name. */
+  /** The last number that was appended to a name. */
   readonly #numbers = new Map<string, number>();
 
   constructor(taken: Iterable<string> = []) {
@@ -18,7 +18,7 @@ export class UniqueNames {
     return this.#taken.has(name);
   }
 
-  /** The name itself, or with the next number that makes it another: `h`, `h_1`, `h_2`. */
+  /** Return the name itself, or the name with the next number that makes it unique: `h`, `h_1`, `h_2`. */
   unused(name: string): string {
     if (!this.#taken.has(name)) return name;
     let number = this.#numbers.get(name) ?? 0;

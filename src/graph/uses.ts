@@ -1,5 +1,5 @@
-// Who reads a value, and what a value is behind nodes that only pass it on.
-import { type Graph, type Node, subgraphs, type Value } from './graph.js';
+// Finds the nodes that read a value, and the source of a value that nodes only pass on.
+import { dependencies, type Graph, type Node, subgraphs, type Value } from './graph.js';
 
 /** An input of a node: position `index` among the node's inputs. */
 export interface Use {
@@ -17,29 +17,49 @@ export function usesIn(graph: Graph): Uses {
   return uses;
 }
 
+/**
+ * Return the uses of all values that a value is computed from, each node once for a value that it reads. A node that reads a
+ * value in its body has the index −1.
+ */
+export function usesBefore(value: Value): Uses {
+  const uses = new Map<Value, Use[]>();
+  const seen = new Set<Node>();
+  const pending = value.producer ? [value.producer] : [];
+  for (let node = pending.pop(); node; node = pending.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    for (const read of new Set(dependencies(node))) {
+      add(uses, read, { node, index: node.inputs.indexOf(read) });
+      if (read.producer) pending.push(read.producer);
+    }
+  }
+  return uses;
+}
+
 function collect(graph: Graph, uses: Map<Value, Use[]>): void {
   for (const node of graph.nodes) {
     for (const body of subgraphs(node)) collect(body, uses);
-    for (const [index, input] of node.inputs.entries()) {
-      if (!input) continue;
-      const known = uses.get(input);
-      if (known) known.push({ node, index });
-      else uses.set(input, [{ node, index }]);
-    }
+    for (const [index, input] of node.inputs.entries()) if (input) add(uses, input, { node, index });
   }
 }
 
-/** Which nodes a value is followed through: those that pass their first input on. */
+function add(uses: Map<Value, Use[]>, value: Value, use: Use): void {
+  const known = uses.get(value);
+  if (known) known.push(use);
+  else uses.set(value, [use]);
+}
+
+/** Whether a value is followed through a node, which passes its first input on. */
 export type Passes = (node: Node) => boolean;
 
-/** A node of ONNX's own operator set. */
+/** Whether a node is of ONNX's own operator set and has one of these operators. */
 export const isNode = (node: Node | undefined, ...ops: readonly string[]): node is Node =>
   node?.domain === '' && ops.includes(node.op);
 
 /** A copy: exporters write it for tensors of equal contents. */
 const isIdentity: Passes = (node) => isNode(node, 'Identity');
 
-/** Return the uses of a value, and instead of each node that passes it on, the uses of what that node gives out. */
+/** Return the uses of a value; in place of each node that passes it on, the uses of that node's output. */
 export function readersOf(value: Value, uses: Uses, passes: Passes = isIdentity): Use[] {
   const found: Use[] = [];
   const pending = [...(uses.get(value) ?? [])].reverse();
@@ -51,7 +71,7 @@ export function readersOf(value: Value, uses: Uses, passes: Passes = isIdentity)
   return found;
 }
 
-/** Return the value that stands before all nodes that pass it on. */
+/** Return the value at the beginning of a chain of nodes that pass it on. */
 export function seeThrough(value: Value, passes: Passes = isIdentity): Value {
   let source = value;
   for (let before = source.producer; before && passes(before); before = source.producer) {

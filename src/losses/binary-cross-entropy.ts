@@ -12,13 +12,14 @@ import type { Loss } from './loss.js';
 import { weightedMean } from './reduction.js';
 
 export interface BinaryCrossEntropyOptions {
-  /** How many times targets of 1 count, of all outputs or of each column, which is the last axis. 1 by default. */
+  /** Weight P of targets of 1, for all outputs or for each column, which is the last axis. 1 by default. */
   readonly positiveWeight?: number | readonly number[];
 }
 
 /**
- * Mean over all elements of −P·y·log σ(z) − (1 − y)·log(1 − σ(z)). Logits and targets in [0, 1] are of equal shape. A
- * network that ends in a sigmoid trains on what is under it. Equal to PyTorch's `binary_cross_entropy_with_logits`.
+ * Return the mean over all elements of −P·y·log σ(z) − (1 − y)·log(1 − σ(z)). Logits and targets in [0, 1] have equal shapes.
+ * If a network ends in a sigmoid, its logits are the input of the sigmoid. Equal to PyTorch's
+ * `binary_cross_entropy_with_logits`.
  * @throws OptionError for a weight that is not positive
  * @example
  * const loss = binaryCrossEntropy({ positiveWeight: 10 }); // one case in eleven is positive
@@ -28,7 +29,7 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
   const { positiveWeight } = options;
   const given = typeof positiveWeight === 'object' ? positiveWeight : [positiveWeight ?? 1];
   for (const weight of given) checkedNumber('positiveWeight', weight, { above: 0 });
-  /** P, or undefined where it is 1. */
+  /** P, or undefined if it is 1. */
   const positive = (b: Builder, output: Value): Value | undefined => {
     if (positiveWeight === undefined) return undefined;
     if (given.length !== 1 && given.length !== output.dims.at(-1)) {
@@ -38,7 +39,7 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
     }
     return b.constant(tensorFrom(output.dtype, [given.length], given));
   };
-  /** How much each element counts: P·y + 1 − y. */
+  /** Weight of each element: P·y + 1 − y. */
   const elementWeights = (b: Builder, targets: Value, weight: Value): Value =>
     b.add(1, b.mul(b.sub(weight, 1), targets));
   return {
@@ -78,15 +79,15 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
         return own && examples ? b.mul(own, examples) : (own ?? examples);
       },
     },
-    // Also for networks that end in logits: their reconstruction is the sigmoid of them.
+    // Also for networks that end in logits: the reconstruction is their sigmoid.
     metric: squaredError(),
     step: 'self-tuning',
   };
 }
 
 /**
- * −P·y·log σ(z) − (1 − y)·log(1 − σ(z)) of each element, without overflow.
- * @param positive P; 1 where left out
+ * Return −P·y·log σ(z) − (1 − y)·log(1 − σ(z)) of each element, without overflow.
+ * @param positive P; 1 by default
  */
 export function crossEntropies(b: Builder, output: Value, targets: Value, positive?: Value): Value {
   // log(1 + eᶻ) − y·z = max(z, 0) − y·z + log(1 + e^−|z|)

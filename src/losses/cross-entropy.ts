@@ -13,16 +13,16 @@ import { quotient, weightedMean } from './reduction.js';
 export interface CrossEntropyOptions {
   /** Share ε of the targets that is spread over all classes: (1 − ε)·y + ε/classes. 0 by default. */
   readonly labelSmoothing?: number;
-  /** Rows with this label count neither in the sum nor in the mean; e.g. -100. None by default. */
+  /** The label of rows that do not count, neither in the sum nor in the mean, e.g. -100; none by default. */
   readonly ignoreIndex?: number;
-  /** How much each class counts; 1 by default. The mean over labels divides by the sum of their weights, as PyTorch does. */
+  /** Weight of each class; 1 by default. The mean over labels divides by the sum of their weights, as in PyTorch. */
   readonly classWeights?: readonly number[];
 }
 
 /**
- * Mean over the rows of −Σ_k y_k·log softmax(z)_k. Logits are `[rows, …, classes]`; targets are int64 labels `[rows, …]`
- * or probabilities of the classes in the logits' shape. A network that ends in a softmax trains on what is under it.
- * Equal to PyTorch's `cross_entropy`, but that it is 0 where all rows of a batch are ignored.
+ * Return the mean over the rows of −Σ_k y_k·log softmax(z)_k. Logits are `[rows, …, classes]`; targets are int64 labels
+ * `[rows, …]` or probabilities of the classes in the logits' shape. If a network ends in a softmax, its logits are the input of
+ * the softmax. Equal to PyTorch's `cross_entropy`, except that it is 0 if all rows of a batch are ignored.
  * @throws OptionError for options out of range
  * @example
  * const loss = crossEntropy({ labelSmoothing: 0.1, ignoreIndex: -100 });
@@ -77,7 +77,7 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
   };
 }
 
-/** The targets of rows as weights of their classes. */
+/** The targets of rows as weights of the classes. */
 class Shares {
   readonly #smoothing: number;
   readonly #ignored: number | undefined;
@@ -89,7 +89,7 @@ class Shares {
     this.#weights = weights;
   }
 
-  /** `[rows, …, classes]`: how much −log p of each class counts in each row. */
+  /** Return the weight of −log p of each class in each row, `[rows, …, classes]`. */
   of(b: Builder, output: Value, targets: Value): Value {
     const classes = classesOf(output);
     const plain = isFloatingPoint(targets.dtype) ? b.cast(targets, output.dtype) : oneHot(b, targets, output);
@@ -100,7 +100,7 @@ class Shares {
     return kept ? b.mul(weighted, b.unsqueeze(kept, [targets.rank])) : weighted;
   }
 
-  /** `[rows, …]`: what each row counts in the mean; 1 of rows of probabilities, else the weight of the label. */
+  /** Return the weight of each row in the mean, `[rows, …]`: 1 for rows of probabilities, else the weight of the label. */
   counts(b: Builder, output: Value, targets: Value): Value {
     if (isFloatingPoint(targets.dtype)) return b.filled(output.dims.slice(0, -1), 1, output.dtype);
     const kept = this.#kept(b, output, targets);
@@ -147,7 +147,7 @@ const classesOf = (output: Value): number => {
   return classes;
 };
 
-/** One row for each label, in the logits' element type: 1 at the label and 0 elsewhere. */
+/** Return a row for each label, in the logits' element type: 1 at the label and 0 elsewhere. */
 export function oneHot(b: Builder, labels: Value, output: Value): Value {
   const positions = b.constant(
     tensorFrom(
@@ -161,6 +161,7 @@ export function oneHot(b: Builder, labels: Value, output: Value): Value {
 
 /** The categorical distribution of softmax(z), one case for each row of logits. */
 const categorical: Omit<LossLikelihood, 'cotangent' | 'caseWeights'> = {
+  isCategorical: true,
   scale: () => 1,
   cases: (output) => output.dims.slice(0, -1).reduce((product, size) => product * size, 1),
   noise: { distribution: 'uniform', shape: (output) => [...output.dims.slice(0, -1), 1] },

@@ -1,4 +1,4 @@
-// What losses that are means over the elements of outputs share: sizes, and Hessians that are diagonal.
+// Helpers of losses that are means over the elements of outputs: sizes, and diagonal Hessians.
 import type { TensorType, Value } from '../graph/graph.js';
 import { elementCount, tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
@@ -7,12 +7,12 @@ export const elementsPerExample = (output: Value): number => elementCount(output
 
 export const examplesOf = (output: Value): number => output.dims[0] ?? 1;
 
-/** Targets of the output's type and shape. */
+/** Return the output's type: targets have the same. */
 export const asOutput = (output: TensorType): TensorType => output;
 
 export const dimsOf = (output: Value): readonly number[] => output.dims;
 
-/** Columns of the square root of a diagonal Hessian: one for each output of an example. */
+/** Return the columns of the square root of a diagonal Hessian: one for each output of an example. */
 export function diagonalRoot(b: Builder, output: Value, root: Value): readonly Value[] {
   const width = elementsPerExample(output);
   return Array.from({ length: width }, (_, k) => {

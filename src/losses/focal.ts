@@ -1,4 +1,5 @@
-// Focal losses: cross-entropies that count little where the model is right already (Lin et al. 2017, arXiv 1708.02002).
+// Focal losses: cross-entropies with small weights for examples that the model predicts well (Lin et al. 2017, arXiv
+// 1708.02002).
 import { accuracy } from '../metrics/accuracy.js';
 import { checkedNumber, checkKeys } from '../options.js';
 import { crossEntropies } from './binary-cross-entropy.js';
@@ -14,13 +15,13 @@ export interface FocalOptions {
 }
 
 export interface BinaryFocalOptions extends FocalOptions {
-  /** Weight α of targets of 1; those of 0 have 1 − α. All weigh 1 where left out. */
+  /** Weight α of targets of 1; targets of 0 have the weight 1 − α. If left out, all weights are 1. */
   readonly alpha?: number;
 }
 
 /**
- * The mean over rows of −(1 − p)^γ·log p, p being the softmax's probability of the label. Second-order steps take it by
- * the targets of the data.
+ * Return the mean over rows of −(1 − p)^γ·log p, with the softmax's probability p of the label. Second-order steps measure
+ * its curvature by the targets of the data.
  * @throws OptionError for a negative γ
  * @example
  * const loss = focal({ gamma: 2 });
@@ -45,8 +46,8 @@ export function focal(options: FocalOptions = {}): Loss {
 }
 
 /**
- * The mean over all elements of the binary cross-entropy times α_y·(1 − p_y)^γ, p_y being the sigmoid's probability of the
- * target 0 or 1; equal to torchvision's `sigmoid_focal_loss` with the mean taken.
+ * Return the mean over all elements of the binary cross-entropy times α_y·(1 − p_y)^γ, with the sigmoid's probability p_y of
+ * the target 0 or 1; equal to torchvision's `sigmoid_focal_loss` with `reduction='mean'`.
  * @throws OptionError for options out of range
  * @example
  * const loss = binaryFocal({ gamma: 2, alpha: 0.25 });

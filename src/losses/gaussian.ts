@@ -1,5 +1,4 @@
 // The negative log-likelihood of normal targets whose variance the network predicts, too.
-
 import { GraphError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { squaredError } from '../metrics/squared-error.js';
@@ -23,7 +22,7 @@ function halfOf(shape: readonly (number | string)[]): number {
   );
 }
 
-/** The diagonal of the Fisher information: e⁻ˢ by the means, ½ by the logarithms. */
+/** The diagonal of the Fisher information: e⁻ˢ for the means, ½ for the logarithms. */
 function information(b: Builder, output: Value): Value {
   const { logarithm } = halves(b, output);
   return b.concat([b.exp(b.neg(logarithm)), b.mul(b.onesLike(logarithm), 0.5)], output.rank - 1);
@@ -64,9 +63,9 @@ const loss: Loss = {
 };
 
 /**
- * The mean over all targets of ½(s + (y − μ)²·e⁻ˢ), the negative log-likelihood of N(μ, eˢ) but for ½·log 2π. The
- * network's last axis has all means μ and then all logarithms s of variances: twice as many as the targets. Equal to
- * PyTorch's `gaussian_nll_loss` of the variance eˢ.
+ * Return the mean over all targets of ½(s + (y − μ)²·e⁻ˢ), the negative log-likelihood of N(μ, eˢ) without ½·log 2π. The last
+ * axis of the network's output has all means μ and then all logarithms s of variances: twice as many as the targets. Equal to
+ * PyTorch's `gaussian_nll_loss` with the variance eˢ.
  * @example
  * await train(mlp({ sizes: [3, 16, 2], seed: 1 }), { data: numbers, loss: gaussian(), optimizer: cgfac(), epochs: 5 });
  */

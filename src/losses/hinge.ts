@@ -1,4 +1,4 @@
-// Hinge losses of targets 1 and −1: margins that are kept cost nothing (support vector machines).
+// Hinge losses of targets 1 and −1, as in support vector machines.
 import { accuracy } from '../metrics/accuracy.js';
 import { checkedFlag, checkKeys } from '../options.js';
 import { asOutput } from './elements.js';
@@ -6,13 +6,13 @@ import type { Loss } from './loss.js';
 import { weightedMean } from './reduction.js';
 
 export interface HingeOptions {
-  /** Whether the margins that are missed count by their square; false by default. */
+  /** Whether the loss is the square of the missing margin; false by default. */
   readonly squared?: boolean;
 }
 
 /**
- * The mean over all elements of max(0, 1 − y·z) for targets y of 1 and −1 in the output's shape, or of its square.
- * Second-order steps take it by the targets of the data.
+ * Return the mean over all elements of max(0, 1 − y·z), or of its square, for targets y of 1 and −1 in the output's shape.
+ * Second-order steps measure its curvature by the targets of the data.
  * @example
  * const loss = hinge({ squared: true });
  */

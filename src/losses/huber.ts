@@ -1,4 +1,4 @@
-// Huber's loss: squares of small errors, absolute values of large ones.
+// Huber's loss: quadratic in small errors, linear in large ones.
 import { mae } from '../metrics/mae.js';
 import { checkedNumber, checkKeys } from '../options.js';
 import { asOutput } from './elements.js';
@@ -6,13 +6,13 @@ import type { Loss } from './loss.js';
 import { weightedMean } from './reduction.js';
 
 export interface HuberOptions {
-  /** Errors up to δ count by half their square, larger ones linearly; in the units of the targets. 1 by default. */
+  /** δ, the largest error with a quadratic loss, in the units of the targets; 1 by default. */
   readonly delta?: number;
 }
 
 /**
- * The mean over all elements of ½r², where |r| ≤ δ, and δ·(|r| − ½δ) beyond, of errors r = z − y; equal to PyTorch's
- * `huber_loss`. Second-order steps take it by the targets of the data.
+ * Return the mean over all elements of ½r² if |r| ≤ δ, else δ·(|r| − ½δ), for errors r = z − y; equal to PyTorch's
+ * `huber_loss`. Second-order steps measure its curvature by the targets of the data.
  * @throws OptionError for a δ that is not positive
  * @example
  * const loss = huber({ delta: 0.5 });

@@ -1,4 +1,4 @@
-// The losses by the words that the command line and options have for them.
+// The losses by their words on the command line and in options.
 import { OptionError } from '../errors.js';
 import { described, isRecord } from '../options.js';
 import { didYouMean } from '../suggest.js';
@@ -26,7 +26,7 @@ const losses = {
   hinge: hinge(),
 } as const satisfies Readonly<Record<string, Loss>>;
 
-/** A loss with its usual options, by its name. */
+/** The name of a loss with its default options. */
 export type LossWord = keyof typeof losses;
 
 /** The words of the losses. */
@@ -35,8 +35,8 @@ export const lossNames = Object.keys(losses) as readonly LossWord[];
 const isWord = (name: string): name is LossWord => Object.hasOwn(losses, name);
 
 /**
- * The loss that is meant: one of those by name, or an object, whose contract is checked.
- * @throws OptionError listing the names that exist, or saying what the object lacks
+ * Return the loss of a name, or the given object after a check of its contract.
+ * @throws OptionError that lists the known names, or says what the object lacks
  * @example
  * const loss = lossOf('mean-squared-error');
  * console.log(loss.metric.name);
@@ -61,7 +61,7 @@ export function lossOf(given: Loss | string): Loss {
   throw new OptionError(`the loss ${typeof value.name === 'string' ? `'${value.name}'` : 'object'} lacks ${missing}`);
 }
 
-/** The first part of the contract that an object does not have, in words. */
+/** The first part of the contract that an object lacks, in words. */
 function missingPart(loss: Readonly<Record<string, unknown>>): string | undefined {
   const isFunction = (holder: Readonly<Record<string, unknown>>, key: string) => typeof holder[key] === 'function';
   if (typeof loss.name !== 'string' || loss.name === '') return 'a name: a text';
@@ -71,7 +71,7 @@ function missingPart(loss: Readonly<Record<string, unknown>>): string | undefine
   if (loss.step !== 'normalized' && loss.step !== 'self-tuning') return "step: 'normalized' or 'self-tuning'";
   const { metric, likelihood } = loss;
   if (!isRecord(metric) || typeof metric.name !== 'string' || !isFunction(metric, 'value')) {
-    return 'a metric: what a person judges by, such as accuracy() or squaredError()';
+    return 'a metric for evaluations, such as accuracy() or squaredError()';
   }
   for (const optional of ['contained', 'expected', 'mass', 'inUnits'] as const) {
     if (loss[optional] !== undefined && !isFunction(loss, optional)) return `${optional} as a function`;

@@ -1,5 +1,5 @@
-// The likelihood that second-order steps work with: that of the loss, its cases weighted, in units of its variance if it
-// has one; and what stands for it in losses that have none.
+// The likelihood in second-order steps: that of the loss, with weighted cases, in units of its variance if it has one; and a
+// substitute for losses without a likelihood.
 import { gradients } from '../autodiff/gradients.js';
 import type { Value } from '../graph/graph.js';
 import { alongBatch } from '../metrics/sums.js';
@@ -8,46 +8,46 @@ import { examplesOf } from './elements.js';
 import type { Loss, LossLikelihood } from './loss.js';
 import { quotient } from './reduction.js';
 
-/** Outputs of the network with the targets that belong to them. */
+/** Outputs of the network with their targets. */
 export interface Cases {
   readonly output: Value;
   readonly targets: Value;
-  /** Of the examples, `[batch]`. */
+  /** Weights of the examples, `[batch]`. */
   readonly weights?: Value | undefined;
 }
 
-/** What curvature asks of a loss: the likelihood as a function of the network's output. */
+/** The part of a likelihood that curvature needs, as functions of the network's output. */
 export interface OutputLikelihood {
   /** Number of cases. */
   cases(output: Value): number;
-  /** What sampling takes; none where there is nothing to sample from. */
+  /** The random numbers for sampling; left out if there is no distribution. */
   readonly noise?: LossLikelihood['noise'];
-  /** For each case a cotangent of the output, whose covariance is the Fisher information; in the output's shape. */
+  /** Return a cotangent of the output, in its shape; the covariance of each case's is the Fisher information. */
   sampledCotangent?(b: Builder, at: Cases, noise: Value): Value;
-  /** The same for the targets of the data: its second moment is the empirical Fisher information. */
+  /** Return the same for the targets of the data: its second moment is the empirical Fisher information. */
   cotangent(b: Builder, at: Cases): Value;
-  /** H·v for each case. */
+  /** Return H·v for each case. */
   hessianProduct(b: Builder, at: Cases, vector: Value): Value;
-  /** Columns s_k with Σ_k s_k·s_kᵀ = H for each case. */
+  /** Return columns s_k with Σ_k s_k·s_kᵀ = H for each case. */
   hessianRoot?(b: Builder, at: Cases): readonly Value[];
 }
 
 export interface Likelihood extends OutputLikelihood {
-  /** The factor from the loss to the mean negative log-likelihood of one example, a scalar. */
+  /** Return the factor from the loss to the mean negative log-likelihood of one example, a scalar. */
   weight(output: Value): Value;
 }
 
-/** Cases that a mean over a batch is of: those of the likelihood, else the examples. */
+/** Return the number of cases in a mean over a batch: those of the likelihood, else the examples. */
 export const casesOf = ({ likelihood }: Loss, output: Value): number => (likelihood?.cases ?? examplesOf)(output);
 
-/** Weights of examples that have the mean 1, as they broadcast to the output; undefined where all count alike. */
+/** Return the weights of the examples, scaled to the mean 1, in a shape that broadcasts to the output; undefined if all are 1. */
 export function caseWeightsOf(b: Builder, output: Value, weights: Value | undefined): Value | undefined {
   if (!weights) return undefined;
   const along = alongBatch(b, weights, output);
   return quotient(b, b.mul(along, examplesOf(output)), b.sum(along));
 }
 
-/** The likelihood of unit variance, where there is one at all. */
+/** Return the likelihood of a loss, with unit variance if it has one; the substitute if the loss has no likelihood. */
 export function unitLikelihood(b: Builder, loss: Loss): Likelihood {
   const { likelihood } = loss;
   if (!likelihood) return empiricalLikelihood(b, loss);
@@ -72,14 +72,14 @@ export function unitLikelihood(b: Builder, loss: Loss): Likelihood {
 }
 
 /**
- * What stands for the likelihood of a loss that has none: the empirical Fisher information, of the derivatives of each
+ * The substitute for the likelihood of a loss without one: the empirical Fisher information of the derivatives g of each
  * example's loss by its output, for the targets of the data. H·v = g·(gᵀv).
  */
 function empiricalLikelihood(b: Builder, loss: Loss): Likelihood {
   const derivative = (at: Builder, { output, targets, weights }: Cases): Value => {
-    const [slope = output] = gradients(at, loss.value(at, output, targets), [output]);
+    const [gradient] = gradients(at, loss.value(at, output, targets), [output]) as [Value]; // one value, one gradient
     const each = caseWeightsOf(at, output, weights);
-    const perExample = at.mul(slope, examplesOf(output));
+    const perExample = at.mul(gradient, examplesOf(output));
     return each ? at.mul(perExample, at.sqrt(each)) : perExample;
   };
   return {
@@ -87,16 +87,17 @@ function empiricalLikelihood(b: Builder, loss: Loss): Likelihood {
     weight: (output) => b.scalar(1, output.dtype),
     cotangent: derivative,
     hessianProduct(at, cases, vector) {
-      const slope = derivative(at, cases);
-      const axes = Array.from({ length: slope.rank - 1 }, (_, axis) => axis + 1);
-      return at.mul(slope, at.sum(at.mul(slope, vector), axes, true));
+      const gradient = derivative(at, cases);
+      const axes = Array.from({ length: gradient.rank - 1 }, (_, axis) => axis + 1);
+      return at.mul(gradient, at.sum(at.mul(gradient, vector), axes, true));
     },
   };
 }
 
 /**
- * The likelihood of a given variance σ²: of N(z, σ²) the negative log-likelihood is ½(z − y)²/σ². Its gradient is 1/σ² and
- * its Fisher information 1/σ² that of unit variance, so that damping and lengths do not depend on the units of the targets.
+ * Return the likelihood with a given variance σ²: the negative log-likelihood of N(z, σ²) is ½(z − y)²/σ². Gradient and
+ * Fisher information are those of unit variance, divided by σ²: damping and lengths of steps do not depend on the units of
+ * the targets.
  * @param variance a scalar, above 0
  */
 export function likelihoodOfVariance(b: Builder, loss: Loss, variance: Value): Likelihood {

@@ -1,10 +1,10 @@
-// Where a network ends in the activation that a loss contains: the logits under it.
+// The logits of a network that ends in the activation that its loss contains.
 import { intAttribute, type Shape, type Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { normalizeAxis, sameShape } from '../ops/shapes/shapes.js';
 import { traitsOf } from '../ops/table.js';
 
-/** The value whose sigmoid a network ends in, arranged as its end is: a sigmoid before it is the sigmoid after it. */
+/** Return the logits of a network that ends in a sigmoid, perhaps rearranged afterwards; undefined if it ends in none. */
 export function beforeSigmoid(b: Builder, { producer }: Value): Value | undefined {
   const [data, ...others] = producer?.inputs ?? [];
   if (!producer || !data || producer.domain !== '') return undefined;
@@ -14,8 +14,8 @@ export function beforeSigmoid(b: Builder, { producer }: Value): Value | undefine
 }
 
 /**
- * The logits under a softmax over the classes, with the classes on the last axis; the prediction itself, if it ends in
- * none. They are on the second axis, as PyTorch's loss has them, where only so the targets fit:
+ * Return the logits of a network that ends in a softmax over the classes, or else its prediction, with the classes on the
+ * last axis. If the targets fit only so, the classes of the prediction are on the second axis, as in PyTorch:
  * `[batch, classes, height, width]` and `[batch, height, width]`.
  */
 export function beforeSoftmax(b: Builder, prediction: Value, targets?: Shape): Value {
@@ -31,7 +31,7 @@ export function beforeSoftmax(b: Builder, prediction: Value, targets?: Shape): V
   return classes === last ? output : b.transpose(output, [0, ...positions.slice(2), 1]);
 }
 
-/** Whether labels belong to logits with the classes on the second axis, and not to the same with the classes on the last. */
+/** Return whether labels fit logits with the classes on the second axis, and do not fit them with the classes on the last. */
 export const areClassesSecond = (logits: Shape, labels: Shape): boolean =>
   logits.length > 2 &&
   !sameShape(logits.slice(0, -1), labels) &&

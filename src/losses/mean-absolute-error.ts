@@ -20,8 +20,8 @@ const loss: Loss = {
 };
 
 /**
- * The mean of |z − y| over all elements, outputs and targets of equal shape; equal to PyTorch's `l1_loss`. Second-order
- * steps take it by the targets of the data.
+ * Return the mean of |z − y| over all elements of outputs and targets of equal shape; equal to PyTorch's `l1_loss`.
+ * Second-order steps measure its curvature by the targets of the data.
  * @example
  * await train(regressor, { data: numbers, loss: meanAbsoluteError(), optimizer: adam(), epochs: 5 });
  */

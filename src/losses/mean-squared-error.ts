@@ -9,8 +9,8 @@ const loss: Loss = {
   targets: 'values',
   targetType: asOutput,
   value: (b, output, targets, weights) => weightedMean(b, b.square(b.sub(output, targets)), weights),
-  // Σ_k deviation_k²·(its mean in column k) over the number of columns, in float64, where also the squares of 1e-30 and
-  // 1e30 are numbers.
+  // The mean over columns k of deviation_k² times the mean square of column k. Float64 also holds the squares of 1e-30 and
+  // 1e30.
   inUnits(b, output, targets, deviation, weights) {
     const squares = b.square(b.sub(output, targets));
     const isOne = deviation.dims[0] === 1;
@@ -33,8 +33,8 @@ const loss: Loss = {
 };
 
 /**
- * The mean of (z − y)² over all elements, outputs and targets of equal shape. Its likelihood is normal, of a variance that
- * second-order steps estimate.
+ * Return the mean of (z − y)² over all elements of outputs and targets of equal shape. Its likelihood is normal; second-order
+ * steps estimate the variance.
  * @example
  * await train(regressor, { data: numbers, loss: meanSquaredError(), optimizer: cgfac(), epochs: 5 });
  */

@@ -1,7 +1,8 @@
+// The loss of a model on a batch, as a function of the parameters in a graph.
 import type { Value } from '../graph/graph.js';
 import type { Rewrite } from '../graph/inline.js';
 import { type Inputs, mapInputs } from '../graph/inputs.js';
-import type { Judged } from '../metrics/metric.js';
+import type { EvaluatedBatch } from '../metrics/metric.js';
 import { appliedModel, asDeclared } from '../model/apply.js';
 import { targetTailOf } from '../model/edit/target-normalization.js';
 import type { Model } from '../model/model.js';
@@ -9,19 +10,19 @@ import type { Builder } from '../ops/builder.js';
 import type { Loss } from './loss.js';
 
 /** One evaluation of the network in the program. */
-export interface Forward extends Judged {
-  /** The parameters it was evaluated at, by name. */
+export interface Forward extends EvaluatedBatch {
+  /** The parameters of this evaluation, by name. */
   readonly parameters: ReadonlyMap<string, Value>;
   /**
-   * What the loss sees: logits, where the network ends in the activation that the loss contains; and standardized
-   * predictions, where it ends in a normalization of targets.
+   * The input of the loss: logits if the network ends in the activation that the loss contains, standardized predictions if it
+   * ends in a normalization of targets.
    */
   readonly output: Value;
-  /** What the loss compares the output with: standardized as the output is. */
+  /** The targets of the loss, standardized as the output is. */
   readonly targets: Value;
   /** The mean loss that is differentiated, a scalar. */
   readonly loss: Value;
-  /** Examples in it. */
+  /** Number of examples. */
   readonly rows: number;
 }
 
@@ -36,7 +37,7 @@ export class Objective {
 
   /**
    * @param inputs the model's one input, or its inputs by name
-   * @param rewrite what nodes become while training: see TrainingMode
+   * @param rewrite of nodes in training: see `TrainingMode`
    * @param weights of the examples, `[batch]`
    */
   constructor(
@@ -57,18 +58,18 @@ export class Objective {
     this.#weights = weights;
   }
 
-  /** The same objective inside another builder: the body of a branch. */
+  /** Return the same objective in another builder, that of the body of a branch. */
   static within(objective: Objective, b: Builder): Objective {
     const { model, loss } = objective;
     return new Objective(b, model, loss, objective.#inputs, objective.#targets, objective.#rewrite, objective.#weights);
   }
 
-  /** Examples in the batch. */
+  /** Number of examples in the batch. */
   get batchSize(): number {
     return this.#targets.dims[0] ?? 1;
   }
 
-  /** The network at the given parameters, on the first `rows` examples of the batch (all by default). */
+  /** Evaluate the network with the given parameters on the first `rows` examples of the batch (all by default). */
   evaluate(parameters: ReadonlyMap<string, Value>, rows: number = this.batchSize): Forward {
     const { b, loss } = this;
     const inputs = mapInputs(this.#inputs, (input) => b.slice(input, 0, 0, rows));

@@ -1,4 +1,4 @@
-// The negative log-likelihood of counts: Poisson variables, whose rate or its logarithm the network gives.
+// The negative log-likelihood of counts: Poisson variables, whose rate or its logarithm the network predicts.
 import type { Value } from '../graph/graph.js';
 import { squaredError } from '../metrics/squared-error.js';
 import type { Builder } from '../ops/builder.js';
@@ -10,15 +10,15 @@ import { weightedMean } from './reduction.js';
 export interface PoissonOptions {
   /** Whether outputs are logarithms of the rates, else the rates themselves; true by default. */
   readonly logInput?: boolean;
-  /** Adds Stirling's approximation of log y!, which does not depend on the output; false by default. */
+  /** Whether to add Stirling's approximation of log y!, which does not depend on the output; false by default. */
   readonly full?: boolean;
-  /** Added to rates before their logarithm is taken; 1e-8 by default. */
+  /** Number added to rates before their logarithm is taken; 1e-8 by default. */
   readonly epsilon?: number;
 }
 
 /**
- * The mean over all elements of λ − y·log λ for counts y and rates λ; equal to PyTorch's `poisson_nll_loss`. Of rates
- * (`logInput: false`) second-order steps take it by the targets of the data.
+ * Return the mean over all elements of λ − y·log λ for counts y and rates λ; equal to PyTorch's `poisson_nll_loss`. With
+ * `logInput: false` second-order steps measure its curvature by the targets of the data.
  * @throws OptionError for options out of range
  * @example
  * const loss = poisson(); // the model predicts logarithms of rates
@@ -51,7 +51,7 @@ const ofLogarithms: LossLikelihood = {
   scale: elementsPerExample,
   cases: examplesOf,
   noise: { distribution: 'normal', shape: dimsOf },
-  // λ − y of a drawn count has the mean 0 and the variance λ; of these moments only the curvature is made.
+  // λ − y of a drawn count has the mean 0 and the variance λ. Curvature depends on these moments only.
   sampledCotangent: (b, output, noise) => b.mul(b.exp(b.mul(output, 0.5)), noise),
   cotangent: (b, output, targets) => b.sub(b.exp(output), targets),
   hessianProduct: (b, output, vector) => b.mul(b.exp(output), vector),

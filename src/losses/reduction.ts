@@ -1,14 +1,15 @@
-// How losses average: over all elements, each example counting by its weight, Σw·l/Σw.
+// Means of losses over all elements, weighted by example: Σw·l/Σw.
 import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
 import { alongBatch } from '../metrics/sums.js';
 import type { Builder } from '../ops/builder.js';
 
-/** A sum of weights that is 0 divides a sum of losses that is 0: the mean is then 0. */
+/** Lower bound on a sum of weights: if all are 0, the sum of losses is 0, and so is the mean. */
 const least = 1e-30;
 
 /**
- * The mean of all elements; with weights each example's mean, weighted: Σw·l/Σw, a scalar. Zero if all weights are zero.
+ * Return the mean of all elements, a scalar; with weights the weighted mean of the examples' means, Σw·l/Σw, which is 0 if all
+ * weights are 0.
  * @param values `[batch, …]`
  * @param weights `[batch]`
  * @example
@@ -22,7 +23,7 @@ export function weightedMean(b: Builder, values: Value, weights: Value | undefin
   return quotient(b, b.dot(b.mean(values, example), b.cast(weights, values.dtype)), b.sum(weights));
 }
 
-/** The mean of each column, which is the last axis, weighted as above. */
+/** Return the mean of each column, which is the last axis, weighted as by `weightedMean`. */
 export function weightedColumns(b: Builder, values: Value, weights: Value | undefined): Value {
   const rows = Array.from({ length: values.rank - 1 }, (_, axis) => axis);
   if (!weights) return b.mean(values, rows);
@@ -31,6 +32,6 @@ export function weightedColumns(b: Builder, values: Value, weights: Value | unde
   return quotient(b, b.sum(b.mul(values, spread), rows), b.mul(b.sum(spread), positions));
 }
 
-/** A sum of weighted losses over the sum of the weights; 0 if there are none. */
+/** Return a sum of weighted losses over the sum of the weights; 0 if all weights are 0. */
 export const quotient = (b: Builder, sum: Value, weights: Value): Value =>
   b.div(sum, b.max(b.cast(weights, sum.dtype), least));

@@ -1,15 +1,15 @@
-// The expected calibration error: how far the model's confidence is from the share of its answers that are right.
+// The expected calibration error: the difference between the model's confidence and its accuracy.
 import type { Value } from '../graph/graph.js';
 import { elementCount, tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { checkedCount, checkKeys } from '../options.js';
 import { binaryRows, checkBinary, classRows, largest } from './classes.js';
-import type { Judged, Metric } from './metric.js';
+import type { EvaluatedBatch, Metric } from './metric.js';
 
 const name = 'calibrationError';
 
 export interface CalibrationOptions {
-  /** Intervals (i/n, (i+1)/n] of the confidence that answers are gathered in; 10 by default. */
+  /** Number n of intervals (i/n, (i+1)/n] of the confidence; 10 by default. */
   readonly bins?: number;
 }
 
@@ -21,9 +21,9 @@ interface Answers {
   readonly between?: Value;
 }
 
-function answersOf(b: Builder, judged: Judged): Answers {
-  if (judged.kind === 'labels') {
-    const { labels, scores, expected, weights } = classRows(b, name, judged);
+function answersOf(b: Builder, batch: EvaluatedBatch): Answers {
+  if (batch.kind === 'labels') {
+    const { labels, scores, expected, weights } = classRows(b, name, batch);
     const right = b.equal(largest(b, scores), labels);
     return {
       confidence: b.reduceMax(expected, [1], true),
@@ -31,8 +31,8 @@ function answersOf(b: Builder, judged: Judged): Answers {
       weights: weights && b.unsqueeze(b.cast(weights, expected.dtype), [1]),
     };
   }
-  const { expected } = judged;
-  const { isTrue, isPredicted, weights, between } = binaryRows(b, judged);
+  const { expected } = batch;
+  const { isTrue, isPredicted, weights, between } = binaryRows(b, batch);
   const column = (x: Value): Value => b.cast(b.reshape(x, [elementCount(x.dims), 1]), expected.dtype);
   return {
     confidence: column(b.max(expected, b.sub(1, expected))),
@@ -43,8 +43,8 @@ function answersOf(b: Builder, judged: Judged): Answers {
 }
 
 /**
- * The mean over all answers of |share that is right − mean confidence| in the answer's bin (Guo et al. 2017, arXiv
- * 1706.04599). The confidence of an answer is its probability: the largest of the classes, or of 0 and 1.
+ * Return the mean over all predictions of |accuracy − mean confidence| in the bin of the prediction (Guo et al. 2017, arXiv
+ * 1706.04599). The confidence of a prediction is its probability: the largest of the classes, or of 0 and 1.
  * @throws OptionError unless the number of bins is a whole number of at least 1
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [accuracy(), calibrationError()] });
@@ -55,8 +55,8 @@ export function calibrationError(options: CalibrationOptions = {}): Metric {
   return {
     name,
     lowerIsBetter: true,
-    sums(b, judged) {
-      const { confidence, right, weights, between } = answersOf(b, judged);
+    sums(b, batch) {
+      const { confidence, right, weights, between } = answersOf(b, batch);
       const { dtype } = confidence;
       const edges = (from: number) =>
         b.constant(

@@ -1,27 +1,31 @@
-// Rows of classes, as the metrics of classifiers see them: labels, answers and weights, whatever axes a batch has.
+// Rows of labels, predictions and weights for the metrics of classifiers, from batches with any axes.
 import { OptionError } from '../errors.js';
 import { int, type Value } from '../graph/graph.js';
 import { elementCount, isFloatingPoint } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
-import type { Judged } from './metric.js';
+import type { EvaluatedBatch } from './metric.js';
 
-/** Labels with the model's answers, a row each. */
+/** Labels with the model's predictions, a row each. */
 export interface ClassRows {
   readonly classes: number;
   /** `[rows]` int64. */
   readonly labels: Value;
-  /** `[rows, classes]`: the output of the network, and what it expects. */
+  /** Logits, `[rows, classes]`. */
   readonly scores: Value;
+  /** Probabilities, `[rows, classes]`. */
   readonly expected: Value;
-  /** `[rows]`: weights of the examples, 0 of ignored rows; undefined where all count alike. */
+  /** Weights, `[rows]`, 0 for ignored rows; undefined if all are 1. */
   readonly weights: Value | undefined;
 }
 
-/** @throws OptionError if the targets are no labels */
+/**
+ * Return the rows of a batch of labels.
+ * @throws OptionError if the targets are no labels
+ */
 export function classRows(
   b: Builder,
   metric: string,
-  { kind, output, expected, given, ignored, weights }: Judged,
+  { kind, output, expected, given, ignored, weights }: EvaluatedBatch,
 ): ClassRows {
   if (kind !== 'labels') {
     throw new OptionError(
@@ -46,7 +50,7 @@ export function classRows(
   };
 }
 
-/** Targets of 0 and 1 (or −1 and 1) with the model's answers: `[rows, columns]`, the last axis being the columns. */
+/** Targets of 0 and 1 (or −1 and 1) with the model's predictions, `[rows, columns]`: the last axis has the columns. */
 export interface BinaryRows {
   readonly columns: number;
   readonly isTrue: Value;
@@ -54,12 +58,12 @@ export interface BinaryRows {
   readonly scores: Value;
   /** `[rows, 1]` */
   readonly weights: Value | undefined;
-  /** The number of targets that are none of −1, 0 and 1: see `checkBinary`. */
+  /** The number of targets other than −1, 0 and 1: see `checkBinary`. */
   readonly between: Value;
 }
 
-/** The model's answer is what it expects on the side of ½. */
-export function binaryRows(b: Builder, { output, expected, given, weights }: Judged): BinaryRows {
+/** Return the rows of a batch of targets 0 and 1. The model predicts 1 if it expects more than ½. */
+export function binaryRows(b: Builder, { output, expected, given, weights }: EvaluatedBatch): BinaryRows {
   const columns = given.rank > 1 ? (given.dims.at(-1) ?? 1) : 1;
   const rows = elementCount(given.dims) / columns;
   const matrix = (x: Value): Value => b.reshape(x, [rows, columns]);
@@ -76,7 +80,7 @@ export function binaryRows(b: Builder, { output, expected, given, weights }: Jud
   };
 }
 
-/** @throws OptionError if there were other targets than 0 and 1 */
+/** @throws OptionError if there are targets other than 0 and 1 */
 export function checkBinary(metric: string, between: ArrayLike<number> | undefined): void {
   if ((between?.[0] ?? 0) === 0) return;
   throw new OptionError(
@@ -85,21 +89,21 @@ export function checkBinary(metric: string, between: ArrayLike<number> | undefin
 }
 
 /** @throws OptionError if the targets are labels */
-export function checkNumbers(metric: string, { kind }: Judged): void {
+export function checkNumbers(metric: string, { kind }: EvaluatedBatch): void {
   if (kind === 'values') return;
   throw new OptionError(
     `the metric ${metric} is of numbers, and the targets are labels of classes: choose one of classes, such as accuracy()`,
   );
 }
 
-/** The position of the largest element along the last axis. */
+/** Return the position of the largest element along the last axis. */
 export const largest = (b: Builder, x: Value): Value => b.op('ArgMax', [x], { axis: int(-1), keepdims: int(0) });
 
-/** The labels as int64; of probabilities of classes the largest. */
+/** Return the labels as int64; for probabilities of classes, the class of the largest. */
 export const labelsOf = (b: Builder, given: Value): Value =>
   isFloatingPoint(given.dtype) ? largest(b, given) : b.cast(given, 'int64');
 
-/** `[rows, classes]`: 1 at each label, 0 elsewhere; only zeros of a label outside. */
+/** Return `[rows, classes]`: 1 at each label, 0 elsewhere; a row of zeros for a label outside the classes. */
 export const indicators = (b: Builder, labels: Value, classes: number): Value =>
   b.cast(b.equal(b.unsqueeze(labels, [1]), b.integers(Array.from({ length: classes }, (_, i) => i))), 'float32');
 

@@ -1,4 +1,4 @@
-// The confusion matrix: how often each class was taken for each.
+// The confusion matrix: the number of predictions of each class for each true class.
 import { classRows, indicators, largest } from './classes.js';
 import type { Metric, Numbers } from './metric.js';
 
@@ -12,16 +12,16 @@ const counts = ({ counts: flat = [] }: Numbers): number[][] => {
 };
 
 /**
- * Counts by true class (row) and predicted class (column), which `evaluate` returns as a table under the name `mistakes`. Its figure is
- * the share of mistakes.
+ * Return counts by true class (row) and predicted class (column), which `evaluate` returns as a table with the name
+ * `mistakes`. The figure is the share of mistakes.
  * @example
  * const { tables } = await evaluate(model, data.test, { metrics: [confusionMatrix()] });
  */
 export const confusionMatrix = (): Metric => ({
   name,
   lowerIsBetter: true,
-  sums(b, judged) {
-    const { labels, scores, classes, weights } = classRows(b, name, judged);
+  sums(b, batch) {
+    const { labels, scores, classes, weights } = classRows(b, name, batch);
     const actual = indicators(b, labels, classes);
     const predicted = indicators(b, largest(b, scores), classes);
     const weighted = weights ? b.mul(actual, b.unsqueeze(weights, [1])) : actual;

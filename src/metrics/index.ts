@@ -1,4 +1,4 @@
-// The metrics by the words that the command line and options have for them.
+// The metrics by their words on the command line and in options.
 import { OptionError } from '../errors.js';
 import { described, isRecord } from '../options.js';
 import { didYouMean } from '../suggest.js';
@@ -38,7 +38,7 @@ const metrics = {
   r2: r2(),
 } as const satisfies Readonly<Record<string, Metric>>;
 
-/** A metric with its usual options, by its name; of top-k accuracy any k. */
+/** The name of a metric with its default options; `top-k` for any k. */
 export type MetricWord = keyof typeof metrics | `top-${number}`;
 
 /** The words of the metrics; `top-k` of any k is one, too. */
@@ -50,8 +50,8 @@ const isWord = (name: string): name is keyof typeof metrics => Object.hasOwn(met
 const topWord = /^top-([1-9]\d{0,5})$/;
 
 /**
- * The metrics that are meant: each one by name, or an object, whose contract is checked.
- * @throws OptionError listing the names that exist, or saying what an object lacks or which two have one name
+ * Return the metrics of names, and given objects after a check of their contract.
+ * @throws OptionError that lists the known names, or says what an object lacks or which two have the same name
  */
 export function metricsOf(given: readonly (Metric | string)[]): readonly Metric[] {
   const list: unknown = given;
@@ -88,7 +88,7 @@ function metricOf(given: Metric | string): Metric {
   if (typeof lowerIsBetter !== 'boolean') throw lacks('lowerIsBetter, true or false');
   if (typeof value.value !== 'function') throw lacks('value(numbers): its figure');
   if (typeof sums !== 'function' && typeof rows !== 'function') {
-    throw lacks('sums(b, judged) or rows(b, judged): what it is computed from');
+    throw lacks('sums(b, batch) or rows(b, batch): what it is computed from');
   }
   return given as Metric;
 }

@@ -1,23 +1,23 @@
-// Log loss and perplexity: how improbable the targets are to the model.
+// Log loss and perplexity: the improbability of the targets in the model.
 import { isFloatingPoint } from '../graph/tensor.js';
 import { binaryRows, checkBinary, classRows, indicators } from './classes.js';
 import type { Metric } from './metric.js';
 import { ratio, sumOver } from './sums.js';
 
-/** Probabilities below this are taken for it: one impossible target must not hide all others. */
+/** Lower bound on probabilities: one impossible target must not make the mean infinite. */
 const leastProbability = 1e-30;
 
 const crossEntropy = (name: string): Pick<Metric, 'sums'> => ({
-  sums(b, judged) {
-    const { kind, expected, given } = judged;
+  sums(b, batch) {
+    const { kind, expected, given } = batch;
     const logarithm = (p: typeof expected) => b.log(b.max(p, leastProbability));
     if (kind === 'values') {
-      const { columns, weights, between, isTrue } = binaryRows(b, judged);
+      const { columns, weights, between, isTrue } = binaryRows(b, batch);
       const p = b.cast(b.reshape(expected, [isTrue.dims[0] ?? 1, columns]), 'float32');
       const right = b.add(b.mul(isTrue, logarithm(p)), b.mul(b.sub(1, isTrue), logarithm(b.sub(1, p))));
       return { ...sumOver(b, b.neg(right), weights), between };
     }
-    const { labels, classes, weights, ...rows } = classRows(b, name, judged);
+    const { labels, classes, weights, ...rows } = classRows(b, name, batch);
     const shares = isFloatingPoint(given.dtype)
       ? b.cast(b.reshape(given, rows.expected.dims), rows.expected.dtype)
       : b.cast(indicators(b, labels, classes), rows.expected.dtype);
@@ -26,7 +26,7 @@ const crossEntropy = (name: string): Pick<Metric, 'sums'> => ({
 });
 
 /**
- * The mean negative logarithm of the probability that the model gives to the label, or to the target 0 or 1.
+ * Return the mean negative logarithm of the model's probability of the label, or of the target 0 or 1.
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [logLoss()] });
  */
@@ -41,7 +41,7 @@ export const logLoss = (): Metric => ({
 });
 
 /**
- * The exponential of the log loss: of how many equally likely labels the model is as uncertain.
+ * Return the exponential of the log loss: the number of equally likely labels with the same uncertainty.
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [perplexity()] });
  */

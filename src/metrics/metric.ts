@@ -1,27 +1,27 @@
-// The contract of a metric: sums in the program, or rows that it collects, and the number that they come to on a whole set.
+// The contract of a metric: sums in the program or collected rows, and the number computed from them on a whole set.
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 
-/** What a metric sees of a batch. */
-export interface Judged {
-  /** The model's own first output, in the units of the data. */
+/** A batch with the model's outputs: the input of a metric. */
+export interface EvaluatedBatch {
+  /** The model's first output, in the units of the data. */
   readonly prediction: Value;
-  /** What the loss sees: logits with the classes on the last axis, where the network ends in the activation that it contains. */
+  /** The input of the loss: logits with the classes on the last axis if the network ends in the activation that the loss contains. */
   readonly output: Value;
   /**
-   * What the model expects of the targets, in the units of the data: probabilities of the classes along the last axis,
-   * probabilities of 1, or numbers.
+   * The expected targets, in the units of the data: probabilities of the classes along the last axis, probabilities of 1, or
+   * numbers.
    */
   readonly expected: Value;
-  /** The targets in the units of the data, arranged as `expected`: labels without the axis of the classes, else in its shape. */
+  /** The targets in the units of the data: labels in the shape of `expected` without the axis of the classes, else in its shape. */
   readonly given: Value;
-  /** Labels of classes, which may be given as their probabilities; or numbers, which may be 0 and 1. */
+  /** Labels of classes, or probabilities of them; or numbers, which can be 0 and 1. */
   readonly kind: 'labels' | 'values';
-  /** Weights of the examples, `[batch]`; all count alike where left out. */
+  /** Weights of the examples, `[batch]`; all are 1 if left out. */
   readonly weights?: Value | undefined;
-  /** The label of rows that do not count, where the loss ignores one. */
+  /** The label of rows that do not count, if the loss ignores one. */
   readonly ignored?: number | undefined;
-  /** The loss that a person sees, a scalar: its mean in the units of the data. */
+  /** The mean loss in the units of the data, a scalar. */
   readonly reported: Value;
 }
 
@@ -29,9 +29,9 @@ export interface Judged {
 export type Numbers = Readonly<Record<string, ArrayLike<number>>>;
 
 /**
- * A figure by which a person judges a model on a set of examples: exact however the set is cut into batches. It is
- * computed from sums over the examples, of fixed shapes, which the program adds up in each batch; or, where no sums
- * suffice (ranks, medians), from rows of each example, which are collected over the set.
+ * A figure that evaluates a model on a set of examples, exact for any batches of the set. It is computed from sums over the
+ * examples, of fixed shapes, which the program adds up in each batch; or, if sums do not suffice (ranks, medians), from rows
+ * of each example, which are collected over the set.
  * @example
  * const bias: Metric = {
  *   name: 'bias',
@@ -44,12 +44,12 @@ export interface Metric {
   /** A name in camel case, unique in a run: the key of its value in records, e.g. `squaredError`. */
   readonly name: string;
   readonly lowerIsBetter: boolean;
-  /** Sums over the examples of a batch, weighted if there are weights; numbers are known before the program runs. */
-  sums?(b: Builder, judged: Judged): Readonly<Record<string, Value | number>>;
-  /** Tensors whose first axis is that of the examples, or of whatever rows there are. */
-  rows?(b: Builder, judged: Judged): Readonly<Record<string, Value>>;
-  /** The figure: of the sums over all batches, and of the collected rows in the order of the examples. */
+  /** Return sums over the examples of a batch, weighted if there are weights; as numbers if they are known without running it. */
+  sums?(b: Builder, batch: EvaluatedBatch): Readonly<Record<string, Value | number>>;
+  /** Return tensors whose first axis is that of the examples, or of rows of them. */
+  rows?(b: Builder, batch: EvaluatedBatch): Readonly<Record<string, Value>>;
+  /** Return the figure from the sums over all batches and the collected rows in the order of the examples. */
   value(numbers: Numbers): number;
-  /** What there is to see behind the figure, row by row: counts of a confusion matrix. */
+  /** Return a table behind the figure, row by row, such as the counts of a confusion matrix. */
   table?(numbers: Numbers): readonly (readonly number[])[];
 }

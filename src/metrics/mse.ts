@@ -4,16 +4,16 @@ import type { Metric } from './metric.js';
 import { alongBatch, ratio, sumOver } from './sums.js';
 
 /**
- * The mean over all elements of the squared difference between what the model expects and the target.
+ * Return the mean over all elements of the squared difference between the prediction and the target.
  * @example
  * const { values } = await evaluate(regressor, numbers.test, { metrics: [mse()] });
  */
 export const mse = (): Metric => ({
   name: 'meanSquaredError',
   lowerIsBetter: true,
-  sums(b, judged) {
-    checkNumbers('meanSquaredError', judged);
-    const { expected, given, weights } = judged;
+  sums(b, batch) {
+    checkNumbers('meanSquaredError', batch);
+    const { expected, given, weights } = batch;
     const squares = b.square(b.cast(b.sub(expected, given), 'float64'));
     return sumOver(b, squares, weights && alongBatch(b, weights, squares));
   },
@@ -21,7 +21,7 @@ export const mse = (): Metric => ({
 });
 
 /**
- * The root of the mean squared error, in the units of the targets.
+ * Return the root of the mean squared error, in the units of the targets.
  * @example
  * const { values } = await evaluate(regressor, numbers.test, { metrics: [rmse()] });
  */

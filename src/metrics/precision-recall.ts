@@ -3,20 +3,20 @@ import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { checkedWord, checkKeys } from '../options.js';
 import { binaryRows, checkBinary, classRows, indicators, largest } from './classes.js';
-import type { Judged, Metric, Numbers } from './metric.js';
+import type { EvaluatedBatch, Metric, Numbers } from './metric.js';
 
 const averages = ['positive', 'micro', 'macro', 'weighted'] as const;
 
 export interface AverageOptions {
   /**
-   * How several classes, or columns of targets 0 and 1, come to one figure. `positive`: that of the last of two classes;
-   * `micro`: of all answers together; `macro`: the mean over classes; `weighted`: the mean weighted by how often each class
-   * is there. By default `positive` of two classes, else `macro`.
+   * The average over several classes, or over columns of targets 0 and 1. `positive`: the figure of the last of two classes;
+   * `micro`: of all predictions together; `macro`: the mean over classes; `weighted`: the mean weighted by the frequency of
+   * each class. By default `positive` for two classes, else `macro`.
    */
   readonly average?: (typeof averages)[number];
 }
 
-/** Of one class: answers that are right, answers, and rows of the class. */
+/** Numbers of one class: correct predictions of it, predictions of it, and rows of it. */
 interface Counts {
   readonly right: number;
   readonly predicted: number;
@@ -25,7 +25,7 @@ interface Counts {
 
 const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
 
-/** A metric that is made of the counts of each class; 0 where it would divide by 0. */
+/** A metric of the counts of each class; 0 instead of a division by 0. */
 function ofCounts(word: string, options: AverageOptions, score: (counts: Counts) => number): Metric {
   checkKeys(word, options, { average: true });
   const average = checkedWord('average', options.average, averages);
@@ -33,7 +33,7 @@ function ofCounts(word: string, options: AverageOptions, score: (counts: Counts)
   return {
     name,
     lowerIsBetter: false,
-    sums: (b, judged) => classCounts(b, name, judged, average === undefined || average === 'positive'),
+    sums: (b, batch) => classCounts(b, name, batch, average === undefined || average === 'positive'),
     value(numbers) {
       checkBinary(name, numbers.between);
       const classes = listed(numbers).filter(({ predicted, actual }) => predicted + actual > 0);
@@ -57,15 +57,15 @@ const added = (x: Counts, y: Counts): Counts => ({
 const listed = ({ right = [], predicted = [], actual = [] }: Numbers): Counts[] =>
   Array.from(right, (count, i) => ({ right: count, predicted: predicted[i] ?? 0, actual: actual[i] ?? 0 }));
 
-/** @param onlyPositive whether of two classes only the last is counted */
-function classCounts(b: Builder, name: string, judged: Judged, onlyPositive: boolean): Record<string, Value> {
+/** @param onlyPositive whether only the last of two classes is counted */
+function classCounts(b: Builder, name: string, batch: EvaluatedBatch, onlyPositive: boolean): Record<string, Value> {
   const total = (x: Value, weights: Value | undefined): Value => b.sum(weights ? b.mul(x, weights) : x, [0]);
-  if (judged.kind === 'values') {
-    const { isTrue, isPredicted, weights, between } = binaryRows(b, judged);
+  if (batch.kind === 'values') {
+    const { isTrue, isPredicted, weights, between } = binaryRows(b, batch);
     const right = total(b.mul(isTrue, isPredicted), weights);
     return { right, predicted: total(isPredicted, weights), actual: total(isTrue, weights), between };
   }
-  const { labels, scores, classes, weights } = classRows(b, name, judged);
+  const { labels, scores, classes, weights } = classRows(b, name, batch);
   const chosen = (x: Value): Value => (onlyPositive && classes === 2 ? b.slice(x, 1, 1, 2) : x);
   const actual = chosen(indicators(b, labels, classes));
   const predicted = chosen(indicators(b, largest(b, scores), classes));
@@ -78,7 +78,7 @@ function classCounts(b: Builder, name: string, judged: Judged, onlyPositive: boo
 }
 
 /**
- * Of the answers that name a class, the share that is right.
+ * Return the share of the predictions of a class that are correct.
  * @throws OptionError for an unknown average
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [precision(), recall()] });
@@ -87,7 +87,7 @@ export const precision = (options: AverageOptions = {}): Metric =>
   ofCounts('precision', options, ({ right, predicted }) => share(right, predicted));
 
 /**
- * Of the rows of a class, the share that is found.
+ * Return the share of the rows of a class that are predicted as such.
  * @throws OptionError for an unknown average
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [recall({ average: 'macro' })] });
@@ -96,7 +96,7 @@ export const recall = (options: AverageOptions = {}): Metric =>
   ofCounts('recall', options, ({ right, actual }) => share(right, actual));
 
 /**
- * The harmonic mean of precision and recall.
+ * Return the harmonic mean of precision and recall.
  * @throws OptionError for an unknown average
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [f1({ average: 'weighted' })] });
@@ -105,16 +105,16 @@ export const f1 = (options: AverageOptions = {}): Metric =>
   ofCounts('f1', options, ({ right, predicted, actual }) => share(2 * right, predicted + actual));
 
 /**
- * The mean over the classes of the share of their rows that is found: of targets 0 and 1, over these two.
+ * Return the mean over the classes of their recall; for targets 0 and 1, over these two.
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [balancedAccuracy()] });
  */
 export const balancedAccuracy = (): Metric => ({
   name: 'balancedAccuracy',
   lowerIsBetter: false,
-  sums(b, judged) {
-    if (judged.kind === 'labels') return classCounts(b, 'balancedAccuracy', judged, false);
-    const { isTrue, isPredicted, weights, between } = binaryRows(b, judged);
+  sums(b, batch) {
+    if (batch.kind === 'labels') return classCounts(b, 'balancedAccuracy', batch, false);
+    const { isTrue, isPredicted, weights, between } = binaryRows(b, batch);
     const both = (zero: Value, one: Value): Value =>
       b.concat(
         [zero, one].map((x) => b.reshape(b.sum(weights ? b.mul(x, weights) : x), [1])),

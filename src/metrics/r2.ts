@@ -6,21 +6,21 @@ import { alongBatch } from './sums.js';
 
 const name = 'r2';
 
-/** A sum of squares about the mean below this share of that about zero is rounding of float64: the targets are constant. */
+/** If the sum of squares about the mean is below this share of that about zero, it is rounding of float64: the targets are constant. */
 const rounding = 1e-14;
 
 /**
- * 1 − Σ(y − f)²/Σ(y − ȳ)², the mean of it over the columns, which are the last axis. Of targets that are all equal it is 1
- * if the predictions are right and 0 if not, as in scikit-learn.
+ * Return 1 − Σ(y − f)²/Σ(y − ȳ)², averaged over the columns, which are the last axis. If all targets are equal it is 1 for
+ * exact predictions and 0 for others, as in scikit-learn.
  * @example
  * const { values } = await evaluate(regressor, numbers.test, { metrics: [r2(), mae()] });
  */
 export const r2 = (): Metric => ({
   name,
   lowerIsBetter: false,
-  sums(b, judged) {
-    checkNumbers(name, judged);
-    const { expected, given, weights } = judged;
+  sums(b, batch) {
+    checkNumbers(name, batch);
+    const { expected, given, weights } = batch;
     const [targets, errors] = [given, b.sub(expected, given)].map((x) => b.cast(x, 'float64')) as [
       typeof given,
       typeof given,

@@ -1,4 +1,4 @@
-// Metrics of ranks: how well scores set the positive apart from the others. They need all scores of a set at once.
+// Metrics of ranks: how well scores separate positive rows from the others. They need all scores of a set at once.
 import type { Value } from '../graph/graph.js';
 import { checkedWord, checkKeys } from '../options.js';
 import { binaryRows, checkBinary, classRows } from './classes.js';
@@ -8,8 +8,8 @@ const averages = ['macro', 'weighted', 'micro'] as const;
 
 export interface RankingOptions {
   /**
-   * How several classes (each against all others), or columns of targets 0 and 1, come to one figure: their mean, `macro`, by
-   * default; weighted by how often each is there; or all scores ranked together, `micro`.
+   * The average over several classes (each against all others), or over columns of targets 0 and 1: their mean, `macro`, by
+   * default; `weighted` by the frequency of each; or all scores ranked together, `micro`.
    */
   readonly average?: (typeof averages)[number];
 }
@@ -29,16 +29,16 @@ function ranked(word: string, options: RankingOptions, score: (rows: readonly Sc
   return {
     name,
     lowerIsBetter: false,
-    sums: (b, judged): Record<string, Value> =>
-      judged.kind === 'values' ? { between: binaryRows(b, judged).between } : {},
-    rows(b, judged) {
-      if (judged.kind === 'values') {
-        const { isTrue, scores, weights } = binaryRows(b, judged);
-        // A weight for each row tells how many columns there are.
+    sums: (b, batch): Record<string, Value> =>
+      batch.kind === 'values' ? { between: binaryRows(b, batch).between } : {},
+    rows(b, batch) {
+      if (batch.kind === 'values') {
+        const { isTrue, scores, weights } = binaryRows(b, batch);
+        // Weights, one for each row, also give the number of columns.
         return { targets: isTrue, scores, weights: weights ?? b.filled([isTrue.dims[0] ?? 1, 1], 1, 'float32') };
       }
-      const { labels, scores, expected, classes, weights } = classRows(b, name, judged);
-      // Of two classes their difference ranks as the probability does, and does not round to 1.
+      const { labels, scores, expected, classes, weights } = classRows(b, name, batch);
+      // The difference of two classes ranks as the probability does, and does not round to 1.
       const single = classes === 2 ? b.sub(b.slice(scores, 1, 1, 2), b.slice(scores, 1, 0, 1)) : expected;
       return { labels, scores: single, ...(weights && { weights }) };
     },
@@ -63,7 +63,7 @@ const positives = (rows: readonly Scored[]): number =>
 
 const sorted = (rows: readonly Scored[]): Scored[] => [...rows].sort((x, y) => y.score - x.score);
 
-/** A column for each class against the others, or for each target; rows of weight 0 do not count. */
+/** A column for each class against the others, or for each target, without rows of weight 0. */
 function scoredColumns({ labels, targets, scores = [], weights }: Numbers): Scored[][] {
   const given = labels ?? targets ?? [];
   const rows = (labels ?? weights ?? []).length;
@@ -94,9 +94,9 @@ function* runs(rows: readonly Scored[]): Generator<{ readonly positive: number; 
 }
 
 /**
- * The area under the curve of true over false positive rates: the probability that a positive row has a higher score than
- * another, ties counting half. Several classes are each taken against all others. Classes that all rows or none belong to
- * have none and are left out.
+ * Return the area under the curve of true over false positive rates: the probability that a positive row has a higher score
+ * than another row, with ties counting half. Each of several classes is ranked against all others; classes without positive or
+ * without negative rows are left out.
  * @throws OptionError for an unknown average
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [rocAuc()] });
@@ -113,7 +113,7 @@ export const rocAuc = (options: RankingOptions = {}): Metric =>
   });
 
 /**
- * The mean of the precisions at each positive row, Σ (R_n − R_{n−1})·P_n over falling thresholds, without interpolation.
+ * Return the mean of the precisions at each positive row, Σ (R_n − R_{n−1})·P_n over falling thresholds, without interpolation.
  * @throws OptionError for an unknown average
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [averagePrecision()] });

@@ -21,7 +21,7 @@ import { squaredError } from './squared-error.js';
 import { topK } from './top-k.js';
 
 /** A set of examples with the outputs of a model. */
-interface Judgement {
+interface ScoredSet {
   readonly loss: 'softmax-cross-entropy' | 'sigmoid-cross-entropy' | 'mean-squared-error';
   /** Shape of an example's output, and of its targets. */
   readonly output: readonly number[];
@@ -32,7 +32,7 @@ interface Judgement {
 }
 
 /** A metric of all examples, in batches of the given size: float64 programs, joined as evaluations join them. */
-async function judged(metric: Metric, set: Judgement, batchSize = 1000) {
+async function scored(metric: Metric, set: ScoredSet, batchSize = 1000) {
   const sizeOf = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
   const [perOutput, perTarget] = [sizeOf(set.output), sizeOf(set.target)];
   const examples = set.outputs.length / perOutput;
@@ -102,18 +102,18 @@ const [classes, binary, numbers, multilabel] = [
   metricReference<Multilabel>('multilabel'),
 ];
 
-const ofClasses: Judgement = {
+const ofClasses: ScoredSet = {
   loss: 'softmax-cross-entropy',
   output: [4],
   target: [],
   outputs: classes.logits.values,
   targets: classes.targets,
 };
-const withoutClass3: Judgement = {
+const withoutClass3: ScoredSet = {
   ...ofClasses,
   outputs: classes.predictionsWithoutClass3.flatMap((label) => [0, 1, 2, 3].map((k) => Number(k === label))),
 };
-const ofBinary: Judgement = {
+const ofBinary: ScoredSet = {
   loss: 'sigmoid-cross-entropy',
   output: [1],
   target: [1],
@@ -121,27 +121,27 @@ const ofBinary: Judgement = {
   targets: binary.targets,
 };
 /** The same as two logits. */
-const ofTwoClasses: Judgement = {
+const ofTwoClasses: ScoredSet = {
   ...ofClasses,
   output: [2],
   outputs: binary.logits.flatMap((logit) => [0.3, 0.3 + logit]),
   targets: binary.targets,
 };
-const ofNumbers: Judgement = {
+const ofNumbers: ScoredSet = {
   loss: 'mean-squared-error',
   output: [1],
   target: [1],
   outputs: numbers.predictions,
   targets: numbers.targets,
 };
-const ofTwoNumbers: Judgement = {
+const ofTwoNumbers: ScoredSet = {
   ...ofNumbers,
   output: [2],
   target: [2],
   outputs: numbers.twoOutputs.predictions.values,
   targets: numbers.twoOutputs.targets.values,
 };
-const ofColumns: Judgement = {
+const ofColumns: ScoredSet = {
   loss: 'sigmoid-cross-entropy',
   output: [3],
   target: [3],
@@ -151,7 +151,7 @@ const ofColumns: Judgement = {
 
 const { scores, scoresWithoutClass3: without, probabilityScores: soft } = classes;
 
-const cases: readonly (readonly [string, Metric, Judgement, number | undefined])[] = [
+const cases: readonly (readonly [string, Metric, ScoredSet, number | undefined])[] = [
   ['accuracy', accuracy(), ofClasses, scores.accuracy],
   ['balanced accuracy', balancedAccuracy(), ofClasses, scores.balancedAccuracy],
   ['micro precision', precision({ average: 'micro' }), ofClasses, scores['precision.micro']],
@@ -232,11 +232,11 @@ const cases: readonly (readonly [string, Metric, Judgement, number | undefined])
 describe.each([1000, 7])('in batches of %d', (batchSize) => {
   it.each(cases)('%s', async (_, metric, set, expected) => {
     if (expected === undefined) throw new Error('the reference has the score');
-    expect((await judged(metric, set, batchSize)).value).toBeCloseTo(expected, 6);
+    expect((await scored(metric, set, batchSize)).value).toBeCloseTo(expected, 6);
   });
 
   it('confusion matrix', async () => {
-    const { value, table } = await judged(confusionMatrix(), ofClasses, batchSize);
+    const { value, table } = await scored(confusionMatrix(), ofClasses, batchSize);
     expect(table?.flat()).toEqual(classes.scores.confusion.values);
     expect(value).toBeCloseTo(1 - (scores.accuracy ?? Number.NaN), 12);
   });
@@ -262,7 +262,7 @@ it.each(everyMetric)(
         Array.from({ length: weight }, () => elements.slice(i * size, (i + 1) * size)).flat(),
       );
     const repeated = { ...set, outputs: repeat(set.outputs, per), targets: repeat(set.targets, perTarget) };
-    const [weighted, plain] = [await judged(metric, { ...set, weights }, 11), await judged(metric, repeated)];
+    const [weighted, plain] = [await scored(metric, { ...set, weights }, 11), await scored(metric, repeated)];
     expect(weighted.value).toBeCloseTo(plain.value, 6);
     expect(weighted.table).toEqual(plain.table);
   },
@@ -272,19 +272,19 @@ it.each(everyMetric.filter(([, , { loss }]) => loss === 'softmax-cross-entropy')
   '%s of sequences is that of their positions',
   async (_, metric, set) => {
     const sequences = { ...set, output: [5, 4], target: [5] };
-    expect((await judged(metric, sequences, 3)).value).toBeCloseTo((await judged(metric, set)).value, 6);
+    expect((await scored(metric, sequences, 3)).value).toBeCloseTo((await scored(metric, set)).value, 6);
   },
 );
 
 describe('a metric that does not fit', () => {
   it('of labels for numbers, and the other way round', async () => {
-    await expect(judged(topK(2), ofNumbers)).rejects.toThrow(
+    await expect(scored(topK(2), ofNumbers)).rejects.toThrow(
       'the metric top2 is for labels of classes, and the targets are numbers',
     );
-    await expect(judged(mae(), ofClasses)).rejects.toThrow(
+    await expect(scored(mae(), ofClasses)).rejects.toThrow(
       'the metric meanAbsoluteError is of numbers, and the targets are labels',
     );
-    await expect(judged(f1(), ofNumbers)).rejects.toThrow(
+    await expect(scored(f1(), ofNumbers)).rejects.toThrow(
       /the metric f1 is for labels or for targets of 0 and 1, and 25 targets/,
     );
   });
@@ -298,7 +298,7 @@ describe('a metric that does not fit', () => {
     const { value: _, ...rest } = accuracy();
     expect(() => metricsOf([rest as Metric])).toThrow("the metric 'accuracy' lacks value(numbers)");
     expect(() => metricsOf([{ ...accuracy(), sums: undefined } as unknown as Metric])).toThrow(
-      'lacks sums(b, judged) or rows',
+      'lacks sums(b, batch) or rows',
     );
     expect(() => metricsOf([{ ...accuracy(), name: 'loss' }])).toThrow('lacks a name');
     expect(() => topK(0)).toThrow(OptionError);

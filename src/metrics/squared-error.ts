@@ -7,23 +7,23 @@ import { alongBatch, ratio, sumOver } from './sums.js';
 const name = 'squaredError';
 
 /**
- * The sum of squared differences of an example between what the model expects and the target, averaged over the examples.
+ * Return the sum over an example of the squared differences between prediction and target, averaged over the examples.
  * @example
  * const { values } = await evaluate(regressor, numbers.test, { metrics: [squaredError()] });
  */
 export const squaredError = (): Metric => ({
   name,
   lowerIsBetter: true,
-  sums(b, judged) {
-    checkNumbers(name, judged);
-    const { expected, given, weights } = judged;
+  sums(b, batch) {
+    checkNumbers(name, batch);
+    const { expected, given, weights } = batch;
     const squares = b.square(b.sub(expected, given));
     return sumOver(b, squares, weights && alongBatch(b, weights, squares), elementCount(given.dims.slice(1)));
   },
   value: ratio,
 });
 
-/** The same of a model that is trained on it: the loss is its mean over the numbers of an example. */
+/** The same, computed from the mean squared error that is the model's loss. */
 export const squaredErrorOfLoss: Metric = {
   ...squaredError(),
   sums(b, { reported, output, weights }) {

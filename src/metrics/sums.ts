@@ -4,12 +4,12 @@ import { elementCount } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import type { Numbers } from './metric.js';
 
-/** A sum and what it is divided by, to be the mean. */
+/** A sum and its divisor: their quotient is the mean. */
 export type WeightedSum = Readonly<Record<'sum' | 'weight', Value | number>>;
 
 /**
  * Return the sum of all elements and their number; with weights, which broadcast to the values, both weighted.
- * @param per elements that count as one
+ * @param per number of elements that count as one
  * @example
  * const within1: Metric = {
  *   name: 'within1',
@@ -26,12 +26,12 @@ export function sumOver(b: Builder, values: Value, weights?: Value, per = 1): We
 }
 
 /**
- * Return the mean, of the sums over a whole set that `sumOver` makes of each batch.
+ * Return the mean from the sums over a whole set, which `sumOver` makes of each batch.
  * @example
  * console.log(ratio({ sum: [6], weight: [4] })); // 1.5
  */
 export const ratio = ({ sum, weight }: Numbers): number => (sum?.[0] ?? Number.NaN) / (weight?.[0] ?? Number.NaN);
 
-/** Weights of the examples, `[batch]`, as `[batch, 1, …]`: they broadcast to another value of the batch. */
+/** Return weights of the examples, `[batch]`, as `[batch, 1, …]`: they broadcast to another value of the batch. */
 export const alongBatch = (b: Builder, weights: Value, other: Value): Value =>
   b.reshape(b.cast(weights, other.dtype), [weights.dims[0] ?? 1, ...other.dims.slice(1).map(() => 1)]);

@@ -1,12 +1,12 @@
-// Top-k accuracy: the share of rows whose label is among the k best answers.
+// Top-k accuracy: the share of rows whose label is among the k classes with the largest logits.
 import { checkedCount } from '../options.js';
 import { classRows, indicators } from './classes.js';
 import type { Metric } from './metric.js';
 import { ratio, sumOver } from './sums.js';
 
 /**
- * The share of rows whose label is among the k classes with the largest logits; of equal ones the first count as larger, as
- * for `accuracy`.
+ * Return the share of rows whose label is among the k classes with the largest logits; of equal logits the first counts as
+ * larger, as for `accuracy`.
  * @throws OptionError unless k is a whole number of at least 1
  * @example
  * const { values } = await evaluate(model, data.test, { metrics: [accuracy(), topK(5)] });
@@ -17,10 +17,10 @@ export function topK(k: number): Metric {
   return {
     name,
     lowerIsBetter: false,
-    sums(b, judged) {
-      const { labels, scores, classes, weights } = classRows(b, name, judged);
+    sums(b, batch) {
+      const { labels, scores, classes, weights } = classRows(b, name, batch);
       const isLabel = b.cast(indicators(b, labels, classes), scores.dtype);
-      // Logits of −∞ times 0 are no number: the label's own is picked.
+      // Where instead of a product: a logit of −∞ times 0 is NaN.
       const own = b.sum(b.where(b.greater(isLabel, 0.5), scores, 0), [1], true);
       const positions = b.integers(Array.from({ length: classes }, (_, i) => i));
       const isBefore = b.and(b.equal(scores, own), b.less(positions, b.unsqueeze(labels, [1])));

@@ -2,7 +2,7 @@
 // `[batch, channels, height, width]`; models that came from TensorFlow have them last, and are given them through a
 // Transpose, in the program of training and not in the model's file.
 import { GraphError } from '../errors.js';
-import { neededNodes, type Shape, type Value } from '../graph/graph.js';
+import { firstOutputOf, type Shape, type Value } from '../graph/graph.js';
 import { inline, type Rewrite } from '../graph/inline.js';
 import { type Inputs, isUnnamed, listInputs } from '../graph/inputs.js';
 import { type DataType, isInteger } from '../graph/tensor.js';
@@ -11,7 +11,7 @@ import { sameShape } from '../ops/shapes/shapes.js';
 import type { Model } from './model.js';
 
 /**
- * The model's first output on its input (or inputs by name), pictures in the model's own order of axes.
+ * Return the model's first output on its input (or inputs by name), pictures in the model's own order of axes.
  * @param parameters new values of parameters and running averages by name; others keep their elements
  */
 export function applyModel(
@@ -24,7 +24,8 @@ export function applyModel(
 }
 
 /**
- * As `applyModel`, with what training makes of nodes, and a value on the way.
+ * Return the model's first output as `applyModel` does, and an inner value.
+ * @param rewrite what to emit instead of some nodes
  * @param wanted a value that the model computes on the way to its first output
  */
 export function appliedModel(
@@ -53,19 +54,13 @@ export function appliedModel(
     const bound = parameters.get(name);
     if (bound) bindings.set(value, bound);
   }
-  // Other outputs may come from operators that cgfac does not know.
-  const outputs = model.graph.outputs.slice(0, 1);
-  const nodes = neededNodes(
-    model.graph.nodes,
-    outputs.map(({ value }) => value),
-  );
-  const copy = inline(b, { ...model.graph, outputs, nodes }, bindings, rewrite);
+  const copy = inline(b, firstOutputOf(model.graph), bindings, rewrite);
   const [prediction] = copy.outputs.values();
   if (!prediction) throw new GraphError(`model '${model.name}' has no output`);
   return { prediction, inner: wanted && copy.values.get(wanted) };
 }
 
-/** Whether numbers of a type can be given to an input of another: data have int64 if a model may declare int32. */
+/** Whether an input of one type takes numbers of another: data have int64, and a model may declare int32. */
 export const takesNumbersOf = (declared: DataType, given: DataType): boolean =>
   declared === given || (isInteger(declared) && isInteger(given));
 
@@ -78,6 +73,6 @@ export function takesChannelsLast(declared: Shape, given: Shape): boolean {
   return typeof declared[3] === 'number' && !fits(given) && fits([batch, height, width, channels] as Shape);
 }
 
-/** Pictures as a model has them. */
+/** Return pictures in the order of axes that a model declares. */
 export const asDeclared = (b: Builder, pictures: Value, declared: Shape): Value =>
   takesChannelsLast(declared, pictures.shape) ? b.transpose(pictures, [0, 2, 3, 1]) : pictures;

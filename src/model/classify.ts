@@ -1,5 +1,5 @@
-// Which of a file's tensors are trained: ONNX stores weights, running averages and plain constants side by side, so it
-// is their use that tells.
+// Decides which of a file's tensors are trained. ONNX stores weights, running averages and plain constants side by side;
+// how a tensor is used decides.
 import type { Graph, Node, Value } from '../graph/graph.js';
 import { readersOf, seeThrough, type Use, type Uses, usesIn } from '../graph/uses.js';
 import { isModulePath } from '../onnx/exporter-names.js';
@@ -17,7 +17,7 @@ export interface ClassifiedInitializers {
 /** Masks are added to scores: −∞, or the most negative number of the type. No weight comes near it. */
 const largestWeight = 1e30;
 
-/** Sorts the tensors that a file stores with its graph. */
+/** Sort the tensors that a file stores with its graph into trained, updated and constant ones. */
 export function classifyInitializers(graph: Graph, initializers: readonly Value[]): ClassifiedInitializers {
   const uses = usesIn(graph);
   const preprocessing = preprocessingOf(graph);
@@ -39,7 +39,7 @@ export function classifyInitializers(graph: Graph, initializers: readonly Value[
       return input === undefined ? [] : [[name, input] as const];
     }),
   );
-  // Where nothing else could be trained, that is what the model is for.
+  // If nothing else can be trained, these are what the model learns.
   if (fixed.size < parameters.size) {
     for (const [name, input] of fixed) {
       parameters.delete(name);
@@ -50,9 +50,9 @@ export function classifyInitializers(graph: Graph, initializers: readonly Value[
 }
 
 /**
- * The arithmetic that is done to the model's inputs, before any layer, with stored numbers of one axis at most: (x − mean)
- * / deviation, x · scale. By node, the name of the input. A stored tensor of several axes is rather an embedding of
- * positions, added to inputs that are tokens already.
+ * Return the nodes that do arithmetic on the model's inputs before any layer, with stored numbers of one axis at most, and
+ * the names of these inputs: (x − mean) / deviation, x · scale. A stored tensor of several axes is rather an embedding
+ * of positions, added to inputs that are tokens already.
  */
 function preprocessingOf(graph: Graph): Map<Node, string> {
   const applied = new Map<Node, string>();
@@ -77,13 +77,13 @@ function isPerChannel(value: Value): boolean {
   return constant !== undefined && constant.dims.filter((size) => size > 1).length <= 1;
 }
 
-/** The input that a tensor is applied to, where that is all that it is used for. */
+/** Return the input that a tensor is applied to, if it is used for nothing else. */
 function appliedTo(value: Value, uses: Uses, preprocessing: ReadonlyMap<Node, string>): string | undefined {
   const inputs = readersOf(value, uses, isSameNumbers).map(({ node }) => preprocessing.get(node));
   return inputs.every((input) => input !== undefined) ? inputs[0] : undefined;
 }
 
-/** Names that layers give to what they learn: an affine layer at the input is trained. */
+/** Whether a name is one that layers give to what they learn: an affine layer at the input is trained. */
 const isLayerName = (name: string): boolean => /(^|\.)(weight|bias|gamma|beta)$/.test(name);
 
 const isStatistic = ({ node, index }: Use): boolean => traitsOf(node).runningAverages?.includes(index) ?? false;
@@ -93,6 +93,7 @@ const typeReason = 'its elements are of type';
 /** Whether a tensor is constant because it has no floating-point numbers: positions, shapes, switches. */
 export const isTypeReason = (reason: string): boolean => reason.startsWith(typeReason);
 
+/** Return why a tensor is not trained; undefined if it is. */
 function whyConstant(value: Value, uses: readonly Use[]): string | undefined {
   const { dtype, constant } = value;
   if (dtype !== 'float32' && dtype !== 'float64') return `${typeReason} ${dtype}`;
@@ -106,8 +107,9 @@ function whyConstant(value: Value, uses: readonly Use[]): string | undefined {
   const elements = constant.data as Float32Array | Float64Array;
   if (elements.length === 0) return 'it has no elements';
   if (!elements.every((element) => Math.abs(element) < largestWeight)) return 'it holds infinite numbers, as masks do';
-  if (/(^|\.)(inv_freq|(cos|sin)_cached)$/.test(value.name))
+  if (/(^|\.)(inv_freq|(cos|sin)_cached)$/.test(value.name)) {
     return 'it is the table of a rotary embedding, by its name';
+  }
   if (isModulePath(value.name)) return undefined;
   if (elements.length === 1 && !learned.some(({ node }) => traitsOf(node).appliesWeights)) {
     return 'it is a single number without the name of a module: a constant of a formula';

@@ -23,14 +23,14 @@ export interface FileModel extends Model {
 
 export const isFileModel = (model: Model): model is FileModel => 'patch' in model;
 
-/** Return a file's model with some of it changed, and with the way back from there. */
+/** Return a file's model with some of it changed, and with the way back from the changed model. */
 export const withPatch = (
   model: FileModel,
   changed: Partial<Pick<Model, 'graph' | 'parameters' | 'statistics'>>,
   patch: Patch,
 ): FileModel => ({ ...model, ...changed, patch, encode: (updated = new Map()) => patch.encode(updated) });
 
-/** @throws FileError, UnsupportedError */
+/** Return the model of a file's bytes. @throws FileError, UnsupportedError */
 export function modelFromBytes(bytes: Uint8Array, semantics: Semantics, options: LoadOptions = {}): FileModel {
   const { initializers, patch, ...file } = loadFile(bytes, semantics, options);
   const { parameters, statistics, constants } = classifyInitializers(file.graph, initializers);

@@ -1,4 +1,4 @@
-// Models from and to files on disk.
+// Reads models from files on disk and writes them.
 import { OptionError } from '../errors.js';
 import { writeFileAtomically } from '../files/write.js';
 import type { Semantics } from '../graph/builder.js';
@@ -7,7 +7,7 @@ import type { OpTable } from '../ops/definition.js';
 import { type FileModel, isFileModel, modelFromBytes } from './file-model.js';
 import type { Model } from './model.js';
 
-/** @throws FileError if the file is missing or is no ONNX model; UnsupportedError if it needs what cgfac lacks */
+/** Read a model. @throws FileError if the file is missing or is not an ONNX model; UnsupportedError if cgfac lacks what it needs */
 export const readModelFile = (path: string, semantics: Semantics, operators: OpTable = {}): Promise<FileModel> =>
   readOnnxFile(path, (bytes, options) => modelFromBytes(bytes, semantics, { ...options, operators }));
 

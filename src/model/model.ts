@@ -1,4 +1,5 @@
 // A model: a graph with a symbolic batch whose parameters are named constants, and how to write it with new ones.
+
 import { GraphError, OptionError } from '../errors.js';
 import { formatType, type Graph, Value } from '../graph/graph.js';
 import { replaceValues } from '../graph/replace-values.js';
@@ -6,6 +7,7 @@ import type { TensorData } from '../graph/tensor.js';
 import { type TensorLike, toTensorData } from '../graph/tensor-like.js';
 import { widen } from '../onnx/edits/widen.js';
 import { encodeModel, type WriteOptions } from '../onnx/encode/writer.js';
+import type { Elements } from '../onnx/patch.js';
 import { described, isRecord } from '../options.js';
 
 export interface Model {
@@ -19,11 +21,11 @@ export interface Model {
    * training updates, and what `withNormalization` and `withTargetNormalization` take out of the data.
    */
   readonly statistics: ReadonlyMap<string, Value>;
-  /** Whether its elements come from a file or from training; false if they are those that a model is begun with. */
+  /** Whether its elements come from a file or from training; false for those of a new model. */
   readonly isPretrained: boolean;
   /**
-   * Return the model with new elements in some of its parameters and statistics; the others keep theirs. What it is, where
-   * it came from and what it writes stay the same; the model itself does not change.
+   * Return a model of the same kind with new elements in some of its parameters and statistics; the others keep theirs.
+   * This model does not change.
    * @param parameters by name, in the shape and element type that the model has for them; 16-bit floats are widened;
    *   they are copied
    * @throws GraphError naming a tensor that the model does not have or whose shape or element type differs
@@ -42,7 +44,7 @@ export interface Model {
 }
 
 /**
- * Refuses what is no model, as callers in JavaScript may give.
+ * Check that a value is a model: callers in JavaScript may pass anything.
  * @throws OptionError saying what it is instead
  */
 export function checkModel(of: string, model: Model): void {
@@ -55,7 +57,7 @@ export function checkModel(of: string, model: Model): void {
   throw new OptionError(`the model given to ${of} is ${described(given)}; ${advice}`);
 }
 
-/** A model made of a built graph. */
+/** Return the model of a built graph. */
 export function builtModel(
   name: string,
   graph: Graph,
@@ -77,15 +79,13 @@ export function builtModel(
   };
 }
 
-type Elements = ReadonlyMap<string, TensorData>;
-
-/** The model that another was made of by `with`, and its new elements: phases of training keep one set of these, not all. */
+/** The model that another was made of by `with`, and its new elements: after several phases of training only one set is held. */
 const origins = new WeakMap<Model, { readonly origin: Model; readonly elements: Elements }>();
 
 /**
- * The model with new elements: `with` of all kinds of models.
- * @param model the model whose method is called, which may be an edited copy of the one that was made with it
- * @param rest what else this kind of model writes, given the model that writes it and the elements to give it
+ * Return the model with new elements: `with` of all kinds of models.
+ * @param model the model whose method is called, which may be an edited copy of the one that the method was made for
+ * @param rest the other fields of this kind of model, given the model that writes the file and the elements to pass to it
  */
 export function withNewElements<Kind extends Model>(
   model: Kind,
@@ -131,7 +131,7 @@ function ownTensor(given: TensorData): TensorData {
   return wide.data === given.data ? { ...wide, data: wide.data.slice() } : wide;
 }
 
-/** The new elements of a model's tensors, by value. */
+/** Return the new elements of a model's tensors, by value. @throws GraphError for names, shapes or types that it does not have */
 export function newElements(
   model: string,
   parameters: ReadonlyMap<string, Value>,

@@ -1,5 +1,5 @@
-// A model as it is while it trains: Dropout drops, by random numbers that are inputs of the program, and batch
-// normalization normalizes by the batch and moves its running averages.
+// Training mode of a model: Dropout drops, by random numbers that are inputs of the program, and batch normalization
+// normalizes by the batch and moves its running averages.
 import { UnsupportedError } from '../errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import { describeNode, float, floatAttribute, inputOf, int, type Node, text, type Value } from '../graph/graph.js';
@@ -8,12 +8,12 @@ import { protectedInputs } from '../graph/private-copy.js';
 import { seeThrough } from '../graph/uses.js';
 import type { Model } from './model.js';
 
-/** Declares an input of the program that holds fresh uniform numbers in [0, 1) each step; each name once. */
+/** Declare an input of the program that holds fresh uniform numbers in [0, 1) each step; each name is declared once. */
 export type UniformNoise = (name: string, dims: readonly number[]) => Value;
 
 /**
- * One training step's view of a model. `rewrite` goes to `inline`; evaluations of the same step share their masks, so
- * that they are evaluations of one function.
+ * The rewriting of a model for one training step: `rewrite` is for `inline`. Evaluations of the same step share their
+ * masks, so that they are evaluations of one function.
  */
 export class TrainingMode {
   readonly #noise: UniformNoise;
@@ -46,13 +46,13 @@ export class TrainingMode {
     const ratio = ratioOf(node, inputs[1]);
     if (ratio === 0) return undefined;
     const noise = this.#uniform(node, x.dims, b);
-    const kept = b.op('GreaterOrEqual', [noise, b.scalar(ratio, 'float32')]);
-    const mask = b.op('Cast', [kept], { to: text(x.dtype) });
+    const isRetained = b.op('GreaterOrEqual', [noise, b.scalar(ratio, 'float32')]);
+    const mask = b.op('Cast', [isRetained], { to: text(x.dtype) });
     const scale = b.scalar(1 / (1 - ratio), x.dtype);
-    return [b.op('Mul', [x, b.op('Mul', [mask, scale])]), kept];
+    return [b.op('Mul', [x, b.op('Mul', [mask, scale])]), isRetained];
   }
 
-  /** The numbers of a node; an evaluation of the batch's first examples takes the first of them. */
+  /** Return the random numbers of a node; an evaluation of the batch's first examples takes the first of them. */
   #uniform(node: Node, dims: readonly number[], b: GraphBuilder): Value {
     const name = `dropout.${node.name || node.outputs[0]?.name}`;
     const known = this.#masks.get(node);
@@ -70,8 +70,8 @@ export class TrainingMode {
   }
 
   /**
-   * Normalizes by the batch. The averages move as PyTorch's do: running = m·running + (1 − m)·batch with ONNX's
-   * momentum m, and the unbiased variance, where ONNX's own operator takes the biased one.
+   * Normalize by the batch. The averages move as PyTorch's do: running = m·running + (1 − m)·batch with ONNX's momentum m,
+   * and the unbiased variance; ONNX's own operator takes the biased one.
    */
   #batchNormalization(node: Node, inputs: readonly (Value | undefined)[], b: GraphBuilder): readonly Value[] {
     const [x, mean, variance] = [0, 3, 4].map((index) => inputOf({ ...node, inputs }, index)) as [Value, Value, Value];
@@ -102,7 +102,7 @@ export class TrainingMode {
     if (owner && owner !== node) {
       throw new UnsupportedError(
         `${describeNode(owner)} and ${describeNode(node)} share the running average '${name}' inside a function or the ` +
-          'body of a node, where cgfac cannot give each its own: export the model with functions and branches written out',
+          'body of a node, and cgfac cannot separate them there: export the model with functions and branches written out',
       );
     }
     if (owner) return; // a later evaluation in the same step

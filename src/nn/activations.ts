@@ -8,7 +8,7 @@ import { glorot, he, type WeightInitialization } from './initialization.js';
 
 export interface Activation {
   readonly apply: (b: Builder, x: Value) => Value;
-  /** Of the weights of the layers before it. */
+  /** Initialization of the weights of the layer before it. */
   readonly initialization: WeightInitialization;
 }
 
@@ -35,8 +35,8 @@ export type ActivationName = keyof typeof activations;
 const activationNames = Object.keys(activations) as readonly ActivationName[];
 
 /**
- * The activation of a name, or the one that is given.
- * @throws OptionError naming those there are
+ * Return the activation of a name, or the given one.
+ * @throws OptionError that lists the known names
  */
 export function activationOf(of: string, given: ActivationName | Activation): Activation {
   if (typeof given !== 'string') {

@@ -8,13 +8,13 @@ import { checkedRank, knownSize, layerOf } from './layer-checks.js';
 import type { Network } from './network.js';
 
 export interface AttentionOptions {
-  /** Heads; they divide the width. */
+  /** Number of heads, which divides the width. */
   readonly heads: number;
-  /** Whether a position sees only itself and what is before it; false by default. */
+  /** Whether a position attends only to itself and earlier ones; false by default. */
   readonly causal?: boolean;
-  /** Of the weights of query, key and value; Glorot's uniform by default. */
+  /** Initialization of the weights of query, key and value; Glorot's uniform by default. */
   readonly initialization?: WeightInitialization;
-  /** Of the weight of the output; as the others by default. */
+  /** Initialization of the weight of the output; as the others by default. */
   readonly outputInitialization?: WeightInitialization;
 }
 
@@ -29,8 +29,8 @@ const keys: OptionKeys<AttentionOptions> = {
 const longestSequence = 16_384;
 
 /**
- * softmax(QKᵀ/√size + mask)·V in each head, the heads joined by a dense layer: Vaswani et al. 2017, section 3.2.
- * Query, key and value are dense layers of their own, so that each is a Kronecker block of its own.
+ * Return softmax(QKᵀ/√size + mask)·V of each head, joined by a dense layer (Vaswani et al. 2017, section 3.2). Query, key and
+ * value are separate dense layers, and so separate Kronecker blocks.
  */
 export function multiHeadAttention(network: Network, x: Value, name: string, options: AttentionOptions): Value {
   const what = layerOf('multiHeadAttention', name, x);
@@ -64,11 +64,11 @@ export function multiHeadAttention(network: Network, x: Value, name: string, opt
   );
 }
 
-/** The scores without those of positions to come. */
+/** The scores with −∞ for later positions. */
 function masked({ b }: Network, what: string, scores: Value, length: number | undefined): Value {
   if (length === undefined || length > longestSequence) {
     throw new GraphError(
-      `${what} hides what is to come: its sequence must have a known length of at most ${longestSequence}, not ${length ?? scores.shape.at(-1)}`,
+      `${what} is causal: its sequence must have a known length of at most ${longestSequence}, not ${length ?? scores.shape.at(-1)}`,
     );
   }
   const visible = b.pooled(`visible.${length}`, () => tensor('bool', [length, length], lowerTriangle(length)));

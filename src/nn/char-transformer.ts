@@ -7,9 +7,9 @@ import { normal, type WeightInitialization } from './initialization.js';
 import { Network, type NetworkOptions } from './network.js';
 
 export interface CharTransformerOptions extends NetworkOptions {
-  /** Characters there are; 65 by default (tinyshakespeare). */
+  /** Number of characters; 65 by default (tinyshakespeare). */
   readonly vocabulary?: number;
-  /** Positions T that the model sees; 64 by default. */
+  /** Number of positions; 64 by default. */
   readonly context?: number;
   /** Size of the residual stream; 128 by default. */
   readonly width?: number;
@@ -35,11 +35,11 @@ const longestContext = 16_384;
 const deviation = 0.02;
 
 /**
- * Tokens `[batch, context]` (int64) to logits `[batch, context, vocabulary]`. Pre-norm (Radford et al. 2019, GPT-2): each
- * layer adds attention and a dense layer of four times the width with GELU, each on layer-normalized input; a last
- * layer norm before the head. GPT-2's initialization: normal of deviation 0.02, divided by √(2·layers) where a layer
- * ends in the residual stream; zero biases; learned positions. Query, key and value are dense layers of their own: each
- * is a Kronecker block of its own.
+ * Return a transformer from tokens `[batch, context]` (int64) to logits `[batch, context, vocabulary]`. Pre-norm (Radford et
+ * al. 2019, GPT-2): each layer adds attention and a dense layer of four times the width with GELU, each on layer-normalized
+ * input; a last layer norm before the head. GPT-2's initialization: normal of deviation 0.02, divided by √(2·layers) for
+ * layers that add to the residual stream; zero biases; learned positions. Query, key and value are separate dense layers,
+ * and so separate Kronecker blocks.
  * Parameters: `token.weight`, `position.weight`, `layer1.attention.norm.scale`, `layer1.attention.query.weight`, …,
  * `layer1.feedforward.up.weight`, …, `norm`, `head`.
  * @throws OptionError for unknown options and sizes out of range, and if the heads do not divide the width

@@ -1,10 +1,10 @@
-// How the elements of a new parameter are drawn.
+// Initializations of new parameters.
 import type { Random } from '../random.js';
 
 /** Draws the elements of a new parameter, which are 0 before. */
 export type Initialization = (random: Random, elements: Float32Array) => void;
 
-/** The initialization of a layer's weight, given how many numbers one output is computed from, and how many outputs there are. */
+/** Returns the initialization of a layer's weight, given the number of inputs of one output and the number of outputs. */
 export type WeightInitialization = (inputs: number, outputs: number) => Initialization;
 
 export const zeros: Initialization = () => undefined;
@@ -32,7 +32,7 @@ export const glorot = (inputs: number, outputs: number): Initialization => unifo
 export const he = (inputs: number): Initialization => normal(Math.sqrt(2 / inputs));
 
 /**
- * How new parameters are drawn: `glorot` and `he` for weights, others for any parameter.
+ * The initializations of new parameters: `glorot` and `he` for weights, the others for any parameter.
  * @example
  * const network = new Network('small', { seed: 1 });
  * const x = network.input('x', [4]);

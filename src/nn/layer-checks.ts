@@ -1,10 +1,11 @@
-// What layers ask of their inputs and sizes; refusals name the layer.
+// Checks of the inputs and sizes of layers, whose messages name the layer, and their common bias.
 import { GraphError, OptionError } from '../errors.js';
 import { formatType, Value } from '../graph/graph.js';
 import { isFloatingPoint, isInteger } from '../graph/tensor.js';
-import { checkedCount, checkedNumber, described } from '../options.js';
+import { checkedCount, checkedFlag, checkedNumber, described } from '../options.js';
 import type { Random } from '../random.js';
-import { type Initialization, normal, uniform, type WeightInitialization } from './initialization.js';
+import { type Initialization, normal, uniform, type WeightInitialization, zeros } from './initialization.js';
+import type { Network } from './network.js';
 
 /** A name of a layer, a parameter or an input. @throws OptionError */
 export function checkedName(what: string, name: string): string {
@@ -121,4 +122,16 @@ export function checkedWindows(
       `${what} has windows of ${window} on axis ${axis + 2}, and its input is ${formatType(x.type)} with a padding of ${padding[axis] ?? 0}`,
     );
   }
+}
+
+/** Return the parameter `<name>.bias`, which begins at 0; undefined for a layer without bias. */
+export function biasOf(
+  network: Network,
+  what: string,
+  name: string,
+  outputs: number,
+  bias: boolean | undefined,
+): Value | undefined {
+  checkedFlag(`bias of ${what}`, bias);
+  return bias === false ? undefined : network.parameter(`${name}.bias`, [outputs], zeros);
 }

@@ -1,4 +1,4 @@
-// LeNet-5 for pictures of digits, as it is built today: ReLU and maximum pooling.
+// LeNet-5 for pictures of digits, with ReLU and maximum pooling.
 import { OptionError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { checkedCount, checkKeys, type OptionKeys } from '../options.js';
@@ -16,7 +16,7 @@ export interface LenetOptions extends NetworkOptions {
 const keys: OptionKeys<LenetOptions> = { seed: true, input: true, classes: true };
 
 /**
- * LeCun et al. 1998 with ReLU and maximum pooling: 5×5 convolution to 6 channels (padded by 2), pool, 5×5 convolution to
+ * Return LeNet-5 (LeCun et al. 1998) with ReLU and maximum pooling: 5×5 convolution to 6 channels (padded by 2), pool, 5×5 convolution to
  * 16 channels, pool, dense 120, 84, classes; its output is the logits. 61,706 parameters for 28×28 digits. He's normal
  * initialization, zero biases. Parameters: `conv1`, `conv2`, `fc1`, `fc2`, `fc3`, each `.weight` and `.bias`.
  * @throws OptionError for unknown options, sizes below 1, and pictures that do not halve twice

@@ -1,12 +1,11 @@
 // Builds models: a graph with a symbolic batch whose parameters are drawn from a seed by named initializations.
-import { GraphError, OptionError } from '../errors.js';
-import { type Attribute, captures, float, formatType, int, ints, type Shape, Value } from '../graph/graph.js';
+import { OptionError } from '../errors.js';
+import { type Attribute, captures, float, int, type Shape, Value } from '../graph/graph.js';
 import { elementCount, tensor } from '../graph/tensor.js';
 import { builtModel, type Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
 import {
   checkedCount,
-  checkedFlag,
   checkedNumber,
   checkedSeed,
   checkedWord,
@@ -18,62 +17,37 @@ import {
 import { random } from '../random.js';
 import { type Activation, type ActivationName, activationOf } from './activations.js';
 import { type AttentionOptions, multiHeadAttention } from './attention.js';
-import { glorot, he, type Initialization, normal, ones, type WeightInitialization, zeros } from './initialization.js';
 import {
+  type ConvolutionOptions,
+  convolution,
+  type PoolingOptions,
+  pooling,
+  type TransposedConvolutionOptions,
+  transposedConvolution,
+} from './convolution.js';
+import { glorot, type Initialization, normal, ones, type WeightInitialization, zeros } from './initialization.js';
+import {
+  biasOf,
   checkedGroups,
   checkedInput,
   checkedName,
   checkedRank,
-  checkedSizes,
-  checkedWindows,
   drawInto,
   knownSize,
   layerOf,
-  type Sizes,
   weightDraw,
 } from './layer-checks.js';
 
 export interface NetworkOptions {
-  /** Seeds the initial parameters; each parameter has its own stream, so a change of one leaves the others alone. */
+  /** Seed of the initial parameters; each parameter has its own stream, so that a change of one does not change the others. */
   readonly seed: number;
 }
 
 export interface DenseLayerOptions {
-  /** True by default. */
+  /** Whether the layer has a bias; true by default. */
   readonly bias?: boolean;
-  /** Of the weight; Glorot's uniform by default. */
+  /** Initialization of the weight; Glorot's uniform by default. */
   readonly initialization?: WeightInitialization;
-}
-
-/** Sizes in elements: a number for all axes, or one for each. */
-export interface ConvolutionOptions {
-  readonly kernel: Sizes;
-  /** 1 by default. */
-  readonly stride?: Sizes;
-  /** Zeros on each side; 0 by default. */
-  readonly padding?: Sizes;
-  /** Distance of the elements of a window; 1 by default. */
-  readonly dilation?: Sizes;
-  /** Groups of channels that do not see each other; 1 by default. As many as channels: a depthwise convolution. */
-  readonly groups?: number;
-  /** True by default. */
-  readonly bias?: boolean;
-  /** Of the weight; He's normal by default. */
-  readonly initialization?: WeightInitialization;
-}
-
-export interface TransposedConvolutionOptions extends Omit<ConvolutionOptions, 'dilation'> {
-  /** Rows and columns added at the end; 0 by default. */
-  readonly outputPadding?: Sizes;
-}
-
-export interface PoolingOptions {
-  /** 2 by default. */
-  readonly kernel?: Sizes;
-  /** As the kernel by default: windows do not overlap. */
-  readonly stride?: Sizes;
-  /** 0 by default. */
-  readonly padding?: Sizes;
 }
 
 export interface NormalizationOptions {
@@ -87,25 +61,6 @@ export interface BatchNormalizationOptions extends NormalizationOptions {
 }
 
 const denseKeys: OptionKeys<DenseLayerOptions> = { bias: true, initialization: true };
-const convolutionKeys: OptionKeys<ConvolutionOptions> = {
-  kernel: true,
-  stride: true,
-  padding: true,
-  dilation: true,
-  groups: true,
-  bias: true,
-  initialization: true,
-};
-const transposedKeys: OptionKeys<TransposedConvolutionOptions> = {
-  kernel: true,
-  stride: true,
-  padding: true,
-  groups: true,
-  bias: true,
-  initialization: true,
-  outputPadding: true,
-};
-const poolingKeys: OptionKeys<PoolingOptions> = { kernel: true, stride: true, padding: true };
 const normalizationKeys: OptionKeys<NormalizationOptions> = { epsilon: true };
 const batchKeys: OptionKeys<BatchNormalizationOptions> = { epsilon: true, momentum: true };
 
@@ -123,9 +78,10 @@ function allocated(model: string, name: string, dims: readonly number[]): Float3
 
 /**
  * A model under construction: inputs, layers with parameters, and whatever operators `b` composes, such as `b.add(x, y)`
- * for a residual. Layers take a value, a name for their parameters and their sizes; `model` makes the model of them. A layer
+ * for a residual. Layers take a value, a name for their parameters and their sizes; `model` returns the finished model. A layer
  * of your own is a function that calls `parameter` and `b`.
- * @throws OptionError for sizes that are no sizes and names that are taken, GraphError if a value does not fit a layer; both name the layer
+ * @throws OptionError for invalid sizes and for names that exist, GraphError if a value does not fit a layer; both name the
+ *   layer
  * @example
  * const network = new Network('residual', { seed: 1 });
  * const { b } = network;
@@ -198,7 +154,7 @@ export class Network {
       [inputs, outputs],
       weightDraw(what, initialization, inputs, outputs),
     );
-    const shift = this.#bias(what, name, outputs, bias);
+    const shift = biasOf(this, what, name, outputs, bias);
     if (x.rank === 2 && shift) return this.b.op('Gemm', [x, weight, shift], {}, { name });
     const product = this.b.op('MatMul', [x, weight], {}, { name });
     return shift ? this.b.add(product, shift) : product;
@@ -209,7 +165,7 @@ export class Network {
    * Parameters: `<name>.weight`, `<name>.bias` (zero).
    */
   conv1d(x: Value, name: string, outputs: number, options: ConvolutionOptions): Value {
-    return this.#convolution(x, name, outputs, options, ['positions']);
+    return convolution(this, x, name, outputs, options, ['positions']);
   }
 
   /**
@@ -217,7 +173,7 @@ export class Network {
    * Parameters: `<name>.weight`, `<name>.bias` (zero).
    */
   conv2d(x: Value, name: string, outputs: number, options: ConvolutionOptions): Value {
-    return this.#convolution(x, name, outputs, options, ['height', 'width']);
+    return convolution(this, x, name, outputs, options, ['height', 'width']);
   }
 
   /**
@@ -226,50 +182,17 @@ export class Network {
    * Parameters: `<name>.weight`, `<name>.bias` (zero).
    */
   convTranspose2d(x: Value, name: string, outputs: number, options: TransposedConvolutionOptions): Value {
-    const what = layerOf('convTranspose2d', name, x);
-    checkKeys(what, options, transposedKeys);
-    checkedRank(what, x, ['batch', 'channels', 'height', 'width']);
-    checkedCount(`outputs of ${what}`, outputs);
-    const kernel = checkedSizes(`kernel of ${what}`, options.kernel, 2);
-    const stride = checkedSizes(`stride of ${what}`, options.stride ?? 1, 2);
-    const padding = checkedSizes(`padding of ${what}`, options.padding ?? 0, 2, 0);
-    const added = checkedSizes(`outputPadding of ${what}`, options.outputPadding ?? 0, 2, 0);
-    for (const [axis, size] of added.entries()) {
-      checkedNumber(`outputPadding of ${what}`, size, { atLeast: 0, below: stride[axis] ?? 1 });
-    }
-    const channels = knownSize(what, x, 1);
-    for (const [axis, size] of x.shape.slice(2).entries()) {
-      const [window = 1, distance = 1, cut = 0, more = 0] = [kernel[axis], stride[axis], padding[axis], added[axis]];
-      if (typeof size === 'string' || (size - 1) * distance + window + more > 2 * cut) continue;
-      throw new GraphError(
-        `${what} cuts all of axis ${axis + 2} off by a padding of ${cut}: its input is ${formatType(x.type)}`,
-      );
-    }
-    const groups = checkedGroups(what, options.groups ?? 1, channels, outputs);
-    // An element of the output is computed from as many inputs as windows that cover it.
-    const covering = Math.max(1, Math.round(elementCount(kernel) / elementCount(stride)));
-    const draw = weightDraw(
-      what,
-      options.initialization ?? he,
-      (channels / groups) * covering,
-      (outputs / groups) * elementCount(kernel),
-    );
-    const weight = this.parameter(`${name}.weight`, [channels, outputs / groups, ...kernel], draw);
-    const attributes: Record<string, Attribute> = { strides: ints(stride), pads: ints([...padding, ...padding]) };
-    if (groups > 1) attributes.group = int(groups);
-    if (added.some((size) => size > 0)) attributes.output_padding = ints(added);
-    const shift = this.#bias(what, name, outputs, options.bias);
-    return this.b.op('ConvTranspose', [x, weight, ...(shift ? [shift] : [])], attributes, { name });
+    return transposedConvolution(this, x, name, outputs, options);
   }
 
   /** The largest of each window of `x: [batch, channels, height, width]`. */
   maxPool2d(x: Value, options: PoolingOptions = {}): Value {
-    return this.#pooling('MaxPool', 'maxPool2d', x, options);
+    return pooling(this, 'MaxPool', 'maxPool2d', x, options);
   }
 
   /** The mean of each window of `x: [batch, channels, height, width]`, without what is padded. */
   averagePool2d(x: Value, options: PoolingOptions = {}): Value {
-    return this.#pooling('AveragePool', 'averagePool2d', x, options);
+    return pooling(this, 'AveragePool', 'averagePool2d', x, options);
   }
 
   /** The mean over all positions of `x: [batch, channels, …positions]`: `[batch, channels]`. */
@@ -396,49 +319,6 @@ export class Network {
       );
     }
     return builtModel(this.#name, graph, this.#parameters, this.#statistics);
-  }
-
-  #convolution(x: Value, name: string, outputs: number, options: ConvolutionOptions, axes: readonly string[]): Value {
-    const what = layerOf('convolution', name, x);
-    checkKeys(what, options, convolutionKeys);
-    checkedRank(what, x, ['batch', 'channels', ...axes]);
-    checkedCount(`outputs of ${what}`, outputs);
-    const count = axes.length;
-    const kernel = checkedSizes(`kernel of ${what}`, options.kernel, count);
-    const stride = checkedSizes(`stride of ${what}`, options.stride ?? 1, count);
-    const padding = checkedSizes(`padding of ${what}`, options.padding ?? 0, count, 0);
-    const dilation = checkedSizes(`dilation of ${what}`, options.dilation ?? 1, count);
-    checkedWindows(what, x, kernel, padding, dilation);
-    const channels = knownSize(what, x, 1);
-    const groups = checkedGroups(what, options.groups ?? 1, channels, outputs);
-    const [inputs, window] = [channels / groups, elementCount(kernel)];
-    const draw = weightDraw(what, options.initialization ?? he, inputs * window, (outputs / groups) * window);
-    const weight = this.parameter(`${name}.weight`, [outputs, inputs, ...kernel], draw);
-    const attributes: Record<string, Attribute> = { strides: ints(stride), pads: ints([...padding, ...padding]) };
-    if (groups > 1) attributes.group = int(groups);
-    if (dilation.some((distance) => distance > 1)) attributes.dilations = ints(dilation);
-    const shift = this.#bias(what, name, outputs, options.bias);
-    return this.b.op('Conv', [x, weight, ...(shift ? [shift] : [])], attributes, { name });
-  }
-
-  #pooling(op: 'AveragePool' | 'MaxPool', what: string, x: Value, options: PoolingOptions): Value {
-    checkedInput(what, x);
-    checkKeys(what, options, poolingKeys);
-    checkedRank(what, x, ['batch', 'channels', 'height', 'width']);
-    const kernel = checkedSizes(`kernel of ${what}`, options.kernel ?? 2, 2);
-    const stride = checkedSizes(`stride of ${what}`, options.stride ?? kernel, 2);
-    const padding = checkedSizes(`padding of ${what}`, options.padding ?? 0, 2, 0);
-    for (const [axis, size] of padding.entries()) {
-      checkedNumber(`padding of ${what}`, size, { atLeast: 0, below: kernel[axis] ?? 1 });
-    }
-    checkedWindows(what, x, kernel, padding, [1, 1]);
-    const pads = padding.some((size) => size > 0) ? { pads: ints([...padding, ...padding]) } : {};
-    return this.b.op(op, [x], { kernel_shape: ints(kernel), strides: ints(stride), ...pads });
-  }
-
-  #bias(what: string, name: string, outputs: number, bias: boolean | undefined): Value | undefined {
-    checkedFlag(`bias of ${what}`, bias);
-    return bias === false ? undefined : this.parameter(`${name}.bias`, [outputs], zeros);
   }
 
   #scaleAndShift(name: string, size: number): Value[] {

@@ -14,7 +14,7 @@ export interface ResnetOptions extends NetworkOptions {
   readonly classes?: number;
   /** Channels of the first stage; the second and third have twice and four times as many. 16 by default. */
   readonly width?: number;
-  /** What normalizes after each convolution; 'group' by default. */
+  /** The normalization after each convolution; 'group' by default. */
   readonly norm?: 'group' | 'batch';
   /** Groups of each group normalization; 8 by default. */
   readonly groups?: number;
@@ -30,14 +30,15 @@ const keys: OptionKeys<ResnetOptions> = {
 };
 
 /**
- * He et al. 2016, section 4.2, with group normalization (Wu & He 2018) or the batch normalization of the paper: a 3×3
- * convolution, three stages of three residual blocks of two 3×3 convolutions, the mean over all positions, a dense layer. Where channels
- * double and sizes halve, the short cut is a 1×1 convolution of stride 2 (option B). He's normal initialization, no
- * biases before normalizations, scales 1 and shifts 0; Glorot's uniform for the dense layer. (Scales that begin at 0, as
- * one sees elsewhere, would leave the convolutions before them without gradient and curvature.)
+ * Return the residual network of He et al. 2016, section 4.2, with group normalization (Wu & He 2018) or the batch
+ * normalization of the paper: a 3×3 convolution, three stages of three residual blocks of two 3×3 convolutions, the mean over
+ * all positions, a dense layer. If channels double and sizes halve, the shortcut is a 1×1 convolution of stride 2 (option B).
+ * He's normal initialization, no biases before normalizations, scales 1 and shifts 0; Glorot's uniform for the dense layer.
+ * (With initial scales of 0 the convolutions before them would have neither gradient nor curvature.)
  * Parameters: `stem`, `stage1.block1.conv1`, `stage1.block1.norm1`, …, `head`; running averages of batch normalization
  * (`model.statistics`): `stem.norm.mean`, `stem.norm.variance`, ….
- * @throws OptionError for unknown options and sizes below 1, where the groups do not divide the width, or are given for batch normalization
+ * @throws OptionError for unknown options and sizes below 1, and if the groups do not divide the width or are given for batch
+ *   normalization
  * @example
  * const model = resnet20({ width: 8, norm: 'batch', seed: 1 });
  */

@@ -13,7 +13,7 @@ export interface AutoencoderOptions extends NetworkOptions {
 const autoencoderKeys: OptionKeys<AutoencoderOptions> = { seed: true, sizes: true };
 
 /**
- * The deep autoencoder of Hinton & Salakhutdinov 2006: 784-1000-500-250-30-250-500-1000-784, tanh, a linear code.
+ * Return the deep autoencoder of Hinton & Salakhutdinov 2006: 784-1000-500-250-30-250-500-1000-784, tanh, a linear code.
  * Its output is the reconstruction in [0, 1]; training works on the logits before the last sigmoid. Glorot's uniform
  * initialization, zero biases.
  * @throws OptionError for unknown options, and for sizes that are not at least two whole numbers from 1
@@ -45,8 +45,8 @@ export interface MlpOptions extends NetworkOptions {
 const mlpKeys: OptionKeys<MlpOptions> = { seed: true, sizes: true, activation: true };
 
 /**
- * A multi-layer perceptron, 784-256-128-10 with ReLU by default; its output is the logits, or numbers. Weights as suit the
- * activation (He's normal initialization for ReLU), zero biases. Parameters: `fc1.weight`, `fc1.bias`, `fc2.weight`, ….
+ * Return a multi-layer perceptron, 784-256-128-10 with ReLU by default; its output is the logits, or numbers. The
+ * initialization suits the activation (He's normal for ReLU), biases begin at 0. Parameters: `fc1.weight`, `fc1.bias`, ….
  * @throws OptionError for unknown options and activations, and for sizes that are not at least two whole numbers from 1
  * @example
  * const model = mlp({ sizes: [4, 32, 32, 3], activation: 'gelu', seed: 1 });

@@ -2,9 +2,9 @@
 import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, sep } from 'node:path';
 import { FileError } from '../errors.js';
-import type { ReadExternal } from './tensor.js';
+import type { ReadExternal } from './decode/tensor.js';
 
-/** Reads external data of the models in a folder. */
+/** Return a reader of the external data of models in a folder. */
 export function externalDataIn(folder: string): ReadExternal {
   return (location, offset, length) => {
     const path = resolveInside(folder, location);
@@ -33,7 +33,7 @@ export function externalDataIn(folder: string): ReadExternal {
   };
 }
 
-/** The real path of a location, which must be inside the folder, symbolic links followed. */
+/** Return the real path of a location, symbolic links followed. @throws FileError if it is not inside the folder */
 function resolveInside(folder: string, location: string): string {
   const outside = () =>
     new FileError(
@@ -54,12 +54,8 @@ function realPath(path: string, location: string): string {
   try {
     return realpathSync(path);
   } catch (cause) {
-    throw new FileError(
-      `the external data file '${location}' of the model is missing: it belongs beside the model file`,
-      {
-        cause,
-      },
-    );
+    const message = `the external data file '${location}' of the model is missing: it belongs beside the model file`;
+    throw new FileError(message, { cause });
   }
 }
 
@@ -67,8 +63,7 @@ function openFile(path: string, location: string): number {
   try {
     return openSync(path, 'r');
   } catch (cause) {
-    throw new FileError(`the external data file '${location}' of the model cannot be opened: check its permissions`, {
-      cause,
-    });
+    const message = `the external data file '${location}' of the model cannot be opened: check its permissions`;
+    throw new FileError(message, { cause });
   }
 }

@@ -10,7 +10,7 @@ import {
   type TensorProto,
   TensorProtoSchema,
 } from 'onnx-buf';
-import { FileError } from '../errors.js';
+import { FileError, messageOf } from '../errors.js';
 import { writeFileAtomically } from '../files/write.js';
 import { externalDataIn } from './external-data.js';
 import type { LoadOptions } from './load.js';
@@ -18,19 +18,19 @@ import { shallowCopy } from './message-copy.js';
 import { encodeMessage, type FileDataType, type Patch } from './patch.js';
 
 /**
- * Read a model file and take it in.
- * @param take makes of the bytes what is asked for, given the model's name and how to read what is beside the file
- * @throws FileError if the file is missing, and with the path in front as `take` does
+ * Read a model file.
+ * @param decode makes the result of the bytes, given the model's name and a reader of the files beside it
+ * @throws FileError if the file is missing; those of `decode`, with the path before their messages
  */
 export async function readOnnxFile<Result>(
   path: string,
-  take: (bytes: Uint8Array, options: Required<Pick<LoadOptions, 'name' | 'readExternal'>>) => Result,
+  decode: (bytes: Uint8Array, options: Required<Pick<LoadOptions, 'name' | 'readExternal'>>) => Result,
 ): Promise<Result> {
   const bytes = await readFile(path).catch((cause) => {
     throw new FileError(`cannot read the model '${path}': ${reasonOf(cause)}`, { cause });
   });
   try {
-    return take(bytes, { name: basename(path, '.onnx'), readExternal: externalDataIn(dirname(path)) });
+    return decode(bytes, { name: basename(path, '.onnx'), readExternal: externalDataIn(dirname(path)) });
   } catch (error) {
     if (error instanceof FileError) throw new FileError(`'${path}': ${error.message}`, { cause: error });
     throw error;
@@ -41,9 +41,10 @@ function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT') return 'there is no such file';
   if (code === 'EISDIR') return 'it is a folder; give the path of the .onnx file in it';
-  if (code === 'ERR_FS_FILE_TOO_LARGE')
+  if (code === 'ERR_FS_FILE_TOO_LARGE') {
     return 'it is larger than 2 GiB, which no ONNX file is: its tensors must be external data';
-  return error instanceof Error ? error.message : String(error);
+  }
+  return messageOf(error);
 }
 
 export interface SaveOptions {
@@ -76,47 +77,46 @@ const elementBytes = (proto: ModelProto): number =>
     0,
   );
 
-/** Tensors of fewer bytes stay in the model file, where shape arithmetic needs them. */
+/** Tensors of fewer bytes stay in the model file: shape arithmetic needs them there. */
 const smallestExternal = 1024;
 const largestDataFile = 2 ** 30;
 
-/** Writes the large tensors beside the model and returns the message that refers to them. */
+/** Write the large tensors beside the model and return the message that refers to them. */
 async function withExternalData(proto: ModelProto, path: string): Promise<ModelProto> {
   const { graph } = proto;
   if (!graph) return proto;
-  const initializer = [...graph.initializer];
-  for (const group of groups(initializer)) {
-    const bytes = new Uint8Array(group.reduce((total, index) => total + (initializer[index]?.rawData.length ?? 0), 0));
-    let offset = 0;
-    const offsets = group.map((index) => {
-      const raw = initializer[index]?.rawData ?? new Uint8Array();
-      bytes.set(raw, offset);
-      offset += raw.length;
-      return offset - raw.length;
+  const moved = new Map<TensorProto, TensorProto>();
+  for (const group of groups(graph.initializer)) {
+    const bytes = new Uint8Array(group.reduce((total, { rawData }) => total + rawData.length, 0));
+    let end = 0;
+    const placed = group.map((tensor) => {
+      const offset = end;
+      bytes.set(tensor.rawData, offset);
+      end += tensor.rawData.length;
+      return { tensor, offset };
     });
     // Named by its contents: until the model itself is replaced, the old one keeps its own data.
     const location = `${basename(path)}.${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}.data`;
     await writeFileAtomically(join(dirname(path), location), bytes);
-    for (const [i, index] of group.entries()) {
-      const tensor = initializer[index];
-      if (tensor) initializer[index] = externalized(tensor, location, offsets[i] ?? 0);
-    }
+    for (const { tensor, offset } of placed) moved.set(tensor, externalized(tensor, location, offset));
   }
+  const initializer = graph.initializer.map((tensor) => moved.get(tensor) ?? tensor);
   return shallowCopy(proto, { graph: shallowCopy(graph, { initializer }) });
 }
 
-/** Indices of the tensors that go to one data file each. */
-function groups(tensors: readonly TensorProto[]): number[][] {
-  const result: number[][] = [];
+/** Return the large tensors in groups, one for each data file. */
+function groups(tensors: readonly TensorProto[]): TensorProto[][] {
+  const result: TensorProto[][] = [];
   let filled = Number.POSITIVE_INFINITY;
-  for (const [index, { rawData }] of tensors.entries()) {
-    if (rawData.length < smallestExternal) continue;
-    if (filled + rawData.length > largestDataFile) {
+  for (const tensor of tensors) {
+    const { length } = tensor.rawData;
+    if (length < smallestExternal) continue;
+    if (filled + length > largestDataFile) {
       result.push([]);
       filled = 0;
     }
-    result.at(-1)?.push(index);
-    filled += rawData.length;
+    result.at(-1)?.push(tensor);
+    filled += length;
   }
   return result;
 }

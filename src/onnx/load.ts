@@ -1,9 +1,10 @@
-// The loading of a file: one pipeline of pure steps from its bytes to a graph, and the patch that leads back.
+// Loads a file: one pipeline of pure steps from its bytes to a graph, and the patch that leads back.
 import { OptionError } from '../errors.js';
 import type { Semantics } from '../graph/builder.js';
 import type { Graph, Value } from '../graph/graph.js';
 import type { OpTable } from '../ops/definition.js';
-import { type DecodeOptions, decodeProto, readModel } from './decode/reader.js';
+import { decodeProto } from './decode/message.js';
+import { type DecodeOptions, readModel } from './decode/reader.js';
 import { embedConstants } from './edits/embed-constants.js';
 import { separateShared } from './edits/separate-shared.js';
 import { widened } from './edits/widen.js';
@@ -30,7 +31,7 @@ export interface LoadedFile {
   readonly patch: Patch;
 }
 
-/** @throws FileError, UnsupportedError */
+/** Return the graph of a file's bytes, its tensors and the way back. @throws FileError, UnsupportedError */
 export function loadFile(bytes: Uint8Array, semantics: Semantics, options: LoadOptions = {}): LoadedFile {
   const { readExternal } = options;
   const original = embedConstants(decodeProto(bytes), readExternal);
@@ -46,7 +47,7 @@ export function loadFile(bytes: Uint8Array, semantics: Semantics, options: LoadO
     if (dtype === 'float16' && !halfPrecision) {
       throw new OptionError(`model '${name}' has no float16 tensors, so it cannot be written as float16`);
     }
-    // If nothing that layers shared has moved, the file is the one that was read.
+    // If no tensor that layers shared has new elements, the file is the one that was read.
     const own = [...elements.keys()].some((key) => apart.has(key)) ? separate : original;
     return withInitializers(dtype === 'float32' ? trained : own, elements, stored);
   });

@@ -11,11 +11,11 @@ import {
 import { FileError } from '../errors.js';
 import type { TensorData } from '../graph/tensor.js';
 import { narrow } from './edits/widen.js';
+import { withElements } from './encode/tensor.js';
 import { shallowCopy } from './message-copy.js';
-import { withElements } from './tensor.js';
 import { dataTypeOf } from './types.js';
 
-/** Element type of the 16-bit floats of a file that is written: its own, or widened as they were trained. */
+/** Element type that the 16-bit floats of a file are written in: their own, or float32, as they were trained. */
 export type FileDataType = 'float16' | 'float32';
 
 /** New elements of a model's tensors by name; the others keep theirs. */
@@ -87,7 +87,7 @@ export function withInitializers(proto: ModelProto, elements: Elements, stored: 
   return shallowCopy<ModelProto>(proto, { graph: shallowCopy<GraphProto>(graph, { initializer }) });
 }
 
-/** Elements rounded to the type of the tensor in the file. */
+/** Return elements rounded to the type of the tensor in the file. @throws FileError if a number does not fit it */
 function inFileType(tensor: TensorProto, data: TensorData): TensorData {
   const dtype = dataTypeOf(tensor.dataType);
   if (data.dtype !== 'float32' || (dtype !== 'float16' && dtype !== 'bfloat16')) return data;

@@ -1,7 +1,6 @@
-// The numbers ONNX files use for element types, and their protobuf messages for tensors, shared by reader and writer.
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type TensorProto, TensorProto_DataType, TensorProtoSchema } from 'onnx-buf';
-import type { DataType, TensorData } from '../graph/tensor.js';
+// Element types and domains as ONNX files write them, shared by reader, writer and edits.
+import { TensorProto_DataType } from 'onnx-buf';
+import type { DataType } from '../graph/tensor.js';
 
 const codes: Readonly<Record<DataType, TensorProto_DataType>> = {
   float32: TensorProto_DataType.FLOAT,
@@ -22,18 +21,13 @@ const codes: Readonly<Record<DataType, TensorProto_DataType>> = {
 const names = new Map(Object.entries(codes).map(([name, code]) => [code, name as DataType]));
 
 export const onnxCode = (dtype: DataType): TensorProto_DataType => codes[dtype];
-/** Undefined for element types that cgfac does not hold (strings, complex numbers, float8). */
+
+/** Return the element type of a number; undefined for types that cgfac does not hold (strings, complex numbers, float8). */
 export const dataTypeOf = (code: number): DataType | undefined => names.get(code);
 
-/** Elements as the little-endian bytes of `raw_data`; every platform that runs JavaScript today is little-endian. */
-export function encodeTensor(value: TensorData, name = ''): TensorProto {
-  const bytes = new Uint8Array(value.data.byteLength);
-  bytes.set(new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength));
-  const message: MessageInitShape<typeof TensorProtoSchema> = {
-    name,
-    dataType: onnxCode(value.dtype),
-    dims: value.dims.map(BigInt),
-    rawData: bytes,
-  };
-  return create(TensorProtoSchema, message);
-}
+/** Whether an attribute is an element type: a number in a file, and its name in a graph. */
+export const isElementType = (op: string, attribute: string): boolean =>
+  (op === 'Cast' && attribute === 'to') || (op === 'EyeLike' && attribute === 'dtype');
+
+/** Whether a domain is that of ONNX's own operators. */
+export const isOnnx = (domain: string): boolean => domain === '' || domain === 'ai.onnx';

@@ -1,33 +1,26 @@
-// Activation functions. Rules use the output where that saves an exponential; a branch that is not taken may overflow,
-// so the rules are written in quantities that stay finite on both sides.
+// Activation functions. Rules use the output if that saves an exponential; a branch that is not taken may overflow, so the
+// rules are written in quantities that stay finite on both sides.
 import { floatAttribute, inputOf, intAttribute, stringAttribute, type Value } from '../graph/graph.js';
-import {
-  type GradientContext,
-  type GradientRule,
-  type NodeDraft,
-  type OpFamily,
-  withTraits,
-  zeroGradient,
-} from './definition.js';
+import { type GradientContext, type GradientRule, type NodeDraft, type OpFamily, zeroGradient } from './definition.js';
 import { unary } from './elementwise.js';
 import { normalizeAxis } from './shapes/shapes.js';
 
 const alphaOf = (node: NodeDraft, fallback: number): number => floatAttribute(node, 'alpha', fallback);
 
-/** The cotangent times `negative` where x ≤ 0, and times `positive` elsewhere. */
+/** The cotangent times `negative` for x ≤ 0, and times `positive` for x > 0. */
 const split = ({ b, x, dy }: GradientContext, positive: number, negative: Value | number): readonly Value[] => [
   b.where(b.greater(x(0), 0), b.mul(dy, positive), b.mul(dy, negative)),
 ];
 
 /** x·Φ(x), Φ the normal distribution function: derivative Φ(x) + x·φ(x). */
-function geluSlope({ b, x }: GradientContext): Value {
+function geluDerivative({ b, x }: GradientContext): Value {
   const cumulative = b.mul(0.5, b.add(1, b.op('Erf', [b.mul(x(0), Math.SQRT1_2)])));
   const density = b.mul(1 / Math.sqrt(2 * Math.PI), b.exp(b.mul(-0.5, b.square(x(0)))));
   return b.add(cumulative, b.mul(x(0), density));
 }
 
 /** x/2·(1 + t), t = tanh(c·(x + 0.044715·x³)), c = √(2/π): derivative (1 + t)/2 + x/2·(1 − t²)·c·(1 + 0.134145·x²). */
-function tanhGeluSlope({ b, x }: GradientContext): Value {
+function tanhGeluDerivative({ b, x }: GradientContext): Value {
   const c = Math.sqrt(2 / Math.PI);
   const squared = b.square(x(0));
   const t = b.tanh(b.mul(b.mul(c, x(0)), b.add(1, b.mul(0.044715, squared))));
@@ -38,7 +31,7 @@ function tanhGeluSlope({ b, x }: GradientContext): Value {
 
 const geluGradient: GradientRule = (context) => {
   const isApproximate = stringAttribute(context.node, 'approximate', 'none') === 'tanh';
-  return [context.b.mul(context.dy, isApproximate ? tanhGeluSlope(context) : geluSlope(context))];
+  return [context.b.mul(context.dy, isApproximate ? tanhGeluDerivative(context) : geluDerivative(context))];
 };
 
 /** σ(αx)·(1 + αx·(1 − σ(αx))) */
@@ -72,19 +65,16 @@ export type ActivationOp =
   | 'Hardmax';
 
 export const activationOps: OpFamily<ActivationOp> = {
-  Relu: withTraits(
-    { keepsClasses: true },
-    unary(({ b, y, dy }) => [b.where(b.greater(y, 0), dy, 0)]),
-  ),
+  Relu: { ...unary(({ b, y, dy }) => [b.where(b.greater(y, 0), dy, 0)]), traits: { keepsClasses: true } },
   LeakyRelu: unary((context) => split(context, 1, alphaOf(context.node, 0.01))),
-  // Right of 0 the output is x, left of it α(eˣ − 1): the slope there is y + α.
+  // y = x for x > 0, α(eˣ − 1) otherwise, whose derivative is y + α.
   Elu: unary((context) => split(context, 1, context.b.add(context.y, alphaOf(context.node, 1)))),
   Selu: unary((context) => {
     const scale = floatAttribute(context.node, 'gamma', 1.0507010221481323);
     const alpha = alphaOf(context.node, 1.6732631921768188);
     return split(context, scale, context.b.add(context.y, scale * alpha));
   }),
-  // α(e^(x/α) − 1) left of 0
+  // y = x for x > 0, α(e^(x/α) − 1) otherwise
   Celu: unary((context) => {
     const { b, y, node } = context;
     return split(context, 1, b.add(b.div(y, alphaOf(node, 1)), 1));
@@ -102,14 +92,14 @@ export const activationOps: OpFamily<ActivationOp> = {
     return [b.where(b.greater(b.abs(x(0)), floatAttribute(node, 'lambd', 0.5)), dy, 0)];
   }),
   // clip(αx + β, 0, 1)
-  HardSigmoid: withTraits(
-    { keepsClasses: true },
-    unary(({ b, y, dy, node }) => {
+  HardSigmoid: {
+    ...unary(({ b, y, dy, node }) => {
       const inside = b.and(b.greater(y, 0), b.less(y, 1));
       return [b.where(inside, b.mul(dy, alphaOf(node, 0.2)), 0)];
     }),
-  ),
-  // x·clip(x/6 + 1/2, 0, 1): slope x/3 + 1/2 between −3 and 3
+    traits: { keepsClasses: true },
+  },
+  // x·clip(x/6 + 1/2, 0, 1): derivative x/3 + 1/2 between −3 and 3
   HardSwish: unary(({ b, x, dy }) => {
     const middle = b.mul(dy, b.add(b.div(x(0), 3), 0.5));
     return [b.where(b.less(x(0), -3), 0, b.where(b.greater(x(0), 3), dy, middle))];
@@ -120,14 +110,8 @@ export const activationOps: OpFamily<ActivationOp> = {
     const rest = b.mul(b.mul(x(0), b.sub(1, b.square(t))), b.sigmoid(x(0)));
     return [b.mul(dy, b.add(t, rest))];
   }),
-  Tanh: withTraits(
-    { keepsClasses: true },
-    unary(({ b, y, dy }) => [b.mul(dy, b.sub(1, b.square(y)))]),
-  ),
-  Sigmoid: withTraits(
-    { keepsClasses: true },
-    unary(({ b, y, dy }) => [b.mul(dy, b.mul(y, b.sub(1, y)))]),
-  ),
+  Tanh: { ...unary(({ b, y, dy }) => [b.mul(dy, b.sub(1, b.square(y)))]), traits: { keepsClasses: true } },
+  Sigmoid: { ...unary(({ b, y, dy }) => [b.mul(dy, b.mul(y, b.sub(1, y)))]), traits: { keepsClasses: true } },
   // log(1 + eˣ)
   Softplus: unary(({ b, x, dy }) => [b.mul(dy, b.sigmoid(x(0)))]),
   // x/(1 + |x|)
@@ -135,7 +119,7 @@ export const activationOps: OpFamily<ActivationOp> = {
   Gelu: unary(geluGradient),
   'com.microsoft.Gelu': unary(geluGradient),
   'com.microsoft.QuickGelu': unary(swishGradient((node) => alphaOf(node, 1.702))),
-  // One at the largest element: piecewise constant.
+  // One at the largest element, zero elsewhere: piecewise constant.
   Hardmax: {
     infer: (node) => {
       normalizeAxis(intAttribute(node, 'axis', -1), inputOf(node, 0).rank);

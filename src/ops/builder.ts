@@ -1,6 +1,5 @@
 // The graph builder with a method for each operator that cgfac itself composes: formulas read like formulas.
 
-import { GraphError } from '../errors.js';
 import { checkOperand, GraphBuilder, type NodeOptions, type Semantics } from '../graph/builder.js';
 import {
   type Attributes,
@@ -14,10 +13,10 @@ import {
   text,
   Value,
 } from '../graph/graph.js';
-import type { DataType } from '../graph/tensor.js';
-import { tensorFrom } from '../graph/tensor.js';
+import { type DataType, elementCount, tensorFrom } from '../graph/tensor.js';
+import { type Carried, type CarriedLike, flatten, likewise } from './carried.js';
 import { isAnonymous } from './shapes/folding.js';
-import { sameShape } from './shapes/shapes.js';
+import { range, sameShape } from './shapes/shapes.js';
 import { type OpName, semantics } from './table.js';
 
 type Operand = Value | number;
@@ -29,42 +28,9 @@ const commonType = (x: Operand, y: Operand): DataType =>
 const isNumber = (value: Value, number: number): boolean =>
   isAnonymous(value) && value.rank === 0 && Number(value.constant?.data[0]) === number;
 
-/** What a loop carries from round to round, by name. */
-export type Carried = Readonly<Record<string, Value | readonly Value[]>>;
-
-/** Other values in place of those that a loop begins with. */
-export type CarriedLike<Initial extends Carried> = {
-  readonly [Name in keyof Initial]: Initial[Name] extends Value ? Value : readonly Value[];
-};
-
-/** The values with names of their own, in the order of what the loop begins with. */
-function flatten(carried: Carried, initial: Carried): readonly { readonly name: string; readonly value: Value }[] {
-  return Object.entries(initial).flatMap(([name, first]) => {
-    const given = carried[name];
-    if (first instanceof Value) {
-      if (given instanceof Value) return [{ name, value: given }];
-    } else if (Array.isArray(given) && given.length === first.length) {
-      return given.map((value: Value, i) => ({ name: `${name}${i}`, value }));
-    }
-    throw new GraphError(`a round of a loop has to return '${name}' as it was given`);
-  });
-}
-
-/** Values in the names and lists of what the loop begins with. */
-function likewise<Initial extends Carried>(initial: Initial, values: readonly Value[]): CarriedLike<Initial> {
-  let at = 0;
-  const entries = Object.entries(initial).map(([name, first]) => {
-    const count = first instanceof Value ? 1 : first.length;
-    const part = values.slice(at, at + count);
-    at += count;
-    return [name, first instanceof Value ? part[0] : part] as const;
-  });
-  return Object.fromEntries(entries) as CarriedLike<Initial>; // one entry for each of its names
-}
-
 /**
- * Builds a graph of ONNX operators: losses, metrics, layers and optimizers of your own are formulas with it. Any operator
- * that has no method is made by `op`.
+ * Builds graphs of ONNX operators: losses, metrics, layers and optimizers of your own are formulas with it. `op` adds an
+ * operator that has no method.
  * @example
  * const b = new Builder();
  * const x = b.input('x', 'float32', ['batch', 3]);
@@ -76,7 +42,7 @@ export class Builder extends GraphBuilder {
     super(table, parent);
   }
 
-  /** A node with one output: of an operator of the table, or of another domain as `my.domain.Name`. */
+  /** Return the output of a node that has one: an operator of the table, or of another domain as `my.domain.Name`. */
   override op(
     op: OpName | `${string}.${string}`,
     inputs: readonly (Value | undefined)[],
@@ -174,8 +140,8 @@ export class Builder extends GraphBuilder {
     return this.op('MatMul', [x, y]);
   }
   /**
-   * alpha·op(x)·op(y) + beta·c for matrices, op being a transposition where asked for; for batches of matrices likewise,
-   * which are copied to be transposed, while a Gemm transposes as it packs.
+   * Return alpha·op(x)·op(y) + beta·c of matrices `[rows, inner]` and `[inner, columns]`, op being a transposition if the
+   * options say so. Batches of matrices are copied to be transposed, while a Gemm transposes as it packs.
    */
   gemm(
     x: Value,
@@ -203,7 +169,7 @@ export class Builder extends GraphBuilder {
     return this.op('Gemm', c ? [x, y, c] : [x, y], attributes);
   }
 
-  /** Sum over axes (all by default). */
+  /** Return the sum over axes (all by default). */
   sum(x: Value, axes?: readonly number[], keepDimensions = false): Value {
     return this.#reduce('ReduceSum', x, axes, keepDimensions);
   }
@@ -213,7 +179,7 @@ export class Builder extends GraphBuilder {
   reduceMax(x: Value, axes?: readonly number[], keepDimensions = false): Value {
     return this.#reduce('ReduceMax', x, axes, keepDimensions);
   }
-  /** Sum of the products of two tensors of equal shape: their inner product, a scalar. */
+  /** Return the inner product of two tensors of equal shape, a scalar. */
   dot(x: Value, y: Value): Value {
     if (x === y) return this.op('ReduceSumSquare', [x], { keepdims: int(0) });
     return this.sum(this.mul(x, y)); // four times as fast as the product of a row and a column (benchmarks/solvers.ts)
@@ -224,37 +190,36 @@ export class Builder extends GraphBuilder {
     if (sameShape(x.shape, shape)) return x;
     return this.op('Reshape', [x, this.integers(shape)]);
   }
-  /** x in the shape of another value with as many elements. */
+  /** Return x in the shape of another value with as many elements. */
   reshapeLike(x: Value, like: Value): Value {
     checkOperand('reshapeLike', x);
     checkOperand('reshapeLike', like);
     if (sameShape(x.shape, like.shape)) return x;
-    // A size that is or may be 0 is meant: by default a Reshape would copy the size of its input instead.
+    // A size may be 0: by default a Reshape would copy the size of its input instead.
     const meansZero = like.shape.some((size) => size === 0 || typeof size === 'string');
     return this.op('Reshape', [x, this.shapeOf(like)], meansZero ? { allowzero: int(1) } : {});
   }
   transpose(x: Value, permutation?: readonly number[]): Value {
     checkOperand('transpose', x);
-    const order = permutation ?? Array.from({ length: x.rank }, (_, i) => x.rank - 1 - i);
+    const order = permutation ?? range(0, x.rank).reverse();
     return order.every((axis, i) => axis === i) ? x : this.op('Transpose', [x], { perm: ints(order) });
   }
-  /** x with the last two axes exchanged. */
+  /** Return x with its last two axes transposed. */
   transposeMatrices(x: Value): Value {
     checkOperand('transposeMatrices', x);
-    const order = Array.from({ length: x.rank }, (_, i) => i);
-    return this.transpose(x, [...order.slice(0, -2), x.rank - 1, x.rank - 2]);
+    return this.transpose(x, [...range(0, x.rank - 2), x.rank - 1, x.rank - 2]);
   }
   concat(values: readonly Value[], axis: number): Value {
     return values.length === 1 && values[0] ? values[0] : this.op('Concat', values, { axis: int(axis) });
   }
-  /** Elements start … end (exclusive) along one axis. */
+  /** Return the elements from `start` to before `end` along one axis. */
   slice(x: Value, axis: number, start: number, end: number): Value {
     checkOperand('slice', x);
     const positive = axis < 0 ? axis + x.rank : axis;
     if (start === 0 && x.shape[positive] === end) return x;
     return this.op('Slice', [x, this.integers([start]), this.integers([end]), this.integers([positive])]);
   }
-  /** The elements in reverse order along one axis. */
+  /** Return the elements in reverse order along one axis. */
   reverse(x: Value, axis: number): Value {
     checkOperand('reverse', x);
     if (x.shape[axis] === 1) return x;
@@ -262,7 +227,7 @@ export class Builder extends GraphBuilder {
     const [start, end] = [this.integers([-1]), this.integers([1 - 2 ** 31])];
     return this.op('Slice', [x, start, end, this.integers([axis]), this.integers([-1])]);
   }
-  /** Zeros before and after each axis; negative numbers cut elements off. */
+  /** Add zeros before and after each axis; negative numbers cut elements off. */
   pad(x: Value, before: readonly number[], after: readonly number[]): Value {
     const sizes = [...before, ...after];
     return sizes.every((size) => size === 0) ? x : this.op('Pad', [x, this.integers(sizes)]);
@@ -282,20 +247,20 @@ export class Builder extends GraphBuilder {
     return sameShape(x.shape, like.shape) ? x : this.op('Expand', [x, this.shapeOf(like)]);
   }
 
-  /** The shape as an int64 vector: a constant where all sizes are known. */
+  /** Return the shape as an int64 vector: a constant if all sizes are known. */
   shapeOf(x: Value): Value {
     checkOperand('shapeOf', x);
-    const known = x.shape.every((size): size is number => typeof size === 'number');
-    return known ? this.integers(x.shape as number[]) : this.op('Shape', [x]);
+    const { shape } = x;
+    return shape.every((size) => typeof size === 'number') ? this.integers(shape) : this.op('Shape', [x]);
   }
-  /** One size: a number, or an int64 vector of one element where it is only known when the program runs. */
+  /** Return one size: a number, or an int64 vector of one element if it is only known when the program runs. */
   dimension(x: Value, axis: number): number | Value {
     checkOperand('dimension', x);
     const size = x.shape[axis];
     if (typeof size === 'number') return size;
     return this.op('Shape', [x], { start: int(axis), end: int(axis + 1) });
   }
-  /** An int64 vector of numbers and vectors. */
+  /** Return an int64 vector of numbers and vectors. */
   vector(parts: readonly (number | Value)[]): Value {
     const numbers = parts.filter((part) => typeof part === 'number');
     if (numbers.length === parts.length) return this.integers(numbers);
@@ -304,16 +269,11 @@ export class Builder extends GraphBuilder {
       0,
     );
   }
-  /** One size as a scalar of the given element type. */
+  /** Return the product of the sizes of axes as a scalar of the given element type. */
   sizeOf(x: Value, axes: readonly number[], dtype: DataType): Value {
     checkOperand('sizeOf', x);
     const sizes = axes.map((axis): Dimension => x.shape[axis] ?? 1);
-    if (sizes.every((size): size is number => typeof size === 'number')) {
-      return this.scalar(
-        sizes.reduce((product, size) => product * size, 1),
-        dtype,
-      );
-    }
+    if (sizes.every((size) => typeof size === 'number')) return this.scalar(elementCount(sizes), dtype);
     const chosen = this.gather(this.op('Shape', [x]), this.integers(axes));
     return this.cast(this.op('ReduceProd', [chosen, this.integers([0])], { keepdims: int(0) }), dtype);
   }
@@ -327,7 +287,7 @@ export class Builder extends GraphBuilder {
   onesLike(x: Value): Value {
     return this.#filledLike(x, 1);
   }
-  /** Zeros that are no other value's node: a variable to differentiate by. */
+  /** Return zeros that share no node with other values: a variable to differentiate by. */
   placeholderLike(x: Value): Value {
     return this.op('Identity', [this.zerosLike(x)], {}, { fresh: true });
   }
@@ -362,7 +322,7 @@ export class Builder extends GraphBuilder {
     return likewise(initial, last);
   }
 
-  /** Values of one of two graphs, chosen when the program runs; only the chosen one is computed. */
+  /** Return the values of one of two graphs, chosen when the program runs; only the chosen one is computed. */
   branch(
     condition: Value,
     whenTrue: (b: Builder) => readonly Value[],
@@ -379,7 +339,7 @@ export class Builder extends GraphBuilder {
     return this.node('If', [condition], attributes, { outputs: then.outputs.map(({ value }) => value.name) });
   }
 
-  /** A value computed by a node of this very graph: bodies may not return captured values or constants as they are. */
+  /** Return the value as computed by a node of this very graph: bodies may not return captured values or constants. */
   output(value: Value): Value {
     return this.op('Identity', [value], {}, { fresh: true });
   }

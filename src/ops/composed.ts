@@ -1,4 +1,4 @@
-// Operators that are a composition of others: an operator of a user, written down once.
+// Operators of users that are composed of others.
 import { checkKeys } from '../options.js';
 import { Builder } from './builder.js';
 import { type Expansion, expansionOf, type OpDefinition } from './definition.js';
@@ -6,7 +6,7 @@ import { type Expansion, expansionOf, type OpDefinition } from './definition.js'
 /**
  * Return the definition of an operator that is composed of others: its types and its gradient follow from its parts.
  * @param expand returns the outputs of a node
- * @param rest what else is known of it, or a gradient that is shorter than that of the parts
+ * @param rest its cost and traits, or a gradient that is shorter than that of the parts
  * @throws OptionError for what is no part of a definition
  * @example
  * const swiglu = composedOperator(({ b, x }) => [b.mul(b.mul(x(0), b.sigmoid(x(0))), x(1))]);

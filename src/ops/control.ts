@@ -15,7 +15,7 @@ export type ControlOp = 'Loop' | 'If';
 
 export const controlOps: OpFamily<ControlOp> = {
   Loop: {
-    // Carried values keep the types they enter with; scan outputs (one more leading axis) are not used here.
+    // Carried values keep the types that they begin with; scan outputs (one more leading axis) are left untyped.
     infer: (node) => {
       const carried = node.inputs.slice(2);
       const produced = outputTypes(body(node, 'body')).slice(1);

@@ -1,11 +1,12 @@
-// What an operator is to cgfac: one definition with its shape rule, its gradient rule and its cost.
+// The definition of an operator: its shape rule, its gradient rule, its cost, and traits.
 import { GraphError } from '../errors.js';
 import type { Node, OperatorRules } from '../graph/graph.js';
 import { inputOf, outputOf, Value } from '../graph/graph.js';
 import { described, type OptionKeys } from '../options.js';
 import type { Builder } from './builder.js';
+import { knownCount } from './shapes/shapes.js';
 
-/** A node whose outputs are not made yet. */
+/** A node that has no outputs yet. */
 export type NodeDraft = Omit<Node, 'outputs'>;
 
 /** What a gradient rule sees. */
@@ -18,9 +19,9 @@ export interface GradientContext {
   readonly y: Value;
   /** Cotangent of output 0: the derivative of the objective by `y`, in the shape of `y`. */
   readonly dy: Value;
-  /** Cotangents of all outputs; undefined where the objective does not depend on one. */
+  /** Cotangents of all outputs; undefined for an output that the objective does not depend on. */
   readonly cotangents: readonly (Value | undefined)[];
-  /** Whether the cotangent of input i is needed; a rule may leave out costly ones that are not. */
+  /** Whether the cotangent of input i is needed; a rule may leave out costly ones that are not needed. */
   readonly isWanted: (index: number) => boolean;
   /**
    * Cotangents of the node's inputs by those of its outputs, through a composition of other operators that computes the
@@ -34,17 +35,17 @@ export interface GradientContext {
  * operator returns cotangents in the broadcast shape: the walker sums them to the input's shape. A rule is linear in
  * `dy` for every value of it (forward mode differentiates by `dy` at zero), so it never asks whether `dy` is zero; and
  * it selects with Where instead of multiplying by a mask, as 0 · ∞ is not a number.
- * It throws UnsupportedError (without naming the node) for a form of the operator that it does not cover.
+ * @throws UnsupportedError (without naming the node) for a form of the operator that it does not cover
  */
 export type GradientRule = (context: GradientContext) => readonly (Value | undefined)[];
 
-/** Why an operator has no gradient, and what to do; shown to the user behind the node's name. */
+/** Why an operator has no gradient, and what to do: the end of a message that begins with the node's name. */
 export interface Refusal {
   readonly refusal: string;
 }
 
 /**
- * Return the gradient of an operator that has none, in words: whoever differentiates it reads them.
+ * Return the refusal to differentiate an operator, for its `gradient`: the reason is the message of the error.
  * @example
  * const rounds = composedOperator(({ b, x }) => [b.op('Round', [x(0)])], { gradient: noGradient('it is a step function') });
  */
@@ -53,7 +54,7 @@ export const noGradient = (refusal: string): Refusal => ({ refusal });
 /** For operators whose outputs are integers, booleans or piecewise constant: their derivative is zero wherever it exists. */
 export const zeroGradient: GradientRule = ({ node }) => node.inputs.map(() => undefined);
 
-/** What passes over whole graphs ask about an operator, beside its rules. */
+/** Properties of an operator that passes over whole graphs use, beside its rules. */
 export interface OperatorTraits {
   /** It passes the elements of input 0 on, at most in another arrangement: a sigmoid before it is the sigmoid after it. */
   readonly arranges?: true;
@@ -65,7 +66,7 @@ export interface OperatorTraits {
   readonly normalizes?: true;
   /** Positions of inputs that hold running averages: updated in training, not trained. */
   readonly runningAverages?: readonly number[];
-  /** It applies weights: a stored tensor of one number is a weight here, and not a constant of a formula. */
+  /** It applies weights: a stored tensor of one number is a weight here, not a constant of a formula. */
   readonly appliesWeights?: true;
   /** It is linear in input 0: a product with weights, an average, a selection. What it gives out may be of any size. */
   readonly linear?: true;
@@ -87,7 +88,7 @@ export const traitKeys: OptionKeys<OperatorTraits> = {
   arithmetic: true,
 };
 
-/** What the writing out of a node gets. */
+/** What an expansion sees of the node that it writes out. */
 export interface ExpansionContext {
   readonly b: Builder;
   readonly node: NodeDraft;
@@ -137,12 +138,6 @@ export const definitionKeys: OptionKeys<OpDefinition> = {
   traits: true,
 };
 
-/** Return a definition with traits. */
-export const withTraits = (traits: OperatorTraits, definition: OpDefinition): OpDefinition => ({
-  ...definition,
-  traits,
-});
-
 /** The definitions of a family of operators, by their names (those of other domains as `domain.Name`). */
 export type OpFamily<Name extends string> = Readonly<Record<Name, OpDefinition>>;
 
@@ -152,10 +147,7 @@ export type OpTable = Readonly<Record<string, OpDefinition>>;
 export const noFlops = (): number => 0;
 
 /** The `flops` of an operator that reads each element of its first input once. */
-export function oneForEachInput(node: Node): number {
-  const shape = node.inputs[0]?.knownType?.shape ?? [];
-  return shape.reduce<number>((product, size) => product * (typeof size === 'number' ? size : 1), 1);
-}
+export const oneForEachInput = (node: Node): number => knownCount(node.inputs[0]?.knownType?.shape ?? []);
 
 export function gradientContext(
   b: Builder,
@@ -172,9 +164,8 @@ export function gradientContext(
       return outputOf(node);
     },
     get dy() {
-      const [first] = cotangents;
-      // Only reached when output 0 carries no cotangent though another output does: zero is its exact value.
-      return first ?? b.zerosLike(outputOf(node));
+      // If only another output carries a cotangent, that of output 0 is exactly zero.
+      return cotangents[0] ?? b.zerosLike(outputOf(node));
     },
     cotangents,
     isWanted,

@@ -1,4 +1,4 @@
-// Einsum: sums of products named by letters. Its gradient is an Einsum with the result and an operand exchanged.
+// Einsum: sums of products named by letters. Its gradient is an Einsum in which the result and an operand trade places.
 import { GraphError, UnsupportedError } from '../errors.js';
 import {
   type Dimension,
@@ -10,7 +10,7 @@ import {
   type Value,
 } from '../graph/graph.js';
 import type { GradientContext, NodeDraft, OpFamily } from './definition.js';
-import { broadcastShapes, formatShape, productOf } from './shapes/shapes.js';
+import { broadcastShapes, formatShape, knownCount } from './shapes/shapes.js';
 
 /** An equation with a letter for every axis; ellipses have become letters of their own. */
 interface Equation {
@@ -82,8 +82,7 @@ function operandGradient({ b, x, dy }: GradientContext, { operands, output }: Eq
 
 /** Two for each combination of all letters and each further operand. */
 function flops(node: Node): number {
-  const numbers = [...equationOf(node).sizes.values()].map((size) => (typeof size === 'number' ? size : 1));
-  return Number(productOf(numbers)) * 2 * Math.max(1, node.inputs.length - 1);
+  return knownCount([...equationOf(node).sizes.values()]) * 2 * Math.max(1, node.inputs.length - 1);
 }
 
 export type EinsumOp = 'Einsum';

@@ -1,4 +1,4 @@
-// Arithmetic and elementary functions of each element, with NumPy broadcasting where they take several tensors.
+// Arithmetic and elementary functions of each element; several tensors broadcast as NumPy's do.
 import { GraphError } from '../errors.js';
 import { inputOf, stringAttribute, type TensorType, text, type Value } from '../graph/graph.js';
 import { isDataType, isFloatingPoint } from '../graph/tensor.js';
@@ -9,13 +9,12 @@ import {
   noGradient,
   type OpDefinition,
   type OpFamily,
-  withTraits,
   zeroGradient,
 } from './definition.js';
-import { foldElementwise } from './shapes/folding.js';
+import { type FoldedOp, foldElementwise } from './shapes/folding.js';
 import { broadcastShapes } from './shapes/shapes.js';
 
-/** The inputs that are there broadcast together; they share one element type. */
+/** Return the type of inputs that broadcast together; they share one element type. */
 export function inferBroadcast(node: NodeDraft): TensorType[] {
   const inputs = node.inputs.filter((input) => input !== undefined);
   const [first, ...rest] = inputs;
@@ -29,25 +28,25 @@ export function inferBroadcast(node: NodeDraft): TensorType[] {
 export const inferSame = (node: NodeDraft): TensorType[] => [inputOf(node, 0).type];
 
 export const unary = (gradient: GradientRule): OpDefinition => ({ infer: inferSame, gradient });
-const folded = (op: string, gradient: GradientRule): OpDefinition => ({
+const folded = (op: FoldedOp, gradient: GradientRule): OpDefinition => ({
   infer: inferBroadcast,
   gradient,
   fold: foldElementwise(op),
 });
 
-/** Max and Min of any number of tensors: the cotangent goes to the winner and is shared equally where they tie. */
+/** Max and Min of any number of tensors: the cotangent goes to the extreme element; equal ones share it equally. */
 const extremum: GradientRule = ({ b, node, y, dy }) => {
   if (node.inputs.length === 1) return [dy];
-  const isWinner = node.inputs.map((input) => input && b.equal(input, y));
-  const counted = isWinner.flatMap((winner) => (winner ? [b.cast(winner, dy.dtype)] : []));
+  const isExtreme = node.inputs.map((input) => input && b.equal(input, y));
+  const counted = isExtreme.flatMap((extreme) => (extreme ? [b.cast(extreme, dy.dtype)] : []));
   const share = b.div(
     dy,
-    counted.reduce((total, winner) => b.add(total, winner)),
+    counted.reduce((total, extreme) => b.add(total, extreme)),
   );
-  return isWinner.map((winner) => winner && b.where(winner, share, 0));
+  return isExtreme.map((extreme) => extreme && b.where(extreme, share, 0));
 };
 
-/** Clip passes the cotangent on inside the limits (the ends belong to it), and to a limit where that is in force. */
+/** Clip passes the cotangent to x within the limits (inclusive), and to a limit for elements beyond it. */
 const clipGradient: GradientRule = ({ b, node, x, dy }) => {
   const [, low, high] = node.inputs;
   const belowLow = low && b.less(x(0), low);
@@ -58,7 +57,7 @@ const clipGradient: GradientRule = ({ b, node, x, dy }) => {
   return [inside, belowLow && b.where(belowLow, dy, 0), aboveHigh && b.where(aboveHigh, dy, 0)];
 };
 
-/** The exponent of a Pow where it is one known number. */
+/** The exponent of a Pow if it is one known number. */
 function knownExponent({ x }: GradientContext): number | undefined {
   const { constant } = x(1);
   return constant?.data.length === 1 ? Number(constant.data[0]) : undefined;
@@ -73,7 +72,7 @@ const powGradient: GradientRule = (context) => {
     if (known === 0) return b.zerosLike(dy);
     if (known === 1) return dy;
     if (known !== undefined) return b.mul(dy, b.mul(known, known === 2 ? x(0) : b.pow(x(0), known - 1)));
-    // At p = 0 the derivative is 0, where p·xᵖ⁻¹ would be 0·∞.
+    // At p = 0 the derivative is 0; p·xᵖ⁻¹ would be 0·∞ at x = 0.
     return b.mul(dy, b.where(b.equal(exponent, 0), 0, b.mul(exponent, b.pow(x(0), b.sub(exponent, 1)))));
   };
   // 0ᵖ is 0 for every p > 0, so its derivative by p is too; log 0 must not enter.
@@ -119,23 +118,14 @@ export type ElementwiseOp =
   | 'CastLike';
 
 export const elementwiseOps: OpFamily<ElementwiseOp> = {
-  Add: withTraits(
-    { arithmetic: true },
-    folded('Add', ({ dy }) => [dy, dy]),
-  ),
-  Sub: withTraits(
-    { arithmetic: true },
-    folded('Sub', ({ b, dy }) => [dy, b.neg(dy)]),
-  ),
-  Mul: withTraits(
-    { arithmetic: true },
-    folded('Mul', ({ b, x, dy }) => [b.mul(dy, x(1)), b.mul(dy, x(0))]),
-  ),
+  Add: { ...folded('Add', ({ dy }) => [dy, dy]), traits: { arithmetic: true } },
+  Sub: { ...folded('Sub', ({ b, dy }) => [dy, b.neg(dy)]), traits: { arithmetic: true } },
+  Mul: { ...folded('Mul', ({ b, x, dy }) => [b.mul(dy, x(1)), b.mul(dy, x(0))]), traits: { arithmetic: true } },
   // d(x/z) = dx/z − (x/z)·dz/z
-  Div: withTraits(
-    { arithmetic: true },
-    folded('Div', ({ b, x, y, dy }) => [b.div(dy, x(1)), b.neg(b.div(b.mul(dy, y), x(1)))]),
-  ),
+  Div: {
+    ...folded('Div', ({ b, x, y, dy }) => [b.div(dy, x(1)), b.neg(b.div(b.mul(dy, y), x(1)))]),
+    traits: { arithmetic: true },
+  },
   Mod: {
     infer: inferBroadcast,
     gradient: noGradient('the remainder jumps; keep trainable parameters out of it'),
@@ -199,7 +189,7 @@ export const elementwiseOps: OpFamily<ElementwiseOp> = {
     fold: foldElementwise('Cast'),
     traits: { converts: true },
   },
-  // A Cast to the element type of another tensor: exporters of functions write it for constants.
+  // A Cast to the element type of another tensor: exporters of functions write it around constants.
   CastLike: {
     infer: (node) => [{ dtype: inputOf(node, 1).dtype, shape: inputOf(node, 0).shape }],
     gradient: ({ b, x, dy }) => [isFloatingPoint(x(0).dtype) ? b.cast(dy, x(0).dtype) : undefined, undefined],

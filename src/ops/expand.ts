@@ -1,6 +1,6 @@
-// Writes out the operators of users in operators that ONNX Runtime knows, before a graph is run or written.
+// Replaces the operators of users by operators that ONNX Runtime knows, before a graph is run or written.
 import { GraphError, UnsupportedError } from '../errors.js';
-import { type Attribute, body, describeNode, type Graph, type Node, subgraphs, type Value } from '../graph/graph.js';
+import { bindOutputs, describeNode, type Graph, mapBodies, type Node, subgraphs, type Value } from '../graph/graph.js';
 import { Builder } from './builder.js';
 import { expansionOf } from './definition.js';
 import { definitionOf } from './table.js';
@@ -24,7 +24,7 @@ export function expanded(graph: Graph): Graph {
   }
 }
 
-/** A node that is to be written out, in the graph or in a body. */
+/** Return a node that is to be written out, in the graph or in a body; undefined if there is none. */
 function expandedNode(graph: Graph): Node | undefined {
   for (const node of graph.nodes) {
     if (isComposed(node)) return node;
@@ -36,12 +36,11 @@ function expandedNode(graph: Graph): Node | undefined {
   return undefined;
 }
 
-/** @param values what values of the graph, and of those around it, have become */
+/** @param values what values of the graph and of those around it have become */
 function writtenOut(graph: Graph, values: Map<Value, Value>, outer?: Builder): Graph {
   const b = new Builder(outer);
   const resolve = (value: Value): Value => values.get(value) ?? value;
-  const inside = (attribute: Attribute): Attribute =>
-    attribute.kind === 'graph' ? body(writtenOut(attribute.value, values, b)) : attribute;
+
   for (const node of graph.nodes) {
     const copy = { ...node, inputs: node.inputs.map((input) => input && resolve(input)) };
     const outputs =
@@ -49,16 +48,13 @@ function writtenOut(graph: Graph, values: Map<Value, Value>, outer?: Builder): G
       b.node(
         node.op,
         copy.inputs,
-        Object.fromEntries(Object.entries(node.attributes).map(([name, each]) => [name, inside(each)])),
+        mapBodies(node.attributes, (inner) => writtenOut(inner, values, b)),
         {
           ...{ name: node.name, domain: node.domain, definition: node.definition, fresh: true },
           ...{ outputs: node.outputs.map(({ name }) => name), types: node.outputs.map(({ knownType }) => knownType) },
         },
       );
-    for (const [i, output] of node.outputs.entries()) {
-      const made = outputs[i];
-      if (made) values.set(output, made);
-    }
+    bindOutputs(node, outputs, values);
   }
   const outputs = graph.outputs.map(({ name, value }) => ({ name, value: resolve(value) }));
   const built = b.build(graph.name, Object.fromEntries(outputs.map(({ value }, i) => [i, value])), graph.inputs);

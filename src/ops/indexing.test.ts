@@ -14,6 +14,15 @@ test('elements of a known shape are known', () => {
   expect(chosen.constant && toNumbers(chosen.constant)).toEqual([8, 4]);
 });
 
+test('a known index out of range is refused, not folded to another element', () => {
+  const b = new Builder();
+  const shape = b.op('Shape', [b.input('x', 'float32', [4, 6, 8])]);
+  const message = (element: number) =>
+    `a Gather node of (int64[3], int64[1]): reads element ${element} of a tensor with 3`;
+  expect(() => b.gather(shape, b.integers([3]))).toThrow(message(3));
+  expect(() => b.gather(shape, b.integers([-4]))).toThrow(message(-1));
+});
+
 test('a known permutation is inverted by another, not scattered', () => {
   const b = new Builder();
   const x = b.input('x', 'float32', [3]);

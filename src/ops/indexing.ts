@@ -1,4 +1,4 @@
-// Operators that choose elements by integers, and those that put elements back: each is the other's transpose.
+// Operators that choose elements by integers, and their transposes, which put elements back.
 import { GraphError, UnsupportedError } from '../errors.js';
 import {
   type Dimension,
@@ -15,12 +15,11 @@ import {
 import { elementCount, tensorFrom, toNumbers } from '../graph/tensor.js';
 import type { Builder } from './builder.js';
 import { type GradientContext, type NodeDraft, noFlops, noGradient, type OpFamily } from './definition.js';
-import { movableInputs } from './shapes/folding.js';
-import { formatShape, knownIntegers, normalizeAxis } from './shapes/shapes.js';
+import { movableInputs, rearranged } from './shapes/folding.js';
+import { formatShape, inverse, knownIntegers, normalizeAxis, range } from './shapes/shapes.js';
 
 const axisOf = (node: NodeDraft): number => normalizeAxis(intAttribute(node, 'axis', 0), inputOf(node, 0).rank);
 const add = text('add');
-const range = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
 
 function integerIndices(node: NodeDraft): Value {
   const indices = inputOf(node, 1);
@@ -34,12 +33,11 @@ function inferGather(node: NodeDraft): TensorType[] {
   const x = inputOf(node, 0);
   if (x.rank === 0) throw new GraphError('cannot choose from a scalar');
   const axis = axisOf(node);
-  return [
-    { dtype: x.dtype, shape: [...x.shape.slice(0, axis), ...integerIndices(node).shape, ...x.shape.slice(axis + 1)] },
-  ];
+  const indices = integerIndices(node);
+  return [{ dtype: x.dtype, shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)] }];
 }
 
-/** The positions that known indices choose of `size`, where each is chosen exactly once; undefined otherwise. */
+/** The positions of an axis that known indices choose, if they choose each of them once; undefined otherwise. */
 function permutationOf(indices: Value, size: Dimension | undefined): number[] | undefined {
   if (!indices.constant || indices.rank !== 1 || indices.shape[0] !== size) return undefined;
   const positions = toNumbers(indices.constant).map((i) => (i < 0 ? i + indices.dims.length : i));
@@ -47,25 +45,21 @@ function permutationOf(indices: Value, size: Dimension | undefined): number[] | 
 }
 
 /**
- * y = x[…, indices, …]: the slices of dy are added up where the indices point. The chosen axis goes to the front for
- * that, and dy's index axes with it. Known indices that only reorder the axis are inverted instead.
+ * y = x[…, indices, …]: the slices of dy are added up at the positions that the indices give. For that, the chosen axis
+ * goes to the front, and dy's index axes with it. Known indices that only reorder the axis are inverted instead.
  */
 function gatherGradient({ b, node, x, dy }: GradientContext): (Value | undefined)[] {
   const [data, indices] = [x(0), x(1)];
   const axis = axisOf(node);
   const permutation = permutationOf(indices, data.shape[axis]);
-  if (permutation) {
-    const inverse = permutation.map((_, position) => permutation.indexOf(position));
-    return [b.gather(dy, b.integers(inverse), axis), undefined];
-  }
+  if (permutation) return [b.gather(dy, b.integers(inverse(permutation)), axis), undefined];
   const chosen = range(axis, axis + indices.rank);
   const toFront = [...chosen, ...range(0, axis), ...range(axis + indices.rank, dy.rank)];
   const order = [axis, ...range(0, data.rank).filter((other) => other !== axis)];
   const positions = b.unsqueeze(b.cast(indices, 'int64'), [indices.rank]);
   const zeros = b.zerosLike(b.transpose(data, order));
   const sums = b.op('ScatterND', [zeros, positions, b.transpose(dy, toFront)], { reduction: add });
-  const back = order.map((_, position) => order.indexOf(position));
-  return [b.transpose(sums, back), undefined];
+  return [b.transpose(sums, inverse(order)), undefined];
 }
 
 // --- GatherElements, ScatterElements --------------------------------------------------------------------------------
@@ -80,8 +74,8 @@ function inferGatherElements(node: NodeDraft): TensorType[] {
   return [{ dtype: x.dtype, shape: indices.shape }];
 }
 
-/** The reduction of a scatter operator; throws for one whose gradient is not known. */
-function additive(node: NodeDraft): boolean {
+/** Whether a scatter operator adds to elements or replaces them. @throws UnsupportedError for other reductions */
+function isAdditive(node: NodeDraft): boolean {
   const reduction = stringAttribute(node, 'reduction', 'none');
   if (reduction === 'none') return false;
   if (reduction === 'add') return true;
@@ -107,7 +101,7 @@ function inferGatherND(node: NodeDraft): TensorType[] {
   return [{ dtype: x.dtype, shape: [...indices.shape.slice(0, -1), ...x.shape.slice(batch + depth)] }];
 }
 
-/** Indices of GatherND with the batch axes' own positions before them, so that they point into the whole tensor. */
+/** Return indices of GatherND with the positions of the batch axes before them, so that they index the whole tensor. */
 function wholeIndices(b: Builder, indices: Value, batchAxes: number): Value {
   if (batchAxes === 0) return indices;
   const rows = indices.dims.slice(0, -1);
@@ -166,7 +160,7 @@ function inferTopK(node: NodeDraft): TensorType[] {
   ];
 }
 
-/** The largest elements are chosen elements: their cotangents go back to where they were. */
+/** The largest elements are chosen ones: their cotangents go back to their positions. */
 function topKGradient({ b, node, x, dy }: GradientContext): (Value | undefined)[] {
   return [b.op('ScatterElements', [b.zerosLike(x(0)), outputOf(node, 1), dy], { axis: int(topAxis(node)) }), undefined];
 }
@@ -189,9 +183,8 @@ export const indexingOps: OpFamily<IndexingOp> = {
     fold: (node) => {
       const [x, indices] = movableInputs(node) ?? [];
       if (x?.dims.length !== 1 || !indices) return undefined;
-      const numbers = toNumbers(x);
-      const chosen = toNumbers(indices).map((i) => numbers.at(i) ?? 0);
-      return [tensorFrom(x.dtype, indices.dims, chosen)];
+      const positions = toNumbers(indices).map((i) => (i < 0 ? i + x.data.length : i));
+      return [rearranged(x, indices.dims, positions)];
     },
     traits: { appliesWeights: true, keepsClasses: true },
   },
@@ -203,13 +196,13 @@ export const indexingOps: OpFamily<IndexingOp> = {
     },
     flops: noFlops,
   },
-  // Where an element is replaced its cotangent is the update's; where one is added to, it is both's.
+  // The cotangent of a replaced element goes to the update alone; that of one that is added to goes to both.
   ScatterElements: {
     infer: inferScatter,
     gradient: ({ b, node, x, dy }) => {
       const axis = axisOf(node);
-      const kept = additive(node) ? dy : b.op('ScatterElements', [dy, x(1), b.zerosLike(x(2))], { axis: int(axis) });
-      return [kept, undefined, gatherElements(b, dy, x(1), axis)];
+      const rest = isAdditive(node) ? dy : b.op('ScatterElements', [dy, x(1), b.zerosLike(x(2))], { axis: int(axis) });
+      return [rest, undefined, gatherElements(b, dy, x(1), axis)];
     },
     flops: noFlops,
   },
@@ -224,8 +217,8 @@ export const indexingOps: OpFamily<IndexingOp> = {
   ScatterND: {
     infer: inferScatter,
     gradient: ({ b, node, x, dy }) => {
-      const kept = additive(node) ? dy : b.op('ScatterND', [dy, x(1), b.zerosLike(x(2))]);
-      return [kept, undefined, b.op('GatherND', [dy, x(1)])];
+      const rest = isAdditive(node) ? dy : b.op('ScatterND', [dy, x(1), b.zerosLike(x(2))]);
+      return [rest, undefined, b.op('GatherND', [dy, x(1)])];
     },
     flops: noFlops,
   },

@@ -10,7 +10,7 @@ import {
   type TensorType,
 } from '../graph/graph.js';
 import type { GradientContext, NodeDraft, OpFamily } from './definition.js';
-import { broadcastShapes, formatShape, productOf } from './shapes/shapes.js';
+import { broadcastShapes, formatShape, knownCount } from './shapes/shapes.js';
 
 function matrixSizes(shape: Shape, transposed: boolean): readonly [Shape[number], Shape[number]] {
   const [rows, columns] = shape;
@@ -95,8 +95,7 @@ function matmulGradient({ b, x, dy }: GradientContext) {
 function productFlops(node: Node): number {
   const x = inputOf(node, 0);
   const inner = node.op === 'Gemm' && intAttribute(node, 'transA', 0) === 1 ? x.shape[0] : x.shape.at(-1);
-  const size = productOf(outputOf(node).shape);
-  return 2 * (typeof size === 'number' ? size : 1) * (typeof inner === 'number' ? inner : 1);
+  return 2 * knownCount([...outputOf(node).shape, inner ?? 1]);
 }
 
 const layer = { appliesWeights: true, linear: true } as const;

@@ -3,13 +3,20 @@ import { GraphError } from '../errors.js';
 import { inputOf, type TensorType } from '../graph/graph.js';
 import { type NodeDraft, type OpDefinition, type OpFamily, zeroGradient } from './definition.js';
 import { inferBroadcast, inferSame } from './elementwise.js';
-import { broadcastPositions, foldableInputs, foldElementwise, joined, rearranged } from './shapes/folding.js';
+import {
+  broadcastPositions,
+  type FoldedOp,
+  foldableInputs,
+  foldElementwise,
+  joinedTensors,
+  rearranged,
+} from './shapes/folding.js';
 import { broadcastShapes } from './shapes/shapes.js';
 
 const inferTruth = (node: NodeDraft): TensorType[] =>
   inferBroadcast(node).map(({ shape }) => ({ dtype: 'bool', shape }));
 
-const comparison = (op: string): OpDefinition => ({
+const comparison = (op: FoldedOp): OpDefinition => ({
   infer: inferTruth,
   gradient: zeroGradient,
   fold: foldElementwise(op),
@@ -24,7 +31,7 @@ function foldWhere(node: NodeDraft) {
   const dims = broadcastShapes(condition.dims, x.dims, z.dims) as number[]; // constants have numeric sizes
   const [atCondition = [], atX = [], atZ = []] = [condition, x, z].map((value) => broadcastPositions(value.dims, dims));
   const positions = atCondition.map((at, i) => (condition.data[at] ? (atX[i] ?? 0) : x.data.length + (atZ[i] ?? 0)));
-  return [rearranged(joined([x, z], x.dtype), dims, positions)];
+  return [rearranged(joinedTensors([x, z], x.dtype), dims, positions)];
 }
 
 export type LogicOp =

@@ -5,15 +5,14 @@ import {
   floatAttribute,
   inputOf,
   intAttribute,
-  type Shape,
+  type Node,
   type TensorType,
   type Value,
 } from '../graph/graph.js';
 import type { Builder } from './builder.js';
-import type { GradientContext, NodeDraft, OpFamily } from './definition.js';
-import { broadcastShapes, formatShape, normalizeAxis, sameShape } from './shapes/shapes.js';
+import { type GradientContext, type NodeDraft, type OpFamily, oneForEachInput } from './definition.js';
+import { broadcastShapes, formatShape, normalizeAxis, range, sameShape } from './shapes/shapes.js';
 
-const range = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
 const epsilonOf = (node: NodeDraft): number => floatAttribute(node, 'epsilon', 1e-5);
 
 /** A vector over the channels as a factor of [batch, channels, …]. */
@@ -25,7 +24,7 @@ const exceptChannels = (rank: number): number[] => [0, ...range(2, rank)];
 
 const sum = (b: Builder, left: Value, right: Value, axes: readonly number[]): Value => b.sum(b.mul(left, right), axes);
 
-/** What normalizing over axes computes: x̂ = (x − mean)·inverse, inverse = 1/√(variance + ε), of size 1 along the axes. */
+/** The normalization of x over axes: x̂ = (x − mean)·inverse, inverse = 1/√(variance + ε), of size 1 along the axes. */
 interface Normalized {
   readonly normal: Value;
   readonly inverse: Value;
@@ -42,16 +41,16 @@ function normalize(b: Builder, x: Value, axes: readonly number[], epsilon: numbe
 function normalizedGradient(
   b: Builder,
   { normal, inverse }: Normalized,
-  slopes: Value,
+  cotangent: Value,
   axes: readonly number[],
 ): Value {
-  const along = b.mul(normal, b.mean(b.mul(slopes, normal), axes, true));
-  return b.mul(inverse, b.sub(b.sub(slopes, b.mean(slopes, axes, true)), along));
+  const along = b.mul(normal, b.mean(b.mul(cotangent, normal), axes, true));
+  return b.mul(inverse, b.sub(b.sub(cotangent, b.mean(cotangent, axes, true)), along));
 }
 
 function checkChannels(node: NodeDraft, indices: readonly number[]): void {
   const x = inputOf(node, 0);
-  if (x.rank < 2) throw new GraphError('wants x [batch, channels, …]');
+  if (x.rank < 2) throw new GraphError('needs x [batch, channels, …]');
   const channels = x.shape[1];
   for (const index of indices) {
     const vector = inputOf(node, index);
@@ -71,7 +70,7 @@ function inferBatch(node: NodeDraft): TensorType[] {
   return isTraining(node) ? [y, inputOf(node, 3).type, inputOf(node, 4).type] : [y];
 }
 
-/** With fixed statistics y = scale·(x − mean)·r + bias, r = 1/√(variance + ε). */
+/** With fixed mean and variance y = scale·(x − mean)·r + bias, r = 1/√(variance + ε). */
 function fixedGradient({ b, node, x, dy }: GradientContext): (Value | undefined)[] {
   const rank = dy.rank;
   const inverse = b.reciprocal(b.sqrt(b.add(x(4), epsilonOf(node))));
@@ -84,7 +83,7 @@ function fixedGradient({ b, node, x, dy }: GradientContext): (Value | undefined)
 }
 
 /**
- * With the batch's own statistics: dx = scale·r·(dy − Σdy/n − x̂·Σ(dy·x̂)/n). The running statistics
+ * With the mean and variance of the batch: dx = scale·r·(dy − Σdy/n − x̂·Σ(dy·x̂)/n). The running averages
  * m·old + (1 − m)·new are outputs as well, and pass their cotangents on: the mean's through 1/n, the variance's
  * through 2(x − mean)/n.
  */
@@ -162,14 +161,14 @@ function groupsOf(node: NodeDraft): number {
   return node.op === 'InstanceNormalization' ? Number(inputOf(node, 1).shape[0]) : intAttribute(node, 'num_groups', 0);
 }
 
-/** Each example's groups are normalized by themselves: x as [batch, groups, …] over the last axis. */
+/** The groups of each example are normalized separately: x as [batch, groups, …] over the last axis. */
 function groupGradient({ b, node, x, dy }: GradientContext): (Value | undefined)[] {
   const byGroup = (value: Value) => b.reshape(value, [0, groupsOf(node), -1]);
   const normalized = normalize(b, byGroup(x(0)), [2], epsilonOf(node));
-  const slopes = byGroup(b.mul(dy, overChannels(b, x(1), dy.rank)));
+  const cotangent = byGroup(b.mul(dy, overChannels(b, x(1), dy.rank)));
   const axes = exceptChannels(dy.rank);
   return [
-    b.reshapeLike(normalizedGradient(b, normalized, slopes, [2]), x(0)),
+    b.reshapeLike(normalizedGradient(b, normalized, cotangent, [2]), x(0)),
     sum(b, dy, b.reshapeLike(normalized.normal, x(0)), axes),
     b.sum(dy, axes),
   ];
@@ -177,7 +176,7 @@ function groupGradient({ b, node, x, dy }: GradientContext): (Value | undefined)
 
 // --- LpNormalization ------------------------------------------------------------------------------------------------
 
-/** y = x/‖x‖: dx = (dy − n·Σ dy·y)/‖x‖ with the norm's slope n, sign(x) for p = 1 and y for p = 2; zero where x is. */
+/** y = x/‖x‖: dx = (dy − n·Σ dy·y)/‖x‖ with the norm's derivative n, sign(x) for p = 1 and y for p = 2; 0 at x = 0. */
 function lpGradient({ b, node, x, y, dy }: GradientContext): (Value | undefined)[] {
   const axes = [normalizeAxis(intAttribute(node, 'axis', -1), dy.rank)];
   const p = intAttribute(node, 'p', 2);
@@ -185,16 +184,13 @@ function lpGradient({ b, node, x, y, dy }: GradientContext): (Value | undefined)
   const positive = b.greater(power, 0);
   const safe = b.where(positive, power, 1);
   const norm = p === 1 ? safe : b.sqrt(safe);
-  const slope = p === 1 ? b.sign(x(0)) : y;
-  const moved = b.sub(dy, b.mul(slope, b.sum(b.mul(dy, y), axes, true)));
+  const derivative = p === 1 ? b.sign(x(0)) : y;
+  const moved = b.sub(dy, b.mul(derivative, b.sum(b.mul(dy, y), axes, true)));
   return [b.where(positive, b.div(moved, norm), 0)];
 }
 
 /** Mean, variance, scaling: about eight operations an element. */
-const flops = (node: { readonly inputs: readonly (Value | undefined)[] }): number => {
-  const shape: Shape = node.inputs[0]?.knownType?.shape ?? [];
-  return 8 * shape.reduce<number>((product, size) => product * (typeof size === 'number' ? size : 1), 1);
-};
+const flops = (node: Node): number => 8 * oneForEachInput(node);
 
 export type NormalizationOp =
   | 'BatchNormalization'

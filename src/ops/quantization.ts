@@ -1,4 +1,4 @@
-// Quantized arithmetic: known only so far as to say why it is not trained. Its scales and zero points are settings.
+// Quantized arithmetic, which is not trained: only the reason is defined. Its scales and zero points are settings.
 import { noGradient, type OpDefinition, type OpFamily } from './definition.js';
 
 const quantized = (inputs: number): OpDefinition => ({

@@ -10,18 +10,17 @@ import {
   type OpDefinition,
   type OpFamily,
   oneForEachInput,
-  withTraits,
   zeroGradient,
 } from './definition.js';
 import { foldableInputs } from './shapes/folding.js';
-import { integersOf, knownIntegers, normalizeAxis } from './shapes/shapes.js';
+import { integersOf, inverse, knownIntegers, normalizeAxis, range } from './shapes/shapes.js';
 
-/** The axes that are reduced, counted from the front: all where none are given, unless `noop_with_empty_axes`. */
+/** The axes that are reduced, counted from the front: all if none are given, unless `noop_with_empty_axes`. */
 function reducedAxes(node: NodeDraft): number[] {
   const rank = inputOf(node, 0).rank;
   const given = node.inputs[1] ? knownIntegers(node.inputs[1], 'the axes') : [];
   if (given.length > 0) return given.map((axis) => normalizeAxis(axis, rank)).sort((p, q) => p - q);
-  return intAttribute(node, 'noop_with_empty_axes', 0) === 1 ? [] : Array.from({ length: rank }, (_, axis) => axis);
+  return intAttribute(node, 'noop_with_empty_axes', 0) === 1 ? [] : range(0, rank);
 }
 
 const keepsDimensions = (node: NodeDraft): boolean => intAttribute(node, 'keepdims', 1) === 1;
@@ -38,17 +37,17 @@ function inferReduction(node: NodeDraft): (TensorType | undefined)[] {
   return [{ dtype: inputOf(node, 0).dtype, shape: reducedShape(node, reducedAxes(node)) }];
 }
 
-/** A reduced value with its reduced axes back as size 1, so that it broadcasts against the input. */
+/** Return a reduced value with its reduced axes back as size 1, so that it broadcasts against the input. */
 function withReducedAxes({ b, node }: GradientContext, value: Value): Value {
   return keepsDimensions(node) ? value : b.unsqueeze(value, reducedAxes(node));
 }
 
-/** Cotangent shared by the elements equal to the extremum of their group. */
+/** The elements equal to the extremum of their group share the cotangent. */
 const extremeGradient: GradientRule = (context) => {
   const { b, node, x, y, dy } = context;
-  const isChosen = b.equal(x(0), withReducedAxes(context, y));
-  const count = b.sum(b.cast(isChosen, dy.dtype), reducedAxes(node), true);
-  return [b.where(isChosen, b.div(withReducedAxes(context, dy), count), 0)];
+  const isExtreme = b.equal(x(0), withReducedAxes(context, y));
+  const count = b.sum(b.cast(isExtreme, dy.dtype), reducedAxes(node), true);
+  return [b.where(isExtreme, b.div(withReducedAxes(context, dy), count), 0)];
 };
 
 /**
@@ -58,21 +57,16 @@ const extremeGradient: GradientRule = (context) => {
 const productGradient: GradientRule = (context) => {
   const { b, node, x, dy } = context;
   const axes = reducedAxes(node);
-  const kept = Array.from({ length: x(0).rank }, (_, axis) => axis).filter((axis) => !axes.includes(axis));
-  const permutation = [...kept, ...axes];
-  const factors = axes.reduce((product, axis) => product * sizeToUnroll(x(0), axis), 1);
-  const last = kept.length;
+  const others = range(0, x(0).rank).filter((axis) => !axes.includes(axis));
+  const permutation = [...others, ...axes];
+  const count = axes.reduce((product, axis) => product * sizeToUnroll(x(0), axis), 1);
   const moved = b.transpose(x(0), permutation);
-  // [kept…, 1, n] without its own factor: [kept…, n, n]
-  const rows = b.op('Reshape', [moved, b.integers([...kept.map(() => 0), 1, factors])]);
-  const others = b.op('ReduceProd', [b.where(identityMask(b, factors), 1, rows), b.integers([last + 1])], {
-    keepdims: int(0),
-  });
-  const slopes = b.transpose(
-    b.reshapeLike(others, moved),
-    permutation.map((_, axis) => permutation.indexOf(axis)),
-  );
-  return [b.mul(slopes, withReducedAxes(context, dy))];
+  // [others…, 1, n], and for each of the n factors the product without it: [others…, n, n]
+  const rows = b.op('Reshape', [moved, b.integers([...others.map(() => 0), 1, count])]);
+  const masked = b.where(identityMask(b, count), 1, rows);
+  const products = b.op('ReduceProd', [masked, b.integers([others.length + 1])], { keepdims: int(0) });
+  const derivative = b.transpose(b.reshapeLike(products, moved), inverse(permutation));
+  return [b.mul(derivative, withReducedAxes(context, dy))];
 };
 
 function sizeToUnroll(x: Value, axis: number): number {
@@ -92,7 +86,7 @@ const identityMask = (b: Builder, size: number): Value =>
     ),
   );
 
-/** Folding of a reduction of all elements of a small integer vector. */
+/** Fold a reduction of all elements of a small integer vector. */
 const foldVector =
   (combine: (p: number, q: number) => number) =>
   (node: NodeDraft): TensorData[] | undefined => {
@@ -137,14 +131,14 @@ export const reductionOps: OpFamily<ReductionOp> = {
     fold: foldVector((p, q) => p + q),
     traits: { linear: true, keepsClasses: true },
   },
-  ReduceMean: withTraits(
-    { linear: true, keepsClasses: true },
-    reduction((context) => {
+  ReduceMean: {
+    ...reduction((context) => {
       const { b, node, x, dy } = context;
       const count = b.sizeOf(x(0), reducedAxes(node), dy.dtype);
       return [b.expandLike(b.div(withReducedAxes(context, dy), count), x(0))];
     }),
-  ),
+    traits: { linear: true, keepsClasses: true },
+  },
   ReduceMax: { ...reduction(extremeGradient), fold: foldVector(Math.max), traits: { keepsClasses: true } },
   ReduceMin: { ...reduction(extremeGradient), fold: foldVector(Math.min) },
   ReduceProd: { ...reduction(productGradient), fold: foldVector((p, q) => p * q) },
@@ -165,7 +159,7 @@ export const reductionOps: OpFamily<ReductionOp> = {
     const { b, node, x, dy } = context;
     return [b.expandLike(b.div(withReducedAxes(context, dy), b.sum(x(0), reducedAxes(node), true)), x(0))];
   }),
-  // log Σeˣ: e^(x − y); where all x are −∞ so is y, and the slope is 0
+  // log Σeˣ: e^(x − y); if all x are −∞, so is y, and the derivative is 0
   ReduceLogSumExp: reduction((context) => {
     const { b, x, y, dy } = context;
     const shift = withReducedAxes(context, b.where(b.equal(y, Number.NEGATIVE_INFINITY), 0, y));

@@ -1,4 +1,5 @@
 // The operator table: every operator cgfac knows, by ONNX name (other domains as `domain.Name`).
+
 import { OptionError } from '../errors.js';
 import type { Semantics } from '../graph/builder.js';
 import { type Node, outputOf, type Value } from '../graph/graph.js';
@@ -28,6 +29,7 @@ import { slicingOps } from './movement/slicing.js';
 import { normalizationOps } from './normalization.js';
 import { quantizationOps } from './quantization.js';
 import { reductionOps } from './reduction.js';
+import { knownCount } from './shapes/shapes.js';
 import { convolutionOps } from './spatial/convolution.js';
 import { depthSpaceOps } from './spatial/depth-space.js';
 import { poolingOps } from './spatial/pooling.js';
@@ -59,18 +61,18 @@ export const operators = {
 /** The names of the operators. */
 export type OpName = keyof typeof operators;
 
-/** The name of an operator, with its domain if that is not ONNX's own: `my.domain.Name`. */
+/** Return the name of an operator, with its domain if that is not ONNX's own: `my.domain.Name`. */
 export const operatorName = ({ op, domain }: Pick<NodeDraft, 'op' | 'domain'>): string =>
   domain === '' ? op : `${domain}.${op}`;
 
-/** The definition of a node's operator, or undefined for one that cgfac does not know. */
+/** Return the definition of a node's operator, or undefined for one that cgfac does not know. */
 export function definitionOf(node: Pick<NodeDraft, 'op' | 'domain' | 'definition'>): OpDefinition | undefined {
   if (node.definition) return node.definition as OpDefinition; // nodes are given whole definitions: see checkOperators
   const name = operatorName(node);
   return Object.hasOwn(operators, name) ? operators[name as OpName] : undefined;
 }
 
-/** What is known of a node's operator beside its rules. */
+/** Return the traits of a node's operator, none if it is not known. */
 export const traitsOf = (node: Pick<NodeDraft, 'op' | 'domain' | 'definition'>): OperatorTraits =>
   definitionOf(node)?.traits ?? {};
 
@@ -80,12 +82,12 @@ export function isSameNumbers(node: Node): boolean {
   return arranges === true || converts === true;
 }
 
-/** Computed by an operator that cgfac does not know, or in a shape that is only known when the program runs. */
+/** Whether a value is computed by an operator that cgfac does not know, or has a shape that is only known when the program runs. */
 const isUntyped = (input: Value | undefined): boolean => input !== undefined && input.knownType === undefined;
 
 /**
  * How the builder learns types and constants. What an unknown operator computes, and what follows from it, has no type;
- * that is an error only where someone asks for it.
+ * that is an error only if the type is used.
  */
 export const semantics: Semantics = {
   infer: (node) => (node.inputs.some(isUntyped) ? [] : (definitionOf(node)?.infer(node) ?? [])),
@@ -94,7 +96,7 @@ export const semantics: Semantics = {
 
 /**
  * Check the operators that a user gives.
- * @throws OptionError for names that the table has already, for what is no definition, and for parts that none has
+ * @throws OptionError for names that the table has already, for values that are not definitions, and for parts that none has
  */
 export function checkOperators(given: OpTable): void {
   if (!isRecord(given)) {
@@ -124,12 +126,11 @@ function isDefinition({ infer, gradient, ...others }: Readonly<Record<string, un
   );
 }
 
-/** Floating-point operations of one run of a node; a multiplication and an addition count as two. */
+/** Return the floating-point operations of one run of a node; a multiplication and an addition count as two. */
 export function flopsOf(node: Node): number {
   const definition = definitionOf(node);
   if (!definition) return 0;
   if (definition.flops) return definition.flops(node);
   const type = outputOf(node).knownType;
-  if (!type || !isFloatingPoint(type.dtype)) return 0;
-  return type.shape.reduce<number>((product, size) => product * (typeof size === 'number' ? size : 1), 1);
+  return type && isFloatingPoint(type.dtype) ? knownCount(type.shape) : 0;
 }

@@ -8,7 +8,7 @@ import { scaleByLearningRate } from './transforms/learning-rate.js';
 import type { Transform } from './transforms/updates.js';
 
 export interface SquareSumOptions {
-  /** What is added to the root; 1e-10 by default. */
+  /** Number added to the root; 1e-10 by default. */
   readonly epsilon?: number;
   /** The sum of squares before the first step; 0 by default. */
   readonly initialSum?: number;
@@ -48,8 +48,7 @@ export function scaleByAdagrad(options: SquareSumOptions = {}): Transform {
   const initialSum = checkedNumber('initialSum', options.initialSum ?? 0, { atLeast: 0 });
   return ({ b, state }, updates) =>
     updates.map((update, name, { dims }) => {
-      const count = elementCount(dims);
-      const initial = tensor('float32', dims, new Float32Array(count).fill(initialSum));
+      const initial = tensor('float32', dims, new Float32Array(elementCount(dims)).fill(initialSum));
       const sum = state(`sum.${name}`, dims, (old) => b.add(old, b.square(update)), initial);
       return { numerator: update, denominator: b.add(b.sqrt(sum), epsilon) };
     });

@@ -1,10 +1,11 @@
-// Moving averages over the steps of a run: the scalars that they take at each step.
+// The weights of moving averages over the steps of a run.
 import { type Decay, decayAt } from '../curvature/factors/moving-average.js';
 import type { StepContext } from './optimizer.js';
 
 /**
- * Declare the scalars of averages whose largest weight of the past is ρ.
- * @param name begins their names: `loss.keep`
+ * Declare the scalars of moving averages.
+ * @param name the prefix of their names: `loss.keep`
+ * @param maximum largest weight ρ of the past
  */
 export function decayOf({ scalar }: Pick<StepContext, 'scalar'>, name: string, maximum: number): Decay {
   return {

@@ -1,10 +1,10 @@
-// Optimizers as chains of transforms, from the gradients to what is subtracted from the parameters.
+// Optimizers as chains of transforms, from the gradients to the updates that are subtracted from the parameters.
 import { OptionError } from '../errors.js';
 import { described } from '../options.js';
 import type { Optimizer, StepContext } from './optimizer.js';
 import { type Transform, Updates } from './transforms/updates.js';
 
-/** An optimizer made of transforms, which can itself be a part of a chain. */
+/** An optimizer made of transforms, which can be a part of another chain. */
 export interface Chain extends Optimizer {
   readonly transforms: readonly Transform[];
 }
@@ -21,7 +21,7 @@ export interface Chain extends Optimizer {
 export const chain = (...parts: readonly (Transform | Chain)[]): Chain => namedChain('chain', ...parts);
 
 /**
- * Return `chain(…)` under a name, which reports show.
+ * Return `chain(…)` with a name, which reports show.
  * @throws OptionError if a part is neither a transform nor a chain
  * @example
  * const signs = namedChain('sign-descent', scaleBySign(), scaleByLearningRate(0.001));

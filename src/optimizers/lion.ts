@@ -16,11 +16,11 @@ export interface LionBetas {
 }
 
 export interface LionOptions extends LionBetas {
-  /** η: every element changes by so much; 0.0001 by default. */
+  /** η: every element changes by it; 0.0001 by default. */
   readonly learningRate?: Schedule;
   /** Decoupled weight decay w: θ ← θ − η·w·θ; 0 by default. */
   readonly weightDecay?: Schedule;
-  /** Move only the elements whose direction agrees with the gradient; not by default. See `cautious`. */
+  /** Whether to change only the elements whose direction agrees with the gradient; false by default. See `cautious`. */
   readonly cautious?: boolean;
 }
 

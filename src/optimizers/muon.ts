@@ -1,4 +1,4 @@
-// Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): momentum, made orthogonal, for matrices and kernels.
+// Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): orthogonalized momentum for matrices and kernels.
 import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
@@ -18,7 +18,7 @@ import type { Transform } from './transforms/updates.js';
 export interface OrthogonalMomentumOptions {
   /** Weight β of the past in the averaged gradient; 0.95 by default. */
   readonly momentum?: number;
-  /** Look ahead: `g + β(m − g)` in place of the average m; so by default. */
+  /** Whether to use `g + β(m − g)` instead of the average m; true by default. */
   readonly nesterov?: boolean;
   /** Newton–Schulz iterations; 5 by default. */
   readonly iterations?: number;
@@ -29,7 +29,7 @@ export interface MuonOptions extends OrthogonalMomentumOptions {
   readonly learningRate?: Schedule;
   /** Decoupled weight decay w of the matrices: θ ← θ − η·w·θ; 0 by default. */
   readonly weightDecay?: Schedule;
-  /** What Muon trains: by default all matrices and kernels. Its authors leave out the first and the last layer. */
+  /** The parameters that Muon trains: by default all matrices and kernels. Its authors leave out the first and the last layer. */
   readonly matrices?: ParameterRule;
   /** The optimizer of all other parameters; by default AdamW with η = 0.0003, β₂ = 0.95 and without weight decay. */
   readonly rest?: Optimizer;
@@ -45,7 +45,7 @@ const keys: OptionKeys<MuonOptions> = {
 };
 
 /**
- * Return Muon for matrices and kernels, beside another optimizer for the rest.
+ * Return Muon for matrices and kernels, with another optimizer for the rest.
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * const optimizer = muon({ learningRate: 0.02, rest: adamw({ learningRate: 0.001 }) });
@@ -74,7 +74,7 @@ export function muon(options: MuonOptions = {}): Optimizer {
   };
 }
 
-/** AdamW as Muon's authors set it beside Muon. */
+/** Return AdamW with the settings of Muon's authors. */
 export const muonRest = (options: AdamOptions = {}): Optimizer =>
   adamw({ learningRate: 3e-4, beta2: 0.95, epsilon: 1e-10, weightDecay: 0, ...options });
 
@@ -107,7 +107,7 @@ export function scaleByMuon(options: OrthogonalMomentumOptions = {}): Transform 
 /** The quintic whose iterates take singular values of 0 … 1 to about 0.7 … 1.2 (its authors' coefficients). */
 const [linear, cubic, quintic] = [3.4445, -4.775, 2.0315];
 
-/** The nearest matrix with orthonormal rows or columns, nearly, by Newton–Schulz iterations X ← aX + (bA + cA²)X, A = XXᵀ. */
+/** An approximation of the nearest matrix with orthonormal rows or columns, by Newton–Schulz iterations X ← aX + (bA + cA²)X, A = XXᵀ. */
 function orthogonal(b: Builder, direction: Value, { dims, outputsFirst }: ParameterInfo, iterations: number): Value {
   const [rows = 1, ...others] = dims;
   const columns = elementCount(others);

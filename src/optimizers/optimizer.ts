@@ -7,7 +7,7 @@ import type { Forward, Objective } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
 import { described, isRecord } from '../options.js';
 
-/** What a run is about, as far as an optimizer steers by it. */
+/** The properties of a run that an optimizer may depend on. */
 export interface Setting {
   readonly loss: Loss;
   /** Examples of the training set. */
@@ -21,28 +21,28 @@ export interface Setting {
 }
 
 /**
- * A number that a step reads: a constant, or a function of the step, counted from 0, and of how many steps before it were
- * kept. A schedule is a function of the step; what corrects an average is a function of the steps that the average has seen.
+ * A number that a step reads: a constant, or a function of the step, counted from 0, and of the number of earlier steps that
+ * were kept. A schedule depends on the step; the bias correction of an average depends on the steps that the average has seen.
  */
 export type ScalarSource = number | ((step: number, kept: number) => number);
 
-/** What adapts from step to step in JavaScript: scalars are closures over its few numbers. */
+/** Adapts an optimizer from step to step in JavaScript: scalars are closures over its few numbers. */
 export interface Steering {
-  /** Whether it steps otherwise after a step that was taken back: a run without it ends at the first one. */
+  /** Whether it changes the next step after one that was taken back: without such an object a run ends at the first one. */
   readonly recovers?: boolean;
   /**
    * Called after each step with what the step reported, the batch's `loss` before it (which may be NaN) and `accepted`, 0
    * if the step was taken back.
    */
   observe(step: number, diagnostics: Readonly<Record<string, number>>): void;
-  /** What `observe` has changed so far, for checkpoints. */
+  /** Return the numbers that `observe` has changed so far, for checkpoints. */
   snapshot(): Record<string, number>;
   restore(snapshot: Readonly<Record<string, number>>): void;
-  /** What a person should know at the end of the run, a sentence; nothing if all went well. */
+  /** Return a sentence to show at the end of the run; undefined if all went well. */
   warning?(): string | undefined;
 }
 
-/** What an optimizer sees when it adds itself to a step's graph. Each name is declared once. */
+/** What an optimizer gets when it adds itself to a step's graph. Each name is declared once. */
 export interface StepContext {
   readonly b: Builder;
   readonly objective: Objective;
@@ -56,25 +56,20 @@ export interface StepContext {
   scalar(name: string, at: ScalarSource): Value;
   /**
    * Declare a tensor that persists from step to step, and return its new value.
-   * @param next makes the new value of the old one, which is zero (or `initial`) before the first step
+   * @param next makes the new value from the old one, which is zero (or `initial`) before the first step
    */
   state(name: string, dims: readonly number[], next: (old: Value) => Value, initial?: TensorData): Value;
   /** Declare fresh random numbers for each step. */
   noise(name: string, dims: readonly number[], distribution: Distribution): Value;
   /** Report a scalar after each step: damping, learning rate, CG iterations, … NaN is "not measured at this step". */
   report(name: string, value: Value): void;
-  /** Let an object see what each step reports, and adapt the scalars that are closures over it. */
+  /** Pass what each step reports to an object, which adapts the scalars that are closures over it. */
   steer(steering: Steering): void;
-  /**
-   * The mean of a value over the machines that share a batch; on one machine the value itself. For what is a mean over
-   * the examples: gradients, factors, the change of the loss.
-   */
-  allReduce(value: Value): Value;
 }
 
-/** What one step makes of it. */
+/** What an optimizer returns for a step. */
 export interface StepResult {
-  /** New values by the names of the parameters; a parameter that is not in it stays what it is. */
+  /** New values by the names of the parameters; a parameter that is left out does not change. */
   readonly parameters: ReadonlyMap<string, Value>;
   /** A bool scalar: whether the step is kept, parameters and states. Every step whose loss is finite by default. */
   readonly accept?: Value;
@@ -97,15 +92,15 @@ export interface Optimizer {
   readonly iterateAveraging?: number;
   /** Add one step to the graph; called anew for each run. Return the new parameters, alone if every finite step is kept. */
   build(context: StepContext): StepResult | ReadonlyMap<string, Value>;
-  /** What to change about it if training fails, to begin a sentence: `Lower the learning rate`. Nothing by default. */
+  /** Return what to change about it if training fails, to begin a sentence: `Lower the learning rate`. Nothing by default. */
   readonly remedy?: (setting: Setting) => string;
-  /** What a person should know about it in a run, a sentence each. */
+  /** Return sentences that a user should read about it in a run. */
   readonly warnings?: (setting: Setting) => readonly string[];
 }
 
 /**
- * What an optimizer makes of a step, in full.
- * @throws OptionError if it returns something else
+ * Return the complete result of an optimizer's step.
+ * @throws OptionError if the optimizer returns something else
  */
 export function stepResult(optimizer: Optimizer, context: StepContext): StepResult {
   const { name } = optimizer;
@@ -162,7 +157,7 @@ export function scoped(context: StepContext, part: string): StepContext {
   };
 }
 
-/** A steering that sees what its part reports by the part's own names. */
+/** The same steering with the reports of its part under the part's own names. */
 function steeredWithin(steering: Steering, prefix: string): Steering {
   const own = (name: string): string => (name.startsWith(prefix) ? name.slice(prefix.length) : name);
   return {
@@ -195,11 +190,11 @@ export function restricted(context: StepContext, names: { has(name: string): boo
 }
 
 /**
- * Declare states whose new values are made together, each perhaps of all old ones, and return what makes them.
+ * Declare states whose new values are computed together, each possibly from all old ones, and return the result of `make`.
  * @param shapes dims by name
- * @param make makes the new values of the old ones, and whatever else the caller wants to have of it
+ * @param make makes the new values, `next`, from the old ones, and whatever else the caller needs
  * @example
- * const exchanged = (context: StepContext) =>
+ * const swapped = (context: StepContext) =>
  *   states(context, new Map([['x', [2]], ['y', [2]]]), (old) => ({
  *     next: new Map([['x', old('y')], ['y', old('x')]]),
  *   }));
@@ -220,7 +215,7 @@ export function states<Made extends { readonly next: ReadonlyMap<string, Value> 
       made = declare(others, new Map([...old, [name, value]]));
       return named(made.next, name);
     });
-    if (!made) throw new Error(`the new value of the state '${name}' is made when it is declared`);
+    if (!made) throw new Error(`no new value of the state '${name}'`);
     return made;
   };
   return declare([...shapes], new Map());

@@ -1,4 +1,4 @@
-// Checks of hyper-parameters, and numbers of the graph that may change with the step.
+// Checks of hyper-parameters, and numbers of the graph that can change with the step.
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { checkedNumber, described, isRecord, type Range } from '../options.js';
@@ -7,9 +7,9 @@ import type { StepContext } from './optimizer.js';
 import type { Schedule } from './schedules.js';
 
 /**
- * The number itself, or the schedule, which sees the step alone.
- * @throws OptionError if the number is not finite or out of range; what a function gives is checked at each step, where
- *   the limit above which a number has to be may be reached: rates fall to 0
+ * Return the number, or the schedule as a function of the step alone.
+ * @throws OptionError if the number is not finite or out of range; the numbers of a schedule are checked at each step, and
+ *   may be equal to a limit above which a number has to be: rates fall to 0
  */
 export function checked(name: string, value: number, range: Range): number;
 export function checked(name: string, value: Schedule, range: Range): Schedule;
@@ -25,18 +25,18 @@ function givenAt(name: string, step: number, value: number, { above, ...range }:
   return checkedNumber(`${name} at step ${step}`, value, { ...(above !== undefined && { atLeast: above }), ...range });
 }
 
-/** A number of the graph: a constant as it is, a schedule as a scalar that the trainer feeds. */
+/** Return a number of the graph: the constant itself, or a scalar that the trainer feeds for a schedule. */
 export const numberOf = ({ scalar }: Pick<StepContext, 'scalar'>, name: string, value: Schedule): number | Value =>
   typeof value === 'number' ? value : scalar(name, value);
 
-/** Whether a factor or a decay is there at all: 0 is none, a schedule may be anything. */
+/** Return whether a factor or a decay can have an effect: not if it is the number 0. */
 export const isSome = (value: Schedule): boolean => value !== 0;
 
 /**
- * An option that is an object of some kind, as one of some functions makes it; undefined if it is not given.
- * @param method what every object of the kind has
+ * Return an option that is an object of some kind; undefined if it is not given.
+ * @param method a method that every object of the kind has
  * @param makers names of the functions that make one
- * @throws OptionError that names the makers, for a word, a function that is not called, or a foreign object
+ * @throws OptionError that names the makers, for a word, a function that is not called, or an object of another kind
  */
 export function checkedObject<T extends object>(
   name: string,

@@ -1,4 +1,4 @@
-// The parameters as an optimizer may tell them apart: by name, by shape and by how the network reads them.
+// The parameters of a step by which an optimizer can distinguish them: names, shapes and kinds of layers.
 import { layersOf } from '../curvature/blocks.js';
 import { convolution } from '../curvature/layers/convolution.js';
 import { dense } from '../curvature/layers/dense.js';
@@ -14,24 +14,24 @@ import type { StepContext } from './optimizer.js';
 export interface ParameterInfo {
   readonly name: string;
   readonly dims: readonly number[];
-  /** The kinds of layers whose weight it is; none of biases, for example. */
+  /** The kinds of layers whose weight it is; empty for a bias, for example. */
   readonly layers: readonly LayerKind[];
-  /** As a layer's weight it is stored `[outputs, inputs, …]`, as PyTorch does, not `[inputs, outputs, …]`. */
+  /** Whether it is stored `[outputs, inputs, …]` as a layer's weight, as in PyTorch, not `[inputs, outputs, …]`. */
   readonly outputsFirst: boolean;
 }
 
-/** Which parameters are meant: a glob on their names, such as `*.weight`, or a predicate. */
+/** Selects parameters: a glob on their names, such as `*.weight`, or a predicate. */
 export type ParameterRule = string | ((parameter: ParameterInfo) => boolean);
 
 /**
- * Tell whether a parameter is the weight of a dense layer, and no table of embeddings.
+ * Return whether a parameter is the weight of a dense layer but not a table of embeddings.
  * @example
  * partition([[isMatrix, lion()], ['*', adamw()]]);
  */
 export const isMatrix = ({ layers }: ParameterInfo): boolean => layers.includes(dense) && !layers.includes(embedding);
 
 /**
- * Tell whether a parameter is the kernel of a convolution.
+ * Return whether a parameter is the kernel of a convolution.
  * @example
  * partition([[isKernel, sgd()], ['*', adamw()]]);
  */
@@ -39,14 +39,14 @@ export const isKernel = ({ layers }: ParameterInfo): boolean =>
   layers.includes(convolution) || layers.includes(transposedConvolution);
 
 /**
- * Tell whether a parameter is a table whose rows the network looks up.
+ * Return whether a parameter is a table whose rows the network looks up.
  * @example
  * partition([[isEmbedding, adam()], ['*', muon()]]);
  */
 export const isEmbedding = ({ layers }: ParameterInfo): boolean => layers.includes(embedding);
 
 /**
- * Tell whether a parameter is a bias, a scale, a shift or a single number.
+ * Return whether a parameter is a bias, a scale, a shift or a single number.
  * @example
  * partition([[isVector, adam()], ['*', adamw()]]); // vectors do not decay
  */
@@ -71,8 +71,8 @@ export function parametersOf({ parameters, forward }: Pick<StepContext, 'paramet
 }
 
 /**
- * Return a function that chooses the parameters that a rule takes.
- * @throws OptionError if the rule is neither a glob nor a predicate; the function, for a glob that matches no parameter
+ * Return a function that selects parameters by a rule. It throws an OptionError for a glob that matches none.
+ * @throws OptionError if the rule is neither a glob nor a predicate
  */
 export function parameterRule(rule: ParameterRule): (parameters: readonly ParameterInfo[]) => readonly ParameterInfo[] {
   if (typeof rule === 'function') return (parameters) => parameters.filter(rule);
@@ -89,7 +89,7 @@ export function parameterRule(rule: ParameterRule): (parameters: readonly Parame
   };
 }
 
-/** Names in a message. */
+/** Return the names for a message. */
 export const listed = (parameters: readonly ParameterInfo[]): string =>
   parameters
     .slice(0, 20)

@@ -163,6 +163,18 @@ describe('parts', () => {
     expect(() => partition([sgd() as never])).toThrow(/rule 1 of partition is an object with name/);
   });
 
+  test('has no remedy if no part has one, and the warnings of all parts', () => {
+    const plain: Optimizer = { name: 'plain', build: ({ parameters }) => parameters };
+    expect(partition([['*', plain]]).remedy).toBeUndefined();
+    const parts = partition([
+      ['*.bias', plain],
+      ['*', cgfac()],
+    ]);
+    const [warning, ...others] = parts.warnings?.(manyExamples('huber')) ?? [];
+    expect(warning).toMatch(/huber has no likelihood/);
+    expect(others).toEqual([]);
+  });
+
   test('a predicate may take nothing: its optimizer is then not there', () => {
     const parts = partition([
       [isKernel, muon()],

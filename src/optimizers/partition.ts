@@ -7,12 +7,12 @@ import { listed, type ParameterInfo, type ParameterRule, parameterRule, paramete
 /**
  * Return the optimizer that gives each parameter to the optimizer of the first rule that takes it.
  *
- * The reports of the first optimizer keep their names; those of the others, with their states and scalars, bear the name of
- * their optimizer: `adamw.learningRate`. A transform that looks at all updates, such as `clipByGlobalNorm`, sees those of its
- * part. Iterates are averaged if a part asks for it.
- * @param rules a glob on names, or a predicate, and the optimizer of the parameters that it takes
+ * The reports of the first optimizer keep their names; those of the others, with their states and scalars, begin with the
+ * name of their optimizer: `adamw.learningRate`. A transform of all updates, such as `clipByGlobalNorm`, gets those of its
+ * part. Iterates are averaged if the optimizer of a part averages them.
+ * @param rules pairs of a glob on names, or a predicate, and the optimizer of the parameters that it takes
  * @throws OptionError if there is no rule; when a run begins, for parameters that no rule takes, for a glob that matches none,
- * and for a rule whose parameters are all taken by earlier ones
+ *   and for a rule whose parameters are all taken by earlier ones
  * @example
  * const optimizer = partition([
  *   [isMatrix, muon({ learningRate: 0.02 })],
@@ -35,6 +35,7 @@ export function partition(rules: readonly (readonly [ParameterRule, Optimizer])[
     return { takes: parameterRule(rule), optimizer, scope: `${optimizer.name}${alike > 0 ? alike + 1 : ''}` };
   });
   const averaging = parts.map(({ optimizer }) => optimizer.iterateAveraging).find((weight) => weight !== undefined);
+  const advised = rules.map(([, optimizer]) => optimizer).find(({ remedy }) => remedy);
   return {
     name: parts.map(({ scope }) => scope).join('+'),
     ...(averaging !== undefined && { iterateAveraging: averaging }),
@@ -61,7 +62,8 @@ export function partition(rules: readonly (readonly [ParameterRule, Optimizer])[
         ...(accepted.length > 0 && { accept: accepted.reduce((x, y) => context.b.and(x, y)) }),
       };
     },
-    remedy: (setting) => parts.find(({ optimizer }) => optimizer.remedy)?.optimizer.remedy?.(setting) ?? '',
+    ...(advised?.remedy && { remedy: advised.remedy }),
+    warnings: (setting) => parts.flatMap(({ optimizer }) => optimizer.warnings?.(setting) ?? []),
   };
 }
 

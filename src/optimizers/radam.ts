@@ -1,4 +1,4 @@
-// RAdam (Liu et al. 2020, arXiv 1908.03265, algorithm 2): Adam that waits for its average of squares to be reliable.
+// RAdam (Liu et al. 2020, arXiv 1908.03265, algorithm 2): Adam that uses its average of squares once it is reliable.
 import { checkKeys } from '../options.js';
 import { type AdamOptions, adamKeys } from './adam.js';
 import { type Chain, namedChain } from './chain.js';
@@ -20,15 +20,15 @@ export function radam(options: AdamOptions = {}): Chain {
 }
 
 /**
- * Return the transform `u ← r·m̂/√v̂` from the step on where the average of squares is as good as one of 5 squares, and
- * `u ← m̂` before.
+ * Return the transform `u ← r·m̂/√v̂` once the average of squares is as reliable as one of more than 5 squares, and `u ← m̂`
+ * before.
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * chain(scaleByRadam(), scaleByLearningRate(0.003));
  */
 export function scaleByRadam(options: MomentsOptions = {}): Transform {
   const { beta1, beta2, epsilon } = checkedMoments('scaleByRadam', options);
-  /** r²·(1 − β₂ᵗ), or undefined where the length ρₜ of the average is at most 5. */
+  /** r²·(1 − β₂ᵗ), or undefined if the length ρₜ of the average is at most 5. */
   const rectified = (t: number): number | undefined => {
     const most = 2 / (1 - beta2) - 1;
     const length = most - (2 * t * beta2 ** t) / (1 - beta2 ** t);
@@ -40,7 +40,7 @@ export function scaleByRadam(options: MomentsOptions = {}): Transform {
     at: (_: number, kept: number) => Math.sqrt(rectified(kept + 1) ?? 1) / (1 - beta1 ** (kept + 1)),
   };
   return ({ b, scalar, state }, updates) => {
-    // The denominator is √v + ε where it is rectified, and 0·√v + 1 elsewhere.
+    // The denominator is √v + ε in rectified steps, and 0·√v + 1 before.
     const rootShare = scalar('rootShare', (_, kept) => (rectified(kept + 1) === undefined ? 0 : 1));
     const rest = scalar('rootRest', (_, kept) => (rectified(kept + 1) === undefined ? 1 : epsilon));
     return updates

@@ -11,9 +11,9 @@ import type { Transform } from './transforms/updates.js';
 export interface RmsOptions {
   /** Weight α of the past in the average of squares; 0.99 by default. */
   readonly decay?: number;
-  /** What is added to the root; 1e-8 by default. */
+  /** Number added to the root; 1e-8 by default. */
   readonly epsilon?: number;
-  /** Divide by the deviation of the gradient, not by its root mean square; not by default. */
+  /** Whether to divide by the deviation of the gradient instead of its root mean square; false by default. */
   readonly centered?: boolean;
 }
 
@@ -48,7 +48,8 @@ export function rmsprop(options: RmspropOptions = {}): Chain {
 }
 
 /**
- * Return the transform `s ← αs + (1 − α)u²; u ← u/(√s + ε)`; centered, s is less the square of the average of u.
+ * Return the transform `s ← αs + (1 − α)u²; u ← u/(√s + ε)`; if it is centered, the square of the average of u is subtracted
+ * from s.
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * chain(scaleByRms({ decay: 0.9 }), scaleByLearningRate(0.001));

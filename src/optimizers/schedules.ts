@@ -14,19 +14,19 @@ import {
 /** A constant, or a function of the step counted from 0. */
 export type Schedule = number | ((step: number) => number);
 
-/** A schedule that says what it is, in the words of the command line: `cosine:0.1:1000`, as text and in JSON. */
+/** A schedule whose text and JSON are the words of the command line for it: `cosine:0.1:1000`. */
 export interface NamedSchedule {
   (step: number): number;
   toString(): string;
   toJSON(): string;
 }
 
-/** Its number at a step. */
+/** Return the number of a schedule at a step. */
 export const at = (schedule: Schedule, step: number): number =>
   typeof schedule === 'number' ? schedule : schedule(step);
 
 /**
- * Return the schedule that always gives the same number, as the number itself does.
+ * Return the schedule that is the same number at every step.
  * @throws OptionError if the number is negative or not finite
  * @example
  * constant(0.1)(1000); // 0.1
@@ -37,7 +37,7 @@ export function constant(value: number): NamedSchedule {
 }
 
 /**
- * Return the schedule `initial · factor^⌊k/every⌋`: stairs of equal length.
+ * Return the schedule `initial · factor^⌊k/every⌋`.
  * @throws OptionError if a number is out of range
  * @example
  * adamw({ learningRate: step(0.1, 0.5, 1000) }); // halved every 1000 steps
@@ -50,9 +50,9 @@ export function step(initial: number, factor: number, every: number): NamedSched
 }
 
 /**
- * Return the schedule that is multiplied by `factor` at each milestone; a step that is given twice counts twice.
+ * Return the schedule that is multiplied by `factor` at each milestone; a milestone that is given twice counts twice.
  * @param milestones steps in ascending order
- * @throws OptionError if a number is out of range, or a milestone comes before the one in front of it
+ * @throws OptionError if a number is out of range, or a milestone is before the previous one
  * @example
  * sgd({ learningRate: multiStep(0.1, 0.1, [3000, 6000]) });
  */
@@ -68,8 +68,8 @@ export function multiStep(initial: number, factor: number, milestones: readonly 
 }
 
 /**
- * Return the schedule of given values, each from its step on: `[[0, 0.1], [1000, 0.01]]`.
- * @throws OptionError if a number is out of range, the first step is not 0, or a step is not after the one in front of it
+ * Return the schedule of given values, each beginning at its step: `[[0, 0.1], [1000, 0.01]]`.
+ * @throws OptionError if a number is out of range, the first step is not 0, or a step is not after the previous one
  * @example
  * sgd({ learningRate: piecewise([[0, 0.1], [1000, 0.03], [2000, 0.01]]) });
  */
@@ -87,7 +87,7 @@ export function piecewise(pieces: readonly (readonly [step: number, value: numbe
  * Return the schedule `initial · factor^(k/every)`.
  * @throws OptionError if a number is out of range
  * @example
- * adam({ learningRate: exponential(0.01, 0.5, 1000) }); // a smooth half every 1000 steps
+ * adam({ learningRate: exponential(0.01, 0.5, 1000) }); // halves smoothly every 1000 steps
  */
 export function exponential(initial: number, factor: number, every = 1): NamedSchedule {
   level('initial', initial);
@@ -97,7 +97,7 @@ export function exponential(initial: number, factor: number, every = 1): NamedSc
 }
 
 /**
- * Return the schedule that goes in a straight line from one number to another in so many steps, and stays there.
+ * Return the schedule that changes linearly from `initial` to `end` in `steps` steps, and stays there.
  * @throws OptionError if a number is out of range
  * @example
  * adamw({ learningRate: linear(0.001, 0, 5000) });
@@ -156,9 +156,9 @@ export interface OneCycleOptions {
   readonly initial?: number;
   /** The number at the last step; a ten-thousandth of `initial` by default. */
   readonly end?: number;
-  /** How it goes from one to the next: `cosine` by default. */
+  /** The curve of each phase: `cosine` by default. */
   readonly curve?: 'cosine' | 'linear';
-  /** The number falls to `initial` as fast as it rose, and to `end` in the steps that remain; not by default. */
+  /** Whether the number falls to `initial` as fast as it rose, and to `end` in the steps that remain; false by default. */
   readonly threePhase?: boolean;
 }
 
@@ -171,7 +171,7 @@ const oneCycleKeys: OptionKeys<OneCycleOptions> = {
 };
 
 /**
- * Return the schedule that rises from `initial` to `peak` and falls to `end` in so many steps (Smith & Topin 2018,
+ * Return the schedule that rises from `initial` to `peak` and falls to `end` in `steps` steps (Smith & Topin 2018,
  * arXiv 1708.07120), with the phases of PyTorch's OneCycleLR.
  * @throws OptionError for unknown options, a number out of range, or a phase without a step
  * @example
@@ -212,8 +212,8 @@ export function oneCycle(peak: number, steps: number, options: OneCycleOptions =
 }
 
 /**
- * Return the schedule `peak/√(1 + k/steps)`: averages of the iterates then converge, and no length of the run need be known.
- * @param steps after so many, the number has fallen to peak/√2
+ * Return the schedule `peak/√(1 + k/steps)`: averages of the iterates converge with it, whatever the length of the run.
+ * @param steps the step at which the number is peak/√2
  * @throws OptionError if a number is out of range
  * @example
  * adam({ learningRate: inverseRoot(0.003) });
@@ -225,9 +225,9 @@ export function inverseRoot(peak: number, steps = 100): NamedSchedule {
 }
 
 /**
- * Return a schedule with a warm-up before it: a straight line, in so many steps, to the first number of the schedule, which
+ * Return a schedule with a warm-up before it: a straight line, in `steps` steps, to the first number of the schedule, which
  * then begins.
- * @param initial the number at step 0; by default a step of the line above 0, so that the first step moves already
+ * @param initial the number at step 0; by default one step of a line from 0, so that the first step is not 0
  * @throws OptionError if a number is out of range
  * @example
  * adamw({ learningRate: warmUp(100, cosine(0.001, 5000)) });
@@ -247,11 +247,11 @@ export function warmUp(steps: number, schedule: Schedule, initial?: number): Nam
   );
 }
 
-/** A schedule in the words of the command line; of a function without words, its name. */
+/** A schedule in the words of the command line; for a function without words, its name. */
 const textOf = (schedule: Schedule): string =>
   typeof schedule === 'function' && !('toJSON' in schedule) ? schedule.name || 'function' : String(schedule);
 
-/** From one number to another in so many steps, and no further. */
+/** A change from one number to another in a number of steps. */
 interface Passage {
   readonly initial: number;
   readonly end: number;
@@ -266,13 +266,13 @@ function passage(name: string, words: readonly number[], { initial, end, steps, 
   return named(name, words, (k) => (k < steps ? between(initial, end, curve(k / steps)) : end));
 }
 
-/** @param share how much of `from` is left: 1 gives `from`, 0 gives `to` */
+/** @param share of `from`: 1 gives `from`, 0 gives `to` */
 const between = (from: number, to: number, share: number): number => to + (from - to) * share;
 const straight = (progress: number): number => 1 - progress;
 const halfCosine = (progress: number): number => (1 + Math.cos(Math.PI * progress)) / 2;
 
 const positive: Range = { above: 0 };
-/** The numbers that schedules give are rates, weights and dampings: none is negative. */
+/** The numbers of schedules are rates, weights and dampings: none is negative. */
 const level = (name: string, value: number): number => checkedNumber(name, value, { atLeast: 0 });
 
 function list(name: string, given: unknown): void {
@@ -293,7 +293,7 @@ function ascending(name: string, steps: readonly number[], inOrder: (earlier: nu
 function named(name: string, words: readonly (number | string)[], numberAt: (step: number) => number): NamedSchedule {
   const text = [name, ...words].join(':');
   const schedule = (k: number): number => numberAt(checkedNumber(`the step of ${text}`, k, { atLeast: 0 }));
-  // The name is what messages call the function.
+  // Messages show the function's name.
   return Object.defineProperties(Object.assign(schedule, { toString: () => text, toJSON: () => text }), {
     name: { value: text },
   });

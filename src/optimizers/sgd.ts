@@ -10,8 +10,8 @@ import type { Transform } from './transforms/updates.js';
 
 export interface SgdOptions extends MomentumOptions {
   /**
-   * η. By default 0.1 for labels, and 0.002 times the outputs of an example for losses that are
-   * means over them, whose gradients are as much smaller.
+   * η. By default 0.1 for labels, and 0.002 times the outputs of an example for losses that are means over the outputs, since
+   * their gradients are smaller by that number.
    */
   readonly learningRate?: Schedule;
   /** Decoupled: θ ← θ − η·w·θ; 0 by default. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { madeUpRun } from '../../test/support/made-up.js';
-import { type CurvePoint, curveOf, firstReaching, smoothed, thinned } from './curves.js';
+import { type CurvePoint, curveOf, smoothed, thinned } from './curves.js';
 
 const curve = (values: readonly number[]): CurvePoint[] =>
   values.map((value, index) => ({ step: index + 1, seconds: (index + 1) / 10, value }));
@@ -61,10 +61,4 @@ describe('thinned', () => {
       { examples: [[[8.988465674311592e307, 0, 0, -1.7976931348623133e308, 0], 4]] },
     );
   });
-});
-
-it('finds the first point that is as good as a target, in either direction', () => {
-  expect(firstReaching(curve([5, 3, 4, 2]), 3, true)?.step).toBe(2);
-  expect(firstReaching(curve([0.1, 0.5, 0.9]), 0.8, false)?.step).toBe(3);
-  expect(firstReaching(curve([5, 3]), 1, true)).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-// Curves out of step records: smoothed, thinned for drawing, and asked when they first pass a value.
+// Curves out of step records, smoothed, and thinned for drawing.
 
 import type { RunRecord, StepRecord } from '../training/run-record.js';
 
@@ -9,7 +9,7 @@ export interface CurvePoint {
   readonly value: number;
 }
 
-/** The loss, a metric, or a number of the optimizer at every step that has a finite one. */
+/** Return the loss, a metric, or a number of the optimizer at every step that has a finite one. */
 export function curveOf(run: RunRecord, value: (record: StepRecord) => number | undefined): CurvePoint[] {
   return run.steps.flatMap((record) => {
     const found = value(record);
@@ -19,8 +19,8 @@ export function curveOf(run: RunRecord, value: (record: StepRecord) => number | 
 }
 
 /**
- * Takes the noise of batches out of a curve: each point becomes the mean of the points around it, one fiftieth of the curve
- * (fewer near the ends, so that first and last point stay where they are in time). Curves under 100 points stay as they are.
+ * Take the noise of batches out of a curve: each point becomes the mean of the points around it, one fiftieth of the curve
+ * (fewer near the start). Curves under 100 points stay as they are.
  */
 export function smoothed(points: readonly CurvePoint[]): CurvePoint[] {
   const reach = Math.floor(points.length / 100);
@@ -37,7 +37,7 @@ export function smoothed(points: readonly CurvePoint[]): CurvePoint[] {
 }
 
 /**
- * At most about `count` points that keep the look of the curve: largest triangle three buckets (S. Steinarsson, "Downsampling
+ * Return at most `count` points (if `count` is at least 3) that keep the look of the curve: largest triangle three buckets (S. Steinarsson, "Downsampling
  * Time Series for Visual Representation", 2013), with `x` and `y` as they will be drawn.
  */
 export function thinned(
@@ -76,11 +76,5 @@ export function thinned(
   return [...chosen, last];
 }
 
-/** The first point at which the curve is at least as good as `target`, if it ever is. */
-export function firstReaching(
-  points: readonly CurvePoint[],
-  target: number,
-  lowerIsBetter: boolean,
-): CurvePoint | undefined {
-  return points.find(({ value }) => (lowerIsBetter ? value <= target : value >= target));
-}
+/** Return a run's loss as it is drawn: of the batches, smoothed. */
+export const lossCurve = (run: RunRecord): CurvePoint[] => smoothed(curveOf(run, ({ loss }) => loss));

@@ -5,27 +5,26 @@ import { OptionError } from '../errors.js';
 import { crc32 } from '../files/checksum.js';
 import type { Picture } from '../training/run-record.js';
 
-const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-const GREY = 0;
-const RGB = 2;
+const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+const grey = 0;
+const rgb = 2;
 
 /**
- * A picture as the bytes of a PNG file. Values are clamped to [0, 1]; NaN, from a network that diverged, is black.
- *
- * @throws OptionError if the pixels are not width × height × channels.
+ * Return a picture as the bytes of a PNG file. Values are clamped to [0, 1]; NaN, from a network that diverged, is black.
+ * @throws OptionError if the pixels are not width × height × channels
  */
 export function encodePng(picture: Picture): Uint8Array {
   const { width, height, channels, pixels } = picture;
   if (width < 1 || height < 1 || pixels.length !== width * height * channels) {
     throw new OptionError(
-      `A picture of ${width}×${height} with ${channels} channel(s) needs ${width * height * channels} values (at least one), but has ${pixels.length}.`,
+      `a picture of ${width} × ${height} with ${channels} channels needs ${width * height * channels} values (at least one), but has ${pixels.length}`,
     );
   }
   const header = new Uint8Array(13); // width, height, bit depth, colour type, compression, filter, interlace
   const view = new DataView(header.buffer);
   view.setUint32(0, width);
   view.setUint32(4, height);
-  header.set([8, channels === 1 ? GREY : RGB], 8);
+  header.set([8, channels === 1 ? grey : rgb], 8);
   const rowLength = width * channels;
   const rows = new Uint8Array(height * (1 + rowLength)); // each row after a byte that names its filter: 0, none
   for (let row = 0; row < height; row += 1) {
@@ -35,17 +34,15 @@ export function encodePng(picture: Picture): Uint8Array {
     }
   }
   const data = deflateSync(rows, { level: 9 });
-  return concatenated([Uint8Array.from(SIGNATURE), chunk('IHDR', header), chunk('IDAT', data), chunk('IEND')]);
+  return concatenated([Uint8Array.from(signature), chunk('IHDR', header), chunk('IDAT', data), chunk('IEND')]);
 }
 
-/** A picture as a URL that carries it. */
+/** Return a picture as a data URL. */
 export function pictureUrl(picture: Picture): string {
   return `data:image/png;base64,${Buffer.from(encodePng(picture)).toString('base64')}`;
 }
 
-function clamp(value: number): number {
-  return Math.min(1, Math.max(0, value));
-}
+const clamp = (value: number): number => Math.min(1, Math.max(0, value));
 
 /** Length, type, data, and a checksum of type and data. */
 function chunk(type: string, data: Uint8Array = new Uint8Array()): Uint8Array {

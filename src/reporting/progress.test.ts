@@ -5,7 +5,7 @@ import { madeUpRun } from '../../test/support/made-up.js';
 import type { StepRecord } from '../training/run-record.js';
 import { createProgress, type ProgressState, renderProgress } from './progress.js';
 
-const ESCAPE = '\u001b';
+const escapeCode = '\u001b';
 const state: ProgressState = {
   name: 'cgfac',
   step: 1200,
@@ -135,7 +135,7 @@ describe('createProgress on a terminal', () => {
     expect(
       text()
         .split('\n')
-        .map((line) => line.replaceAll(`\r${ESCAPE}[2K`, '|')),
+        .map((line) => line.replaceAll(`\r${escapeCode}[2K`, '|')),
     ).toEqual([expect.stringMatching(/^\|adam .*0\/100\|saved$/), expect.stringMatching(/^\|adam .*0\/100$/)]);
   });
 
@@ -143,7 +143,7 @@ describe('createProgress on a terminal', () => {
     const coloured = (environment: NodeJS.ProcessEnv) => {
       const { progress, text } = setup(true, environment);
       progress.begin('adam', 100);
-      return text().includes(`${ESCAPE}[1m`);
+      return text().includes(`${escapeCode}[1m`);
     };
     expect(coloured({})).toBe(true);
     expect(coloured({ NO_COLOR: '1' })).toBe(false);
@@ -162,7 +162,7 @@ it('writes plain lines, some seconds apart, and the last, where there is no term
     }
     progress.finish(madeUpRun(name, () => 0.1, { count: 120 }));
   }
-  expect(text()).not.toContain(ESCAPE);
+  expect(text()).not.toContain(escapeCode);
   expect(text()).not.toContain('\r');
   const counts = text().match(/^\w+: step \d+\/120|^\w+ {2}loss 0.1 .*$/gm);
   const lines = (name: string) => [

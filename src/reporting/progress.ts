@@ -1,5 +1,5 @@
-// Progress of training on stderr: one line that is redrawn on a terminal, a plain line now and then elsewhere,
-// and a summary line that stays for each run that is finished.
+// Progress of training on stderr: one line that is redrawn on a terminal, a plain line now and then elsewhere, and a summary
+// line that stays for each finished run.
 
 import { formatCount, formatMetric, formatNumber, formatSeconds, words } from '../format.js';
 import type { RunRecord, StepRecord } from '../training/run-record.js';
@@ -19,11 +19,11 @@ export interface ProgressState {
   readonly rate?: number;
   /** The optimizer's own numbers; those that are not finite were not measured at this step. */
   readonly optimizer: Readonly<Record<string, number>>;
-  /** Steps that were taken back so far; 0 if left out. */
+  /** Steps that were taken back so far; 0 by default. */
   readonly takenBack?: number;
 }
 
-/** What the reporter writes to: `process.stderr`, or a test's. */
+/** What the reporter writes to: `process.stderr`, or a test's stream. */
 interface ProgressStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -32,13 +32,13 @@ interface ProgressStream {
 
 /** Shows one run after another. */
 export interface Progress {
-  /** A run begins. `startStep`: the steps taken already when it is resumed. `metric`: the name of the one to show. */
-  begin(name: string, steps: number, metric?: string, startStep?: number): void;
-  /** A step was logged. */
+  /** Begin a run of so many steps. `metric`: the name of the metric to show. */
+  begin(name: string, steps: number, metric?: string): void;
+  /** Show a step that was logged. */
   update(record: StepRecord): void;
-  /** Prints a line that stays, above the bar where there is one. */
+  /** Print a line that stays, above the bar if there is one. */
   print(line: string): void;
-  /** The run has ended: its bar gives way to a line that stays. Without a record (it was interrupted) the last state stays. */
+  /** End the run: a line that stays replaces its bar; the last state without a record, for a run that was interrupted. */
   finish(run?: RunRecord): void;
 }
 
@@ -50,18 +50,20 @@ export interface ProgressOptions {
   readonly now?: () => number;
 }
 
-const REDRAW_MILLISECONDS = 100;
-const PLAIN_LINE_MILLISECONDS = 5000;
-/** The rate is an average that forgets with this time constant. */
-const RATE_SECONDS = 3;
-const CLEAR_LINE = '\r\u001b[2K';
+const redrawMilliseconds = 100;
+const plainLineMilliseconds = 5000;
+/** Time constant of the average that the rate is. */
+const rateSeconds = 3;
+const clearLine = '\r\u001b[2K';
+/** Widths that the bar may have, the widest that fits is taken. */
+const barWidths = [24, 16, 10, 6];
 
-/** Diagnostics by how much they tell while one waits; others follow in the order in which the optimizer gives them. */
-const TELLING = ['damping', 'iterations', 'learningRate', 'momentum'];
-const SHORT_NAMES: Readonly<Record<string, string>> = { learningRate: 'lr', iterations: 'CG', damping: 'λ' };
+/** The diagnostics that say most while one waits; others follow in the order in which the optimizer gives them. */
+const firstDiagnostics = ['damping', 'iterations', 'learningRate', 'momentum'];
+const shortNames: Readonly<Record<string, string>> = { learningRate: 'lr', iterations: 'CG', damping: 'λ' };
 
 /**
- * A progress reporter; one for a process, used by one run at a time.
+ * Return a progress reporter; one for a process, used by one run at a time.
  * @example
  * const progress = createProgress();
  * progress.begin('Adam', 100, 'accuracy');
@@ -69,61 +71,60 @@ const SHORT_NAMES: Readonly<Record<string, string>> = { learningRate: 'lr', iter
  * progress.finish(record);
  */
 export function createProgress(options: ProgressOptions = {}): Progress {
-  const stream = options.stream ?? process.stderr;
-  const environment = options.environment ?? process.env;
-  const now = options.now ?? (() => performance.now());
+  const { stream = process.stderr, environment = process.env, now = () => performance.now() } = options;
   const redraws = stream.isTTY === true && environment.TERM !== 'dumb';
   const colour = wantsColour(stream, environment);
-  const pause = redraws ? REDRAW_MILLISECONDS : PLAIN_LINE_MILLISECONDS;
+  const pause = redraws ? redrawMilliseconds : plainLineMilliseconds;
 
   let state: ProgressState | undefined;
   let metricName: string | undefined;
+  let updatedAt = 0;
   let drawnAt = 0;
   let drawnStep = -1;
-  let last = { milliseconds: 0, step: 0 };
 
   const draw = (): void => {
     if (state === undefined) return;
     const width = (stream.columns ?? 80) - 1; // a full last column would wrap on some terminals
-    stream.write(redraws ? CLEAR_LINE + renderProgress(state, width, colour) : `${renderPlain(state)}\n`);
+    stream.write(redraws ? clearLine + renderProgress(state, width, colour) : `${renderPlain(state)}\n`);
     drawnAt = now();
     drawnStep = state.step;
   };
 
   return {
-    begin(name, steps, metric, startStep = 0) {
-      state = { name, step: startStep, steps, optimizer: {} };
+    begin(name, steps, metric) {
+      state = { name, step: 0, steps, optimizer: {} };
       metricName = metric;
-      last = { milliseconds: now(), step: startStep };
+      updatedAt = drawnAt = now();
       drawnStep = -1;
-      drawnAt = now();
       if (redraws) draw();
     },
-    update(record) {
+    update({ step, loss, metrics, optimizer }) {
       if (state === undefined) return;
       const milliseconds = now();
-      const rate = newRate(state.rate, record.step - last.step, (milliseconds - last.milliseconds) / 1000);
-      last = { milliseconds, step: record.step };
-      const value = metricName === undefined ? undefined : record.metrics[metricName];
-      const metric = metricName !== undefined && value !== undefined ? { name: metricName, value } : state.metric;
-      const { name, steps } = state;
-      const { step, loss, optimizer } = record;
-      const takenBack = (state.takenBack ?? 0) + (optimizer.accepted === 0 ? 1 : 0);
-      state = { name, steps, step, loss, optimizer, takenBack, ...(rate && { rate }), ...(metric && { metric }) };
+      const rate = newRate(state.rate, step - state.step, (milliseconds - updatedAt) / 1000);
+      updatedAt = milliseconds;
+      const value = metricName === undefined ? undefined : metrics[metricName];
+      state = {
+        ...state,
+        ...{ step, loss, optimizer },
+        takenBack: (state.takenBack ?? 0) + (optimizer.accepted === 0 ? 1 : 0),
+        ...(rate !== undefined && { rate }),
+        ...(metricName !== undefined && value !== undefined && { metric: { name: metricName, value } }),
+      };
       if (milliseconds - drawnAt >= pause) draw();
     },
     print(line) {
-      stream.write(`${redraws && state ? CLEAR_LINE : ''}${line}\n`);
+      stream.write(`${redraws && state ? clearLine : ''}${line}\n`);
       if (redraws) draw();
     },
     finish(run) {
       if (state === undefined) return;
-      // Nothing is said of a run that failed before its first step: its error says it all.
-      const logged = state.loss !== undefined;
-      if (!redraws && logged && state.step !== drawnStep) draw();
-      const line = run ? renderFinished(run, colour) : redraws && logged ? renderPlain(state) : undefined;
-      if (redraws) stream.write(CLEAR_LINE);
-      if (line !== undefined) stream.write(`${line}\n`);
+      // A run that failed before its first step gets no line: its error says it all.
+      const hasStep = state.loss !== undefined;
+      if (!redraws && hasStep && state.step !== drawnStep) draw();
+      if (redraws) stream.write(clearLine);
+      if (run) stream.write(`${renderFinished(run, colour)}\n`);
+      else if (redraws && hasStep) stream.write(`${renderPlain(state)}\n`);
       state = undefined;
     },
   };
@@ -132,89 +133,65 @@ export function createProgress(options: ProgressOptions = {}): Progress {
 /** An exponential average over the last few seconds; steps that took no measurable time change nothing. */
 function newRate(rate: number | undefined, steps: number, seconds: number): number | undefined {
   if (seconds <= 0 || steps <= 0) return rate;
-  const kept = rate === undefined ? 0 : Math.exp(-seconds / RATE_SECONDS);
+  const kept = rate === undefined ? 0 : Math.exp(-seconds / rateSeconds);
   return kept * (rate ?? 0) + (1 - kept) * (steps / seconds);
 }
 
 /**
- * One line of at most `width` columns, such as
+ * Return one line of at most `width` columns, such as
  * `cgfac ━━━━━━━━──────── 1,200/3,000  loss 0.0812  squared error 5.41  24 steps/s  1 min 15 s left  λ 0.31`.
  * What does not fit is left out, the least important first: diagnostics, metric, rate, time left, bar; then the line is cut.
  */
 export function renderProgress(state: ProgressState, width: number, colour = false): string {
   const { bold, dim, accent } = paint(colour);
-  const count = `${formatCount(state.step)}/${formatCount(state.steps)}`;
-  const fields = progressFields(state);
-  const barWidths = [24, 16, 10, 6];
-  // Drop fields from the least important on until name, bar, count and the rest fit.
-  const kept = [...fields];
-  const total = (bar: number) =>
-    state.name.length +
-    (bar > 0 ? bar + 1 : 0) +
-    1 +
-    count.length +
-    kept.reduce((sum, { text }) => sum + 2 + text.length, 0);
-  let bar = barWidths.find((candidate) => total(candidate) <= width) ?? 0;
-  while (bar === 0 && kept.length > 1) {
-    kept.splice(kept.indexOf(leastImportant(kept)), 1);
-    bar = barWidths.find((candidate) => total(candidate) <= width) ?? 0;
+  const { name, step, steps } = state;
+  const count = `${formatCount(step)}/${formatCount(steps)}`;
+  let fields = progressFields(state);
+  const room = () => width - fields.reduce((sum, { text }) => sum + 2 + text.length, name.length + 1 + count.length);
+  const widestBar = () => barWidths.find((bar) => bar + 1 <= room()) ?? 0;
+  while (widestBar() === 0 && fields.length > 1) {
+    const least = Math.min(...fields.map(({ importance }) => importance));
+    fields = fields.filter(({ importance }) => importance !== least);
   }
-  if (bar === 0 && total(0) > width) {
-    const plain = `${state.name} ${count}`;
-    return plain.length <= width ? plain : plain.slice(0, Math.max(0, width));
-  }
-  const filled = Math.round(bar * Math.min(1, state.steps > 0 ? state.step / state.steps : 0));
+  if (room() < 0) return `${name} ${count}`.slice(0, Math.max(0, width));
+  const bar = widestBar();
+  const filled = Math.round(bar * Math.min(1, steps > 0 ? step / steps : 0));
   const drawn = bar > 0 ? ` ${accent('━'.repeat(filled))}${dim('─'.repeat(bar - filled))}` : '';
-  const rest = kept.map(({ text, quiet }) => `  ${quiet ? dim(text) : text}`).join('');
-  return `${bold(state.name)}${drawn} ${count}${rest}`;
+  const rest = fields.map(({ text, quiet }) => `  ${quiet ? dim(text) : text}`);
+  return `${bold(name)}${drawn} ${count}${rest.join('')}`;
 }
 
 interface Field {
   readonly text: string;
-  /** The higher, the longer it stays when the terminal is narrow. */
+  /** The higher, the longer it stays if the terminal is narrow; no two are equal. */
   readonly importance: number;
   readonly quiet?: boolean;
 }
 
-function leastImportant(fields: readonly Field[]): Field {
-  return fields.reduce((least, field) => (field.importance < least.importance ? field : least));
-}
-
 /** The fields after the count, in the order of the line. */
-function progressFields(state: ProgressState): Field[] {
+function progressFields({ step, steps, loss, metric, rate, takenBack, optimizer }: ProgressState): Field[] {
+  const names = Object.keys(optimizer).filter((name) => name !== 'accepted' && Number.isFinite(optimizer[name]));
+  const ordered = new Set([...firstDiagnostics.filter((name) => names.includes(name)), ...names]);
+  const diagnostics = [...ordered].map((name, index): Field => {
+    const value = formatNumber(optimizer[name] ?? Number.NaN);
+    return { text: `${shortNames[name] ?? words(name)} ${value}`, importance: -index, quiet: true };
+  });
   const fields: Field[] = [];
-  if (state.loss !== undefined) fields.push({ text: `loss ${formatNumber(state.loss)}`, importance: 10 });
-  if (state.metric) fields.push({ text: metricText(state.metric.name, state.metric.value), importance: 7 });
-  if (state.rate !== undefined) {
-    fields.push({ text: rateText(state.rate), importance: 8, quiet: true });
-    const left = formatSeconds(Math.max(0, state.steps - state.step) / state.rate);
+  if (loss !== undefined) fields.push({ text: `loss ${formatNumber(loss)}`, importance: 10 });
+  if (metric) fields.push({ text: metricText(metric.name, metric.value), importance: 7 });
+  if (rate !== undefined) {
+    const left = formatSeconds(Math.max(0, steps - step) / rate);
+    fields.push({ text: rateText(rate), importance: 8, quiet: true });
     fields.push({ text: `${left} left`, importance: 9, quiet: true });
   }
-  if (state.takenBack) fields.push({ text: `${formatCount(state.takenBack)} taken back`, importance: 6, quiet: true });
-  const names = Object.keys(state.optimizer).filter((name) => name !== 'accepted');
-  const telling = [
-    ...TELLING.filter((name) => names.includes(name)),
-    ...names.filter((name) => !TELLING.includes(name)),
-  ];
-  telling.forEach((name, index) => {
-    const value = state.optimizer[name];
-    if (value === undefined || !Number.isFinite(value)) return;
-    fields.push({
-      text: `${SHORT_NAMES[name] ?? words(name)} ${formatNumber(value)}`,
-      importance: -index,
-      quiet: true,
-    });
-  });
-  return fields;
+  if (takenBack) fields.push({ text: `${formatCount(takenBack)} taken back`, importance: 6, quiet: true });
+  return [...fields, ...diagnostics];
 }
 
-function metricText(name: string, value: number): string {
-  return `${words(name)} ${formatMetric(name, value)}`;
-}
+const metricText = (name: string, value: number): string => `${words(name)} ${formatMetric(name, value)}`;
 
-function rateText(rate: number): string {
-  return rate >= 1 || rate === 0 ? `${formatNumber(rate)} steps/s` : `${formatSeconds(1 / rate)}/step`;
-}
+const rateText = (rate: number): string =>
+  rate >= 1 || rate === 0 ? `${formatNumber(rate)} steps/s` : `${formatSeconds(1 / rate)}/step`;
 
 /** The line for logs: everything, no bar, no colour. */
 function renderPlain(state: ProgressState): string {
@@ -225,12 +202,12 @@ function renderPlain(state: ProgressState): string {
 /** The line that stays when a run is finished. */
 function renderFinished(run: RunRecord, colour: boolean): string {
   const { bold, dim } = paint(colour);
-  const name = run.metric.name;
-  const show = (set: RunRecord['train']) => metricText(name, set[name] ?? Number.NaN);
+  const { name } = run.metric;
+  const result = (set: RunRecord['train']) => metricText(name, set[name] ?? Number.NaN);
   const first = lowerFirstLoss(run);
   const warning = first === undefined ? '' : ` (no success: ${formatNumber(first)} at the start)`;
-  const results = `loss ${formatNumber(run.train.loss)}${warning}${name === 'loss' ? '' : `  ${show(run.train)}`}  test ${show(run.test)}`;
+  const train = `loss ${formatNumber(run.train.loss)}${warning}${name === 'loss' ? '' : `  ${result(run.train)}`}`;
   const takenBack = stepsTakenBack(run);
   const cost = `${stepsDone(run)} in ${formatSeconds(run.seconds)}${takenBack ? `, ${formatCount(takenBack)} taken back` : ''}`;
-  return `${bold(run.name)}  ${results}  ${dim(cost)}`;
+  return `${bold(run.name)}  ${train}  test ${result(run.test)}  ${dim(cost)}`;
 }

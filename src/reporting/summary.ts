@@ -1,4 +1,4 @@
-// The columns of a comparison, as data: what the console's table, the Markdown table and the report's table show.
+// The columns of a comparison as data, for the tables of the console, of Markdown and of the report.
 
 import {
   formatBytes,
@@ -17,7 +17,7 @@ import { isSound, lowerFirstLoss, stepCount, stepsTakenBack } from '../training/
 export interface SummaryCell {
   readonly text: string;
   readonly best: boolean;
-  /** A number that no successful training has; `summaryNotes` says why. */
+  /** No successful training has this number; `summaryNotes` says why. */
   readonly warning?: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface SummaryColumn {
   readonly cells: readonly SummaryCell[];
 }
 
-/** A column before the best are known. Undefined: does not apply; null: was tried and not reached. */
+/** A column before the best are known. The value is undefined if it does not apply, null for a target that was not reached. */
 interface Measure {
   readonly header: string;
   readonly value: (run: RunRecord) => number | null | undefined;
@@ -36,13 +36,13 @@ interface Measure {
   readonly warns?: (run: RunRecord) => boolean;
 }
 
-/** The columns that the experiment has something to say in. Best values are marked where there are two runs or more. */
+/** Return the columns that have a value in at least one run. The best values of two runs or more are marked. */
 export function summaryColumns(experiment: Experiment): SummaryColumn[] {
   const { runs } = experiment;
   return measures(experiment).flatMap(({ header, value, format, lowerIsBetter, warns }) => {
     const entries = runs.map((run) => ({ run, entry: value(run) }));
     if (entries.every(({ entry }) => entry === undefined)) return [];
-    // A run that diverged or got worse may have been quick: that makes it best at nothing.
+    // A run that diverged or got worse may be quick, but is best at nothing.
     const finite = entries.flatMap(({ run, entry }) =>
       isSound(run) && typeof entry === 'number' && Number.isFinite(entry) ? [entry] : [],
     );
@@ -57,18 +57,18 @@ export function summaryColumns(experiment: Experiment): SummaryColumn[] {
   });
 }
 
-/** Sentences on the cells that warn. */
+/** Return sentences on the cells that warn. */
 export function summaryNotes({ runs }: Experiment): string[] {
   const raised = runs.flatMap((run) => {
     const first = lowerFirstLoss(run);
     return first === undefined ? [] : [`${formatMeasured(first)} (${run.name})`];
   });
-  const given = runs.filter((run) => run.takenBack).map(({ name }) => name);
+  const unchanged = runs.filter((run) => run.takenBack).map(({ name }) => name);
   return [
     ...(raised.length === 0 ? [] : [`! No success: higher than the loss at the start, ${listed(raised)}.`]),
-    ...(given.length === 0
+    ...(unchanged.length === 0
       ? []
-      : [`! No success: ${listed(given)} did not lower the loss; the model is kept as it was given.`]),
+      : [`! No success: ${listed(unchanged)} did not lower the loss; the model is unchanged.`]),
   ];
 }
 
@@ -89,7 +89,7 @@ function measures({ runs, target }: Experiment): Measure[] {
           format: (value) => formatMetric(metric.name, value),
           lowerIsBetter: metric.lowerIsBetter,
         }));
-  // Of further metrics only what the run is judged by in the end.
+  // Further metrics: those of the test set only.
   const others = (runs[0]?.otherMetrics ?? []).map(
     ({ name, lowerIsBetter }): Measure => ({
       header: `test ${words(name)}`,

@@ -6,8 +6,8 @@ import { withDistinctNames } from './names.js';
 import { type SummaryCell, summaryColumns, summaryNotes } from './summary.js';
 
 /**
- * An aligned table with a line for each run; `*` (and bold, in colour) marks the best of each column, `!` a loss that rose. Where it would be wider than
- * `width` columns, runs become columns: a comparison of a few runs has more numbers than names.
+ * Return an aligned table with a line for each run; `*` (and bold, in colour) marks the best of each column, `!` a loss that rose.
+ * If it would be wider than `width` columns it is transposed: a few runs have more numbers than names.
  * @example
  * const { record } = await train(model, { data, optimizer: adam(), steps: 100 });
  * const experiment = { model: 'mlp', data: 'digits', parameters: 6370, batchSize: 128, runs: [record] };
@@ -25,8 +25,8 @@ export function renderTable(given: Experiment, options: { width?: number; colour
       .map(({ text, best, warning }, column) => {
         const marked = `${text}${best ? '*' : warning ? '!' : ' '}`; // a space keeps unmarked numbers aligned with marked ones
         const padding = ' '.repeat((widths[column] ?? 0) - marked.length);
-        const shown = best ? bold(marked) : rowIndex === 0 || column === 0 ? dim(marked) : marked;
-        return column === 0 ? shown + padding : padding + shown;
+        const styled = best ? bold(marked) : rowIndex === 0 || column === 0 ? dim(marked) : marked;
+        return column === 0 ? styled + padding : padding + styled;
       })
       .join('  ')
       .trimEnd(),
@@ -36,7 +36,7 @@ export function renderTable(given: Experiment, options: { width?: number; colour
 }
 
 /**
- * The same comparison as a Markdown table, the best of each column in bold.
+ * Return the same comparison as a Markdown table, the best of each column in bold.
  * @example
  * const { record } = await train(model, { data, optimizer: adam(), steps: 100 });
  * const experiment = { model: 'mlp', data: 'digits', parameters: 6370, batchSize: 128, runs: [record] };

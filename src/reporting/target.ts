@@ -1,11 +1,14 @@
-// What a target names: a metric, and the set on which it is judged.
+// A target: a metric, the set on which it is evaluated, and its value.
 
 import { formatTarget, words } from '../format.js';
 import type { Experiment } from '../training/run-record.js';
 
 export type SplitName = 'train' | 'test';
 
-/** A target by its parts: `testAccuracy` is the accuracy on the test set; a bare `accuracy`, or `trainAccuracy`, that on the training set. */
+/**
+ * The parts of a target: `testAccuracy` is the accuracy on the test set; `accuracy` and `trainAccuracy` are that on the
+ * training set.
+ */
 export interface Goal {
   readonly set: SplitName;
   /** `accuracy`, `squaredError`, `loss` */
@@ -15,7 +18,7 @@ export interface Goal {
   readonly text: string;
 }
 
-/** The goal of an experiment, if it has one. */
+/** Return the goal of an experiment, if it has one. */
 export function goalOf({ target }: Pick<Experiment, 'target'>): Goal | undefined {
   if (target === undefined) return undefined;
   const [, prefix, rest = ''] = /^(train|test)([A-Z].*)$/.exec(target.metric) ?? [];

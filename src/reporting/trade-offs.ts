@@ -1,29 +1,29 @@
-// One sentence on a run beside all others: in what it is the best of them, and in what it loses to which.
+// One sentence that compares a run with all others: where it is the best, and where it loses to which.
 
 import { formatBytes, formatCount, formatMeasured, formatMetric, isShare, listed } from '../format.js';
 import type { RunRecord } from '../training/run-record.js';
 import { type Goal, onSet, type SplitName } from './target.js';
 
-/** Something that runs are compared in. */
+/** A number by which runs are compared. */
 interface Criterion {
   readonly name: string;
   readonly value: (run: RunRecord) => number | undefined;
   readonly format: (value: number) => string;
   readonly lowerIsBetter: boolean;
-  /** A part by which values may differ by chance: nothing is claimed below. */
+  /** Values that differ by a smaller part than this may do so by chance: nothing is claimed of them. */
   readonly noise: number;
 }
 
 /** A criterion in which another run is better. */
-interface Loss {
+interface Weakness {
   readonly rival: RunRecord;
   readonly text: string;
 }
 
-/** The sentence, or undefined where nothing sets the runs apart. */
+/** Return the sentence, or undefined if the run is neither better nor worse in anything. */
 export function tradeOffs(run: RunRecord, rivals: readonly RunRecord[], goal: Goal | undefined): string | undefined {
   const wins: string[] = [];
-  const losses: Loss[] = [];
+  const losses: Weakness[] = [];
   for (const criterion of criteria(run, goal)) {
     const { name, format } = criterion;
     const own = criterion.value(run);
@@ -42,6 +42,7 @@ export function tradeOffs(run: RunRecord, rivals: readonly RunRecord[], goal: Go
 }
 
 function criteria({ metric }: RunRecord, goal: Goal | undefined): Criterion[] {
+  const exact = { lowerIsBetter: true, noise: 0 };
   const evaluated = (set: SplitName, name: string, lowerIsBetter: boolean): Criterion => ({
     name: onSet(set, name),
     value: (run) => run[set][name],
@@ -49,20 +50,14 @@ function criteria({ metric }: RunRecord, goal: Goal | undefined): Criterion[] {
     lowerIsBetter,
     noise: 0,
   });
-  // Where squared errors rank the runs the loss does too; accuracies leave out how sure a wrong answer was.
-  const byLoss = isShare(metric.name) ? [evaluated('test', 'loss', true)] : [];
-  const steps: Criterion = {
-    name: 'steps to the target',
-    value: ({ toTarget }) => toTarget?.steps,
-    format: formatCount,
-    lowerIsBetter: true,
-    noise: 0,
-  };
   return [
     evaluated('train', metric.name, metric.lowerIsBetter),
     evaluated('test', metric.name, metric.lowerIsBetter),
-    ...byLoss,
-    ...(goal ? [steps] : []),
+    // Squared errors rank the runs as the loss does; accuracies leave out how sure a wrong answer was.
+    ...(isShare(metric.name) ? [evaluated('test', 'loss', true)] : []),
+    ...(goal
+      ? [{ ...exact, name: 'steps to the target', value: (run: RunRecord) => run.toTarget?.steps, format: formatCount }]
+      : []),
     {
       name: 'time for a step',
       value: ({ stepMilliseconds }) => stepMilliseconds.median,
@@ -70,13 +65,7 @@ function criteria({ metric }: RunRecord, goal: Goal | undefined): Criterion[] {
       lowerIsBetter: true,
       noise: 0.05,
     },
-    {
-      name: 'optimizer memory',
-      value: ({ stateBytes }) => stateBytes,
-      format: formatBytes,
-      lowerIsBetter: true,
-      noise: 0,
-    },
+    { ...exact, name: 'optimizer memory', value: ({ stateBytes }) => stateBytes, format: formatBytes },
   ];
 }
 
@@ -92,12 +81,12 @@ function bestOf(runs: readonly RunRecord[], criterion: Criterion): [RunRecord, n
 
 function better(a: number, b: number, { lowerIsBetter, noise, format }: Criterion): boolean {
   const [less, more] = lowerIsBetter ? [a, b] : [b, a];
-  // What reads alike is no difference that a sentence could show.
+  // Equal texts are not a difference that a sentence can show.
   return less < more - noise * Math.abs(more) && format(a) !== format(b);
 }
 
 /** `loses to sgd in A and B, and to kfac in C` */
-function lossesText(losses: readonly Loss[]): string {
+function lossesText(losses: readonly Weakness[]): string {
   const rivals = [...new Set(losses.map(({ rival }) => rival))];
   const parts = rivals.map((rival) => {
     const texts = losses.filter((loss) => loss.rival === rival).map(({ text }) => text);

@@ -1,20 +1,21 @@
-// The inverse of the Cholesky factor, by blocks: halves are joined by matrix products, small blocks are eliminated in a
-// loop. The factor itself is never solved with: everything after the loop is a product of matrices.
+// The inverse of the Cholesky factor, by blocks: matrix products join halves, and a loop eliminates small blocks. There is
+// no triangular solve: everything after the loop is a product of matrices.
 import { GraphError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 
 /**
- * Largest order that is eliminated pivot by pivot. One pivot of one 32×32 block costs what the loop itself costs, 6 µs;
- * a batch makes the arithmetic count, and smaller blocks leave more of it to products of matrices.
+ * Largest order that is eliminated pivot by pivot. One pivot of one 32×32 block takes as long as an iteration of the loop
+ * itself, 6 µs. In a batch the arithmetic dominates, and smaller blocks leave more of it to products of matrices.
  */
 const blockOrder = (batch: number): number => (batch > 4 ? 16 : 32);
 
 /**
- * L⁻¹, lower triangular, for A = L·Lᵀ. As stable as Cholesky's method up to a factor √κ(A) in theory, equal to LAPACK's
- * inverse in what was measured; recursion on A⁻¹ itself (Schur complements of inverses) is not.
- * @param matrix A, `[n, n]` or `[batch, n, n]`, symmetric positive definite. Where A is not numerically positive definite the result holds NaN or infinities.
+ * Return L⁻¹, lower triangular, for A = L·Lᵀ. It is as stable as Cholesky's method up to a factor √κ(A) in theory, and as
+ * LAPACK's inverse in measurements; recursion on A⁻¹ itself (Schur complements of inverses) is not.
+ * @param matrix A, `[n, n]` or `[batch, n, n]`, symmetric positive definite. If A is not numerically positive definite, the
+ *   result holds NaN or infinities.
  * @returns L⁻¹, shaped as A
  * @throws GraphError for a value that is not a square matrix or a batch of them, of known sizes
  */
@@ -79,7 +80,7 @@ function eliminate(b: Builder, matrix: Value, order: number): Value {
   return b.div(b.slice(eliminated, rank - 1, order, 2 * order), b.sqrt(pivots));
 }
 
-/** The order n of a square matrix or a batch of them. */
+/** Return the order n of a square matrix or of a batch of them. */
 export function orderOf(matrix: Value): number {
   const [rows, columns] = matrix.dims.slice(-2);
   if ((matrix.rank !== 2 && matrix.rank !== 3) || rows === undefined || rows !== columns || rows === 0) {
@@ -90,7 +91,7 @@ export function orderOf(matrix: Value): number {
   return rows;
 }
 
-/** Rows and columns from … to (exclusive) of a matrix or of each of a batch. */
+/** Return rows and columns from … to (exclusive) of a matrix or of each matrix of a batch. */
 export function block(
   b: Builder,
   matrix: Value,
@@ -102,7 +103,7 @@ export function block(
   return b.op('Slice', [matrix, starts, ends, b.integers([matrix.rank - 2, matrix.rank - 1])]);
 }
 
-/** [topLeft topRight; bottomLeft bottomRight] */
+/** Return [topLeft topRight; bottomLeft bottomRight]. */
 export function joinBlocks(b: Builder, topLeft: Value, topRight: Value, bottomLeft: Value, bottomRight: Value): Value {
   const [rows, columns] = [topLeft.rank - 2, topLeft.rank - 1];
   return b.concat([b.concat([topLeft, topRight], columns), b.concat([bottomLeft, bottomRight], columns)], rows);

@@ -20,23 +20,21 @@ interface Outcome {
   readonly value: number[];
   readonly iterations: number;
   readonly residual: number;
-  readonly converged: boolean;
 }
 
 type Settings = Partial<Omit<ConjugateGradientOptions, 'operator' | 'rightHandSide'>>;
 
 async function outcome(b: Builder, options: ConjugateGradientOptions): Promise<Outcome> {
-  const { value, iterations, residual, converged } = conjugateGradient(b, options);
+  const { value, iterations, residual } = conjugateGradient(b, options);
   const parts = Object.fromEntries(value.map((part, i) => [`part${i}`, part]));
-  const results = await evaluate({ ...parts, iterations, residual, converged }, b);
+  const results = await evaluate({ ...parts, iterations, residual }, b);
   const numbers = (name: string) => toNumbers(results[name] ?? tensorFrom('float32', [0], []));
   expect(results.iterations?.dtype).toBe('int64');
-  for (const scalar of ['iterations', 'residual', 'converged']) expect(results[scalar]?.dims).toEqual([]);
+  for (const scalar of ['iterations', 'residual']) expect(results[scalar]?.dims).toEqual([]);
   return {
     value: value.flatMap((_, i) => numbers(`part${i}`)),
     iterations: entry(numbers('iterations'), 0),
     residual: entry(numbers('residual'), 0),
-    converged: entry(numbers('converged'), 0) === 1,
   };
 }
 
@@ -124,7 +122,7 @@ describe('one system', () => {
           const matrix = withEigenvalues(spectrum(order, 10 ** digits), seed);
           const side = ramp(order).map((x) => x * 10 ** scale);
           const result = await solved(matrix, side, undefined, dtype);
-          expect(result.converged).toBe(true);
+          expect(result.residual).toBeLessThanOrEqual(dtype === 'float64' ? 1e-10 : 1e-5);
           const error = largestDifference(result.value, solve(matrix, side));
           // ‖error‖ ≤ ‖A⁻¹‖·‖residual‖
           expect(error).toBeLessThan(length(side) * 10 ** digits * (dtype === 'float64' ? 1e-9 : 5e-5));
@@ -156,30 +154,25 @@ describe('one system', () => {
       const eigenvalues = Array.from({ length: 20 }, (_, i) => 1 + (i % distinct));
       const result = await solved(withEigenvalues(eigenvalues, distinct), ramp(20));
       expect(result.iterations).toBeLessThanOrEqual(distinct);
-      expect(result.converged).toBe(true);
+      expect(result.residual).toBeLessThanOrEqual(1e-10);
     }
   });
 
   test('running out of iterations is a result: the textbook iterate and its residual', async () => {
     const matrix = withEigenvalues(spectrum(20, 1e4), 3);
     const result = await solved(matrix, ramp(20), () => ({ maxIterations: 4 }));
-    expect(result).toMatchObject({ iterations: 4, converged: false });
+    expect(result).toMatchObject({ iterations: 4 });
     expect(largestDifference(result.value, textbook(matrix, ramp(20), 4))).toBeLessThan(1e-10);
     const image = apply(matrix, Float64Array.from(result.value));
     const difference = ramp(20).map((x, i) => x - entry(image, i));
     expect(result.residual).toBeCloseTo(length(difference) / length(ramp(20)), 10);
   });
 
-  test('limit and tolerance may be values', async () => {
+  test('ends as soon as the residual is within the tolerance', async () => {
     const matrix = withEigenvalues(spectrum(20, 1e4), 3);
-    const loose = await solved(matrix, ramp(20), (b) => ({ tolerance: b.scalar(0.05, 'float64') }));
-    expect(loose.converged).toBe(true);
+    const loose = await solved(matrix, ramp(20), () => ({ tolerance: 0.05 }));
     expect(loose.residual).toBeLessThanOrEqual(0.05);
-    const before = await solved(matrix, ramp(20), (b) => ({
-      tolerance: 0.05,
-      maxIterations: b.scalar(loose.iterations - 1, 'int64'),
-    }));
-    expect(before.converged).toBe(false);
+    const before = await solved(matrix, ramp(20), () => ({ tolerance: 0.05, maxIterations: loose.iterations - 1 }));
     expect(before.residual).toBeGreaterThan(0.05);
   });
 
@@ -187,7 +180,7 @@ describe('one system', () => {
     const matrix = withEigenvalues(spectrum(10, 100), 4);
     const solution = solve(matrix, ramp(10));
     const result = await solved(matrix, ramp(10), (b) => ({ initial: [vector(b, 'float64', solution)] }));
-    expect(result).toMatchObject({ iterations: 0, converged: true });
+    expect(result).toMatchObject({ iterations: 0 });
     expect(largestDifference(result.value, solution)).toBeLessThan(1e-12);
   });
 
@@ -211,7 +204,7 @@ describe('one system', () => {
 
   test('a zero right-hand side gives zero in no iteration, whatever the start', async () => {
     const zero = new Float64Array(5);
-    const expected = { value: [...zero], iterations: 0, residual: 0, converged: true };
+    const expected = { value: [...zero], iterations: 0, residual: 0 };
     const matrix = withEigenvalues(spectrum(5, 10), 6);
     expect(await solved(matrix, zero)).toEqual(expected);
     expect(await solved(matrix, zero, (b) => ({ initial: [vector(b, 'float64', ramp(5))] }))).toEqual(expected);
@@ -231,50 +224,6 @@ describe('one system', () => {
       expect(scaled).toEqual({ ...plain, value: plain.value.map((x) => x * scale) });
     }
   });
-
-  test('a preconditioner speeds it up: one iteration where it is the inverse', async () => {
-    const eigenvalues = spectrum(30, 1e6);
-    const inverse = eigenvalues.map((x) => 1 / x);
-    const scaledBy = (numbers: readonly number[]) => (b: Builder) => ({
-      preconditioner: (inner: Builder, [r]: readonly Value[]) => {
-        const weights = vector(b, 'float64', numbers);
-        return [inner.mul(r ?? weights, weights)];
-      },
-    });
-    const plain = await solved(diagonal(eigenvalues), ramp(30));
-    const exact = await solved(diagonal(eigenvalues), ramp(30), scaledBy(inverse));
-    expect(exact).toMatchObject({ iterations: 1, converged: true });
-    const rough = await solved(
-      diagonal(eigenvalues),
-      ramp(30),
-      scaledBy(inverse.map((x, i) => x * (1 + 0.5 * (i % 3)))),
-    );
-    expect(rough.iterations).toBeLessThanOrEqual(3);
-    expect(plain.iterations).toBeGreaterThan(20);
-    for (const result of [exact, rough]) {
-      expect(
-        largestDifference(
-          result.value.map((x, i) => x * entry(eigenvalues, i)),
-          ramp(30),
-        ),
-      ).toBeLessThan(1e-8);
-    }
-  });
-
-  test('works in another inner product: A = W⁻¹K is symmetric in ⟨x, y⟩ = xᵀWy', async () => {
-    const weights = Float64Array.from({ length: 12 }, (_, i) => 1 + 3 * (i % 4));
-    const symmetric = withEigenvalues(spectrum(12, 50), 8);
-    const matrix = symmetric.map((x, i) => x / entry(weights, Math.floor(i / 12)));
-    const result = await solved(matrix, ramp(12), (b) => ({
-      maxIterations: 15,
-      innerProduct: (inner, [x], [y]) => {
-        const metric = vector(b, 'float64', weights);
-        return inner.dot(inner.mul(x ?? metric, metric), y ?? metric);
-      },
-    }));
-    expect(result.converged).toBe(true);
-    expect(largestDifference(result.value, solve(matrix, ramp(12)))).toBeLessThan(1e-6);
-  });
 });
 
 describe('a batch of systems', () => {
@@ -285,7 +234,7 @@ describe('a batch of systems', () => {
   test('is its systems one by one; the slowest counts', async () => {
     const together = await solvedBatch(matrices, sides);
     const apart = await Promise.all(matrices.map((matrix, i) => solved(matrix, sides[i] ?? [])));
-    expect(together.converged).toBe(true);
+    expect(together.residual).toBeLessThanOrEqual(1e-10);
     expect(together.iterations).toBe(Math.max(...apart.map(({ iterations }) => iterations)));
     expect(together.residual).toBeLessThanOrEqual(1e-10);
     for (const [i, { value }] of apart.entries()) {
@@ -322,7 +271,6 @@ describe('a batch of systems', () => {
       ramp(orders),
     ]);
     expect(result.value.every(Number.isFinite)).toBe(true);
-    expect(result.converged).toBe(false);
     expect(result.residual).toBe(1);
     for (const i of [0, 1, 2]) {
       const part = result.value.slice(i * orders, (i + 1) * orders);
@@ -358,14 +306,14 @@ describe('breakdowns', () => {
     const explosive = Float64Array.of(1e-12, 1, 1, 0);
     for (const matrix of [negative, flat, explosive]) {
       const result = await solved(matrix, [3, 0]);
-      expect(result).toEqual({ value: [0, 0], iterations: 1, residual: 1, converged: false });
+      expect(result).toEqual({ value: [0, 0], iterations: 1, residual: 1 });
     }
   });
 
   test('a singular but consistent system is solved', async () => {
     const matrix = diagonal([1, 2, 0, 4]);
     const result = await solved(matrix, [3, 4, 0, 8]);
-    expect(result.converged).toBe(true);
+    expect(result.residual).toBeLessThanOrEqual(1e-10);
     expect(largestDifference(result.value, [3, 2, 0, 2])).toBeLessThan(1e-12);
   });
 
@@ -378,7 +326,7 @@ describe('breakdowns', () => {
   test('an operator that returns NaN leaves the value before it', async () => {
     const matrix = diagonal([1, 2, Number.NaN]);
     const result = await solved(matrix, [1, 1, 1]);
-    expect(result).toEqual({ value: [0, 0, 0], iterations: 1, residual: 1, converged: false });
+    expect(result).toEqual({ value: [0, 0, 0], iterations: 1, residual: 1 });
   });
 });
 
@@ -397,5 +345,4 @@ test('shapes that do not fit are refused', () => {
     "the operator has (float32[5]), expected the right-hand side's (float32[4])",
   );
   expect(() => conjugateGradient(b, { ...good, initial: [side, side] })).toThrow('the initial has');
-  expect(() => conjugateGradient(b, { ...good, preconditioner: () => [] })).toThrow('the preconditioner has ()');
 });

@@ -4,62 +4,54 @@ import { GraphError } from '../errors.js';
 import { formatType, type Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 
-/** A linear map on lists of tensors; it gets the builder of the place where it is applied. */
+/** A linear map on lists of tensors, given the builder of the graph or body in which it is applied. */
 type LinearMap = (b: Builder, x: readonly Value[]) => readonly Value[];
 
 export interface ConjugateGradientOptions {
   /**
-   * A, symmetric positive definite in the inner product. It is applied inside a loop: whatever does not depend on x
-   * (a transposed factor, say) is computed once when it is made outside, with the outer builder.
+   * A, symmetric positive definite. It is applied inside a loop: what does not depend on x, such as a transposed factor, is
+   * computed only once if it is made outside, with the outer builder.
    */
   readonly operator: LinearMap;
   /** b: the tensors that make up a vector, such as weights and bias. */
   readonly rightHandSide: readonly Value[];
-  /** Where to start, shaped as b; zero by default. It is dropped where its residual exceeds that of zero, or is NaN. */
+  /** The start, shaped as b; zero by default. A start whose residual exceeds that of zero, or is NaN, is not used. */
   readonly initial?: readonly Value[];
-  /** An approximate inverse of A, symmetric positive definite. */
-  readonly preconditioner?: LinearMap;
-  /** Most applications of A after the first residual; an int64 scalar if it is a value. */
-  readonly maxIterations: number | Value;
+  /** Most applications of A after the first residual. */
+  readonly maxIterations: number;
   /** The solve ends when ‖b − A·x‖ ≤ tolerance·‖b‖. */
-  readonly tolerance: number | Value;
-  /** ⟨x, y⟩: a scalar, or `[batch]`. The sum of products of elements by default. */
-  readonly innerProduct?: (b: Builder, x: readonly Value[], y: readonly Value[]) => Value;
-  /** The leading axis of all tensors counts systems, each with its own step sizes and its own end. */
+  readonly tolerance: number;
+  /** Whether the leading axis of all tensors counts systems, each with its own step sizes and its own end. */
   readonly batched?: boolean;
 }
 
-/** Running out of iterations is a result like any other. */
+/** A solve that runs out of iterations has a result, too. */
 interface ConjugateGradientSolution {
-  /** x, shaped as b. Zero where b is zero (or ‖b‖² underflows). */
+  /** x, shaped as b. Zero if b is zero (or ‖b‖² underflows). */
   readonly value: readonly Value[];
   /** Passes of the loop, an int64 scalar: those of the slowest system of a batch. */
   readonly iterations: Value;
   /** ‖b − A·x‖/‖b‖ by the solver's recurrence, a scalar: the largest of a batch. */
   readonly residual: Value;
-  /** Whether all systems reached the tolerance, a bool scalar. */
-  readonly converged: Value;
 }
 
-/** In units of ‖b‖². In exact arithmetic it stays below the condition number: beyond this, the operator is not what it should be. */
+/** In units of ‖b‖². In exact arithmetic it stays below the condition number: a larger one means that A is not positive definite. */
 const largestSquaredResidual = 1e16;
 
 /**
- * Hestenes & Stiefel 1952; with a preconditioner as in Saad, Iterative Methods for Sparse Linear Systems, algorithm 9.1.
- * A breakdown (⟨p, A·p⟩ ≤ 0 as A is not positive definite or rounding is all that is left, or a residual that explodes)
- * ends the system's solve with the x before it: as long as the operator returns finite numbers, so does the solve.
- * @throws GraphError where operator, preconditioner or initial do not have the shapes of the right-hand side
+ * Solve A·x = b (Hestenes & Stiefel 1952).
+ *
+ * A breakdown (⟨p, A·p⟩ ≤ 0, since A is not positive definite or only rounding is left, or a residual that explodes) ends
+ * the system's solve with the x before it: as long as the operator returns finite numbers, so does the solve.
+ * @throws GraphError if operator or initial do not have the shapes of the right-hand side
  */
 export function conjugateGradient(b: Builder, options: ConjugateGradientOptions): ConjugateGradientSolution {
-  const { rightHandSide, preconditioner, batched = false } = options;
+  const { rightHandSide, batched = false } = options;
   const [first] = rightHandSide;
   if (!first) throw new GraphError('conjugate gradients: the right-hand side has no tensors');
-  const space = vectorSpace(options, batched);
+  const space = vectorSpace(batched);
   const apply = checkedMap('operator', options.operator, rightHandSide);
-  const precondition = preconditioner && checkedMap('preconditioner', preconditioner, rightHandSide);
-  const tolerance =
-    typeof options.tolerance === 'number' ? b.scalar(options.tolerance, first.dtype) : options.tolerance;
-  const target = b.square(tolerance);
+  const target = b.square(b.scalar(options.tolerance, first.dtype));
   const smallest = first.dtype === 'float64' ? 1e-300 : 1e-36;
 
   // b is scaled to length 1: residuals are then relative, and do not underflow on the way.
@@ -70,52 +62,41 @@ export function conjugateGradient(b: Builder, options: ConjugateGradientOptions)
   const start = startingPoint(b, options, space, apply, { unit, length, nonzero });
   const active = b.greater(start.squaredResidual, target);
 
-  const direction = precondition ? precondition(b, start.residual) : start.residual;
   const initial = {
     x: start.value,
     r: start.residual,
-    p: direction,
+    p: start.residual,
     rr: start.squaredResidual,
     running: active,
     iterations: b.scalar(0, 'int64'),
-    /** ⟨r, M·r⟩; without a preconditioner it is the squared residual. */
-    rz: precondition ? [space.inner(b, start.residual, direction)] : [],
   };
   const last = b.loop(
     options.maxIterations,
     initial,
-    (inner, iteration, { x, r, p, rr, running, rz: [rz = rr] }) => {
+    (inner, iteration, { x, r, p, rr, running }) => {
       const image = apply(inner, p);
       const curvature = space.inner(inner, p, image);
-      const positive = inner.and(inner.greater(curvature, smallest), inner.greater(rz, smallest));
+      const positive = inner.and(inner.greater(curvature, smallest), inner.greater(rr, smallest));
       const usable = inner.and(running, positive);
-      const step = inner.where(usable, inner.div(rz, curvature), 0);
+      const step = inner.where(usable, inner.div(rr, curvature), 0);
       const nextR = space.addScaled(inner, r, inner.neg(step), image);
       const squaredR = space.inner(inner, nextR, nextR);
-      // Comparisons with NaN are false, so that a step made of NaN is not taken either.
+      // Comparisons with NaN are false: a step of NaN is not taken either.
       const taken = inner.and(usable, inner.less(squaredR, largestSquaredResidual));
       const nextX = space.addScaled(inner, x, inner.where(taken, step, 0), p);
       const nextRr = inner.where(taken, squaredR, rr);
-      const z = precondition ? precondition(inner, nextR) : nextR;
-      const nextRz = precondition ? space.inner(inner, nextR, z) : nextRr;
-      const nextP = space.addScaled(inner, z, inner.where(taken, inner.div(nextRz, rz), 0), p);
+      const nextP = space.addScaled(inner, nextR, inner.where(taken, inner.div(nextRr, rr), 0), p);
       const nextRunning = inner.and(taken, inner.greater(nextRr, target));
       return {
         ...{ x: nextX, r: nextR, p: nextP, rr: nextRr, running: nextRunning },
         iterations: inner.add(iteration, inner.scalar(1, 'int64')),
-        rz: precondition ? [nextRz] : [],
         again: space.any(inner, nextRunning),
       };
     },
     space.any(b, active),
   );
   const worst = batched ? b.reduceMax(last.rr) : last.rr;
-  return {
-    value: space.multiply(b, last.x, length),
-    iterations: last.iterations,
-    residual: b.sqrt(worst),
-    converged: b.greaterOrEqual(target, worst),
-  };
+  return { value: space.multiply(b, last.x, length), iterations: last.iterations, residual: b.sqrt(worst) };
 }
 
 /** The start in units of ‖b‖: its value, its residual b − A·x and ‖b − A·x‖². */
@@ -133,7 +114,7 @@ function startingPoint(
   checkShapes('initial', initial, unit);
   const warm = space.divide(b, initial, length);
   const image = apply(b, warm);
-  const residual = unit.map((part, i) => b.sub(part, image[i] ?? part));
+  const residual = pairwise(unit, image, (part, other) => b.sub(part, other));
   const squaredResidual = space.inner(b, residual, residual);
   // A start worse than zero (or NaN, for which every comparison is false) would cost iterations; it also covers b = 0.
   const better = b.greaterOrEqual(ofZero, squaredResidual);
@@ -144,37 +125,38 @@ function startingPoint(
   };
 }
 
-/** Vector arithmetic where coefficients are scalars, or `[batch]` with one for each system. */
+/** Vector arithmetic with coefficients that are scalars, or `[batch]` with one for each system. */
 interface VectorSpace {
   inner(b: Builder, x: readonly Value[], y: readonly Value[]): Value;
-  /** x + c·y */
+  /** Return x + c·y. */
   addScaled(b: Builder, x: readonly Value[], c: Value, y: readonly Value[]): Value[];
   multiply(b: Builder, x: readonly Value[], c: Value): Value[];
   divide(b: Builder, x: readonly Value[], c: Value): Value[];
   select(b: Builder, condition: Value, x: readonly Value[], y: readonly Value[]): Value[];
-  /** Whether the condition holds for any system, a bool scalar. */
+  /** Return whether the condition holds for any system, a bool scalar. */
   any(b: Builder, condition: Value): Value;
 }
 
-function vectorSpace({ innerProduct }: ConjugateGradientOptions, batched: boolean): VectorSpace {
+function vectorSpace(batched: boolean): VectorSpace {
   /** A coefficient of each system, broadcast over the system's elements. */
   const over = (b: Builder, c: Value, part: Value): Value => (batched ? b.unsqueeze(c, elementAxes(part)) : c);
-  const map2 = (x: readonly Value[], y: readonly Value[], f: (x: Value, y: Value) => Value): Value[] =>
-    x.map((part, i) => f(part, y[i] ?? part)); // lists of one space are equally long: checkShapes
-  // A product and a sum: a matrix product of a row and a column takes the runtime four times as long.
-  const sumOfProducts = (b: Builder, x: readonly Value[], y: readonly Value[]) =>
-    map2(x, y, (part, other) => b.sum(b.mul(part, other), batched ? elementAxes(part) : undefined)).reduce(
-      (total, term) => b.add(total, term),
-    );
   return {
-    inner: innerProduct ?? sumOfProducts,
-    addScaled: (b, x, c, y) => map2(x, y, (part, other) => b.add(part, b.mul(other, over(b, c, other)))),
+    // A product and a sum: a matrix product of a row and a column takes the runtime four times as long.
+    inner: (b, x, y) =>
+      pairwise(x, y, (part, other) => b.sum(b.mul(part, other), batched ? elementAxes(part) : undefined)).reduce(
+        (total, term) => b.add(total, term),
+      ),
+    addScaled: (b, x, c, y) => pairwise(x, y, (part, other) => b.add(part, b.mul(other, over(b, c, other)))),
     multiply: (b, x, c) => x.map((part) => b.mul(part, over(b, c, part))),
     divide: (b, x, c) => x.map((part) => b.div(part, over(b, c, part))),
-    select: (b, condition, x, y) => map2(x, y, (part, other) => b.where(over(b, condition, part), part, other)),
+    select: (b, condition, x, y) => pairwise(x, y, (part, other) => b.where(over(b, condition, part), part, other)),
     any: (b, condition) => (batched ? b.cast(b.reduceMax(b.cast(condition, 'int32')), 'bool') : condition),
   };
 }
+
+/** A function of each tensor of x with that of y; both have the same number of tensors, see `checkShapes`. */
+const pairwise = (x: readonly Value[], y: readonly Value[], f: (x: Value, y: Value) => Value): Value[] =>
+  x.map((part, i) => f(part, y[i] as Value));
 
 /** All axes but the batch's. */
 const elementAxes = (part: Value): number[] => Array.from({ length: part.rank - 1 }, (_, axis) => axis + 1);

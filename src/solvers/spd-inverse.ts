@@ -3,18 +3,18 @@ import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { block, inverseCholeskyFactor, joinBlocks, orderOf } from './cholesky.js';
 
-/** Largest order at which the runtime's LU inverse (one node, each matrix of a batch on one thread) is the faster one. */
+/** Largest order at which the runtime's LU inverse (one node, one thread for each matrix of a batch) is faster. */
 const largestLu = (batched: boolean): number => (batched ? 128 : 256);
 
-/** Order below which a Gram matrix is one product: halving saves arithmetic, a product of 128 rows costs as much as its calls. */
+/** Largest order at which a Gram matrix is one product: halving saves arithmetic, but here the calls would take longer. */
 const smallestHalved = 128;
 
 /**
- * The inverse of a symmetric positive definite matrix, or of each of a batch, with the residual that LAPACK's Cholesky
- * inverse leaves: also where the matrix is one of low rank plus a little damping. `benchmarks/solvers.ts` times it.
- * @param matrix `[n, n]` or `[batch, n, n]`, float32 or float64; damping that makes it positive definite is the caller's
- * @returns the inverse, shaped as the matrix; symmetric up to rounding. Holds NaN, infinities or arbitrary numbers where
- *   the matrix is not numerically positive definite.
+ * Return the inverse of a symmetric positive definite matrix, or of each matrix of a batch. Its residual is that of LAPACK's
+ * Cholesky inverse, also for a matrix of low rank plus a little damping. `benchmarks/solvers.ts` times it.
+ * @param matrix `[n, n]` or `[batch, n, n]`, float32 or float64; the caller adds the damping that makes it positive definite
+ * @returns the inverse, shaped as the matrix, symmetric up to rounding. It holds NaN, infinities or arbitrary numbers if the
+ *   matrix is not numerically positive definite.
  * @throws GraphError for a value that is not a square matrix or a batch of them, of known sizes
  */
 export function spdInverse(b: Builder, matrix: Value): Value {
@@ -22,7 +22,7 @@ export function spdInverse(b: Builder, matrix: Value): Value {
   return gramOfTriangle(b, inverseCholeskyFactor(b, matrix));
 }
 
-/** YᵀY for a lower triangular Y by halves, a third of the multiplications of the plain product: L⁻ᵀ·L⁻¹ is A⁻¹. */
+/** Return YᵀY for a lower triangular Y, by halves: a third of the multiplications of the plain product. A⁻¹ is L⁻ᵀ·L⁻¹. */
 export function gramOfTriangle(b: Builder, triangle: Value): Value {
   const order = orderOf(triangle);
   if (order <= smallestHalved) return b.gemm(triangle, triangle, undefined, { transposeX: true });

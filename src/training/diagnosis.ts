@@ -1,4 +1,4 @@
-// Finds where a computation stopped being finite: reruns a failed step with a flag for each of its tensors.
+// Finds the first tensor that is not finite: reruns a failed step with a flag for each of its tensors.
 import type { Engine } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
 import { describeNode, type Value } from '../graph/graph.js';
@@ -7,9 +7,9 @@ import { Builder } from '../ops/builder.js';
 import { isOfBatch, parameterKey, type StepProgram } from './step-program.js';
 
 /**
- * The error for a loss that is not finite. The store holds what the failed step left: a parameter that is not finite
- * now was spoiled by an update; otherwise the first tensor of the step that is not finite is named.
- * @param remedy what to change about the optimizer, to begin a sentence
+ * Return the error for a loss that is not finite. It names a parameter that an update has made not finite, or else the first
+ * tensor of the step that is not finite.
+ * @param remedy the change of the optimizer that may help, to begin a sentence
  */
 export async function diagnose(
   engine: Engine,
@@ -48,7 +48,7 @@ async function firstNonFinite(
   return firstInGraph(engine, step, feeds);
 }
 
-/** x − x is zero where x is finite and NaN elsewhere: one flag a node. */
+/** The first tensor that is not finite, by one flag a node: x − x is 0 if x is finite, and NaN if not. */
 async function firstInGraph(
   engine: Engine,
   step: StepProgram,
@@ -78,7 +78,7 @@ async function firstInGraph(
   }
 }
 
-/** Whether what a step was fed of its batch is finite. */
+/** Return whether the batch in a step's feeds is finite. */
 export const isFiniteBatch = (feeds: Readonly<Record<string, TensorData>>): boolean =>
   Object.entries(feeds).every(([name, data]) => !isOfBatch(name) || allFinite(data));
 

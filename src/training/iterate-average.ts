@@ -1,20 +1,20 @@
-// The average of the iterates, kept beside the parameters: a small program of its own, run every few steps only.
+// The average of the iterates: a small separate program that runs every few steps.
 import type { Engine, Program } from '../engine/engine.js';
 import { elementCount } from '../graph/tensor.js';
 import type { Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
 import { parameterKey } from './step-program.js';
 
-/** Steps between updates: an average over every fourth iterate is as good, and a pass over all parameters costs. */
+/** Steps between updates: an average over every fourth iterate is as good, and costs fewer passes over all parameters. */
 const interval = 4;
 
-/** Where the engine's store holds the average of a parameter. */
+/** The key of a parameter's average in the engine's store. */
 const averageKey = (name: string): string => `average.${name}`;
 
 /**
- * The weight of the past when an iterate joins after `steps` steps, `since` of them since the last one that joined:
- * ∏ min(1 − (η + 1)/(k + η + 1), maximum) over the steps k = 0, 1, … between, with η = 8: the polynomial-decay average
- * of Shamir & Zhang 2013, section 4. Whatever the length of the run, it forgets its beginning.
+ * Return the weight of the past for the iterate after `steps` steps, `since` of them after the last iterate in the average:
+ * ∏ min(1 − (η + 1)/(k + η + 1), maximum) over the steps k between, with η = 8. It is the polynomial-decay average of Shamir
+ * & Zhang 2013, section 4, which forgets the beginning of a run of any length.
  */
 export function weightOfPast(steps: number, since: number, maximum: number): number {
   let weight = 1;
@@ -24,12 +24,12 @@ export function weightOfPast(steps: number, since: number, maximum: number): num
 
 /**
  * ξ·average + (1 − ξ)·θ for each parameter (Polyak & Juditsky 1992; exponential as in Martens & Grosse 2015, section
- * 10): steps that fit their batch's noise bounce around the solution, their average does not.
+ * 10): iterates that fit the noise of their batches scatter about the solution, and their average is close to it.
  */
 export class IterateAverage {
   readonly #program: Program;
   readonly #maximum: number;
-  /** Names in the engine's store, by parameter. */
+  /** Keys in the engine's store, by parameter. */
   readonly keys: ReadonlyMap<string, string>;
   /** Memory of the averages, float32. */
   readonly bytes: number;
@@ -61,9 +61,9 @@ export class IterateAverage {
     );
   }
 
-  /** Called after each step: `steps` are done. At the last one the iterate joins in any case. */
+  /** Add the iterate after a step to the average, if it is due or the step is the last. */
   async after(steps: number, isLast: boolean): Promise<void> {
-    // The first steps change much: each of them counts.
+    // The first steps change the parameters most: each of them counts.
     if (steps > 2 * interval && steps % interval !== 0 && !isLast) return;
     const keep = weightOfPast(steps, steps - this.#joined, this.#maximum);
     this.#before = this.#joined;
@@ -71,7 +71,7 @@ export class IterateAverage {
     await this.#program.run({ keep: { dtype: 'float32', dims: [], data: Float32Array.of(keep) } });
   }
 
-  /** Takes back the joining of the iterate after `steps` steps, if it has joined. */
+  /** Remove the iterate after `steps` steps from the average, if it is the last one in it. */
   async undo(steps: number): Promise<void> {
     if (this.#joined !== steps || steps === 0) return;
     await this.#program.undo();

@@ -1,4 +1,4 @@
-// What a run keeps in the end: the average of its iterates, the last of them, or the model as it was given.
+// The parameters that a run keeps: the average of its iterates, the last iterate, or the initial parameters.
 import type { Engine } from '../engine/engine.js';
 import type { TensorData } from '../graph/tensor.js';
 import type { Evaluation } from './run-record.js';
@@ -6,40 +6,40 @@ import type { Evaluation } from './run-record.js';
 type Tensors = Readonly<Record<string, TensorData>>;
 
 export interface Outcome {
-  /** Of the parameters that the store holds now, on the training set. */
+  /** Evaluation of the kept parameters on the training set. */
   readonly train: Evaluation;
-  /** Of the parameters that the run began with; only where the final loss does not tell that it is lower. */
+  /** Evaluation of the initial parameters; only if the final loss is not clearly lower. */
   readonly start?: Evaluation;
-  /** Whether the run was taken back as a whole: the parameters are those that it began with. */
+  /** Whether the whole run was taken back: the kept parameters are the initial ones. */
   readonly takenBack: boolean;
 }
 
 export interface Ending {
   readonly engine: Engine;
-  /** Evaluates what the store holds on the whole training set. */
+  /** Evaluates the parameters in the store on the whole training set. */
   readonly evaluate: () => Promise<Evaluation>;
-  /** The parameters that the run began with, by the keys of what is evaluated. */
+  /** The initial parameters, by the keys of those that are evaluated. */
   readonly begun: Tensors;
-  /** The last iterate by the same keys, where the run keeps an average. */
+  /** The last iterate by the same keys, if the run keeps an average. */
   readonly last: () => Promise<Tensors | undefined>;
-  /** The loss of the first batch and its examples, where the set is so large that evaluating the start costs something. */
+  /** The loss and the size of the first batch; only for a set so large that the start is evaluated only if it must be. */
   readonly firstBatch?: { readonly loss: number; readonly size: number } | undefined;
   /** Whether a run that made the loss worse is taken back. */
   readonly mayTakeBack: boolean;
 }
 
 /**
- * A final loss below this share of the first batch's is progress: the start need not be evaluated to know. The mean of n
- * squared errors of normal numbers varies by √(2/n) of itself: the first batch may be so much above its training set
- * four times.
+ * Whether the final loss is so far below the first batch's that the start need not be evaluated. The mean of n squared normal
+ * errors has the relative deviation √(2/n): the first batch may be four deviations above the training set.
  */
 const isProgress = (final: number, { loss, size }: { readonly loss: number; readonly size: number }): boolean =>
   final + Math.abs(final) * 4 * Math.sqrt(2 / size) < loss;
 
 /**
- * Leave the parameters in the store that the whole training set speaks for: those that training ended with; if their loss is
- * no lower than that of what training began with, the last iterate; and if that is no lower either, what it began with. Of a large set it costs further evaluations only if the final loss
- * is near the first batch's, above, or not a number. It leaves the store untouched if it is not a number and no other choice is allowed.
+ * Choose the parameters with the lowest loss on the whole training set, and leave them in the store: the final ones; if their
+ * loss is no lower than that of the initial parameters, the last iterate; and if that is no lower either, the initial ones.
+ * For a large set this costs further evaluations only if the final loss is near that of the first batch, above it, or NaN.
+ * The store does not change if the final loss is not finite and a run must not be taken back.
  */
 export async function settle(ending: Ending): Promise<Outcome> {
   const { engine, evaluate, begun, last, firstBatch, mayTakeBack } = ending;
@@ -59,7 +59,7 @@ export async function settle(ending: Ending): Promise<Outcome> {
   const iterate = await last();
   const trained = [{ parameters: kept, train: ended }, ...(iterate ? [await of({ ...kept, ...iterate })] : [])];
   const lowest = trained.reduce((x, y) => (y.train.loss < x.train.loss || !Number.isFinite(x.train.loss) ? y : x));
-  // A loss that is no lower is no training.
+  // Training must lower the loss.
   const isTraining = Number.isFinite(lowest.train.loss) && !(lowest.train.loss >= start.train.loss);
   const best = isTraining ? lowest : start;
   await engine.write(best.parameters);

@@ -1,8 +1,8 @@
-// What a run leaves behind, as data: the one type that training writes and every report reads.
+// The record of a run: training writes it, and every report reads it.
 
 /** Named numbers at one logged step: what `metrics.jsonl` holds, one object a line. */
 export interface StepRecord {
-  /** Optimizer steps taken, from 1. */
+  /** Number of the step, counted from 1. */
   readonly step: number;
   /** Passes over the training set so far, fractional. */
   readonly epoch: number;
@@ -13,9 +13,9 @@ export interface StepRecord {
   /** Seconds of training since the start, evaluation and reporting excluded. */
   readonly seconds: number;
   /**
-   * The optimizer's own numbers: `damping`, `learningRate`, `momentum`, `iterations` (of CG), `residual`, …; without
-   * those that were not measured at this step. `accepted` is 1, or 0 at a step that was taken back; optimizers that take none
-   * back do not have it.
+   * The optimizer's reports: `damping`, `learningRate`, `momentum`, `iterations` (of CG), `residual`, …, without those that
+   * were not measured at this step. `accepted` is 1, or 0 at a step that was taken back; it is left out for optimizers that
+   * take no step back.
    */
   readonly optimizer: Readonly<Record<string, number>>;
 }
@@ -40,36 +40,36 @@ export interface RunRecord {
   readonly name: string;
   readonly steps: readonly StepRecord[];
   readonly seconds: number;
-  /** Steps that the run was to take; it was stopped or diverged if `steps` end before. */
+  /** Planned number of steps; the run was stopped or diverged if `steps` has fewer. */
   readonly planned?: number;
   readonly train: Evaluation;
-  /** Before training, on the training set; only where the final loss is not clearly below that of the first batch. */
+  /** Evaluation before training, on the training set; only if the final loss is not clearly below that of the first batch. */
   readonly start?: Evaluation;
-  /** The run did not lower the loss on the training set: the model is kept as it was given. */
+  /** Whether the run did not lower the loss on the training set, so that the model is as before training. */
   readonly takenBack?: true;
   readonly test: Evaluation;
-  /** Examples of each step: as many as were asked for, or all of a smaller training set. */
+  /** Examples of each step: the requested number, or all of a smaller training set. */
   readonly batchSize: number;
   /** Bytes of optimizer state (parameters and gradients excluded). */
   readonly stateBytes: number;
   readonly stepMilliseconds: { readonly median: number; readonly p10: number; readonly p90: number };
   /**
-   * The metric that the run is about, and whether smaller is better: the same in all runs of an experiment. `train`, `test` and the
-   * steps' `metrics` hold it by `name`; a test value along the way is `testName`, e.g. `testSquaredError`.
+   * The main metric, and whether lower is better: the same in all runs of an experiment. `train`, `test` and the steps'
+   * `metrics` hold it by `name`; the steps hold its test values as `testName`, e.g. `testSquaredError`.
    */
   readonly metric: { readonly name: string; readonly lowerIsBetter: boolean };
-  /** Further metrics, in the order in which they were asked for: held by `train`, `test` and the steps as `metric` is. */
+  /** Further metrics, in the requested order; `train`, `test` and the steps hold them as `metric`. */
   readonly otherMetrics?: readonly RunRecord['metric'][];
   /**
-   * Examples of each set that were evaluated along the way (the steps' `trainLoss`, `testLoss`, …), where these are fewer than
-   * those that `train` and `test` are of.
+   * Examples of each set in evaluations during the run (the steps' `trainLoss`, `testLoss`, …), if they are fewer than those
+   * in `train` and `test`.
    */
   readonly sampled?: { readonly train?: number; readonly test?: number };
-  /** Steps and seconds to the experiment's target on the whole set, when one was asked for; null when it was not reached. */
+  /** Steps and seconds to the experiment's target on the whole set, if there is a target; null if it was not reached. */
   readonly toTarget?: { readonly steps: number; readonly seconds: number } | null;
   /** Autoencoders: inputs and their reconstructions, in pairs. */
   readonly reconstructions?: readonly { readonly input: Picture; readonly output: Picture }[];
-  /** Classifiers: counts by true class (row) and predicted class (column), and pictures that were mistaken. */
+  /** Classifiers: counts by true class (row) and predicted class (column), and pictures with a wrong prediction. */
   readonly confusion?: {
     readonly classes: readonly string[];
     readonly counts: readonly (readonly number[])[];
@@ -83,9 +83,9 @@ export interface Experiment {
   readonly data: string;
   readonly parameters: number;
   readonly batchSize: number;
-  /** What the model standardizes itself, e.g. `inputs (mean 3, deviation 2)`; all numbers are in the units of the data. */
+  /** The normalizations inside the model, e.g. `inputs (mean 3, deviation 2)`; all numbers are in the units of the data. */
   readonly standardized?: readonly string[];
-  /** What the runs race to: a value of a metric by its name in the steps' `metrics`. */
+  /** The target of the runs: a value of a metric by its name in the steps' `metrics`. */
   readonly target?: { readonly metric: string; readonly value: number };
   readonly runs: readonly RunRecord[];
 }

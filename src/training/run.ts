@@ -2,14 +2,14 @@
 import type { BatchSequence } from '../data/batches.js';
 import type { Engine, Program } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
-import type { TensorData } from '../graph/tensor.js';
+import { elementCount, type TensorData } from '../graph/tensor.js';
 import { Accumulation } from '../metrics/accumulate.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { type Random, random } from '../random.js';
 import { diagnose, isFiniteBatch } from './diagnosis.js';
-import type { Judging } from './evaluation/schedule.js';
+import type { EvaluationSchedule } from './evaluation/schedule.js';
 import type { IterateAverage } from './iterate-average.js';
 import type { Evaluation, RunRecord, StepRecord } from './run-record.js';
 import {
@@ -28,9 +28,9 @@ export interface RunParts {
   readonly averages: IterateAverage | undefined;
   readonly optimizer: Optimizer;
   readonly setting: Setting;
-  /** The first is what the run is about. */
+  /** The first one is the main metric. */
   readonly metrics: readonly Metric[];
-  readonly judging: Judging;
+  readonly schedule: EvaluationSchedule;
   readonly batches: BatchSequence;
   /** Steps to take. */
   readonly total: number;
@@ -39,16 +39,16 @@ export interface RunParts {
   readonly onStep: ((record: StepRecord) => void | Promise<void>) | undefined;
 }
 
-/** What is left of a run that diverged. */
+/** The results of a run that diverged. */
 export interface Remains {
   readonly record: RunRecord;
-  /** The model with the parameters below: what `saveModel` takes. */
+  /** The model with these parameters, e.g. for `saveModel`. */
   readonly model: Model;
-  /** The last parameters, with running averages, that the loss was finite with; of optimizers that average their iterates, the average. */
+  /** The last parameters with a finite loss, or their average if iterates are averaged, and running averages. */
   readonly parameters: ReadonlyMap<string, TensorData>;
 }
 
-/** Training that stopped because its loss was no longer finite, with what was done until then. */
+/** Thrown if training stops because the loss is no longer finite; it has the results until then. */
 export class DivergedError extends TrainingError implements Remains {
   readonly record: RunRecord;
   readonly model: Model;
@@ -62,7 +62,7 @@ export class DivergedError extends TrainingError implements Remains {
   }
 }
 
-/** Steps in a row whose loss may be not finite before the run ends. */
+/** Most consecutive steps without a finite loss before the run ends. */
 const mostFailures = 10;
 
 export class Run {
@@ -70,11 +70,11 @@ export class Run {
   readonly #records: StepRecord[] = [];
   readonly #milliseconds: number[] = [];
   #seconds = 0;
-  /** Steps in a row whose loss was not finite. */
+  /** Consecutive steps without a finite loss. */
   #failures = 0;
   /** Whether the last kept step can be taken back. */
   #committed = false;
-  /** Steps that were not taken back. */
+  /** Number of steps that were kept. */
   #kept = 0;
 
   constructor(parts: RunParts) {
@@ -86,19 +86,19 @@ export class Run {
     return this.#records[0]?.loss ?? Number.NaN;
   }
 
-  /** Whether the optimizer takes steps back that make the loss worse. */
+  /** Whether the optimizer takes back steps that make the loss worse. */
   get recovers(): boolean {
     return this.#parts.step.steering.some(({ recovers }) => recovers === true);
   }
 
-  /** Steps taken. */
+  /** Number of steps taken. */
   get done(): number {
     return this.#records.length;
   }
 
   /**
-   * Takes all steps, or as many as there is time for before the signal.
-   * @throws TrainingError if the loss is not finite and cannot become so again: the store then holds the last good state
+   * Take all steps, or those until the signal.
+   * @throws TrainingError if the loss is not finite and cannot become finite again: the store then holds the last good state
    */
   async go(): Promise<void> {
     const { program, averages, total, signal } = this.#parts;
@@ -130,27 +130,27 @@ export class Run {
     metrics: Readonly<Record<string, number>>,
     given: Readonly<Record<string, TensorData>>,
   ): Promise<void> {
-    const { step, judging, batches, total, onStep } = this.#parts;
+    const { step, schedule, batches, total, onStep } = this.#parts;
     const loss = numbers.loss ?? Number.NaN;
     const accepted = numbers[acceptedKey] === 0 ? 0 : 1;
     const sound = Number.isFinite(loss);
-    // What is NaN was not measured at this step.
+    // NaN means not measured at this step.
     const measured = step.diagnostics.flatMap((name) => {
       const value = numbers[`diagnostic.${name}`] ?? Number.NaN;
       return Number.isNaN(value) ? [] : [[name, value] as const];
     });
-    // A step that was taken back is said so, also of optimizers that do not steer by it.
-    const isTold = this.recovers || accepted === 0;
-    const optimizer = { ...Object.fromEntries(measured), ...(isTold && { accepted }) };
+    // A step that was taken back is recorded for every optimizer.
+    const isRecorded = this.recovers || accepted === 0;
+    const optimizer = { ...Object.fromEntries(measured), ...(isRecorded && { accepted }) };
     const fatal = sound ? undefined : await this.#failure(k, loss, given);
     const observed = { ...optimizer, loss: numbers[objectiveKey] ?? loss, accepted };
     for (const steering of step.steering) steering.observe(k, observed);
-    const judged = fatal ? {} : await judging.after(k + 1, this.#seconds, k + 1 === total);
+    const evaluated = fatal ? {} : await schedule.after(k + 1, this.#seconds, k + 1 === total);
     const record: StepRecord = {
       step: k + 1,
       epoch: (k + 1) / batches.stepsPerEpoch,
       loss,
-      metrics: { ...metrics, ...judged },
+      metrics: { ...metrics, ...evaluated },
       seconds: this.#seconds,
       optimizer,
     };
@@ -160,7 +160,7 @@ export class Run {
     if (sound) this.#failures = 0;
   }
 
-  /** The metric of the batch, by its name; none where it takes a whole set. */
+  /** The main metric of the batch, by its name; empty if it needs a whole set. */
   #metricOf(results: Readonly<Record<string, TensorData>>): Record<string, number> {
     const { step, metrics } = this.#parts;
     const [metric] = metrics;
@@ -171,8 +171,8 @@ export class Run {
   }
 
   /**
-   * What a loss that is not finite means: undefined if the run can go on from the step before the last, which is put
-   * back. Not if the data, or the model before any step, are the reason; nor if the optimizer would do the same again.
+   * The error for a loss that is not finite; undefined if the run can go on from the step before the last, which is restored.
+   * It cannot if the data or the initial model are the reason, nor if the optimizer would repeat the step.
    */
   async #failure(
     k: number,
@@ -191,7 +191,7 @@ export class Run {
     return error;
   }
 
-  /** Take the last step back that was kept, if it can be: what it led to is not finite. */
+  /** Take back the last kept step, if that is possible: its loss is not finite. */
   async takeBack(): Promise<void> {
     if (!this.#committed) return;
     await this.#parts.program.undo();
@@ -201,10 +201,10 @@ export class Run {
   }
 
   record(train: Evaluation, test: Evaluation): RunRecord {
-    const { step, averages, optimizer, metrics, judging, batches, total } = this.#parts;
+    const { step, averages, optimizer, metrics, schedule, batches, total } = this.#parts;
     const [metric, ...others] = metrics.map(({ name, lowerIsBetter }) => ({ name, lowerIsBetter }));
-    if (!metric) throw new Error('a run is about one metric at least');
-    const toTarget = judging.concluded(this.done, this.#seconds, train, test);
+    if (!metric) throw new Error('a run has no metric');
+    const toTarget = schedule.concluded(this.done, this.#seconds, train, test);
     return {
       name: optimizer.name,
       steps: this.#records,
@@ -217,7 +217,7 @@ export class Run {
       stepMilliseconds: quantiles(this.#milliseconds),
       metric,
       ...(others.length > 0 && { otherMetrics: others }),
-      ...(judging.sampled && { sampled: judging.sampled }),
+      ...(schedule.sampled && { sampled: schedule.sampled }),
       ...(toTarget !== undefined && { toTarget }),
     };
   }
@@ -232,7 +232,7 @@ export class Run {
   }
 }
 
-/** The first step also sets the runtime up: it does not count. */
+/** The quantiles without the first step, which includes the setup of the runtime. */
 function quantiles(milliseconds: readonly number[]): RunRecord['stepMilliseconds'] {
   const sorted = milliseconds.slice(milliseconds.length > 1 ? 1 : 0).sort((x, y) => x - y);
   const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0;
@@ -243,7 +243,7 @@ const scalarOutputs = (result: Readonly<Record<string, TensorData>>): Record<str
   Object.fromEntries(Object.entries(result).map(([name, { data }]) => [name, Number(data[0])]));
 
 function drawn({ dims, distribution }: NoiseInput, source: Random): TensorData {
-  const data = new Float32Array(dims.reduce((product, size) => product * size, 1));
+  const data = new Float32Array(elementCount(dims));
   if (distribution === 'uniform') source.fillUniform(data);
   else if (distribution === 'normal') source.fillNormal(data);
   else source.fillSigns(data);

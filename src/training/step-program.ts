@@ -1,4 +1,4 @@
-// One training step as one graph: forward, loss, gradients, curvature and update, its state fed back from run to run.
+// One training step as one graph: forward pass, loss, gradients, curvature and update.
 import { gradients } from '../autodiff/gradients.js';
 import type { Batch } from '../data/batches.js';
 import { OptionError, UnsupportedError } from '../errors.js';
@@ -20,10 +20,10 @@ import {
   type StepContext,
   stepResult,
 } from '../optimizers/optimizer.js';
-import { isFiniteScalar } from '../optimizers/steps/judge.js';
+import { isFiniteScalar } from '../optimizers/steps/acceptance.js';
 import { checkedWord, described } from '../options.js';
 
-/** Random numbers the program takes each step. */
+/** Random numbers that the program gets in each step. */
 export interface NoiseInput {
   readonly name: string;
   readonly dims: readonly number[];
@@ -36,16 +36,16 @@ export interface StepProgram {
   readonly updates: ReadonlyMap<string, string>;
   /** The optimizer's tensors before the first step, by their names in the store. */
   readonly initialState: Readonly<Record<string, TensorData>>;
-  /** Names in the store by parameter. */
+  /** Keys in the store of parameters, by name. */
   readonly parameters: ReadonlyMap<string, string>;
-  /** Where the store holds the running averages of batch normalization, by name. */
+  /** Keys in the store of the running averages of batch normalization, by name. */
   readonly statistics: ReadonlyMap<string, string>;
-  /** What the optimizer's scalars are at each step, by name. */
+  /** The optimizer's scalars, by name. */
   readonly scalars: ReadonlyMap<string, ScalarSource>;
-  /** What sees the optimizer's reports and adapts its scalars. */
+  /** The objects that adapt the optimizer's scalars by its reports. */
   readonly steering: readonly Steering[];
   readonly noise: readonly NoiseInput[];
-  /** What the program computes of the metric: nothing of one that is no number of scalars. */
+  /** The metric's parts of the program; undefined if they are not scalars. */
   readonly metric: MetricParts | undefined;
   /** Names of the scalar outputs beside `loss` and those of the metric. */
   readonly diagnostics: readonly string[];
@@ -62,37 +62,37 @@ export interface StepOptions {
   /** Types of a whole batch. */
   readonly inputs: Inputs<TensorType>;
   readonly targets: TensorType;
-  /** Of the examples' weights, where they have some. */
+  /** Type of the examples' weights, if there are any. */
   readonly weights?: TensorType | undefined;
 }
 
-/** What programs call a batch's tensors: its one input, or one of several by its name; and its targets. */
+/** Names of a batch's tensors in programs: its only input, or one of several inputs by name; its targets; its weights. */
 export const inputKey = (name: string | undefined): string => (name === undefined ? 'input' : `input.${name}`);
 export const targetKey = 'target';
 export const weightsKey = 'weights';
 export const isOfBatch = (key: string): boolean => /^(input|target$|weights$)/.test(key);
 
-/** What a program is fed of a batch. */
+/** Return a batch as feeds of a program. */
 export const batchFeeds = ({ inputs, target, weights }: Batch): Record<string, TensorData> => ({
   ...Object.fromEntries(listInputs(inputs).map(([name, input]) => [inputKey(name), input])),
   [targetKey]: target,
   ...(weights && { [weightsKey]: weights }),
 });
 
-/** The output that says whether a step is kept. */
+/** The output for whether a step is kept. */
 export const acceptedKey = 'accepted';
-/** The loss that is differentiated, in the units of the optimizer; `loss` is in those of the data. */
+/** The output for the loss that is differentiated, in the units of the optimizer; `loss` is in those of the data. */
 export const objectiveKey = 'objective';
 
-/** Where a parameter lives in the engine's store. */
+/** Return the key of a parameter in the engine's store. */
 export const parameterKey = (name: string): string => `parameter.${name}`;
-/** Where a running average lives in it. */
+/** Return the key of a running average in the engine's store. */
 export const statisticKey = (name: string): string => `statistic.${name}`;
 
 /**
- * One step. All its evaluations are of the network as it trains, with one set of dropout masks: the curvature and the
- * change of the loss belong to the very function whose gradient is taken. Only the first evaluation, that of the whole
- * batch, moves the running averages; the curvature's first rows are normalized by their own mean and variance.
+ * Return the program of one step. All its evaluations are of the network in training, with one set of dropout masks: gradient,
+ * curvature and change of the loss are those of one function. Only the first evaluation, that of the whole batch, updates the
+ * running averages; the examples for the curvature are normalized by their own mean and variance.
  */
 export function buildStep(options: StepOptions): StepProgram {
   const { model, loss, metric, optimizer, setting } = options;
@@ -116,15 +116,14 @@ export function buildStep(options: StepOptions): StepProgram {
   const weights = options.weights && b.input(weightsKey, options.weights.dtype, options.weights.shape);
   const objective = new Objective(b, model, loss, inputs, targets, training.rewrite, weights);
   const forward = objective.evaluate(new Map([...parameters, ...statistics]));
-  const values = [...parameters.values()];
-  const slopes = gradients(b, forward.loss, values);
+  const found = gradients(b, forward.loss, [...parameters.values()]);
   const result = stepResult(optimizer, {
     b,
     objective,
     setting,
     forward,
     parameters,
-    gradients: new Map([...parameters.keys()].map((name, i) => [name, slopes[i] as Value])), // one gradient a parameter
+    gradients: new Map([...parameters.keys()].map((name, i) => [name, found[i] as Value])), // one gradient a parameter
     ...declared.context,
   });
   const measured = metricOfStep(b, metric, forward);
@@ -157,7 +156,7 @@ export function buildStep(options: StepOptions): StepProgram {
   };
 }
 
-/** Metrics that take more than a few numbers of a batch are left to evaluations. */
+/** The metric's parts of the step, if they are scalars: other metrics are left to evaluations. */
 function metricOfStep(b: Builder, metric: Metric, forward: Forward): MetricParts | undefined {
   if (metric.rows) return undefined;
   const parts = metricParts(b, metric, forward, 'metric');
@@ -174,8 +173,8 @@ function update(outputs: Record<string, Value>, updates: Map<string, string>, ke
 }
 
 /**
- * The program's scalar inputs at a step.
- * @param kept steps before it that were not taken back
+ * Return the program's scalar inputs at a step.
+ * @param kept number of earlier steps that were kept
  * @throws OptionError if a schedule gives no finite number
  */
 export const scalarFeeds = (
@@ -195,14 +194,14 @@ export const scalarFeeds = (
     }),
   );
 
-/** What an optimizer declares, each name once. */
+/** The declarations of an optimizer, each name once. */
 class Declarations {
   readonly scalars = new Map<string, ScalarSource>();
   readonly states = new Map<string, { readonly initial: TensorData; readonly next: Value }>();
   readonly noise = new Map<string, NoiseInput>();
   readonly reports = new Map<string, Value>();
   readonly steering: Steering[] = [];
-  readonly context: Pick<StepContext, 'scalar' | 'state' | 'noise' | 'report' | 'steer' | 'allReduce'>;
+  readonly context: Pick<StepContext, 'scalar' | 'state' | 'noise' | 'report' | 'steer'>;
 
   constructor(b: Builder) {
     const names = new Set<string>();
@@ -245,7 +244,6 @@ class Declarations {
       steer: (steering) => {
         this.steering.push(steering);
       },
-      allReduce: (value) => value,
     };
   }
 }

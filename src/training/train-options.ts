@@ -1,4 +1,4 @@
-// What is given to `train` is checked whole before anything is computed: a wrong option costs a second, not an hour.
+// Checks of all options of `train` before anything is computed.
 import { checkSplits } from '../data/dataset.js';
 import { checkNormalizationOf } from '../data/normalization.js';
 import type { Engine } from '../engine/engine.js';
@@ -39,7 +39,7 @@ const runKeys: OptionKeys<RunOptions> = {
 
 export const trainKeys: OptionKeys<TrainOptions> = { ...runKeys, data: true, loss: true, normalize: true };
 
-/** @throws OptionError for anything that `train` cannot take */
+/** @throws OptionError for options that `train` cannot use */
 export function checkTrainOptions(model: Model, options: TrainOptions): void {
   checkModel('train', model);
   checkKeys('train', options, trainKeys);
@@ -68,7 +68,7 @@ function checkRunOptions(options: RunOptions): void {
   }
 }
 
-/** An engine, of whatever kind. */
+/** @throws OptionError for anything but an engine */
 function checkEngine(engine: Engine): void {
   const given: unknown = engine;
   if (isRecord(given) && typeof given.open === 'function' && typeof given.compile === 'function') return;
@@ -92,7 +92,7 @@ function checkTarget(target: RunOptions['target']): void {
   throw new OptionError(`metric of target is ${described(target.metric)}; give a name such as 'accuracy'`);
 }
 
-/** A signal from elsewhere (another realm, a polyfill) will do. */
+/** Also accepts a signal of another realm or of a polyfill. */
 function checkSignal(signal: AbortSignal | undefined): void {
   const given: unknown = signal;
   if (given === undefined || (isRecord(given) && typeof given.aborted === 'boolean')) return;
@@ -106,8 +106,8 @@ function checkNormalize({ normalize, data }: TrainOptions): void {
 }
 
 /**
- * There are parameters, and they hold numbers.
- * @throws OptionError naming the model, or the parameter and its element
+ * Check that a model has parameters, and that they are finite.
+ * @throws OptionError that names the model, or the parameter and its element
  */
 export function checkParameters(model: Model): void {
   if (model.parameters.size === 0) {

@@ -1,4 +1,4 @@
-// Trains a model: fits the data to it, compiles the step, runs it, evaluates the result.
+// Trains a model: fits the data to it, compiles and runs the step, and evaluates the result.
 import { type Augmentation, augmentedBatches } from '../data/augment.js';
 import { type BatchSequence, trainingBatches } from '../data/batches.js';
 import type { DataSplits, Dataset } from '../data/dataset.js';
@@ -11,10 +11,10 @@ import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checkedNumber, mostSteps } from '../options.js';
-import { Judge } from './evaluation/evaluation.js';
-import { judgedExamples } from './evaluation/examples.js';
+import { ModelEvaluator } from './evaluation/evaluation.js';
+import { evaluatedExamples } from './evaluation/examples.js';
 import { picturesOf } from './evaluation/pictures.js';
-import { Judging, type JudgingOptions } from './evaluation/schedule.js';
+import { type EvaluationOptions, EvaluationSchedule } from './evaluation/schedule.js';
 import { IterateAverage } from './iterate-average.js';
 import { settle } from './outcome.js';
 import { DivergedError, Run } from './run.js';
@@ -25,27 +25,28 @@ import type { LearningTask } from './task/task.js';
 import { checkParameters, checkTrainOptions } from './train-options.js';
 import { warningsOf } from './warnings.js';
 
-export interface RunOptions extends JudgingOptions {
-  /** Where to compute. Several trainings may share an engine: each has a store of its own. */
+export interface RunOptions extends EvaluationOptions {
+  /** The engine that computes. Several trainings can share it: each has a separate store. */
   readonly engine: Engine;
   readonly optimizer: Optimizer;
-  /** Examples a step; 128 by default. Of fewer training examples, all are taken; the record has the number. */
+  /** Examples of each step; 128 by default, or all of a smaller training set. */
   readonly batchSize?: number;
-  /** How long: optimizer steps, or passes over the training set. */
+  /** Number of optimizer steps. Give either `steps` or `epochs`. */
   readonly steps?: number;
+  /** Number of passes over the training set, which may be fractional. */
   readonly epochs?: number;
-  /** Flips and crops the pictures of training batches, never those that are evaluated. By default they stay as they are. */
+  /** Flips and crops the pictures of training batches, but not those that are evaluated; none by default. */
   readonly augment?: Augmentation;
-  /** Seeds the order of the examples, their augmentation and the random numbers of the optimizer; 0 by default. */
+  /** Seed of the order of the examples, of their augmentation and of the random numbers of the optimizer; 0 by default. */
   readonly seed?: number;
-  /** Ends training after the running step; what was trained until then is kept and returned. */
+  /** Ends training after the current step; the model trained until then is returned. */
   readonly signal?: AbortSignal;
   /**
-   * What a person judges by, on both sets: objects, or their names. The first is what the run is about, and is measured on each
-   * batch too if it can be; by default the loss's own, accuracy or squared error.
+   * The metrics of evaluations of both sets: objects, or their names. The first one is the main metric, which is also measured
+   * on each batch if that is possible; by default the metric of the loss.
    */
   readonly metrics?: readonly (Metric | MetricWord)[];
-  /** Called after each step, and waited for. */
+  /** Called after each step, and awaited. */
   readonly onStep?: (record: StepRecord) => void | Promise<void>;
 }
 
@@ -59,18 +60,17 @@ export interface TrainingResult {
   /** Its parameters and the running averages of batch normalization, by name. */
   readonly parameters: ReadonlyMap<string, TensorData>;
   readonly record: RunRecord;
-  /** True where the signal ended it before its last step. */
+  /** Whether the signal ended it before its last step. */
   readonly interrupted: boolean;
-  /** What a person should know of the data and the run, a sentence each. */
+  /** Sentences that a user should read about the data and the run. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Train a model. The model given is not changed: the trained one is returned.
- * For tables that is a model which standardizes its input, and the targets of a regression (see `normalize`); losses
- * and metrics are in the units of the data all the same.
+ * Train a model and return the trained one; the given model does not change. For tables the trained model standardizes its
+ * input, and the targets of a regression (see `normalize`); losses and metrics are still in the units of the data.
  * @throws OptionError if options do not fit together or the data do not fit the model
- * @throws TrainingError if the loss stops being finite, naming the first tensor that did
+ * @throws TrainingError if the loss stops being finite; it names the first tensor that did
  */
 export async function train(given: Model, options: TrainOptions): Promise<TrainingResult> {
   checkTrainOptions(given, options);
@@ -80,7 +80,7 @@ export async function train(given: Model, options: TrainOptions): Promise<Traini
 }
 
 /**
- * The steps that a run will take.
+ * Return the number of steps of a run.
  * @throws OptionError unless exactly one of steps and epochs is given
  */
 export function plannedSteps(task: LearningTask, options: Omit<RunOptions, 'engine' | 'optimizer'>): number {
@@ -102,7 +102,11 @@ function stepsOf({ steps, epochs }: Pick<RunOptions, 'steps' | 'epochs'>, stepsP
   return Math.ceil(checkedNumber('epochs', epochs ?? 1, { above: 0, atMost: most }) * stepsPerEpoch);
 }
 
-/** Trains a model on a task that is known already. Throws as `train` does. */
+/**
+ * Train a model on a known task.
+ * @throws OptionError if options do not fit together
+ * @throws TrainingError if the loss stops being finite; it names the first tensor that did
+ */
 export async function runTask(model: Model, task: LearningTask, options: RunOptions): Promise<TrainingResult> {
   checkParameters(model);
   const { optimizer, signal, onStep, seed = 0 } = options;
@@ -124,16 +128,16 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     weights: weights && { dtype: weights.dtype, shape: weights.dims },
   });
   const { iterateAveraging } = optimizer;
-  // A store of its own: models have parameters of equal names.
+  // A separate store: models may have parameters of equal names.
   const engine = options.engine.open();
   try {
     const averages =
       iterateAveraging === undefined ? undefined : await IterateAverage.of(engine, model, iterateAveraging);
     const keys = new Map([...(averages?.keys ?? step.parameters), ...step.statistics]);
     const evaluated = new Set(keys.values());
-    const judge = new Judge(engine, model, loss, metrics, keys);
-    judge.check(data.train);
-    const judging = new Judging(judge, metrics, data, total, options);
+    const evaluator = new ModelEvaluator(engine, model, loss, metrics, keys);
+    evaluator.check(data.train);
+    const schedule = new EvaluationSchedule(evaluator, metrics, data, total, options);
     const program = await engine.compile(step.graph, { updates: step.updates, accept: acceptedKey, undoable: true });
     const initial = initialTensors(model, step, keys);
     await engine.write({ ...initial, ...step.initialState });
@@ -145,7 +149,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       optimizer,
       setting,
       metrics,
-      judging,
+      schedule,
       batches,
       total,
       seed,
@@ -166,7 +170,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     } catch (error) {
       throw error instanceof TrainingError ? await diverged(error) : error;
     }
-    const whole = (set: Dataset) => judge.evaluate(set, judgedExamples(set));
+    const whole = (set: Dataset) => evaluator.evaluate(set, evaluatedExamples(set));
     const outcome = await settle({
       engine,
       evaluate: () => whole(data.train),
@@ -178,7 +182,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     const parameters = await trained();
     const [onTrain, onTest] = [outcome.train, await whole(data.test)];
     if (!Number.isFinite(onTrain.loss)) {
-      // Where the start was tried as well, nothing that is left has a finite loss.
+      // If the start was evaluated as well, no parameters have a finite loss.
       if (!outcome.start) await run.takeBack();
       throw await diverged(
         new TrainingError(
@@ -190,7 +194,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       ...run.record(onTrain, onTest),
       ...(outcome.start && { start: outcome.start }),
       ...(outcome.takenBack && { takenBack: true as const }),
-      ...(await picturesOf(judge, task)),
+      ...(await picturesOf(evaluator, task)),
     };
     const warnings = [
       ...(optimizer.warnings?.(setting) ?? []),
@@ -203,14 +207,14 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
   }
 }
 
-/** The metrics of a run: those asked for, else the loss's own. */
+/** Return the metrics of a run: the given ones, or that of the loss. */
 export const runMetrics = ({ loss }: LearningTask, { metrics }: Pick<RunOptions, 'metrics'>): readonly Metric[] =>
   metrics ? metricsOf(metrics) : [loss.metric];
 
-/** Examples of a set that is evaluated in a moment. */
+/** Size up to which a set is quick to evaluate. */
 const quickSet = 10_000;
 
-/** Tensors of the store under the keys that another map has for the same names. */
+/** Tensors of the store under the keys of another map for the same names. */
 function renamed(
   stored: Readonly<Record<string, TensorData>>,
   from: ReadonlyMap<string, string>,
@@ -220,14 +224,14 @@ function renamed(
   return Object.fromEntries(pairs.filter((pair): pair is [string, TensorData] => pair[1] !== undefined));
 }
 
-/** What the optimizer is told of the task. */
+/** Return the setting of a task for the optimizer. */
 export function settingOf(model: Model, { loss, data: { train } }: LearningTask, batchSize: number): Setting {
   const { inputs, picture } = train;
   const isTable = !picture && isUnnamed(inputs) && inputs.dtype === 'float32' && inputs.shape.length === 1;
   return { loss, examples: train.size, batchSize, isTable, isPretrained: model.isPretrained };
 }
 
-/** @param keys where what is evaluated is held: an average begins at the initial parameters */
+/** @param keys of the parameters that are evaluated: an average begins at the initial parameters */
 function initialTensors(
   model: Model,
   step: StepProgram,

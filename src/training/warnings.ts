@@ -1,11 +1,10 @@
-// What a reader of a run's results should know before the numbers.
-
+// Warnings at the end of a run.
 import type { RunRecord } from './run-record.js';
 import { endsWorse } from './verdict.js';
 
 /**
- * Sentences about a run that ended and should not pass for a success.
- * @param remedy what to change about its optimizer, to begin a sentence
+ * Return warnings about a run that did not lower the loss.
+ * @param remedy the change of the optimizer that may help, to begin a sentence
  */
 export function warningsOf(record: RunRecord, remedy: string | undefined): string[] {
   if (record.takenBack) {

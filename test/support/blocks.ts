@@ -22,7 +22,7 @@ export function blockOf(
   const { producer } = preActivations;
   if (!producer) throw new Error('a product is made by a node');
   const use = (layer: LayerKind) => ({
-    ...{ layer, node: producer, activations: x, preActivations, exchanged: false },
+    ...{ layer, node: producer, activations: x, preActivations, transposed: false },
     ...{ groups: 1, inputs, outputs, outputsFirst: layout.outputsFirst, outputAxes: [1, 2] as const },
   });
   const dims = layout.outputsFirst ? [outputs, inputs] : [inputs, outputs];

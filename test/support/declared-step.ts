@@ -20,7 +20,7 @@ export interface DeclarationSetting {
 }
 
 export interface DeclaredStep {
-  readonly declare: Pick<StepContext, 'scalar' | 'state' | 'noise' | 'report' | 'steer' | 'allReduce'>;
+  readonly declare: Pick<StepContext, 'scalar' | 'state' | 'noise' | 'report' | 'steer'>;
   /** New values of the states. */
   readonly states: ReadonlyMap<string, Value>;
   readonly reports: ReadonlyMap<string, Value>;
@@ -56,7 +56,6 @@ export function declaredStep(b: FedBuilder, setting: DeclarationSetting): Declar
         reports.set(name, value);
       },
       steer: (steering) => steered?.(steering),
-      allReduce: (value) => value,
     },
   };
 }

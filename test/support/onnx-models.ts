@@ -13,7 +13,8 @@ import {
 } from 'onnx-buf';
 import * as ort from 'onnxruntime-node';
 import { type DataType, type TensorData, tensorFrom } from '../../src/graph/tensor.js';
-import { encodeTensor, onnxCode } from '../../src/onnx/types.js';
+import { encodeTensor } from '../../src/onnx/encode/tensor.js';
+import { onnxCode } from '../../src/onnx/types.js';
 
 export type AttributeValue =
   | number

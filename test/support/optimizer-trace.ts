@@ -94,7 +94,6 @@ export async function replayed(
     },
     report: () => undefined,
     steer: () => undefined,
-    allReduce: (value) => value,
   });
   for (const [name, value] of built.parameters) update(name, value);
   for (const { name, shape } of declared) stored[name] = tensorFrom(dtype, shape, initial[name] ?? []);

@@ -3,10 +3,10 @@ import type { Value } from '../../graph/graph.js';
 import { tensorFrom } from '../../graph/tensor.js';
 import type { Builder } from '../../ops/builder.js';
 
-/** Largest order of an identity that the program holds as a constant; larger ones are made when they are used. */
+/** Largest order of an identity that is a constant of the program; larger ones are computed. */
 const largestConstant = 512;
 
-/** The identity matrix of the order and element type of a square matrix, or of the matrices of a batch. */
+/** Return the identity matrix of the order and element type of a square matrix, or of the matrices of a batch. */
 export function identityLike(b: Builder, matrix: Value): Value {
   const order = matrix.dims.at(-1) ?? 1;
   if (order > largestConstant)
@@ -19,8 +19,8 @@ export function identityLike(b: Builder, matrix: Value): Value {
 }
 
 /**
- * Trace of a square matrix, a scalar: its diagonal is gathered, a pass over all elements would cost as much as a copy.
- * Of a batch, the trace of each matrix, `[batch, 1, 1]`.
+ * Return the trace of a square matrix, a scalar, or of each matrix of a batch, `[batch, 1, 1]`. A single matrix's diagonal is
+ * gathered: a pass over all elements would cost as much as a copy.
  */
 export function traceOf(b: Builder, matrix: Value): Value {
   if (matrix.rank === 3) return b.sum(b.mul(matrix, identityLike(b, matrix)), [1, 2], true);
@@ -35,21 +35,21 @@ export function traceOf(b: Builder, matrix: Value): Value {
   return b.sum(b.op('GatherND', [matrix, diagonal]));
 }
 
-/** The sum of the products of two matrices' elements, a scalar; of two batches, of each pair, `[batch, 1, 1]`. */
+/** Return the sum of products of two matrices' elements, a scalar; of each pair of two batches, `[batch, 1, 1]`. */
 export const elementDot = (b: Builder, x: Value, y: Value): Value =>
   x.rank === 3 ? b.sum(b.mul(x, y), [1, 2], true) : b.dot(x, y);
 
-/** The sum of a value that is one number for each matrix of a batch, or one number. */
+/** Return the sum of a value that is one number, or one number for each matrix of a batch. */
 export const total = (b: Builder, x: Value): Value => (x.rank === 0 ? x : b.sum(x));
 
-/** Matrices of equal shape, and batches of such, as one batch `[count, rows, columns]`. */
+/** Return matrices of equal shape, and batches of such, as one batch `[count, rows, columns]`. */
 export const stack = (b: Builder, matrices: readonly Value[]): Value =>
   b.concat(
     matrices.map((matrix) => (matrix.rank === 2 ? b.unsqueeze(matrix, [0]) : matrix)),
     0,
   );
 
-/** The part of a batch that is where `stack` puts one of some matrices. */
+/** Return the part of a stacked batch that belongs to one of the matrices that `stack` was given. */
 export function unstack(b: Builder, stacked: Value, matrices: readonly Value[], index: number): Value {
   const countOf = (matrix: Value | undefined) => (matrix?.rank === 3 ? (matrix.dims[0] ?? 1) : 1);
   const from = matrices.slice(0, index).reduce((sum, matrix) => sum + countOf(matrix), 0);

@@ -1,10 +1,10 @@
-// Moving averages of the Kronecker factors: exactly for a small or dense factor, by a sketch of R rows for a large one.
-// Rows and factors of a block of several groups have a leading axis for them.
+// Moving averages of the Kronecker factors: exact for a small or dense factor, by a sketch of R rows for a large one.
+// Rows and factors of a block of several groups have a leading axis for the groups.
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
 import type { InputRows } from '../layer-tensor.js';
 
-/** Scalars of one step's update: the average keeps ρ of the old and takes 1 − ρ of the new. */
+/** Weights of one step's update, scalars: ρ of the old average and 1 − ρ of the new value. */
 export interface Decay {
   /** ρ */
   readonly keep: Value;
@@ -13,28 +13,28 @@ export interface Decay {
 }
 
 /**
- * ρ at a step counted from 0: min(1 − 1/(k + 1), ρ_max), so that the first steps average equally and no bias needs
- * correction (Martens & Grosse 2015, section 5).
+ * Return ρ at step k, counted from 0: min(1 − 1/(k + 1), ρ_max). The first steps have equal weights, so that the average needs
+ * no bias correction (Martens & Grosse 2015, section 5).
  */
 export const decayAt = (step: number, maximum: number): number => Math.min(1 - 1 / (step + 1), maximum);
 
-/** The shape of rowsᵀ·rows. */
+/** Return the shape of rowsᵀ·rows. */
 export const factorDims = ({ dims }: Value): number[] => {
   const size = dims.at(-1) ?? 1;
   return [...dims.slice(0, -2), size, size];
 };
 
-/** ρ·F + (1 − ρ)·rowsᵀ·rows, `[size, size]`. */
+/** Return ρ·F + (1 − ρ)·rowsᵀ·rows, `[size, size]`. */
 export const averageFactor = (b: Builder, old: Value, rows: Value, decay: Decay): Value =>
   averaged(b, old, b.gemm(rows, rows, undefined, { transposeX: true }), decay);
 
-/** ρ·old + (1 − ρ)·value */
+/** Return ρ·old + (1 − ρ)·value. */
 export const averaged = (b: Builder, old: Value, value: Value, { keep, take }: Decay): Value =>
   b.add(b.mul(old, keep), b.mul(value, take));
 
 /**
- * √ρ·old + √(1 − ρ)·fold(signs ⊙ rows): with independent random signs E[RᵀR] is exactly the moving average of
- * rowsᵀ·rows. More rows than the sketch has are summed into its R buckets (a count sketch, Charikar et al. 2002).
+ * Return √ρ·old + √(1 − ρ)·fold(signs ⊙ rows): with independent random signs, E[RᵀR] is exactly the moving average of
+ * rowsᵀ·rows. If there are more than R rows, they are summed into R buckets (a count sketch, Charikar et al. 2002).
  * @param old `[R, size]`
  * @param rows `[N, size]`
  * @param signs `[N, 1]`, each ±1
@@ -44,7 +44,7 @@ export function averageRows(b: Builder, old: Value, rows: Value, signs: Value, {
   return b.add(b.mul(old, b.sqrt(keep)), folded);
 }
 
-/** Rows i, i + R, i + 2R, … summed: `[N, size]` to `[R, size]`; fewer rows than R are filled up with zeros. */
+/** Return the sums of rows i, i + R, i + 2R, …: `[N, size]` to `[R, size]`; fewer rows than R are padded with zeros. */
 export function foldRows(b: Builder, rows: Value, buckets: number): Value {
   const [count = 1, size = 1] = rows.dims.slice(-2);
   const [groups, axis] = [rows.dims.slice(0, -2), rows.rank - 2];
@@ -55,6 +55,6 @@ export function foldRows(b: Builder, rows: Value, buckets: number): Value {
   return b.sum(b.reshape(filled, [...groups, layers, buckets, size]), [axis]);
 }
 
-/** Input rows with the homogeneous coordinate as their last column: `[rows, inputs (+1)]`. */
+/** Return input rows with the homogeneous coordinate as their last column: `[rows, inputs (+1)]`. */
 export const joinedRows = (b: Builder, { values, homogeneous }: InputRows): Value =>
   homogeneous ? b.concat([values, homogeneous], values.rank - 1) : values;

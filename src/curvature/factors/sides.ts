@@ -1,8 +1,8 @@
-// The two sides of a Kronecker block, each held as rows (a sketch, R×m) or as the dense factor (m×m): whichever is
-// smaller; an embedding's inputs as a diagonal (m). A side is used in units of its own mean eigenvalue s = tr F/m, as
-// F̂ = F/s, and acts through its Gram space: P projects into it, L lifts out of it, F̂ = L·P, K̂ = P·L. So no factor is too
-// large or too small for float32, whatever the scale of a layer's activations and gradients. The sides of a block of
-// several groups are batches: each value has a leading axis for the groups, and each group a scale of its own.
+// The two sides of a Kronecker block. A side is held as rows (a sketch, R×m) or as the dense factor (m×m), whichever is
+// smaller, or, for the inputs of an embedding, as a diagonal (m). It is used in units of its own mean eigenvalue s = tr F/m,
+// as F̂ = F/s, and acts through its Gram space: P projects into it, L lifts out of it, F̂ = L·P, K̂ = P·L. So no factor is
+// too large or too small for float32, whatever the scale of a layer's activations and gradients. The sides of a block of
+// several groups are batches: each value has a leading axis for the groups, and each group has its own scale.
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
 import type { KroneckerBlock } from '../kronecker-block.js';
@@ -13,37 +13,37 @@ interface Side {
   /** √s, above 0 also if the factor is zero: a scalar, or `[groups, 1, 1]`. */
   readonly rootScale: Value;
   /**
-   * K̂, `[order, order]`: the rows' Gram matrix, or the dense factor itself; `[order]` if it is diagonal. Made by the
-   * given builder: a branch that is not taken does not pay for it.
+   * Return K̂, `[order, order]`: the rows' Gram matrix, or the dense factor itself; `[order]` if it is diagonal. The given
+   * builder makes it, so that a branch that does not run does not compute it.
    */
   kernel(b: Builder): Value;
   /** The shape of K̂. */
   readonly shape: readonly number[];
   /** Whether the factor, and so K̂, is a diagonal. */
   readonly diagonal: boolean;
-  /** δ·(F̂ + δI)⁻¹ applied to V, given (K̂ + δI)⁻¹. */
+  /** Return δ·(F̂ + δI)⁻¹ applied to V, given (K̂ + δI)⁻¹. */
   damp(v: LayerTensor, inverse: Value, delta: Value): LayerTensor;
 }
 
 /** The factor A of the layer's inputs: acts from the left. */
 export interface InputSide extends Side {
-  /** P·V: `[order, outputs]` */
+  /** Return P·V, `[order, outputs]`. */
   project(v: LayerTensor): Value;
-  /** V − L·Y for `Y: [order, outputs]` */
+  /** Return V − L·Y for `Y: [order, outputs]`. */
   minusLifted(v: LayerTensor, y: Value): LayerTensor;
 }
 
 /** The factor G of the layer's pre-activation gradients: acts from the right. */
 export interface OutputSide extends Side {
-  /** Y·Pᵀ for `Y: [k, outputs]`: `[k, order]` */
+  /** Return Y·Pᵀ for `Y: [k, outputs]`, `[k, order]`. */
   project(y: Value): Value;
-  /** S·Lᵀ for `S: [k, order]`: `[k, outputs]` */
+  /** Return S·Lᵀ for `S: [k, order]`, `[k, outputs]`. */
   lift(s: Value): Value;
 }
 
 /**
- * Return how the sides of a block are held if R rows may stand for a factor: dense if the factor has at most R rows and
- * columns (a bias makes no side a sketch), else as rows; what is diagonal, as its diagonal.
+ * Return how the sides of a block are held with sketches of R rows: dense if the factor has at most R rows and columns (not
+ * counting the bias), else as rows; a diagonal factor as its diagonal.
  */
 export function sideForms(
   { factor, inputs, outputs }: Pick<KroneckerBlock, 'factor' | 'inputs' | 'outputs'>,
@@ -53,12 +53,12 @@ export function sideForms(
   return { inputs: factor === 'diagonal' ? 'diagonal' : form(inputs), outputs: form(outputs) } as const;
 }
 
-/** The smallest mean eigenvalue that is told from zero: its root is far above the smallest normal float32. */
+/** Smaller mean eigenvalues count as this: its root is far above the smallest normal float32. */
 const smallestScale = 1e-36;
 
 const rootOf = (b: Builder, meanEigenvalue: Value): Value => b.sqrt(b.max(meanEigenvalue, smallestScale));
 
-/** Rows of a factor in units of its mean eigenvalue, r̂ = r/√s, and √s. */
+/** Return the rows of a factor A in units of its mean eigenvalue, r̂ = r/√s, and √s. */
 export function scaledInputRows(b: Builder, { values, homogeneous }: InputRows, size: number) {
   const squares = elementDot(b, values, values);
   const trace = homogeneous ? b.add(squares, elementDot(b, homogeneous, homogeneous)) : squares;
@@ -70,7 +70,7 @@ export function scaledInputRows(b: Builder, { values, homogeneous }: InputRows, 
   return { rows, rootScale };
 }
 
-/** Rows `[R, n]` of a factor in units of its mean eigenvalue, r̂ = r/√s, and √s. */
+/** Return the rows `[R, n]` of a factor G in units of its mean eigenvalue, r̂ = r/√s, and √s. */
 export function scaledOutputRows(b: Builder, rows: Value) {
   const rootScale = rootOf(b, b.mul(elementDot(b, rows, rows), 1 / (rows.dims.at(-1) ?? 1)));
   return { rows: b.div(rows, rootScale), rootScale };
@@ -130,10 +130,10 @@ export function outputRowsSide(b: Builder, given: Value): OutputSide {
 }
 
 /**
- * Return the side of a factor that is held whole.
- * @param factor A, `[m, m]` with the homogeneous coordinate last
+ * Return the side of a dense factor A.
+ * @param factor `[m, m]`, with the homogeneous coordinate last
  * @example
- * // Of layers without bias:
+ * // For layers without bias:
  * const inputs = (b: Builder, { rows }: BlockGradient) => {
  *   const { values } = rows.inputs;
  *   return denseInputSide(b, b.gemm(values, values, undefined, { transposeX: true }));
@@ -150,8 +150,8 @@ export function denseInputSide(b: Builder, factor: Value): InputSide {
 }
 
 /**
- * Return the side of a factor that is held whole.
- * @param factor G, `[n, n]`
+ * Return the side of a dense factor G.
+ * @param factor `[n, n]`
  * @example
  * const outputs = (b: Builder, { rows }: BlockGradient) =>
  *   denseOutputSide(b, b.gemm(rows.outputs, rows.outputs, undefined, { transposeX: true }));
@@ -167,8 +167,8 @@ export function denseOutputSide(b: Builder, factor: Value): OutputSide {
 }
 
 /**
- * Return the side of a factor that is a diagonal.
- * @param diagonal of A, `[m]`, of a layer without bias
+ * Return the side of a diagonal factor A.
+ * @param diagonal `[m]`, of a layer without bias
  * @example
  * const inputs = (b: Builder, { block, rows }: BlockGradient) =>
  *   rows.diagonal ? diagonalInputSide(b, rows.diagonal) : inputRowsSide(b, rows.inputs, block.inputs);

@@ -1,18 +1,16 @@
-// Convolutions: a dense layer at each position, on the patch that the kernel sees there (Grosse & Martens 2016, arXiv
-// 1602.01407). Each group of channels is a layer of its own; depthwise convolutions have as many groups as channels.
+// Convolutions: a dense layer at each position, on the patch under the kernel (Grosse & Martens 2016, arXiv 1602.01407).
+// Each group of channels is a separate layer; depthwise convolutions have as many groups as channels.
 import { inputOf, intAttribute } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
+import { isNode } from '../../graph/uses.js';
 import { patches } from '../../ops/spatial/patches.js';
 import { windowAxes } from '../../ops/spatial/windows.js';
-import { type Application, isNode, type LayerKind, type Reading } from './layer-kind.js';
+import type { Application, LayerKind, Reading } from './layer-kind.js';
 
-/**
- * Rows of patches of one layer that a factor is made of, at most (but one example's at least). A patch is as large as its
- * kernel, and neighbours overlap.
- */
+/** Most rows of patches in a factor of one layer, but at least those of one example: neighbouring patches overlap. */
 const maximumPatchRows = 16_384;
 
-/** Return how many of the first examples stand for all where patches at so many positions of each are taken. */
+/** Return how many of the first examples represent all, given the positions of an example's patches. */
 export const patchedExamples = (examples: number, positions: readonly number[]): number =>
   Math.min(examples, Math.max(1, Math.floor(maximumPatchRows / elementCount(positions))));
 

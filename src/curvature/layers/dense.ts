@@ -1,7 +1,8 @@
-// Dense layers: a Gemm, or a MatMul of a value of any rank with a matrix.
+// Dense layers: a Gemm, or the product of a value of any rank and a matrix (MatMul).
 import { intAttribute, type Node } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
-import { type Application, isNode, type LayerKind, lastAxis, type Reading } from './layer-kind.js';
+import { isNode } from '../../graph/uses.js';
+import { type Application, type LayerKind, lastAxis, type Reading } from './layer-kind.js';
 
 /** Each position of a sequence is a row of its own. */
 export const dense: LayerKind = {
@@ -23,14 +24,14 @@ function match({ node, value, transposed }: Reading): Application | string | und
   const isGemm = node.op === 'Gemm';
   if (isGemm && !isPlainGemm(node)) return 'a Gemm with scaling or a transposed input';
   const [rows = 0, columns = 0] = value.dims;
-  const exchanged = isGemm && intAttribute(node, 'transB', 0) === 1;
-  const [inputs, outputs] = exchanged ? [columns, rows] : [rows, columns];
+  const swaps = isGemm && intAttribute(node, 'transB', 0) === 1;
+  const [inputs, outputs] = swaps ? [columns, rows] : [rows, columns];
   return {
     node,
     activations,
     inputs,
     outputs,
-    outputsFirst: transposed !== exchanged,
+    outputsFirst: transposed !== swaps,
     outputAxes: lastAxis(node),
     biasDims: [outputs],
     addsBias: isGemm,

@@ -1,10 +1,11 @@
-// Embeddings: rows of a table by number, a dense layer on one-hot rows, whose A is the diagonal of the tokens' frequencies.
+// Embeddings: rows of a table by number. It is a dense layer on one-hot rows, and A is the diagonal of the token frequencies.
 import { int, intAttribute, text, type Value } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
+import { isNode } from '../../graph/uses.js';
 import type { Builder } from '../../ops/builder.js';
-import { type Application, isNode, type LayerKind, lastAxis, type Reading } from './layer-kind.js';
+import { type Application, type LayerKind, lastAxis, type Reading } from './layer-kind.js';
 
-/** Its rows do not decay: those that no batch reads would vanish. */
+/** A table does not decay: rows that no batch reads would vanish. */
 export const embedding: LayerKind = {
   kind: 'embedding',
   factor: 'diagonal',
@@ -15,7 +16,7 @@ export const embedding: LayerKind = {
     const positions = b.integers(Array.from({ length: inputs }, (_, i) => i));
     return b.cast(b.equal(countedFromStart(b, column, inputs), positions), preActivations.dtype);
   },
-  /** The share of each token among all that are read. */
+  /** The frequency of each token among all that are read. */
   inputDiagonal(b, uses) {
     const numbers = b.concat(
       uses.map(({ activations }) => b.cast(b.reshape(activations, [elementCount(activations.dims)]), 'int64')),
@@ -38,7 +39,7 @@ function match({ node, value, transposed }: Reading): Application | string | und
   if (!isNode(node, 'Gather') || node.inputs[0] !== value) return undefined;
   const [, indices] = node.inputs;
   if (value.rank !== 2 || transposed || !indices || intAttribute(node, 'axis', 0) !== 0) return 'read by Gather';
-  // The gradients of rows that all examples read at once are sums over the batch.
+  // Every example reads the same rows: their gradients are sums over the batch.
   if (indices.constant) return 'an embedding table at fixed positions';
   const [inputs = 0, outputs = 0] = value.dims;
   return { node, activations: indices, inputs, outputs, outputsFirst: false, outputAxes: lastAxis(node) };

@@ -1,4 +1,4 @@
-// The kinds of layers that have Kronecker blocks, in the order in which a reading of a parameter is shown to them.
+// The kinds of layers that have Kronecker blocks, in the order in which they match a reading of a parameter.
 import { OptionError } from '../../errors.js';
 import { described, isRecord } from '../../options.js';
 import { convolution } from './convolution.js';
@@ -11,7 +11,7 @@ import { transposedConvolution } from './transposed-convolution.js';
 
 export { type Application, axisRows, type LayerKind, type LayerUse, type Reading } from './layer-kind.js';
 
-/** The kinds of layers that the library knows. A list with more of them makes more parameters second order. */
+/** The kinds of layers that the library knows. With further ones in the list, more parameters have Kronecker blocks. */
 export const layerKinds: readonly LayerKind[] = [
   dense,
   convolution,
@@ -22,8 +22,8 @@ export const layerKinds: readonly LayerKind[] = [
 ];
 
 /**
- * Return the kinds of layers that are given, or else the library's.
- * @throws OptionError for what is no list of kinds of layers, and for two of one name
+ * Return the given kinds of layers, or the library's if none are given.
+ * @throws OptionError for anything but a list of kinds of layers, and for two of one name
  */
 export function checkedKinds(given: readonly LayerKind[] | undefined): readonly LayerKind[] {
   if (given === undefined) return layerKinds;

@@ -1,4 +1,4 @@
-// What a kind of layer is to curvature: how to find it in a graph, and the rows that its Kronecker factors are made of.
+// The contract of a kind of layer: how to find it in a graph, and the rows that its Kronecker factors are made of.
 import { type Node, outputOf, type Value } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
 import type { Builder } from '../../ops/builder.js';
@@ -7,32 +7,33 @@ import type { KroneckerBlock, LayerUses } from '../kronecker-block.js';
 /** A node that reads a parameter, or its transpose. */
 export interface Reading {
   readonly node: Node;
-  /** What the node reads. */
+  /** The input that the node reads. */
   readonly value: Value;
-  /** It is the parameter's transpose. */
+  /** Whether it is the parameter's transpose. */
   readonly transposed: boolean;
 }
 
 /** A layer `s = a·W + b` as one node applies it with a parameter as its weight W. */
 export interface Application {
   readonly node: Node;
-  /** What the rows a are made of. */
+  /** The value that the rows a are made of. */
   readonly activations: Value;
   /**
-   * Layers of equal size side by side, each of some channels, whose weights are the parts of the parameter along its first
-   * axis; 1 if left out. Rows have a leading axis for several groups: `[groups, rows, …]`.
+   * Number of layers of equal size side by side, each on some of the channels; their weights are parts of the parameter along
+   * its first axis. 1 if left out. Rows of several groups have a leading axis: `[groups, rows, …]`.
    */
   readonly groups?: number;
-  /** Of one group, without the bias. */
+  /** Number of inputs of one group, without the bias. */
   readonly inputs: number;
+  /** Number of outputs of one group. */
   readonly outputs: number;
-  /** The weight is stored `[outputs, inputs]`, not `[inputs, outputs]`, each with further axes of its own. */
+  /** Whether the weight is stored `[outputs, inputs]`, not `[inputs, outputs]`, each with further axes of its own. */
   readonly outputsFirst: boolean;
   /** The axes of the node's output that hold the outputs, from the first to the one after the last. */
   readonly outputAxes: readonly [number, number];
-  /** The shape of a bias that can ride along as a homogeneous coordinate of the activations; left out if none can. */
+  /** The shape of a bias that can be a homogeneous coordinate of the activations; left out if there can be none. */
   readonly biasDims?: readonly number[];
-  /** The bias is the node's third input; if left out, it is added afterwards. */
+  /** Whether the bias is the node's third input; if false or left out, an addition after the node adds it. */
   readonly addsBias?: boolean;
 }
 
@@ -41,11 +42,11 @@ export interface LayerUse extends Application {
   readonly layer: LayerKind;
   readonly groups: number;
   /**
-   * It applies the transpose of the block's matrix: its activations are the block's outputs, and its pre-activations
+   * Whether it applies the transpose of the block's matrix: its activations are the block's outputs, and its pre-activations
    * the block's inputs.
    */
-  readonly exchanged: boolean;
-  /** Before the bias is added or after: the cotangent is the same. */
+  readonly transposed: boolean;
+  /** The node's output, before or after the bias is added: the cotangent is the same. */
   readonly preActivations: Value;
 }
 
@@ -53,29 +54,29 @@ interface AnyKind {
   /** Its name, in tables and messages. */
   readonly kind: string;
   /**
-   * Return the layer that a node applies with a parameter as its weight; in words, why the parameter has no block there
-   * ("the weight of …"), if that is for this kind to say; else undefined.
+   * Return the layer that a node applies with a parameter as its weight; a text that says why the parameter has no block
+   * ("the weight of …"), if the node belongs to this kind; undefined if it does not.
    */
   match(reading: Reading): Application | string | undefined;
-  /** Weight decay and the prior act on the weight: the size of its elements is a complexity. Biases never decay. */
+  /** Whether weight decay and the prior act on the weight. Biases never decay. */
   readonly decays: boolean;
   /**
    * Return the rows g `[rows, outputs]` of the cotangent of a use's pre-activations. If left out, the axes `outputAxes`
    * are the columns, and all others the rows.
    */
   outputRows?(b: Builder, use: LayerUse, cotangent: Value): Value;
-  /** Return what tables of blocks call the layer; if left out, its kind. */
+  /** Return the name of the layer in tables of blocks; if left out, its kind. */
   describe?(block: KroneckerBlock): string;
 }
 
-/** A = E[aaᵀ] is a matrix that is estimated from rows of activations. */
+/** A = E[aaᵀ] is estimated from rows of activations. */
 interface FullKind extends AnyKind {
   readonly factor: 'full';
   /** Return the rows a `[rows, inputs]` of a use, without the bias. */
   inputRows(b: Builder, use: LayerUse): Value;
 }
 
-/** A is a diagonal: no two of the inputs are active at once. A layer of this kind has no bias in its block. */
+/** A is diagonal: no two of the inputs are active at once. A layer of this kind has no bias in its block. */
 interface DiagonalKind extends AnyKind {
   readonly factor: 'diagonal';
   inputRows(b: Builder, use: LayerUse): Value;
@@ -83,13 +84,13 @@ interface DiagonalKind extends AnyKind {
   inputDiagonal(b: Builder, uses: LayerUses): Value;
 }
 
-/** A is known: it is the identity, of the bias too. */
+/** A is known: it is the identity, including the bias. */
 interface IdentityKind extends AnyKind {
   readonly factor: 'identity';
 }
 
 /**
- * A kind of layer that has Kronecker blocks: the library's own are such objects, and a user's join them as
+ * A kind of layer that has Kronecker blocks. The library's own are such objects; give further ones as
  * `cgfac({ layerKinds: [...layerKinds, own] })`.
  * @example
  * // y = x ⊙ w for x: [batch, features]: a layer of one weight for each feature
@@ -108,9 +109,6 @@ interface IdentityKind extends AnyKind {
  */
 export type LayerKind = FullKind | DiagonalKind | IdentityKind;
 
-/** A node of ONNX's own operator set. */
-export const isNode = (node: Node, ...ops: readonly string[]): boolean => node.domain === '' && ops.includes(node.op);
-
 /** The last axis of a node's output. */
 export const lastAxis = (node: Node): readonly [number, number] => {
   const { rank } = outputOf(node);
@@ -121,7 +119,7 @@ export const lastAxis = (node: Node): readonly [number, number] => {
  * Return a value as rows `[rows, outputs]`: the given axes, from the first to the one after the last, are the columns. With
  * several groups the outputs are the first of these axes' groups: `[groups, rows, outputs per group]`.
  * @example
- * // Of pictures `[batch, channels, height, width]` a row for each pixel:
+ * // A row for each pixel of pictures `[batch, channels, height, width]`:
  * const pixels = (b: Builder, pictures: Value) => axisRows(b, pictures, [1, 2]);
  */
 export function axisRows(b: Builder, value: Value, [from, to]: readonly [number, number], groups = 1): Value {

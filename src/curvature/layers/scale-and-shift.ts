@@ -2,17 +2,19 @@
 // and variance 1, E[x̂²] = E[1] = 1 and E[x̂] = 0, so A is the identity.
 import { intAttribute, type Node, outputOf, type Value } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
-import { type Application, isNode, type LayerKind, type Reading } from './layer-kind.js';
+import { isNode, seeThrough } from '../../graph/uses.js';
+import { traitsOf } from '../../ops/table.js';
+import type { Application, LayerKind, Reading } from './layer-kind.js';
 
-/** By a normalization operator, or as exporters spell it out. The size of a scale is no complexity. */
+/** The scale of a normalization operator, or of one that an exporter wrote as several nodes. It does not decay. */
 export const scaleAndShift: LayerKind = { kind: 'scale-and-shift', factor: 'identity', decays: false, match };
 
 const loneShift = 'the shift of a normalization layer without a trained scale';
 const uneven = 'a scale that is not one number for each feature';
 
-/** The shift belongs to the block of the scale. */
+/** The block of a scale includes the shift. */
 function match({ node, value }: Reading): Application | string | undefined {
-  if (isNormalization(node)) {
+  if (traitsOf(node).normalizes) {
     if (node.inputs[2] === value) return loneShift;
     if (node.inputs[1] !== value) return undefined;
     return scaleOf(node, value, normalizedAxes(node), true);
@@ -22,7 +24,7 @@ function match({ node, value }: Reading): Application | string | undefined {
     const axes = occupiedAxes(value, outputOf(node).rank);
     return axes ? scaleOf(node, value, axes, false) : uneven;
   }
-  const scaled = isMadeBy(other, 'Mul') && inputsOf(other).some(isNormalized);
+  const scaled = isNode(other?.producer, 'Mul') && other.producer.inputs.some(isNormalized);
   return isNode(node, 'Add') && (scaled || isNormalized(other)) ? loneShift : undefined;
 }
 
@@ -41,6 +43,7 @@ function scaleOf(
     ...{ biasDims: value.dims, addsBias },
   };
 }
+
 /** The axes that a normalization operator scales: those that it normalizes, or the channels. */
 function normalizedAxes(node: Node): readonly [number, number] {
   if (node.op !== 'LayerNormalization') return [1, 2];
@@ -49,7 +52,7 @@ function normalizedAxes(node: Node): readonly [number, number] {
   return [axis < 0 ? axis + rank : axis, rank];
 }
 
-/** The adjoining axes in which a tensor is larger than 1 when it is broadcast to a rank; none where it is one number. */
+/** The adjacent axes on which a tensor that broadcasts to a rank is larger than 1; undefined if it is one number. */
 function occupiedAxes({ dims }: Value, rank: number): readonly [number, number] | undefined {
   const axes = dims.flatMap((size, axis) => (size > 1 ? [axis + rank - dims.length] : []));
   const [first] = axes;
@@ -58,21 +61,15 @@ function occupiedAxes({ dims }: Value, rank: number): readonly [number, number] 
   return [first, last + 1];
 }
 
-const isNormalization = (node: Node): boolean =>
-  isNode(node, 'BatchNormalization', 'GroupNormalization', 'InstanceNormalization', 'LayerNormalization');
+const isRoot = (value: Value | undefined): boolean => isNode(value?.producer, 'Sqrt');
 
-const isMadeBy = (value: Value | undefined, ...ops: readonly string[]): boolean =>
-  value?.producer !== undefined && isNode(value.producer, ...ops);
-const inputsOf = (value: Value | undefined): readonly (Value | undefined)[] => value?.producer?.inputs ?? [];
-
-/** The output of a normalization: of an operator, or of a division by a root as exporters spell it out. */
+/** Whether a value is the output of a normalization: of an operator, or of a division by a root in an exporter's nodes. */
 function isNormalized(value: Value | undefined): boolean {
-  if (!value?.producer) return false;
-  if (isNormalization(value.producer)) return true;
-  if (isMadeBy(value, 'Reshape', 'Identity')) return isNormalized(inputsOf(value)[0]);
-  if (isMadeBy(value, 'Div')) return isMadeBy(inputsOf(value)[1], 'Sqrt');
-  return (
-    isMadeBy(value, 'Mul') &&
-    inputsOf(value).some((input) => isMadeBy(input, 'Reciprocal') && isMadeBy(inputsOf(input)[0], 'Sqrt'))
-  );
+  const node = value && seeThrough(value, (each) => isNode(each, 'Reshape', 'Identity')).producer;
+  if (!node) return false;
+  const isInverseRoot = (input: Value | undefined) =>
+    isNode(input?.producer, 'Reciprocal') && isRoot(input.producer.inputs[0]);
+  const isQuotient = isNode(node, 'Div') && isRoot(node.inputs[1]);
+  const isProduct = isNode(node, 'Mul') && node.inputs.some(isInverseRoot);
+  return traitsOf(node).normalizes === true || isQuotient || isProduct;
 }

@@ -1,5 +1,6 @@
-// Shifts: a bias that no weight's block can take along, y = x + β. It is a dense layer on the constant 1, so A = 1.
-import { isNode, type LayerKind } from './layer-kind.js';
+// Shifts: a bias that cannot belong to the block of a weight, y = x + β. It is a dense layer on the constant 1, so A = 1.
+import { isNode } from '../../graph/uses.js';
+import type { LayerKind } from './layer-kind.js';
 
 /** The bias of a transposed convolution. */
 export const shift: LayerKind = {

@@ -1,15 +1,15 @@
 // Transposed convolutions: a dense layer at each position of the input, s = x·W with W `[channels, outputs · kernel area]`,
-// whose s are then added up where the kernels' windows overlap. What is linear after s is none of the layer's affair: the
-// gradient by s is the patch of the output's gradient that the kernel sees. So it is a convolution with the roles of input
-// and output exchanged.
+// whose s are then added up where the kernels' windows overlap. The layer ends at s, since the rest is linear: the gradient
+// by s is the patch of the output's gradient under the kernel. So it is a convolution with input and output interchanged.
 import { inputOf, intAttribute } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
+import { isNode } from '../../graph/uses.js';
 import { adjointAxes } from '../../ops/spatial/convolution.js';
 import { patches } from '../../ops/spatial/patches.js';
 import { patchedExamples } from './convolution.js';
-import { type Application, axisRows, isNode, type LayerKind, type Reading } from './layer-kind.js';
+import { type Application, axisRows, type LayerKind, type Reading } from './layer-kind.js';
 
-/** Its bias is added after the windows: not to s, so it is a block of its own (`shift`). */
+/** Its bias is added after the windows, not to s, so it is a separate block (`shift`). */
 export const transposedConvolution: LayerKind = {
   kind: 'transposed convolution',
   factor: 'full',
@@ -21,7 +21,7 @@ export const transposedConvolution: LayerKind = {
     const taken = patchedExamples(examples, positions);
     const axes = adjointAxes(node, positions, inputOf(node, 1).dims.slice(2));
     const rows = patches(b, b.slice(cotangent, 0, 0, taken), axes, groups);
-    // A sum over examples, not a mean: those that are taken stand for all.
+    // G is a sum over examples, not a mean: some examples represent all.
     return b.mul(rows, Math.sqrt(examples / taken));
   },
   describe: ({ groups }) => (groups === 1 ? 'transposed convolution' : `transposed convolution, ${groups} groups`),

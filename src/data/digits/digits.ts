@@ -1,9 +1,9 @@
-// The built-in data set: pictures of handwritten-like digits drawn by a seeded program, so that everything can be
-// trained and tested without downloading anything. Picture i of a split is a pure function of (seed, split, i).
+// The built-in data set: pictures of handwritten-like digits drawn by a seeded program, so that models can be trained and tested
+// without a download. Picture i of a split is a pure function of (seed, split, i).
 import { checkedCount, checkedNumber, checkKeys, type OptionKeys } from '../../options.js';
 import { random } from '../../random.js';
 import { type DataSplits, type Dataset, dataset } from '../dataset.js';
-import { drawDigit, PICTURE_SIZE } from './drawing.js';
+import { drawDigit, pictureSize } from './drawing.js';
 
 /** How many digits to draw, and from which seed. */
 export interface DigitsOptions {
@@ -21,11 +21,10 @@ const keys: OptionKeys<DigitsOptions> = { trainSize: true, testSize: true, seed:
 const mostDigits = 2_000_000;
 
 /**
- * Draw a set of digits: inputs are bytes of shape [784] (28 × 28, rows from the top, scale 1/255), targets the digit (int64).
- * Digits take turns 0, 1, …, 9, so every class is equally frequent. The same bits for the same options; a smaller set is
- * the beginning of a larger one. Throws OptionError for unknown options and where
- * a size is not a whole number of at least 1.
- *
+ * Draw the set: inputs are bytes of shape [784] (28 × 28, rows from the top, scale 1/255), targets the digit (int64). Digits take
+ * turns 0, 1, …, 9, so every class is equally frequent. Equal options give the same bits; a smaller set is the beginning of a
+ * larger one.
+ * @throws OptionError for unknown options, and if a size is not a whole number of at least 1
  * @example
  * const { train, test } = drawnDigits({ trainSize: 2000, testSize: 500, seed: 1 });
  */
@@ -38,7 +37,7 @@ export function drawnDigits(options: DigitsOptions = {}): DataSplits {
 }
 
 function draw(split: 'train' | 'test', size: number, seed: number): Dataset {
-  const length = PICTURE_SIZE * PICTURE_SIZE;
+  const length = pictureSize * pictureSize;
   const pixels = new Uint8Array(size * length);
   const labels = new Int32Array(size);
   for (let index = 0; index < size; index++) {
@@ -52,6 +51,6 @@ function draw(split: 'train' | 'test', size: number, seed: number): Dataset {
     inputs: { dtype: 'float32', shape: [length], data: pixels, scale: 1 / 255 },
     targets: { dtype: 'int64', shape: [], data: labels },
     classes: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
-    picture: { width: PICTURE_SIZE, height: PICTURE_SIZE, channels: 1 },
+    picture: { width: pictureSize, height: pictureSize, channels: 1 },
   });
 }

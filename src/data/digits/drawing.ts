@@ -5,17 +5,17 @@ import type { Random } from '../../random.js';
 import { type DigitStyle, digitStyles, type StrokePoint } from './strokes.js';
 
 /** Width and height of a drawn digit in pixels. */
-export const PICTURE_SIZE = 28;
+export const pictureSize = 28;
 
 /** Straight pieces per span between two points of a stroke: enough for the curve to look smooth at this size. */
-const PIECES = 6;
+const piecesPerSpan = 6;
 
-/** Draws `digit` (0–9) into `pixels` [28 × 28], rows from the top, 0 paper to 255 ink. All randomness is `stream`'s. */
+/** Draw `digit` (0–9) into `pixels` [28 × 28], rows from the top, 0 paper to 255 ink. All randomness is from `stream`. */
 export function drawDigit(digit: number, stream: Random, pixels: Uint8Array): void {
   const styles = digitStyles[digit] ?? [];
   const style = styles[stream.integer(styles.length)] ?? [];
   const strokes = placed(deformed(style, stream), stream);
-  const ink = new Float32Array(PICTURE_SIZE * PICTURE_SIZE);
+  const ink = new Float32Array(pictureSize * pictureSize);
   const radius = clamp(1.15 + 0.34 * stream.normal(), 0.6, 2.1);
   const pressure = 0.14 * stream.normal();
   for (const stroke of strokes) inkStroke(ink, curve(stroke), radius, pressure);
@@ -57,7 +57,7 @@ function placed(strokes: StrokePoint[][], stream: Random): StrokePoint[][] {
     return (Math.min(...values) + Math.max(...values)) / 2;
   };
   const [middleX, middleY] = [middle((point) => point.x), middle((point) => point.y)];
-  const centre = (PICTURE_SIZE - 1) / 2;
+  const centre = (pictureSize - 1) / 2;
   const moveX = centre + clamp(0.9 * stream.normal(), -2.5, 2.5);
   const moveY = centre + clamp(0.8 * stream.normal(), -2, 2);
   return strokes.map((stroke) =>
@@ -72,15 +72,15 @@ function placed(strokes: StrokePoint[][], stream: Random): StrokePoint[][] {
 /** The stroke as a fine polyline [x, y, …]: a Catmull–Rom spline, straight tangents at ends and corners. */
 function curve(points: readonly StrokePoint[]): Float64Array {
   const spans = points.length - 1;
-  const line = new Float64Array(2 * (spans * PIECES + 1));
+  const line = new Float64Array(2 * (spans * piecesPerSpan + 1));
   for (let span = 0; span < spans; span++) {
     const from = points[span] as StrokePoint;
     const to = points[span + 1] as StrokePoint;
     const before = from.corner ? from : (points[span - 1] ?? from);
     const after = to.corner ? to : (points[span + 2] ?? to);
-    for (let piece = 0; piece <= PIECES; piece++) {
-      const t = piece / PIECES;
-      const at = 2 * (span * PIECES + piece);
+    for (let piece = 0; piece <= piecesPerSpan; piece++) {
+      const t = piece / piecesPerSpan;
+      const at = 2 * (span * piecesPerSpan + piece);
       line[at] = catmullRom(before.x, from.x, to.x, after.x, t);
       line[at + 1] = catmullRom(before.y, from.y, to.y, after.y, t);
     }
@@ -93,7 +93,7 @@ function catmullRom(before: number, from: number, to: number, after: number, t: 
   return from + t * (start + t * (3 * (to - from) - 2 * start - end + t * (2 * (from - to) + start + end)));
 }
 
-/** Darkens every pixel by how far the pen covers it; overlapping ink does not add. */
+/** Darken every pixel as far as the pen covers it; overlapping ink does not add. */
 function inkStroke(ink: Float32Array, line: Float64Array, radius: number, pressure: number): void {
   const pieces = line.length / 2 - 1;
   for (let piece = 0; piece < pieces; piece++) {
@@ -104,15 +104,15 @@ function inkStroke(ink: Float32Array, line: Float64Array, radius: number, pressu
     const pen = radius * (1 + pressure * ((2 * piece) / pieces - 1));
     const reach = pen + 1;
     const left = Math.max(0, Math.floor(Math.min(x0, x0 + dx) - reach));
-    const right = Math.min(PICTURE_SIZE - 1, Math.ceil(Math.max(x0, x0 + dx) + reach));
+    const right = Math.min(pictureSize - 1, Math.ceil(Math.max(x0, x0 + dx) + reach));
     const top = Math.max(0, Math.floor(Math.min(y0, y0 + dy) - reach));
-    const bottom = Math.min(PICTURE_SIZE - 1, Math.ceil(Math.max(y0, y0 + dy) + reach));
+    const bottom = Math.min(pictureSize - 1, Math.ceil(Math.max(y0, y0 + dy) + reach));
     for (let y = top; y <= bottom; y++) {
       for (let x = left; x <= right; x++) {
         const along = clamp(((x - x0) * dx + (y - y0) * dy) / squared, 0, 1);
         const distance = Math.hypot(x - x0 - along * dx, y - y0 - along * dy);
         const cover = clamp(pen - distance + 0.5, 0, 1);
-        const pixel = y * PICTURE_SIZE + x;
+        const pixel = y * pictureSize + x;
         if (cover > (ink[pixel] as number)) ink[pixel] = cover;
       }
     }
@@ -123,7 +123,7 @@ function inkStroke(ink: Float32Array, line: Float64Array, radius: number, pressu
 function develop(ink: Float32Array, stream: Random, pixels: Uint8Array): void {
   const blur = 0.12 * stream.uniform();
   const strength = 255 * (0.82 + 0.22 * stream.uniform());
-  const size = PICTURE_SIZE;
+  const size = pictureSize;
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
       const pixel = y * size + x;

@@ -1,19 +1,22 @@
-// Comma-separated values with a header line (tab-separated where the file is named .tsv).
+// Comma-separated values with a header line (tab-separated if the file is named .tsv).
 import { parse } from 'csv-parse/sync';
-import { FileError } from '../../errors.js';
+import { FileError, messageOf } from '../../errors.js';
 import type { DataSplits } from '../dataset.js';
 import { decodeText, readBytes } from './files.js';
 import { type TableColumn, type TableOptions, tableSplits } from './table.js';
 
-/** Reads a .csv or .tsv file, plain or .gz. Throws FileError on malformed rows; see `tableSplits` for the columns. */
+/**
+ * Read a .csv or .tsv file, plain or .gz; see `tableSplits` for the columns.
+ * @throws FileError if rows are malformed
+ */
 export async function readCsv(path: string, options: TableOptions): Promise<DataSplits> {
   return csvSplits(await readBytes(path, 'CSV file'), path, options);
 }
 
-/** Parses the bytes of a CSV file; `path` is for messages and tells tabs from commas. */
+/** Parse the bytes of a CSV file; `path` is for messages and decides between tabs and commas. */
 export function csvSplits(bytes: Uint8Array, path: string, options: TableOptions): DataSplits {
   const columns = parseCsv(decodeText(bytes, path), path);
-  // The header is record 1, so a file without line breaks inside quotes has row r on this line.
+  // The header is record 1; a record is a line if no quotes hold line breaks.
   return tableSplits(columns, path, options, (row) => `record ${row + 2}`);
 }
 
@@ -22,10 +25,10 @@ function parseCsv(text: string, path: string): TableColumn[] {
   try {
     records = parse(text, { delimiter: /\.tsv(\.gz)?$/.test(path) ? '\t' : ',', skip_empty_lines: true, bom: true });
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new FileError(`${path}: expected comma-separated values with one header line (${why}): correct that line`, {
-      cause,
-    });
+    throw new FileError(
+      `${path}: expected comma-separated values with one header line (${messageOf(cause)}): correct that line`,
+      { cause },
+    );
   }
   const [header, ...rows] = records;
   if (header === undefined || rows.length === 0) {

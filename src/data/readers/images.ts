@@ -1,13 +1,13 @@
 // A folder of pictures, one sub-folder per class. Pictures are decoded by sharp, an optional peer that is loaded only here.
 import { join } from 'node:path';
-import { FileError, UnsupportedError } from '../../errors.js';
+import { FileError, messageOf, UnsupportedError } from '../../errors.js';
 import { type DataSplits, type Dataset, dataset, onlyInput } from '../dataset.js';
 import { type SplitOptions, splitAtRandom } from '../split.js';
 import { isFolder, listFolder } from './files.js';
 
-/** How pictures are brought to one shape. */
+/** How to bring pictures to one shape. */
 export interface ImageOptions extends SplitOptions {
-  /** Width and height that every picture is scaled and cropped to; without it all must have one size. */
+  /** Width and height to which every picture is scaled and cropped; without it all must have one size. */
   readonly size?: number | undefined;
   /** 3 (colours, the default) or 1 (grey). */
   readonly channels?: 1 | 3;
@@ -22,12 +22,13 @@ interface DecodedImage {
 
 type Decode = (path: string, size: number | undefined, channels: 1 | 3) => Promise<DecodedImage>;
 
-const PICTURE_FILE = /\.(jpe?g|png|webp|gif|avif|tiff?)$/i;
+const pictureFile = /\.(jpe?g|png|webp|gif|avif|tiff?)$/i;
 
 /**
- * Reads DIR/CLASS/picture files, or DIR/train/CLASS/… with DIR/test (or DIR/val) beside it. Inputs are bytes of shape
- * [channels, height, width] (scale 1/255), classes the folder names in alphabetical order. Throws UnsupportedError where sharp is not
- * installed, FileError on class folders without pictures, and on folders or pictures that cannot be read or have different sizes.
+ * Read DIR/CLASS/picture files, or DIR/train/CLASS/… with DIR/test (or DIR/val) beside it. Inputs are bytes of shape
+ * [channels, height, width] (scale 1/255), classes the folder names in alphabetical order.
+ * @throws UnsupportedError if sharp is not installed
+ * @throws FileError if a class folder has no pictures, if folders or pictures cannot be read, and if pictures have different sizes
  */
 export async function readImages(folder: string, options: ImageOptions): Promise<DataSplits> {
   const decode = await loadDecoder();
@@ -48,15 +49,13 @@ export async function readImages(folder: string, options: ImageOptions): Promise
   return splitAtRandom(await readClasses(folder, names, options, decode), options);
 }
 
-async function readClasses(
-  folder: string,
-  classes: readonly string[],
-  options: ImageOptions,
-  decode: Decode,
-): Promise<Dataset> {
-  const channels = options.channels ?? 3;
-  const files: { path: string; label: number }[] = [];
-  const empty: string[] = [];
+interface LabelledFile {
+  readonly path: string;
+  readonly label: number;
+}
+
+/** The pictures of a part of the data. @throws FileError if a class is unknown or has no pictures */
+async function labelledFiles(folder: string, classes: readonly string[]): Promise<[LabelledFile, ...LabelledFile[]]> {
   const present = await subfolders(folder);
   const stranger = present.find((name) => !classes.includes(name));
   if (stranger !== undefined) {
@@ -64,13 +63,14 @@ async function readClasses(
       `${join(folder, stranger)}: there is no such class in the training folder: expected ${classes.join(', ')}`,
     );
   }
+  const files: LabelledFile[] = [];
+  const empty: string[] = [];
   for (const [label, name] of classes.entries()) {
     if (!present.includes(name)) continue;
-    const before = files.length;
-    for (const file of await listFolder(join(folder, name), 'class folder')) {
-      if (PICTURE_FILE.test(file)) files.push({ path: join(folder, name, file), label });
-    }
-    if (files.length === before) empty.push(name);
+    const names = await listFolder(join(folder, name), 'class folder');
+    const pictures = names.filter((file) => pictureFile.test(file));
+    files.push(...pictures.map((file) => ({ path: join(folder, name, file), label })));
+    if (pictures.length === 0) empty.push(name);
   }
   const [first, ...rest] = files;
   if (first === undefined) {
@@ -83,9 +83,22 @@ async function readClasses(
       `${join(folder, empty[0])}: expected pictures of a class in this folder itself, found none: put some there (JPEG, PNG, WebP, GIF, AVIF, TIFF), or remove the folder`,
     );
   }
-  const model = await decode(first.path, options.size, channels);
-  const { width, height } = model;
-  const length = channels * width * height;
+  return [first, ...rest];
+}
+
+async function readClasses(
+  folder: string,
+  classes: readonly string[],
+  options: ImageOptions,
+  decode: Decode,
+): Promise<Dataset> {
+  const channels = options.channels ?? 3;
+  const files = await labelledFiles(folder, classes);
+  const [first, ...rest] = files;
+  const firstImage = await decode(first.path, options.size, channels);
+  const { width, height } = firstImage;
+  const plane = width * height;
+  const length = channels * plane;
   const pixels = new Uint8Array(files.length * length);
   const put = (row: number, image: DecodedImage, path: string): void => {
     if (image.width !== width || image.height !== height || image.data.length !== length) {
@@ -93,13 +106,12 @@ async function readClasses(
         `${path}: the picture is ${image.width} × ${image.height}, but ${first.path} is ${width} × ${height}: bring all to one size with ?size=PIXELS`,
       );
     }
-    const plane = width * height;
     for (let channel = 0; channel < channels; channel++) {
       const start = row * length + channel * plane;
       for (let pixel = 0; pixel < plane; pixel++) pixels[start + pixel] = image.data[pixel * channels + channel] ?? 0;
     }
   };
-  put(0, model, first.path);
+  put(0, firstImage, first.path);
   for (const [index, { path }] of rest.entries()) put(index + 1, await decode(path, options.size, channels), path);
   return dataset({
     name: folder,
@@ -135,10 +147,10 @@ async function loadDecoder(): Promise<Decode> {
       const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
       return { width: info.width, height: info.height, data };
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new FileError(`${path}: expected a picture, but it does not decode (${why}): fetch it again or remove it`, {
-        cause,
-      });
+      throw new FileError(
+        `${path}: expected a picture, but it does not decode (${messageOf(cause)}): fetch it again or remove it`,
+        { cause },
+      );
     }
   };
 }

@@ -81,7 +81,7 @@ describe('readMnist', () => {
       /header says \[4,2,3\], so expected 40 bytes, found 30: the file is truncated/,
     ],
     ['trailing bytes', { 'train-images-idx3-ubyte': Uint8Array.from([...images(4), 0]) }, /longer than it says/],
-    ['an empty file', { 'train-labels.idx1-ubyte': new Uint8Array(0) }, /found only 0 bytes where its header takes 8/],
+    ['an empty file', { 'train-labels.idx1-ubyte': new Uint8Array(0) }, /found only 0 bytes, and its header takes 8/],
     ['unequal counts', { 'train-labels.idx1-ubyte': labels(3) }, /expected 4 labels, one for each image of .*found 3/],
     [
       'a cut gzip file',

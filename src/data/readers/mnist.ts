@@ -1,5 +1,4 @@
-// A folder of the MNIST family (MNIST, Fashion-MNIST, KMNIST …): four IDX files, plain or .gz, under either of the
-// spellings they are handed around in.
+// A folder of the MNIST family (MNIST, Fashion-MNIST, KMNIST …): four IDX files, plain or .gz, in either of their usual spellings.
 import { join } from 'node:path';
 import { FileError } from '../../errors.js';
 import { type DataSplits, type Dataset, dataset, onlyInput } from '../dataset.js';
@@ -7,14 +6,14 @@ import { listFolder } from './files.js';
 import { readIdx } from './idx.js';
 
 /**
- * Reads the training and test images and labels of a folder. Inputs are bytes of shape [height · width] (scale 1/255).
- * Throws FileError where a file is missing or damaged, or images and labels do not match.
+ * Read the training and test images and labels of a folder. Inputs are bytes of shape [height · width] (scale 1/255).
+ * @throws FileError if a file is missing or damaged, and if images and labels do not match
  */
 export async function readMnist(folder: string): Promise<DataSplits> {
   const names = await listFolder(folder, 'folder of MNIST files');
   const [train, test] = await Promise.all([readSplit(folder, names, 'train'), readSplit(folder, names, 't10k')]);
   const classes = classNames(train.labels);
-  for (const { labels, path } of [train, test]) checkLabels(labels, path, classes.length);
+  for (const { labels, labelPath } of [train, test]) checkLabels(labels, labelPath, classes.length);
   const sets = { train: { ...train.set, classes }, test: { ...test.set, classes } };
   const [trainShape, testShape] = [onlyInput(train.set).shape, onlyInput(test.set).shape];
   if (trainShape[0] !== testShape[0]) {
@@ -25,7 +24,7 @@ export async function readMnist(folder: string): Promise<DataSplits> {
   return sets;
 }
 
-/** Ten classes, or more where the training labels go on from 10 without a gap, as those of letters do. */
+/** Ten classes, or more if the training labels go on from 10 without a gap, as those of letters do. */
 function classNames(labels: Uint8Array): string[] {
   const found = new Set(labels);
   let count = 10;
@@ -33,7 +32,7 @@ function classNames(labels: Uint8Array): string[] {
   return Array.from({ length: count }, (_, label) => String(label));
 }
 
-/** A label far from all others is a damaged byte, and would be a class of its own with empty ones before it. */
+/** Refuse a label far from all others: it is a damaged byte, and would add a class with empty ones before it. */
 function checkLabels(labels: Uint8Array, path: string, classes: number): void {
   const wrong = labels.findIndex((label) => label >= classes);
   if (wrong < 0) return;
@@ -45,8 +44,7 @@ function checkLabels(labels: Uint8Array, path: string, classes: number): void {
 interface Split {
   readonly set: Dataset;
   readonly labels: Uint8Array;
-  /** Of the labels. */
-  readonly path: string;
+  readonly labelPath: string;
 }
 
 async function readSplit(folder: string, names: readonly string[], prefix: 'train' | 't10k'): Promise<Split> {
@@ -69,7 +67,7 @@ async function readSplit(folder: string, names: readonly string[], prefix: 'trai
     targets: { dtype: 'int64', shape: [], data: Int32Array.from(labels.data) },
     picture: { width, height, channels: 1 },
   });
-  return { set, labels: labels.data, path: labelPath };
+  return { set, labels: labels.data, labelPath };
 }
 
 function find(folder: string, names: readonly string[], stem: string, type: string): string {

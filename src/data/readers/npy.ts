@@ -1,11 +1,13 @@
 // NumPy's .npy format (versions 1 to 3): a magic, a header in Python's literal syntax (type, order, shape), then the
 // elements. Floats become float32, integers 32 bits; what does not fit is refused, never rounded.
 import { FileError } from '../../errors.js';
+import { halfToNumber } from '../../graph/half-floats.js';
+import { elementCount } from '../../graph/tensor.js';
 
 /** A dense array, last axis fastest. */
 export interface NumberArray {
   readonly shape: readonly number[];
-  /** Float32Array of a float type, Uint8Array of unsigned bytes, Int32Array of any other integer or boolean type. */
+  /** Float32Array for a float type, Uint8Array for unsigned bytes, Int32Array for any other integer or boolean type. */
   readonly data: Float32Array | Int32Array | Uint8Array;
 }
 
@@ -22,14 +24,14 @@ const readers: Readonly<Record<string, Reader>> = {
   i4: (view, offset, little) => view.getInt32(offset, little),
   u8: (view, offset, little) => view.getBigUint64(offset, little),
   i8: (view, offset, little) => view.getBigInt64(offset, little),
-  f2: (view, offset, little) => float16(view.getUint16(offset, little)),
+  f2: (view, offset, little) => halfToNumber(view.getUint16(offset, little)),
   f4: (view, offset, little) => view.getFloat32(offset, little),
   f8: (view, offset, little) => view.getFloat64(offset, little),
 };
 
 /**
- * Parses the bytes of a .npy file; `path` is for messages. Throws FileError on damage, on types that are not numbers, on
- * Fortran order, and on integers beyond 32 bits.
+ * Parse the bytes of a .npy file; `path` is for messages.
+ * @throws FileError for damage, types that are not numbers, Fortran order, and integers beyond 32 bits
  */
 export function parseNpy(bytes: Uint8Array, path: string): NumberArray {
   const { descriptor, fortranOrder, shape, start } = parseHeader(bytes, path);
@@ -47,7 +49,7 @@ export function parseNpy(bytes: Uint8Array, path: string): NumberArray {
     );
   }
   const width = Number(type[1]);
-  const count = shape.reduce((product, extent) => product * extent, 1);
+  const count = elementCount(shape);
   if (bytes.length - start !== count * width) {
     throw new FileError(
       `${path}: its header says shape [${shape}] of type '${descriptor}', so expected ${count * width} bytes of data, found ${bytes.length - start}: the file is damaged; write it again`,
@@ -74,7 +76,7 @@ interface Header {
   readonly descriptor: string;
   readonly fortranOrder: boolean;
   readonly shape: readonly number[];
-  /** Where the elements start, in bytes. */
+  /** Offset of the elements in bytes. */
   readonly start: number;
 }
 
@@ -116,14 +118,4 @@ function parseHeader(bytes: Uint8Array, path: string): Header {
     );
   }
   return { descriptor, fortranOrder: order === 'True', shape, start };
-}
-
-/** IEEE 754 half precision. */
-function float16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

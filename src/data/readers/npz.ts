@@ -1,18 +1,18 @@
 // Named arrays: the .npz archives of NumPy (a zip of .npy files), a folder of .npy files, or one .npy file alone.
 import { basename, join } from 'node:path';
 import { unzipSync } from 'fflate';
-import { FileError } from '../../errors.js';
+import { FileError, messageOf } from '../../errors.js';
 import { crc32 } from '../../files/checksum.js';
 import { isFolder, listFolder, readBytes } from './files.js';
 import { type NumberArray, parseNpy } from './npy.js';
 
-/** Deflate cannot pack better than this; a size that claims more is damage, and would be allocated. */
-const MOST_DEFLATE_PACKS = 1032;
+/** Deflate cannot pack better; a size that claims more is damage, and would be allocated. */
+const bestRatio = 1032;
 
-/** What the directory of an archive says of a size that it cannot hold. */
+/** The mark in an archive's directory for a size that needs more than 32 bits. */
 const zip64 = 0xffff_ffff;
 
-/** Reads the arrays of a .npz file, a folder of .npy files, or one .npy file, by name. Throws FileError on damage. */
+/** Read the arrays of a .npz file, a folder of .npy files, or one .npy file, by name. @throws FileError for damage */
 export async function readNamedArrays(path: string): Promise<ReadonlyMap<string, NumberArray>> {
   if (await isFolder(path, 'NumPy file or folder')) {
     const names = (await listFolder(path, 'folder of NumPy files')).filter((name) => name.endsWith('.npy'));
@@ -25,7 +25,7 @@ export async function readNamedArrays(path: string): Promise<ReadonlyMap<string,
   return parseNpz(await readBytes(path, 'NumPy archive'), path);
 }
 
-/** Parses the bytes of a .npz archive; `path` is for messages. Throws FileError on damage. */
+/** Parse the bytes of a .npz archive; `path` is for messages. @throws FileError for damage */
 export function parseNpz(bytes: Uint8Array, path: string): ReadonlyMap<string, NumberArray> {
   const arrays = Object.entries(unpack(bytes, path)).filter(([name]) => name.endsWith('.npy'));
   if (arrays.length === 0) {
@@ -42,7 +42,7 @@ function unpack(bytes: Uint8Array, path: string): Record<string, Uint8Array> {
   try {
     const members = unzipSync(bytes, {
       filter: ({ name, size, originalSize }) => {
-        // An archive's directory is believed only as far as the file's own length can make it true.
+        // The directory's claims must be possible for a file of this length.
         entries += 1;
         if (originalSize === zip64 || size === zip64) {
           throw new FileError(
@@ -50,12 +50,12 @@ function unpack(bytes: Uint8Array, path: string): Record<string, Uint8Array> {
           );
         }
         claimed += originalSize;
-        if (entries * 46 > bytes.length || size > bytes.length || claimed > bytes.length * MOST_DEFLATE_PACKS) {
+        if (entries * 46 > bytes.length || size > bytes.length || claimed > bytes.length * bestRatio) {
           throw new Error(
             `entry ${entries}, '${name}', claims ${originalSize} bytes packed in ${size}, more than can be`,
           );
         }
-        // fflate asks in the order of the directory, and does not say the checksums that are there.
+        // fflate asks in the order of the directory, and does not pass on the checksums in it.
         const at = entry ?? directoryStart(directory);
         checksums.set(name, directory.getUint32(at + 16, true));
         entry = [28, 30, 32].reduce((end, length) => end + directory.getUint16(at + length, true), at + 46);
@@ -65,21 +65,20 @@ function unpack(bytes: Uint8Array, path: string): Record<string, Uint8Array> {
     for (const [name, content] of Object.entries(members)) {
       if (crc32(content) === checksums.get(name)) continue;
       throw new FileError(
-        `${path}: '${name}' is damaged: its bytes do not have the checksum (CRC-32) that the archive has of it: write or download the file again`,
+        `${path}: '${name}' is damaged: its bytes do not have the checksum (CRC-32) in the archive: write or download the file again`,
       );
     }
     return members;
   } catch (cause) {
     if (cause instanceof FileError) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
     throw new FileError(
-      `${path}: expected a zip archive of arrays as numpy.savez writes it, but ${bytes.length} bytes do not unpack (${why}): write the file again`,
+      `${path}: expected a zip archive of arrays as numpy.savez writes it, but ${bytes.length} bytes do not unpack (${messageOf(cause)}): write the file again`,
       { cause },
     );
   }
 }
 
-/** Where the central directory of a zip archive begins (APPNOTE.TXT 4.3.14 and 4.3.16), of one that has an end record. */
+/** The offset of the central directory of a zip archive that has an end record (APPNOTE.TXT 4.3.14 and 4.3.16). */
 function directoryStart(archive: DataView): number {
   let end = archive.byteLength - 22;
   while (archive.getUint32(end, true) !== 0x0605_4b50) end -= 1;

@@ -204,7 +204,7 @@ describe('arraySplits', () => {
     );
     const refused = (given: ReadonlyMap<string, NumberArray>, weights: string) => () =>
       arraySplits(given, 'x', { ...options, weights });
-    expect(refused(parts, 'w')).toThrow("'x_test' has no weights beside it, which 'w_train' are of other parts");
+    expect(refused(parts, 'w')).toThrow("'x_test' has no weights beside it, only other parts have ('w_train')");
     expect(refused(new Map([...parts, ['w_test', floats([4, 2])]]), 'w')).toThrow(
       "the weights 'w_test' have shape [4,2], expected one number for each of 4 examples",
     );

@@ -1,35 +1,39 @@
-// Walks the pages of a Parquet file before they are decoded, so that damage is told instead of obeyed: page sizes, value
-// counts and run lengths must fit the file. (hyparquet believes them, and a run may claim two thousand million values.)
+// Checks a Parquet file's structure before hyparquet decodes it: the lengths of lists and pages, counts of values and lengths of
+// runs must fit the file. (hyparquet believes them, and a run may claim two thousand million values.)
 import { gunzipSync } from 'node:zlib';
-import { type FileMetaData, parquetSchema, type SchemaTree, snappyUncompress } from 'hyparquet';
-import { type CompactStruct, compactStruct, readVarint } from './parquet-thrift.js';
+import { type FileMetaData, type PageHeader, parquetMetadata, snappyUncompress } from 'hyparquet';
+import { parquetHeader } from 'hyparquet/src/column.js';
+import { getMaxDefinitionLevel, getMaxRepetitionLevel, getSchemaPath } from 'hyparquet/src/schema.js';
+import { endOfStruct, readVarint } from './parquet-thrift.js';
 
 type ColumnMeta = NonNullable<FileMetaData['row_groups'][number]['columns'][number]['meta_data']>;
 
 /** Cells that a table may have in memory. */
-const MOST_VALUES = 2 ** 27;
+const mostValues = 2 ** 27;
 /** What a codec can pack at best: Snappy 64 bytes in 3, deflate 1032 to 1. */
-const MOST_PACKED: Readonly<Record<string, number>> = { UNCOMPRESSED: 1, SNAPPY: 32, GZIP: 1032 };
+const bestRatios: Readonly<Record<string, number>> = { UNCOMPRESSED: 1, SNAPPY: 32, GZIP: 1032 };
 
-const DATA_PAGE = 0;
-const DICTIONARY_PAGE = 2;
-const DATA_PAGE_V2 = 3;
-/** Encoding numbers of the Parquet format. */
-const DICTIONARY_ENCODINGS = [2, 8];
-const DELTA_ENCODINGS = [5, 6];
-const SAFE_ENCODINGS = [0, 9];
-
-/** Throws Error (to be told with the file's name) where a page's claims cannot be true. */
-export function checkPages(bytes: Uint8Array, metadata: FileMetaData): void {
-  const schema = parquetSchema(metadata);
+/**
+ * Return the metadata of a file whose footer and pages can be what they claim.
+ * @throws Error saying what cannot be, for a message that names the file
+ */
+export function checkedMetadata(bytes: Uint8Array): FileMetaData {
+  const footerEnd = bytes.length - 8;
+  const footerLength = footerEnd < 0 ? 0 : viewOf(bytes).getUint32(footerEnd, true);
+  // hyparquet refuses a file without the marks, or too short for its footer.
+  if (footerLength > 0 && footerLength <= footerEnd) endOfStruct(bytes, footerEnd - footerLength, footerEnd);
+  const metadata = parquetMetadata(bytes);
   let total = 0;
   for (const { columns, num_rows: rows } of metadata.row_groups) {
     for (const { meta_data: meta } of columns) {
       if (meta === undefined) throw new Error('a column has no metadata');
-      total += checkColumn(bytes, meta, levelsOf(schema, meta.path_in_schema), Number(rows));
-      if (total > MOST_VALUES) throw new Error(`it claims more than ${MOST_VALUES} values: split the file`);
+      const path = getSchemaPath(metadata.schema, meta.path_in_schema);
+      const levels = { repetition: getMaxRepetitionLevel(path), definition: getMaxDefinitionLevel(path) };
+      total += checkColumn(bytes, meta, levels, Number(rows));
+      if (total > mostValues) throw new Error(`it claims more than ${mostValues} values: split the file`);
     }
   }
+  return metadata;
 }
 
 interface Levels {
@@ -37,46 +41,26 @@ interface Levels {
   readonly definition: number;
 }
 
-function levelsOf(schema: SchemaTree, path: readonly string[]): Levels {
-  let [node, repetition, definition]: [SchemaTree, number, number] = [schema, 0, 0];
-  for (const name of path) {
-    const child = node.children.find((candidate) => candidate.element.name === name);
-    if (child === undefined) throw new Error(`column ${path.join('.')} is not in the schema`);
-    node = child;
-    if (child.element.repetition_type === 'REPEATED') repetition++;
-    if (child.element.repetition_type !== 'REQUIRED') definition++;
-  }
-  return { repetition, definition };
-}
-
+/** Return how many values the pages of a column hold. */
 function checkColumn(bytes: Uint8Array, meta: ColumnMeta, levels: Levels, rows: number): number {
   const name = meta.path_in_schema.join('.');
   const claimed = Number(meta.num_values);
   const start = Number(meta.dictionary_page_offset || meta.data_page_offset);
   const end = start + Number(meta.total_compressed_size);
-  if (!(start >= 4 && end > start && end <= bytes.length) || !(claimed >= 0) || !(rows >= 0 && rows <= MOST_VALUES)) {
+  if (!(start >= 4 && end > start && end <= bytes.length) || !(claimed >= 0) || !(rows >= 0 && rows <= mostValues)) {
     throw new Error(
       `column ${name} claims ${claimed} values for ${rows} rows in bytes ${start} to ${end} of ${bytes.length}`,
     );
   }
   let [offset, values] = [start, 0];
   while (offset < end && values < claimed) {
-    const header = compactStruct(bytes, offset, end);
-    const [type, unpacked, packed] = [header.number(1), header.number(2), header.number(3)];
-    if (
-      !(packed >= 0 && header.end + packed <= end) ||
-      !(unpacked >= 0 && unpacked <= (MOST_PACKED[meta.codec] ?? 1032) * (packed + 1))
-    ) {
-      throw new Error(`a page of column ${name} claims ${unpacked} bytes packed in ${packed}`);
-    }
-    const body = bytes.subarray(header.end, header.end + packed);
-    if (type === DATA_PAGE)
-      values += checkDataPage(unpackPage(body, unpacked, meta.codec), header.struct(5), levels, claimed);
-    else if (type === DATA_PAGE_V2)
-      values += checkDataPageV2(body, unpacked, meta.codec, header.struct(8), levels, claimed);
-    else if (type === DICTIONARY_PAGE) within(header.struct(7).number(1), 8 * (unpacked + 1), 'a dictionary');
-    else throw new Error(`a page of column ${name} is of unknown type ${type}`);
-    offset = header.end + packed;
+    const bodyStart = endOfStruct(bytes, offset, end);
+    const header = parquetHeader({ view: viewOf(bytes), offset });
+    const packed = within(header.compressed_page_size, end - bodyStart, `bytes of a page of column ${name}`);
+    const most = (bestRatios[meta.codec] ?? 1032) * (packed + 1);
+    const unpacked = within(header.uncompressed_page_size, most, `bytes packed in ${packed} of column ${name}`);
+    values += checkPage(bytes.subarray(bodyStart, bodyStart + packed), unpacked, header, meta, levels, claimed);
+    offset = bodyStart + packed;
   }
   if (values !== claimed || (levels.repetition === 0 && values !== rows)) {
     throw new Error(`column ${name} claims ${claimed} values for ${rows} rows, its pages hold ${values}`);
@@ -84,64 +68,86 @@ function checkColumn(bytes: Uint8Array, meta: ColumnMeta, levels: Levels, rows: 
   return values;
 }
 
-function checkDataPage(page: Uint8Array, header: CompactStruct, levels: Levels, claimed: number): number {
-  const count = within(header.number(1), claimed, 'a page');
-  const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
-  let offset = 0;
-  for (const level of [levels.repetition, levels.definition]) {
-    if (level === 0) continue;
-    const length = within(view.getUint32(offset, true), page.length - offset - 4, 'levels');
-    checkRuns(page, offset + 4, offset + 4 + length, bitWidth(level), count);
-    offset += 4 + length;
-  }
-  checkValues(page, offset, header.number(2), count);
-  return count;
-}
-
-function checkDataPageV2(
+/** Return how many values of the `claimed` ones of its column a page holds: none if it is a dictionary. */
+function checkPage(
   body: Uint8Array,
   unpacked: number,
-  codec: string,
-  header: CompactStruct,
+  header: PageHeader,
+  { type, codec }: ColumnMeta,
   levels: Levels,
   claimed: number,
 ): number {
-  const count = within(header.number(1), claimed, 'a page');
-  const nulls = within(header.number(2), count, 'nulls of a page');
-  const definition = within(header.number(5), body.length, 'levels');
-  const repetition = within(header.number(6), body.length - definition, 'levels');
-  if (levels.repetition > 0) checkRuns(body, 0, repetition, bitWidth(levels.repetition), count);
-  if (levels.definition > 0) checkRuns(body, repetition, repetition + definition, bitWidth(levels.definition), count);
-  const packed = body.subarray(repetition + definition);
-  const size = unpacked - repetition - definition;
-  const compressed = header.flag(7) ?? true;
-  checkValues(compressed ? unpackPage(packed, size, codec) : packed, 0, header.number(4), count - nulls);
-  return count;
+  const { data_page_header: first, data_page_header_v2: second, dictionary_page_header: dictionary } = header;
+  if (header.type === 'DATA_PAGE' && first) {
+    const count = within(first.num_values, claimed, 'values of a page');
+    const page = unpackPage(body, unpacked, codec);
+    let offset = 0;
+    for (const level of [levels.repetition, levels.definition]) {
+      if (level > 0) offset = checkRunsOfLength(page, offset, bitWidth(level), count, 'bytes of levels');
+    }
+    checkValues(page, offset, first.encoding, type, count, false);
+    return count;
+  }
+  if (header.type === 'DATA_PAGE_V2' && second) {
+    const count = within(second.num_values, claimed, 'values of a page');
+    const nulls = within(second.num_nulls, count, 'nulls of a page');
+    const definition = within(second.definition_levels_byte_length, body.length, 'bytes of levels');
+    const repetition = within(second.repetition_levels_byte_length, body.length - definition, 'bytes of levels');
+    if (levels.repetition > 0) checkRuns(body, 0, repetition, bitWidth(levels.repetition), count);
+    if (levels.definition > 0) checkRuns(body, repetition, repetition + definition, bitWidth(levels.definition), count);
+    const rest = body.subarray(repetition + definition);
+    const page = second.is_compressed === false ? rest : unpackPage(rest, unpacked - repetition - definition, codec);
+    checkValues(page, 0, second.encoding, type, count - nulls, true);
+    return count;
+  }
+  if (header.type !== 'DICTIONARY_PAGE' || !dictionary) throw new Error(`a page has the wrong type ${header.type}`);
+  within(dictionary.num_values, 8 * (unpacked + 1), 'values of a dictionary');
+  return 0;
 }
 
-function checkValues(page: Uint8Array, offset: number, encoding: number, count: number): void {
-  if (count === 0 || SAFE_ENCODINGS.includes(encoding)) {
+function checkValues(
+  page: Uint8Array,
+  offset: number,
+  encoding: string,
+  type: string,
+  count: number,
+  isSecondVersion: boolean,
+): void {
+  if (count === 0 || encoding === 'PLAIN' || encoding === 'BYTE_STREAM_SPLIT') {
     // Eight booleans to a byte is the densest there is.
     within(count, 8 * (page.length - offset), 'values of a page');
-  } else if (DICTIONARY_ENCODINGS.includes(encoding)) {
+  } else if (encoding === 'RLE' && type === 'BOOLEAN') {
+    checkRunsOfLength(page, offset, 1, count, 'bytes of booleans', true);
+  } else if ((encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY') && type !== 'BOOLEAN') {
     const width = within(page[offset] ?? Number.NaN, 32, 'bits of an index');
-    if (width > 0) checkRuns(page, offset + 1, page.length, width, count, true);
-  } else if (encoding === 3) {
-    const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
-    const length = within(view.getUint32(offset, true), page.length - offset - 4, 'booleans of a page');
-    checkRuns(page, offset + 4, offset + 4 + length, 1, count, true);
-  } else if (DELTA_ENCODINGS.includes(encoding)) {
+    // Without bits there are no runs; only for pages of the second version hyparquet reads them all the same.
+    if (width > 0 || isSecondVersion) checkRuns(page, offset + 1, page.length, width, count, true);
+  } else if (encoding === 'DELTA_BINARY_PACKED' || encoding === 'DELTA_LENGTH_BYTE_ARRAY') {
     const block = readVarint(page, offset, page.length);
     const parts = readVarint(page, block.end, page.length);
-    const multiple = parts.value >= 1 && block.value % (32 * parts.value) === 0;
-    if (block.value > 2 ** 16 || !multiple)
+    const isMultiple = parts.value >= 1 && block.value % (32 * parts.value) === 0;
+    if (block.value > 2 ** 16 || !isMultiple)
       throw new Error(`a delta block of ${block.value} values in ${parts.value} parts`);
   } else {
-    throw new Error(`encoding ${encoding} is not read; write the table with plain or dictionary encoding`);
+    throw new Error(`encoding ${encoding} of ${type} is not read: write the table with plain or dictionary encoding`);
   }
 }
 
-/** Runs of the hybrid encoding must add up to `count` (filled to a multiple of 8 when bit-packed) without running over. */
+/** Check runs behind their length in 32 bits, and return the offset behind them. */
+function checkRunsOfLength(
+  page: Uint8Array,
+  offset: number,
+  width: number,
+  count: number,
+  what: string,
+  mayBeShort = false,
+): number {
+  const length = within(viewOf(page).getUint32(offset, true), page.length - offset - 4, what);
+  checkRuns(page, offset + 4, offset + 4 + length, width, count, mayBeShort);
+  return offset + 4 + length;
+}
+
+/** Check that runs of the hybrid encoding add up to `count` (filled to a multiple of 8 if bit-packed), and not to more. */
 function checkRuns(
   bytes: Uint8Array,
   start: number,
@@ -152,22 +158,25 @@ function checkRuns(
 ): void {
   let [offset, seen] = [start, 0];
   while (seen < count) {
-    // A page of nulls only has values missing, which the caller cannot know without reading its levels.
+    // Nulls have no values; how many there are, only the levels say.
     if (mayBeShort && offset >= end) return;
     const header = readVarint(bytes, offset, end);
     const packed = (header.value & 1) === 1;
     const length = packed ? (header.value >>> 1) * 8 : header.value >>> 1;
     if (length === 0 || length > count - seen + (packed ? 7 : 0)) {
-      throw new Error(`a run of ${length} values where ${count - seen} are left`);
+      throw new Error(`a run of ${length} values, and ${count - seen} are left`);
     }
     offset = header.end + (packed ? (length / 8) * width : (width + 7) >> 3);
     seen += length;
   }
 }
 
-/** Unpacks a page of a known length; throws Error where that cannot be its length, or the compression is not read. */
+/**
+ * Unpack a page of a known length.
+ * @throws Error if that cannot be its length, or the compression is not read
+ */
 export function unpackPage(bytes: Uint8Array, length: number, codec: string): Uint8Array {
-  const most = MOST_PACKED[codec];
+  const most = bestRatios[codec];
   if (most === undefined) throw new Error(`compression ${codec} is not read`);
   if (codec === 'UNCOMPRESSED') return bytes;
   within(length, most * (bytes.length + 1), 'bytes of a page');
@@ -179,10 +188,12 @@ export function unpackPage(bytes: Uint8Array, length: number, codec: string): Ui
 
 function within(value: number, most: number, what: string): number {
   if (!(Number.isInteger(value) && value >= 0 && value <= most)) {
-    throw new Error(`${what}: ${value} claimed where at most ${most} can be`);
+    throw new Error(`${value} ${what} are claimed, and at most ${most} can be`);
   }
   return value;
 }
+
+const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 function bitWidth(level: number): number {
   return 32 - Math.clz32(level);

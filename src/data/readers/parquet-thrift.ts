@@ -1,94 +1,64 @@
-// The little of Thrift's compact protocol that Parquet page headers use: structs of numbers, flags, byte strings and
-// structs. Nothing is allocated but the fields met.
+// Walks Thrift's compact protocol without decoding it, so that hyparquet decodes only what it can hold: it allocates a list by
+// the length that the list claims, 256 MiB on the word of five bytes.
 
-/** A struct read from bytes; `end` is where the next thing begins. A field of another kind reads as not there. */
-export interface CompactStruct {
-  readonly end: number;
-  /** NaN where it is not there. */
-  number(field: number): number;
-  flag(field: number): boolean | undefined;
-  /** Throws Error where it is not there. */
-  struct(field: number): CompactStruct;
-}
+/** Structs and lists within each other; a Parquet footer has fewer. */
+const mostLevels = 16;
 
-type Value = number | boolean | CompactStruct | undefined;
-
-/** Structs within structs that a page header has at most. */
-const DEEPEST = 8;
-
-/** Reads the struct at `offset`; throws Error where it does not end before `end`. */
-export function compactStruct(bytes: Uint8Array, offset: number, end: number, depth = 0): CompactStruct {
-  if (depth > DEEPEST) throw new Error('a page header is nested too deeply');
-  const fields = new Map<number, Value>();
-  let [position, field] = [offset, 0];
-  for (;;) {
+/**
+ * Check the struct at `offset`, and return the offset behind it.
+ * @throws Error if it does not end before `end`, if a list claims more elements than there are bytes, or if it is nested too deeply
+ */
+export function endOfStruct(bytes: Uint8Array, offset: number, end: number, level = 0): number {
+  if (level > mostLevels) throw new Error('its structure is nested too deeply');
+  for (let position = offset; ; ) {
     const head = byteAt(bytes, position++, end);
-    if (head === 0) break;
     const kind = head & 0x0f;
-    if (head >> 4 === 0) {
-      const number = readVarint(bytes, position, end);
-      [field, position] = [unzigzag(number.value), number.end];
-    } else {
-      field += head >> 4;
-    }
-    const read = compactValue(bytes, position, end, kind, depth);
-    fields.set(field, read.value);
-    position = read.end;
+    if (kind === 0) return position;
+    // The number of the field, if it is not given as a difference.
+    if (head >> 4 === 0) position = readVarint(bytes, position, end).end;
+    if (kind > 2) position = endOfValue(bytes, position, end, kind, level); // 1 and 2 are true and false
   }
-  return {
-    end: position,
-    number: (id) => {
-      const value = fields.get(id);
-      return typeof value === 'number' ? value : Number.NaN;
-    },
-    flag: (id) => {
-      const value = fields.get(id);
-      return typeof value === 'boolean' ? value : undefined;
-    },
-    struct: (id) => {
-      const value = fields.get(id);
-      if (typeof value !== 'object') throw new Error(`a page header has no field ${id}`);
-      return value;
-    },
-  };
 }
 
-function compactValue(
-  bytes: Uint8Array,
-  offset: number,
-  end: number,
-  kind: number,
-  depth: number,
-): { value: Value; end: number } {
+function endOfValue(bytes: Uint8Array, offset: number, end: number, kind: number, level: number): number {
   switch (kind) {
-    case 1:
-    case 2:
-      return { value: kind === 1, end: offset };
     case 3:
-      return { value: byteAt(bytes, offset, end), end: offset + 1 };
+      return offset + 1;
     case 4:
-    case 5: {
-      const read = readVarint(bytes, offset, end);
-      return { value: unzigzag(read.value), end: read.end };
-    }
+    case 5:
+      return readVarint(bytes, offset, end).end;
     case 6: {
-      // 64-bit counts occur only in statistics, which are not looked at.
       let position = offset;
       while (byteAt(bytes, position++, end) & 0x80);
-      return { value: undefined, end: position };
+      return position;
     }
+    case 7:
+      return offset + 8;
     case 8: {
       const length = readVarint(bytes, offset, end);
-      if (length.end + length.value > end) throw new Error('a page header is truncated');
-      return { value: undefined, end: length.end + length.value };
+      if (length.value > end - length.end) throw new Error(`a text of ${length.value} bytes is cut off`);
+      return length.end + length.value;
     }
-    case 12: {
-      const value = compactStruct(bytes, offset, end, depth + 1);
-      return { value, end: value.end };
-    }
+    case 9:
+      return endOfList(bytes, offset, end, level + 1);
+    case 12:
+      return endOfStruct(bytes, offset, end, level + 1);
     default:
-      throw new Error(`a page header has a field of unexpected kind ${kind}`);
+      throw new Error(`a field is of the unknown kind ${kind}`);
   }
+}
+
+function endOfList(bytes: Uint8Array, offset: number, end: number, level: number): number {
+  if (level > mostLevels) throw new Error('its structure is nested too deeply');
+  const head = byteAt(bytes, offset, end);
+  const short = { value: head >> 4, end: offset + 1 };
+  const length = short.value === 15 ? readVarint(bytes, offset + 1, end) : short;
+  if (length.value > end - length.end)
+    throw new Error(`a list claims ${length.value} elements, more than there are bytes`);
+  const kind = Math.max(3, head & 0x0f); // flags in a list are bytes
+  let position = length.end;
+  for (let element = 0; element < length.value; element++) position = endOfValue(bytes, position, end, kind, level);
+  return position;
 }
 
 /** An unsigned number in groups of seven bits, of 32 bits at most. */
@@ -99,15 +69,11 @@ export function readVarint(bytes: Uint8Array, offset: number, end: number): { va
     value |= (byte & 0x7f) << shift;
     if ((byte & 0x80) === 0) return { value: value >>> 0, end: position };
   }
-  throw new Error('a number in a page is too long');
-}
-
-function unzigzag(value: number): number {
-  return (value >>> 1) ^ -(value & 1);
+  throw new Error('a number is too long');
 }
 
 function byteAt(bytes: Uint8Array, offset: number, end: number): number {
   const byte = offset < end ? bytes[offset] : undefined;
-  if (byte === undefined) throw new Error('a page is truncated');
+  if (byte === undefined) throw new Error('it is truncated');
   return byte;
 }

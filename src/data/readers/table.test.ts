@@ -205,9 +205,43 @@ describe('parquetSplits', () => {
       const failure = await parquetSplits(bytes, 'x', { ...options, label: 'kind', drop: ['note'] }).catch(
         (error) => error,
       );
-      if (failure instanceof FileError) told.add(/a run of \d+ values where/.exec(failure.message)?.[0] ?? 'other');
+      if (failure instanceof FileError) told.add(/a run of \d+ values, and/.exec(failure.message)?.[0] ?? 'other');
     }
     expect([...told].filter((message) => message !== 'other').length).toBeGreaterThan(0);
+  });
+
+  it('refuses lists that claim more than the file holds, in a footer of a few bytes', async () => {
+    // Field 1 is a list of lists of lists …: hyparquet allocates 256 MiB for each before it reads on.
+    const nested = (depth: number) =>
+      Uint8Array.of(0x19, ...Array.from({ length: depth }, () => [0xf9, 0xff, 0xff, 0xff, 0x0f]).flat());
+    const file = (footer: Uint8Array) => {
+      const length = new Uint8Array(Uint32Array.of(footer.length).buffer);
+      const mark = new TextEncoder().encode('PAR1');
+      return Uint8Array.of(...mark, ...footer, ...length, ...mark);
+    };
+    const read = (footer: Uint8Array) => parquetSplits(file(footer), 'x', { ...options, label: 'kind' });
+    await expect(read(nested(100))).rejects.toThrow(/a list claims 33554431 elements, more than there are bytes/);
+    const lists = Uint8Array.of(0x19, ...Array.from({ length: 40 }, () => 0x19));
+    await expect(read(lists)).rejects.toThrow(/nested too deeply/);
+    await expect(read(Uint8Array.of(0x18, 0xff, 0xff, 0x03))).rejects.toThrow(/a text of 65535 bytes is cut off/);
+  });
+
+  it('refuses an encoding that the type of its column does not have, which hyparquet reads by other rules', async () => {
+    const table = tables[0] ?? new Uint8Array();
+    const found = new Set<string>();
+    // Zigzag numbers of encodings: 6 is RLE, 16 is RLE_DICTIONARY.
+    for (const encoding of [6, 16]) {
+      for (let position = 0; position < table.length; position++) {
+        if (![0, 6, 16].includes(table[position] ?? 1)) continue; // no encoding of this table
+        const bytes = table.slice();
+        bytes[position] = encoding;
+        const failure = await parquetSplits(bytes, 'x', { ...options, label: 'kind' }).catch((error) => error);
+        const [message] = /encoding \w+ of \w+ is not read/.exec(String(failure)) ?? [];
+        if (message) found.add(message);
+      }
+    }
+    expect(found).toContain('encoding RLE of INT32 is not read');
+    expect(found).toContain('encoding RLE_DICTIONARY of BOOLEAN is not read');
   });
 
   it('answers any damage with FileError or a table', async () => {

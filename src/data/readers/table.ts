@@ -1,5 +1,5 @@
-// Makes a data set of a table: one column is the label (classification) or the target (regression), the others are
-// numbers and become the inputs. What is not a number is refused by column and row, never guessed.
+// Makes a data set of a table: one column is the label (classification) or the target (regression), the others are numbers and
+// become the inputs. A cell that is not a number is refused by column and row.
 import { FileError, OptionError } from '../../errors.js';
 import { type DataSplits, type Dataset, dataset, type ExampleArray } from '../dataset.js';
 import { type SplitOptions, splitAtRandom } from '../split.js';
@@ -10,7 +10,7 @@ export interface TableColumn {
   readonly cells: ArrayLike<unknown>;
 }
 
-/** What the columns mean. Exactly one of `label` and `target` is given. */
+/** The roles of the columns. Exactly one of `label` and `target` is given. */
 export interface TableOptions extends SplitOptions {
   /** The column of class names or numbers. */
   readonly label?: string | undefined;
@@ -23,9 +23,10 @@ export interface TableOptions extends SplitOptions {
 }
 
 /**
- * Inputs are float32 of shape [features]; labels are numbered in the order of their names (numerically where all are
- * numbers), targets are float32 of shape [1]. `place` names a row for messages. Throws OptionError on a column that is not there, FileError on
- * a cell that cannot be used.
+ * Return the data sets of a table. Inputs are float32 of shape [features]; labels are numbered in the order of their names
+ * (numerically if all are numbers), targets are float32 of shape [1].
+ * @param place names a row for messages
+ * @throws OptionError for a column that does not exist, FileError for a cell that cannot be used
  */
 export function tableSplits(
   columns: readonly TableColumn[],
@@ -36,13 +37,13 @@ export function tableSplits(
   const { label, target, weights, drop = [] } = options;
   const names = columns.map((column) => column.name);
   const listed = names.length > 40 ? `${names.slice(0, 40).join(', ')}, … (${names.length})` : names.join(', ');
-  const answer = label ?? target;
-  if (answer === undefined || (label !== undefined && target !== undefined)) {
+  const predicted = label ?? target;
+  if (predicted === undefined || (label !== undefined && target !== undefined)) {
     throw new OptionError(
       `${path}: give one of ?label=COLUMN (classes) and ?target=COLUMN (a number): its columns are ${listed}`,
     );
   }
-  for (const name of [answer, ...(weights === undefined ? [] : [weights]), ...drop]) {
+  for (const name of [predicted, ...(weights === undefined ? [] : [weights]), ...drop]) {
     if (!names.includes(name))
       throw new OptionError(`${path}: there is no column '${name}': its columns are ${listed}`);
   }
@@ -50,20 +51,19 @@ export function tableSplits(
   if (repeated !== undefined) {
     throw new FileError(`${path}: the column name '${repeated}' occurs twice: rename one of them`);
   }
-  const answers = columns.find((column) => column.name === answer)?.cells ?? [];
+  const answers = columns.find((column) => column.name === predicted)?.cells ?? [];
   const features = columns.filter(
-    (column) => column.name !== answer && column.name !== weights && !drop.includes(column.name),
+    (column) => column.name !== predicted && column.name !== weights && !drop.includes(column.name),
   );
   if (features.length === 0) {
-    throw new FileError(`${path}: only the column '${answer}' is left, expected at least one more to learn from`);
+    throw new FileError(`${path}: only the column '${predicted}' is left, expected at least one more to learn from`);
   }
   const size = answers.length;
   const inputs = featureColumn(features, size, path, place);
-  const answered =
-    label === undefined ? numberColumn(answers, answer, path, place) : labelColumn(answers, answer, path, place);
-  const weighed = columns.find((column) => column.name === weights);
-  const counts = weighed && { weights: weightColumn(weighed.cells, weighed.name, path, place) };
-  return splitAtRandom(dataset({ name: path, size, inputs, ...answered, ...counts }), options);
+  const targets = (label === undefined ? numberColumn : labelColumn)(answers, predicted, path, place);
+  const weightCells = columns.find((column) => column.name === weights);
+  const weighted = weightCells && { weights: weightColumn(weightCells.cells, weightCells.name, path, place) };
+  return splitAtRandom(dataset({ name: path, size, inputs, ...targets, ...weighted }), options);
 }
 
 type Place = (row: number) => string;
@@ -132,14 +132,8 @@ function labelColumn(
 }
 
 function numberOf(cell: unknown, name: string, path: string, row: number, place: Place): number {
-  const value =
-    typeof cell === 'string'
-      ? cell.trim() === ''
-        ? Number.NaN
-        : Number(cell)
-      : isScalar(cell)
-        ? Number(cell)
-        : Number.NaN;
+  const isNumber = typeof cell === 'string' ? cell.trim() !== '' : isScalar(cell);
+  const value = isNumber ? Number(cell) : Number.NaN;
   if (Number.isFinite(Math.fround(value))) return value;
   const found = typeof cell === 'object' && cell !== null ? 'no number' : `'${String(cell).slice(0, 40)}'`;
   throw new FileError(

@@ -1,36 +1,36 @@
-// A text, character by character: windows of `context` characters whose targets are the next characters. The vocabulary
-// is every character that occurs, in code-point order; the last tenth of the text, by position, is held out.
+// A text as characters: windows of `context` characters whose targets are the next characters. The vocabulary is every character
+// that occurs, in code-point order; the last tenth of the text is held out.
 import { FileError } from '../../errors.js';
 import { type DataSplits, type Dataset, dataset } from '../dataset.js';
 import { decodeText, readBytes } from './files.js';
 
-/** How the text is cut. */
+/** How to cut the text. */
 export interface TextOptions {
   /** Characters of a window; 64 by default. */
   readonly context?: number;
   /**
-   * Characters between the starts of two training windows; 1 by default (every window there is). At `context`, an epoch shows
-   * each character once. Test windows never overlap.
+   * Characters between the starts of two training windows; 1 by default (every window). With the value of `context`, an epoch
+   * shows each character once. Test windows never overlap.
    */
   readonly stride?: number;
 }
 
 /** Share of the text, from its beginning, that is trained on. */
-const TRAIN_SHARE = 0.9;
+const trainShare = 0.9;
 
 /**
- * Reads a UTF-8 text file. Inputs and targets are int64 of shape [context], `classes` is the vocabulary.
- * Throws FileError where the file is no text or too short for one window in each part.
+ * Read a UTF-8 text file. Inputs and targets are int64 of shape [context], `classes` is the vocabulary.
+ * @throws FileError if the file is not text, or too short for one window in each part
  */
 export async function readText(path: string, options: TextOptions = {}): Promise<DataSplits> {
   return textSplits(await readBytes(path, 'text file'), path, options);
 }
 
-/** Cuts the bytes of a text file into windows; `path` is for messages. */
+/** Cut the bytes of a text file into windows; `path` is for messages. */
 export function textSplits(bytes: Uint8Array, path: string, options: TextOptions = {}): DataSplits {
   const { context = 64, stride = 1 } = options;
   const characters = Array.from(decodeText(bytes, path));
-  const cut = Math.floor(characters.length * TRAIN_SHARE);
+  const cut = Math.floor(characters.length * trainShare);
   if (Math.min(cut, characters.length - cut) < context + 1) {
     throw new FileError(
       `${path}: expected at least ${context + 1} characters in its last tenth (a window of ${context} and the next), found ${characters.length - cut} of ${characters.length}: give more text or a smaller context`,

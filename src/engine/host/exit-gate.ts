@@ -1,5 +1,5 @@
-// Lets a process end only between two native calls of its worker: onnxruntime-node aborts the process where the thread
-// under it is stopped while it computes.
+// Lets a process end only between two native calls of its worker: onnxruntime-node aborts the process if its thread is
+// stopped while it computes.
 import { EngineError } from './host.js';
 
 const idle = 0;
@@ -8,7 +8,7 @@ const shut = 2;
 
 /** Shared by the worker, which computes, and the main thread, which ends. */
 export class ExitGate {
-  /** To be handed to the other thread. */
+  /** The shared memory, to be sent to the other thread. */
   readonly memory: SharedArrayBuffer;
   readonly #state: Int32Array;
 
@@ -17,7 +17,7 @@ export class ExitGate {
     this.#state = new Int32Array(memory);
   }
 
-  /** In the worker: runs a task that computes, one at a time. */
+  /** Run a task that computes, one at a time; in the worker. @throws EngineError if the process is ending */
   async during<T>(task: () => Promise<T>): Promise<T> {
     if (Atomics.compareExchange(this.#state, 0, idle, busy) !== idle) throw new EngineError('the process is ending');
     try {
@@ -28,7 +28,7 @@ export class ExitGate {
     }
   }
 
-  /** In the main thread: waits until the running task is done, and lets none begin after it. */
+  /** Wait until the running task is done, and let none begin after it; in the main thread. */
   shut(): void {
     while (Atomics.compareExchange(this.#state, 0, idle, shut) === busy) Atomics.wait(this.#state, 0, busy);
   }

@@ -1,4 +1,4 @@
-// What holds sessions and stores, in this thread or in a worker: programs and stores by number, tensors by name.
+// Hosts hold sessions and stores, in this thread or in a worker: programs and stores have numbers, tensors names.
 import { CgfacError } from '../../errors.js';
 import type { TensorType } from '../../graph/graph.js';
 import { allocate, type TensorData } from '../../graph/tensor.js';
@@ -8,7 +8,7 @@ export class EngineError extends CgfacError {}
 
 export type Tensors = Readonly<Record<string, TensorData>>;
 
-/** A graph as bytes, with what the host checks before and after each run. */
+/** A graph as bytes, with the types and updates that the host checks before and after each run. */
 export interface CompileRequest {
   /** The number of the store that it reads and updates. */
   readonly store: number;
@@ -17,7 +17,7 @@ export interface CompileRequest {
   /** Nodes of the graph. */
   readonly nodes: number;
   readonly inputs: ReadonlyMap<string, TensorType>;
-  /** In the graph's order; the type is undefined where an imported operator computes the output. */
+  /** In the graph's order; the type is undefined if an imported operator computes the output. */
   readonly outputs: ReadonlyMap<string, TensorType | undefined>;
   /** Outputs that go to the store: output name → name in the store. */
   readonly updates: ReadonlyMap<string, string>;
@@ -39,13 +39,13 @@ export interface Host {
   write(store: number, tensors: Tensors): Promise<void>;
   read(store: number, names: readonly string[]): Promise<Record<string, TensorData>>;
   forget(store: number, names: readonly string[]): Promise<void>;
-  /** Frees stores and the programs compiled for them. */
+  /** Free stores and the programs compiled for them. */
   drop(stores: readonly number[]): Promise<void>;
-  /** Rejects calls that have not begun, waits for the one that has, frees everything. */
+  /** Reject calls that have not begun, wait for the one that has, free everything. */
   close(): Promise<void>;
 }
 
-/** A copy with memory of its own: safe to keep, and to transfer to another thread. */
+/** Return a copy that shares no memory: safe to keep, and to transfer to another thread. */
 export function copyTensor({ dtype, dims, data }: TensorData): TensorData {
   const copy = allocate(dtype, data.length);
   if (copy instanceof BigInt64Array || copy instanceof BigUint64Array) {

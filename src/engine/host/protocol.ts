@@ -2,7 +2,7 @@
 import { type CgfacError, FileError, GraphError, OptionError, TrainingError, UnsupportedError } from '../../errors.js';
 import { EngineError, type Host } from './host.js';
 
-/** What a worker is started with. */
+/** The data that a worker is started with. */
 export interface WorkerData {
   readonly settings: unknown;
   /** Memory of the ExitGate. */
@@ -53,7 +53,7 @@ export function decodeError({ kind, message, stack }: ErrorMessage): Error {
   return error;
 }
 
-/** The memory of all typed arrays in a message, to be transferred with it. */
+/** Return the memory of all typed arrays in a message, to be transferred with it. */
 export function buffersOf(message: unknown, found = new Set<ArrayBuffer>()): ArrayBuffer[] {
   if (ArrayBuffer.isView(message)) {
     if (message.buffer instanceof ArrayBuffer) found.add(message.buffer);

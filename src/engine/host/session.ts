@@ -1,6 +1,6 @@
 // Holds ONNX Runtime sessions and the stores of tensors in the thread that it is made in.
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
-import { GraphError, OptionError } from '../../errors.js';
+import { GraphError, messageOf, OptionError } from '../../errors.js';
 import { formatType, type TensorType } from '../../graph/graph.js';
 import type { TensorData } from '../../graph/tensor.js';
 import { asBits, fromRuntime, type OnnxRuntime, toRuntime } from '../runtime-tensor.js';
@@ -12,7 +12,7 @@ interface Compiled {
   readonly request: CompileRequest;
   readonly session: InferenceSession;
   /** The last run's updates, while they can be undone. */
-  kept: Exchange | undefined;
+  lastUpdates: Exchange | undefined;
 }
 
 export class SessionHost implements Host {
@@ -27,7 +27,7 @@ export class SessionHost implements Host {
 
   /**
    * @param options settings of each program's session
-   * @param during is around each call that has begun
+   * @param during wraps each call when it begins
    */
   constructor(
     ort: OnnxRuntime,
@@ -47,9 +47,9 @@ export class SessionHost implements Host {
         throw new GraphError(`ONNX Runtime refuses the graph '${request.name}': ${messageOf(error)}`, { cause: error });
       });
       this.#compiled += 1;
-      // The bytes have been read; a map entry must not keep them.
-      const kept = undefined;
-      this.#programs.set(this.#compiled, { request: { ...request, bytes: new Uint8Array(0) }, session, kept });
+      // The bytes have been read; a map entry must not hold them.
+      const small = { ...request, bytes: new Uint8Array(0) };
+      this.#programs.set(this.#compiled, { request: small, session, lastUpdates: undefined });
       return this.#compiled;
     });
   }
@@ -69,13 +69,13 @@ export class SessionHost implements Host {
   undo(program: number): Promise<void> {
     return this.#inOrder(async () => {
       const compiled = this.#program(program);
-      const { request, kept } = compiled;
+      const { request, lastUpdates } = compiled;
       if (!request.undoable) {
         throw new OptionError(`program '${request.name}' keeps nothing to undo: compile it with { undoable: true }`);
       }
-      if (!kept) throw new EngineError(`program '${request.name}' has no run to undo, or it was undone already`);
-      this.#store(request.store).undo(kept, `the last run of program '${request.name}'`);
-      compiled.kept = undefined;
+      if (!lastUpdates) throw new EngineError(`program '${request.name}' has no run to undo, or it was undone already`);
+      this.#store(request.store).undo(lastUpdates, `the last run of program '${request.name}'`);
+      compiled.lastUpdates = undefined;
     });
   }
 
@@ -135,7 +135,7 @@ export class SessionHost implements Host {
   async #release(program: number): Promise<void> {
     const compiled = this.#programs.get(program);
     this.#programs.delete(program);
-    freeReplaced(compiled?.kept);
+    freeReplaced(compiled?.lastUpdates);
     await compiled?.session.release();
   }
 
@@ -185,7 +185,7 @@ export class SessionHost implements Host {
     return inputs;
   }
 
-  /** Keeps a run's updates, if they are accepted, and returns its other outputs. */
+  /** Store a run's updates, if they are accepted, and return its other outputs. */
   #take(compiled: Compiled, results: Readonly<Record<string, Tensor>>): Record<string, TensorData> {
     const { request } = compiled;
     const returned: Record<string, TensorData> = {};
@@ -207,8 +207,8 @@ export class SessionHost implements Host {
     }
     if (!accepted || updates.size === 0) return returned;
     const exchange = this.#store(request.store).exchange(updates);
-    freeReplaced(request.undoable ? compiled.kept : exchange);
-    if (request.undoable) compiled.kept = exchange;
+    freeReplaced(request.undoable ? compiled.lastUpdates : exchange);
+    if (request.undoable) compiled.lastUpdates = exchange;
     return returned;
   }
 }
@@ -222,11 +222,9 @@ function checkType(where: string, { dtype, shape }: TensorType, value: Tensor): 
   throw new OptionError(`${where} is ${formatType({ dtype, shape })}, but got ${value.type}[${value.dims.join(', ')}]`);
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 function list(names: Iterable<string>): string {
   const all = [...names];
-  const shown = all.slice(0, 12).map((name) => `'${name}'`);
-  if (all.length > shown.length) shown.push(`${all.length - shown.length} more`);
-  return shown.length > 0 ? shown.join(', ') : 'none';
+  const listed = all.slice(0, 12).map((name) => `'${name}'`);
+  if (all.length > listed.length) listed.push(`${all.length - listed.length} more`);
+  return listed.length > 0 ? listed.join(', ') : 'none';
 }

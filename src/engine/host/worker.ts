@@ -11,7 +11,7 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-/** Starts the worker and waits until it has loaded its runtime. */
+/** Start the worker and wait until it has loaded its runtime. @throws EngineError, UnsupportedError if it does not start */
 export async function startWorkerHost(script: URL, settings: unknown): Promise<Host> {
   const gate = new ExitGate();
   // Flags of the process (`--input-type`, loaders) are meant for the caller's script, not for this one.
@@ -23,7 +23,7 @@ export async function startWorkerHost(script: URL, settings: unknown): Promise<H
   const [greeting] = (await once(worker, 'message').catch((error: Error) => {
     throw new EngineError(
       `the engine's worker thread did not start from ${script}: ${error.message}. ` +
-        'Where cgfac is bundled, leave it external or make the engine with { worker: false }',
+        'If cgfac is bundled, leave it external or make the engine with { worker: false }',
       { cause: error },
     );
   })) as [Greeting];

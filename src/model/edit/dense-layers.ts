@@ -1,4 +1,4 @@
-// Finds the dense layers of a graph that fine-tuning works on: products of a value with a stored weight.
+// Finds the dense layers of a graph, which fine-tuning changes: products of a value with a stored weight.
 import { intAttribute, type Node, type Value } from '../../graph/graph.js';
 import { isNode, readersOf, seeThrough, type Uses } from '../../graph/uses.js';
 import type { Model } from '../model.js';
@@ -11,11 +11,11 @@ export interface DenseLayer {
   readonly weight: string;
   /** The axis of the stored weight that runs over the layer's outputs. */
   readonly outputAxis: number;
-  /** Name of the bias, where there is one. */
+  /** Name of the bias, if there is one. */
   readonly bias: string | undefined;
 }
 
-/** The layer that a node is, or undefined. */
+/** Return the dense layer that a node is; undefined if it is none. */
 export function denseLayer(model: Model, node: Node, uses: Uses): DenseLayer | undefined {
   if (node.domain !== '') return undefined;
   const stored = storedWeight(model, node.inputs[1]);
@@ -36,7 +36,7 @@ export function denseLayer(model: Model, node: Node, uses: Uses): DenseLayer | u
   }
 }
 
-/** The nodes that read a parameter, once for each of their inputs; those behind Identity and Transpose nodes for these. */
+/** Return the nodes that read a parameter, through Identity and Transpose nodes too, once for each of their inputs. */
 export function parameterReaders(model: Model, name: string, uses: Uses): Node[] {
   const value = model.parameters.get(name);
   return value ? readersOf(value, uses, isView).map(({ node }) => node) : [];
@@ -44,7 +44,7 @@ export function parameterReaders(model: Model, name: string, uses: Uses): Node[]
 
 const isView = (node: Node): boolean => isNode(node, 'Identity', 'Transpose');
 
-/** A parameter, perhaps behind Identity and a transposition of a matrix. */
+/** Return the parameter that a value is, perhaps through Identity and transpositions of a matrix. */
 function storedWeight(model: Model, value: Value | undefined) {
   let source = value;
   let transposed = false;
@@ -63,7 +63,7 @@ function parameterName(model: Model, value: Value): string | undefined {
   return undefined;
 }
 
-/** The bias that a following Add gives to a MatMul. */
+/** Return the bias that an Add after a MatMul adds. */
 function addedBias(model: Model, node: Node, uses: Uses): string | undefined {
   const [output] = node.outputs;
   const [next, ...others] = (output && uses.get(output)) ?? [];

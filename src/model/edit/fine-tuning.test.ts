@@ -189,7 +189,7 @@ describe('addLora', () => {
   it('refuses ranks and weights that do not fit', () => {
     expect(() => addLora(small(), { rank: 0, seed: 1 })).toThrow(/rank of the adapters is 0/);
     expect(() => addLora(small(), { rank: 2, seed: 1, weights: ['*.bias'] })).toThrow(
-      /'fc1.bias' is no weight of a dense layer/,
+      /'fc1.bias' is not the weight of a dense layer/,
     );
     expect(() => addLora(small(), { rank: 2, seed: 1 }).encode(new Map([['fc1.weight', ramp([6, 5])]]))).toThrow(
       /with adapters has no parameter 'fc1.weight'/,

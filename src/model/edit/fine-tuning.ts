@@ -1,4 +1,4 @@
-// What is asked of a model before it is trained further, put together: a new head, low-rank adapters, chosen parameters.
+// Applies the fine-tuning edits in order: new head, adapters, selection.
 
 import { checkedSeed, checkedTexts, checkKeys, type OptionKeys } from '../../options.js';
 import { checkModel, type Model } from '../model.js';
@@ -18,9 +18,9 @@ export interface FineTuningOptions extends Selection {
 const keys: OptionKeys<FineTuningOptions> = { train: true, freeze: true, newHead: true, lora: true, seed: true };
 
 /**
- * Return the model to train: with a new head, low-rank adapters, or fewer trained parameters. With adapters, `freeze` names weights that get none.
- * @throws OptionError for unknown options, for globs that match nothing, or if nothing is left to train; UnsupportedError as `replaceHead`
- *   and `addLora` do
+ * Return the model with the edits that the options name. With adapters, `freeze` names weights that get none.
+ * @throws OptionError for unknown options, for globs that match nothing, or if nothing is left to train; UnsupportedError
+ *   as `replaceHead` and `addLora` do
  * @example
  * const model = fineTuned(await loadModel('encoder.onnx'), { newHead: 5, lora: 8, seed: 1 });
  */
@@ -32,8 +32,9 @@ export function fineTuned(model: Model, options: FineTuningOptions): Model {
   const { newHead, lora } = options;
   const seed = checkedSeed(options.seed);
   const headed = newHead === undefined ? model : replaceHead(model, newHead, seed);
-  if (lora === undefined)
+  if (lora === undefined) {
     return train || freeze.length > 0 ? selectParameters(headed, { ...(train && { train }), freeze }) : headed;
+  }
   const full = matching(headed, train ?? []);
   if (newHead !== undefined) for (const name of headOf(headed)) full.add(name);
   const frozen = matching(headed, freeze, 'held fixed too');

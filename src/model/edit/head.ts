@@ -1,12 +1,12 @@
 // Gives a classifier a new last layer for another number of classes.
 
 import { GraphError, UnsupportedError } from '../../errors.js';
-import { type Dimension, describeNode, neededNodes, type Shape, type Value } from '../../graph/graph.js';
+import { assumedSizes } from '../../graph/assumed-sizes.js';
+import { type Dimension, describeNode, firstOutputOf, type Shape, type Value } from '../../graph/graph.js';
 import { inline } from '../../graph/inline.js';
-import { standIns } from '../../graph/stand-ins.js';
 import { allocate, elementCount, type TensorData, tensor } from '../../graph/tensor.js';
 import { seeThrough, type Uses, usesIn } from '../../graph/uses.js';
-import { decodeProto } from '../../onnx/decode/reader.js';
+import { decodeProto } from '../../onnx/decode/message.js';
 import { withOutputSize } from '../../onnx/edits/output-size.js';
 import { encodeMessage, withInitializers } from '../../onnx/patch.js';
 import { Builder } from '../../ops/builder.js';
@@ -19,11 +19,11 @@ import { type DenseLayer, denseLayer, parameterReaders } from './dense-layers.js
 import { withoutTargetNormalization } from './target-normalization.js';
 
 /**
- * Return the model with its last layer made anew for `classes` outputs; all names stay. A normalization of targets, which
- * belonged to the old outputs, is taken off. New weights are uniform within
- * ±1/√inputs, as PyTorch's Linear starts; the new bias is zero.
- * @throws UnsupportedError naming the node where the path from the output to a last layer is none that is known, and
- *   where what follows the layer computes with the old number of classes
+ * Return the model with a new last layer of `classes` outputs; all names stay. A normalization of targets, which belonged
+ * to the old outputs, is removed. New weights are uniform within ±1/√inputs, as those of PyTorch's Linear; the new bias is
+ * zero.
+ * @throws UnsupportedError naming the node if no known path leads from the output to a last layer, or if nodes after the
+ *   layer compute with the old number of classes
  * @example
  * const flowers = replaceHead(await loadModel('imagenet.onnx'), 5, 1);
  */
@@ -47,19 +47,19 @@ export function replaceHead(given: Model, classes: number, seed: number): FileMo
   return modelRemade(model, bytes);
 }
 
-/** The shape of the head's weight or bias with another number of classes. */
+/** Return the shape of the head's weight or bias with another number of classes. */
 function resized({ weight, outputAxis }: DenseLayer, tensor: Value, classes: number): number[] {
   const axis = tensor.name === weight ? outputAxis : tensor.rank - 1;
   return tensor.dims.map((size, i) => (i === axis ? classes : size));
 }
 
-/** Names of the last layer's weight and bias. @throws UnsupportedError as `replaceHead` does */
+/** Return the names of the last layer's weight and bias. @throws UnsupportedError as `replaceHead` does */
 export function headOf(model: Model): string[] {
   const { weight, bias } = lastLayer(model);
   return bias === undefined ? [weight] : [weight, bias];
 }
 
-/** The layer that computes the model's first output. */
+/** Return the layer that computes the model's first output. @throws UnsupportedError as `replaceHead` does */
 function lastLayer(model: Model): DenseLayer {
   const [output] = model.graph.outputs;
   const uses = usesIn(model.graph);
@@ -111,26 +111,27 @@ const zeros = (old: Value, dims: readonly number[]): TensorData =>
   tensor(old.dtype, dims, allocate(old.dtype, elementCount(dims)));
 
 /**
- * The axis of the model's first output that runs over the classes: the one that follows the head's outputs, where they
- * become more. What computes with the old number of classes fails here.
+ * Return the axis of the model's first output that runs over the classes: the one that grows with the head's outputs.
+ * @throws UnsupportedError if there is no such axis, or nodes after the head compute with the old number of classes
  */
 function classAxis(model: Model, head: DenseLayer, classes: number): number {
   const [some, more] = [classes, classes + 1].map((count) => outputShape(model, head, count));
-  const moved = (some ?? []).flatMap((size, axis) => (size === more?.[axis] ? [] : [axis]));
-  const [axis] = moved;
-  if (axis !== undefined && moved.length === 1 && some?.[axis] === classes && more?.[axis] === classes + 1) return axis;
+  const changed = (some ?? []).flatMap((size, axis) => (size === more?.[axis] ? [] : [axis]));
+  const [axis] = changed;
+  const isOne = axis !== undefined && changed.length === 1;
+  if (isOne && some?.[axis] === classes && more?.[axis] === classes + 1) return axis;
   throw refused(
     model,
     `with ${classes} classes its output would be [${some?.join(', ')}], with one more [${more?.join(', ')}]`,
   );
 }
 
-/** The shape of the first output with another number of classes, on two examples. */
+/** Return the shape of the first output with another number of classes, on two examples. */
 function outputShape(model: Model, head: DenseLayer, classes: number): Shape {
   const { inputs } = model.graph;
   const batches = new Set(inputs.map(({ shape: [first] }) => first));
   let refusal: GraphError | undefined;
-  for (const size of inputs.some(({ shape }) => shape.some((axis) => isOther(axis, batches))) ? standIns : [2]) {
+  for (const size of inputs.some(({ shape }) => shape.some((axis) => isOther(axis, batches))) ? assumedSizes : [2]) {
     const sized = (axis: Dimension) => (typeof axis === 'number' ? axis : batches.has(axis) ? 2 : size);
     const shapes = new Map(inputs.map((input) => [input, input.shape.map(sized)]));
     try {
@@ -153,12 +154,7 @@ function boundOutput(model: Model, head: DenseLayer, classes: number, shapes: Re
     const value = name === undefined ? undefined : model.parameters.get(name);
     if (value) bindings.set(value, b.input(value.name, value.dtype, resized(head, value, classes)));
   }
-  const outputs = model.graph.outputs.slice(0, 1);
-  const nodes = neededNodes(
-    model.graph.nodes,
-    outputs.map(({ value }) => value),
-  );
-  const [output] = inline(b, { ...model.graph, outputs, nodes }, bindings).outputs.values();
+  const [output] = inline(b, firstOutputOf(model.graph), bindings).outputs.values();
   if (!output) throw new GraphError(`model '${model.name}' has no output`);
   return output;
 }

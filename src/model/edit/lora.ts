@@ -1,19 +1,17 @@
-// Low-rank adapters: y = x·W + (α/r)·(x·A)·B with W frozen (Hu et al. 2021, "LoRA", eq. 3). They are dense layers of
-// their own, so second-order optimizers find their curvature; a file gets W + (α/r)·A·B and needs no adapters.
+// Low-rank adapters: y = x·W + (α/r)·(x·A)·B with W frozen (Hu et al. 2021, "LoRA", eq. 3). They are dense layers, so
+// second-order optimizers find their curvature; a file gets W + (α/r)·A·B and needs no adapters.
 
 import { GraphError, OptionError, UnsupportedError } from '../../errors.js';
-import { GraphBuilder } from '../../graph/builder.js';
 import { floatAttribute, intAttribute, type Node, Value } from '../../graph/graph.js';
 import { inline, type Rewrite } from '../../graph/inline.js';
 import { allocate, elementCount, type TensorData, tensor } from '../../graph/tensor.js';
 import { usesIn } from '../../graph/uses.js';
-import { whileReading } from '../../onnx/decode/reader.js';
-import { semantics } from '../../ops/table.js';
 import { checkedNumber, checkedSeed, checkedTexts, checkKeys, described, type OptionKeys } from '../../options.js';
 import { random } from '../../random.js';
 import { type FileModel, isFileModel, withPatch } from '../file-model.js';
 import { checkModel, type Model } from '../model.js';
 import { type DenseLayer, denseLayer, parameterReaders } from './dense-layers.js';
+import { copyOf } from './graph-copy.js';
 import { matching } from './select.js';
 
 export interface LoraOptions {
@@ -23,7 +21,7 @@ export interface LoraOptions {
   readonly alpha?: number;
   /** Globs of the weights that get adapters; by default those of all dense layers. */
   readonly weights?: readonly string[];
-  /** Globs of weights that get none after all. By default none. */
+  /** Globs of weights that get none although `weights` matches them. By default none. */
   readonly except?: readonly string[];
   /** Globs of parameters that are trained beside the adapters, such as a new head. By default none. */
   readonly train?: readonly string[];
@@ -36,6 +34,7 @@ interface Adapter {
   readonly layer: DenseLayer;
   readonly a: Value;
   readonly b: Value;
+  /** α/r */
   readonly scale: number;
 }
 
@@ -44,7 +43,8 @@ interface Adapter {
  * `<weight>.lora_b` `[r, outputs]`, zero, so that it starts as the same function. Writing it merges them: the file is
  * the base model's, with new elements in the adapted weights. Weights that other nodes read as well (a head tied to an
  * embedding) get no adapter unless `weights` names them.
- * @throws OptionError for unknown options, a rank above the smaller side of a layer, or globs that fit nothing; UnsupportedError for named weights that several nodes share
+ * @throws OptionError for unknown options, a rank above the smaller side of a layer, or globs that match nothing;
+ *   UnsupportedError for named weights that several nodes share
  * @example
  * const adapted = addLora(await loadModel('gpt.onnx'), { rank: 8, seed: 1 });
  */
@@ -70,8 +70,9 @@ export function addLora(model: Model, options: LoraOptions): Model {
   }
   const merge = (updated: ReadonlyMap<string, TensorData>) => merged(model, parameters, adapters, updated);
   const adapted = { graph: adaptedGraph(model, adapters), parameters };
-  if (!isFileModel(model))
+  if (!isFileModel(model)) {
     return { ...model, ...adapted, encode: (updated = new Map()) => model.encode(merge(updated)) };
+  }
   return withPatch(model, adapted, model.patch.followedBy(merge));
 }
 
@@ -96,8 +97,8 @@ function adaptersOf(model: Model, options: LoraOptions): Map<Node, Adapter> {
     adapters.set(node, newAdapter(model, layer, options));
   }
   for (const name of chosen ?? []) {
-    if (!adapted.has(name) && !excepted.has(name))
-      throw new OptionError(`'${name}' is no weight of a dense layer, and cannot get adapters`);
+    if (adapted.has(name) || excepted.has(name)) continue;
+    throw new OptionError(`'${name}' is not the weight of a dense layer and cannot get adapters`);
   }
   if (adapters.size === 0) {
     throw new OptionError(
@@ -123,17 +124,15 @@ function newAdapter(model: Model, layer: DenseLayer, { rank, alpha = rank, seed 
   const first = tensor(dtype, [inputs, rank], dtype === 'float64' ? Float64Array.from(drawn) : drawn);
   const second = tensor(dtype, [rank, outputs], allocate(dtype, rank * outputs));
   const named = (name: string, data: TensorData) => new Value(name, { dtype, shape: data.dims }, data);
-  // A Gemm multiplies its product by alpha, and so the merged weight as well.
-  const scale = (alpha / rank) * (layer.node.op === 'Gemm' ? floatAttribute(layer.node, 'alpha', 1) : 1);
-  return { layer, a: named(`${layer.weight}.lora_a`, first), b: named(`${layer.weight}.lora_b`, second), scale };
+  const [a, b] = [named(`${layer.weight}.lora_a`, first), named(`${layer.weight}.lora_b`, second)];
+  return { layer, a, b, scale: alpha / rank };
 }
 
+/** A Gemm multiplies its product by alpha, and so the weight that an adapter is merged into. */
+const gainOf = ({ node }: DenseLayer): number => (node.op === 'Gemm' ? floatAttribute(node, 'alpha', 1) : 1);
+
 function adaptedGraph(model: Model, adapters: ReadonlyMap<Node, Adapter>) {
-  const b = new GraphBuilder(whileReading(semantics));
-  const bindings = new Map<Value, Value>();
-  for (const input of model.graph.inputs) bindings.set(input, b.input(input.name, input.dtype, input.shape));
-  // Stored tensors stay what they are: training binds them by identity.
-  for (const value of [...model.parameters.values(), ...model.statistics.values()]) bindings.set(value, value);
+  const { b, bindings } = copyOf(model);
   const rewrite: Rewrite = (node, inputs) => {
     const adapter = adapters.get(node);
     const [x] = inputs;
@@ -144,15 +143,15 @@ function adaptedGraph(model: Model, adapters: ReadonlyMap<Node, Adapter>) {
     const [y] = b.node(node.op, inputs, node.attributes, { name, outputs: node.outputs.map((output) => output.name) });
     const inner = op('MatMul', [x, adapter.a], 'lora_a');
     const outer = op('MatMul', [inner, adapter.b], 'lora_b');
-    const scaled =
-      adapter.scale === 1 ? outer : op('Mul', [outer, b.scalar(adapter.scale, adapter.a.dtype)], 'lora_scale');
+    const scale = adapter.scale * gainOf(adapter.layer);
+    const scaled = scale === 1 ? outer : op('Mul', [outer, b.scalar(scale, adapter.a.dtype)], 'lora_scale');
     return [op('Add', [y as Value, scaled], 'lora')];
   };
   const { outputs } = inline(b, model.graph, bindings, rewrite);
   return b.build(model.graph.name, Object.fromEntries(outputs));
 }
 
-/** The base model's parameters: those trained beside the adapters, and each adapted weight with its adapter added. */
+/** Return the base model's parameters: those trained beside the adapters, and each adapted weight with its adapter added. */
 function merged(
   model: Model,
   parameters: ReadonlyMap<string, Value>,
@@ -172,13 +171,12 @@ function merged(
     if (!weight || !first || !second) throw new GraphError(`the weight '${layer.weight}' has no elements`);
     // Nothing to add: the stored tensor stays as it is.
     if (second.data.every((element: number | bigint) => Number(element) === 0)) continue;
-    const gain = layer.node.op === 'Gemm' ? floatAttribute(layer.node, 'alpha', 1) : 1;
-    result.set(layer.weight, addProduct(weight, layer.outputAxis, first, second, scale / gain));
+    result.set(layer.weight, addProduct(weight, layer.outputAxis, first, second, scale));
   }
   return result;
 }
 
-/** W + scale·A·B in the layout that W is stored in. */
+/** Return W + scale·A·B in the layout that W is stored in. */
 function addProduct(weight: TensorData, outputAxis: number, a: TensorData, b: TensorData, scale: number): TensorData {
   const [inputs = 0, rank = 0] = a.dims;
   const outputs = b.dims[1] ?? 0;

@@ -171,8 +171,8 @@ describe('withNormalization', () => {
       /of 4 means and 4 deviations does not fit the input/,
     );
     refuse(small(), { mean: [0, 1], deviation: [1] }, /of 2 means and 1 deviations/);
-    refuse(small(), { mean: [0], deviation: [0] }, /0 is no deviation above 0/);
-    refuse(small(), { mean: [Number.NaN], deviation: [1] }, /NaN is no finite number/);
+    refuse(small(), { mean: [0], deviation: [0] }, /0 is not a deviation above 0/);
+    refuse(small(), { mean: [Number.NaN], deviation: [1] }, /NaN is not a finite number/);
     refuse(charTransformer({ seed: 1 }), { mean: [0], deviation: [1] }, /which is int64\[batch, 64\]/);
   });
 

@@ -1,30 +1,28 @@
-// A model that normalizes its own input: (x − mean) / deviation stands before its first layer, in training and in the
-// file. Whoever runs the file feeds it values as the data have them; there is no preprocessing to remember.
+// A model that normalizes its own input: (x − mean) / deviation comes before its first layer, in training and in the file.
+// Users of the file feed it values as the data have them; there is no preprocessing to remember.
 
 import { OptionError } from '../../errors.js';
-import { GraphBuilder } from '../../graph/builder.js';
 import { formatType, type Graph, type Value } from '../../graph/graph.js';
 import { inline } from '../../graph/inline.js';
 import { checkNormalization, describeNormalization, type Normalization } from '../../normalization.js';
-import { whileReading } from '../../onnx/decode/reader.js';
 import { prepended } from '../../onnx/edits/constant-steps.js';
-import { semantics } from '../../ops/table.js';
 import { checkModel, type Model } from '../model.js';
+import { copyOf } from './graph-copy.js';
 import { constantOf, withConstants } from './own-constants.js';
 
 const meanName = 'normalization.mean';
 const deviationName = 'normalization.deviation';
-/** What is done to the input, with the names of the nodes. */
+/** The nodes that normalize the input. */
 const steps = [
   { op: 'Sub', tensor: meanName, name: 'normalization.centred' },
   { op: 'Div', tensor: deviationName, name: 'normalization.scaled' },
 ] as const;
 
 /**
- * Return the model with a normalization before it: before its one input, or of several the one of real numbers. Its mean and
+ * Return the model with a normalization of its input; if it has several, of the one of real numbers. Its mean and
  * deviation are among `statistics`, as `normalization.mean` and `normalization.deviation`; in the file they are
  * constants, which no training moves.
- * @throws OptionError where the channels do not fit the model's input, numbers are not usable, the model has a
+ * @throws OptionError if the channels do not fit the model's input, numbers are not usable, the model has a
  *   normalization already, or several inputs of real numbers
  * @example
  * const model = withNormalization(await loadModel('photos.onnx'), { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] });
@@ -56,7 +54,7 @@ export function withNormalization(model: Model, normalization: Normalization): M
   );
 }
 
-/** What a model takes out of its input, where `withNormalization` made it so or a file that it wrote. */
+/** Return the normalization of a model that `withNormalization` made, or of a file of one; undefined for others. */
 export function normalizationOf({ graph }: Model): Normalization | undefined {
   const [mean, deviation] = steps.map(
     ({ name }) => graph.nodes.find((node) => node.name === name)?.inputs[1]?.constant,
@@ -65,11 +63,11 @@ export function normalizationOf({ graph }: Model): Normalization | undefined {
   return { mean: Array.from(mean.data, Number), deviation: Array.from(deviation.data, Number) };
 }
 
-/** The name of the input that a model normalizes first. */
+/** Return the name of the input that a model normalizes. */
 export const normalizedInput = ({ graph }: Model): string | undefined =>
   graph.nodes.find(({ name }) => name === steps[0].name)?.inputs[0]?.name;
 
-/** Mean and deviation in shapes that broadcast over the batch. */
+/** Return mean and deviation in shapes that broadcast over the batch. */
 function tensorsFor(model: Model, input: Value, normalization: Normalization): Map<string, Value> {
   const { mean, deviation } = normalization;
   const dims = mean.length === deviation.length ? shapeFor(input, mean.length) : undefined;
@@ -82,8 +80,8 @@ function tensorsFor(model: Model, input: Value, normalization: Normalization): M
 }
 
 /**
- * One number for all, one for each channel (the first axis of an example, or the last of pictures that have them there),
- * or for each of a flattened picture's planes.
+ * Return the shape of a normalization: one number for all, one for each channel (the first axis of an example, or the last
+ * of pictures with channels last), or one for each plane of a flattened picture. Undefined if the channels do not fit.
  */
 function shapeFor(input: Value, channels: number): readonly number[] | undefined {
   const [size, ...more] = input.shape.slice(1);
@@ -95,15 +93,11 @@ function shapeFor(input: Value, channels: number): readonly number[] | undefined
 }
 
 function normalizedGraph(model: Model, input: Value, own: ReadonlyMap<string, Value>): Graph {
-  const b = new GraphBuilder(whileReading(semantics));
-  const bindings = new Map<Value, Value>();
-  for (const one of model.graph.inputs) bindings.set(one, b.input(one.name, one.dtype, one.shape));
+  const { b, bindings } = copyOf(model);
   let x = bindings.get(input);
   for (const { op, tensor, name } of steps) {
     x = b.op(op, [x, own.get(tensor)], {}, { name, outputs: [name], types: [input.type] });
   }
   if (x) bindings.set(input, x);
-  // Stored tensors stay what they are: training binds them by identity.
-  for (const value of [...model.parameters.values(), ...model.statistics.values()]) bindings.set(value, value);
   return b.build(model.graph.name, Object.fromEntries(inline(b, model.graph, bindings).outputs));
 }

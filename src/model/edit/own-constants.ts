@@ -1,16 +1,16 @@
-// A model with constants of its own that its file holds as Constant nodes: training does not move them, and they are among
-// the model's statistics, so that what was trained with them is not saved without them.
+// A model with constants that its file holds as Constant nodes: training does not move them. They are among the model's
+// statistics, so that parameters trained with them are not saved without them.
 
 import { type Graph, Value } from '../../graph/graph.js';
 import { elementCount, type TensorData, tensorFrom } from '../../graph/tensor.js';
-import { decodeProto } from '../../onnx/decode/reader.js';
+import { decodeProto } from '../../onnx/decode/message.js';
 import { Patch } from '../../onnx/patch.js';
 import { isFileModel, withPatch } from '../file-model.js';
 import { type Model, newElements } from '../model.js';
 
 type Message = ReturnType<typeof decodeProto>;
 
-/** A constant by its name: `numbers`, each repeated to fill `dims`. */
+/** Return a constant and its name: `numbers`, each repeated to fill `dims`. */
 export function constantOf(name: string, numbers: readonly number[], dims: readonly number[]): [string, Value] {
   const each = elementCount(dims) / numbers.length;
   const elements = numbers.flatMap((number) => Array<number>(each).fill(number));
@@ -18,7 +18,7 @@ export function constantOf(name: string, numbers: readonly number[], dims: reado
 }
 
 /**
- * The model with constants of its own.
+ * Return the model with constants.
  * @param graph the model's graph with the nodes that read them
  * @param write puts these nodes into the message of the model's file, given the elements of each constant
  */
@@ -35,7 +35,7 @@ export function withConstants(
     return write(proto, (name) => {
       const value = own.get(name);
       const data = value && (elements.get(value) ?? value.constant);
-      if (!data) throw new Error(`'${name}' is none of the constants of model '${model.name}'`);
+      if (!data) throw new Error(`'${name}' is not one of the constants of model '${model.name}'`);
       return data;
     });
   };

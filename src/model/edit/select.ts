@@ -8,7 +8,7 @@ import { checkModel, type Model } from '../model.js';
 export interface Selection {
   /** Globs of the parameters to train: `*` stands for any characters, `?` for one. By default all. */
   readonly train?: readonly string[];
-  /** Globs of parameters that keep their elements, even where `train` names them. */
+  /** Globs of parameters that keep their elements, even if `train` names them. */
   readonly freeze?: readonly string[];
 }
 
@@ -16,7 +16,7 @@ const keys: OptionKeys<Selection> = { train: true, freeze: true };
 
 /**
  * Return the model with fewer trained parameters; the others stay as constants of its graph and in the files it writes.
- * @throws OptionError for unknown options, for a glob that matches no parameter, and where none is left
+ * @throws OptionError for unknown options, for a glob that matches no parameter, and if none is left
  * @example
  * const model = resnet20({ seed: 1 });
  * const headOnly = selectParameters(model, { train: ['head.*'] });
@@ -36,7 +36,8 @@ export function selectParameters<Selected extends Model>(model: Selected, select
 }
 
 /**
- * Names that some glob matches. A glob of what the file holds fixed already matches nothing, where that is enough.
+ * Return the names of the parameters that some glob matches.
+ * @param enough accept a glob that matches only tensors that the file holds fixed already
  * @throws OptionError for a glob that matches none
  */
 export function matching(model: Model, globs: readonly string[], enough?: 'held fixed too'): Set<string> {
@@ -61,7 +62,7 @@ export function matching(model: Model, globs: readonly string[], enough?: 'held 
   );
 }
 
-/** Return the pattern of a glob on names, where * is any text and ? any letter. */
+/** Return the pattern of a glob on names: * is any text, ? any character. */
 export function toPattern(glob: string): RegExp {
   const escaped = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&');
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's');

@@ -5,8 +5,8 @@ import { ModelProtoSchema } from 'onnx-buf';
 import { Tensor } from 'onnxruntime-common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { modelBytes, modelProto, ramp, runOnnx } from '../../../test/support/onnx-models.js';
+import { checkGradients } from '../../api/check-gradients.js';
 import { valueAndGradients } from '../../api/value-and-gradients.js';
-import { checkModel } from '../../cli/check.js';
 import { describeModel } from '../../cli/inspect.js';
 import type { Engine } from '../../engine/engine.js';
 import { nodeEngine } from '../../engine/node.js';
@@ -153,8 +153,8 @@ describe('withTargetNormalization', () => {
     );
     refuse(small(), { mean: [0, 1], deviation: [1] }, /of 2 means and 1 deviations/);
     refuse(small(), { mean: [], deviation: [] }, /the mean of a normalization is an array of 0; give/);
-    refuse(small(), { mean: [0], deviation: [0] }, /0 is no deviation above 0/);
-    refuse(small(), { mean: [1e39], deviation: [1] }, /1e\+39 is no finite number/);
+    refuse(small(), { mean: [0], deviation: [0] }, /0 is not a deviation above 0/);
+    refuse(small(), { mean: [1e39], deviation: [1] }, /1e\+39 is not a finite number/);
   });
 
   it('is for models that end in a layer', () => {
@@ -196,7 +196,7 @@ describe('others than training', () => {
         expect(Math.abs((found[i] ?? 0) - 16 * value)).toBeLessThan(1e-4 * (1 + Math.abs(value)));
       }
     }
-    const { checks } = await checkModel(engine, model, {
+    const { checks } = await checkGradients(engine, model, {
       batchSize: 4,
       sizes: {},
       seed: 1,

@@ -1,25 +1,25 @@
-// A model that predicts in the data's own units what it learns standardized: deviation · f(x) + mean stands behind its last
-// layer, in the file as well. Training takes that end off, as it does a softmax, and learns f (see losses/objective.ts).
+// A model that learns standardized targets and predicts in the data's own units: deviation · f(x) + mean follows its last
+// layer, in the file as well. Training removes that end, as it does a softmax, and learns f (see losses/objective.ts).
 
 import { OptionError } from '../../errors.js';
-import { GraphBuilder } from '../../graph/builder.js';
 import { formatType, type Graph, type Value } from '../../graph/graph.js';
 import { inline } from '../../graph/inline.js';
 import { isNode } from '../../graph/uses.js';
 import { checkNormalization, describeNormalization, type Normalization } from '../../normalization.js';
-import { decodeProto, whileReading } from '../../onnx/decode/reader.js';
+import { decodeProto } from '../../onnx/decode/message.js';
 import { appended, withoutAppended } from '../../onnx/edits/constant-steps.js';
 import { encodeMessage } from '../../onnx/patch.js';
-import { semantics, traitsOf } from '../../ops/table.js';
+import { traitsOf } from '../../ops/table.js';
 import { modelRemade } from '../file-model.js';
 import { checkModel, type Model } from '../model.js';
+import { copyOf } from './graph-copy.js';
 import { constantOf, withConstants } from './own-constants.js';
 
 const meanName = 'normalization.target.mean';
 const deviationName = 'normalization.target.deviation';
-/** What the model predicts before the steps. */
+/** The prediction before the steps. */
 const innerName = 'normalization.target.standardized';
-/** What is done to the prediction, with the names of the nodes. */
+/** The nodes that scale and shift the prediction. */
 const steps = [
   { op: 'Mul', tensor: deviationName, name: 'normalization.target.scaled' },
   { op: 'Add', tensor: meanName, name: 'normalization.target.shifted' },
@@ -35,11 +35,11 @@ export interface TargetTail {
 }
 
 /**
- * Return the model with its first output times the deviation plus the mean of its targets: one of each for each number that it
- * predicts (the output's last axis), or one for all. Both are among `statistics`, as `normalization.target.mean` and
+ * Return the model with its first output times the deviation plus the mean of its targets: one of each for each number that
+ * it predicts (the output's last axis), or one for all. Both are among `statistics`, as `normalization.target.mean` and
  * `normalization.target.deviation`; in the file they are constants, which no training moves. Trained on squared error
  * the model learns (targets − mean) / deviation.
- * @throws OptionError where they do not fit the model's output, numbers are not usable, or the model has such an end already
+ * @throws OptionError if they do not fit the model's output, numbers are not usable, or the model has such an end already
  * @example
  * const model = withTargetNormalization(mlp({ sizes: [4, 16, 1], seed: 1 }), { mean: [200_000], deviation: [84_000] });
  */
@@ -75,7 +75,7 @@ export function withTargetNormalization(model: Model, normalization: Normalizati
   );
 }
 
-/** The end that `withTargetNormalization` gave a model, or the file that was written of it. */
+/** Return the end that `withTargetNormalization` gave a model, or a file of one; undefined for others. */
 export function targetTailOf({ graph }: Model): TargetTail | undefined {
   const [scaled, shifted] = steps;
   const last = graph.outputs[0]?.value.producer;
@@ -87,7 +87,7 @@ export function targetTailOf({ graph }: Model): TargetTail | undefined {
   return standardized && mean?.constant && deviation?.constant ? { standardized, mean, deviation } : undefined;
 }
 
-/** Mean and deviation of the targets that a model was made for, where `withTargetNormalization` made it so or a file that it wrote. */
+/** Return mean and deviation of the targets of a model that `withTargetNormalization` made, or of a file of one; undefined for others. */
 export function targetNormalizationOf(model: Model): Normalization | undefined {
   const tail = targetTailOf(model);
   if (!tail?.mean.constant || !tail.deviation.constant) return undefined;
@@ -97,7 +97,7 @@ export function targetNormalizationOf(model: Model): Normalization | undefined {
   };
 }
 
-/** The model that predicts f(x) itself, as a file's: a new head is not for the old targets. */
+/** Return the model that predicts f(x) itself, as that of a file: a new head is not for the old targets. */
 export function withoutTargetNormalization(model: Model): Model {
   const [output] = model.graph.outputs;
   if (!output || !targetTailOf(model)) return model;
@@ -128,11 +128,8 @@ export function endsInLayer({ graph }: Model): boolean {
 
 function tailedGraph(model: Model, own: ReadonlyMap<string, Value>): Graph {
   const { graph } = model;
-  const b = new GraphBuilder(whileReading(semantics));
-  // Stored tensors stay what they are: training binds them by identity.
-  const stored = [...model.parameters.values(), ...model.statistics.values()].map((value) => [value, value] as const);
-  const inputs = graph.inputs.map((one) => [one, b.input(one.name, one.dtype, one.shape)] as const);
-  const outputs = new Map(inline(b, graph, new Map([...inputs, ...stored])).outputs);
+  const { b, bindings } = copyOf(model);
+  const outputs = new Map(inline(b, graph, bindings).outputs);
   const [first] = graph.outputs;
   let y = first && outputs.get(first.name);
   for (const { op, tensor, name } of steps) {

@@ -1,4 +1,5 @@
 // Reads the attributes of ONNX nodes, and Constant nodes, whose value is an attribute.
+
 import { type AttributeProto, type GraphProto, type NodeProto, AttributeProto_AttributeType as Type } from 'onnx-buf';
 import { FileError, UnsupportedError } from '../../errors.js';
 import {
@@ -15,12 +16,17 @@ import {
   texts,
 } from '../../graph/graph.js';
 import { type TensorData, tensorFrom } from '../../graph/tensor.js';
-import { decodeTensor, type ReadExternal } from '../tensor.js';
-import { dataTypeOf } from '../types.js';
+import { shallowCopy } from '../message-copy.js';
+import { dataTypeOf, isElementType } from '../types.js';
+import { decodeTensor, type ReadExternal } from './tensor.js';
 
 export type DecodeGraph = (proto: GraphProto) => Graph;
 
-/** @throws FileError, UnsupportedError, naming the node and the attribute */
+/**
+ * Return the attributes of a node.
+ * @param what names the node in messages
+ * @throws FileError, UnsupportedError, naming the node and the attribute
+ */
 export function decodeAttributes(
   given: readonly AttributeProto[],
   op: string,
@@ -46,7 +52,7 @@ function decodeAttribute(
   const where = `the attribute '${proto.name}' of ${what}`;
   switch (kindOf(proto)) {
     case Type.INT: {
-      const target = op === 'Cast' && proto.name === 'to' ? dataTypeOf(Number(proto.i)) : undefined;
+      const target = isElementType(op, proto.name) ? dataTypeOf(Number(proto.i)) : undefined;
       return target ? text(target) : int(clamped(proto.i));
     }
     case Type.FLOAT:
@@ -71,7 +77,7 @@ function decodeAttribute(
   }
 }
 
-/** Files of IR version 1 do not say the kind; it is that of the one field that is set. */
+/** Files of IR version 1 do not give the kind; it is that of the one field that is set. */
 function kindOf(proto: AttributeProto): Type {
   if (proto.type !== Type.UNDEFINED) return proto.type;
   if (proto.t) return Type.TENSOR;
@@ -83,14 +89,14 @@ function kindOf(proto: AttributeProto): Type {
   return proto.f !== 0 ? Type.FLOAT : Type.INT;
 }
 
-/** Only limits of slices are beyond what a JavaScript number counts exactly, and there they mean "to the end". */
+/** Only limits of slices exceed what a JavaScript number counts exactly, and they mean "to the end". */
 function clamped(value: bigint): number {
   return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)));
 }
 
 const decodeText = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
-/** The value of a Constant node in any of the forms that ONNX has for it. */
+/** Return the value of a Constant node, in any of the forms that ONNX has for it. @throws FileError, UnsupportedError */
 export function decodeConstant(
   node: NodeProto,
   given: readonly AttributeProto[],
@@ -116,12 +122,10 @@ export function decodeConstant(
   }
 }
 
-/** The attributes of a node, those that refer to an attribute of the enclosing function replaced by its value. */
-export function boundAttributes(node: NodeProto, bindings: ReadonlyMap<string, AttributeProto>): AttributeProto[] {
-  return node.attribute.flatMap((attribute) => {
+/** Return the attributes of a node, those that refer to an attribute of the enclosing function replaced by its value. */
+export const boundAttributes = (node: NodeProto, bindings: ReadonlyMap<string, AttributeProto>): AttributeProto[] =>
+  node.attribute.flatMap((attribute) => {
     if (attribute.refAttrName === '') return [attribute];
     const value = bindings.get(attribute.refAttrName);
-    // A message's fields that are not set are on its prototype.
-    return value ? [Object.assign(Object.create(Object.getPrototypeOf(value)), value, { name: attribute.name })] : [];
+    return value ? [shallowCopy<AttributeProto>(value, { name: attribute.name })] : [];
   });
-}

@@ -1,5 +1,6 @@
 // Each old form of an operator, run by ONNX Runtime as it is and as our reader and writer bring it to opset 21.
 import { describe, expect, it } from 'vitest';
+import { decodeModel } from '../../../test/support/decode-model.js';
 import {
   type AttributeValue,
   type ModelSpec,
@@ -12,7 +13,6 @@ import { UnsupportedError } from '../../errors.js';
 import { type TensorData, tensorFrom } from '../../graph/tensor.js';
 import { semantics } from '../../ops/table.js';
 import { encodeModel } from '../encode/writer.js';
-import { decodeModel } from './reader.js';
 
 interface Case {
   readonly opset: number;

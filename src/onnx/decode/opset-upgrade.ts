@@ -1,4 +1,4 @@
-// Brings a node of an older operator set into its form of opset 21, the one that the operator table and the writer use.
+// Rewrites a node of another operator set in its form of opset 21, the one that the operator table and the writer use.
 // Source: the "Summary" and "Version" notes of each operator in ONNX's Changelog.md.
 import { UnsupportedError } from '../../errors.js';
 import type { GraphBuilder } from '../../graph/builder.js';
@@ -25,11 +25,7 @@ export interface ImportedNode {
   readonly outputs: readonly string[];
 }
 
-/** Operator sets that are read. */
-export const oldestOpset = 7;
-export const newestOpset = 23;
-
-/** Rewrites a node that was written for an operator set before `before`; may emit nodes ahead of it. */
+/** Rewrites a node that was written for an operator set before `before`; may emit nodes before it. */
 interface Change {
   readonly before: number;
   readonly rewrite: (node: ImportedNode, emit: Emitter) => ImportedNode;
@@ -57,7 +53,7 @@ const without = (attributes: Attributes, ...names: readonly string[]): Attribute
 const unsupported = (node: ImportedNode, what: string) =>
   new UnsupportedError(`${describeNode(node)} ${what}, which cgfac does not convert; export the model with opset 21`);
 
-/** Axes that were an attribute are an input. */
+/** Turn the axes from an attribute into an input. */
 const axesToInput: Change['rewrite'] = (node, { b }) => {
   const axes = intsAttribute(node, 'axes');
   const inputs = axes ? [node.inputs[0], b.integers(axes)] : [node.inputs[0]];
@@ -66,7 +62,7 @@ const axesToInput: Change['rewrite'] = (node, { b }) => {
 
 const reduction: readonly Change[] = [{ before: 18, rewrite: axesToInput }];
 
-/** A scalar of the element type of the node's first input. */
+/** Return a scalar of the element type of the node's first input. */
 function scalarLike(node: ImportedNode, b: GraphBuilder, value: number): Value {
   const dtype = node.inputs[0]?.knownType?.dtype;
   if (dtype !== 'float32' && dtype !== 'float64') {
@@ -133,19 +129,20 @@ const splitToInput: Change['rewrite'] = (node, { b }) => {
 const splitEqually: Change['rewrite'] = (node) =>
   node.inputs[1] ? node : { ...node, attributes: { ...node.attributes, num_outputs: int(node.outputs.length) } };
 
-/** Before 14 several outputs meant training. Outputs 3 and 4, saved batch statistics, are named by exporters and never read. */
+/** Before 14 several outputs meant training. Exporters name outputs 3 and 4, saved batch statistics, and never read them. */
 const batchNormalizationMode: Change['rewrite'] = (node) => {
   if (node.outputs.slice(1).every((name) => name === '')) return { ...node, outputs: node.outputs.slice(0, 1) };
   return { ...node, outputs: node.outputs.slice(0, 3), attributes: { ...node.attributes, training_mode: int(1) } };
 };
 
 const batchNormalizationSpatial: Change['rewrite'] = (node) => {
-  if (intAttribute(node, 'spatial', 1) !== 1)
+  if (intAttribute(node, 'spatial', 1) !== 1) {
     throw unsupported(node, 'normalizes each position by itself (spatial = 0)');
+  }
   return { ...node, attributes: without(node.attributes, 'spatial') };
 };
 
-/** Before 21 scale and shift were given for each group; now for each channel. */
+/** Before 21 scale and shift had an element for each group; now they have one for each channel. */
 const scaleOfEachChannel: Change['rewrite'] = (node, emit) => {
   const [x, ...affine] = node.inputs;
   const channels = x?.knownType?.shape[1];
@@ -185,7 +182,7 @@ const oldResize: Change['rewrite'] = (node) => {
   return { ...node, inputs: [x, undefined, scales], attributes: { ...node.attributes, ...asymmetric } };
 };
 
-/** Opset 11 and 12 leave out regions and scales by empty tensors, and some exporters still do; here they are missing. */
+/** Opsets 11 and 12 give empty tensors for regions and scales that are left out, as some exporters still do. */
 const emptyResizeInputs: Change['rewrite'] = (node) => {
   if (stringAttribute(node, 'coordinate_transformation_mode', '') === 'tf_half_pixel_for_nn') {
     throw unsupported(node, "uses the coordinate transformation 'tf_half_pixel_for_nn'");
@@ -275,20 +272,20 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
   Upsample: [{ before: 10, rewrite: upsampleToResize }],
 };
 
-/** Operators that came after opset 21, which our programs are written for. */
+/** Operators that came after opset 21, which programs are written for. */
 const newer = new Set(['Attention', 'RMSNormalization', 'RotaryEmbedding']);
 
 /**
- * The node in the form of opset 21.
+ * Return the node in its form of opset 21.
  * @param version the operator set that the file was written for
- * @throws UnsupportedError naming the node where a difference between the versions is not converted
+ * @throws UnsupportedError naming the node if a difference between the versions is not converted
  */
 export function upgradeNode(node: ImportedNode, version: number, b: GraphBuilder): ImportedNode {
   if (node.domain !== '') return node;
   if (version > 21 && newer.has(node.op)) throw unsupported(node, `is an operator of opset ${version}`);
   let upgraded = node;
-  const known = Object.hasOwn(changes, node.op) ? changes[node.op] : undefined;
-  for (const { before, rewrite } of known ?? []) {
+  const applying = Object.hasOwn(changes, node.op) ? changes[node.op] : undefined;
+  for (const { before, rewrite } of applying ?? []) {
     if (version < before) upgraded = rewrite(upgraded, new Emitter(b, node));
   }
   return upgraded;

@@ -12,6 +12,7 @@ import {
   ValueInfoProtoSchema,
 } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
+import { decodeModel } from '../../../test/support/decode-model.js';
 import { type ModelSpec, modelBytes, modelProto, ramp, runOnnx } from '../../../test/support/onnx-models.js';
 import { FileError, UnsupportedError } from '../../errors.js';
 import type { Graph } from '../../graph/graph.js';
@@ -20,7 +21,6 @@ import { autoencoder, mlp } from '../../nn/zoo.js';
 import { Builder } from '../../ops/builder.js';
 import { semantics } from '../../ops/table.js';
 import { encodeModel } from '../encode/writer.js';
-import { decodeModel } from './reader.js';
 
 const decode = (proto: ModelProto) => decodeModel(toBinary(ModelProtoSchema, proto), semantics);
 
@@ -126,6 +126,23 @@ describe('reading', () => {
     const x = ramp([2, 3]);
     const expected = await runOnnx(toBinary(ModelProtoSchema, proto), { x });
     expect(await runOnnx(encodeModel(decode(proto).graph), { x })).toEqual(expected);
+  });
+
+  it('knows the element types that attributes name, and writes them back', async () => {
+    const bytes = modelBytes({
+      opset: 17,
+      inputs: { x: ['int64', [2, 2]] },
+      nodes: [
+        { op: 'EyeLike', inputs: ['x'], outputs: ['eye'], attributes: { dtype: 1 } },
+        { op: 'Cast', inputs: ['x'], outputs: ['numbers'], attributes: { to: 1 } },
+        { op: 'Mul', inputs: ['eye', 'numbers'], outputs: ['y'] },
+      ],
+      outputs: ['y'],
+    });
+    const { graph } = decodeModel(bytes, semantics);
+    expect(graph.outputs[0]?.value.type).toEqual({ dtype: 'float32', shape: [2, 2] });
+    const x = tensorFrom('int64', [2, 2], [1, 2, 3, 4]);
+    expect(await runOnnx(encodeModel(graph), { x })).toEqual({ y: tensorFrom('float32', [2, 2], [1, 0, 0, 4]) });
   });
 
   it('lets an unknown operator pass, with the type that the file declares', () => {

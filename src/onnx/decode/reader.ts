@@ -1,27 +1,21 @@
 // Reads ONNX models into graphs: names kept, initializers and Constant nodes as named constants, every node in the form
 // of opset 21. A file is not trusted: whatever is wrong with it is a FileError that names the place.
-import { fromBinary } from '@bufbuild/protobuf';
-import {
-  type AttributeProto,
-  type FunctionProto,
-  type GraphProto,
-  type ModelProto,
-  ModelProtoSchema,
-  type NodeProto,
-  type ValueInfoProto,
-} from 'onnx-buf';
+
+import type { AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto } from 'onnx-buf';
 import { CgfacError, FileError, GraphError, UnsupportedError } from '../../errors.js';
 import { GraphBuilder, type Semantics } from '../../graph/builder.js';
 import { type Dimension, describeNode, type Graph, type TensorType, Value } from '../../graph/graph.js';
 import type { OpDefinition, OpTable } from '../../ops/definition.js';
 import { operatorName } from '../../ops/table.js';
-import { checkedSize, decodeTensor, elementTypeOf, type ReadExternal } from '../tensor.js';
+import { isOnnx } from '../types.js';
 import { boundAttributes, type DecodeGraph, decodeAttributes, decodeConstant } from './attributes.js';
-import { type ImportedNode, newestOpset, oldestOpset, upgradeNode } from './opset-upgrade.js';
+import { deepestNesting } from './message.js';
+import { opsetOf } from './opset.js';
+import { type ImportedNode, upgradeNode } from './opset-upgrade.js';
 import { Scope } from './scope.js';
+import { checkedSize, decodeTensor, elementTypeOf, type ReadExternal } from './tensor.js';
 
 export interface OnnxModel {
-  readonly proto: ModelProto;
   readonly graph: Graph;
   /** The tensors that the file stores with the graph, used or not: what may be trained. */
   readonly initializers: readonly Value[];
@@ -39,48 +33,19 @@ export interface DecodeOptions {
 
 /** More nodes than any exporter writes; nested functions could stand for any number. */
 const mostNodes = 1_000_000;
-const deepestNesting = 24;
 
 /**
- * @param semantics where operators get their types from; nothing is folded while reading
+ * Return the graph of a decoded file.
+ * @param semantics gives operators their types; nothing is folded while reading
  * @throws FileError, UnsupportedError
  */
-export function decodeModel(bytes: Uint8Array, semantics: Semantics, options: DecodeOptions = {}): OnnxModel {
-  return readModel(decodeProto(bytes), semantics, options);
-}
-
-/** The message of a file. @throws FileError where the bytes are no ONNX model */
-export function decodeProto(bytes: Uint8Array): ModelProto {
-  let proto: ModelProto;
-  try {
-    proto = fromBinary(ModelProtoSchema, bytes);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new FileError(`this is not an ONNX model, or it is damaged or truncated (${reason})`, { cause });
-  }
-  if (!proto.graph) throw new FileError('this is not an ONNX model: it holds no graph');
-  for (const root of [proto.graph, ...proto.functions]) checkNesting(root.node);
-  return proto;
-}
-
-/** Whatever walks over the message may call itself for each body. */
-function checkNesting(nodes: readonly NodeProto[], depth = 1): void {
-  if (depth > deepestNesting) throw new FileError('the graphs in this file are nested too deeply');
-  for (const { attribute } of nodes) {
-    for (const { g, graphs } of attribute) {
-      for (const body of g ? [g, ...graphs] : graphs) checkNesting(body.node, depth + 1);
-    }
-  }
-}
-
-/** The graph of a decoded file. */
 export function readModel(proto: ModelProto, semantics: Semantics, options: DecodeOptions = {}): OnnxModel {
   if (!proto.graph) throw new FileError('this is not an ONNX model: it holds no graph');
   try {
     const reader = new Reader(proto, semantics, options);
     const { graph, initializers } = reader.graph(proto.graph);
     const metadata = Object.fromEntries(proto.metadataProps.map(({ key, value }) => [key, value]));
-    return { proto, graph, initializers, opset: reader.opset, metadata };
+    return { graph, initializers, opset: reader.opset, metadata };
   } catch (error) {
     throw error instanceof GraphError
       ? new FileError(`the model is not well formed: ${error.message}`, { cause: error })
@@ -88,14 +53,14 @@ export function readModel(proto: ModelProto, semantics: Semantics, options: Deco
   }
 }
 
-/** What the nodes of one graph are read into. */
+/** The builder and the names that the nodes of one graph are read into. */
 interface Destination {
   readonly b: GraphBuilder;
   readonly scope: Scope;
   readonly opset: number;
   readonly declared: ReadonlyMap<string, TensorType>;
   readonly depth: number;
-  /** Attributes of the function whose body is read, by the names that its nodes refer to. */
+  /** Attributes of the function whose body is read, by the names that its nodes refer to them by. */
   readonly bindings: ReadonlyMap<string, AttributeProto>;
 }
 
@@ -172,36 +137,30 @@ class Reader {
   #node(proto: NodeProto, destination: Destination, written: ReadonlySet<string>): void {
     const { b, scope, opset, declared } = destination;
     if (proto.opType === '') throw new FileError(`the node '${proto.name}' has no operator`);
-    const domain = proto.domain === 'ai.onnx' ? '' : proto.domain;
+    const domain = isOnnx(proto.domain) ? '' : proto.domain;
     const name = scope.prefix + proto.name;
     const what = describeNode({ op: proto.opType, name });
     const inputs = proto.input.map((input) => {
       if (input === '') return undefined;
       if (scope.has(input)) return scope.get(input);
-      const later = written.has(input)
+      const reason = written.has(input)
         ? 'is computed later: the nodes are out of order or form a cycle'
         : 'nothing computes';
-      throw new FileError(`${what} reads '${input}', which ${later}`);
+      throw new FileError(`${what} reads '${input}', which ${reason}`);
     });
     const body = this.#functions.get(functionKey(proto.domain, proto.opType, proto.overload));
     if (body) {
       this.#call(proto, body, inputs, destination);
       return;
     }
+    const given = boundAttributes(proto, destination.bindings);
     if (proto.opType === 'Constant' && domain === '') {
-      const output = proto.output[0] ?? '';
-      scope.define(
-        output,
-        b.constant(
-          decodeConstant(proto, boundAttributes(proto, destination.bindings), this.#readExternal),
-          scope.prefix + output,
-        ),
-        what,
-      );
+      const [output = ''] = proto.output;
+      const value = b.constant(decodeConstant(proto, given, this.#readExternal), scope.prefix + output);
+      scope.define(output, value, what);
       return;
     }
     const decodeGraph: DecodeGraph = (graph) => this.graph(graph, destination, opset).graph;
-    const given = boundAttributes(proto, destination.bindings);
     const attributes = decodeAttributes(given, proto.opType, what, decodeGraph, this.#readExternal);
     const outputs = proto.output.map((output) => (output === '' ? '' : scope.prefix + output));
     const read: ImportedNode = { op: proto.opType, domain, name, inputs, attributes, outputs };
@@ -221,7 +180,7 @@ class Reader {
     }
   }
 
-  /** Writes out a function of the model: its nodes, with its parameters and attributes in place. */
+  /** Read a call of a function of the model: the nodes of its body, with the call's inputs and attributes. */
   #call(proto: NodeProto, f: FunctionProto, inputs: readonly (Value | undefined)[], caller: Destination): void {
     const what = `the function '${f.name}'`;
     const depth = caller.depth + 1;
@@ -256,7 +215,7 @@ class Reader {
     return types;
   }
 
-  /** The declared type; undefined for what is no tensor or has no known rank. Sizes without a name get one. */
+  /** Return the declared type; undefined if it is not a tensor or its rank is not known. Sizes without a name get one. */
   #typeOf({ name, type }: ValueInfoProto): TensorType | undefined {
     if (type?.value.case !== 'tensorType' || !type.value.value.shape) return undefined;
     const { elemType, shape } = type.value.value;
@@ -267,7 +226,7 @@ class Reader {
     try {
       return { dtype: elementTypeOf(elemType, `'${name}'`), shape: dims };
     } catch (error) {
-      if (error instanceof UnsupportedError) return undefined; // strings and the like, which only unknown operators read
+      if (error instanceof UnsupportedError) return undefined; // strings and others that only unknown operators read
       throw error;
     }
   }
@@ -279,7 +238,7 @@ const own = (operators: OpTable, name: string): OpDefinition | undefined =>
 const notInOpset21 =
   'an output that the operator lost before opset 21, and another node reads it; export with opset 17';
 
-/** Operators whose types cannot be known yet (their shapes are computed, or come from unknown operators) have none. */
+/** Return semantics in which types that cannot be known yet are unknown: shapes are computed, or of unknown operators. */
 export function whileReading(semantics: Semantics): Semantics {
   return {
     infer: (node) => {
@@ -294,18 +253,5 @@ export function whileReading(semantics: Semantics): Semantics {
   };
 }
 
-const isOnnx = (domain: string): boolean => domain === '' || domain === 'ai.onnx';
-
 const functionKey = (domain: string, name: string, overload: string): string =>
   JSON.stringify([domain, name, overload]);
-
-function opsetOf(imports: readonly { readonly domain: string; readonly version: bigint }[]): number {
-  const version = imports.find(({ domain }) => isOnnx(domain))?.version;
-  if (version === undefined) throw new FileError("the model does not say which version of ONNX's operators it uses");
-  if (version < oldestOpset || version > newestOpset) {
-    throw new UnsupportedError(
-      `the model is of opset ${version}; cgfac reads opsets ${oldestOpset} to ${newestOpset}. Export it again with opset 17 or 21`,
-    );
-  }
-  return Number(version);
-}

@@ -1,4 +1,4 @@
-// The names of values while a file is read: each is defined once, and bodies see what is around them.
+// The names of values while a file is read: each is defined once, and bodies see those of the graphs around them.
 import { FileError, type UnsupportedError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 
@@ -7,7 +7,7 @@ export class Scope {
   readonly parent: Scope | undefined;
   readonly #values = new Map<string, Value | undefined>();
   readonly #refused = new Map<string, UnsupportedError>();
-  /** What the names of nodes and values begin with where the body of a function is written out: `layer1/`; else empty. */
+  /** What the names of nodes and values in the body of a called function begin with: `layer1/`; empty elsewhere. */
   readonly prefix: string;
 
   constructor(parent: Scope | undefined, prefix = '') {
@@ -15,7 +15,7 @@ export class Scope {
     this.prefix = prefix;
   }
 
-  /** @throws UnsupportedError for a name that was refused */
+  /** Return the value of a name. @throws UnsupportedError for a name that was refused */
   get(name: string): Value | undefined {
     const refusal = this.#refused.get(name);
     if (refusal) throw refusal;
@@ -26,12 +26,13 @@ export class Scope {
     return this.#values.has(name) || (this.parent?.has(name) ?? false);
   }
 
+  /** Give a name to a value. @throws FileError if the name is taken */
   define(name: string, value: Value | undefined, what: string): void {
     if (this.has(name)) throw new FileError(`${what} defines '${name}', but this name is taken already`);
     this.#values.set(name, value);
   }
 
-  /** Defines a name that is an error only where something reads it. */
+  /** Define a name that is an error only if something reads it. */
   refuse(name: string, error: UnsupportedError, what: string): void {
     this.define(name, undefined, what);
     this.#refused.set(name, error);

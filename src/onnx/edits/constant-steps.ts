@@ -1,5 +1,5 @@
-// Puts operators with a constant operand before the first layer of an ONNX file, `x − mean`, `x / deviation`, or behind
-// its last one, `f · deviation`, `f + mean`; and takes the latter away again.
+// Puts operators with a constant operand before the first layer of an ONNX file, `x − mean`, `x / deviation`, or after its
+// last one, `f · deviation`, `f + mean`; and removes the latter again.
 import { create } from '@bufbuild/protobuf';
 import {
   AttributeProtoSchema,
@@ -12,8 +12,9 @@ import {
 } from 'onnx-buf';
 import { FileError } from '../../errors.js';
 import type { DataType, TensorData } from '../../graph/tensor.js';
+import { encodeTensor } from '../encode/tensor.js';
 import { shallowCopy } from '../message-copy.js';
-import { dataTypeOf, encodeTensor } from '../types.js';
+import { dataTypeOf } from '../types.js';
 import { narrow, widen } from './widen.js';
 
 /** A node `op(previous, constant)`. */
@@ -27,10 +28,10 @@ export interface ConstantStep {
 }
 
 /**
- * The message with the steps between its input and all nodes that read it. Inputs and outputs keep their names, constants
- * are Constant nodes of the input's element type, so that no reader takes them for weights. The message itself, whose
- * parts others may share, stays as it is.
- * @throws FileError where the graph has no such input
+ * Return the message with the steps between its input and all nodes that read it. Inputs and outputs keep their names;
+ * constants are Constant nodes of the input's element type, so that no reader takes them for weights. The message itself,
+ * whose parts others may share, stays as it is.
+ * @throws FileError if the graph has no such input
  */
 export function prepended(proto: ModelProto, input: string, steps: readonly ConstantStep[]): ModelProto {
   const { graph } = proto;
@@ -42,9 +43,9 @@ export function prepended(proto: ModelProto, input: string, steps: readonly Cons
 }
 
 /**
- * The message with the steps between an output and the node that computed it. The output keeps its name, what was computed
- * is called `inner` now, also where other nodes read it. The message itself stays as it is.
- * @throws FileError where the graph has no such output, or none that a node computes
+ * Return the message with the steps between an output and the node that computed it. The output keeps its name; the value
+ * that was computed is called `inner`, for other nodes that read it too. The message itself stays as it is.
+ * @throws FileError if the graph has no such output, or no node computes it
  */
 export function appended(proto: ModelProto, output: string, inner: string, steps: readonly ConstantStep[]): ModelProto {
   const { graph } = proto;
@@ -57,7 +58,7 @@ export function appended(proto: ModelProto, output: string, inner: string, steps
   return shallowCopy<ModelProto>(proto, { graph: shallowCopy<GraphProto>(graph, { node: [...before, ...nodes] }) });
 }
 
-/** The message without what `appended` added: the output is what was computed before the steps of these names. */
+/** Return the message without the steps of these names, which `appended` added: the output is what they began with. */
 export function withoutAppended(
   proto: ModelProto,
   output: string,
@@ -67,8 +68,8 @@ export function withoutAppended(
   const { graph } = proto;
   if (!graph) throw new FileError('the model holds no graph'); // checked when it was read
   const names = new Set(steps.flatMap(({ name, constant }) => [name, constant]));
-  const kept = graph.node.filter(({ name }) => !names.has(name));
-  const node = kept.map((each) => writing(reading(each, inner, output), inner, output));
+  const others = graph.node.filter(({ name }) => !names.has(name));
+  const node = others.map((each) => writing(reading(each, inner, output), inner, output));
   return shallowCopy<ModelProto>(proto, { graph: shallowCopy<GraphProto>(graph, { node }) });
 }
 
@@ -76,8 +77,8 @@ function elementType({ type }: ValueInfoProto): DataType | undefined {
   return dataTypeOf(type?.value.case === 'tensorType' ? type.value.value.elemType : 0);
 }
 
-/** The steps one after another, each with its constant; the last output may have a name of its own. */
-function chain(steps: readonly ConstantStep[], first: string, dtype: ReturnType<typeof elementType>, end?: string) {
+/** Return the nodes of the steps one after another, each with its constant; the last output may have a name of its own. */
+function chain(steps: readonly ConstantStep[], first: string, dtype: DataType | undefined, end?: string) {
   let last = first;
   const nodes = steps.flatMap((step, i) => {
     const { op, name, constant } = step;
@@ -89,8 +90,8 @@ function chain(steps: readonly ConstantStep[], first: string, dtype: ReturnType<
   return { nodes, last };
 }
 
-/** A constant in the element type of the file. @throws FileError where 16 bits do not hold it */
-function stored({ op, constant, value }: ConstantStep, dtype: ReturnType<typeof elementType>): TensorData {
+/** Return a constant in the element type of the file. @throws FileError if it does not fit 16 bits */
+function stored({ op, constant, value }: ConstantStep, dtype: DataType | undefined): TensorData {
   if (dtype !== 'float16' && dtype !== 'bfloat16') return value;
   const narrowed = narrow(value, dtype);
   const isFactor = op === 'Mul' || op === 'Div';
@@ -111,7 +112,7 @@ function constantNode(name: string, value: TensorData): NodeProto {
   });
 }
 
-/** A node that reads `to` where it read `from`, in its bodies as well: names are unique across them. */
+/** Return a node that reads `to` instead of `from`, in its bodies as well: names are unique across them. */
 function reading(node: NodeProto, from: string, to: string): NodeProto {
   const inGraph = (graph: GraphProto): GraphProto =>
     shallowCopy<GraphProto>(graph, { node: graph.node.map((inner) => reading(inner, from, to)) });

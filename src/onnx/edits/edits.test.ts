@@ -4,7 +4,7 @@ import { ModelProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { type ModelSpec, modelBytes, ramp } from '../../../test/support/onnx-models.js';
 import { tensorFrom } from '../../graph/tensor.js';
-import { decodeProto } from '../decode/reader.js';
+import { decodeProto } from '../decode/message.js';
 import { withInitializers } from '../patch.js';
 import { appended, prepended, withoutAppended } from './constant-steps.js';
 import { embedConstants } from './embed-constants.js';

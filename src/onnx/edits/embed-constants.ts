@@ -1,11 +1,12 @@
-// Takes the constants that a file keeps beside it into the message: they stay with the nodes when the model is written,
-// and are read once, while the file is there.
+// Embeds the constants of files beside the model in the message: they stay with the nodes when the model is written, and
+// are read once, while the files are there.
 import { TensorProto_DataLocation as DataLocation, type ModelProto } from 'onnx-buf';
-import { decodeTensor, type ReadExternal, withElements } from '../tensor.js';
+import { decodeTensor, type ReadExternal } from '../decode/tensor.js';
+import { withElements } from '../encode/tensor.js';
 import { mapMessage } from './map-message.js';
 
 /**
- * Return the message with the elements of all tensors in it, but for those of the graph's own list of initializers.
+ * Return the message with the elements of all tensors embedded, except the initializers of the graph itself.
  * @throws FileError, UnsupportedError if a tensor cannot be read
  */
 export function embedConstants(proto: ModelProto, readExternal?: ReadExternal): ModelProto {

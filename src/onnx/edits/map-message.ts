@@ -1,5 +1,5 @@
-// Walks over the message of a file and changes parts of it. The message itself stays as it is, and so does every part that
-// nothing changes: both messages share it.
+// Applies a change to the parts of a file's message. The message itself stays as it is, and the new one shares every part
+// that does not change.
 import {
   AttributeProto_AttributeType as AttributeType,
   type FunctionProto,
@@ -12,7 +12,7 @@ import {
 } from 'onnx-buf';
 import { shallowCopy } from '../message-copy.js';
 
-/** What becomes of the parts of a message; a change returns the part itself if it stays. */
+/** Functions that change parts of a message; each returns the part itself if it stays as it is. */
 export interface MessageChange {
   /** Tensors: initializers of the graph and of bodies, and attributes of nodes. */
   readonly tensor?: (tensor: TensorProto) => TensorProto;
@@ -61,7 +61,7 @@ function mapNode(node: NodeProto, change: MessageChange): NodeProto {
   return change.node?.(mapped) ?? mapped;
 }
 
-/** The list itself if no part of it changes. */
+/** Return the changed parts; the list itself if no part changes. */
 function mapList<Part>(parts: Part[], change: (part: Part) => Part): Part[] {
   const changed = parts.map(change);
   return changed.every((part, i) => part === parts[i]) ? parts : changed;

@@ -1,8 +1,10 @@
-// Where the normalizations of a file read their running averages, scales and shifts: as inputs of an operator, or spelled
-// out with Mul and Add, as exporters write group normalization and older forms of layer normalization.
+// The nodes that read the running averages, scales and shifts of a file's normalizations: as inputs of an operator, or
+// written with Mul and Add, as exporters write group normalization and older forms of layer normalization.
+
 import type { GraphProto, NodeProto, TensorProto } from 'onnx-buf';
 import type { OperatorTraits } from '../../ops/definition.js';
 import { definitionOf } from '../../ops/table.js';
+import { isOnnx } from '../types.js';
 
 /** A tensor of a normalization, as one node reads it. */
 export interface NormalizationUse {
@@ -21,14 +23,13 @@ export interface NormalizationUse {
 /** More nodes than exporters write one after the other to move a tensor. */
 const longestChain = 64;
 
-const isOnnx = ({ domain }: NodeProto): boolean => domain === '' || domain === 'ai.onnx';
 /** The inputs of a node of an operator; none if it is another. */
 const inputsOf = (node: NodeProto | undefined, ...ops: readonly string[]): readonly string[] =>
-  node && ops.includes(node.opType) && isOnnx(node) ? node.input : [];
+  node && ops.includes(node.opType) && isOnnx(node.domain) ? node.input : [];
 const traitsOf = (node: NodeProto): OperatorTraits =>
-  (isOnnx(node) ? definitionOf({ op: node.opType, domain: '' })?.traits : undefined) ?? {};
+  (isOnnx(node.domain) ? definitionOf({ op: node.opType, domain: '' })?.traits : undefined) ?? {};
 
-/** The Identity nodes of a graph by the names of their outputs. */
+/** Return the Identity nodes of a graph by the names of their outputs. */
 export const identitiesOf = ({ node: nodes }: GraphProto): Map<string, NodeProto> =>
   new Map(
     nodes.flatMap((node) => {
@@ -76,7 +77,7 @@ function rolesOf(node: NodeProto, producers: ReadonlyMap<string, NodeProto>) {
   return roles;
 }
 
-/** Whether a name is what a normalization gives out: an operator of its own, or a division by a root. */
+/** Whether a name is the output of a normalization: of an operator, or of a division by a root. */
 function isNormalized(name: string | undefined, producers: ReadonlyMap<string, NodeProto>): boolean {
   let node = producers.get(name ?? '');
   for (let moves = 0; node && moves < longestChain; moves++) {
@@ -92,7 +93,7 @@ function isNormalized(name: string | undefined, producers: ReadonlyMap<string, N
   return false;
 }
 
-/** Whether a name is what a normalization gives out, perhaps times a scale. */
+/** Whether a name is the output of a normalization, perhaps times a scale. */
 function isScaled(name: string | undefined, producers: ReadonlyMap<string, NodeProto>): boolean {
   if (isNormalized(name, producers)) return true;
   const product = producers.get(name ?? '');

@@ -1,10 +1,10 @@
 // Undoes the deduplication of exporters for normalizations. Exporters store equal tensors once, so that layers that were
-// not trained yet share ones and zeros: running averages, scales and shifts. Training moves each layer's apart.
+// not trained yet share ones and zeros: running averages, scales and shifts. Training makes those of each layer differ.
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from 'onnx-buf';
 import { UniqueNames } from '../../graph/unique-names.js';
+import { decodeTensor, type ReadExternal } from '../decode/tensor.js';
 import { isModulePath } from '../exporter-names.js';
 import { shallowCopy } from '../message-copy.js';
-import { decodeTensor, type ReadExternal } from '../tensor.js';
 import { identitiesOf, type NormalizationUse, normalizationUses } from './normalization-uses.js';
 import { widen } from './widen.js';
 
@@ -65,16 +65,16 @@ export function separateShared(proto: ModelProto, readExternal?: ReadExternal): 
   return { proto: shallowCopy<ModelProto>(proto, { graph: changed }), apart };
 }
 
-/** Whether a tensor is the layer's own, which it shares only because an exporter found it equal to another. */
+/** Whether a tensor belongs to the layer alone, and is shared only because an exporter found it equal to another. */
 function isOwn(use: NormalizationUse, tensor: TensorProto, readExternal?: ReadExternal): boolean {
   const { role, read, chain } = use;
   if (role === 'average') return true;
-  // What Mul and Add read is of a layer if it is a vector: a single number is rather a constant of a formula.
+  // An operand of Mul and Add belongs to a layer if it is a vector: a single number is rather a constant of a formula.
   if (!use.normalizes && tensor.dims.filter((size) => size !== 1n).length !== 1) return false;
   // A name that someone gave: the exporter dropped a parameter that was equal to this one.
   const isNamed = isModulePath(read);
   if (chain.length > 1 && isNamed) return true;
-  // What exporters write for a normalization without a scale and a shift of its own.
+  // Exporters write such names for a normalization without a scale and a shift of its own.
   if (use.normalizes && !isNamed) return false;
   const first = role === 'scale' ? 1 : 0;
   return widen(decodeTensor(tensor, readExternal)).data.every((element) => Number(element) === first);

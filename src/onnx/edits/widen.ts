@@ -7,56 +7,31 @@ import {
   TensorProto_DataType as Type,
   type TypeProto,
 } from 'onnx-buf';
+import { halfToNumber, numberToHalf } from '../../graph/half-floats.js';
 import { type TensorData, tensor } from '../../graph/tensor.js';
+import { decodeTensor, type ReadExternal } from '../decode/tensor.js';
+import { withElements } from '../encode/tensor.js';
 import { shallowCopy } from '../message-copy.js';
-import { decodeTensor, type ReadExternal, withElements } from '../tensor.js';
 import { mapMessage } from './map-message.js';
 
 const isHalf = (code: number): boolean => code === Type.FLOAT16 || code === Type.BFLOAT16;
 
-/** The value of IEEE half-precision bits: 1 sign bit, 5 of exponent, 10 of fraction. */
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-/** Half-precision bits nearest to a number; ties go to the even fraction, as IEEE 754 rounds. */
-function numberToHalf(value: number): number {
-  if (Number.isNaN(value)) return 0x7e00;
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
-  const size = Math.abs(value);
-  if (size >= 65520) return sign | 0x7c00; // halfway to 2^16 and beyond
-  const exponent = Math.max(-14, Math.min(15, Math.floor(Math.log2(size || 2 ** -14))));
-  // The fraction in units of the last place; a carry into the exponent comes out right by itself.
-  const units = roundHalfToEven(size / 2 ** (exponent - 10));
-  return sign | (exponent === -14 ? units : ((exponent + 14) << 10) + units);
-}
-
-function roundHalfToEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
-}
-
 /** A tensor of 16-bit floats in float32, exactly; other tensors as they are. */
 export function widen(value: TensorData): TensorData {
-  if (value.dtype === 'float16')
+  if (value.dtype === 'float16') {
     return tensor('float32', value.dims, Float32Array.from(value.data as Uint16Array, halfToNumber));
+  }
   if (value.dtype !== 'bfloat16') return value;
   const bits = Uint32Array.from(value.data as Uint16Array, (half) => half << 16);
   return tensor('float32', value.dims, new Float32Array(bits.buffer));
 }
 
-/** A float32 tensor rounded to 16 bits. */
+/** Return a float32 tensor rounded to 16 bits. */
 export function narrow(value: TensorData, dtype: 'float16' | 'bfloat16'): TensorData {
   const numbers = value.data as Float32Array;
   if (dtype === 'float16') return tensor(dtype, value.dims, Uint16Array.from(numbers, numberToHalf));
   const bits = new Uint32Array(numbers.slice().buffer);
-  // Adding half a unit, less one where the last bit kept is even, and cutting rounds to nearest even.
+  // Adding half a unit (less one if the last bit that stays is even) and truncating rounds to nearest even.
   const rounded = Uint16Array.from(bits, (word, i) =>
     Number.isNaN(numbers[i]) ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16,
   );

@@ -1,4 +1,4 @@
-// Writes a graph as an ONNX model: names made unique, constants as initializers, captured values by name.
+// Writes a graph as an ONNX model: names are made unique, constants are initializers, captured values are read by name.
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import {
   type AttributeProto,
@@ -24,7 +24,8 @@ import {
 import { isDataType, type TensorData } from '../../graph/tensor.js';
 import { UniqueNames } from '../../graph/unique-names.js';
 import { expanded } from '../../ops/expand.js';
-import { encodeTensor, onnxCode } from '../types.js';
+import { isElementType, onnxCode } from '../types.js';
+import { encodeTensor } from './tensor.js';
 
 /** The version of ONNX's own operator set that built graphs are written for. */
 const opset = 21;
@@ -37,7 +38,10 @@ export interface WriteOptions {
   readonly constants?: ReadonlyMap<Value, TensorData>;
 }
 
-/** The bytes of an `.onnx` file that computes the graph, operators of users written out. Named constants become initializers of that name. */
+/**
+ * Return the bytes of an `.onnx` file that computes the graph, operators of users written out. Named constants become
+ * initializers of that name.
+ */
 export function encodeModel(given: Graph, options: WriteOptions = {}): Uint8Array {
   const graph = expanded(given);
   const names = new Names();
@@ -61,7 +65,7 @@ class Names {
   readonly #taken = new UniqueNames();
   readonly #nodeNames = new UniqueNames();
 
-  /** Gives a computed value the name of its output, so that no copy is needed; only blocks the name for others. */
+  /** Give a computed value the name of its output, so that it needs no copy; for other values the name is only reserved. */
   nameOutput(value: Value, name: string): void {
     if (value.producer && !this.#names.has(value) && !this.#taken.has(name)) this.#names.set(value, name);
     this.#taken.add(name);
@@ -72,7 +76,7 @@ class Names {
     this.#taken.add(name);
   }
 
-  /** Node names are optional, and unique where they are given: the same layer may stand in a program several times. */
+  /** Node names are optional, and made unique: a program may contain the same layer several times. */
   ofNode({ name }: Node): string {
     if (name === '') return '';
     const unique = this.#nodeNames.unused(name);
@@ -103,8 +107,8 @@ function encodeGraph(
   });
   for (const input of graph.inputs) names.of(input);
   const nodes = graph.nodes.map((node) => encodeNode(node, names));
-  // An output of the model has the name it was asked under, whatever the value is called inside. Those of a body are
-  // known by their positions.
+  // An output of the model has the name that the graph gives it, whatever the value is called inside. Those of a body go
+  // by their positions.
   const computed = new Set(graph.nodes.flatMap((node) => node.outputs));
   const outputs = graph.outputs.map(({ name, value }) => {
     if (isBody && computed.delete(value)) return encodeValueInfo(names.of(value), value.knownType);
@@ -131,20 +135,21 @@ function encodeNode(node: Node, names: Names): NodeProto {
     name: names.ofNode(node),
     input: node.inputs.map((input) => (input ? names.of(input) : '')),
     output: node.outputs.map((output) => names.of(output)),
-    attribute: Object.entries(node.attributes).map(([name, attribute]) => encodeAttribute(name, attribute, names)),
+    attribute: Object.entries(node.attributes).map(([name, attribute]) =>
+      encodeAttribute(node.op, name, attribute, names),
+    ),
   };
   return create(NodeProtoSchema, message);
 }
 
-function encodeAttribute(name: string, attribute: Attribute, names: Names): AttributeProto {
+function encodeAttribute(op: string, name: string, attribute: Attribute, names: Names): AttributeProto {
   switch (attribute.kind) {
     case 'int':
       return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(attribute.value) });
     case 'float':
       return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: attribute.value });
     case 'string':
-      // A cast's target is an element type by name here and by number in a file.
-      return name === 'to' && isDataType(attribute.value)
+      return isElementType(op, name) && isDataType(attribute.value)
         ? create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(onnxCode(attribute.value)) })
         : create(AttributeProtoSchema, { name, type: AttributeType.STRING, s: encodeText(attribute.value) });
     case 'ints':
@@ -185,7 +190,7 @@ function encodeValueInfo(name: string, type: TensorType | undefined): ValueInfoP
   });
 }
 
-/** The domains of a graph's operators, but for ONNX's own. */
+/** Return the domains of a graph's operators, except ONNX's own. */
 function domainsOf(graph: Graph, found = new Set<string>()): Set<string> {
   for (const node of graph.nodes) {
     if (node.domain !== '') found.add(node.domain);

@@ -1,9 +1,9 @@
-// Operators that make tensors from shapes and scalars, and Dropout, which is the identity where it does not train.
-import { UnsupportedError } from '../../errors.js';
-import { inputOf, type TensorType } from '../../graph/graph.js';
+// Operators that make tensors from shapes and scalars, and Dropout, which is the identity outside training.
+import { GraphError, UnsupportedError } from '../../errors.js';
+import { inputOf, stringAttribute, type TensorType } from '../../graph/graph.js';
 import {
-  type DataType,
   elementCount,
+  isDataType,
   isFloatingPoint,
   type TensorData,
   tensorFrom,
@@ -12,9 +12,9 @@ import {
 import { type NodeDraft, noFlops, type OpFamily, zeroGradient } from '../definition.js';
 import { foldableInputs, rearranged } from '../shapes/folding.js';
 import { dimensionsOf, shapeRange } from '../shapes/shape-values.js';
-import { productOf } from '../shapes/shapes.js';
+import { productOf, range } from '../shapes/shapes.js';
 
-/** One element: what a ConstantOfShape fills with. */
+/** The one element that a ConstantOfShape fills with. */
 function fillOf(node: NodeDraft): TensorData {
   const value = node.attributes.value;
   return value?.kind === 'tensor' ? value.value : tensorFrom('float32', [1], [0]);
@@ -85,13 +85,8 @@ export const creationOps: OpFamily<CreationOp> = {
       const length = rangeLength(node);
       if (!start || !delta || length === undefined || length > 1024) return undefined;
       const [first, step] = [Number(start.data[0]), Number(delta.data[0])];
-      return [
-        tensorFrom(
-          start.dtype,
-          [length],
-          Array.from({ length }, (_, i) => first + i * step),
-        ),
-      ];
+      const numbers = range(0, length).map((i) => first + i * step);
+      return [tensorFrom(start.dtype, [length], numbers)];
     },
     flops: noFlops,
     traits: { settings: [0, 1, 2] },
@@ -99,8 +94,9 @@ export const creationOps: OpFamily<CreationOp> = {
   EyeLike: {
     infer: (node) => {
       const { dtype, shape } = inputOf(node, 0);
-      const to = node.attributes.dtype;
-      return [{ dtype: to?.kind === 'string' ? (to.value as DataType) : dtype, shape }];
+      const to = stringAttribute(node, 'dtype', dtype);
+      if (!isDataType(to)) throw new GraphError(`has elements of '${to}'`);
+      return [{ dtype: to, shape }];
     },
     gradient: zeroGradient,
     flops: noFlops,

@@ -1,12 +1,12 @@
 // Operators that join tensors, take them apart, or repeat them: Concat, Split, Expand, Tile.
-import { GraphError } from '../../errors.js';
+import { GraphError, UnsupportedError } from '../../errors.js';
 import { type Dimension, inputOf, int, intAttribute, type TensorType, type Value } from '../../graph/graph.js';
 import { elementCount, type TensorData } from '../../graph/tensor.js';
 import { type NodeDraft, noFlops, type OpFamily } from '../definition.js';
 import {
   broadcastPositions,
   foldableInputs,
-  joined,
+  joinedTensors,
   movableInputs,
   rearranged,
   stridedPositions,
@@ -53,10 +53,10 @@ function foldConcat(node: NodeDraft): TensorData[] | undefined {
   const parts = movableInputs(node);
   const first = parts?.[0];
   if (!parts || !first || parts.some((part) => part.dims.length !== 1 || part.dtype !== first.dtype)) return undefined;
-  return [joined(parts, first.dtype)];
+  return [joinedTensors(parts, first.dtype)];
 }
 
-/** Sizes of the parts; `num_outputs` parts are equal but for a smaller last one. */
+/** Sizes of the parts; with `num_outputs` they are equal, except for a smaller last one. */
 function splitSizes(node: NodeDraft): readonly Dimension[] | undefined {
   const x = inputOf(node, 0);
   const size = x.shape[axisOf(node, x.rank)] ?? 1;
@@ -142,7 +142,8 @@ export const joiningOps: OpFamily<JoiningOp> = {
     infer: inferTile,
     // [d₀r₀, d₁r₁, …] as [r₀, d₀, r₁, d₁, …], summed over the repeats
     gradient: ({ b, x, dy }) => {
-      const repeats = integersOf(x(1)) ?? [];
+      const repeats = integersOf(x(1));
+      if (!repeats) throw new UnsupportedError('its repeats are only known when the program runs');
       const parts = repeats.flatMap((repeat, axis): (number | Value)[] => [repeat, b.dimension(x(0), axis)]);
       const apart = b.op('Reshape', [dy, b.vector(parts)], { allowzero: int(1) });
       return [

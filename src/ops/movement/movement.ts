@@ -1,4 +1,4 @@
-// Operators that arrange elements anew without changing, dropping or repeating them: reshapes and transpositions.
+// Operators that rearrange elements without changing, dropping or repeating them: reshapes and transpositions.
 import { GraphError } from '../../errors.js';
 import {
   type Dimension,
@@ -12,7 +12,7 @@ import type { TensorData } from '../../graph/tensor.js';
 import { type NodeDraft, noFlops, type OpDefinition, type OpFamily } from '../definition.js';
 import { movableInputs, rearranged, stridedPositions, stridesOf } from '../shapes/folding.js';
 import { dimensionsOf } from '../shapes/shape-values.js';
-import { formatShape, integersOf, normalizeAxis, productOf, quotientOf } from '../shapes/shapes.js';
+import { formatShape, integersOf, inverse, normalizeAxis, productOf, quotientOf, range } from '../shapes/shapes.js';
 
 function reshapedTo(from: Shape, target: Shape, allowZero: boolean): Shape {
   const sizes: Dimension[] = target.map((size, axis) => (size === 0 && !allowZero ? (from[axis] ?? 0) : size));
@@ -43,9 +43,9 @@ function inferReshape(node: NodeDraft): (TensorType | undefined)[] {
 
 function permutationOf(node: NodeDraft): readonly number[] {
   const { rank } = inputOf(node, 0);
-  const permutation = intsAttribute(node, 'perm') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
+  const permutation = intsAttribute(node, 'perm') ?? range(0, rank).reverse();
   if ([...permutation].sort((p, q) => p - q).some((axis, i) => axis !== i) || permutation.length !== rank) {
-    throw new GraphError(`[${permutation.join(', ')}] is no permutation of ${rank} axes`);
+    throw new GraphError(`[${permutation.join(', ')}] is not a permutation of ${rank} axes`);
   }
   return permutation;
 }
@@ -107,7 +107,10 @@ export const movementOps: OpFamily<MovementOp> = {
       const axes = squeezedAxes(node);
       return [axes && { dtype, shape: shape.filter((_, axis) => !axes.includes(axis)) }];
     },
-    ({ b, node, dy }) => [b.unsqueeze(dy, squeezedAxes(node) ?? [])],
+    ({ b, node, x, dy }) => {
+      const axes = squeezedAxes(node);
+      return [axes ? b.unsqueeze(dy, axes) : b.reshapeLike(dy, x(0))];
+    },
   ),
   Unsqueeze: reshaping(
     (node) => {
@@ -120,18 +123,17 @@ export const movementOps: OpFamily<MovementOp> = {
       );
       return [{ dtype, shape: widened }];
     },
-    ({ b, node, dy }) => [b.squeeze(dy, insertedAxes(node) ?? [])],
+    ({ b, node, x, dy }) => {
+      const axes = insertedAxes(node);
+      return [axes ? b.squeeze(dy, axes) : b.reshapeLike(dy, x(0))];
+    },
   ),
   Transpose: {
     infer: (node) => {
       const { dtype, shape } = inputOf(node, 0);
       return [{ dtype, shape: permutationOf(node).map((axis) => shape[axis] ?? 1) }];
     },
-    gradient: ({ b, node, dy }) => {
-      const permutation = permutationOf(node);
-      const inverse = permutation.map((_, axis) => permutation.indexOf(axis));
-      return [b.transpose(dy, inverse)];
-    },
+    gradient: ({ b, node, dy }) => [b.transpose(dy, inverse(permutationOf(node)))],
     fold: (node) => {
       const [x] = movableInputs(node) ?? [];
       if (!x) return undefined;

@@ -3,13 +3,13 @@ import { GraphError, UnsupportedError } from '../../errors.js';
 import { inputOf, int, intAttribute, stringAttribute, type TensorType, type Value } from '../../graph/graph.js';
 import type { Builder } from '../builder.js';
 import { type GradientContext, type GradientRule, type NodeDraft, noFlops, type OpFamily } from '../definition.js';
-import { integersOf, normalizeAxis } from '../shapes/shapes.js';
+import { integersOf, normalizeAxis, range } from '../shapes/shapes.js';
 
-/** Elements added (or, where negative, cut off) before and after each axis. */
+/** Elements added before and after each axis; a negative number cuts elements off. */
 function paddingOf(node: NodeDraft): { before: number[]; after: number[] } | undefined {
   const { rank } = inputOf(node, 0);
   const pads = integersOf(inputOf(node, 1));
-  const axes = node.inputs[3] ? integersOf(node.inputs[3]) : Array.from({ length: rank }, (_, axis) => axis);
+  const axes = node.inputs[3] ? integersOf(node.inputs[3]) : range(0, rank);
   if (!pads || !axes) return undefined;
   if (pads.length !== 2 * axes.length) throw new GraphError(`has ${pads.length} pads for ${axes.length} axes`);
   const before = new Array<number>(rank).fill(0);
@@ -50,7 +50,7 @@ const padGradient: GradientRule = (context) => {
   ];
 };
 
-/** Adds the cotangent of the padding of one axis to the elements that were copied there. */
+/** Add the cotangent of the padding of one axis to the elements that were copied into it. */
 function foldBack(
   { b, x }: GradientContext,
   dy: Value,
@@ -64,18 +64,19 @@ function foldBack(
   if (typeof size !== 'number' || before < 0 || after < 0 || Math.max(before, after) > size) {
     throw new UnsupportedError(
       `mode '${mode}' pads axis ${axis} of size ${size} by ${before} and ${after}; padding is differentiated in this mode ` +
-        `where the size is known and the padding is neither negative nor larger than the axis`,
+        `if the size is known and the padding is neither negative nor larger than the axis`,
     );
   }
   const inner = b.slice(dy, axis, before, before + size);
   const head = b.slice(dy, axis, 0, before);
   const tail = b.slice(dy, axis, before + size, before + size + after);
   const parts = [inner];
-  if (before > 0) parts.push(placed(b, mode, head, axis, { mode, size, count: before, isHead: true }));
-  if (after > 0) parts.push(placed(b, mode, tail, axis, { mode, size, count: after, isHead: false }));
+  if (before > 0) parts.push(placed(b, head, axis, { mode, size, count: before, isHead: true }));
+  if (after > 0) parts.push(placed(b, tail, axis, { mode, size, count: after, isHead: false }));
   return parts.reduce((total, part) => b.add(total, part));
 }
 
+/** The padding at one end of an axis. */
 interface Strip {
   readonly mode: string;
   readonly size: number;
@@ -83,8 +84,8 @@ interface Strip {
   readonly isHead: boolean;
 }
 
-/** The cotangent of a padded strip at the elements it was copied from, zeros elsewhere. */
-function placed(b: Builder, mode: string, strip: Value, axis: number, { size, count, isHead }: Strip): Value {
+/** Return the cotangent of a padded strip at the elements that it was copied from, zeros elsewhere. */
+function placed(b: Builder, strip: Value, axis: number, { mode, size, count, isHead }: Strip): Value {
   const at = (value: Value, start: number, length: number) => {
     const before = new Array<number>(value.rank).fill(0);
     const after = new Array<number>(value.rank).fill(0);
@@ -100,7 +101,7 @@ function placed(b: Builder, mode: string, strip: Value, axis: number, { size, co
     case 'wrap': // the other end
       return at(strip, isHead ? size - count : 0, count);
     default:
-      throw new UnsupportedError(`the padding mode '${mode}' is not known`);
+      throw new UnsupportedError(`the padding mode '${mode}' is none of constant, edge, reflect, wrap`);
   }
 }
 

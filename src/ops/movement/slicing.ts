@@ -1,11 +1,11 @@
-// Slice: parts of a tensor with any step. Its cotangent goes back to where the elements came from, zeros elsewhere.
+// Slice: parts of a tensor with any step. Its cotangent goes back to the elements it took; the others get zeros.
 import { UnsupportedError } from '../../errors.js';
 import { type Dimension, inputOf, type TensorType, type Value } from '../../graph/graph.js';
 import type { Builder } from '../builder.js';
 import { type GradientRule, type NodeDraft, noFlops, type OpFamily } from '../definition.js';
 import { movableInputs, rearranged, stridedPositions, stridesOf } from '../shapes/folding.js';
 import { dimensionsOf } from '../shapes/shape-values.js';
-import { integersOf, normalizeAxis, sameShape } from '../shapes/shapes.js';
+import { integersOf, inverse, normalizeAxis, range, sameShape } from '../shapes/shapes.js';
 
 /** A sliced axis: `length` elements from `start` in steps of `step`, clamped as ONNX clamps them. */
 interface Range {
@@ -15,7 +15,7 @@ interface Range {
   readonly length: number;
 }
 
-/** What is not known before the program runs has a length that is a symbol. */
+/** A length that is only known when the program runs is a symbol. */
 type OpenRange = Omit<Range, 'length' | 'start'> & { readonly start: Dimension; readonly length: Dimension };
 
 function rangesOf(node: NodeDraft): readonly OpenRange[] | undefined {
@@ -49,14 +49,10 @@ function rangeOf(axis: number, size: Dimension, start: Dimension, end: Dimension
   return { axis, start, step, length: `${size}[${start}:${end}:${step}]` };
 }
 
-/** `[start, start + step, …]` of all sliced axes as numbers. */
-function knownRanges(node: NodeDraft): readonly Range[] {
-  const ranges = rangesOf(node) ?? [];
-  return ranges.map((range) => {
-    const { axis, start, step, length } = range;
-    if (typeof start === 'number' && typeof length === 'number') return { axis, start, step, length };
-    throw new UnsupportedError(`axis ${axis} is sliced to the symbolic size '${length}'; build it for fixed sizes`);
-  });
+/** Return a range of numbers. @throws UnsupportedError if its start or length is a symbol */
+function known({ axis, start, step, length }: OpenRange): Range {
+  if (typeof start === 'number' && typeof length === 'number') return { axis, start, step, length };
+  throw new UnsupportedError(`axis ${axis} is sliced to the symbolic size '${length}'; build it for fixed sizes`);
 }
 
 function inferSlice(node: NodeDraft): (TensorType | undefined)[] {
@@ -69,7 +65,8 @@ function inferSlice(node: NodeDraft): (TensorType | undefined)[] {
 }
 
 const sliceGradient: GradientRule = ({ b, node, x, dy, y }) => {
-  const ranges = rangesOf(node) ?? [];
+  const ranges = rangesOf(node);
+  if (!ranges) throw new UnsupportedError('its limits are only known when the program runs');
   if (sameShape(y.shape, x(0).shape) && ranges.every(({ step }) => step === 1)) return [dy];
   if (ranges.every(({ axis, step, length }) => step === -1 && length === x(0).shape[axis])) {
     return [ranges.reduce((whole, { axis }) => b.reverse(whole, axis), dy)];
@@ -77,7 +74,7 @@ const sliceGradient: GradientRule = ({ b, node, x, dy, y }) => {
   const before = new Array<number>(y.rank).fill(0);
   const after = new Array<number>(y.rank).fill(0);
   let spread = dy;
-  for (const { axis, start, step, length } of knownRanges(node)) {
+  for (const { axis, start, step, length } of ranges.map(known)) {
     const size = Number(x(0).shape[axis]);
     // Backwards is forwards from the last element.
     const first = step < 0 ? start + (length - 1) * step : start;
@@ -93,16 +90,15 @@ const sliceGradient: GradientRule = ({ b, node, x, dy, y }) => {
 
 /** `stride − 1` zeros between neighbours along an axis of known size. */
 function interleaveZeros(b: Builder, x: Value, axis: number, stride: number): Value {
-  // The axis goes last, so that all others can be copied by the zeros of a Reshape, whatever their sizes are.
-  const order = Array.from({ length: x.rank }, (_, i) => i).filter((i) => i !== axis);
+  // The axis goes last, so that the zeros of a Reshape can copy the sizes of all others, known or not.
+  const order = range(0, x.rank).filter((i) => i !== axis);
   const permutation = [...order, axis];
   const moved = b.unsqueeze(b.transpose(x, permutation), [x.rank]);
   const zeros = new Array<number>(moved.rank).fill(0);
   const padded = b.pad(moved, zeros, [...zeros.slice(1), stride - 1]);
   const length = Number(x.shape[axis]);
   const merged = b.op('Reshape', [padded, b.integers([...order.map(() => 0), length * stride])]);
-  const back = permutation.map((_, i) => permutation.indexOf(i));
-  return b.slice(b.transpose(merged, back), axis, 0, (length - 1) * stride + 1);
+  return b.slice(b.transpose(merged, inverse(permutation)), axis, 0, (length - 1) * stride + 1);
 }
 
 export type SlicingOp = 'Slice';
@@ -113,11 +109,12 @@ export const slicingOps: OpFamily<SlicingOp> = {
     gradient: sliceGradient,
     fold: (node) => {
       const [x] = movableInputs(node) ?? [];
-      if (!x) return undefined;
+      const ranges = x && rangesOf(node);
+      if (!x || !ranges) return undefined;
       const dims = [...x.dims];
       const strides = stridesOf(x.dims);
       let offset = 0;
-      for (const { axis, start, step, length } of knownRanges(node)) {
+      for (const { axis, start, step, length } of ranges.map(known)) {
         offset += start * (strides[axis] ?? 1);
         strides[axis] = (strides[axis] ?? 1) * step;
         dims[axis] = length;

@@ -1,5 +1,5 @@
-// Evaluates small nodes when the graph is built: the shape arithmetic that exporters write, and scalars of floats where
-// the result has the very bits that the runtime would compute. Parameters (named floating-point constants) stay.
+// Evaluates small nodes when the graph is built: the shape arithmetic that exporters write, and scalars of floats if the
+// result has the very bits that the runtime would compute. Parameters (named floating-point constants) stay.
 import { GraphError } from '../../errors.js';
 import { stringAttribute, type Value } from '../../graph/graph.js';
 import {
@@ -14,45 +14,57 @@ import {
 import type { NodeDraft } from '../definition.js';
 import { broadcastShapes } from './shapes.js';
 
-/** Only what shapes are made of: large tensors are the engine's to compute. */
+/** Elements of integers that are folded: shapes have few. Large tensors are the engine's to compute. */
 const largestFolded = 1024;
 const largestFloatFolded = 8;
 
-/** Exact in float64, and correctly rounded when rounded once more to float32, as IEEE 754 demands of the runtime. */
-const exactInFloat = new Set(['Add', 'Sub', 'Mul', 'Div', 'Sqrt', 'Neg', 'Abs', 'Floor', 'Ceil', 'Cast']);
-const onlyFloat = new Set(['Sqrt', 'Floor', 'Ceil']);
-const comparisons = new Set(['Equal', 'Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual', 'And', 'Or', 'Xor', 'Not']);
+/** How an operator of one or two operands is folded. */
+interface Folding {
+  readonly compute: (x: number, y: number) => number;
+  /**
+   * Folded for floats: the result is exact in float64, and correctly rounded if rounded once more to float32, as IEEE 754
+   * demands of the runtime.
+   */
+  readonly exact?: true;
+  /** Not for integers. */
+  readonly onlyFloat?: true;
+  /** The result is a boolean. */
+  readonly truth?: true;
+}
 
-const functions: Readonly<Record<string, (x: number, y: number) => number>> = {
-  Add: (x, y) => x + y,
-  Sub: (x, y) => x - y,
-  Mul: (x, y) => x * y,
-  Div: (x, y) => x / y,
-  Mod: (x, y) => x - y * Math.floor(x / y),
-  Max: Math.max,
-  Min: Math.min,
-  Neg: (x) => -x,
-  Abs: Math.abs,
-  Sign: Math.sign,
-  Sqrt: Math.sqrt,
-  Floor: Math.floor,
-  Ceil: Math.ceil,
-  Cast: (x) => x,
-  Equal: (x, y) => Number(x === y),
-  Less: (x, y) => Number(x < y),
-  LessOrEqual: (x, y) => Number(x <= y),
-  Greater: (x, y) => Number(x > y),
-  GreaterOrEqual: (x, y) => Number(x >= y),
-  And: (x, y) => x & y,
-  Or: (x, y) => x | y,
-  Xor: (x, y) => x ^ y,
-  Not: (x) => 1 - x,
-};
+const foldings = {
+  Add: { compute: (x, y) => x + y, exact: true },
+  Sub: { compute: (x, y) => x - y, exact: true },
+  Mul: { compute: (x, y) => x * y, exact: true },
+  Div: { compute: (x, y) => x / y, exact: true },
+  Mod: { compute: (x, y) => x - y * Math.floor(x / y) },
+  Max: { compute: Math.max },
+  Min: { compute: Math.min },
+  Neg: { compute: (x) => -x, exact: true },
+  Abs: { compute: Math.abs, exact: true },
+  Sign: { compute: Math.sign },
+  Sqrt: { compute: Math.sqrt, exact: true, onlyFloat: true },
+  Floor: { compute: Math.floor, exact: true, onlyFloat: true },
+  Ceil: { compute: Math.ceil, exact: true, onlyFloat: true },
+  Cast: { compute: (x) => x, exact: true },
+  Equal: { compute: (x, y) => Number(x === y), truth: true },
+  Less: { compute: (x, y) => Number(x < y), truth: true },
+  LessOrEqual: { compute: (x, y) => Number(x <= y), truth: true },
+  Greater: { compute: (x, y) => Number(x > y), truth: true },
+  GreaterOrEqual: { compute: (x, y) => Number(x >= y), truth: true },
+  And: { compute: (x, y) => x & y, truth: true },
+  Or: { compute: (x, y) => x | y, truth: true },
+  Xor: { compute: (x, y) => x ^ y, truth: true },
+  Not: { compute: (x) => 1 - x, truth: true },
+} satisfies Record<string, Folding>;
 
-/** A constant that nobody can mean to train: the builder calls constants without a name so. */
+/** Operators of one or two operands that are folded. */
+export type FoldedOp = keyof typeof foldings;
+
+/** Whether a value is a constant that is not to be trained, since it has no name of its own: the builder names such 'constant'. */
 export const isAnonymous = (value: Value): boolean => value.constant !== undefined && value.name === 'constant';
 
-/** The known integer (or boolean) inputs of a node; undefined where one is not known, floating or large. */
+/** Return the known integer (or boolean) inputs of a node; undefined if one is not known, floating or large. */
 export function foldableInputs(node: NodeDraft): TensorData[] | undefined {
   const known: TensorData[] = [];
   for (const input of node.inputs) {
@@ -63,7 +75,7 @@ export function foldableInputs(node: NodeDraft): TensorData[] | undefined {
   return known;
 }
 
-/** The known inputs of a node that only moves elements: small integers, or a few nameless floats, as scales are. */
+/** Return the known inputs of a node that only moves elements: small integers, or a few nameless floats, as scales are. */
 export function movableInputs(node: NodeDraft): TensorData[] | undefined {
   const known: TensorData[] = [];
   for (const input of node.inputs) {
@@ -78,29 +90,28 @@ export function movableInputs(node: NodeDraft): TensorData[] | undefined {
 }
 
 /** The known inputs of an elementwise node: small integers, or a few nameless floats. */
-function elementwiseInputs(op: string, node: NodeDraft): TensorData[] | undefined {
+function elementwiseInputs({ exact, onlyFloat }: Folding, node: NodeDraft): TensorData[] | undefined {
   const isFloat = node.inputs.some((input) => input?.constant && isFloatingPoint(input.constant.dtype));
-  if (!isFloat) return onlyFloat.has(op) ? undefined : foldableInputs(node);
-  if (!exactInFloat.has(op)) return undefined;
+  if (!isFloat) return onlyFloat ? undefined : foldableInputs(node);
+  if (!exact) return undefined;
   const known = node.inputs.flatMap((input) => (input && isAnonymous(input) && input.constant ? [input.constant] : []));
   const fits = known.every(({ dtype, data }) => /^float(32|64)$/.test(dtype) && data.length <= largestFloatFolded);
   return fits && known.length === node.inputs.length ? known : undefined;
 }
 
-/** Folding of one- and two-operand operators with broadcasting. */
-export function foldElementwise(op: string): (node: NodeDraft) => TensorData[] | undefined {
-  const compute = functions[op];
-  if (!compute) throw new Error(`no folding for ${op}`);
+/** Return the folding of an operator of one or two operands, with broadcasting. */
+export function foldElementwise(op: FoldedOp): (node: NodeDraft) => TensorData[] | undefined {
+  const folding: Folding = foldings[op];
   return (node) => {
-    const inputs = elementwiseInputs(op, node);
+    const inputs = elementwiseInputs(folding, node);
     const [x, y] = inputs ?? [];
     if (!inputs || !x || inputs.length > 2 || inputs.some(({ dtype }) => dtype !== x.dtype)) return undefined;
     const dims = broadcastShapes(x.dims, y?.dims ?? []) as number[]; // constants have numeric sizes
     if (elementCount(dims) > largestFolded) return undefined;
-    const dtype = comparisons.has(op) ? 'bool' : op === 'Cast' ? stringAttribute(node, 'to', '') : x.dtype;
+    const dtype = folding.truth ? 'bool' : op === 'Cast' ? stringAttribute(node, 'to', '') : x.dtype;
     if (!isFoldedType(dtype)) return undefined;
     const [xs, ys] = [broadcastTo(x, dims), y ? broadcastTo(y, dims) : []];
-    const convert = op === 'Cast' && dtype === 'bool' ? (value: number) => Number(value !== 0) : compute;
+    const convert = op === 'Cast' && dtype === 'bool' ? (value: number) => Number(value !== 0) : folding.compute;
     const results = xs.map((value, i) => convert(value, ys[i] ?? 0));
     return known(dtype, dims, isFloatingPoint(dtype) ? results : results.map(Math.trunc), [...xs, ...ys]);
   };
@@ -109,7 +120,7 @@ export function foldElementwise(op: string): (node: NodeDraft) => TensorData[] |
 const isFoldedType = (dtype: string): dtype is 'int64' | 'int32' | 'bool' | 'float32' | 'float64' =>
   ['int64', 'int32', 'bool', 'float32', 'float64'].includes(dtype);
 
-/** The result, unless an integer does not fit its type or a JavaScript number. */
+/** Return the result; undefined if an integer does not fit its type or a JavaScript number. */
 function known(dtype: DataType, dims: readonly number[], results: readonly number[], operands: readonly number[]) {
   const isExact = isFloatingPoint(dtype)
     ? operands.every((value) => !Number.isInteger(value) || Number.isSafeInteger(value))
@@ -117,8 +128,8 @@ function known(dtype: DataType, dims: readonly number[], results: readonly numbe
   return isExact ? [tensorFrom(dtype, dims, results)] : undefined;
 }
 
-/** The elements of tensors of one type one after another, as a vector. */
-export function joined(parts: readonly TensorData[], dtype: DataType): TensorData {
+/** Return the elements of tensors of one type one after another, as a vector. */
+export function joinedTensors(parts: readonly TensorData[], dtype: DataType): TensorData {
   const data = allocate(
     dtype,
     parts.reduce((total, part) => total + part.data.length, 0),
@@ -131,7 +142,7 @@ export function joined(parts: readonly TensorData[], dtype: DataType): TensorDat
   return { dtype, dims: [data.length], data };
 }
 
-/** A tensor made of elements of another one, named by their positions in it; copied, not converted. */
+/** Return a tensor of elements of another one, given by their positions in it; copied, not converted. */
 export function rearranged(x: TensorData, dims: readonly number[], positions: readonly number[]): TensorData {
   const data = allocate(x.dtype, positions.length) as Float64Array; // as in `joined`
   for (const [i, position] of positions.entries()) {
@@ -144,7 +155,7 @@ export function rearranged(x: TensorData, dims: readonly number[], positions: re
   return { dtype: x.dtype, dims, data };
 }
 
-/** Flat positions of a tensor's elements repeated into a broadcast shape, row by row. */
+/** Return the flat positions of a tensor's elements repeated into a broadcast shape, row by row. */
 export function broadcastPositions(from: readonly number[], dims: readonly number[]): number[] {
   const lead = dims.length - from.length;
   const strides = new Array<number>(dims.length).fill(0);
@@ -157,7 +168,7 @@ export function broadcastPositions(from: readonly number[], dims: readonly numbe
   return stridedPositions(dims, strides);
 }
 
-/** Flat positions offset + Σ index·stride of all indices of a shape, row by row. */
+/** Return the flat positions offset + Σ index·stride of all indices of a shape, row by row. */
 export function stridedPositions(dims: readonly number[], strides: readonly number[], offset = 0): number[] {
   return Array.from({ length: elementCount(dims) }, (_, flat) => {
     let rest = flat;
@@ -171,7 +182,7 @@ export function stridedPositions(dims: readonly number[], strides: readonly numb
   });
 }
 
-/** Elements between neighbours along each axis. */
+/** Return the number of elements between neighbours along each axis. */
 export function stridesOf(dims: readonly number[]): number[] {
   return dims.map((_, axis) => elementCount(dims.slice(axis + 1)));
 }

@@ -9,7 +9,7 @@ const deepest = 24;
 /** Shapes have fewer axes. */
 const mostAxes = 64;
 
-/** The integers of a scalar or a vector as sizes, or undefined where they do not follow from shapes. */
+/** Return the integers of a scalar or a vector as sizes; undefined if they do not follow from shapes. */
 export function dimensionsOf(value: Value, depth = 0): readonly Dimension[] | undefined {
   if (value.constant) return value.constant.dims.length > 1 ? undefined : integersOf(value);
   const node = value.producer;
@@ -25,7 +25,7 @@ type Rule = (node: Node, x: (index: number) => readonly Dimension[] | undefined)
 
 const same: Rule = (_, x) => x(0);
 
-/** Applies a function to two scalars or vectors, one of which may have a single element. */
+/** Apply a function to two scalars or vectors, one of which may have a single element. */
 const pairwise =
   (combine: (p: Dimension, q: Dimension) => Dimension): Rule =>
   (_, x) => {
@@ -96,7 +96,7 @@ const rules: Readonly<Record<string, Rule>> = {
   },
 };
 
-/** The part of a shape that a Shape node with `start` and `end` gives. */
+/** Return the part of a shape that a Shape node with `start` and `end` computes. */
 export function shapeRange(node: Pick<Node, 'attributes'>, shape: Shape): Shape {
   return shape.slice(intAttribute(node, 'start', 0), intAttribute(node, 'end', shape.length));
 }

@@ -3,9 +3,23 @@ import { GraphError } from '../../errors.js';
 import type { Dimension, Shape, Value } from '../../graph/graph.js';
 import { toNumbers } from '../../graph/tensor.js';
 
+/** The whole numbers from `start` to before `end`: axes, positions. */
+export const range = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
+
+/** Return the permutation that undoes another. */
+export const inverse = (permutation: readonly number[]): number[] =>
+  permutation.map((_, axis) => permutation.indexOf(axis));
+
+/** Return the number of elements of a shape, symbolic sizes counted as 1. */
+export const knownCount = (shape: Shape): number =>
+  shape.reduce<number>((product, size) => product * (typeof size === 'number' ? size : 1), 1);
+
 export const formatShape = (shape: Shape): string => `[${shape.join(', ')}]`;
 
-/** NumPy's broadcasting, as ONNX defines it: sizes agree or one of them is 1. */
+/**
+ * Return the shape that shapes broadcast to, as NumPy and ONNX define it: sizes agree or one of them is 1.
+ * @throws GraphError if they do not broadcast
+ */
 export function broadcastShapes(...shapes: readonly Shape[]): Shape {
   const rank = Math.max(0, ...shapes.map((shape) => shape.length));
   return Array.from({ length: rank }, (_, axis) => {
@@ -22,13 +36,16 @@ export function broadcastShapes(...shapes: readonly Shape[]): Shape {
   });
 }
 
-/** An axis counted from the front; throws where it is out of range. */
+/** Return an axis counted from the front. @throws GraphError if it is out of range */
 export function normalizeAxis(axis: number, rank: number): number {
   if (axis < -rank || axis >= Math.max(rank, 1)) throw new GraphError(`axis ${axis} is out of range for rank ${rank}`);
   return axis < 0 ? axis + rank : axis;
 }
 
-/** The integers of a value that must be known when the graph is built. */
+/**
+ * Return the integers of a value that must be known when the graph is built.
+ * @throws GraphError if they are not, or are not whole
+ */
 export function knownIntegers(value: Value, what: string): number[] {
   if (!value.constant) throw new GraphError(`${what} ('${value.name}') must be known when the graph is built`);
   const integers = integersOf(value);
@@ -36,13 +53,13 @@ export function knownIntegers(value: Value, what: string): number[] {
   return integers;
 }
 
-/** The integers of a value where they are known, and where they are integers. */
+/** Return the integers of a value; undefined if it is not known, or has numbers that are not whole. */
 export function integersOf(value: Value): number[] | undefined {
   const numbers = value.constant && toNumbers(value.constant);
   return numbers?.every(Number.isInteger) ? numbers : undefined;
 }
 
-/** Product of sizes: a number, a single symbol, or a new symbol such as `batch*32`. */
+/** Return the product of sizes: a number, a single symbol, or a new symbol such as `batch*32`. */
 export function productOf(sizes: Shape): Dimension {
   const { number, symbols } = factorsOf(sizes);
   if (symbols.length === 0 || number === 0) return number;
@@ -54,7 +71,7 @@ export function productOf(sizes: Shape): Dimension {
 
 const grouped = (factor: Dimension): string => (/[+/-]/.test(`${factor}`) ? `(${factor})` : `${factor}`);
 
-/** What remains of a product of sizes after dividing by others: `[batch, 4, 8] / [32]` is `batch`. */
+/** Return the product of sizes divided by that of others: `[batch, 4, 8] / [32]` is `batch`. */
 export function quotientOf(sizes: Shape, divisors: Shape): Dimension {
   const [over, under] = [factorsOf(sizes), factorsOf(divisors)];
   const number = over.number / under.number;

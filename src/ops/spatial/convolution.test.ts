@@ -1,4 +1,5 @@
 // What gradient checks do not see: patches against Conv, all lowerings against each other, shapes and refusals.
+
 import { expect, test } from 'vitest';
 import { runner } from '../../../test/support/runner.js';
 import { type Attributes, int, ints, type Node, text, type Value } from '../../graph/graph.js';
@@ -9,12 +10,11 @@ import { flopsOf } from '../table.js';
 import {
   inputGradientByConv,
   inputGradientByTranspose,
-  patches,
   weightGradientByConv,
   weightGradientByImages,
   weightGradientByPatches,
-  weightGradientByShifts,
-} from './convolution.js';
+} from './convolution-gradients.js';
+import { patches, weightGradientByShifts } from './patches.js';
 import { windowAxes } from './windows.js';
 
 function draw(dims: readonly number[], seed: number): TensorData {

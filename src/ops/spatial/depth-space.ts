@@ -14,13 +14,13 @@ import { productOf, quotientOf } from '../shapes/shapes.js';
 
 function pictures(node: NodeDraft): { dtype: TensorType['dtype']; shape: Shape; block: number } {
   const { dtype, shape, rank } = inputOf(node, 0);
-  if (rank !== 4) throw new GraphError('wants x [batch, channels, height, width]');
+  if (rank !== 4) throw new GraphError('needs x [batch, channels, height, width]');
   const block = intAttribute(node, 'blocksize', 0);
   if (block < 1) throw new GraphError("lacks a positive 'blocksize'");
   return { dtype, shape, block };
 }
 
-/** x as channels and pixels of blocks `[batch, channels, block, block, height, width]` is laid out; this lays it back. */
+/** Depth to space takes `[batch, channels, block, block, height, width]` to pixels; this takes pixels back. */
 function depthToSpaceGradient({ b, node, x, dy }: GradientContext): Value[] {
   const { block } = pictures(node);
   const attributes = { blocksize: int(block) };

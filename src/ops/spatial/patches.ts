@@ -1,20 +1,20 @@
 // The patches that a convolution's kernel sees (im2col), made of slices: what its weight gradient and its Kronecker
 // factor are products of.
+
 import type { Value } from '../../graph/graph.js';
+import { elementCount } from '../../graph/tensor.js';
 import type { Builder } from '../builder.js';
+import { range } from '../shapes/shapes.js';
 import { extent, type WindowAxis } from './windows.js';
 
-const product = (sizes: readonly number[]): number => sizes.reduce((p, size) => p * size, 1);
-const range = (length: number): number[] => Array.from({ length }, (_, i) => i);
-
-/** Exchanges the first two axes: [batch, channels, …] to [channels, batch, …]. A reshape where one of them has size 1. */
+/** Transpose the first two axes: [batch, channels, …] to [channels, batch, …]. A Reshape if one of them has size 1. */
 export function channelsFirst(b: Builder, x: Value): Value {
   const [batch = 1, channels = 1, ...spatial] = x.dims;
   if (batch === 1 || channels === 1) return b.reshape(x, [channels, batch, ...spatial]);
-  return b.transpose(x, [1, 0, ...range(x.rank).slice(2)]);
+  return b.transpose(x, [1, 0, ...range(2, x.rank)]);
 }
 
-/** Zeros around the spatial axes (all but the first two). */
+/** Pad the spatial axes (all but the first two) with zeros. */
 function padSpatial(b: Builder, x: Value, pads: readonly { before: number; after: number }[]): Value {
   if (pads.every(({ before, after }) => before === 0 && after === 0)) return x;
   const [before, after] = [pads.map((pad) => pad.before), pads.map((pad) => pad.after)];
@@ -31,30 +31,30 @@ function sliceAt(b: Builder, padded: Value, axes: readonly WindowAxis[], offset:
   return b.op('Slice', [padded, ...inputs.map((values) => b.integers(values))]);
 }
 
-/** All offsets of a kernel, row by row. */
+/** Return all offsets in a kernel, row by row. */
 function offsets(axes: readonly WindowAxis[]): number[][] {
   return axes.reduce<number[][]>(
-    (all, { kernel }) => all.flatMap((offset) => range(kernel).map((i) => [...offset, i])),
+    (all, { kernel }) => all.flatMap((offset) => range(0, kernel).map((i) => [...offset, i])),
     [[]],
   );
 }
 
 /**
- * Patches as columns: `[channels · kernel area, batch · windows]` for `x: [batch, channels, …spatial]`. Made channels
+ * Return the patches as columns: `[channels · kernel area, batch · windows]` for `x: [batch, channels, …spatial]`. Made channels
  * first, so that the joining of the slices copies long runs and the product with them needs no transposition.
  */
 export function patchColumns(b: Builder, x: Value, axes: readonly WindowAxis[]): Value {
   const [batch = 1, channels = 1] = x.dims;
-  const columns = batch * product(axes.map(({ count }) => count));
+  const columns = batch * elementCount(axes.map(({ count }) => count));
   const padded = padSpatial(b, channelsFirst(b, x), axes);
   const slices = offsets(axes).map((offset) => b.reshape(sliceAt(b, padded, axes, offset), [channels, 1, columns]));
   return b.reshape(b.concat(slices, 1), [channels * slices.length, columns]);
 }
 
 /**
- * What a kernel sees: `[batch · windows, channels · kernel area]`, the columns in the order of
+ * Return the patches that a kernel sees: `[batch · windows, channels · kernel area]`, the columns in the order of
  * `weight.reshape(outputs, -1)`, so that `patches · weightᵀ` is the convolution, rows in the order (batch, …spatial).
- * With groups, each group's channels by themselves: `[groups, batch · windows, channels per group · kernel area]`.
+ * With groups, the channels of each group separately: `[groups, batch · windows, channels per group · kernel area]`.
  */
 export function patches(b: Builder, x: Value, axes: readonly WindowAxis[], groups = 1): Value {
   const columns = patchColumns(b, x, axes);
@@ -63,7 +63,7 @@ export function patches(b: Builder, x: Value, axes: readonly WindowAxis[], group
 }
 
 /**
- * Sums over batch and windows of products of shifts, `[outputs, channels, …kernel]`, for two spatial axes and stride 1.
+ * Return a convolution's weight gradient as sums over batch and windows of products of shifts, `[outputs, channels, …kernel]`, for two spatial axes and stride 1.
  * Rows are shifted on the output gradient and columns on the input: kernel height + kernel width copies in place of
  * their product, and one product over all combinations.
  * @param dy `[batch, outputs, …windows]`
@@ -79,13 +79,13 @@ export function weightGradientByShifts(
   const length = batch * height * columns.count;
   const padded = padSpatial(b, channelsFirst(b, x), [rows, columns]);
   const wholeRows = { ...rows, kernel: 1, count: height };
-  const inputs = range(columns.kernel).map((j) =>
+  const inputs = range(0, columns.kernel).map((j) =>
     b.reshape(sliceAt(b, padded, [wholeRows, columns], [0, j]), [channels, 1, length]),
   );
-  const slopes = channelsFirst(b, dy);
-  const gradients = range(rows.kernel).map((i) => {
+  const cotangent = channelsFirst(b, dy);
+  const gradients = range(0, rows.kernel).map((i) => {
     const before = i * rows.dilation;
-    const shifted = padSpatial(b, slopes, [
+    const shifted = padSpatial(b, cotangent, [
       { before, after: height - rows.count - before },
       { before: 0, after: 0 },
     ]);
@@ -98,11 +98,11 @@ export function weightGradientByShifts(
   return b.transpose(apart, [0, 2, 1, 3]);
 }
 
-/** Elements that `patchColumns` and `weightGradientByShifts` write beyond what both do: what their times follow. */
+/** Return the elements that `patchColumns` and `weightGradientByShifts` copy, beside those that both do: their times follow. */
 export function copiesOf(channels: number, outputs: number, axes: readonly WindowAxis[]) {
-  const windows = product(axes.map(({ count }) => count));
+  const windows = elementCount(axes.map(({ count }) => count));
   const [rows, columns] = axes;
-  const byPatches = channels * product(axes.map(({ kernel }) => kernel)) * windows;
+  const byPatches = channels * elementCount(axes.map(({ kernel }) => kernel)) * windows;
   if (!rows || !columns || axes.length !== 2 || axes.some(({ stride }) => stride !== 1)) {
     return { byPatches, byShifts: Number.POSITIVE_INFINITY };
   }

@@ -13,16 +13,16 @@ import {
 } from '../../graph/graph.js';
 import type { Builder } from '../builder.js';
 import { type GradientContext, type NodeDraft, type OpFamily, oneForEachInput } from '../definition.js';
-import { productOf } from '../shapes/shapes.js';
+import { knownCount, range } from '../shapes/shapes.js';
 import { type AxisMatrix, applyTransposed } from './separable.js';
 import { kernelShape, type WindowAxis, windowAxes, windowCounts } from './windows.js';
 
-const spatialAxes = (x: Value): number[] => Array.from({ length: x.rank - 2 }, (_, i) => i + 2);
+const spatialAxes = (x: Value): number[] => range(2, x.rank);
 const isCeil = (node: NodeDraft): boolean => intAttribute(node, 'ceil_mode', 0) === 1;
 
 function pooledType(node: NodeDraft): TensorType {
   const { dtype, shape, rank } = inputOf(node, 0);
-  if (rank < 3) throw new GraphError('wants x [batch, channels, …spatial]');
+  if (rank < 3) throw new GraphError('needs x [batch, channels, …spatial]');
   return {
     dtype,
     shape: [...shape.slice(0, 2), ...windowCounts(node, shape.slice(2), kernelShape(node), isCeil(node))],
@@ -34,7 +34,7 @@ const flat = (b: Builder, value: Value): Value => b.reshape(value, [-1]);
 
 // --- MaxPool --------------------------------------------------------------------------------------------------------
 
-/** Where the largest elements are, counted through the whole tensor: the operator's own output, or asked for anew. */
+/** Positions of the largest elements, counted through the whole tensor: the operator's own output, or computed anew. */
 function positions(b: Builder, node: Node): Value {
   const [, own] = node.outputs;
   if (own && intAttribute(node, 'storage_order', 0) === 0) return own;
@@ -43,7 +43,7 @@ function positions(b: Builder, node: Node): Value {
   return indices as Value; // two outputs are asked for
 }
 
-/** The cotangents go back to where the largest elements were; a window's first one where several are equal. */
+/** The cotangents go back to the largest elements; if several of a window are equal, to the first. */
 function maxPoolGradient({ b, node, x, dy }: GradientContext): Value[] {
   const zeros = flat(b, b.zerosLike(x(0)));
   const indices = flat(b, positions(b, node));
@@ -61,7 +61,7 @@ function meanMatrix(axis: WindowAxis, includePadding: boolean): AxisMatrix {
       (_, k) => window * axis.stride - axis.before + k * axis.dilation,
     );
     const inside = touched.filter((position) => position >= 0 && position < axis.size);
-    // A window that ceil_mode lets stand beyond the padding is not divided by what is beyond.
+    // The mean of a window that ceil_mode lets reach beyond the padding does not count what is beyond.
     const counted = touched.filter((position) => position < axis.size + axis.after).length;
     const weight = 1 / (includePadding ? counted : inside.length);
     return Array.from({ length: axis.size }, (_, position) => (inside.includes(position) ? weight : 0));
@@ -78,15 +78,12 @@ function averagePoolGradient({ b, node, x, dy }: GradientContext): Value[] {
 
 function inferGlobal(node: NodeDraft): TensorType[] {
   const { dtype, shape, rank } = inputOf(node, 0);
-  if (rank < 3) throw new GraphError('wants x [batch, channels, …spatial]');
+  if (rank < 3) throw new GraphError('needs x [batch, channels, …spatial]');
   return [{ dtype, shape: shape.map((size, axis) => (axis < 2 ? size : 1)) }];
 }
 
-/** Each window's elements: one operation for each. */
-function windowFlops(node: Node): number {
-  const elements = productOf(outputOf(node).shape.map((size) => (typeof size === 'number' ? size : 1)));
-  return Number(elements) * kernelShape(node).reduce((p, size) => p * size, 1);
-}
+/** One operation for each element of each window. */
+const windowFlops = (node: Node): number => knownCount([...outputOf(node).shape, ...kernelShape(node)]);
 
 const average = { linear: true, keepsClasses: true } as const;
 
@@ -114,7 +111,7 @@ export const poolingOps: OpFamily<PoolingOp> = {
     flops: oneForEachInput,
     traits: average,
   },
-  // The cotangent is shared by the elements that are the largest.
+  // The elements that are the largest share the cotangent.
   GlobalMaxPool: {
     infer: inferGlobal,
     gradient: ({ b, x, y, dy }) => {

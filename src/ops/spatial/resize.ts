@@ -14,7 +14,7 @@ import {
 import { toNumbers } from '../../graph/tensor.js';
 import type { GradientContext, NodeDraft, OpFamily } from '../definition.js';
 import { dimensionsOf } from '../shapes/shape-values.js';
-import { normalizeAxis } from '../shapes/shapes.js';
+import { normalizeAxis, range } from '../shapes/shapes.js';
 import { type AxisMatrix, applyTransposed } from './separable.js';
 
 /** An input that may be left out, or be an empty tensor. */
@@ -22,11 +22,11 @@ const given = (value: Value | undefined): Value | undefined => (value && value.s
 
 const resizedAxes = (node: NodeDraft): number[] => {
   const { rank } = inputOf(node, 0);
-  const axes = intsAttribute(node, 'axes') ?? Array.from({ length: rank }, (_, axis) => axis);
+  const axes = intsAttribute(node, 'axes') ?? range(0, rank);
   return axes.map((axis) => normalizeAxis(axis, rank));
 };
 
-/** The output's size of each axis and how many times the input's it is, where it is known. */
+/** The size of an axis in the output, and its ratio to that in the input, if it is known. */
 interface Resized {
   readonly size: Dimension;
   readonly scale: number | undefined;
@@ -37,7 +37,7 @@ function resized(node: NodeDraft): Resized[] {
   const axes = resizedAxes(node);
   const result = x.shape.map((size): Resized => ({ size, scale: 1 }));
   const [scales, sizes] = [given(node.inputs[2]), given(node.inputs[3])];
-  if (!scales === !sizes) throw new GraphError('wants either scales or sizes');
+  if (!scales === !sizes) throw new GraphError('needs either scales or sizes');
   const chosen = scales ? scalesOf(scales) : sizesOf(sizes as Value); // one of them is there
   for (const [i, axis] of axes.entries()) {
     const [size = 1, wanted] = [x.shape[axis], chosen[i]];
@@ -90,7 +90,7 @@ const float32 = Math.fround;
 
 /**
  * The point of the input that an output element is interpolated at (ONNX, Resize, coordinate_transformation_mode).
- * Rounded to float32 as the runtime computes it: which neighbour is nearest can hang on the last bit.
+ * Rounded to float32 as the runtime computes it: which neighbour is nearest can depend on the last bit.
  */
 function sourceOf(mode: string, output: number, count: number, size: number, scale: number): number {
   const half = float32(float32((output + 0.5) / scale) - 0.5);
@@ -117,14 +117,14 @@ const roundings: Readonly<Record<string, (x: number) => number>> = {
   ceil: Math.ceil,
 };
 
-/** Weights of the four neighbours of a point a fraction t behind the second (Keys 1981). */
+/** Weights of the four neighbours of a point a fraction t after the second (Keys 1981). */
 function cubicWeights(t: number, a: number): number[] {
   const near = (d: number) => (a + 2) * d ** 3 - (a + 3) * d ** 2 + 1;
   const far = (d: number) => a * d ** 3 - 5 * a * d ** 2 + 8 * a * d - 4 * a;
   return [far(t + 1), near(t), near(1 - t), far(2 - t)];
 }
 
-/** The elements that make an output element: positions, which may lie outside the input, and weights. */
+/** The input elements that an output element is a sum of: positions, which may lie outside the input, and weights. */
 function taps(node: NodeDraft, source: number, size: number): { position: number; weight: number }[] {
   const mode = stringAttribute(node, 'mode', 'nearest');
   if (mode === 'nearest') {

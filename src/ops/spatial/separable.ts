@@ -1,14 +1,14 @@
 // Linear maps that act on each spatial axis by a matrix: average pooling and interpolation, and their transposes.
 import type { Value } from '../../graph/graph.js';
-import { tensorFrom } from '../../graph/tensor.js';
+import { elementCount, tensorFrom } from '../../graph/tensor.js';
 import type { Builder } from '../builder.js';
 
 /** The matrix of one axis: `weights[output][input]`; undefined leaves the axis as it is. */
 export type AxisMatrix = readonly (readonly number[])[] | undefined;
 
 /**
- * The transpose of the map that applies `matrices[i]` to axis i: for dy of the map's output shape the cotangent of its
- * input. The axes are contracted one after another, the last first, where the product needs no copies.
+ * Apply the transpose of the map that applies `matrices[i]` to axis i: for dy of the map's output shape the cotangent of its
+ * input. The axes are contracted one after another, the last first, whose product needs no copies.
  */
 export function applyTransposed(b: Builder, dy: Value, matrices: readonly AxisMatrix[]): Value {
   return matrices.reduceRight<Value>((value, matrix, axis) => {
@@ -17,8 +17,7 @@ export function applyTransposed(b: Builder, dy: Value, matrices: readonly AxisMa
     const [outputs, inputs] = [matrix.length, matrix[0]?.length ?? 0];
     const weights = (dims: readonly number[], elements: readonly (readonly number[])[]): Value =>
       b.constant(tensorFrom(dy.dtype, dims, elements.flat()));
-    const product = (sizes: readonly number[]) => sizes.reduce((p, size) => p * size, 1);
-    const [rows, columns] = [product(before), product(after)];
+    const [rows, columns] = [elementCount(before), elementCount(after)];
     const mapped =
       columns === 1
         ? b.matmul(b.reshape(value, [rows, outputs]), weights([outputs, inputs], matrix))

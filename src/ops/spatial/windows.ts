@@ -1,4 +1,4 @@
-// Sliding windows: where the kernel of a convolution or a pool stands on each spatial axis.
+// Sliding windows: the positions of a kernel of a convolution or a pool on each spatial axis.
 import { GraphError } from '../../errors.js';
 import { type Dimension, intsAttribute, type Shape, stringAttribute } from '../../graph/graph.js';
 import type { NodeDraft } from '../definition.js';
@@ -17,29 +17,29 @@ export interface WindowAxis {
   readonly count: number;
 }
 
-/** Elements from the first to the last that a dilated kernel touches. */
+/** Return the elements from the first to the last that a dilated kernel covers. */
 export const extent = ({ kernel, dilation }: Pick<WindowAxis, 'kernel' | 'dilation'>): number =>
   (kernel - 1) * dilation + 1;
 
-/** Elements behind the last window that no window touches. */
+/** Return the elements after the last window that no window covers. */
 export const leftover = (axis: WindowAxis): number =>
   axis.size + axis.before + axis.after - extent(axis) - (axis.count - 1) * axis.stride;
 
-/** The sizes of the kernel, from the attribute where there is no weight to read them from. */
+/** Return the sizes of a kernel that has no weight. @throws GraphError if the node lacks them */
 export function kernelShape(node: NodeDraft): readonly number[] {
   const kernel = intsAttribute(node, 'kernel_shape');
   if (!kernel) throw new GraphError("lacks the attribute 'kernel_shape'");
   return kernel;
 }
 
-/** An attribute with one number for each spatial axis. */
+/** Return an attribute with one number for each spatial axis. */
 export function perAxis(node: NodeDraft, name: string, rank: number, fallback: number): readonly number[] {
   const values = intsAttribute(node, name) ?? new Array<number>(rank).fill(fallback);
   if (values.length !== rank) throw new GraphError(`'${name}' has ${values.length} numbers for ${rank} spatial axes`);
   return values;
 }
 
-/** Explicit padding at the beginning and at the end of each axis. */
+/** Return the explicit padding at the beginning and at the end of each axis. */
 export function explicitPads(node: NodeDraft, rank: number): { before: number; after: number }[] {
   const pads = intsAttribute(node, 'pads') ?? new Array<number>(2 * rank).fill(0);
   if (pads.length !== 2 * rank) throw new GraphError(`'pads' has ${pads.length} numbers for ${rank} spatial axes`);
@@ -47,13 +47,13 @@ export function explicitPads(node: NodeDraft, rank: number): { before: number; a
   return Array.from({ length: rank }, (_, i) => ({ before: pads[i] ?? 0, after: pads[i + rank] ?? 0 }));
 }
 
-/** Shares a total padding out: SAME_UPPER puts an odd one at the end, SAME_LOWER at the beginning. */
+/** Divide padding between both ends: SAME_UPPER puts an odd element at the end, SAME_LOWER at the beginning. */
 export function sharePadding(total: number, lower: boolean): { before: number; after: number } {
   const half = Math.floor(total / 2);
   return lower ? { before: total - half, after: half } : { before: half, after: total - half };
 }
 
-/** The padding rule of a node; throws where ONNX does not know it. */
+/** Return the padding rule of a node. @throws GraphError for a rule that ONNX does not define */
 export function paddingRule(node: NodeDraft): 'NOTSET' | 'VALID' | 'SAME_UPPER' | 'SAME_LOWER' {
   const rule = stringAttribute(node, 'auto_pad', 'NOTSET');
   if (rule === 'NOTSET' || rule === '' || rule === 'VALID') return rule === 'VALID' ? rule : 'NOTSET';
@@ -62,9 +62,9 @@ export function paddingRule(node: NodeDraft): 'NOTSET' | 'VALID' | 'SAME_UPPER' 
 }
 
 /**
- * The windows of a Conv or a pool on an input of known spatial sizes.
- * @param ceil count windows that begin in the input and end behind it (pools with ceil_mode)
- * @throws GraphError where no window fits
+ * Return the windows of a Conv or a pool on an input of known spatial sizes.
+ * @param ceil count windows that begin in the input and end after it (pools with ceil_mode)
+ * @throws GraphError if no window fits
  */
 export function windowAxes(
   node: NodeDraft,
@@ -93,16 +93,16 @@ export function windowAxes(
       );
     }
     const count = Math.floor(last / axis.stride) + 1;
-    // A further window is counted where it begins in the input or in the padding before it.
+    // A further window is counted if it begins in the input or in the padding before it.
     const further = ceil && last % axis.stride !== 0 && count * axis.stride < size + before;
     return { ...axis, before, after, count: further ? count + 1 : count };
   });
 }
 
-/** The output sizes of the spatial axes; a symbolic input size gives a symbol that says how it is computed. */
+/** Return the output sizes of the spatial axes; that of a symbolic input size is a symbol that says how it is computed. */
 export function windowCounts(node: NodeDraft, spatial: Shape, kernel: readonly number[], ceil = false): Shape {
   const rank = spatial.length;
-  // Symbolic axes are measured on a stand-in that any kernel fits on: only the other axes' counts are used.
+  // For a symbolic size one is assumed that the kernel fits on: only the counts of the other axes are used.
   const reach = kernel.map((size, i) => size * (perAxis(node, 'dilations', rank, 1)[i] ?? 1));
   const sizes = spatial.map((size, i) => (typeof size === 'number' ? size : (reach[i] ?? 1)));
   return windowAxes(node, sizes, kernel, ceil).map((axis, i): Dimension => {

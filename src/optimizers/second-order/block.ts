@@ -1,4 +1,4 @@
-// A Kronecker block in one step: what it is, its rows, its gradient, and the natural gradient that is made of them.
+// A Kronecker block in one step, with its rows, its gradient and its natural gradient.
 import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { LayerRows } from '../../curvature/statistics.js';
@@ -7,18 +7,18 @@ import type { Prior } from './prior.js';
 
 export interface BlockGradient {
   readonly block: KroneckerBlock;
-  /** The step's own activations and gradients. */
+  /** Activations and pre-activation gradients of this step. */
   readonly rows: LayerRows;
-  /** What the step minimizes on these weights beside the negative log-likelihood. */
+  /** The prior on the block's weights, which the step minimizes with the negative log-likelihood. */
   readonly prior?: Prior;
   /** The gradient of the mean negative log-likelihood and of the prior. */
   readonly gradient: LayerTensor;
-  /** What is preconditioned: the gradient, or an average of it over steps. */
+  /** The gradient, or its average over steps: the vector that is preconditioned. */
   readonly smoothed: LayerTensor;
 }
 
 export interface BlockDirection extends BlockGradient {
-  /** λ·(F + λI)⁻¹·V with V = `smoothed` and the block's λ: the factor spares a pass over all parameters. */
+  /** λ·(F + λI)⁻¹·V with V = `smoothed` and the block's λ: the factor saves a pass over all parameters. */
   readonly direction: LayerTensor;
   /** √λ: a scalar, or `[groups, 1, 1]`. */
   readonly rootDamping: Value;

@@ -4,7 +4,8 @@ import type { Optimizer } from '../optimizer.js';
 import type { FactorDamping, ProductDamping, RowDamping } from './damping.js';
 import { factored } from './factored.js';
 import { type Factors, type FreshFactors, sketches } from './factors.js';
-import { checkedParts, refuseNested, type SecondOrderOptions, secondOrder, secondOrderKeys } from './second-order.js';
+import { checkedParts, refuseNested } from './parts.js';
+import { type SecondOrderOptions, secondOrder, secondOrderKeys } from './second-order.js';
 
 /**
  * `damping`: `factored()` by default, `tikhonov()`, or `primal()`, which takes no factors. `factors`: `sketches()` by
@@ -20,10 +21,10 @@ export type CgfacOptions = SecondOrderOptions &
 const keys: OptionKeys<Pick<CgfacOptions, keyof CgfacOptions>> = { ...secondOrderKeys, damping: true, factors: true };
 
 /**
- * The CG-FAC optimizer. With no options there is nothing to tune: the loss and the data decide the kind of step, normalized
- * to classify pictures and sequences, self-tuning for tables and the other losses. A step that raises the loss of its own
- * batch beyond what noise explains is taken back.
- * @throws OptionError for unknown options, and for combinations that have no effect
+ * Return the CG-FAC optimizer. It needs no tuning: by default the loss and the data decide the kind of step, normalized for
+ * classification of pictures and sequences, self-tuning for tables and for the other losses. A step that raises the loss of
+ * its own batch by more than noise explains is taken back.
+ * @throws OptionError for unknown options, and for options that have no effect together
  * @example
  * await train(autoencoder({ seed: 1 }), { data, optimizer: cgfac(), steps: 150, batchSize: 500 });
  * @example

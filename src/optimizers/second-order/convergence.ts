@@ -1,4 +1,4 @@
-// Conjugate gradients as optimizers use them: their options, and a word at the end of a run whose solves did not converge.
+// Options of conjugate gradients in optimizers, and a warning at the end of a run whose solves did not converge.
 import type { Value } from '../../graph/graph.js';
 import { checkedCount, checkedNumber } from '../../options.js';
 import type { StepContext } from '../optimizer.js';
@@ -10,16 +10,19 @@ export interface SolveOptions {
   readonly tolerance?: number;
 }
 
-/** @throws OptionError for numbers out of range */
+/**
+ * Return the options with their defaults.
+ * @throws OptionError for numbers out of range
+ */
 export const checkedSolve = ({ maxIterations = 50, tolerance = 1e-3 }: SolveOptions): Required<SolveOptions> => ({
   maxIterations: checkedCount('maxIterations', maxIterations),
   tolerance: checkedNumber('tolerance', tolerance, { above: 0 }),
 });
 
 export interface Solve {
-  /** A scalar: iterations of the solve. */
+  /** Iterations of the solve, a scalar. */
   readonly iterations: Value;
-  /** A scalar: the relative residual that is left. */
+  /** The relative residual at its end, a scalar. */
   readonly residual: Value;
 }
 
@@ -36,7 +39,7 @@ export function reportSolves(context: StepContext, solves: readonly Solve[], opt
   context.steer({
     observe(_step, { residual = Number.NaN }) {
       steps += 1;
-      // Not "residual > tolerance": a residual that is not a number is none that was reached.
+      // Not "residual > tolerance": NaN counts as unfinished.
       if (!(residual <= options.tolerance)) unfinished += 1;
     },
     snapshot: () => ({ steps, unfinished }),

@@ -1,4 +1,4 @@
-// How a block's Fisher matrix is damped and inverted: the contract of factored, tikhonov and primal, and the strength δ.
+// The contract of dampings (factored, tikhonov, primal), which damp and invert a block's Fisher matrix, and the strength δ.
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
 import type { StepContext } from '../optimizer.js';
@@ -12,14 +12,14 @@ export interface DampingInput {
   readonly delta: BlockDamping;
 }
 
-/** A way to damp and invert: what turns a gradient into a natural gradient. */
+/** Damps and inverts Fisher matrices: turns gradients into natural gradients. */
 export interface Damping {
   readonly name: string;
-  /** It solves with the rows of this batch alone: factors have no effect. */
+  /** Whether it solves with the rows of this batch alone, so that factors have no effect. */
   readonly usesRows?: true | undefined;
-  /** It inverts the damped factors, whose inverses can be kept for several steps. */
+  /** Whether it inverts the damped factors, so that the inverses can be kept for several steps. */
   readonly invertsFactors?: true | undefined;
-  /** Each block with its natural gradient. */
+  /** Return each block with its natural gradient. */
   precondition(input: DampingInput): readonly BlockDirection[];
 }
 
@@ -30,16 +30,16 @@ export type ProductDamping = Damping & { readonly usesRows?: undefined; readonly
 /** Damping of the product of a batch's rows. */
 export type RowDamping = Damping & { readonly usesRows: true };
 
-/** What a block's factors are measured in: the roots of the mean eigenvalues of A and of G. */
+/** The units of a block's factors: the roots of the mean eigenvalues of A and of G. */
 export interface BlockScales {
   readonly inputs: { readonly rootScale: Value };
   readonly outputs: { readonly rootScale: Value };
 }
 
 /**
- * The damping δ of each side of a block in units of the side's own mean eigenvalue, so that λ = δ²·(tr A/m)(tr G/n): with
- * π² = (tr A/m)/(tr G/n) the two sides of factored damping, π√λ and √λ/π, are the same in these units (Martens & Grosse
- * 2015, section 6.3).
+ * Return the damping δ of each side of a block in units of the side's own mean eigenvalue: λ = δ²·(tr A/m)(tr G/n). With
+ * π² = (tr A/m)/(tr G/n) the two sides of factored damping, π√λ and √λ/π, are equal in these units (Martens & Grosse 2015,
+ * section 6.3).
  */
 export type BlockDamping = (b: Builder, scales: BlockScales) => Value;
 
@@ -49,18 +49,18 @@ export type BlockDamping = (b: Builder, scales: BlockScales) => Value;
  */
 const [smallest, largest] = [1e-3, 1e6];
 
-/** One λ for all blocks. */
+/** Return the damping by one λ for all blocks. */
 export const absolute =
   (damping: Value): BlockDamping =>
   (b, { inputs, outputs }) =>
     b.min(b.max(b.div(b.div(b.sqrt(damping), inputs.rootScale), outputs.rootScale), smallest), largest);
 
-/** ε times the block's mean eigenvalue: directions do not change where the loss or a layer's inputs are scaled. */
+/** Return the damping by ε times each block's mean eigenvalue: directions do not depend on the scale of the loss or of inputs. */
 export const relative =
   (damping: Value): BlockDamping =>
   (b) =>
     b.max(b.sqrt(damping), smallest);
 
-/** √λ = δ·√(tr A/m)·√(tr G/n) of a block. */
+/** Return √λ = δ·√(tr A/m)·√(tr G/n) of a block. */
 export const rootDampingOf = (b: Builder, delta: Value, { inputs, outputs }: BlockScales): Value =>
   b.mul(b.mul(delta, inputs.rootScale), outputs.rootScale);

@@ -7,7 +7,7 @@ import { type DampingInput, type FactorDamping, rootDampingOf } from './damping.
 import { invertedKernels, type KroneckerOperator, type PerSide } from './kronecker-operator.js';
 
 /**
- * Damping of each Kronecker factor, solved by inverses of the factors or of their Gram matrices.
+ * Return the damping of each Kronecker factor, solved by inverses of the factors or of their Gram matrices.
  * @throws OptionError for options: it has none
  * @example
  * const optimizer = cgfac({ damping: factored(), factors: sketches({ rank: 64 }) });
@@ -45,10 +45,10 @@ export function factored(options: NoOptions = {}): FactorDamping {
 
 type BlockOperator = DampingInput['blocks'][number] & { readonly operator: KroneckerOperator };
 
-/** Steps at the start of a run that all invert. */
+/** Number of steps at the start of a run that all invert. */
 const firstInversions = 3;
 
-/** Inverses that are computed anew every so many steps only, and are states in between. */
+/** The blocks' directions by inverses that are computed once every `interval` steps and kept as states. */
 function keptInverses(
   { context, delta }: DampingInput,
   operators: readonly BlockOperator[],
@@ -84,7 +84,7 @@ function keptInverses(
           systems.flatMap(({ kernels }) => [kernels.inputs, kernels.outputs]),
         );
         return systems.flatMap(({ operator, delta: own, kernels }) => [
-          // δ(F̂ + δI)⁻¹ is held: it has no scale.
+          // The state is δ(F̂ + δI)⁻¹, which has no scale.
           inner.mul(inverseOf(kernels.inputs), own),
           inner.mul(inverseOf(kernels.outputs), own),
           rootDampingOf(inner, own, operator),

@@ -1,5 +1,4 @@
-// What is kept of a block's Kronecker factors A and G from step to step: sketches of R rows, or the factors themselves.
-
+// The moving averages of a block's Kronecker factors A and G: sketches of R rows, or the factors themselves.
 import {
   averaged,
   averageFactor,
@@ -27,16 +26,16 @@ import { decayOf } from '../averages.js';
 import type { StepContext } from '../optimizer.js';
 import { KroneckerOperator } from './kronecker-operator.js';
 
-/** The factors of a block in a step, from its rows. */
+/** Returns the factors of a block in a step, from its rows. */
 export type OperatorOf = (each: { readonly block: KroneckerBlock; readonly rows: LayerRows }) => KroneckerOperator;
 
 export interface Factors {
   readonly name: string;
-  /** They are the factors themselves: an inverse of one can be kept while it changes. */
+  /** Whether they are the factors themselves, whose inverses can be kept while they change. */
   readonly areWhole?: true | undefined;
-  /** Steps between inversions of the factors, whose inverses are kept. */
+  /** Steps between inversions of the factors; left out if they are inverted in each step. */
   readonly inverseInterval?: number | undefined;
-  /** Begin the factors of a run: each block's rows join its moving averages. */
+  /** Begin the factors of a run; the function that is returned adds a block's rows to its moving averages. */
   begin(context: StepContext): OperatorOf;
 }
 
@@ -45,19 +44,17 @@ export type FreshFactors = Factors & { readonly inverseInterval?: undefined };
 /** The factors themselves. */
 export type WholeFactors = Factors & { readonly areWhole: true };
 
-/** Rows R that stand for a factor if nothing else is said. */
+/** Rows R of a sketch by default. */
 export const defaultRank = 128;
-
-export interface SketchesOptions {
-  /** Rows R that stand for a factor; a side with at most R inputs or outputs is held dense. 128 by default. */
-  readonly rank?: number;
-  /** Largest weight ρ of the past in the moving averages; 0 uses this batch alone. 0.95 by default. */
-  readonly decay?: number;
-}
 
 export interface DenseFactorsOptions {
   /** Largest weight ρ of the past in the moving averages; 0 uses this batch alone. 0.95 by default. */
   readonly decay?: number;
+}
+
+export interface SketchesOptions extends DenseFactorsOptions {
+  /** Rows R of a sketch; the factor of a side with at most R inputs or outputs is dense. 128 by default. */
+  readonly rank?: number;
 }
 
 export interface KeptInverses {
@@ -68,7 +65,7 @@ export interface KeptInverses {
 const checkedDecay = (decay = 0.95): number => checkedNumber('decay', decay, { atLeast: 0, below: 1 });
 
 /**
- * Sketches: moving averages of R rows for large factors, whose Gram matrices are inverted; small factors as they are.
+ * Return sketches: moving averages of R rows for large factors, whose Gram matrices are inverted; small factors are dense.
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * const optimizer = cgfac({ factors: sketches({ rank: 64, decay: 0.9 }) });
@@ -81,7 +78,7 @@ export function sketches(options: SketchesOptions = {}): FreshFactors {
 }
 
 /**
- * The factors themselves, m×m and n×n, as K-FAC keeps them (Martens & Grosse 2015).
+ * Return the factors themselves, m×m and n×n, as in K-FAC (Martens & Grosse 2015).
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * const optimizer = kfac({ factors: dense({ decay: 0.9, inverseInterval: 10 }) });
@@ -110,7 +107,7 @@ function operatorsOf(context: StepContext, rank: number, decay: number): Operato
   };
 }
 
-/** The two sides of a block after this step's rows have joined their moving averages. */
+/** The two sides of a block, with this step's rows in their moving averages. */
 class BlockSides {
   readonly #context: StepContext;
   readonly #block: KroneckerBlock;
@@ -132,7 +129,7 @@ class BlockSides {
     if (diagonal) return diagonalInputSide(b, this.#diagonal(diagonal));
     if (this.#forms.inputs === 'dense') return denseInputSide(b, this.#dense('A', joinedRows(b, inputs)));
     const { values, homogeneous } = inputs;
-    // Both have the same signs: they are columns of the same rows.
+    // Both are columns of the same rows and have the same signs.
     const signs = this.#signs('inputs', values);
     const sketched = {
       values: this.#sketch('activations', values, signs),
@@ -160,7 +157,7 @@ class BlockSides {
     return this.#decay ? this.#average('A', values.dims, (old, decay) => averaged(b, old, values, decay)) : values;
   }
 
-  /** @param signs made only if they are needed */
+  /** @param signs called only if signs are needed */
   #sketch(name: string, rows: Value, signs: () => Value): Value {
     const { b } = this.#context;
     const rank = this.#rank;
@@ -171,7 +168,7 @@ class BlockSides {
     return (rows.dims.at(-2) ?? 1) <= rank ? rows : foldRows(b, b.mul(rows, signs()), rank);
   }
 
-  /** The sides have rows of their own: the exact Fisher gives several gradients for each example. */
+  /** The sides have different numbers of rows: the exact Fisher has several gradients for each example. */
   #signs(side: string, rows: Value): () => Value {
     let drawn: Value | undefined;
     return () => {

@@ -1,9 +1,9 @@
-// Systems of equal shape solved together, as one batch, each found again by its own object.
+// Solves systems of equal shape together, as one batch.
 
 /**
- * Solve items in groups, and return what was found for each.
+ * Solve items in groups, and return a function from each item to its result.
  * @param key items of equal keys are one group
- * @param solve one result an item, in the order of the group
+ * @param solve returns one result an item, in the order of the group
  */
 export function solvedInGroups<Item, Result>(
   items: readonly Item[],

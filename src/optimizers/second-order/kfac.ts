@@ -5,7 +5,8 @@ import type { Optimizer } from '../optimizer.js';
 import type { FactorDamping, ProductDamping } from './damping.js';
 import { factored } from './factored.js';
 import { dense, type FreshFactors, type WholeFactors } from './factors.js';
-import { checkedParts, refuseNested, type SecondOrderOptions, secondOrder, secondOrderKeys } from './second-order.js';
+import { checkedParts, refuseNested } from './parts.js';
+import { type SecondOrderOptions, secondOrder, secondOrderKeys } from './second-order.js';
 
 /** `damping`: `factored()` by default, or `tikhonov()`. `factors`: `dense()`. */
 export type KfacOptions = SecondOrderOptions &
@@ -16,12 +17,12 @@ export type KfacOptions = SecondOrderOptions &
 
 const keys: OptionKeys<Pick<KfacOptions, keyof KfacOptions>> = { ...secondOrderKeys, damping: true, factors: true };
 
-/** Steps between inversions if nothing else is said. */
+/** Steps between inversions by default. */
 const usualInterval = 20;
 
 /**
- * The K-FAC optimizer, with the steps of `cgfac`: the loss and the data decide their kind if none is given.
- * @throws OptionError for unknown options, and for combinations that have no effect
+ * Return the K-FAC optimizer, with the steps of `cgfac`: by default the loss and the data decide their kind.
+ * @throws OptionError for unknown options, and for options that have no effect together
  * @example
  * const optimizer = kfac({ step: scheduled({ learningRate: 0.05 }), factors: dense({ inverseInterval: 10 }) });
  */

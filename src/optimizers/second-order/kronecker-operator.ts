@@ -1,4 +1,4 @@
-// A block's Kronecker product A ⊗ G in units of its mean eigenvalue, from its two sides: A·V·G, and damped inverses of it.
+// A block's Kronecker product A ⊗ G in units of its mean eigenvalue, made of its two sides, and its damped inverses.
 import { identityLike, stack, unstack } from '../../curvature/factors/matrices.js';
 import type { InputSide, OutputSide } from '../../curvature/factors/sides.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
@@ -14,14 +14,14 @@ export interface DampedKernel {
   readonly delta: Value;
 }
 
-/** Of each side of a block: (K̂ + δI)⁻¹, or the system that it solves. */
+/** A value for each side of a block: (K̂ + δI)⁻¹, or the system to invert. */
 export interface PerSide<T> {
   readonly inputs: T;
   readonly outputs: T;
 }
 
 /**
- * The two sides of a block, and what is solved with them. What is public of it makes factors of one's own.
+ * The Kronecker product of the two sides of a block. `Factors` return one for each block; own factors make it of own sides.
  * @example
  * // The rows of this batch alone, without averages:
  * const rowsAlone: FreshFactors = {
@@ -43,7 +43,7 @@ export class KroneckerOperator {
     this.outputs = outputs;
   }
 
-  /** The two systems of factored damping. */
+  /** Return the two systems of factored damping. */
   dampedKernels(b: Builder, delta: Value): PerSide<DampedKernel> {
     return {
       inputs: { kernel: this.inputs.kernel(b), delta },
@@ -51,23 +51,23 @@ export class KroneckerOperator {
     };
   }
 
-  /** λ·(A + π√λ I)⁻¹·V·(G + √λ/π I)⁻¹ from the inverted kernels and the δ that they were damped with. */
+  /** Return λ·(A + π√λ I)⁻¹·V·(G + √λ/π I)⁻¹ from the inverted kernels and their damping δ. */
   factoredSolve(v: LayerTensor, delta: Value, inverses: PerSide<Value>): LayerTensor {
     return this.outputs.damp(this.inputs.damp(v, inverses.inputs, delta), inverses.outputs, delta);
   }
 
-  /** P_a·V·P_gᵀ: V in the Gram space of both sides. */
+  /** Return P_a·V·P_gᵀ: V in the Gram space of both sides. */
   project(v: LayerTensor): Value {
     return this.outputs.project(this.inputs.project(v));
   }
 
-  /** V − L_a·S·L_gᵀ for S in the Gram space. */
+  /** Return V − L_a·S·L_gᵀ for S in the Gram space. */
   minusLifted(v: LayerTensor, s: Value): LayerTensor {
     return this.inputs.minusLifted(v, this.outputs.lift(s));
   }
 }
 
-/** Inverses of K̂ + δI for many kernels: those of equal order are inverted together, as one batch. */
+/** Invert K̂ + δI of many kernels, those of equal order together as one batch; the result returns the inverse of each. */
 export const invertedKernels = (b: Builder, systems: readonly DampedKernel[]): ((system: DampedKernel) => Value) =>
   solvedInGroups(
     systems,

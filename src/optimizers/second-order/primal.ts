@@ -1,5 +1,4 @@
-// The paper's own form: conjugate gradients on X for (A⊗G + λI)X = V with F[X] = aᵀ((a·X·gᵀ)g), nothing larger formed.
-
+// The form of the CG-FAC paper: conjugate gradients for (A⊗G + λI)X = V with F[X] = aᵀ((a·X·gᵀ)g), without forming A or G.
 import { scaledInputRows, scaledOutputRows } from '../../curvature/factors/sides.js';
 import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { LayerTensor } from '../../curvature/layer-tensor.js';
@@ -20,7 +19,7 @@ export interface PrimalOptions extends SolveOptions {
 }
 
 /**
- * Tikhonov damping with this batch's rows alone, as the paper has it; each layer is a system of its own.
+ * Return Tikhonov damping with this batch's rows alone, as in the paper (arXiv 2101.00218); each layer is a separate system.
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * const optimizer = cgfac({ damping: primal({ maxIterations: 20 }) });
@@ -69,7 +68,7 @@ function primalSolve(
 ): PrimalSolve {
   const partsOf = ({ weight, bias }: LayerTensor) => (bias ? [weight, bias] : [weight]);
   const tensorOf = ([weight, bias]: readonly Value[]) => {
-    if (!weight) throw new Error('a solution has as many parts as its right-hand side');
+    if (!weight) throw new Error('the solution has no weight');
     return new LayerTensor(weight, bias, v.outputsFirst);
   };
   const { value, iterations, residual } = conjugateGradient(b, {
@@ -97,7 +96,7 @@ function warmSolve(
   });
 }
 
-/** A layer's rows, each side's in units of its own mean eigenvalue. */
+/** The rows of a layer, those of each side in units of its own mean eigenvalue. */
 function scaledRows(b: Builder, { inputs, outputs }: LayerRows, block: KroneckerBlock) {
   const left = scaledInputRows(b, inputs, block.inputs + (inputs.homogeneous ? 1 : 0));
   const right = scaledOutputRows(b, outputs);
@@ -105,8 +104,8 @@ function scaledRows(b: Builder, { inputs, outputs }: LayerRows, block: Kronecker
 }
 
 /**
- * A·X·G + λX as aᵀ((a·X·gᵀ)·g) + λX: 4Nmn + 4N²n operations. With more rows than inputs (convolutions, sequences) as
- * aᵀ(a·((X·gᵀ)·g)) + λX: 8Nmn operations, and no matrix of rows × rows.
+ * Return A·X·G + λX, as aᵀ((a·X·gᵀ)·g) + λX in 4Nmn + 4N²n operations; with more rows than inputs (convolutions, sequences)
+ * as aᵀ(a·((X·gᵀ)·g)) + λX in 8Nmn operations, without a matrix of rows × rows.
  */
 export function dampedFisher(b: Builder, x: LayerTensor, { inputs, outputs }: LayerRows, damping: Value): LayerTensor {
   const [rows = 1, size = 1] = inputs.values.dims.slice(-2);

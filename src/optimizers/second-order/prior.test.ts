@@ -11,8 +11,10 @@ import { dense } from '../../curvature/layers/dense.js';
 import { embedding } from '../../curvature/layers/embedding.js';
 import { scaleAndShift } from '../../curvature/layers/scale-and-shift.js';
 import type { Value } from '../../graph/graph.js';
+import { crossEntropy } from '../../losses/cross-entropy.js';
+import { lossNames, lossOf } from '../../losses/index.js';
 import { random } from '../../random.js';
-import { Prior, priorChangeOf, priorMean, priorProduct, priorStrength } from './prior.js';
+import { Prior, precisionPerInput, priorChangeOf, priorMean, priorProduct, priorStrength } from './prior.js';
 
 interface Layer {
   readonly block: KroneckerBlock;
@@ -38,13 +40,13 @@ const layers: readonly Layer[] = (
 const source = random(90, 'prior');
 const drawn = (): Matrix[] => layers.map(({ layout }) => randomMatrix(source, 3 + Number(layout.hasBias), 2));
 const [weights, gradient, x, y] = [drawn(), drawn(), drawn(), drawn()] as const;
-const strength = 0.37;
+const precision = 0.37;
 
-/** ½·s·(m/2)·Σw² over the weights that decay, of m = 3 inputs, biases left out. */
+/** ½·s·Σw² over the weights that decay, biases left out. */
 const energy = (at: readonly Matrix[]): number =>
   layers.reduce((sum, { decays }, i) => {
     const squares = [...(at[i]?.data ?? [])].slice(0, 6).map((w) => w ** 2); // a bias is the last row
-    return decays ? sum + ((strength * 3) / 4) * squares.reduce((total, square) => total + square, 0) : sum;
+    return decays ? sum + (precision / 2) * squares.reduce((total, square) => total + square, 0) : sum;
   }, 0);
 
 const along = (at: readonly Matrix[], step: readonly Matrix[], offset: number): Matrix[] =>
@@ -57,7 +59,7 @@ const tensorsOf = (b: FedBuilder, matrices: readonly Matrix[]): LayerTensor[] =>
 const priorsOf = (b: FedBuilder) =>
   tensorsOf(b, weights).map((distance, i) => {
     const { block } = layers[i] as Layer; // one a tensor
-    return block.decays ? { prior: new Prior(b, block, distance, b.given([], [strength])) } : {};
+    return block.decays ? { prior: new Prior(distance, b.given([], [precision])) } : {};
   });
 
 test('the gradient is that of likelihood and prior together', async () => {
@@ -109,6 +111,15 @@ test.each([
   ['something up to there', 1, 10_000, 1e-4],
 ])('its strength is %s', (_what, precision, examples, expected) => {
   expect(priorStrength(precision, { examples })).toBeCloseTo(expected, 12);
+});
+
+test('its variance is that of initial weights, and twice as much for a categorical likelihood', () => {
+  const categorical = lossNames.filter((name) => precisionPerInput({ loss: lossOf(name) }) === 1 / 4);
+  expect(categorical).toEqual(['softmax-cross-entropy']);
+  expect(precisionPerInput({ loss: crossEntropy({ labelSmoothing: 0.1 }) })).toBe(1 / 4);
+  for (const name of ['mean-squared-error', 'sigmoid-cross-entropy', 'focal']) {
+    expect(precisionPerInput({ loss: lossOf(name) })).toBe(1 / 2);
+  }
 });
 
 test('weights that may be trained already are drawn to themselves, fresh ones to half of themselves', () => {

@@ -2,12 +2,14 @@
 import { vectorJacobianProduct } from '../../autodiff/gradients.js';
 import { type BlockTable, findBlocks } from '../../curvature/blocks.js';
 import { empirical, type Fisher, sampled } from '../../curvature/fisher.js';
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { checkedKinds, type LayerKind } from '../../curvature/layers/index.js';
 import { layerRows } from '../../curvature/statistics.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import { casesOf, unitLikelihood } from '../../losses/likelihood.js';
-import { checkedCount, checkedNumber, isRecord, type OptionKeys } from '../../options.js';
+import type { Loss } from '../../losses/loss.js';
+import { checkedCount, checkedNumber, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
 import {
   type Optimizer,
@@ -19,41 +21,41 @@ import {
   stepResult,
 } from '../optimizer.js';
 import { checkedObject } from '../options.js';
-import { isFiniteScalar, judged } from '../steps/judge.js';
+import { acceptanceOf, isFiniteScalar } from '../steps/acceptance.js';
 import { normalized } from '../steps/normalized.js';
-import type { StepRule } from '../steps/rule.js';
+import type { StepRule, StepRuleResult, Watch } from '../steps/rule.js';
 import { selfTuning } from '../steps/self-tuning.js';
 import type { BlockGradient } from './block.js';
 import { absolute, type Damping, relative } from './damping.js';
-import { estimated } from './dispersion.js';
+import { type Estimate, estimated } from './dispersion.js';
 import type { Factors } from './factors.js';
-import { Prior, priorMean, priorStrength } from './prior.js';
+import { Prior, precisionPerInput, priorMean, priorStrength } from './prior.js';
 
 export interface SecondOrderOptions {
-  /** The kinds of layers that get Kronecker blocks; the library's own, `layerKinds`, by default. */
+  /** The kinds of layers that have Kronecker blocks; the library's own, `layerKinds`, by default. */
   readonly layerKinds?: readonly LayerKind[];
   /**
-   * How far steps go, and with how much damping. `normalized()`: each block's step has the root mean square of the
-   * learning rate. `selfTuning()`: learning rate, momentum and damping follow the quadratic model of the loss.
-   * `scheduled()`: they are set by hand. Or a rule of one's own. By default `normalized()` to classify pictures and
-   * sequences (softmax cross-entropy), where the noise of a batch rules, and `selfTuning()` for tables and the other losses.
+   * The length and the damping of steps. `normalized()`: each block's step has the root mean square of the learning rate.
+   * `selfTuning()`: learning rate, momentum and damping follow the quadratic model of the loss. `scheduled()`: they are set by
+   * hand. Or an own rule. By default `normalized()` for classification of pictures and sequences (softmax cross-entropy), which
+   * the noise of batches limits, and `selfTuning()` for tables and for the other losses.
    */
   readonly step?: StepRule;
   /**
-   * Where the targets of the Fisher information come from: `sampled()` by default, `empirical()` of losses without a
-   * likelihood, or `exact()`.
+   * The targets of the Fisher information: `sampled()` by default, `empirical()` for losses without a likelihood, or
+   * `exact()`.
    */
   readonly fisher?: Fisher;
   /**
-   * Examples of the batch that the curvature is measured on; at most the batch. By default 96 for self-tuning steps,
-   * which also judge themselves by them, else 32; of sequences, fewer: those of 256 cases, at least four.
+   * Examples of the batch that the curvature is measured on; at most the batch. By default 96 for self-tuning steps, whose
+   * quadratic model uses them, too, else 32; for sequences fewer: those of 256 cases, at least four.
    */
   readonly curvatureRows?: number;
-  /** What trains parameters outside all Kronecker blocks: by default `adam()`, beside normalized steps with 0.003/√(1 + k/100). */
+  /** The optimizer of parameters outside all Kronecker blocks: `adam()` by default, for normalized steps with 0.003/√(1 + k/100). */
   readonly rest?: Optimizer;
   /**
-   * Largest weight ξ of the past in the average of the iterates, which is what is evaluated and kept; 0 keeps the last
-   * iterate. 0.99 by default, and less early on: the average reaches back over the last ninth of the run.
+   * Largest weight ξ of the past in the average of the iterates, which is evaluated and kept; 0 keeps the last iterate. 0.99
+   * by default, and less early on: the average covers the last ninth of the run.
    */
   readonly iterateAveraging?: number;
 }
@@ -67,17 +69,17 @@ export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
   iterateAveraging: true,
 };
 
-/** What turns gradients into natural gradients. */
+/** Turns gradients into natural gradients. */
 export interface Preconditioner {
   readonly damping: Damping;
   readonly factors: Factors;
 }
 
-/** The kind of step that suits a run. */
+/** Return the kind of step that suits a run. */
 export const usualStep = ({ loss, isTable }: Pick<Setting, 'loss' | 'isTable'>): StepRule =>
   loss.step === 'normalized' && !isTable ? normalized() : selfTuning();
 
-/** An optimizer from a preconditioner. */
+/** Return the optimizer with a preconditioner. */
 export function secondOrder(name: string, preconditioner: Preconditioner, options: SecondOrderOptions): Optimizer {
   const { curvatureRows, step } = options;
   const kinds = checkedKinds(options.layerKinds);
@@ -101,51 +103,29 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     checkBlocks(name, context, table);
     const noise = (dims: readonly number[]) =>
       context.noise('targets', dims, likelihood.noise?.distribution ?? 'uniform');
-    const fisher = given ?? (objective.loss.likelihood ? sampled() : empirical());
-    if (fisher.needsLikelihood && !objective.loss.likelihood) {
-      throw new OptionError(
-        `fisher ${fisher.name}() of ${name} needs the likelihood of a loss, and ${objective.loss.name} has none: use empirical()`,
-      );
-    }
-    const rows = layerRows(b, sample, likelihood, table.blocks, fisher, noise);
+    const rows = layerRows(b, sample, likelihood, table.blocks, fisherOf(name, objective.loss, given), noise);
     const weight = likelihood.weight(context.forward.output);
-    const slopes = likelihoodGradients(context, weight);
-    const strength = priorStrength(rule.priorPrecision ?? 0, context.setting);
-    const priorScale = estimate && strength > 0 ? b.mul(estimate.dispersion, strength) : undefined;
+    const gradients = likelihoodGradients(context, weight);
+    const priorOf = priors(context, rule, estimate);
     const begun = rule.begin(context);
     report('damping', begun.damping);
-    const gradients = rows.map((own): BlockGradient => {
-      const { block } = own;
-      const likely = block.take(b, slopes);
-      const prior =
-        priorScale && block.decays ? new Prior(b, block, block.take(b, fromMean(context)), priorScale) : undefined;
-      const gradient = prior ? prior.addedTo(b, likely) : likely;
-      const smoothed = begun.smooth?.(block, gradient) ?? gradient;
-      return { block, rows: own, gradient, smoothed, ...(prior && { prior }) };
-    });
     const { damping, factors } = preconditioner;
     const blocks = damping.precondition({
       context,
-      blocks: gradients,
+      blocks: rows.map((own): BlockGradient => {
+        const { block } = own;
+        const ofLikelihood = block.take(b, gradients);
+        const prior = priorOf(block);
+        const gradient = prior ? prior.addedTo(b, ofLikelihood) : ofLikelihood;
+        const smoothed = begun.smooth?.(block, gradient) ?? gradient;
+        return { block, rows: own, gradient, smoothed, ...(prior && { prior }) };
+      }),
       factors,
       delta: rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping),
     });
     const stepped = begun.build({ likelihood, sample, blocks });
-    const others = restStep(options.rest ?? rule.rest ?? adam(), context, table, slopes, weight);
-    const next = new Map([...stepped.parameters, ...others.parameters]);
-    const squaredLength = [...others.parameters.values()].reduce(
-      (sum, value) => b.add(sum, b.dot(value, value)),
-      stepped.squaredLength,
-    );
-    const finite = isFiniteScalar(b, squaredLength);
-    const judgement = begun.watch && judged(context, begun.watch, next, finite);
-    if (judgement) {
-      const change = b.mul(judgement.change, weight);
-      // Of the mean negative log-likelihood, and of the prior if there is one: what the step predicts.
-      report('actualChange', stepped.priorChange ? b.add(change, stepped.priorChange) : change);
-    }
-    const accept = judgement ? judgement.accept : finite;
-    return { parameters: next, accept: others.accept ? b.and(accept, others.accept) : accept };
+    const others = restStep(options.rest ?? rule.rest ?? adam(), context, table, gradients, weight);
+    return completeStep(context, begun.watch, stepped, others, weight);
   };
   return {
     name,
@@ -161,54 +141,54 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
   };
 }
 
-/** @throws OptionError for a part that is none, and for combinations in which one has no effect */
-export function checkedParts(options: {
-  readonly damping?: Damping | undefined;
-  readonly factors?: Factors | undefined;
-}): Partial<Preconditioner> {
-  const damping = checkedObject('damping', options.damping, 'precondition', ['factored', 'tikhonov', 'primal']);
-  const factors = checkedObject('factors', options.factors, 'begin', ['sketches', 'dense']);
-  if (damping?.usesRows && factors) {
-    throw new OptionError(`factors have no effect: ${damping.name}() damping solves with the rows of this batch alone`);
-  }
-  if (damping && !damping.invertsFactors && factors?.inverseInterval !== undefined) {
-    throw new OptionError(`inverseInterval has no effect: ${damping.name}() damping keeps no inverses`);
-  }
-  return { ...(damping && { damping }), ...(factors && { factors }) };
+/** @throws OptionError if the loss does not have the likelihood that the Fisher matrix needs */
+function fisherOf(name: string, loss: Loss, given: Fisher | undefined): Fisher {
+  const fisher = given ?? (loss.likelihood ? sampled() : empirical());
+  if (loss.likelihood || !fisher.needsLikelihood) return fisher;
+  throw new OptionError(
+    `fisher ${fisher.name}() of ${name} needs the likelihood of a loss, and ${loss.name} has none: use empirical()`,
+  );
 }
 
-/** Options of the parts, which are not options of the whole. */
-const nested: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    ['learningRate', 'momentum', 'weightDecay', 'klClip'].map((key) => [key, `step: scheduled({ ${key} })`]),
-  ),
-  ...Object.fromEntries(
-    ['dampingInterval', 'dampingDecay', 'minimumDamping', 'priorPrecision'].map((key) => [
-      key,
-      `step: selfTuning({ ${key} })`,
-    ]),
-  ),
-  ...Object.fromEntries(['rank', 'decay'].map((key) => [key, `factors: sketches({ ${key} })`])),
-  ...Object.fromEntries(['maxIterations', 'tolerance'].map((key) => [key, `damping: tikhonov({ ${key} })`])),
-  warmStart: 'damping: primal({ warmStart })',
-  inverseInterval: 'factors: dense({ inverseInterval })',
-  samples: 'fisher: sampled({ samples })',
-};
+/** The priors of blocks; undefined for blocks whose weights do not decay, and for steps without a prior. */
+function priors(
+  context: StepContext,
+  { priorPrecision = 0 }: StepRule,
+  estimate: Estimate | undefined,
+): (block: KroneckerBlock) => Prior | undefined {
+  const { b, setting } = context;
+  const strength = priorStrength(priorPrecision, setting);
+  if (!estimate || strength === 0) return () => undefined;
+  const scale = b.mul(estimate.dispersion, strength);
+  return (block) =>
+    block.decays
+      ? new Prior(block.take(b, fromMean(context)), b.mul(scale, block.inputs * precisionPerInput(setting)))
+      : undefined;
+}
 
-/** @throws OptionError for an option of a part, and for a strength of damping, with where it goes */
-export function refuseNested(name: string, options: object): void {
-  const given: unknown = options;
-  if (!isRecord(given)) return;
-  for (const key of Object.keys(given)) {
-    const camel = key.replace(/[-_]([a-z])/g, (_, letter: string) => letter.toUpperCase());
-    if (given[key] === undefined || !Object.hasOwn(nested, camel)) continue;
-    throw new OptionError(`${key} is no option of ${name}; write ${name}({ ${nested[camel]} })`);
-  }
-  const { damping } = given;
-  if (typeof damping !== 'number') return;
-  throw new OptionError(
-    `damping is ${damping}; its strength is a number of the step: ${name}({ step: selfTuning({ damping: ${damping} }) })`,
+/** The steps of the blocks and of the other parameters together, and whether they are kept. */
+function completeStep(
+  context: StepContext,
+  watch: Watch | undefined,
+  stepped: StepRuleResult,
+  others: StepResult,
+  weight: Value,
+): StepResult {
+  const { b, report } = context;
+  const parameters = new Map([...stepped.parameters, ...others.parameters]);
+  const squaredLength = [...others.parameters.values()].reduce(
+    (sum, value) => b.add(sum, b.dot(value, value)),
+    stepped.squaredLength,
   );
+  const finite = isFiniteScalar(b, squaredLength);
+  const acceptance = watch && acceptanceOf(context, watch, parameters, finite);
+  if (acceptance) {
+    const change = b.mul(acceptance.change, weight);
+    // The change of what the step predicts: the mean negative log-likelihood, with the prior if there is one.
+    report('actualChange', stepped.priorChange ? b.add(change, stepped.priorChange) : change);
+  }
+  const accept = acceptance ? acceptance.accept : finite;
+  return { parameters, accept: others.accept ? b.and(accept, others.accept) : accept };
 }
 
 function checkBlocks(name: string, { objective }: StepContext, { blocks, rest }: BlockTable): void {
@@ -217,7 +197,7 @@ function checkBlocks(name: string, { objective }: StepContext, { blocks, rest }:
   throw new OptionError(`${name} finds no Kronecker block in '${objective.model.name}' (${reasons}); use adam instead`);
 }
 
-/** How far the parameters are from the mean of their prior: see `priorMean`. */
+/** The differences between the parameters and the mean of their prior: see `priorMean`. */
 function fromMean({ b, objective, parameters, setting }: StepContext): Map<string, Value> {
   const begun = objective.model.parameters;
   const share = priorMean(setting);
@@ -229,45 +209,45 @@ function fromMean({ b, objective, parameters, setting }: StepContext): Map<strin
   );
 }
 
-/** See `curvatureRows`. A case is an example, or a position of a sequence. */
+/** The default of `curvatureRows`. A case is an example, or a position of a sequence. */
 function usualRows({ objective, forward }: StepContext): number {
   const cases = casesOf(objective.loss, forward.output) / objective.batchSize;
   return Math.max(4, Math.min(32, Math.ceil(256 / cases)));
 }
 
 /**
- * All parameters of the step, also those that another optimizer trains. Not the running averages of batch normalization:
- * two nodes that are given copies of the same ones would be given one copy by the runtime's optimizer, and write over it.
+ * All parameters of the step, including those that another optimizer trains, without the running averages of batch
+ * normalization: the runtime would merge two nodes' copies of the same averages into one, which both write to.
  */
 const allParameters = ({ objective, forward, parameters }: StepContext): Map<string, Value> =>
   new Map([...[...forward.parameters].filter(([name]) => objective.model.parameters.has(name)), ...parameters]);
 
-/** The step of parameters outside all blocks: they see the gradients of the loss, and the steps that were kept. */
+/** The step of parameters outside all blocks, by the gradients of the loss and by the number of kept steps. */
 function restStep(
   rest: Optimizer,
   context: StepContext,
   table: BlockTable,
-  slopes: ReadonlyMap<string, Value>,
+  ofLikelihood: ReadonlyMap<string, Value>,
   weight: Value,
 ): StepResult {
-  const own = [...slopes].filter(([name]) => table.rest.has(name));
-  const gradients = new Map(own.map(([name, slope]) => [name, context.b.div(slope, weight)]));
+  const own = [...ofLikelihood].filter(([name]) => table.rest.has(name));
+  const gradients = new Map(own.map(([name, gradient]) => [name, context.b.div(gradient, weight)]));
   const within = restricted(scoped({ ...context, gradients }, 'rest'), table.rest);
   if (within.parameters.size === 0) return { parameters: within.parameters };
   return stepResult(rest, {
     ...within,
     scalar: (name, at) => within.scalar(name, typeof at === 'number' ? at : (_, kept) => at(kept, kept)),
-    report: () => undefined, // what is reported is the step of the blocks
+    report: () => undefined, // only the step of the blocks is reported
   });
 }
 
 /**
- * Gradients of the mean negative log-likelihood, `weight` times the loss. The factor enters where the backward pass
- * begins, not at its end: that spares a pass over all parameters.
+ * Gradients of the mean negative log-likelihood, `weight` times the loss. The weight is the first cotangent of the backward
+ * pass: multiplying the gradients would take a pass over all parameters.
  */
 function likelihoodGradients({ b, forward, parameters }: StepContext, weight: Value): Map<string, Value> {
   const names = [...parameters.keys()];
   const seed = { value: forward.loss, cotangent: weight };
-  const slopes = vectorJacobianProduct(b, [seed], [...parameters.values()]);
-  return new Map(names.map((name, i) => [name, slopes[i] as Value])); // one gradient a parameter
+  const gradients = vectorJacobianProduct(b, [seed], [...parameters.values()]);
+  return new Map(names.map((name, i) => [name, gradients[i] as Value])); // one gradient a parameter
 }

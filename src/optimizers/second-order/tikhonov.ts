@@ -11,7 +11,7 @@ import { solvedInGroups } from './groups.js';
 import type { KroneckerOperator } from './kronecker-operator.js';
 
 /**
- * Damping of the whole Kronecker product, solved by conjugate gradients in each step.
+ * Return the damping of the whole Kronecker product, solved by conjugate gradients in each step.
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * const optimizer = cgfac({ damping: tikhonov({ tolerance: 1e-4, maxIterations: 100 }) });
@@ -46,8 +46,8 @@ export interface TikhonovSystem {
 }
 
 /**
- * λ·(A⊗G + λI)⁻¹·V = V − L_a·S·L_gᵀ, where S solves K̂_a·S·K̂_g + δ²S = P_a·V·P_gᵀ by conjugate gradients. Blocks whose
- * Gram spaces have equal orders are solved together, as one batch.
+ * Solve λ·(A⊗G + λI)⁻¹·V = V − L_a·S·L_gᵀ; S is the solution of K̂_a·S·K̂_g + δ²S = P_a·V·P_gᵀ by conjugate gradients.
+ * Blocks whose Gram spaces have equal orders are solved together, as one batch.
  */
 export function tikhonovSolve<System extends TikhonovSystem>(
   b: Builder,
@@ -58,7 +58,7 @@ export function tikhonovSolve<System extends TikhonovSystem>(
   const targets = new Map(systems.map((system) => [system, system.operator.project(system.v)]));
   const targetOf = (system: System): Value => {
     const target = targets.get(system);
-    if (!target) throw new Error('not one of the systems');
+    if (!target) throw new Error('not one of the systems to solve');
     return target;
   };
   const shape = (system: System) => [...targetOf(system).dims.slice(-2), system.operator.inputs.diagonal].join();
@@ -92,7 +92,7 @@ export function tikhonovSolve<System extends TikhonovSystem>(
   return { solutionOf, solves };
 }
 
-/** A number of a block for each matrix of its batch, `[matrices, 1, 1]`. */
+/** A block's number, repeated for each matrix of its batch: `[matrices, 1, 1]`. */
 const forEach = (b: Builder, number: Value, { rank, dims: [matrices = 1] }: Value): Value =>
   number.rank === 0 && rank === 3
     ? b.op('Expand', [number, b.integers([matrices, 1, 1])])

@@ -1,33 +1,33 @@
-// Levenberg–Marquardt damping: λ falls while the quadratic model predicts the loss well, and grows where it does not.
+// Levenberg–Marquardt damping: λ falls while the quadratic model predicts the loss well, and grows if it does not.
 import { OptionError } from '../../errors.js';
 import { checkedCount, checkedNumber } from '../../options.js';
 import type { Setting, Steering } from '../optimizer.js';
-import { StepWatch } from './judge.js';
+import { StepWatch } from './acceptance.js';
 
 export interface DampingOptions {
-  /** λ at first; by default 0.03, and as much more as a small batch asks for. */
+  /** λ at first; by default 0.03, or `minimumDamping` if that is larger. */
   readonly damping?: number;
   /** Steps between adaptations; 5 by default. */
   readonly dampingInterval?: number;
   /** Factor on λ for one step of good predictions; 0.95 by default (Martens & Grosse 2015: 19/20). */
   readonly dampingDecay?: number;
   /**
-   * λ stays above: below it, steps fit their batch's noise. By default 0.01 for batches of 700 examples or more, and as
-   * many times that as a batch is smaller, but not above an initial damping that is given.
+   * Lower bound on λ: below it, steps fit their batch's noise. By default 0.01 · max(1, 700/batch size), but not above a
+   * given initial damping.
    */
   readonly minimumDamping?: number;
 }
 
-/** λ at first, where a batch's noise does not ask for more. */
+/** λ at first, unless the lower bound is larger. */
 const usualDamping = 0.03;
 
-/** Examples of a batch whose noise asks for no more damping. */
+/** Batch size from which noise does not raise the lower bound on λ. */
 const quietBatch = 700;
 
 /** Factor on λ after a step that was taken back. */
 const rejected = 4;
 
-/** Above any curvature of float32. */
+/** Upper bound on λ, above any curvature in float32. */
 const largestDamping = 1e30;
 
 export interface LevenbergMarquardt extends Steering {

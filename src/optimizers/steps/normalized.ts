@@ -4,7 +4,7 @@ import { checkKeys, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
 import { checked, isSome, numberOf } from '../options.js';
 import { at, inverseRoot, type Schedule } from '../schedules.js';
-import { StepWatch } from './judge.js';
+import { StepWatch } from './acceptance.js';
 import { type StepRule, shrunk, stateNames, steppedParameters, sumOf } from './rule.js';
 
 export interface NormalizedOptions {
@@ -12,7 +12,7 @@ export interface NormalizedOptions {
   readonly learningRate?: Schedule;
   /** ε, relative to the mean eigenvalue of each block's Fisher matrix; 0.1 by default. */
   readonly damping?: Schedule;
-  /** The weight β of the past in the averaged gradient; 0.9 by default. */
+  /** Weight β of the past in the averaged gradient; 0.9 by default. */
   readonly momentum?: Schedule;
   /** Decoupled weight decay w of matrices and kernels, θ ← (1 − η·w)θ; 0.5 by default. */
   readonly weightDecay?: Schedule;
@@ -20,19 +20,19 @@ export interface NormalizedOptions {
 
 const keys: OptionKeys<NormalizedOptions> = { learningRate: true, damping: true, momentum: true, weightDecay: true };
 
-/** Steps between measurements of a step's own batch: a tenth of a forward pass a step. */
+/** Steps between measurements of a step's own batch: they cost a tenth of a forward pass a step. */
 const measureInterval = 10;
 
-/** Factor on the length of steps after one that was taken back, and after each that was kept. */
+/** Factors on the length of steps: after a step that was taken back, and after each kept step. */
 const [shorter, longer] = [0.5, 1.02];
 
 /**
- * m ← βm + (1 − β)∇; θ ← (1 − η·w)θ − η·Δ/rms(Δ) for each block, where Δ is the natural gradient of the average m and
- * rms(Δ) the root mean square of its elements: the length of the step is given, as Adam's nearly is, and only its
- * direction comes from the curvature ("grafting": Agarwal et al. 2020, arXiv 2002.11803; Anil et al. 2020, arXiv
- * 2002.09018). The damping is relative, ε times the mean eigenvalue of the block's Fisher matrix. So steps depend neither
- * on the scale of the loss nor on that of a layer's inputs or gradients, and layers whose gradients are small at first
- * (the queries and keys of attention) move from the beginning.
+ * Return normalized steps: m ← βm + (1 − β)∇; θ ← (1 − η·w)θ − η·Δ/rms(Δ) for each block. Δ is the natural gradient of the
+ * average m, and rms(Δ) the root mean square of its elements: the learning rate sets the length of the step, as it nearly
+ * does in Adam, and the curvature sets only its direction ("grafting": Agarwal et al. 2020, arXiv 2002.11803; Anil et al.
+ * 2020, arXiv 2002.09018). The damping is relative, ε times the mean eigenvalue of the block's Fisher matrix. So steps
+ * depend neither on the scale of the loss nor on that of a layer's inputs or gradients, and layers whose gradients are small
+ * at first (the queries and keys of attention) move from the beginning.
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * const optimizer = cgfac({ step: normalized({ learningRate: 1e-3, weightDecay: 0.1 }) });

@@ -9,15 +9,15 @@ import type { BlockDirection } from '../second-order/block.js';
 
 export interface StepRule {
   readonly name: string;
-  /** Examples that the curvature is measured on if the optimizer is not told; see `curvatureRows`. */
+  /** Number of examples for the curvature if the optimizer's `curvatureRows` is not given. */
   readonly curvatureRows?: number;
   /** The damping is relative to the mean eigenvalue of each block's Fisher matrix; an absolute λ by default. */
   readonly relativeDamping?: boolean;
-  /** The variance of the likelihood, if it has one, is estimated as the loss goes: see `estimated`. It is 1 by default. */
+  /** Whether the variance of the likelihood, if it has one, is estimated from the loss: see `estimated`. It is 1 by default. */
   readonly estimatesVariance?: boolean;
   /** p of a Gaussian prior on weights: see `Prior`. None by default. */
   readonly priorPrecision?: number;
-  /** What trains parameters outside all blocks beside it, by default `adam()`. */
+  /** The optimizer of parameters outside all blocks; `adam()` by default. */
   readonly rest?: Optimizer;
   /** What to change if training fails, to begin a sentence. */
   readonly remedy: string;
@@ -25,7 +25,7 @@ export interface StepRule {
   begin(context: StepContext): BegunStep;
 }
 
-/** Which steps are measured by the loss of their own batch, and how much it may rise. */
+/** Decides which steps are measured by the loss of their own batch, and how much it may rise. */
 export interface Watch {
   measures(step: number): boolean;
   readonly allowedRise: number;
@@ -35,9 +35,9 @@ export interface Watch {
 export interface BegunStep {
   /** λ, or ε if the rule's damping is relative; a scalar. */
   readonly damping: Value;
-  /** Steps are measured by the loss of their own batch, and taken back if it rises; every finite step is kept by default. */
+  /** Measures steps by the loss of their own batch, and takes them back if it rises; by default every finite step is kept. */
   readonly watch?: Watch;
-  /** What is preconditioned: an average of the gradients of several steps; the batch's own gradient by default. */
+  /** Return what is preconditioned, e.g. an average of the gradients of several steps; by default the batch's gradient. */
   smooth?(block: KroneckerBlock, gradient: LayerTensor): LayerTensor;
   /** Make the new values of the blocks' parameters. */
   build(input: StepRuleInput): StepRuleResult;
@@ -53,9 +53,9 @@ export interface StepRuleInput {
 
 export interface StepRuleResult {
   readonly parameters: ReadonlyMap<string, Value>;
-  /** A scalar that is finite only if all of the step is: a multiple of the square of its length will do. */
+  /** A scalar that is finite only if the whole step is: any multiple of the square of its length. */
   readonly squaredLength: Value;
-  /** The change of the prior by the step, a scalar, if the predicted change has it. */
+  /** The change of the prior in the step, a scalar, if the predicted change includes it. */
   readonly priorChange?: Value;
 }
 
@@ -117,7 +117,7 @@ export function steppedParameters(
   return updated;
 }
 
-/** The same context with some of the parameters multiplied by a scalar: decoupled weight decay. */
+/** Return the same context with some of the parameters multiplied by a scalar: decoupled weight decay. */
 export function shrunk(context: StepContext, names: Iterable<string>, factor: Value): StepContext {
   const parameters = new Map(context.parameters);
   for (const name of names) {

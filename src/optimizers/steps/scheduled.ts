@@ -1,4 +1,4 @@
-// Scheduled steps: learning rate, heavy-ball momentum, KL clip and decoupled weight decay, as one sets them by hand.
+// Scheduled steps: learning rate, heavy-ball momentum, KL clip and decoupled weight decay, set by hand.
 import { total } from '../../curvature/factors/matrices.js';
 import type { Value } from '../../graph/graph.js';
 import { checkKeys, type OptionKeys } from '../../options.js';
@@ -15,7 +15,7 @@ export interface ScheduledOptions {
   readonly momentum?: Schedule;
   /** Decoupled weight decay w of all parameters of blocks, θ ← (1 − η·w)θ; 0 by default. */
   readonly weightDecay?: Schedule;
-  /** Bound κ on the squared Fisher norm of a step (Osawa et al., Ba et al. 2017); 0.001 by default, 0 is none. */
+  /** Bound κ on the squared Fisher norm of a step (Ba et al. 2017, section 5); 0.001 by default, 0 is none. */
   readonly klClip?: Schedule;
 }
 
@@ -28,8 +28,8 @@ const keys: OptionKeys<ScheduledOptions> = {
 };
 
 /**
- * v ← μv + Δ; θ ← θ − η·v − η·w·θ, with Δ scaled by ν = min(1, √(κ/(η²·Δᵀ∇))): the squared Fisher norm of the step is
- * about η²·Δᵀ∇, since (F + λI)Δ = ∇ (Ba, Grosse & Martens 2017, section 5).
+ * Return scheduled steps: v ← μv + Δ; θ ← θ − η·v − η·w·θ, with Δ scaled by ν = min(1, √(κ/(η²·Δᵀ∇))). The squared Fisher
+ * norm of the step is about η²·Δᵀ∇, since (F + λI)Δ = ∇ (Ba, Grosse & Martens 2017, section 5).
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * const optimizer = kfac({ step: scheduled({ learningRate: (step) => 0.1 / (1 + step / 100), damping: 0.03 }) });
@@ -55,7 +55,7 @@ export function scheduled(options: ScheduledOptions = {}): StepRule {
       return {
         damping: scalar('damping', damping),
         build({ blocks }) {
-          // Directions carry a factor λ: it is taken back out of the scalars, by its root so that nothing overflows.
+          // Directions carry a factor λ: the scalars are divided by it, by its root twice so that nothing overflows.
           const withoutDamping = (x: Value, root: Value): Value => b.div(b.div(x, root), root);
           const product = sumOf(
             context,

@@ -71,11 +71,12 @@ const meanSquare = ({ data }: Matrix): number => data.reduce((sum, z) => sum + z
 const meanOf = (numbers: readonly number[]): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
 /** Without the biases, the last row of each layer. */
 const weightsOf = (step: Step): Step => step.map((layer) => rowsOf(layer, 0, layer.rows - 1));
-/** Weights of m inputs times m/2: their prior has the variance 2/m. */
-const scaledByInputs = (weights: Step): Step => weights.map((part) => scaled(part, part.rows / 2));
 
 describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-error'] as const)('%s', (loss) => {
   const hasVariance = loss === 'mean-squared-error';
+  /** 1/variance of the prior on weights of m inputs. */
+  const precision = (inputs: number): number => inputs / (loss === 'softmax-cross-entropy' ? 4 : 2);
+  const scaledByInputs = (weights: Step): Step => weights.map((part) => scaled(part, precision(part.rows)));
 
   test.each([
     ['no prior', 1e6],
@@ -117,7 +118,7 @@ describe.each(['softmax-cross-entropy', 'sigmoid-cross-entropy', 'mean-squared-e
           part.rows,
           part.columns,
           (r, c) =>
-            scale * at(part, r, c) + (r < part.rows - 1 ? strength * ((part.rows - 1) / 2) * at(distance, r, c) : 0),
+            scale * at(part, r, c) + (r < part.rows - 1 ? strength * precision(part.rows - 1) * at(distance, r, c) : 0),
         );
       });
       const sample = { ...examples, inputs: rowsOf(examples.inputs, 0, options.curvatureRows) };

@@ -22,9 +22,9 @@ import {
 
 export interface SelfTuningOptions extends DampingOptions {
   /**
-   * Precision p of a Gaussian prior N(½w₀, 2/(p·m)) on the weights of matrices and kernels of m inputs: it counts as p/N
-   * in the mean over N examples, and fades as the loss does. w₀ is what a run begins with; of models from files the mean
-   * is w₀ itself. 1 by default, 0 is none.
+   * Precision p of a Gaussian prior N(½w₀, 2/(p·m)) on the weights of matrices and kernels of m inputs; the variance is
+   * 4/(p·m) for softmax cross-entropy. It counts as p/N in the mean over N examples, and fades as the loss does. w₀ are the
+   * weights that a run begins with; for models from files they are the mean. 1 by default, 0 is no prior.
    */
   readonly priorPrecision?: number;
 }
@@ -38,8 +38,8 @@ const keys: OptionKeys<SelfTuningOptions> = {
 };
 
 /**
- * δ = α·Δ + μ·δ₀, where Δ is the natural gradient, δ₀ the last step, and (α, μ) minimize
- * M(δ) = ½·δᵀ(F + λI)δ + ∇ᵀδ with F the Gauss–Newton matrix of the sampled examples, exact: no Kronecker
+ * Return self-tuning steps: δ = α·Δ + μ·δ₀ with the natural gradient Δ and the last step δ₀; (α, μ) minimize
+ * M(δ) = ½·δᵀ(F + λI)δ + ∇ᵀδ. F is the exact Gauss–Newton matrix of the sampled examples, without the Kronecker
  * approximation (Martens & Grosse 2015, sections 6.4 and 7).
  * @throws OptionError for unknown options and numbers out of range
  * @example
@@ -76,10 +76,10 @@ export function selfTuning(options: SelfTuningOptions = {}): StepRule {
   };
 }
 
-/** |δ₀|² by the scalars of the step that made it: that spares a pass over all parameters. */
+/** |δ₀|², from the scalars of the last step: that saves a pass over all parameters. */
 const squaredLengthState = 'step.squaredLength';
 
-/** The minimizing step, which the next one has as its last. */
+/** The minimizing step, which is kept as the δ₀ of the next one. */
 function stepAlong(context: StepContext, input: StepRuleInput, damping: Value) {
   const { b } = context;
   const shapes = new Map<string, readonly number[]>([
@@ -171,15 +171,15 @@ function minimizer(
 }
 
 /**
- * The part c of the minimizing step that promises at most the whole loss, of losses that do not fall below
- * zero, so a model that promises more is wrong. Along the step the model is (2c − c²)·M, and c = 1 − √(1 − loss/|M|).
+ * The share c of the minimizing step whose predicted decrease is at most the whole loss: for losses that are never negative,
+ * a model that predicts more is wrong. Along the step the model is (2c − c²)·M, so c = 1 − √(1 − loss/|M|).
  */
 function trusted(b: Builder, decrease: Value, likelihood: Value): Value {
   const share = b.div(likelihood, b.max(b.neg(decrease), 1e-30));
   return b.sub(1, b.sqrt(b.sub(1, b.min(share, 1))));
 }
 
-/** J·δ: how the sampled outputs move along a step of the blocks' parameters. */
+/** J·δ: the derivative of the sampled outputs along a step of the blocks' parameters. */
 function outputTangent(b: Builder, sample: StepRuleInput['sample'], steps: readonly BlockStep[]): Value {
   const moved = steps
     .flatMap(({ block, step }) => block.put(b, step))
@@ -194,6 +194,6 @@ function outputTangent(b: Builder, sample: StepRuleInput['sample'], steps: reado
     moved.map(({ parameter }) => parameter),
     moved.map((each) => each.tangent),
   );
-  if (!tangent) throw new Error('a Jacobian–vector product has as many results as outputs');
+  if (!tangent) throw new Error('no Jacobian–vector product of the output');
   return tangent;
 }

@@ -5,7 +5,7 @@ import type { Transform } from './updates.js';
 
 /**
  * Return the transform that subtracts from the update of a matrix or a kernel its mean over the inputs of each output (Yong
- * et al. 2020, arXiv 2004.01461, equation 1). Vectors and embeddings stay what they are.
+ * et al. 2020, arXiv 2004.01461, equation 1). It does not change vectors and embeddings.
  * @throws OptionError for options: it has none
  * @example
  * chain(centralizeGradients(), sgd({ learningRate: 0.1 }));

@@ -5,9 +5,9 @@ import type { Schedule } from '../schedules.js';
 import type { Transform } from './updates.js';
 
 /**
- * Return the transform `u ← u + w·θ`. Behind what rescales the gradient it is decoupled weight decay (Loshchilov & Hutter
- * 2019), θ ← θ − η·w·θ; before it, L2 regularization.
- * @param of which parameters decay: a glob on their names, or a predicate; all by default
+ * Return the transform `u ← u + w·θ`. After the transforms that rescale the gradient it is decoupled weight decay (Loshchilov
+ * & Hutter 2019), θ ← θ − η·w·θ; before them, L2 regularization.
+ * @param of the parameters that decay: a glob on their names, or a predicate; all by default
  * @throws OptionError if the number is negative, and for a glob that matches no parameter
  * @example
  * chain(scaleByAdam(), addDecayedWeights(0.1, isMatrix), scaleByLearningRate(0.001)); // biases do not decay

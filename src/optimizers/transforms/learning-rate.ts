@@ -1,5 +1,4 @@
-// The learning rate, and other numbers of the step that updates are multiplied by.
-
+// Multiplication of the updates by the learning rate.
 import { checked } from '../options.js';
 import type { Schedule } from '../schedules.js';
 import type { StepNumber, Transform } from './updates.js';

@@ -8,13 +8,16 @@ export interface MomentsOptions {
   readonly beta1?: number;
   /** Decay of the squared gradient's moving average; 0.999 by default. */
   readonly beta2?: number;
-  /** What is added to the root; 1e-8 by default. */
+  /** Number added to the root; 1e-8 by default. */
   readonly epsilon?: number;
 }
 
 export const momentKeys: OptionKeys<MomentsOptions> = { beta1: true, beta2: true, epsilon: true };
 
-/** @throws OptionError for unknown options and numbers out of range */
+/**
+ * Return the options with their defaults.
+ * @throws OptionError for unknown options and numbers out of range
+ */
 export function checkedMoments(of: string, options: MomentsOptions): Required<MomentsOptions> {
   checkKeys(of, options, momentKeys);
   return {
@@ -24,6 +27,6 @@ export function checkedMoments(of: string, options: MomentsOptions): Required<Mo
   };
 }
 
-/** β·average + (1 − β)·value */
+/** Return β·average + (1 − β)·value. */
 export const average = (b: Builder, old: Value, value: Value, decay: number): Value =>
   b.add(b.mul(old, decay), b.mul(value, 1 - decay));

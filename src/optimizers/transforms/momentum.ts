@@ -1,5 +1,4 @@
-// Momentum: what is left of past updates joins the new one.
-
+// Momentum: a decaying sum of past updates.
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import { checkedFlag, checkKeys, type OptionKeys } from '../../options.js';
@@ -10,7 +9,7 @@ import type { Transform } from './updates.js';
 export interface MomentumOptions {
   /** μ in [0, 1); 0.9 by default. */
   readonly momentum?: Schedule;
-  /** Look ahead: `u + μv` in place of v (Sutskever et al. 2013); not by default. */
+  /** Whether to use `u + μv` instead of v (Sutskever et al. 2013); false by default. */
   readonly nesterov?: boolean;
 }
 

@@ -1,4 +1,4 @@
-// The sign of the updates, and which of them agree with the gradient.
+// Transforms by signs: the sign of the updates, and agreement with the sign of the gradient.
 import { checkKeys, type NoOptions } from '../../options.js';
 import type { Transform } from './updates.js';
 
@@ -14,8 +14,9 @@ export function scaleBySign(options: NoOptions = {}): Transform {
 }
 
 /**
- * Return the transform that keeps those elements of an update that have the sign of the gradient, over their share of the
- * parameter, at least 10⁻⁵ (Liang et al. 2024, cautious optimizers, arXiv 2411.16085; the share as lion-pytorch has it).
+ * Return the transform that keeps the elements of an update that have the sign of the gradient, and divides them by their
+ * share of the parameter, at least 10⁻⁵ (Liang et al. 2024, cautious optimizers, arXiv 2411.16085; the share as in
+ * lion-pytorch).
  * @example
  * chain(scaleByAdam(), cautious(), scaleByLearningRate(0.001));
  */

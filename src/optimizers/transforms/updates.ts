@@ -1,4 +1,4 @@
-// What flows through a chain: an update for each parameter, with the scalars and the weight decay that wait to join it.
+// The updates that pass through a chain, one for each parameter, with pending scalar factors and pending weight decay.
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import type { ScalarSource, StepContext } from '../optimizer.js';
@@ -6,14 +6,14 @@ import type { ScalarSource, StepContext } from '../optimizer.js';
 /** A step of a chain: it makes new updates of those that come to it, at first the gradients. */
 export type Transform = (context: StepContext, updates: Updates) => Updates;
 
-/** A number that JavaScript knows before a step: it multiplies or divides updates without a pass over them. */
+/** A number that is known before a step: it multiplies or divides updates without a pass over them. */
 export interface StepNumber {
   /** Unique in the chain. */
   readonly name: string;
   readonly at: ScalarSource;
 }
 
-/** What `map` makes of an update: a tensor, or a quotient, whose numerator the waiting scalars join. */
+/** The result of `map` for an update: a tensor, or a quotient, whose numerator is multiplied by the pending scalars. */
 export type Mapped = Value | { readonly numerator: Value; readonly denominator: Value };
 
 /** A product of numbers of the step over another. */

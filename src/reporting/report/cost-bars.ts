@@ -1,4 +1,4 @@
-// What a step costs: bars of time and of memory, in plain HTML so that they fit any width; of one run a sentence.
+// The cost of a step: bars of time and of memory, in plain HTML so that they fit any width; for a single run, a sentence.
 
 import { formatBytes, formatMeasured, formatNumber } from '../../format.js';
 import type { RunRecord } from '../../training/run-record.js';
@@ -13,7 +13,7 @@ interface Bar {
   readonly spread?: { readonly from: number; readonly to: number };
 }
 
-/** Median milliseconds a step with the spread of the middle 80 %, and bytes of optimizer state. */
+/** Return the median milliseconds of a step with the spread of the middle 80 %, and the bytes of optimizer state. */
 export function costs(runs: readonly RunRecord[], inks: Inks): Html | undefined {
   const [first] = runs;
   if (first === undefined) return undefined;

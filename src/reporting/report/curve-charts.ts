@@ -1,14 +1,13 @@
-// The charts of an experiment: loss and metric against steps and against seconds, and the optimizers' own numbers.
+// The charts of an experiment: loss and metric by steps and by seconds, and the optimizers' own numbers.
 
 import { capitalized, formatNumber, isShare, words } from '../../format.js';
 import type { Experiment, RunRecord, StepRecord } from '../../training/run-record.js';
 import { hasDiverged, isSound } from '../../training/verdict.js';
-import { type CurvePoint, curveOf, smoothed, thinned } from '../curves.js';
-import { lossCurve } from '../headline.js';
+import { type CurvePoint, curveOf, lossCurve, smoothed, thinned } from '../curves.js';
 import { shortLabels } from '../names.js';
 import { type Goal, goalOf, type SplitName } from '../target.js';
 import { type Html, html } from './html.js';
-import { type ChartSeries, LONGEST_LABEL, lineChart } from './line-chart.js';
+import { type ChartSeries, lineChart, longestLabel } from './line-chart.js';
 import type { Ink } from './palette.js';
 import { fittingScale, logScale, type Scale, tightScale } from './scales.js';
 
@@ -19,79 +18,63 @@ interface Curve {
   readonly points: readonly CurvePoint[];
 }
 
-/** A value that both sets have, drawn in one chart. */
-interface Shown {
+/** A quantity of both sets, drawn in one chart. */
+interface Quantity {
   readonly title: string;
   readonly curves: readonly Curve[];
-  /** What the solid lines are of. */
+  /** The examples of the solid lines, for the key. */
   readonly solid: string;
   readonly format: (value: number, digits?: number) => string;
   readonly goal: Goal | undefined;
 }
 
 /** Points of a drawn line: more than the eye can tell apart at this width costs only bytes. */
-const DRAWN_POINTS = 160;
-const TICKS = 6;
-const PLAIN: Ink = { colour: 'var(--quiet)', dashed: false };
-/** Runs that go so many times above those that work are drawn beyond a knee of the scale. */
-const EXPLOSION = 1000;
+const drawnPointCount = 160;
+const tickCount = 6;
+const plainInk: Ink = { colour: 'var(--quiet)', dashed: false };
+/** Runs whose values exceed those of the others so many times are drawn beyond a knee of the scale. */
+const explosionRatio = 1000;
 
-/** Optimizer numbers in the order in which they are shown; others follow. */
-const DIAGNOSTICS = ['damping', 'learningRate', 'iterations', 'residual', 'momentum', 'reductionRatio'];
-const TITLES: Readonly<Record<string, string>> = { iterations: 'CG iterations', residual: 'CG residual' };
-/** Set by a rule rather than measured on a batch: their jumps are real, and are not smoothed away. */
-const RULED = new Set(['damping']);
-/** Told in words. */
-const NO_CURVES = new Set(['accepted']);
-/** Errors below are those of a sum of shares. */
-const ROUNDING = 1e-9;
-/** What is the same in fewer steps may still be on its way. */
-const CONSTANT_STEPS = 3;
+/** Optimizer numbers that come first, in this order; others follow. */
+const firstDiagnostics = ['damping', 'learningRate', 'iterations', 'residual', 'momentum', 'reductionRatio'];
+const diagnosticTitles: Readonly<Record<string, string>> = { iterations: 'CG iterations', residual: 'CG residual' };
+/** Numbers set by a rule, not measured on a batch: their jumps are real, and are not smoothed. */
+const setByRule = new Set(['damping']);
+/** Numbers that the findings report in words. */
+const withoutCurve = new Set(['accepted']);
+/** Error rates below this are the rounding of a sum of shares. */
+const rounding = 1e-9;
+/** A number that is equal in fewer steps may still change. */
+const fewestConstantSteps = 3;
 
-/** Loss, and the metric that the experiment is about, against steps and against seconds; both sets in one chart. */
+/** Return the charts of the loss and of the experiment's metric by steps and by seconds; both sets in one chart. */
 export function trainingCharts(experiment: Experiment, inks: Inks): Html[] {
   const goal = goalOf(experiment);
   const metric = experiment.runs[0]?.metric.name;
-  const shown = [lossShown(experiment, goal?.metric === 'loss' ? goal : undefined)];
+  const quantities = [lossOf(experiment, goal?.metric === 'loss' ? goal : undefined)];
   if (metric !== undefined && metric !== 'loss')
-    shown.push(metricShown(experiment, metric, goal?.metric === metric ? goal : undefined));
-  return shown.flatMap((entry) => twoCharts(entry, inks));
+    quantities.push(metricOf(experiment, metric, goal?.metric === metric ? goal : undefined));
+  return quantities.flatMap((quantity) => twoCharts(quantity, inks));
 }
 
-/** The batches' losses are known at every step. Where a target is set for the loss on the training set, that is drawn. */
-function lossShown(experiment: Experiment, goal: Goal | undefined): Shown {
-  const { runs } = experiment;
-  const whole = goal?.set === 'train' && runs.some((run) => evaluated(run, 'train', 'loss').length > 1);
-  const train = runs.map((run) => ({
-    run,
-    set: 'train' as const,
-    points: whole ? evaluated(run, 'train', 'loss') : lossCurve(run),
-  }));
-  const curves = [...train, ...onTest(runs, 'loss')];
-  return {
-    title: 'loss',
-    curves: curves.map(aboveZero),
-    solid: whole ? 'training set' : 'training batches',
-    format: formatNumber,
-    goal,
-  };
+/** The batches' losses, known at every step; or the loss on the training set, if that has a target. */
+function lossOf({ runs }: Experiment, goal: Goal | undefined): Quantity {
+  const isWhole = goal?.set === 'train' && isEvaluated(runs, 'loss');
+  const curves = curvesOfBoth(runs, 'loss', isWhole, lossCurve);
+  return { title: 'loss', curves: curves.map(aboveZero), solid: solidName(isWhole), format: formatNumber, goal };
 }
 
-/** Accuracy is drawn as what it lacks, the error rate: on a log scale 99 % and 98 % are as far apart as they should be. */
-function metricShown({ runs }: Experiment, metric: string, goal: Goal | undefined): Shown {
-  const whole = runs.some((run) => evaluated(run, 'train', metric).length > 1);
-  const train = runs.map((run) => ({
-    run,
-    set: 'train' as const,
-    points: whole ? evaluated(run, 'train', metric) : smoothed(curveOf(run, ({ metrics }) => metrics[metric])),
-  }));
-  const curves = [...train, ...onTest(runs, metric)];
-  const solid = whole ? 'training set' : 'training batches';
+/** The metric; for an accuracy the error rate, whose log scale shows how far 99 % is from 98 %. */
+function metricOf({ runs }: Experiment, metric: string, goal: Goal | undefined): Quantity {
+  const isWhole = isEvaluated(runs, metric);
+  const solid = solidName(isWhole);
+  const ofBatches = (run: RunRecord) => smoothed(curveOf(run, ({ metrics }) => metrics[metric]));
+  const curves = curvesOfBoth(runs, metric, isWhole, ofBatches);
   if (!isShare(metric))
     return { title: words(metric), curves: curves.map(aboveZero), solid, format: formatNumber, goal };
   const errors = curves.map(({ points, ...rest }) => ({
     ...rest,
-    points: points.map((point) => ({ ...point, value: 1 - point.value < ROUNDING ? 0 : 1 - point.value })),
+    points: points.map((point) => ({ ...point, value: 1 - point.value < rounding ? 0 : 1 - point.value })),
   }));
   return {
     title: 'error rate',
@@ -102,7 +85,27 @@ function metricShown({ runs }: Experiment, metric: string, goal: Goal | undefine
   };
 }
 
-/** Evaluations of a set along the way, and the last one, which is of the whole set. */
+const solidName = (isWhole: boolean): string => (isWhole ? 'training set' : 'training batches');
+
+/** Whether the whole training set was evaluated along the way. */
+const isEvaluated = (runs: readonly RunRecord[], metric: string): boolean =>
+  runs.some((run) => evaluated(run, 'train', metric).length > 1);
+
+/** A curve of the training set or its batches for each run, and one of the test set if it was evaluated along the way. */
+function curvesOfBoth(
+  runs: readonly RunRecord[],
+  metric: string,
+  isWhole: boolean,
+  ofBatches: (run: RunRecord) => CurvePoint[],
+): Curve[] {
+  const train = runs.map(
+    (run): Curve => ({ run, set: 'train', points: isWhole ? evaluated(run, 'train', metric) : ofBatches(run) }),
+  );
+  const test = runs.map((run): Curve => ({ run, set: 'test', points: evaluated(run, 'test', metric) }));
+  return [...train, ...test.filter(({ points }) => points.length > 1)];
+}
+
+/** The evaluations of a set along the way, and the last one, of the whole set. */
 function evaluated(run: RunRecord, set: SplitName, metric: string): CurvePoint[] {
   const points = curveOf(run, ({ metrics }) => metrics[`${set}${capitalized(metric)}`]);
   const last = run.steps.at(-1);
@@ -111,30 +114,22 @@ function evaluated(run: RunRecord, set: SplitName, metric: string): CurvePoint[]
   return [...points.filter(({ step }) => step < last.step), { step: last.step, seconds: last.seconds, value }];
 }
 
-/** The curves of the test set, where it was evaluated along the way. */
-function onTest(runs: readonly RunRecord[], metric: string): Curve[] {
-  return runs.flatMap((run) => {
-    const points = evaluated(run, 'test', metric);
-    return points.length > 1 ? [{ run, set: 'test' as const, points }] : [];
-  });
-}
-
-/** Zero has no place on a log scale: it is drawn as half of the least value that there was. */
+/** Zero has no place on a log scale: it is drawn as half of the least positive value. */
 function aboveZero({ points, ...rest }: Curve): Curve {
   const least = points.reduce((min, { value }) => (value > 0 ? Math.min(min, value) : min), Number.POSITIVE_INFINITY);
   if (!Number.isFinite(least)) return { ...rest, points };
   return { ...rest, points: points.map((point) => (point.value === 0 ? { ...point, value: least / 2 } : point)) };
 }
 
-/** The same curves twice: against steps, and against seconds. */
-function twoCharts({ title, curves, solid, format, goal }: Shown, inks: Inks): Html[] {
+/** The same curves twice: by steps, and by seconds. */
+function twoCharts({ title, curves, solid, format, goal }: Quantity, inks: Inks): Html[] {
   const drawable = curves.filter(({ points }) => points.length > 0);
   if (drawable.length === 0) return [];
   const y = valueScale(drawable, goal?.value);
   const names = [...new Set(drawable.map(({ run }) => run.name))];
-  const labels = shortLabels(names, LONGEST_LABEL);
+  const labels = shortLabels(names, longestLabel);
   const both = drawable.some(({ set }) => set === 'test');
-  // A lone run's lines are told apart by their own names.
+  // The two lines of a single run are labelled by set.
   const label = ({ run, set }: Curve) =>
     names.length === 1 && both
       ? set === 'train'
@@ -147,7 +142,7 @@ function twoCharts({ title, curves, solid, format, goal }: Shown, inks: Inks): H
   return (['step', 'seconds'] as const).map((along) => {
     const x = tightScale(
       drawable.flatMap(({ points }) => points.map((point) => point[along])),
-      TICKS,
+      tickCount,
     );
     const series = drawable.map((curve): ChartSeries => {
       const { run, set, points } = curve;
@@ -155,7 +150,7 @@ function twoCharts({ title, curves, solid, format, goal }: Shown, inks: Inks): H
       return {
         name: set === 'test' ? `${run.name} on the test set` : run.name,
         ...(text !== undefined && { label: text }),
-        ink: inks.get(run.name) ?? PLAIN,
+        ink: inks.get(run.name) ?? plainInk,
         points: drawnPoints(points, along, x, y),
         ...(set === 'test' && { kind: 'test' as const }),
         lost: set === 'train' && hasDiverged(run),
@@ -183,11 +178,11 @@ function key(solid: string, curves: readonly Curve[]): Html | undefined {
   return html`<span><i></i>${solid}</span>${both && html`<span><i class="test"></i>test set</span>`}${lost && html`<span>× diverged</span>`}`;
 }
 
-/** The line of a target says of which set it is, where both are drawn. */
+/** The line of a target, labelled by its set if both are drawn. */
 function guide({ set, value }: Goal, both: boolean, x: Scale): ChartSeries {
   const label = both ? `${set === 'train' ? 'training' : 'test'} target` : 'target';
   const points = [x.min, x.max].map((end): [number, number] => [end, value]);
-  return { name: label, label, ink: PLAIN, kind: 'guide', points };
+  return { name: label, label, ink: plainInk, kind: 'guide', points };
 }
 
 function drawnPoints(
@@ -198,30 +193,34 @@ function drawnPoints(
 ): (readonly [number, number])[] {
   const few = thinned(
     points,
-    DRAWN_POINTS,
+    drawnPointCount,
     (point) => x.at(point[along]),
     (point) => y.at(point.value),
   );
   return few.map((point) => [point[along], point.value]);
 }
 
-/** Logarithmic where it can be; a run that blows up is shown to its end without pressing all others to the bottom. */
+/**
+ * Logarithmic if all values are positive; a run that blows up is shown to its end without pressing all others to the bottom.
+ */
 function valueScale(curves: readonly Curve[], goal: number | undefined): Scale {
   const valuesOf = (some: readonly Curve[]) => some.flatMap(({ points }) => points.map(({ value }) => value));
   const values = [...valuesOf(curves), ...(goal === undefined ? [] : [goal])];
-  if (!values.every((value) => value > 0)) return fittingScale(values, TICKS);
+  if (!values.every((value) => value > 0)) return fittingScale(values, tickCount);
   const most = (some: readonly number[]) => some.reduce((a, b) => Math.max(a, b), 0);
   const usual = most(valuesOf(curves.filter(({ run }) => isSound(run))));
-  const exploded = usual > 0 && most(values) > EXPLOSION * usual;
-  return logScale(values, TICKS, exploded ? 1.5 * usual : undefined);
+  const exploded = usual > 0 && most(values) > explosionRatio * usual;
+  return logScale(values, tickCount, exploded ? 1.5 * usual : undefined);
 }
 
-/** What the optimizers report of themselves, and a line on what stayed constant. */
+/** Return charts of the numbers that the optimizers report, and a line on those that stayed constant. */
 export function optimizerCharts(experiment: Experiment, inks: Inks): { charts: Html[]; constants: Html | undefined } {
   const names = new Set(
     experiment.runs.flatMap(({ steps }) => steps.flatMap(({ optimizer }) => Object.keys(optimizer))),
   );
-  const ordered = [...DIAGNOSTICS.filter((name) => names.has(name)), ...names].filter((name) => !NO_CURVES.has(name));
+  const ordered = [...firstDiagnostics.filter((name) => names.has(name)), ...names].filter(
+    (name) => !withoutCurve.has(name),
+  );
   const charts: Html[] = [];
   const constants: string[] = [];
   for (const name of new Set(ordered)) {
@@ -231,8 +230,8 @@ export function optimizerCharts(experiment: Experiment, inks: Inks): { charts: H
     for (const curve of curves) {
       const { run, points } = curve;
       const [first] = points;
-      // A number that stays 0 is none that was set.
-      if (first && first.value !== 0 && points.length >= CONSTANT_STEPS && !moving.includes(curve))
+      // A number that stays 0 was not set.
+      if (first && first.value !== 0 && points.length >= fewestConstantSteps && !moving.includes(curve))
         constants.push(`${run.name} ${words(name)} ${formatNumber(first.value)}`);
     }
     if (moving.length === 0) continue;
@@ -244,24 +243,24 @@ export function optimizerCharts(experiment: Experiment, inks: Inks): { charts: H
 }
 
 function diagnosticChart(name: string, curves: readonly Pick<Curve, 'run' | 'points'>[], inks: Inks): Html {
-  const shown = curves.map(({ run, points }) => ({ run, points: RULED.has(name) ? points : smoothed(points) }));
+  const drawn = curves.map(({ run, points }) => ({ run, points: setByRule.has(name) ? points : smoothed(points) }));
   const labels = shortLabels(
-    shown.map(({ run }) => run.name),
-    LONGEST_LABEL,
+    drawn.map(({ run }) => run.name),
+    longestLabel,
   );
-  const values = shown.flatMap(({ points }) => points.map(({ value }) => value));
-  const y = fittingScale(values, TICKS, name === 'iterations');
+  const values = drawn.flatMap(({ points }) => points.map(({ value }) => value));
+  const y = fittingScale(values, tickCount, name === 'iterations');
   const x = tightScale(
-    shown.flatMap(({ points }) => points.map(({ step }) => step)),
-    TICKS,
+    drawn.flatMap(({ points }) => points.map(({ step }) => step)),
+    tickCount,
   );
-  const series = shown.map(({ run, points }) => ({
+  const series = drawn.map(({ run, points }) => ({
     name: run.name,
     label: labels.get(run.name) ?? run.name,
-    ink: inks.get(run.name) ?? PLAIN,
+    ink: inks.get(run.name) ?? plainInk,
     points: drawnPoints(points, 'step', x, y),
   }));
-  const title = TITLES[name] ?? capitalized(words(name));
+  const title = diagnosticTitles[name] ?? capitalized(words(name));
   const note = { linear: '', log: 'log scale', 'signed-log': 'signed log scale' }[y.kind];
   return lineChart({ title, note, xName: 'steps', x, y, formatX: formatNumber, formatY: formatNumber, series }, true);
 }

@@ -1,60 +1,68 @@
-// Places the names at the ends of a chart's lines: beside their line where there is room, never on one another, and never
-// outside the drawing.
+// Places the labels at the ends of a chart's lines: beside their line if there is room, never on one another, and never outside
+// the drawing.
 
-/** A label that wants to be at a place, centred on `y` and beginning at `x`. */
+/** A label and its ideal place: it begins at `x` and is centred on `y`. */
 export interface EndLabel {
   readonly x: number;
   readonly y: number;
   readonly width: number;
 }
 
-/** Heights between `top` and `bottom` for the labels, `lineHeight` apart where they would meet: as near as can be to what they want. */
+/**
+ * Return heights for the labels between `top` and `bottom`, as near as possible to their own, `lineHeight` apart if they
+ * would meet.
+ */
 export function labelHeights(
   labels: readonly EndLabel[],
   lineHeight: number,
   top: number,
   bottom: number,
 ): readonly number[] {
-  const heights = labels.map(({ y }) => y);
-  for (const group of meeting(labels)) {
-    const order = group.sort((a, b) => (heights[a] ?? 0) - (heights[b] ?? 0));
-    const gap = Math.min(lineHeight, (bottom - top) / Math.max(1, order.length - 1));
+  const placed = labels.map((label): Placed => ({ label, height: label.y }));
+  for (const group of meeting(placed)) {
+    group.sort((a, b) => a.height - b.height);
+    const gap = Math.min(lineHeight, (bottom - top) / Math.max(1, group.length - 1));
     // Less the gaps above, heights only have to rise: the nearest rising ones are means of neighbours (isotonic regression).
-    const blocks: { sum: number; count: number }[] = [];
-    for (const [position, index] of order.entries()) {
-      let block = { sum: (heights[index] ?? 0) - position * gap, count: 1 };
-      for (
-        let above = blocks.at(-1);
-        above && above.sum / above.count >= block.sum / block.count;
-        above = blocks.at(-1)
-      ) {
+    const blocks: Block[] = [];
+    for (const [position, member] of group.entries()) {
+      let block: Block = { members: [member], sum: member.height - position * gap };
+      for (let above = blocks.at(-1); above && mean(above) >= mean(block); above = blocks.at(-1)) {
         blocks.pop();
-        block = { sum: above.sum + block.sum, count: above.count + block.count };
+        block = { members: [...above.members, ...block.members], sum: above.sum + block.sum };
       }
       blocks.push(block);
     }
-    const lowest = bottom - gap * (order.length - 1);
-    let position = 0;
-    for (const { sum, count } of blocks) {
-      const height = Math.min(lowest, Math.max(top, sum / count));
-      for (let end = position + count; position < end; position += 1)
-        heights[order[position] ?? 0] = height + position * gap;
-    }
+    const lowest = bottom - gap * (group.length - 1);
+    const spread = blocks.flatMap((block) => block.members.map((member) => ({ member, height: mean(block) })));
+    for (const [position, { member, height }] of spread.entries())
+      member.height = Math.min(lowest, Math.max(top, height)) + position * gap;
   }
-  return heights;
+  return placed.map(({ height }) => height);
 }
 
-/** Groups of labels, by their positions in the list, that share some width of the drawing. */
-function meeting(labels: readonly EndLabel[]): number[][] {
-  const groups: { indices: number[]; end: number }[] = [];
-  const order = labels.map((_, index) => index).sort((a, b) => (labels[a]?.x ?? 0) - (labels[b]?.x ?? 0));
-  for (const index of order) {
-    const { x, width } = labels[index] ?? { x: 0, width: 0 };
+interface Placed {
+  readonly label: EndLabel;
+  height: number;
+}
+
+/** Labels that touch. */
+interface Block {
+  readonly members: readonly Placed[];
+  readonly sum: number;
+}
+
+const mean = ({ members, sum }: Block): number => sum / members.length;
+
+/** Groups of labels that share some width of the drawing. */
+function meeting(labels: readonly Placed[]): Placed[][] {
+  const groups: { members: Placed[]; end: number }[] = [];
+  for (const placed of [...labels].sort((a, b) => a.label.x - b.label.x)) {
+    const { x, width } = placed.label;
     const last = groups.at(-1);
     if (last && x < last.end) {
-      last.indices.push(index);
+      last.members.push(placed);
       last.end = Math.max(last.end, x + width);
-    } else groups.push({ indices: [index], end: x + width });
+    } else groups.push({ members: [placed], end: x + width });
   }
-  return groups.map(({ indices }) => indices);
+  return groups.map(({ members }) => members);
 }

@@ -1,4 +1,4 @@
-// What a trained model does, to look at: reconstructions beside their inputs, confusion matrices, mistaken pictures.
+// Pictures of what a trained model does: reconstructions below their inputs, confusion matrices, mistaken pictures.
 
 import { formatCount, formatMetric } from '../../format.js';
 import type { Experiment, Picture, RunRecord } from '../../training/run-record.js';
@@ -8,13 +8,13 @@ import type { Ink } from './palette.js';
 
 type Inks = ReadonlyMap<string, Ink>;
 
-/** The values of pictures that one gallery row may hold: what keeps a report of large photographs under a megabyte. */
-const ROW_VALUES = 30_000;
-const MOST_PICTURES = 12;
-/** A matrix of more classes is no longer read, but searched. */
-const MOST_CLASSES = 24;
+/** The values of pictures in one row of a gallery: they keep a report of large photographs under a megabyte. */
+const mostRowValues = 30_000;
+const mostPictures = 12;
+/** Nobody reads a matrix of more classes: its largest confusions are listed. */
+const mostClasses = 24;
 
-/** A row of inputs, and a row of reconstructions by each run below it. */
+/** Return a row of inputs, and below it a row of reconstructions by each run. */
 export function reconstructionGallery(experiment: Experiment, inks: Inks): Html | undefined {
   const runs = experiment.runs.flatMap(({ name, reconstructions }) =>
     reconstructions ? [{ name, pairs: reconstructions }] : [],
@@ -25,27 +25,12 @@ export function reconstructionGallery(experiment: Experiment, inks: Inks): Html 
     pairs.every(({ input }, index) => samePicture(input, first.pairs[index]?.input)),
   );
   const rows = runs.flatMap(({ name, pairs }, index) => {
-    const shown = pairs.slice(0, rowLength(pairs[0]?.input));
-    const inputs =
-      shared && index > 0
-        ? []
-        : [
-            pictureRow(
-              'input',
-              'var(--quiet)',
-              shown.map(({ input }) => input),
-            ),
-          ];
-    return [
-      ...inputs,
-      pictureRow(
-        name,
-        inks.get(name)?.colour ?? '',
-        shown.map(({ output }) => output),
-      ),
-    ];
+    const some = pairs.slice(0, rowLength(pairs[0]?.input));
+    const [inputs, outputs] = [some.map(({ input }) => input), some.map(({ output }) => output)];
+    const inputRow = shared && index > 0 ? [] : [pictureRow('input', 'var(--quiet)', inputs)];
+    return [...inputRow, pictureRow(name, inks.get(name)?.colour ?? '', outputs)];
   });
-  return html`<h3>Reconstructions</h3><p class="note">Pictures of the test set above, what each trained model makes of them below.</p><div class="gallery">${rows}</div>`;
+  return html`<h3>Reconstructions</h3><p class="note">Pictures of the test set above, their reconstructions by each trained model below.</p><div class="gallery">${rows}</div>`;
 }
 
 function pictureRow(label: string, colour: string, pictures: readonly Picture[]): Html {
@@ -53,7 +38,7 @@ function pictureRow(label: string, colour: string, pictures: readonly Picture[])
   return html`<div class="row"><span style="color:${colour}">${label}</span><div style="--pictures:${pictures.length}">${images}</div></div>`;
 }
 
-/** A matrix and some mistakes for each run that has them; the first is open, the others unfold. */
+/** Return a matrix and some mistakes for each run that has them; the first is open, the others unfold. */
 export function confusionGallery(experiment: Experiment, inks: Inks): Html | undefined {
   const runs = experiment.runs.flatMap((run) => (run.confusion ? [{ run, confusion: run.confusion }] : []));
   if (runs.length === 0) return undefined;
@@ -72,7 +57,7 @@ export function confusionGallery(experiment: Experiment, inks: Inks): Html | und
 type Confusion = NonNullable<RunRecord['confusion']>;
 
 function matrix({ classes, counts }: Confusion): Html {
-  if (classes.length > MOST_CLASSES) return commonest(classes, counts);
+  if (classes.length > mostClasses) return commonest(classes, counts);
   const head = classes.map((name) => html`<th scope="col">${name}</th>`);
   const rows = classes.map((name, actual) => {
     const row = counts[actual] ?? [];
@@ -81,7 +66,7 @@ function matrix({ classes, counts }: Confusion): Html {
       const count = row[predicted] ?? 0;
       const share = count / total;
       if (count === 0) return html`<td></td>`;
-      // Mistakes are few: by the square root one in a hundred is still seen.
+      // The square root makes one mistake in a hundred visible.
       const strength = Math.round(100 * (actual === predicted ? 0.3 * share : Math.min(1, 1.6 * Math.sqrt(share))));
       return html`<td class="${actual === predicted ? 'right' : 'wrong'}" style="--strength:${strength}%">${formatCount(count)}</td>`;
     });
@@ -90,7 +75,7 @@ function matrix({ classes, counts }: Confusion): Html {
   return html`<div class="scroll"><table class="matrix"><caption>Rows: true class. Columns: predicted.</caption><thead><tr><td></td>${head}</tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
-/** The confusions that happen most, as a list. */
+/** The commonest confusions, as a list. */
 function commonest(classes: readonly string[], counts: Confusion['counts']): Html {
   const wrong = counts
     .flatMap((row, actual) => row.map((count, predicted) => ({ actual, predicted, count })))
@@ -105,9 +90,9 @@ function commonest(classes: readonly string[], counts: Confusion['counts']): Htm
 }
 
 function mistakes({ mistakes: all }: Confusion): Html | undefined {
-  const shown = all.slice(0, rowLength(all[0]?.picture));
-  if (shown.length === 0) return undefined;
-  const figures = shown.map(
+  const some = all.slice(0, rowLength(all[0]?.picture));
+  if (some.length === 0) return undefined;
+  const figures = some.map(
     ({ picture, actual, predicted }) =>
       html`<figure>${image(picture, `${actual}, taken for ${predicted}`)}<figcaption>${actual} <span>→ ${predicted}</span></figcaption></figure>`,
   );
@@ -118,9 +103,9 @@ function image(picture: Picture, description: string): Html {
   return html`<img src="${pictureUrl(picture)}" width="${picture.width}" height="${picture.height}" alt="${description}">`;
 }
 
-/** How many pictures of this size a row may have. */
+/** The number of pictures of this size in a row. */
 function rowLength(picture: Picture | undefined): number {
-  return Math.max(1, Math.min(MOST_PICTURES, Math.floor(ROW_VALUES / (picture?.pixels.length ?? ROW_VALUES))));
+  return Math.max(1, Math.min(mostPictures, Math.floor(mostRowValues / (picture?.pixels.length ?? mostRowValues))));
 }
 
 function samePicture(a: Picture, b: Picture | undefined): boolean {

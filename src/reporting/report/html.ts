@@ -1,4 +1,4 @@
-// HTML by tagged templates: whatever is put into one is escaped unless it is HTML itself.
+// HTML by tagged templates: a value in a template is escaped unless it is HTML itself.
 
 /** Text that is HTML already. */
 export interface Html {
@@ -7,17 +7,17 @@ export interface Html {
 
 type HtmlValue = Html | string | number | false | undefined | readonly HtmlValue[];
 
-/** Escapes what is put in; arrays are joined; `false` and `undefined` vanish. */
+/** Return HTML whose values are escaped; arrays are joined; `false` and `undefined` vanish. */
 export function html(strings: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {
   return { html: strings.reduce((text, string, index) => `${text}${rendered(values[index - 1])}${string}`) };
 }
 
-/** Declares a string to be HTML. Only for what this package has made itself. */
+/** Declare a string to be HTML: only one that this package has made itself. */
 export function trusted(text: string): Html {
   return { html: text };
 }
 
-/** Text for element content and quoted attributes. */
+/** Escape text for element content and quoted attributes. */
 function escapeHtml(text: string): string {
   return text
     .replaceAll('&', '&amp;')

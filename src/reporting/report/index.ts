@@ -1,4 +1,4 @@
-// The HTML report of a comparison: one file that carries everything, asks nothing of the network and runs no script.
+// The HTML report of a comparison: one file that contains everything, asks nothing of the network and runs no script.
 
 import { capitalized, formatCount, listed } from '../../format.js';
 import type { Experiment, ReportData } from '../../training/run-record.js';
@@ -11,12 +11,11 @@ import { optimizerCharts, trainingCharts } from './curve-charts.js';
 import { confusionGallery, reconstructionGallery } from './galleries.js';
 import { type Html, html, trusted } from './html.js';
 import { assignInks, type Ink } from './palette.js';
-import { REPORT_CSS } from './style.js';
+import { reportCss } from './style.js';
 
 /**
- * Render a report as one HTML document.
- *
- * @throws OptionError if a picture's pixels do not fit its size.
+ * Return a report as one HTML document.
+ * @throws OptionError if a picture's pixels do not fit its size
  * @example
  * const { record } = await train(model, { data, optimizer: adam(), steps: 100 });
  * const experiment = { model: 'mlp', data: 'digits', parameters: 6370, batchSize: 128, runs: [record] };
@@ -37,7 +36,7 @@ export function renderReport(data: ReportData): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${data.title}</title>
-<style>${trusted(REPORT_CSS)}</style>
+<style>${trusted(reportCss)}</style>
 </head>
 <body>
 <header><h1>${data.title}</h1>${several && html`<nav><ol>${contents}</ol></nav>`}</header>
@@ -83,7 +82,7 @@ function unbroken(text: string): string {
   return text.replace(/(\d) (?=(?:%|ms|s|min|h|B|[KMGT]iB|steps)(?![\w]))/g, '$1\u00a0');
 }
 
-/** Of how many examples the evaluations along the way are, where these are not all. */
+/** The number of examples in the evaluations along the way, if it is not all. */
 function sampleNote({ runs }: Experiment): string | undefined {
   const sampled = runs.find((run) => run.sampled)?.sampled;
   const parts = [
@@ -91,7 +90,7 @@ function sampleNote({ runs }: Experiment): string | undefined {
     sampled?.test !== undefined && `${formatCount(sampled.test)} of the test set`,
   ].filter((part) => part !== false);
   if (parts.length === 0) return undefined;
-  return `Evaluated along the way on ${listed(parts)}; the last point, the table, and whether a target is reached are of the whole sets.`;
+  return `Evaluated along the way on ${listed(parts)}; the last point, the table and the target are evaluated on the whole sets.`;
 }
 
 /** A row for each run; the best of each column in bold. */
@@ -111,7 +110,7 @@ function summaryTable(experiment: Experiment, inks: ReadonlyMap<string, Ink>): H
   return html`<div class="scroll"><table class="summary"><thead><tr><th scope="col">Optimizer</th>${head}</tr></thead><tbody>${rows}</tbody></table></div>${notes.map((note) => html`<p class="note">${note}</p>`)}`;
 }
 
-/** How to do it again: the command, and where it ran. */
+/** The command, and where it ran: how to repeat it. */
 function provenance({ command, environment }: ReportData): Html {
   const entries = Object.entries(environment).map(
     ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`,

@@ -8,29 +8,29 @@ import type { Scale } from './scales.js';
 
 /** One line of a chart. */
 export interface ChartSeries {
-  /** For readers of the description. */
+  /** For the description, which screen readers read. */
   readonly name: string;
-  /** Written at the end of the line; nothing where another line of the same ink has it. */
+  /** Written at the end of the line; absent if another line of the same ink has it. */
   readonly label?: string;
   readonly ink: Ink;
   readonly points: readonly (readonly [x: number, y: number])[];
-  /** A measurement by default; what was measured at few points only, on a set that is not trained on; or a target, behind all. */
+  /** A measurement by default; `test`: few points, on the test set; `guide`: a target, behind all others. */
   readonly kind?: 'test' | 'guide';
-  /** Ends with a cross: there was no number after the last point. */
+  /** Ends with a cross: the run diverged after the last point. */
   readonly lost?: boolean;
 }
 
 /** A chart with a caption above it. */
 export interface LineChart {
   readonly title: string;
-  /** What the axes mean, in small print beside the title. */
+  /** The axes and their scales, in small print beside the title. */
   readonly note: string;
-  /** What solid and dashed lines mean, under the title. */
+  /** The meaning of solid and dashed lines, under the title. */
   readonly key?: Html | undefined;
   readonly xName: string;
   readonly x: Scale;
   readonly y: Scale;
-  /** A value in so many digits. */
+  /** Format a value with so many digits. */
   readonly formatX: (value: number, digits?: number) => string;
   readonly formatY: (value: number, digits?: number) => string;
   readonly series: readonly ChartSeries[];
@@ -43,19 +43,19 @@ interface Size {
   readonly font: number;
 }
 
-const WIDE: Size = { className: 'wide', width: 540, height: 310, font: 12.5 };
-const NARROW: Size = { className: 'narrow', width: 350, height: 250, font: 12 };
+const wide: Size = { className: 'wide', width: 540, height: 310, font: 12.5 };
+const narrow: Size = { className: 'narrow', width: 350, height: 250, font: 12 };
 /** Letters that fit beside a chart. */
-export const LONGEST_LABEL = 14;
+export const longestLabel = 14;
 /** Space between the end of a line and its label. */
-const LABEL_GAP = 6;
-const MOST_DIGITS = 15;
-/** More dots than these would be a line of their own. */
-const MOST_DOTS = 20;
+const labelGap = 6;
+const mostDigits = 15;
+/** More dots than these would look like a line. */
+const mostDots = 20;
 
-/** The chart as a figure: drawn for a wide page and for a phone, or once, small, for both. */
+/** Return the chart as a figure: drawn for a wide page and for a phone, or once, small, for both. */
 export function lineChart(chart: LineChart, small = false): Html {
-  const drawings = (small ? [NARROW] : [WIDE, NARROW]).map((size) => draw(chart, size));
+  const drawings = (small ? [narrow] : [wide, narrow]).map((size) => draw(chart, size));
   const key = chart.key && html`<div class="key">${chart.key}</div>`;
   return html`<figure class="chart"><figcaption>${chart.title} <small>${chart.note}</small>${key}</figcaption>${drawings}</figure>`;
 }
@@ -82,8 +82,8 @@ function draw(chart: LineChart, { className, width, height, font }: Size): Html 
       html`<path stroke="var(--axis)" d="M${at},${bottom}v5"/><text x="${at}" y="${bottom + 18}" text-anchor="middle">${text}</text>`,
   );
   const axis = html`<path stroke="var(--axis)" d="M${rounded(left)},${bottom}H${rounded(right)}"/><text x="${rounded((left + right) / 2)}" y="${bottom + 38}" text-anchor="middle">${chart.xName}</text>`;
-  const behindFirst = [...series].sort((a, b) => depth(a) - depth(b));
-  const lines = behindFirst.map((entry) => drawnSeries(entry, toX, toY));
+  const backToFront = [...series].sort((a, b) => depth(a) - depth(b));
+  const lines = backToFront.map((entry) => drawnSeries(entry, toX, toY));
   const names = endLabels(labelled, toX, toY, { em, font, top, bottom });
   const description = `${[chart.title, chart.note].filter(Boolean).join(', ')}: ${series.map(({ name }) => name).join(', ')}`;
   return html`<svg class="${className}" role="img" aria-label="${description}" viewBox="0 0 ${width} ${height}" font-size="${font}" fill="var(--quiet)">${grid}${marks}${axis}<g fill="none" stroke-linejoin="round">${lines}</g>${names}</svg>
@@ -99,9 +99,7 @@ function drawnSeries({ ink, points, kind, lost }: ChartSeries, toX: Position, to
   if (kind === 'guide')
     return html`<path stroke="${ink.colour}" stroke-width="1.2" stroke-dasharray="2 4" d="${path}"/>`;
   const dots =
-    (kind === 'test' && placed.length <= MOST_DOTS) || placed.length === 1
-      ? placed.map(([x, y]) => dot(x, y, ink))
-      : [];
+    (kind === 'test' && placed.length <= mostDots) || placed.length === 1 ? placed.map(([x, y]) => dot(x, y, ink)) : [];
   const dashes = kind === 'test' ? '3 3' : ink.dashed ? '9 3' : undefined;
   const dashArray = dashes && html` stroke-dasharray="${dashes}"`;
   const cross =
@@ -125,9 +123,9 @@ function endLabels(labelled: readonly ChartSeries[], toX: Position, toY: Positio
   const { em, font, top, bottom } = space;
   const wanted = labelled.map(({ label = '', points, lost }): EndLabel => {
     const [x = 0, y = 0] = points.at(-1) ?? [];
-    return { x: toX(x) + LABEL_GAP + (lost ? 4 : 0), y: toY(y), width: 1.1 * em * label.length };
+    return { x: toX(x) + labelGap + (lost ? 4 : 0), y: toY(y), width: 1.1 * em * label.length };
   });
-  // Half a line above the axis: its numbers are not to be read as part of a name.
+  // Half a line above the axis, whose numbers would read as part of a label.
   const heights = labelHeights(wanted, 1.2 * font, top, bottom - font / 2);
   return labelled.map(({ label = '', ink, kind }, index) => {
     const weight = kind === undefined && html` font-weight="600"`;
@@ -137,16 +135,16 @@ function endLabels(labelled: readonly ChartSeries[], toX: Position, toY: Positio
 
 type Position = (value: number) => number;
 
-/** The ticks' texts, in as many digits as it takes to tell them apart. */
+/** The ticks' texts, with as many digits as make them distinct. */
 function tickLabels(ticks: readonly number[], format: LineChart['formatY']): string[] {
-  for (let digits = 3; digits < MOST_DIGITS; digits += 1) {
+  for (let digits = 3; digits < mostDigits; digits += 1) {
     const texts = ticks.map((tick) => format(tick, digits));
     if (new Set(texts).size === texts.length) return texts;
   }
-  return ticks.map((tick) => format(tick, MOST_DIGITS));
+  return ticks.map((tick) => format(tick, mostDigits));
 }
 
-/** Those of the marks whose texts do not meet: all, every second, … */
+/** The marks whose texts do not meet: all, every second, … */
 function apart(places: readonly number[], texts: readonly string[], em: number): { at: number; text: string }[] {
   const marks = places.map((at, index) => ({ at, text: texts[index] ?? '' }));
   for (let every = 1; ; every += 1) {

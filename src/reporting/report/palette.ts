@@ -1,11 +1,11 @@
-// One colour for each optimizer over all charts of a report, from a palette that colour-blind readers can tell apart
-// (after Okabe and Ito, darkened for paper white, lightened for the dark).
+// One colour for each optimizer in all charts of a report, from a palette that colour-blind readers can distinguish (after Okabe
+// and Ito, darkened for white paper, lightened for a dark ground).
 
 import type { Experiment } from '../../training/run-record.js';
 import { optimizerOf } from '../names.js';
 
 /** Colours on a light and on a dark ground. */
-const COLOURS = [
+const colours = [
   { light: '#d1500a', dark: '#ff8f4f' }, // vermilion
   { light: '#0068b0', dark: '#5fb2ff' }, // blue
   { light: '#00875f', dark: '#3dd3a0' }, // green
@@ -16,32 +16,32 @@ const COLOURS = [
   { light: '#7c1d4e', dark: '#ff9bb0' }, // wine
 ];
 
-/** The optimizers that every report is likely to have keep their colours between reports. */
-const HOME: Readonly<Record<string, number>> = { cgfac: 0, kfac: 1, adam: 2, momentum: 3, adamw: 4, sgd: 5 };
+/** Colours of the commonest optimizers, the same in all reports. */
+const usualSlots: Readonly<Record<string, number>> = { cgfac: 0, kfac: 1, adam: 2, momentum: 3, adamw: 4, sgd: 5 };
 
 /** How a run is drawn. */
 export interface Ink {
   /** A CSS colour that follows the reader's light or dark scheme. */
   readonly colour: string;
-  /** Beyond the palette's end colours come again, dashed. */
+  /** With more names than colours, colours are used again, dashed. */
   readonly dashed: boolean;
 }
 
 /**
- * The ink of each run's name in a report, names in order of appearance. The first run of an optimizer has the optimizer's
- * colour, whatever its options; others get what is left.
+ * Return the ink of each run's name in a report. The first run of an optimizer has the optimizer's colour, whatever its options;
+ * others get the remaining colours in order of appearance.
  */
 export function assignInks(experiments: readonly Experiment[]): ReadonlyMap<string, Ink> {
   const names = [...new Set(experiments.flatMap(({ runs }) => runs.map(({ name }) => name)))];
   const homes = new Map<string, number>();
   const settle = (name: string, optimizer: string) => {
-    const home = Object.hasOwn(HOME, optimizer) ? HOME[optimizer] : undefined;
+    const home = Object.hasOwn(usualSlots, optimizer) ? usualSlots[optimizer] : undefined;
     if (home !== undefined && !homes.has(name) && ![...homes.values()].includes(home)) homes.set(name, home);
   };
   for (const name of names) settle(name, name);
   for (const name of names) settle(name, optimizerOf(name));
   const taken = new Set(homes.values());
-  const free = COLOURS.map((_, index) => index).filter((index) => !taken.has(index));
+  const free = colours.map((_, index) => index).filter((index) => !taken.has(index));
   const order = free.length > 0 ? free : [0];
   let strangers = 0;
   const inks = new Map<string, Ink>();
@@ -54,7 +54,7 @@ export function assignInks(experiments: readonly Experiment[]): ReadonlyMap<stri
   return inks;
 }
 
-/** The palette as CSS custom properties. */
+/** Return the palette as CSS custom properties. */
 export function paletteCss(scheme: 'light' | 'dark'): string {
-  return COLOURS.map((colour, index) => `--ink-${index}:${colour[scheme]};`).join('');
+  return colours.map((colour, index) => `--ink-${index}:${colour[scheme]};`).join('');
 }

@@ -1,4 +1,4 @@
-// Axes by d3-scale: the range that the data need, where each value lies in it, and at least two round numbers to mark.
+// Axes by d3-scale: the range of the data, where each value lies in it, and at least two round numbers to mark.
 
 import { ticks as linearTicks } from 'd3-array';
 import { scaleLinear, scaleLog, scaleSymlog } from 'd3-scale';
@@ -19,10 +19,10 @@ export interface Scale {
 
 /** The part of the height that is below the knee. */
 const belowKnee = 0.72;
-/** Values outermost in the range of numbers have no room around them. */
+/** Ends beyond this are cut, so that there is room for margins in the range of numbers. */
 const largest = 1e250;
 
-/** A linear scale over the values, with about `count` ticks at 1, 2 or 5 times a power of ten, ending at ticks. */
+/** Return a linear scale over the values, with about `count` ticks at 1, 2 or 5 times a power of ten, ending at ticks. */
 export function linearScale(values: readonly number[], count: number, fromZero = false): Scale {
   const scale = scaleLinear()
     .domain(widened(range(fromZero ? [0, ...values] : values)))
@@ -31,7 +31,7 @@ export function linearScale(values: readonly number[], count: number, fromZero =
   return { kind: 'linear', min, max, ticks: scale.ticks(count), at: scale.range([0, 1]).clamp(true) };
 }
 
-/** From zero to where the data end: for time and steps, where space beyond the last point is wasted. */
+/** Return a linear scale from zero to the end of the data: for time and steps. */
 export function tightScale(values: readonly number[], count: number): Scale {
   const max = range(values)[1] || 1;
   const scale = scaleLinear().domain([0, max]);
@@ -39,9 +39,8 @@ export function tightScale(values: readonly number[], count: number): Scale {
 }
 
 /**
- * A logarithmic scale over positive values; ticks at powers of ten and at simple multiples of them where there is room.
- *
- * @param knee all that is above is drawn in the uppermost part, however far it goes
+ * Return a logarithmic scale over positive values; ticks at powers of ten and, if there is room, at simple multiples of them.
+ * @param knee values above it are drawn in the uppermost part, however far they go
  */
 export function logScale(values: readonly number[], count: number, knee?: number): Scale {
   const [least, most] = range(values.filter((value) => value > 0)).map((end) => Math.max(1 / largest, end));
@@ -58,7 +57,7 @@ export function logScale(values: readonly number[], count: number, knee?: number
   return { kind: 'log', min, max, knee, ticks: [...logTicks(min, knee, count), ...beyond], at: scale };
 }
 
-/** The scale on which most of the values can be told apart: few far ones do not press all others together. */
+/** Return the scale on which most of the values are distinct: a few far ones do not press all others together. */
 export function fittingScale(values: readonly number[], count: number, fromZero = false): Scale {
   const [min, max] = range(values);
   if (min > 0 && max > 20 * min) return logScale(values, count);
@@ -96,7 +95,7 @@ function signedLogScale(values: readonly number[], count: number): Scale {
   return { kind: 'signed-log', min, max, ticks: ticks.length > 1 ? ticks : linearTicks(min, max, 3), at: scale };
 }
 
-/** Powers of ten, and simple multiples of them where there is room; round numbers at equal distances within a decade. */
+/** Powers of ten, and simple multiples of them if there is room; round numbers at equal distances within a decade. */
 function logTicks(min: number, max: number, count: number): number[] {
   const first = Math.floor(Math.log10(min));
   const decades = Array.from({ length: Math.floor(Math.log10(max)) - first + 1 }, (_, index) => first + index);

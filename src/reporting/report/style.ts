@@ -1,14 +1,14 @@
-// The look of the report: paper and ink, one serif for what is said, one sans for what is measured; light and dark.
+// The style sheet of the report: paper and ink, serif for headings, sans for the rest; light and dark.
 
 import { paletteCss } from './palette.js';
 
-const LIGHT = `--paper:#fdfcf9;--card:#f5f3ed;--ink:#1d1f24;--quiet:#5f646e;--axis:#b9b5aa;--grid:#e9e6de;${paletteCss('light')}`;
-const DARK = `--paper:#15171b;--card:#1d2025;--ink:#eceae4;--quiet:#a2a6ae;--axis:#50545c;--grid:#2a2d33;${paletteCss('dark')}`;
+const lightScheme = `--paper:#fdfcf9;--card:#f5f3ed;--ink:#1d1f24;--quiet:#5f646e;--axis:#b9b5aa;--grid:#e9e6de;${paletteCss('light')}`;
+const darkScheme = `--paper:#15171b;--card:#1d2025;--ink:#eceae4;--quiet:#a2a6ae;--axis:#50545c;--grid:#2a2d33;${paletteCss('dark')}`;
 
 /** The style sheet of the page. */
-export const REPORT_CSS = `
-:root{color-scheme:light dark;${LIGHT}}
-@media (prefers-color-scheme:dark){:root{${DARK}}}
+export const reportCss = `
+:root{color-scheme:light dark;${lightScheme}}
+@media (prefers-color-scheme:dark){:root{${darkScheme}}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:3.5rem clamp(1rem,4vw,3rem) 4rem;max-width:74rem;background:var(--paper);color:var(--ink);
   font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-variant-numeric:tabular-nums;

@@ -1,4 +1,4 @@
-// Evaluates a model on a data set: mean loss and metrics, exact however the set is cut into batches.
+// Evaluates a model on a data set: mean loss and metrics, exact for any batches of the set.
 import { type Batch, gatherBatch } from '../../data/batches.js';
 import type { Dataset } from '../../data/dataset.js';
 import type { Engine, Program } from '../../engine/engine.js';
@@ -19,25 +19,25 @@ import { batchFeeds, inputKey, targetKey, weightsKey } from '../step-program.js'
 import { learningTask } from '../task/task.js';
 
 export interface EvaluationRequest {
-  /** By default what model and data suggest; see `learningTask`. */
+  /** By default the loss that suits model and data; see `learningTask`. */
   readonly loss?: Loss | LossWord;
-  /** By default the loss's own. */
+  /** By default the metric of the loss. */
   readonly metrics?: readonly (Metric | MetricWord)[];
-  /** Examples that are computed at once; 500 by default. The result does not depend on it. */
+  /** Examples computed at once; 500 by default. The result does not depend on it. */
   readonly batchSize?: number;
 }
 
 export interface ModelEvaluation {
   /** The loss, and each metric by its name. */
   readonly values: Evaluation;
-  /** By the names of those metrics that have one: the counts of a confusion matrix. */
+  /** Tables by the names of the metrics that have one, such as the counts of a confusion matrix. */
   readonly tables: Readonly<Record<string, readonly (readonly number[])[]>>;
 }
 
 /**
- * A model on a whole set with the parameters that it holds: mean loss and metrics.
- * @param engine where to compute; it stays open
- * @throws OptionError where the data do not fit the model, or a metric does not fit the data
+ * Return the mean loss and the metrics of a model on a whole set.
+ * @param engine which stays open
+ * @throws OptionError if the data do not fit the model, or a metric does not fit the data
  * @example
  * const { values } = await evaluateModel(engine, model, test, { metrics: [accuracy()] });
  */
@@ -51,21 +51,28 @@ export async function evaluateModel(
   const { loss, data } = learningTask(model, { train: set, test: set }, given);
   const own = engine.open();
   try {
-    const judge = new Judge(own, model, loss, metrics ? metricsOf(metrics) : [loss.metric], new Map(), batchSize);
-    return await judge.measure(data.test);
+    const evaluator = new ModelEvaluator(
+      own,
+      model,
+      loss,
+      metrics ? metricsOf(metrics) : [loss.metric],
+      new Map(),
+      batchSize,
+    );
+    return await evaluator.measure(data.test);
   } finally {
     await own.close();
   }
 }
 
 export interface Evaluator {
-  /** Means over all examples of the set, or over those given. */
+  /** Return loss and metrics over all examples of the set, or over the given ones. */
   evaluate(set: Dataset, indices?: Uint32Array): Promise<Evaluation>;
-  /** What the model makes of the examples, batch by batch; by default of all of them. */
+  /** Return the model's predictions for all examples of the set, or for the given ones, batch by batch. */
   predict(set: Dataset, indices?: Uint32Array): AsyncGenerator<Predictions>;
 }
 
-/** A batch of examples with the model's answers. */
+/** A batch of examples with the model's predictions. */
 interface Predictions {
   /** The examples' numbers in the set. */
   readonly indices: Uint32Array;
@@ -76,29 +83,29 @@ interface Predictions {
 
 const largestBatch = 500;
 
-/** A program for batches of one size, and what it computes. */
+/** A program for batches of one size, and the metrics that it computes. */
 interface Compiled {
   readonly program: Program;
   readonly metrics: readonly MetricParts[];
 }
 
 /**
- * Judges a model with the parameters that the engine's store holds now. The network is evaluated as it is used: without
- * dropout, normalized by the running averages.
+ * Evaluates a model with the current parameters in the engine's store, as in use: without dropout, normalized by the running
+ * averages.
  */
-export class Judge implements Evaluator {
+export class ModelEvaluator implements Evaluator {
   readonly #engine: Engine;
   readonly #model: Model;
   readonly #loss: Loss;
   readonly #metrics: readonly Metric[];
   readonly #keys: ReadonlyMap<string, string>;
   readonly #batchSize: number;
-  /** One program for each batch size that occurs: the full one and a set's remainder. */
+  /** One program for each batch size: the full one and a set's remainder. */
   readonly #programs = new Map<string, Compiled>();
 
   /**
    * @param engine whose closing frees the programs
-   * @param keys where the engine's store holds each parameter and each running average; others are as the model has them
+   * @param keys in the engine's store of parameters and running averages, by name; others are those of the model
    */
   constructor(
     engine: Engine,
@@ -121,8 +128,8 @@ export class Judge implements Evaluator {
   }
 
   /**
-   * Checks that the metrics fit the targets, before a run is long.
-   * @throws OptionError naming the metric that does not
+   * Check that the metrics fit the targets.
+   * @throws OptionError that names the metric that does not
    */
   check(set: Dataset): void {
     this.#graph(gatherBatch(set, [0]));
@@ -135,7 +142,7 @@ export class Judge implements Evaluator {
       const { program, metrics } = await this.#programFor(batch);
       const results = await program.run(batchFeeds(batch));
       const share = Number(results.mass?.data[0] ?? batch.target.dims[0]);
-      // A batch that does not count may have no loss.
+      // A batch without weight may have no loss.
       if (share !== 0) loss += share * Number(results.loss?.data[0]);
       mass += share;
       for (const [i, parts] of metrics.entries()) totals[i]?.add(parts, results);

@@ -1,8 +1,8 @@
-// Which examples a set is judged by.
+// Which examples an evaluation uses.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../data/dataset.js';
-import { judgedExamples, sampledExamples, usualExamples } from './examples.js';
+import { evaluatedExamples, sampledExamples, usualExamples } from './examples.js';
 
 function windows(length: number, context: number, stride: number): Dataset {
   const column = { dtype: 'int64', shape: [context], stride, data: new Int32Array(length) } as const;
@@ -16,13 +16,13 @@ const rows = (size: number): Dataset => ({
   targets: { dtype: 'int64', shape: [], data: new Int32Array(size) },
 });
 
-describe('judgedExamples', () => {
+describe('evaluatedExamples', () => {
   it('are all where nothing overlaps', () => {
     for (const size of [0, 1, 5, 3001]) {
-      expect([...judgedExamples(rows(size))]).toEqual(Array.from({ length: size }, (_, i) => i));
+      expect([...evaluatedExamples(rows(size))]).toEqual(Array.from({ length: size }, (_, i) => i));
     }
-    expect(judgedExamples(windows(3000, 1, 1))).toHaveLength(3000);
-    expect(judgedExamples(windows(40, 8, 8))).toHaveLength(5);
+    expect(evaluatedExamples(windows(3000, 1, 1))).toHaveLength(3000);
+    expect(evaluatedExamples(windows(40, 8, 8))).toHaveLength(5);
   });
 
   it('are windows that do not overlap, from the beginning to the end, and not more than can be afforded', () => {
@@ -31,7 +31,7 @@ describe('judgedExamples', () => {
       fc.property(size, size, fc.integer({ min: 0, max: 60_000 }), (context, stride, more) => {
         fc.pre(stride < context);
         const set = windows(context + more, context, stride);
-        const chosen = judgedExamples(set);
+        const chosen = evaluatedExamples(set);
         for (const [i, example] of chosen.entries()) {
           expect(example).toBeLessThan(set.size);
           if (i > 0) expect((example - (chosen[i - 1] ?? 0)) * stride).toBeGreaterThanOrEqual(context);

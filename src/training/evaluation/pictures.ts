@@ -1,32 +1,33 @@
-// What a trained model does, to look at: reconstructions of an autoencoder, confusions and mistakes of a classifier.
+// Pictures for a run's record: reconstructions of an autoencoder, mistakes of a classifier with its confusion matrix.
 import type { Batch, BatchArray } from '../../data/batches.js';
-import { type Dataset, elementCount, pictureInputs } from '../../data/dataset.js';
+import { type Dataset, pictureInputs } from '../../data/dataset.js';
 import { inputNamed } from '../../graph/inputs.js';
+import { elementCount } from '../../graph/tensor.js';
 import { takesChannelsLast } from '../../model/apply.js';
 import type { Picture, RunRecord } from '../run-record.js';
 import type { LearningTask } from '../task/task.js';
 import type { Evaluator } from './evaluation.js';
 
-/** Reconstructions shown, and mistakes shown. */
-const shownPictures = 12;
+/** Most reconstructions, and most mistakes, in a record. */
+const mostPictures = 12;
 
-/** The part of a run's record that shows pictures of the test set; empty where the data have none to show. */
+/** Return the part of a run's record with pictures of the test set; empty if there are none. */
 export async function picturesOf(
-  judge: Evaluator,
+  evaluator: Evaluator,
   { kind, data: { test } }: LearningTask,
 ): Promise<Pick<RunRecord, 'reconstructions' | 'confusion'>> {
-  if (kind === 'autoencoding' && test.picture) return { reconstructions: await reconstructions(judge, test) };
+  if (kind === 'autoencoding' && test.picture) return { reconstructions: await reconstructions(evaluator, test) };
   if (kind === 'classification' && test.classes && test.targets.shape.length === 0) {
-    return { confusion: await confusion(judge, test, test.classes) };
+    return { confusion: await confusion(evaluator, test, test.classes) };
   }
   return {};
 }
 
-/** The first examples of the test set with what the model makes of them. */
-async function reconstructions(judge: Evaluator, set: Dataset) {
+/** The first examples of the test set with their reconstructions. */
+async function reconstructions(evaluator: Evaluator, set: Dataset) {
   const pairs: { input: Picture; output: Picture }[] = [];
-  const first = Uint32Array.from({ length: Math.min(shownPictures, set.size) }, (_, i) => i);
-  for await (const { indices, batch, prediction } of judge.predict(set, first)) {
+  const first = Uint32Array.from({ length: Math.min(mostPictures, set.size) }, (_, i) => i);
+  for await (const { indices, batch, prediction } of evaluator.predict(set, first)) {
     for (let row = 0; row < indices.length; row++) {
       const input = inputPicture(set, batch, row);
       const output = pictureOf(set, prediction, row);
@@ -36,17 +37,17 @@ async function reconstructions(judge: Evaluator, set: Dataset) {
   return pairs;
 }
 
-/** Counts by true and predicted class over the whole test set, and the first pictures that were mistaken. */
-async function confusion(judge: Evaluator, set: Dataset, classes: readonly string[]) {
+/** Counts by true and predicted class over the whole test set, and the first pictures with a wrong prediction. */
+async function confusion(evaluator: Evaluator, set: Dataset, classes: readonly string[]) {
   const counts = classes.map(() => new Array<number>(classes.length).fill(0));
   const mistakes: { picture: Picture; actual: string; predicted: string }[] = [];
-  for await (const { batch, prediction } of judge.predict(set)) {
+  for await (const { batch, prediction } of evaluator.predict(set)) {
     const logits = prediction.dims[1] ?? 0;
     for (const [row, label] of Array.from<number | bigint, number>(batch.target.data, Number).entries()) {
       const predicted = largest(prediction.data, row * logits, logits);
       const line = counts[label];
       if (line && predicted < line.length) line[predicted] = (line[predicted] ?? 0) + 1;
-      if (predicted === label || mistakes.length >= shownPictures) continue;
+      if (predicted === label || mistakes.length >= mostPictures) continue;
       const picture = inputPicture(set, batch, row);
       if (picture) {
         mistakes.push({ picture, actual: classes[label] ?? '?', predicted: classes[predicted] ?? String(predicted) });
@@ -63,17 +64,14 @@ function largest(elements: ArrayLike<number | bigint>, start: number, length: nu
   return best;
 }
 
-/** The picture that an example is, or has among its inputs where there is one. */
+/** The picture of an example, if exactly one of its inputs is a picture. */
 function inputPicture(set: Dataset, { inputs }: Batch, row: number): Picture | undefined {
-  const [shown, ...others] = pictureInputs(set);
-  const input = shown && others.length === 0 ? inputNamed(inputs, shown.name) : undefined;
+  const [only, ...others] = pictureInputs(set);
+  const input = only && others.length === 0 ? inputNamed(inputs, only.name) : undefined;
   return input && pictureOf(set, input, row);
 }
 
-/**
- * One row of a batch as a picture: planes of channels become pixels side by side, where the model does not give them so,
- * and values are kept within [0, 1].
- */
+/** One row of a batch as a picture, with the channels last and values clipped to [0, 1]. */
 function pictureOf(
   { picture }: Dataset,
   { data, dims }: Pick<BatchArray, 'dims'> & { readonly data: ArrayLike<number | bigint> },

@@ -1,4 +1,4 @@
-// What is standardized inside a model before it is trained on a data set: its input, and the targets of a regression.
+// Standardization inside a model before it is trained on a data set: of its input, and of the targets of a regression.
 import type { DataSplits, Dataset } from '../../data/dataset.js';
 import { checkFinite, lostDigits, measureNormalization, measureTargetNormalization } from '../../data/normalization.js';
 import { isUnnamed } from '../../graph/inputs.js';
@@ -12,34 +12,37 @@ import { type LearningTask, learningTask } from './task.js';
 
 export interface StandardizationOptions {
   /**
-   * Standardizes inside the model: its input becomes (x − mean) / deviation, and of a regression by squared or absolute error f learns
-   * (y − mean) / deviation and the model predicts deviation · f(x) + mean; means and deviations are those of the training
-   * set, per column of tables. It becomes part of the model that is returned, and of its file: whoever runs that gives it
-   * values as the data have them and gets predictions in their units.
+   * Standardizes inside the model: its input becomes (x − mean) / deviation. In a regression by squared or absolute error f
+   * learns (y − mean) / deviation, and the model predicts deviation · f(x) + mean. Means and deviations are those of the
+   * training set, for each column of a table. They are part of the returned model and of its file, whose inputs and
+   * predictions are in the units of the data.
    *
-   * True: the input, and the targets of a regression of a model that ends in a layer. By default the same, but for tables
-   * only (one input of real numbers with one axis, no pictures), and neither for models that were loaded from a file or
-   * trained before, whose weights belong to inputs as they are, nor for models that normalize already. False: nothing. A mean and a
-   * deviation: the input, by these.
+   * True: the input, and the targets of a regression of a model that ends in a layer. By default the same, but only for tables
+   * (one input of real numbers with one axis, no pictures), and not for models that were loaded from a file or trained before,
+   * whose weights fit inputs as they are, nor for models that normalize already. False: nothing. A mean and a deviation: the
+   * input, by these.
    */
   readonly normalize?: boolean | Normalization;
-  /** By default what the model's end and the data suggest; see `learningTask`. */
+  /** By default the loss that suits the model's end and the data; see `learningTask`. */
   readonly loss?: Loss | LossWord;
 }
 
-/** A model to train, with its task and what was standardized in it. */
+/** A model to train, with its task and its normalizations. */
 export interface StandardizedTask {
   readonly model: Model;
   readonly task: LearningTask;
-  /** What the model takes out of its input. */
+  /** The normalization of the input. */
   readonly inputs?: Normalization;
-  /** What it adds to its predictions. */
+  /** The normalization of the targets. */
   readonly targets?: Normalization;
-  /** What a person should know about the data. */
+  /** Sentences that a user should read about the data. */
   readonly warnings: readonly string[];
 }
 
-/** @throws OptionError where the data do not fit the model or hold a number that is not finite, in either set, or cannot be normalized as was asked for */
+/**
+ * Return the model with its normalizations, and its task.
+ * @throws OptionError if the data do not fit the model, hold a number that is not finite, or cannot be normalized as requested
+ */
 export function standardizedTask(
   given: Model,
   data: DataSplits,
@@ -47,7 +50,7 @@ export function standardizedTask(
 ): StandardizedTask {
   const task = learningTask(given, data, loss);
   const { train } = data;
-  // Of the test set too: a loss of NaN there would look like a model that diverged.
+  // The test set, too: a loss of NaN there would look like a model that diverged.
   for (const set of [train, data.test]) checkFinite(set);
   const usual = isTable(given, train) && !given.isPretrained && !normalizesAlready(given);
   const measures = normalize ?? usual;
@@ -65,7 +68,7 @@ export function standardizedTask(
 const normalizesAlready = (model: Model): boolean =>
   normalizationOf(model) !== undefined || targetNormalizationOf(model) !== undefined;
 
-/** Rows of real numbers, taken by a model as they are: not pixels, which have a scale of their own. */
+/** Whether the model takes the rows of real numbers as they are; not pixels, which have a common scale. */
 function isTable({ graph }: Model, set: Dataset): boolean {
   if (!isUnnamed(set.inputs) || set.picture) return false;
   const { dtype, shape, ...column } = set.inputs;
@@ -75,6 +78,6 @@ function isTable({ graph }: Model, set: Dataset): boolean {
   return dtype === 'float32' && !('scale' in column) && shape.length === 1 && takesRows;
 }
 
-/** Whether a task is to predict numbers of any size. Pictures are reproduced as they are: their pixels have one scale. */
+/** Whether a task is to predict numbers of any size: not the pixels of pictures, which have a common scale. */
 const isRegression = (model: Model, { kind, loss, data: { train } }: LearningTask): boolean =>
   loss.inUnits !== undefined && (kind === 'regression' || isTable(model, train)) && endsInLayer(model);

@@ -1,18 +1,17 @@
-// What a model is to learn from a data set: classify, reproduce its inputs, or predict numbers; decided by shapes.
+// The learning task of a model on a data set, decided by shapes: classify, reproduce its inputs, or predict numbers.
 import {
   checkSplits,
   type DataSplits,
   type Dataset,
   type ExampleArray,
-  elementCount,
   onlyInput,
   pictureInputs,
-  withTargetShape,
 } from '../../data/dataset.js';
+import { withTargetShape } from '../../data/views.js';
 import { GraphError, OptionError } from '../../errors.js';
 import { formatType, type Value } from '../../graph/graph.js';
 import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../graph/inputs.js';
-import { isFloatingPoint } from '../../graph/tensor.js';
+import { elementCount, isFloatingPoint } from '../../graph/tensor.js';
 import { type LossWord, lossOf } from '../../losses/index.js';
 import { labelError, probabilitiesError, wrongLabel, wrongProbabilities } from '../../losses/labels.js';
 import { areClassesSecond, beforeSigmoid } from '../../losses/logits.js';
@@ -29,12 +28,12 @@ export interface LearningTask {
 }
 
 /**
- * Fit data to a model: inputs (several by the names that the model gives them) are reshaped if only their arrangement
- * differs, pictures are transposed for models that have their channels last, and targets are the data's own, or the inputs
- * if the data have labels and the model gives back as many numbers as it takes.
+ * Return the task of a model on data. Inputs (several by the names of the model's inputs) are reshaped if only their axes
+ * differ, pictures are transposed for models with the channels last, and targets are the data's, or the inputs if the data
+ * have labels and the model returns as many numbers as it takes.
  * @param given the loss; by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
  *   mean squared error
- * @throws OptionError naming both shapes, or the names of both, where the data do not fit the model
+ * @throws OptionError that has both shapes, or both lists of names, if the data do not fit the model
  * @example
  * const { kind, loss } = learningTask(mlp({ seed: 1 }), await loadData('digits'));
  * console.log(kind, loss.name);
@@ -58,7 +57,7 @@ export function learningTask(model: Model, data: DataSplits, given?: Loss | Loss
   return { kind, loss: chosen, data: { train: targets(fitted.train), test: targets(fitted.test) } };
 }
 
-/** The data with each input in the shape that the model declares; pictures for channels last stay as they are. */
+/** The data with each input in the shape that the model declares. */
 function withModelInputs(model: Model, set: Dataset): Dataset {
   const declared = new Map(model.graph.inputs.map((input) => [input.name, input]));
   const [only] = declared.values();
@@ -104,7 +103,7 @@ function wrongNames(model: Model, set: Dataset): OptionError {
   );
 }
 
-/** A column in the shape of the input that takes it. */
+/** A column in the shape of the model's input. */
 function fittedColumn(model: Model, set: Dataset, column: ExampleArray, input: Value): ExampleArray {
   const { dtype, shape } = column;
   const wanted = input.shape.slice(1);
@@ -144,18 +143,18 @@ function fittedColumn(model: Model, set: Dataset, column: ExampleArray, input: V
   return { ...column, shape: sizes };
 }
 
-/** Whether a shape has axes of another joined, so that elements keep their neighbours: [3, 32, 32] as [3, 1024] or [3072]. */
+/** Whether a shape only merges adjacent axes of another, so that elements keep their order: [3, 32, 32] as [3, 1024] or [3072]. */
 function joinsAxes(axes: readonly number[], joined: readonly number[]): boolean {
   const starts = (shape: readonly number[]) => shape.map((_, i) => elementCount(shape.slice(0, i + 1)));
   const known = new Set([1, ...starts(axes)]);
   return starts(joined).every((start) => known.has(start));
 }
 
-/** Classes of an example's logits: along the last axis, or the first where labels fit only so. */
+/** The number of classes of an example's logits: on the last axis, or on the first if labels fit only so. */
 const classCount = (logits: readonly number[], labels: readonly number[]): number =>
   (areClassesSecond(['batch', ...logits], ['batch', ...labels]) ? logits[0] : logits.at(-1)) ?? 0;
 
-/** Throws OptionError where numbers are no probabilities of the classes, which are the last axis. */
+/** @throws OptionError for targets that are no probabilities of the classes, which are the last axis */
 function withKnownProbabilities(set: Dataset): Dataset {
   const { targets, size, name } = set;
   const classes = targets.shape.at(-1) ?? 1;
@@ -166,7 +165,7 @@ function withKnownProbabilities(set: Dataset): Dataset {
   throw new OptionError(`the targets of '${name}' in row ${row} ${probabilitiesError(classes)}`);
 }
 
-/** Throws OptionError where there is a label outside the classes. */
+/** @throws OptionError for a label outside the classes */
 function withKnownLabels(set: Dataset, output: readonly number[], loss: Loss): Dataset {
   if (set.targets.dtype !== 'int64') return withKnownProbabilities(withTargetShape(set, output));
   const classes = classCount(output, set.targets.shape);
@@ -178,7 +177,7 @@ function withKnownLabels(set: Dataset, output: readonly number[], loss: Loss): D
   );
 }
 
-/** Shape of one example's output, and the loss that the network's end suggests for real-valued targets. */
+/** Shape of one example's output, and the loss that suits the network's end for real-valued targets. */
 function outputOf(model: Model, set: Dataset): { readonly shape: readonly number[]; readonly loss: Loss } {
   const b = new Builder();
   const inputs = mapInputs(set.inputs, ({ dtype, shape }, name = 'input') => b.input(name, dtype, [2, ...shape]));
@@ -187,7 +186,7 @@ function outputOf(model: Model, set: Dataset): { readonly shape: readonly number
   return { shape: prediction.dims.slice(1), loss };
 }
 
-/** A model whose shapes were computed for one batch size when it was exported does not fit another. */
+/** @throws OptionError for a model that was exported for one batch size and does not fit another */
 function applied(model: Model, apply: () => Value): Value {
   try {
     return apply();
@@ -204,7 +203,7 @@ function applied(model: Model, apply: () => Value): Value {
   }
 }
 
-/** Shape of an example's numbers for an output: its own, unless the loss takes others. */
+/** Shape of an example's targets for an output: the output's, unless the loss takes another. */
 const numbersFor = (loss: Loss | undefined, output: readonly number[]): readonly number[] =>
   loss
     ?.targetType({ dtype: 'float32', shape: ['batch', ...output] })
@@ -213,7 +212,7 @@ const numbersFor = (loss: Loss | undefined, output: readonly number[]): readonly
 
 function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Loss): LearningTask['kind'] {
   const { targets } = set;
-  // What could be reproduced: of several inputs none.
+  // Only a single input can be reproduced.
   const input = isUnnamed(set.inputs) ? set.inputs : undefined;
   const labels = targets.dtype === 'int64';
   const second = areClassesSecond(['batch', ...output], ['batch', ...targets.shape]);
@@ -222,7 +221,7 @@ function kindOf(model: Model, set: Dataset, output: readonly number[], loss?: Lo
   if (labels && takesLabels && (second || String(output.slice(0, -1)) === String(targets.shape))) {
     const known = set.classes?.length;
     if (known === undefined || classes === known) return 'classification';
-    // More logits than classes is only meant where it is said; fewer cannot be.
+    // More logits than classes are allowed only with an explicit loss; fewer never are.
     if (loss !== undefined && classes > known) return 'classification';
   }
   if (!labels && loss?.softTargets && elementCount(output) === elementCount(targets.shape)) return 'classification';

@@ -1,7 +1,7 @@
 // The check itself is checked: right slopes agree, wrong ones do not, in float32 and near kinks.
 import { describe, expect, it } from 'vitest';
 import { random } from '../random.js';
-import { checkSlope, directionAlong } from './slope-check.js';
+import { checkSlope, directionAlong } from './check-slope.js';
 
 const precision = 2 ** -23;
 const float32 = (f: (h: number) => number) => async (h: number) => Math.fround(f(h));

@@ -1,24 +1,17 @@
-// Reads the tensors of ONNX files into typed arrays, wherever the file keeps the elements: raw, typed or external.
+// Reads the tensors of ONNX files into typed arrays, whether the file has the elements raw, typed or in another file.
 // Every size is checked against the bytes that are there before anything is allocated.
-import { clearField } from '@bufbuild/protobuf';
-import {
-  TensorProto_DataLocation as DataLocation,
-  type TensorProto,
-  TensorProto_DataType,
-  TensorProtoSchema,
-} from 'onnx-buf';
-import { FileError, UnsupportedError } from '../errors.js';
-import { allocate, bytesPerElement, type DataType, elementCount, type TensorData, tensor } from '../graph/tensor.js';
-import { shallowCopy } from './message-copy.js';
-import { dataTypeOf, onnxCode } from './types.js';
+import { TensorProto_DataLocation as DataLocation, type TensorProto, TensorProto_DataType } from 'onnx-buf';
+import { FileError, UnsupportedError } from '../../errors.js';
+import { allocate, bytesPerElement, type DataType, elementCount, type TensorData, tensor } from '../../graph/tensor.js';
+import { dataTypeOf } from '../types.js';
 
 /**
- * Reads `length` bytes at `offset` of a file that a model refers to by its relative location.
- * @throws FileError where the location leaves the model's folder or the file is shorter
+ * Read `length` bytes at `offset` of a file that a model refers to by its relative location.
+ * @throws FileError if the location leaves the model's folder or the file is shorter
  */
 export type ReadExternal = (location: string, offset: number, length: number) => Uint8Array;
 
-/** @throws FileError, UnsupportedError (an element type that cgfac does not hold), both naming the tensor */
+/** Return the tensor of a message. @throws FileError, UnsupportedError (for the element type), both naming the tensor */
 export function decodeTensor(proto: TensorProto, readExternal?: ReadExternal): TensorData {
   const where = `tensor '${proto.name}'`;
   const dtype = elementTypeOf(proto.dataType, where);
@@ -41,17 +34,18 @@ export function decodeTensor(proto: TensorProto, readExternal?: ReadExternal): T
   return tensor(dtype, dims, fromElements(dtype, elements));
 }
 
-/** The element type of an ONNX number. */
+/** Return the element type of an ONNX number. @throws FileError, UnsupportedError if cgfac has none for it */
 export function elementTypeOf(code: number, where: string): DataType {
   const dtype = dataTypeOf(code);
   if (dtype) return dtype;
   const name = TensorProto_DataType[code];
-  if (name === undefined || code === 0)
+  if (name === undefined || code === 0) {
     throw new FileError(`${where} has the element type ${code}, which ONNX does not define`);
+  }
   throw new UnsupportedError(`${where} has elements of type ${name.toLowerCase()}, which cgfac does not read`);
 }
 
-/** A size in a file: not negative, and small enough to count with. */
+/** Return a size of a file as a number. @throws FileError if it is negative, or too large to count with */
 export function checkedSize(size: bigint, where: string): number {
   if (size < 0n || size > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new FileError(`${where} has a dimension of size ${size}; the model file is damaged`);
@@ -59,7 +53,7 @@ export function checkedSize(size: bigint, where: string): number {
   return Number(size);
 }
 
-/** Where the bytes of an external tensor are. */
+/** The place of an external tensor's bytes. */
 function externalRange(proto: TensorProto): { location: string; offset: number; length: number | undefined } {
   const where = `tensor '${proto.name}'`;
   const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
@@ -92,7 +86,7 @@ const wrongLength = (where: string, dtype: DataType, dims: readonly number[], ex
     `${where} is ${dtype}[${dims.join(', ')}] and needs ${expected}, but the file holds ${found}; it is truncated or damaged`,
   );
 
-/** The bytes as elements: the same memory where it is aligned, a copy elsewhere. Constants are never written to. */
+/** Return the bytes as elements: the same memory if it is aligned, a copy otherwise. Constants are never written to. */
 function fromBytes(dtype: DataType, count: number, bytes: Uint8Array): TensorData['data'] {
   const aligned = bytes.byteOffset % bytesPerElement(dtype) === 0 ? bytes : new Uint8Array(bytes); // slice() of a Node Buffer copies nothing
   const empty = allocate(dtype, 0);
@@ -100,7 +94,7 @@ function fromBytes(dtype: DataType, count: number, bytes: Uint8Array): TensorDat
   return new ArrayType(aligned.buffer, aligned.byteOffset, count);
 }
 
-/** The field that ONNX prescribes for the type: small types share `int32_data`, floats of 16 bits as their bits. */
+/** Return the field that ONNX prescribes for the type: small types share `int32_data`, floats of 16 bits as their bits. */
 function typedElements(proto: TensorProto, dtype: DataType): readonly (number | bigint)[] {
   switch (dtype) {
     case 'float32':
@@ -125,17 +119,4 @@ function fromElements(dtype: DataType, elements: readonly (number | bigint)[]): 
     for (let i = 0; i < elements.length; i++) data[i] = Number(elements[i]);
   }
   return data;
-}
-
-/** Return the tensor of a file with other elements; its name and documentation stay. */
-export function withElements(proto: TensorProto, value: TensorData): TensorProto {
-  const rawData = new Uint8Array(value.data.byteLength);
-  rawData.set(new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength));
-  const typed = { floatData: [], doubleData: [], int32Data: [], int64Data: [], uint64Data: [] };
-  const copy = shallowCopy<TensorProto>(proto, {
-    ...{ dataType: onnxCode(value.dtype), dims: value.dims.map(BigInt), rawData },
-    ...{ ...typed, externalData: [] },
-  });
-  clearField(copy, TensorProtoSchema.field.dataLocation);
-  return copy;
 }

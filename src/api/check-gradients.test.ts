@@ -1,13 +1,13 @@
-// The check of a model finds gradients that are wrong, and only those.
+// The check of gradients finds those that are wrong, and only those.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { modelBytes, ramp } from '../../test/support/onnx-models.js';
-import { valueAndGradients } from '../api/value-and-gradients.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import { modelFromBytes } from '../model/file-model.js';
 import { mlp } from '../nn/zoo.js';
 import { semantics } from '../ops/table.js';
-import { checkModel } from './check.js';
+import { checkGradients } from './check-gradients.js';
+import { valueAndGradients } from './value-and-gradients.js';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -31,10 +31,10 @@ const mistakes: Readonly<Record<string, (elements: Float32Array) => void>> = {
   'no gradient': (elements) => elements.fill(0),
 };
 
-describe('checkModel', () => {
+describe('checkGradients', () => {
   it.each(Object.keys(mistakes))('finds %s in the parameter that has it', async (mistake) => {
     const model = mlp({ seed: 1, sizes: [6, 5, 4] });
-    const { checks } = await checkModel(engine, model, options, async (...request) => {
+    const { checks } = await checkGradients(engine, model, options, async (...request) => {
       const result = await valueAndGradients(...request);
       mistakes[mistake]?.(result.gradients.get('fc1.weight')?.data as Float32Array);
       return result;
@@ -59,7 +59,7 @@ describe('checkModel', () => {
       ],
       outputs: ['y'],
     } as const;
-    const { loss, checks } = await checkModel(engine, modelFromBytes(modelBytes(spec), semantics), options);
+    const { loss, checks } = await checkGradients(engine, modelFromBytes(modelBytes(spec), semantics), options);
     expect(loss.name).toBe('softmax-cross-entropy');
     expect(verdicts(checks)).toEqual({
       table: 'agrees',

@@ -12,7 +12,7 @@ import {
 import { FedBuilder } from '../../../test/support/fed-builder.js';
 import { manyExamples } from '../../../test/support/setting.js';
 import { random } from '../../random.js';
-import { isFiniteScalar, judged, StepWatch } from './judge.js';
+import { acceptanceOf, isFiniteScalar, StepWatch } from './acceptance.js';
 import type { Watch } from './rule.js';
 
 describe('a step', () => {
@@ -24,8 +24,8 @@ describe('a step', () => {
   const [first, last] = network.layers as [Matrix, Matrix];
   const before = lossOf(network.layers);
 
-  /** Judges a step that replaces the last layer. */
-  async function judgement(next: Matrix, watch: Watch, squaredLength = 1) {
+  /** Returns whether a step that replaces the last layer is kept, and its change. */
+  async function acceptance(next: Matrix, watch: Watch, squaredLength = 1) {
     const b = new FedBuilder();
     const { objective, forward } = float64Objective(b, network, loss, examples);
     const { declare } = declaredStep(b, { step: 0 });
@@ -33,7 +33,7 @@ describe('a step', () => {
       ...{ b, objective, forward, parameters: forward.parameters, gradients: new Map(), ...declare },
       setting: manyExamples(loss),
     };
-    const { accept, change } = judged(
+    const { accept, change } = acceptanceOf(
       context,
       watch,
       new Map([['layer1.weight', b.matrix(next)]]),
@@ -54,7 +54,7 @@ describe('a step', () => {
     for (const [i, next] of steps.entries()) {
       const rise = rises[i] ?? Number.NaN;
       for (const allowedRise of [0, 0.99 * rise, 1.01 * rise]) {
-        const { accepted, change } = await judgement(next, { ...measured, allowedRise });
+        const { accepted, change } = await acceptance(next, { ...measured, allowedRise });
         expect(change).toBeCloseTo(rise, 12);
         expect(accepted).toBe(rise <= Math.max(allowedRise, 0.1 * before));
       }
@@ -64,7 +64,7 @@ describe('a step', () => {
   test.each([Number.NaN, Number.POSITIVE_INFINITY, 1e300])(
     'is not kept where a measured loss is not finite: weights of %d',
     async (weight) => {
-      const { accepted, change } = await judgement(
+      const { accepted, change } = await acceptance(
         scaled(matrixOf(last.rows, last.columns, [1, -1, 1, -1, 1, -1, 1, -1]), weight * 1e8),
         { ...measured, allowedRise: 1e300 },
       );
@@ -76,11 +76,11 @@ describe('a step', () => {
   test('is kept unmeasured, whatever its batch says of it, if it is finite', async () => {
     const worst = steps[rises.indexOf(Math.max(...rises))] ?? last;
     const unmeasured = { measures: () => false, allowedRise: 0 };
-    expect((await judgement(worst, measured)).accepted).toBe(false);
-    expect(await judgement(worst, unmeasured)).toEqual({ accepted: true, change: Number.NaN });
+    expect((await acceptance(worst, measured)).accepted).toBe(false);
+    expect(await acceptance(worst, unmeasured)).toEqual({ accepted: true, change: Number.NaN });
     for (const squaredLength of [Number.NaN, Number.POSITIVE_INFINITY]) {
-      expect((await judgement(worst, unmeasured, squaredLength)).accepted).toBe(false);
-      expect((await judgement(last, measured, squaredLength)).accepted).toBe(false);
+      expect((await acceptance(worst, unmeasured, squaredLength)).accepted).toBe(false);
+      expect((await acceptance(last, measured, squaredLength)).accepted).toBe(false);
     }
   });
 });

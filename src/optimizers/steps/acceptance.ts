@@ -8,7 +8,7 @@ import type { Watch } from './rule.js';
 /** A rise of the batch's loss by this share of it is no reason to take a step back. */
 const allowedShare = 0.1;
 
-export interface Judgement {
+export interface Acceptance {
   /** A bool scalar. */
   readonly accept: Value;
   /** The change of the batch's mean loss by the step; NaN at steps that do not measure it. */
@@ -16,11 +16,17 @@ export interface Judgement {
 }
 
 /**
- * Judge a step by the loss of its own batch after it, which is another forward pass: at the steps that the watch asks for.
+ * Return whether a step is kept: measure the loss of its own batch after the step, which is another forward pass, at the
+ * steps that the watch asks for.
  * @param next the new parameters
- * @param finite a bool scalar: whether all of the step is
+ * @param finite a bool scalar: whether the whole step is finite
  */
-export function judged(context: StepContext, watch: Watch, next: ReadonlyMap<string, Value>, finite: Value): Judgement {
+export function acceptanceOf(
+  context: StepContext,
+  watch: Watch,
+  next: ReadonlyMap<string, Value>,
+  finite: Value,
+): Acceptance {
   const { b, objective, forward, parameters } = context;
   const measured = context.scalar('measureChange', (step) => (watch.measures(step) ? 1 : 0));
   const [change] = b.branch(
@@ -33,42 +39,42 @@ export function judged(context: StepContext, watch: Watch, next: ReadonlyMap<str
     },
     (inner) => [inner.scalar(Number.NaN, forward.loss.dtype)],
   );
-  if (!change) throw new Error('a branch has as many results as its bodies');
+  if (!change) throw new Error('the branch has no result');
   const allowed = b.max(
     context.scalar('allowedRise', () => watch.allowedRise),
     b.mul(forward.loss, allowedShare),
   );
-  // Comparisons with NaN are false: what was measured and is NaN is not kept.
+  // Comparisons with NaN are false: a step whose measured change is NaN is not kept.
   const tolerable = b.op('Or', [b.less(measured, 0.5), b.greaterOrEqual(allowed, change)]);
   return { accept: b.and(finite, tolerable), change };
 }
 
-/** x − x is 0 where x is finite, and NaN elsewhere. */
+/** Return whether a scalar is finite: x − x is 0 if it is, and NaN if not. */
 export const isFiniteScalar = (b: Builder, x: Value): Value => b.equal(b.sub(x, x), 0);
 
-/** Steps at the start of a run, and after one that was taken back, that are all measured. */
+/** Number of steps at the start of a run, and after one that was taken back, that are all measured. */
 const measuredRun = 10;
 
 /** Largest weight of the past in the average of squared rises from loss to loss. */
 const decay = 0.9;
 
-/** What a watch remembers: plain numbers, for checkpoints. */
+/** The state of a watch: plain numbers, for checkpoints. */
 interface WatchState {
   /** Every step before this one is measured. */
   readonly measureUntil: number;
   /** The last loss; NaN before the first. */
   readonly last: number;
-  /** Average square of the rises from loss to loss, falls counted as none; and how many there were. */
+  /** Average square of the rises from loss to loss, a fall counting as 0; and the number of differences. */
   readonly squares: number;
   readonly count: number;
 }
 
-/** Tells the program which steps to measure and how much their loss may rise; watches the losses for that. */
+/** Decides from the losses so far which steps to measure and how much their loss may rise. */
 export class StepWatch implements Watch {
   readonly #interval: number;
   #state: WatchState = { measureUntil: measuredRun, last: Number.NaN, squares: 0, count: 0 };
 
-  /** @param interval steps between measurements while all goes well */
+  /** @param interval steps between measurements while no step is taken back */
   constructor(interval: number) {
     this.#interval = interval;
   }
@@ -78,8 +84,8 @@ export class StepWatch implements Watch {
   }
 
   /**
-   * How much a loss may rise by a step. Of batches whose losses vary by σ, rises have the mean square σ², all differences
-   * being counted: a rise of 2σ is allowed.
+   * The largest allowed rise of the loss in a step. If the losses of batches have the deviation σ, the mean square of the
+   * rises over all differences is σ²: a rise of 2σ is allowed.
    */
   get allowedRise(): number {
     return 2 * Math.sqrt(this.#state.squares);

@@ -1,11 +1,11 @@
-// Compares a gradient with differences of the loss along a direction, as far as the loss's rounding lets one see it.
+// Compares a gradient with differences of the loss along a direction, as precisely as the rounding of the loss allows.
 import type { Random } from '../random.js';
 
-/** `flat`: the loss changes by no more than its rounding, and the gradient says the same. */
+/** `flat`: the loss changes by no more than its rounding, and the gradient agrees. */
 type Verdict = 'agrees' | 'differs' | 'flat';
 
 export interface SlopeCheck {
-  /** The gradient's product with the direction. */
+  /** The directional derivative: the gradient times the direction. */
   readonly slope: number;
   /** (L(h) − L(−h))/2h at the step h whose error is estimated smallest. */
   readonly quotient: number;
@@ -14,16 +14,17 @@ export interface SlopeCheck {
   readonly verdict: Verdict;
 }
 
-/** Steps as parts of the parameter's norm: from where the loss curves to where it rounds. */
+/** Steps as parts of the parameter's norm: the loss curves over the largest and rounds over the smallest. */
 const steps = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4];
 /** Roundings of the loss that one difference of it may be off by. */
 const roundings = 2;
-/** Relative error that is let pass beside the estimated one; a wrong term of a gradient is far larger. */
+/** Relative error that is accepted beside the estimated one; that of a wrong term of a gradient is far larger. */
 const tolerance = 1e-2;
 
 /**
- * The step is chosen by what the quotients say of themselves (their distance to those of smaller steps, and rounding), never by
- * the slope: choosing the best match would be lenient to wrong gradients.
+ * Compare the directional derivative with difference quotients of the loss. The step is chosen by the error estimated from
+ * the quotients alone (their distance to those of smaller steps, and rounding), never by the derivative: choosing the
+ * best match would be lenient to wrong gradients.
  * @param lossAt the loss at θ + h·v for a direction v of norm 1
  * @param slope the gradient times v
  * @param norm of θ, to scale the steps
@@ -43,7 +44,7 @@ export async function checkSlope(
   }
   let best = { quotient: Number.NaN, error: Number.POSITIVE_INFINITY };
   for (const [i, { quotient, noise }] of quotients.slice(0, -1).entries()) {
-    // What a smaller step finds beyond its own rounding is curvature, or a kink between the two.
+    // A difference to a smaller step's quotient beyond the latter's rounding is curvature, or a kink between the two.
     const missed = quotients.slice(i + 1).map((smaller) => Math.abs(quotient - smaller.quotient) - smaller.noise);
     const error = noise + Math.max(0, ...missed);
     if (error < best.error) best = { quotient, error };
@@ -57,9 +58,9 @@ export async function checkSlope(
 }
 
 /**
- * A random direction of norm 1 in which each element goes the way of the gradient's: the slope is a sum without
- * cancellation, far above the loss's rounding, and a gradient with wrong signs or in the wrong places promises a slope
- * that the loss does not have.
+ * Return a random direction of norm 1 whose elements have the signs of the gradient's: the directional derivative is a sum
+ * without cancellation, far above the loss's rounding, and a gradient with wrong signs or in the wrong places predicts a
+ * derivative that the loss does not have.
  */
 export function directionAlong(gradient: ArrayLike<number>, source: Random): Float64Array {
   const drawn = new Float32Array(gradient.length);

@@ -1,5 +1,4 @@
-// A random batch that fits a model, for looking at its gradients without data.
-
+// Draws a random batch that fits a model, to examine its gradients without data.
 import { OptionError } from '../errors.js';
 import { formatType, intAttribute, type TensorType, type Value } from '../graph/graph.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
@@ -17,8 +16,9 @@ export interface BatchSizes {
 }
 
 /**
- * Inputs by name: normal numbers, of the mean and the deviation that a model of tables normalizes by, or whole numbers
- * that the model's tables have rows for.
+ * Draw inputs by name: normal numbers, with the mean and the deviation that a model of tabular data normalizes by, or whole
+ * numbers that the model's embedding tables have rows for.
+ * @throws OptionError if the size of an axis is not given, or an element type cannot be drawn
  */
 export function drawnInputs(model: Model, sizes: BatchSizes, seed: number): Map<string, TensorData> {
   return new Map(
@@ -37,11 +37,11 @@ function sizeOf(model: Model, input: Value, size: number | string, axis: number,
   const given = Object.hasOwn(sizes, size) ? sizes[size] : axis === 0 ? batchSize : undefined;
   if (given !== undefined) return given;
   throw new OptionError(
-    `input '${input.name}' of '${model.name}' is ${formatType(input.type)}: say how large '${size}' is with --size ${size}=N`,
+    `input '${input.name}' of '${model.name}' is ${formatType(input.type)}: give the size of '${size}' (--size ${size}=N)`,
   );
 }
 
-/** Rows of the smallest table that an input looks up; undefined where it looks up none, as masks and flags do. */
+/** Return the rows of the smallest table that an input indexes; undefined for inputs that index none, as masks and flags. */
 function tableRows(model: Model, input: Value): number | undefined {
   let rows = Number.POSITIVE_INFINITY;
   for (const { node, index } of readersOf(input, usesIn(model.graph), isSameNumbers)) {
@@ -69,15 +69,15 @@ function drawnTensor({ name, dtype }: Value, dims: readonly number[], source: Ra
 }
 
 /**
- * Zeros and ones, the first of each row a one: where a mask hides everything, attention adds numbers so large that its
- * scores are lost in rounding, and their gradients are not those of what is computed.
+ * Return zeros and ones, the first of each row a one: if a mask hides everything, attention adds numbers so large that its
+ * scores are lost in rounding, and the gradients are not those of the rounded loss.
  */
 function maskOf(count: number, dims: readonly number[], source: Random): number[] {
   const row = dims.at(-1) ?? 1;
   return wholeNumbers(count, 2, source).map((x, i) => (row > 1 && i % row === 0 ? 1 : x));
 }
 
-/** Targets of a loss: labels of the classes, or numbers in (0, 1), which fit all other losses. */
+/** Draw targets of a loss: labels of the classes, or numbers in (0, 1), which fit all other losses. */
 export function drawnTargets({ dtype, shape }: TensorType, classes: number, seed: number): TensorData {
   const dims = shape.map(Number);
   const source = random(seed, 'targets');
@@ -90,7 +90,7 @@ export function drawnTargets({ dtype, shape }: TensorType, classes: number, seed
   return tensor(dtype, dims, data);
 }
 
-/** Drawn numbers times the deviation plus the mean of their column, the last axis. */
+/** Return drawn numbers times the deviation plus the mean of their column, the last axis. */
 export function inUnitsOf(normalization: Normalization | undefined, drawn: TensorData): TensorData {
   if (!normalization) return drawn;
   const { mean, deviation } = normalization;
