@@ -207,7 +207,7 @@ function converted(
  * Return a tensor in the element type of a declared one: 16-bit floats widened, integers in the type that is declared.
  * @throws GraphError if its shape or element type does not fit
  */
-export function fitted(data: TensorData, declared: TensorType, what: string): TensorData {
+function fitted(data: TensorData, declared: TensorType, what: string): TensorData {
   const { dtype, shape } = declared;
   const given = isFloatingPoint(dtype) ? widen(data) : asIntegers(data, dtype);
   const fits =
