@@ -22,9 +22,12 @@ export function checkKeys<Options extends object>(of: string, options: Options, 
   const unknown = Object.keys(given).find((key) => !Object.hasOwn(keys, key) && given[key] !== undefined);
   if (unknown === undefined) return;
   throw new OptionError(
-    `unknown option '${unknown}' of ${of}${didYouMean(unknown, known)}; it takes ${known.join(', ')}`,
+    `unknown option '${unknown}' of ${of}${didYouMean(unknown, known)}; it takes ${known.join(', ') || 'no options'}`,
   );
 }
+
+/** What a function that has no options takes, so that one that is given is refused. */
+export type NoOptions = Readonly<Record<string, never>>;
 
 /** Return whether a value is an object, but not an array, a function or a promise. */
 export const isRecord = (value: unknown): value is Record<string, unknown> =>

@@ -9,8 +9,10 @@ import {
   kfac,
   kroneckerBlocks,
   type LayerKind,
+  type LayerUse,
   layerKinds,
   nodeEngine,
+  OptionError,
   train,
 } from '../src/node.js';
 import { Builder } from '../src/ops/builder.js';
@@ -101,5 +103,57 @@ test('a kind that counts wrong, or is none, is refused in words', () => {
   );
   expect(() => cgfac({ layerKinds: 'dense' as unknown as LayerKind[] })).toThrow(
     "layerKinds is 'dense'; give a list such as [...layerKinds, own]",
+  );
+});
+
+const full = gain as LayerKind & { readonly factor: 'full' };
+const matched = (change: object): Partial<LayerKind> => ({
+  match: (reading) => {
+    const found = gain.match(reading);
+    return typeof found === 'object' ? { ...found, ...change } : found;
+  },
+});
+
+test.each([
+  ['a flag for a match', { match: () => true }, 'match returned true; return { node, activations, inputs'],
+  ['nothing for a match', { match: () => ({}) }, 'match returned an empty object; return { node,'],
+  ['no activations', matched({ activations: 3 }), 'match returned an object with node, activations'],
+  ['half an output', matched({ outputs: 0.5 }), 'match returned an object with node, activations'],
+  [
+    'axes beyond the output',
+    matched({ outputAxes: [1, 3] }),
+    'outputAxes is [1, 3], and the output of Mul is float32[',
+  ],
+  ['other axes', matched({ outputAxes: [0, 1] }), 'give the axes that hold its 784 outputs'],
+  ['a number for rows', { inputRows: () => 3 }, 'inputRows returned 3; return float32[784, rows, 1]'],
+  [
+    'rows of integers',
+    { inputRows: (b: Builder, use: LayerUse) => b.cast(full.inputRows(b, use), 'int64') },
+    'inputRows returned int64[784, 20, 1]; return float32[784, rows, 1]',
+  ],
+  [
+    'rows without groups',
+    { inputRows: (_: Builder, { activations }: LayerUse) => activations },
+    'inputRows returned float32[20, 784]; return float32[784, rows, 1]',
+  ],
+  [
+    'no rows of outputs',
+    { outputRows: () => undefined },
+    'outputRows returned undefined; return float32[784, rows, 1]',
+  ],
+])('a kind that returns %s is refused by its name', async (_, wrong, message) => {
+  const optimizer = cgfac({ layerKinds: [...layerKinds, { ...full, ...wrong } as LayerKind] });
+  const training = train(network(), {
+    ...{ engine, optimizer, batchSize: 20, steps: 1, seed: 1 },
+    data: drawnDigits({ trainSize: 60, testSize: 10, seed: 1 }),
+  });
+  await expect(training).rejects.toThrow(OptionError);
+  await expect(training).rejects.toThrow(`layer kind 'gain': ${message.startsWith('give') ? 'outputAxes' : message}`);
+  await expect(training).rejects.toThrow(message);
+});
+
+test('two kinds of one name are refused', () => {
+  expect(() => cgfac({ layerKinds: [...layerKinds, { ...gain, kind: 'dense' }] })).toThrow(
+    "layerKinds has two kinds named 'dense'; give yours another name, or leave the other one out",
   );
 });

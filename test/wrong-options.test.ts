@@ -28,6 +28,7 @@ import {
   measureNormalization,
   measureTargetNormalization,
   mlp,
+  Network,
   nodeEngine,
   type Optimizer,
   predict,
@@ -232,6 +233,16 @@ const cases: readonly [string, () => unknown, RegExp][] = [
     'a number for bytes',
     () => loose(loadModel)(3),
     /loadModel takes a path or the bytes of a file in a Uint8Array, not 3/,
+  ],
+  [
+    'an element type of files that there is not',
+    () => loose(saveModel)(model, 'x.onnx', { dtype: 'float17' }),
+    /dtype is 'float17' \(did you mean 'float16'\?\)/,
+  ],
+  [
+    'an option of a network',
+    () => new Network('n', { seed: 1, sed: 2 } as object as { seed: number }),
+    /'sed' of Network/,
   ],
   ['the parameters beside the model', () => loose(saveModel)(model, new Map(), 'x.onnx'), /model\.with\(parameters\)/],
   [

@@ -162,4 +162,63 @@ describe('gradients of a loss', () => {
       expect(gradient).toBeCloseTo(((await lossAt(h)) - (await lossAt(-h))) / (2 * h), 3);
     }
   });
+
+  it('takes labels, numbers, probabilities and weights in arrays, as inputs are taken', async () => {
+    const small = mlp({ sizes: [3, 4, 2], seed: 1 });
+    const inputs = ramp([2, 3]);
+    const loss = 'softmax-cross-entropy';
+    const labels = await valueAndGradients(small, { loss, inputs, targets: tensorFrom('int64', [2], [0, 1]) });
+    const weights = [1, 1];
+    for (const targets of [
+      [0, 1],
+      [0n, 1n],
+      Int32Array.of(0, 1),
+      [
+        [1, 0],
+        [0, 1],
+      ],
+    ]) {
+      const found = await valueAndGradients(small, { loss, inputs, targets, weights });
+      expect(found.loss).toBeCloseTo(labels.loss, 6);
+    }
+    const numbers = await valueAndGradients(small, {
+      loss: 'mean-squared-error',
+      inputs,
+      targets: [
+        [1, 0],
+        [0, 1],
+      ],
+    });
+    const tensors = tensorFrom('float32', [2, 2], [1, 0, 0, 1]);
+    expect(numbers.loss).toBe(
+      (await valueAndGradients(small, { loss: 'mean-squared-error', inputs, targets: tensors })).loss,
+    );
+  });
+
+  it.each([
+    [[1, -1], 'the weight of example 1 is -1; weights are finite numbers of at least 0'],
+    [[Number.NaN, 1], 'the weight of example 0 is NaN'],
+    [[1, Number.POSITIVE_INFINITY], 'the weight of example 1 is Infinity'],
+    [[0, 0], 'the weights of all examples are 0'],
+  ])('refuses the weights %s', async (weights, message) => {
+    const small = mlp({ sizes: [3, 4, 2], seed: 1 });
+    const request = { loss: 'softmax-cross-entropy', inputs: ramp([2, 3]), targets: [0, 1], weights } as const;
+    await expect(valueAndGradients(small, request)).rejects.toThrow(message);
+  });
+
+  it('refuses targets that are missing', async () => {
+    const request = { loss: 'mean-squared-error', inputs: ramp([2, 3]), targets: undefined as never } as const;
+    await expect(valueAndGradients(mlp({ sizes: [3, 2], seed: 1 }), request)).rejects.toThrow(
+      'the targets are missing',
+    );
+  });
+
+  it('takes tangents and cotangents in arrays', async () => {
+    const small = mlp({ sizes: [3, 2], seed: 1 });
+    const inputs = [[1, 2, 3]];
+    const { tangents } = await jvp(small, { inputs, tangents: { 'fc1.bias': [1, 2] } });
+    expect(tangents.output?.data).toEqual(Float32Array.of(1, 2));
+    const { gradients } = await vjp(small, { inputs, cotangents: { output: [[3, 4]] } });
+    expect(gradients.get('fc1.bias')?.data).toEqual(Float32Array.of(3, 4));
+  });
 });

@@ -60,3 +60,13 @@ it('refuses what is no set', async () => {
   await expect(wrong('digits')).rejects.toThrow(OptionError);
   await expect(evaluate(model, set, { metrics: ['nothing' as 'accuracy'] })).rejects.toThrow(/unknown metric/);
 });
+
+it('refuses a set without examples', async () => {
+  const empty = dataset({
+    ...{ name: 'none', size: 0, inputs: { dtype: 'float32', shape: [3], data: new Float32Array() } },
+    targets: { dtype: 'float32', shape: [2], data: new Float32Array() },
+  });
+  await expect(evaluate(mlp({ sizes: [3, 2], seed: 1 }), empty)).rejects.toThrow(
+    "the data set 'none' given to evaluate has no examples",
+  );
+});

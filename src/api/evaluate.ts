@@ -1,5 +1,5 @@
 // The loss and the metrics of a model on a data set.
-import { checkSplits, type Dataset } from '../data/dataset.js';
+import { type Dataset, dataset } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError } from '../errors.js';
 import { checkModel, type Model } from '../model/model.js';
@@ -36,7 +36,8 @@ export async function evaluate(model: Model, data: Dataset, options: EvaluateOpt
       `the data given to evaluate are ${described(given)}; give one set, such as \`test\` of what loadData returns`,
     );
   }
-  checkSplits({ train: data, test: data });
+  const { name, size } = dataset(data);
+  if (size === 0) throw new OptionError(`the data set '${name}' given to evaluate has no examples`);
   const { engine, ...request } = options;
   return await withEngine(engine, (own) => evaluateModel(own, model, data, request));
 }

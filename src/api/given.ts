@@ -1,6 +1,6 @@
 // Conversion of a user's tensors and arrays to the types that a model declares: inputs, parameters, targets.
 import { GraphError, OptionError } from '../errors.js';
-import { formatType, type TensorType, type Value } from '../graph/graph.js';
+import { formatType, intAttribute, type TensorType, type Value } from '../graph/graph.js';
 import {
   allocate,
   type DataType,
@@ -13,6 +13,7 @@ import {
 import { isTensorLike, type TensorLike, toTensorData } from '../graph/tensor-like.js';
 import type { Model } from '../model/model.js';
 import { widen } from '../onnx/edits/widen.js';
+import { isSameNumbers } from '../ops/table.js';
 import { described, isRecord } from '../options.js';
 
 /** Numbers in rows, rows of rows, …: `[[1, 2], [3, 4]]` is of shape [2, 2]. */
@@ -40,7 +41,8 @@ export type ArrayLike = TensorLike | NestedArray | ArrayOfNumbers;
 export type ModelInputs = ArrayLike | Readonly<Record<string, ArrayLike>>;
 
 /**
- * Return the inputs by name, in the element types that the model declares.
+ * Return the inputs by name, in the element types that the model declares. Flat examples are given the declared shape, and
+ * others are made flat, as data sets are.
  * @throws OptionError for an input that is missing or that the model does not have; GraphError if one does not fit
  */
 export function fittedInputs(model: Model, inputs: ModelInputs): Map<string, TensorData> {
@@ -57,9 +59,41 @@ export function fittedInputs(model: Model, inputs: ModelInputs): Map<string, Ten
       const input = given.get(value.name);
       if (input === undefined) throw new OptionError(`the input '${value.name}' of model '${model.name}' is missing`);
       const what = `the input '${value.name}'`;
-      return [value.name, fitted(asTensor(input, value, what), value.type, what)];
+      const tensor = fitted(arranged(asTensor(input, value.type, what), value.type), value.type, what);
+      checkTokens(model, value, tensor);
+      return [value.name, tensor];
     }),
   );
+}
+
+/** Examples in the arrangement that is declared: flat ones as pictures, pictures as flat, axes of one element left out or added. */
+function arranged(data: TensorData, { shape: [first, ...wanted] }: TensorType): TensorData {
+  const [batch, ...example] = data.dims;
+  if (first === undefined || batch === undefined || !wanted.every(isNumber)) return data;
+  if (elementCount(example) !== elementCount(wanted)) return data;
+  const long = (sizes: readonly number[]): string => sizes.filter((size) => size > 1).join();
+  const isFlat = example.length === 1 || wanted.length === 1;
+  return isFlat || long(example) === long(wanted) ? { ...data, dims: [batch, ...wanted] } : data;
+}
+
+/** @throws GraphError for a number that no row of a table has that it looks up */
+function checkTokens({ graph }: Model, input: Value, { dtype, data }: TensorData): void {
+  if (!isInteger(dtype)) return;
+  const isInput = (value: Value | undefined): boolean =>
+    value === input ||
+    (value?.producer !== undefined && isSameNumbers(value.producer) && isInput(value.producer.inputs[0]));
+  for (const { op, domain, inputs, attributes } of graph.nodes) {
+    const [table, indices] = inputs;
+    if (op !== 'Gather' || domain !== '' || !table?.constant || !isInput(indices)) continue;
+    if (table.rank < 2 || intAttribute({ attributes }, 'axis', 0) !== 0) continue;
+    const [rows = 0] = table.dims;
+    for (const number of data) {
+      if (number >= -rows && number < rows) continue;
+      throw new GraphError(
+        `the input '${input.name}' holds ${number}, and '${table.name}', which it is looked up in, has the rows 0 to ${rows - 1}`,
+      );
+    }
+  }
 }
 
 function inputsByName(model: Model, inputs: ModelInputs, names: string): Map<string, ArrayLike> {
@@ -74,8 +108,29 @@ function inputsByName(model: Model, inputs: ModelInputs, names: string): Map<str
   return new Map([[only.name, inputs]]);
 }
 
+/**
+ * Return a tensor, or an array in the declared element type and shape, as a tensor that fits them.
+ * @param what what it is, for messages
+ * @throws OptionError if it is neither; GraphError if it does not fit
+ */
+export const fittedArray = (value: ArrayLike, declared: TensorType, what: string): TensorData =>
+  fitted(asTensor(value, declared, what), declared, what);
+
+/** The sizes of a tensor or of nested arrays; undefined for a typed array, which has none. */
+export function sizesOf(value: ArrayLike): readonly number[] | undefined {
+  if (isTensorLike(value)) return value.dims;
+  return ArrayBuffer.isView(value) ? undefined : dimsOf(value as NestedArray);
+}
+
+/** Whether all numbers of an array are integers, so that they may be labels. */
+export function isOfIntegers(value: ArrayLike): boolean {
+  if (Array.isArray(value)) return (value as readonly NestedArray[]).every(isOfIntegers);
+  if (!ArrayBuffer.isView(value)) return typeof value === 'bigint' || Number.isInteger(value);
+  return Array.from<number | bigint, number>(value, Number).every(Number.isInteger);
+}
+
 /** An array in the declared element type. */
-function asTensor(value: ArrayLike, declared: Value, what: string): TensorData {
+function asTensor(value: ArrayLike, declared: TensorType, what: string): TensorData {
   if (isTensorLike(value) || isRecord(value)) return toTensorData(value as TensorLike, what);
   const { dtype, shape } = declared;
   if (ArrayBuffer.isView(value)) {
@@ -85,7 +140,7 @@ function asTensor(value: ArrayLike, declared: Value, what: string): TensorData {
     const count = value.length / known;
     if (unknown.length > 1 || !Number.isInteger(count) || (unknown.length === 0 && count !== 1)) {
       throw new GraphError(
-        `${what} is ${formatType(declared.type)}; an array of ${value.length} numbers does not tell its shape: give a tensor, { dtype, dims, data }`,
+        `${what} is ${formatType(declared)}; an array of ${value.length} numbers does not tell its shape: give a tensor, { dtype, dims, data }`,
       );
     }
     return converted(
@@ -152,7 +207,7 @@ function converted(
  * Return a tensor in the element type of a declared one: 16-bit floats widened, integers in the type that is declared.
  * @throws GraphError if its shape or element type does not fit
  */
-export function fitted(data: TensorData, declared: TensorType, what: string): TensorData {
+function fitted(data: TensorData, declared: TensorType, what: string): TensorData {
   const { dtype, shape } = declared;
   const given = isFloatingPoint(dtype) ? widen(data) : asIntegers(data, dtype);
   const fits =

@@ -3,16 +3,15 @@ import { jacobianVectorProduct } from '../autodiff/jvp.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { isFloatingPoint, type TensorData } from '../graph/tensor.js';
-import { type TensorLike, toTensorData } from '../graph/tensor-like.js';
 import { checkModel, type Model } from '../model/model.js';
 import { checkedTexts, checkKeys, described, isRecord, type OptionKeys } from '../options.js';
 import { Computation, type Point } from './computation.js';
-import { fitted } from './given.js';
+import { type ArrayLike, fittedArray } from './given.js';
 
 /** The point and the direction of differentiation. */
 export interface JvpRequest extends Point {
   /** Directions by the names of parameters and of inputs of real numbers, in their shapes; 0 for all others. */
-  readonly tangents: Readonly<Record<string, TensorLike>>;
+  readonly tangents: Readonly<Record<string, ArrayLike>>;
   /** Names of the outputs to differentiate; by default all. */
   readonly outputs?: readonly string[];
 }
@@ -49,7 +48,7 @@ export async function jvp(model: Model, request: JvpRequest): Promise<JvpResult>
   const moving = Object.entries(directions).map(([name, tangent]) => {
     const variable = computation.variable(name);
     const what = `the tangent of '${name}'`;
-    const data = fitted(toTensorData(tangent, what), variable.type, what);
+    const data = fittedArray(tangent, variable.type, what);
     return { variable, tangent: computation.feed(`cgfac/tangent/${name}`, data) };
   });
   const names = checkedTexts('outputs', request.outputs) ?? model.graph.outputs.map(({ name }) => name);

@@ -5,7 +5,7 @@ import { checkModel, type Model } from '../model/model.js';
 import type { SaveOptions } from '../onnx/file.js';
 import type { OpDefinition } from '../ops/definition.js';
 import { checkOperators, semantics } from '../ops/table.js';
-import { checkKeys, described, type OptionKeys } from '../options.js';
+import { checkedCount, checkedWord, checkKeys, described, type OptionKeys } from '../options.js';
 
 export interface LoadModelOptions {
   /** Definitions of operators that cgfac does not know, by name: `my.domain.Name`, or `Name` for one of ONNX's own. */
@@ -58,6 +58,8 @@ export async function saveModel(model: Model, path: string, options: SaveOptions
     throw new OptionError(`the path given to saveModel is ${described(path)}; give a file's${hint}`);
   }
   checkKeys('saveModel', options, saveKeys);
+  checkedWord('dtype', options.dtype, ['float16', 'float32']);
+  if (options.largestFile !== undefined) checkedCount('largestFile', options.largestFile);
   const { writeModelFile } = await import('../model/file.js');
   await writeModelFile(model, path, options);
 }

@@ -11,10 +11,12 @@ import {
   composedOperator,
   dataset,
   type Engine,
+  GraphError,
   loadModel,
   noGradient,
   type OpDefinition,
   OptionError,
+  predict,
   replaceHead,
   saveModel,
   selfTuning,
@@ -155,11 +157,48 @@ describe('a model with operators of its user', () => {
     ['other numbers', ({ b, dy }) => [b.cast(dy, 'float64')], 'returned float64[24, 4] for input 0, which is float32'],
     ['no value', () => [1 as never], 'returned 1 for input 0, which is float32[24, 4]'],
     ['no array', () => undefined as never, 'returned undefined, not an array'],
+    ['nothing', () => [], 'returned an array of 0, and none for input 0'],
+    ['too few', ({ dy }) => [dy], 'returned an array of 1, and none for input 1'],
+    ['too many', ({ dy }) => [dy, dy, dy], 'returned 3 cotangents for 2 inputs'],
   ])('refuses a gradient rule that returns %s, by the name of the node', async (_, gradient, message) => {
     const wrong: OpDefinition = { ...gated, gradient };
     const model = await loadModel(modelBytes(own), { operators: { ...operators, 'my.domain.Gated': wrong } });
     await expect(valueAndGradients(model, { ...request, engine })).rejects.toThrow(
       `Gated node 'gated' cannot be differentiated: its gradient rule ${message}`,
+    );
+  });
+
+  it.each<readonly [string, OpDefinition['expand'], string]>([
+    [
+      'nothing',
+      () => undefined as never,
+      'expand function) is undefined; return an array of its outputs, a value each',
+    ],
+    ['no output', () => [], 'expand function) is an array of 0; return an array of its outputs'],
+    ['a bare value', ({ x }) => x(0) as never, 'expand function) is a Value; return an array of its outputs'],
+    ['a number', () => [1 as never], 'expand function) is an array of 1 with 1; return an array of its outputs'],
+  ])('refuses an operator that is composed of %s, by the name of the node', async (_, expand, message) => {
+    const wrong: OpDefinition = {
+      infer: ({ inputs: [x] }) => [x?.type],
+      gradient: noGradient('none'),
+      ...(expand && { expand }),
+    };
+    const model = await loadModel(modelBytes(own), { operators: { ...operators, 'my.domain.Gated': wrong } });
+    const what = "Gated node 'gated': what it is composed of (its ";
+    await expect(predict(model, request.inputs, { engine })).rejects.toThrow(GraphError);
+    await expect(predict(model, request.inputs, { engine })).rejects.toThrow(`${what}${message}`);
+    const through: OpDefinition = { ...gated, gradient: (context) => context.through(expand ?? (() => [])) };
+    const other = await loadModel(modelBytes(own), { operators: { ...operators, 'my.domain.Gated': through } });
+    await expect(valueAndGradients(other, { ...request, engine })).rejects.toThrow(message);
+  });
+
+  it('refuses to run an operator of a domain that the runtime does not have and that is not composed', async () => {
+    const alone: OpDefinition = { infer: gated.infer, gradient: gated.gradient };
+    const model = await loadModel(modelBytes(own), { operators: { ...operators, 'my.domain.Gated': alone } });
+    const running = predict(model, request.inputs, { engine });
+    await expect(running).rejects.toThrow(UnsupportedError);
+    await expect(running).rejects.toThrow(
+      "Gated node 'gated' is of 'my.domain', whose operators ONNX Runtime does not have",
     );
   });
 
@@ -176,6 +215,17 @@ describe('operators that are none', () => {
   it.each([
     ['of the table', { Relu: gated }, /knows the operator 'Relu' already/],
     ['without a gradient', { 'my.Op': { infer: () => [] } }, /the operator 'my\.Op' is .*; give \{ infer, gradient \}/],
+    [
+      'with a part that no definition has',
+      { 'my.Op': { ...gated, gradients: 1 } },
+      /unknown option 'gradients'.*'gradient'/,
+    ],
+    [
+      'with a trait that none has',
+      { 'my.Op': { ...gated, traits: { linaer: true } } },
+      /'linaer' of the traits of 'my\.Op'/,
+    ],
+    ['with costs that are none', { 'my.Op': { ...gated, flops: 3 } }, /the operator 'my\.Op' is /],
     ['that are no definitions', { 'my.Op': 'Relu' }, /the operator 'my\.Op' is /],
   ])('are refused: %s', async (_, given, message) => {
     const loading = loadModel(modelBytes(own), { operators: given as never });

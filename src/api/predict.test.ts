@@ -4,10 +4,12 @@ import { type ModelSpec, modelBytes, ramp, runOnnx } from '../../test/support/on
 import type { Engine } from '../engine/engine.js';
 import { GraphError, OptionError } from '../errors.js';
 import { type TensorData, tensorFrom, toNumbers } from '../graph/tensor.js';
+import { charTransformer } from '../nn/char-transformer.js';
 import { lenet } from '../nn/lenet.js';
 import { mlp } from '../nn/zoo.js';
 import { loadModel } from './load-save.js';
 import { predict, rowsOf, toNestedArray } from './predict.js';
+import { valueAndGradients } from './value-and-gradients.js';
 
 const spec = (batch: number | string): ModelSpec => ({
   opset: 17,
@@ -135,12 +137,42 @@ it('rowsOf gives the numbers of each example', () => {
   expect(() => toNestedArray(missing)).toThrow(OptionError);
 });
 
-it('inputs of another shape with as many elements are refused, and the message tells the shape', async () => {
-  const rows = tensorFrom('float32', [2, 784], new Array(1568).fill(0));
-  await expect(predict(lenet({ seed: 1 }), rows)).rejects.toThrow(
+it('examples in another arrangement are fitted, as those of data sets are', async () => {
+  const flat = tensorFrom(
+    'float32',
+    [2, 784],
+    Array.from({ length: 1568 }, (_, i) => Math.sin(i)),
+  );
+  const [pictures, planes] = [
+    { ...flat, dims: [2, 1, 28, 28] },
+    { ...flat, dims: [2, 28, 28] },
+  ];
+  const model = lenet({ seed: 1 });
+  const expected = await predict(model, pictures);
+  expect(await predict(model, flat)).toEqual(expected);
+  expect(await predict(model, planes)).toEqual(expected);
+  const rows = mlp({ sizes: [784, 3], seed: 1 });
+  expect(await predict(rows, pictures)).toEqual(await predict(rows, flat));
+  const request = { loss: 'softmax-cross-entropy', targets: [1, 2] } as const;
+  const found = await valueAndGradients(model, { ...request, inputs: flat });
+  expect(found).toEqual(await valueAndGradients(model, { ...request, inputs: pictures }));
+});
+
+it('inputs whose axes would be mixed up are refused, and the message tells the shape', async () => {
+  const columns = tensorFrom('float32', [2, 14, 56], new Array(1568).fill(0));
+  await expect(predict(lenet({ seed: 1 }), columns)).rejects.toThrow(
     /does not fit it, though it has as many elements as \[2, 1, 28, 28\]$/,
   );
   await expect(predict(lenet({ seed: 1 }), tensorFrom('float32', [2, 3], [1, 2, 3, 4, 5, 6]))).rejects.toThrow(
     /does not fit it$/,
   );
+});
+
+it('tokens that the vocabulary does not have are refused, by the names of the input and of the table', async () => {
+  const model = charTransformer({ seed: 1, vocabulary: 5, context: 4, layers: 1, width: 8, heads: 2 });
+  await expect(predict(model, [[0, 1, 5, 2]])).rejects.toThrow(
+    "the input 'input' holds 5, and 'token.weight', which it is looked up in, has the rows 0 to 4",
+  );
+  await expect(predict(model, [[0, 1, 4, -5]])).resolves.toBeDefined();
+  await expect(predict(model, [[0, 1, 4, -6]])).rejects.toThrow(GraphError);
 });

@@ -1,9 +1,9 @@
 // The loss of a model on a batch and its gradients, by parameters and by inputs.
 import { gradients } from '../autodiff/gradients.js';
-import { GraphError } from '../errors.js';
+import { GraphError, OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
-import { isFloatingPoint, type TensorData } from '../graph/tensor.js';
-import { type TensorLike, toTensorData } from '../graph/tensor-like.js';
+import { type DataType, isFloatingPoint, type TensorData } from '../graph/tensor.js';
+import { isTensorLike, toTensorData } from '../graph/tensor-like.js';
 import { checkedLoss } from '../losses/checked-loss.js';
 import { type LossWord, lossOf } from '../losses/index.js';
 import { labelError, probabilitiesError, wrongLabel, wrongProbabilities } from '../losses/labels.js';
@@ -11,7 +11,7 @@ import type { Loss } from '../losses/loss.js';
 import { checkModel, type Model } from '../model/model.js';
 import { checkedTexts, checkKeys, type OptionKeys } from '../options.js';
 import { Computation, type Point } from './computation.js';
-import { fitted } from './given.js';
+import { type ArrayLike, fittedArray, isOfIntegers, sizesOf } from './given.js';
 
 /** The loss to differentiate, its variables, and the point of differentiation. */
 export interface GradientRequest extends Point {
@@ -22,9 +22,9 @@ export interface GradientRequest extends Point {
    * the second if only that fits (`[batch, classes, height, width]`). For cross-entropy also probabilities in the logits'
    * shape. Else numbers in the output's shape.
    */
-  readonly targets: TensorLike;
-  /** Weights of the examples, `[batch]`; all are 1 by default. */
-  readonly weights?: TensorLike;
+  readonly targets: ArrayLike;
+  /** Weights of the examples, `[batch]`, at least 0 and not all 0; all are 1 by default. */
+  readonly weights?: ArrayLike;
   /** Names of the variables: parameters, and inputs of real numbers. By default all parameters. */
   readonly of?: readonly string[];
 }
@@ -67,12 +67,16 @@ export async function valueAndGradients(model: Model, request: GradientRequest):
   const { b } = computation;
   const names = checkedTexts('of', request.of) ?? [...model.parameters.keys()];
   const variables = names.map((name) => computation.variable(name));
-  const given = toTensorData(request.targets, 'the targets');
   const prediction = firstOutput(computation);
-  const output = loss.contained?.(b, prediction, given.dims) ?? prediction;
-  const targets = fitted(given, loss.targetType(output, given.dtype), 'what the loss compares with this output');
+  if (request.targets === undefined) {
+    throw new OptionError('the targets are missing; give labels or numbers, in a tensor or an array');
+  }
+  const sizes = sizesOf(request.targets);
+  const output = sizes && loss.contained ? loss.contained(b, prediction, sizes) : prediction;
+  const declared = loss.targetType(output, targetDtype(request.targets, output, loss));
+  const targets = fittedArray(request.targets, declared, 'what the loss compares with this output');
   if (loss.targets === 'labels') checkLabels(targets, output, loss);
-  const weights = request.weights && weightsOf(request.weights, output);
+  const weights = request.weights === undefined ? undefined : weightsOf(request.weights, output);
   const value = loss.value(
     b,
     output,
@@ -113,6 +117,23 @@ function checkLabels({ dtype, data }: TensorData, output: Value, loss: Loss): vo
   if (wrong >= 0) throw new GraphError(`the targets hold ${data[wrong]}, ${labelError(classes)}`);
 }
 
+/** The element type of targets: that of a tensor; arrays of integers are labels if the loss takes labels. */
+function targetDtype(given: ArrayLike, { dtype, dims }: Value, loss: Loss): DataType {
+  if (isTensorLike(given)) return toTensorData(given, 'the value given for targets').dtype;
+  const areProbabilities = String(sizesOf(given)) === String(dims);
+  return loss.targets === 'labels' && !areProbabilities && isOfIntegers(given) ? 'int64' : dtype;
+}
+
 /** Weights of the examples in the element type of the output. */
-const weightsOf = (given: TensorLike, { dtype, shape }: Value): TensorData =>
-  fitted(toTensorData(given, 'the weights'), { dtype, shape: shape.slice(0, 1) }, 'the weights of the examples');
+function weightsOf(given: ArrayLike, { dtype, shape }: Value): TensorData {
+  const weights = fittedArray(given, { dtype, shape: shape.slice(0, 1) }, 'the tensor of the weights of the examples');
+  const numbers = Array.from<number | bigint, number>(weights.data, Number);
+  const wrong = numbers.findIndex((weight) => !(weight >= 0 && weight < Number.POSITIVE_INFINITY));
+  if (wrong >= 0)
+    throw new GraphError(
+      `the weight of example ${wrong} is ${numbers[wrong]}; weights are finite numbers of at least 0`,
+    );
+  if (numbers.every((weight) => weight === 0))
+    throw new GraphError('the weights of all examples are 0; one must be above 0');
+  return weights;
+}

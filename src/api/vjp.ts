@@ -3,17 +3,16 @@ import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { TensorData } from '../graph/tensor.js';
-import { type TensorLike, toTensorData } from '../graph/tensor-like.js';
 import { checkModel, type Model } from '../model/model.js';
 import { checkedTexts, checkKeys, described, isRecord, type OptionKeys } from '../options.js';
 import { Computation, type Point } from './computation.js';
-import { fitted } from './given.js';
+import { type ArrayLike, fittedArray } from './given.js';
 import { under } from './jvp.js';
 
 /** The outputs to differentiate, their variables, and the point of differentiation. */
 export interface VjpRequest extends Point {
   /** Weights of the elements of outputs, by name and in the shape of the output. Other outputs are not computed. */
-  readonly cotangents: Readonly<Record<string, TensorLike>>;
+  readonly cotangents: Readonly<Record<string, ArrayLike>>;
   /** Names of the variables: parameters, and inputs of real numbers. By default all parameters. */
   readonly of?: readonly string[];
 }
@@ -53,7 +52,7 @@ export async function vjp(model: Model, request: VjpRequest): Promise<VjpResult>
   const outputs = [...computation.outputs(Object.keys(cotangents))];
   const seeds = outputs.map(([name, value]) => {
     const what = `the cotangent of '${name}'`;
-    const data = fitted(toTensorData(cotangents[name] as TensorLike, what), value.type, what);
+    const data = fittedArray(cotangents[name] as ArrayLike, value.type, what);
     return { value, cotangent: computation.feed(`cgfac/cotangent/${name}`, data) };
   });
   const found = vectorJacobianProduct(computation.b, seeds, variables);

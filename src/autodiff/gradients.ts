@@ -12,7 +12,7 @@ import {
 } from '../graph/graph.js';
 import { isFloatingPoint } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
-import { type Expansion, gradientContext } from '../ops/definition.js';
+import { type Expansion, expansionOf, gradientContext } from '../ops/definition.js';
 import { formatShape, range, sameShape } from '../ops/shapes/shapes.js';
 import { definitionOf } from '../ops/table.js';
 import { described } from '../options.js';
@@ -137,7 +137,16 @@ function inputCotangents(
     const found: unknown = definition.gradient(gradientContext(b, node, received, isWanted, through));
     if (!Array.isArray(found)) throw new GraphError(`its gradient rule returned ${described(found)}, not an array`);
     for (const [i, cotangent] of found.entries()) {
+      if (cotangent !== undefined && i >= node.inputs.length) {
+        throw new GraphError(`its gradient rule returned ${found.length} cotangents for ${node.inputs.length} inputs`);
+      }
       if (cotangent !== undefined && isWanted(i)) checkCotangent(i, inputOf(node, i), cotangent);
+    }
+    const missing = node.inputs.findIndex((_, i) => i >= found.length && isWanted(i));
+    if (missing >= 0) {
+      throw new GraphError(
+        `its gradient rule returned ${described(found)}, and none for input ${missing}: give a cotangent for each input, undefined for one that nothing depends on`,
+      );
     }
     return found;
   } catch (error) {
@@ -172,8 +181,8 @@ function cotangentsThrough(
   expansion: Expansion,
 ): (Value | undefined)[] {
   const inputs = node.inputs.map((input, i) => (input && isWanted(i) ? b.output(input) : input));
-  const copy = { ...node, inputs };
-  const outputs = expansion({ b, node: copy, x: (index) => inputOf(copy, index) });
+  const wantedOutputs = 1 + received.findLastIndex((cotangent) => cotangent !== undefined);
+  const outputs = expansionOf(expansion, b, { ...node, inputs }, wantedOutputs);
   const seeds = outputs.flatMap((value, i): Seed[] => {
     const cotangent = received[i];
     return cotangent ? [{ value, cotangent }] : [];

@@ -31,9 +31,8 @@ describe('chooseOptimizer', () => {
     expect(rate('cgfac:learning-rate=0.25:momentum=0.5')).toBe(0.25);
   });
 
-  it('lets an option of its own go before a shared one', () => {
+  it('takes an option that is given beside it', () => {
     expect(rate('adam', { learningRate: 0.5 })).toBe(0.5);
-    expect(rate('adam:learning-rate=0.125', { learningRate: 0.5 })).toBe(0.125);
   });
 
   it("scales SGD's default with the number of outputs that a loss is a mean over", () => {
@@ -47,6 +46,9 @@ describe('chooseOptimizer', () => {
       ['adam:beta1=0.8:beta1=0.9', {}, /beta1 is given twice; give it once/],
       ['adam:beta3=1', {}, /unknown option 'beta3' \(did you mean 'beta1'\?\); it takes learning-rate/],
       ['adam', { rank: 3 }, /--rank is not an option of adam/],
+      ['cgfac:rank=4', { rank: 3 }, /optimizer 'cgfac:rank=4' and --rank both give rank; give it once/],
+      ['adam:learning-rate=0.2', { learningRate: 0.1 }, /and --learning-rate both give learning-rate/],
+      ['sgd:momentum=0:nesterov', {}, /nesterov has no effect without momentum/],
       ['cgfac:form=x', {}, /form is 'x'; it must be gram or primal/],
       ['cgfac:rank=1.5', {}, /rank is 1.5; it must be a whole number/],
       ['cgfac:rank', {}, /rank is ''; it must be a number/],
@@ -119,6 +121,7 @@ describe('sharedFor', () => {
   it('gives the learning rate to first-order optimizers, damping and rank to those that have them', () => {
     const shared = { learningRate: 1, damping: 2, rank: 3 };
     expect(sharedFor('adam:beta1=0.5', shared)).toEqual({ learningRate: 1 });
+    expect(sharedFor('adam:learning-rate=0.5', shared)).toEqual({});
     expect(sharedFor('kfac', shared)).toEqual({ damping: 2 });
     expect(sharedFor('cgfac', shared)).toEqual({ damping: 2, rank: 3 });
   });

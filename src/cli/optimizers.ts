@@ -244,7 +244,7 @@ export interface ChosenOptimizer {
   readonly optimizer: Optimizer;
 }
 
-/** Options for every optimizer that does not set its own. */
+/** Options that are given beside an optimizer: in a comparison they hold for those that do not set their own. */
 export interface SharedOptions {
   readonly learningRate?: Schedule;
   readonly damping?: Schedule;
@@ -269,9 +269,10 @@ function created(spec: string, shared: SharedOptions, setting: Setting | undefin
   };
   for (const [key, value] of Object.entries(shared)) {
     const option = kebab(key);
-    if (value === undefined || option in own) continue;
+    if (value === undefined) continue;
     if (!(option in kind.options))
       throw new OptionError(`--${option} is not an option of ${name}; ${known(kind.options)}`);
+    if (option in own) throw new OptionError(`optimizer '${spec}' and --${option} both give ${option}; give it once`);
     own[option] = value;
   }
   try {
@@ -297,13 +298,20 @@ export const sharedOptions = ({ learningRate, damping, rank }: SharedOptions): S
   ...(rank !== undefined && { rank }),
 });
 
-/** Return the shared options that concern an optimizer of a comparison: the learning rate is for first-order ones. */
+/**
+ * Return those of the shared options that concern an optimizer of a comparison, and that it does not set itself: a learning rate is
+ * for first-order ones.
+ */
 export function sharedFor(spec: string, shared: SharedOptions): SharedOptions {
-  const kind = kinds[spec.split(':')[0] ?? ''];
+  const [name = '', ...parts] = spec.split(':');
+  const own = parts.map((part) => part.split('=')[0]);
+  const kind = kinds[name];
   if (!kind) return {};
   const isSecondOrder = 'damping' in kind.options;
   return Object.fromEntries(
-    Object.entries(shared).filter(([key]) => kebab(key) in kind.options && !(isSecondOrder && key === 'learningRate')),
+    Object.entries(shared).filter(
+      ([key]) => kebab(key) in kind.options && !own.includes(kebab(key)) && !(isSecondOrder && key === 'learningRate'),
+    ),
   );
 }
 

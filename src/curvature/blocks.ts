@@ -4,6 +4,7 @@ import { outputOf, type Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
 import { isNode, readersOf, seeThrough, type Uses, usesBefore } from '../graph/uses.js';
 import { KroneckerBlock, type LayerUses } from './kronecker-block.js';
+import { checkedMatch } from './layers/checks.js';
 import { layerKinds } from './layers/index.js';
 import type { Application, LayerKind, LayerUse, Reading } from './layers/layer-kind.js';
 
@@ -84,7 +85,7 @@ export interface AppliedLayer extends Application {
 /** The layer that a node applies with a parameter as its weight, or why there is none. */
 function applicationOf(reading: Reading, kinds: readonly LayerKind[]): AppliedLayer | string {
   for (const layer of kinds) {
-    const found = layer.match(reading);
+    const found = checkedMatch(layer, reading);
     if (found !== undefined) return typeof found === 'string' ? found : { ...found, layer };
   }
   const { node, value } = reading;

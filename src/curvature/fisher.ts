@@ -3,7 +3,7 @@ import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Cases, OutputLikelihood } from '../losses/likelihood.js';
 import type { Builder } from '../ops/builder.js';
-import { checkedCount, checkKeys } from '../options.js';
+import { checkedCount, checkKeys, type NoOptions } from '../options.js';
 
 export interface FisherInput {
   readonly b: Builder;
@@ -60,27 +60,35 @@ export function sampled(options: SampledOptions = {}): Fisher {
 
 /**
  * Return the Fisher matrix of the targets of the data: the empirical one.
+ * @throws OptionError for options: it has none
  * @example
  * const optimizer = cgfac({ fisher: empirical() });
  */
-export const empirical = (): Fisher => ({
-  name: 'empirical',
-  cotangents: ({ b, forward, likelihood }) => [likelihood.cotangent(b, forward)],
-});
+export function empirical(options: NoOptions = {}): Fisher {
+  checkKeys('empirical', options, {});
+  return {
+    name: 'empirical',
+    cotangents: ({ b, forward, likelihood }) => [likelihood.cotangent(b, forward)],
+  };
+}
 
 /**
  * Return the generalized Gauss–Newton matrix: all columns of the output's Hessian root, with one backward pass each.
+ * @throws OptionError for options: it has none
  * @example
  * const optimizer = cgfac({ fisher: exact(), curvatureRows: 8 });
  */
-export const exact = (): Fisher => ({
-  name: 'exact',
-  needsLikelihood: true,
-  cotangents({ b, forward, likelihood }) {
-    if (!likelihood.hessianRoot) throw noLikelihood('exact');
-    return likelihood.hessianRoot(b, forward);
-  },
-});
+export function exact(options: NoOptions = {}): Fisher {
+  checkKeys('exact', options, {});
+  return {
+    name: 'exact',
+    needsLikelihood: true,
+    cotangents({ b, forward, likelihood }) {
+      if (!likelihood.hessianRoot) throw noLikelihood('exact');
+      return likelihood.hessianRoot(b, forward);
+    },
+  };
+}
 
 const noLikelihood = (name: string): OptionError =>
   new OptionError(`${name}() needs the likelihood of a loss, and this loss has none: use empirical()`);

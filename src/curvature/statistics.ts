@@ -8,6 +8,7 @@ import { elementDot } from './factors/matrices.js';
 import type { Fisher } from './fisher.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows } from './layer-tensor.js';
+import { checkedDiagonal, checkedRows } from './layers/checks.js';
 import { axisRows, type LayerUse } from './layers/layer-kind.js';
 import { RowShares } from './row-shares.js';
 
@@ -74,7 +75,8 @@ export function layerRows(
     const isDiagonal = block.factor === 'diagonal' && layer.factor === 'diagonal';
     if (!isDiagonal) return rows;
     const counts = (): number[] => block.uses.map((use) => rowCount(layer.inputRows(b, use)));
-    return { ...rows, diagonal: layer.inputDiagonal(b, block.uses, shares?.ofRows(block.uses, counts())) };
+    const diagonal = layer.inputDiagonal(b, block.uses, shares?.ofRows(block.uses, counts()));
+    return { ...rows, diagonal: checkedDiagonal(block.uses[0], diagonal) };
   });
 }
 
@@ -152,10 +154,12 @@ const stacked = (b: Builder, rows: readonly Value[]): Value => b.concat(rows, (r
 
 function rowsOf(b: Builder, use: LayerUse): Value {
   if (use.layer.factor === 'identity') throw new Error(`no rows of activations for ${use.layer.kind}`);
-  return use.layer.inputRows(b, use);
+  return checkedRows('inputRows', use, use.inputs, use.layer.inputRows(b, use));
 }
 
 /** The cotangent of pre-activations as rows: `[rows, outputs]`, `[groups, rows, outputs]`. */
 function gradientRows(b: Builder, use: LayerUse, cotangent: Value): Value {
-  return use.layer.outputRows?.(b, use, cotangent) ?? axisRows(b, cotangent, use.outputAxes, use.groups);
+  const { layer } = use;
+  if (!layer.outputRows) return axisRows(b, cotangent, use.outputAxes, use.groups);
+  return checkedRows('outputRows', use, use.outputs, layer.outputRows(b, use, cotangent));
 }

@@ -1,5 +1,6 @@
 // Builds graphs: infers types, folds and pools constants, reuses common subexpressions, drops dead code.
 import { GraphError } from '../errors.js';
+import { described } from '../options.js';
 import {
   type Attribute,
   type Attributes,
@@ -13,7 +14,7 @@ import {
   type TensorType,
   Value,
 } from './graph.js';
-import { type DataType, type TensorData, tensorFrom } from './tensor.js';
+import { checkDataType, type DataType, type TensorData, tensorFrom } from './tensor.js';
 
 /** What the builder asks of the operator table: output types, and the outputs themselves if they can be known now. */
 export interface Semantics {
@@ -54,6 +55,16 @@ export class GraphBuilder {
 
   /** Declare an input of the graph. */
   input(name: string, dtype: DataType, shape: Shape): Value {
+    checkDataType(dtype);
+    const sizes: unknown = shape;
+    const isShape =
+      Array.isArray(sizes) && sizes.every((size) => typeof size === 'string' || (Number.isInteger(size) && size >= 0));
+    if (!isShape) {
+      const found = Array.isArray(sizes) ? `[${sizes.map(described).join(', ')}]` : described(sizes);
+      throw new GraphError(
+        `the shape of the input '${name}' is ${found}; give whole numbers, or names of sizes that are not known`,
+      );
+    }
     const value = new Value(name, { dtype, shape });
     this.#inputs.push(value);
     return value;
@@ -99,6 +110,7 @@ export class GraphBuilder {
     attributes: Attributes = {},
     options: NodeOptions = {},
   ): readonly Value[] {
+    for (const input of inputs) if (input !== undefined) checkOperand(op, input);
     const domain = options.domain ?? '';
     const { definition } = options;
     const draft = { op, domain, name: options.name ?? '', inputs, attributes, ...(definition && { definition }) };
@@ -168,6 +180,12 @@ export class GraphBuilder {
     const inputs = node.inputs.map((input) => (input ? this.#identity(input) : '-'));
     return `${node.domain}.${node.op}(${inputs.join()})${attributes.join()}>${outputs}`;
   }
+}
+
+/** @throws GraphError naming the operator for an operand that is no value, as callers in JavaScript may give */
+export function checkOperand(op: string, operand: unknown): asserts operand is Value {
+  if (operand instanceof Value) return;
+  throw new GraphError(`an operand of ${op} is ${described(operand)}; give a value of the graph`);
 }
 
 /** Run a rule of a node's operator; its GraphErrors get the node's name and the types of its inputs. */

@@ -188,7 +188,7 @@ export function firstOutputOf(graph: Graph): Graph {
 }
 
 /** Return the values that a graph uses and does not define: it captures them from outside. Constants are not counted. */
-function captures(graph: Graph): Set<Value> {
+export function captures(graph: Graph): Set<Value> {
   const defined = new Set<Value>(graph.inputs);
   const captured = new Set<Value>();
   const use = (value: Value | undefined) => {

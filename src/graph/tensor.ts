@@ -1,5 +1,6 @@
 // Tensors as plain data: an element type, dimensions, and a typed array in row-major order.
 import { GraphError } from '../errors.js';
+import { described } from '../options.js';
 
 const arrayTypes = {
   float32: Float32Array,
@@ -53,7 +54,14 @@ export const bytesPerElement = (dtype: DataType): number => arrayTypes[dtype].BY
 /** Return the number of elements: the product of the dimensions. */
 export const elementCount = (dims: readonly number[]): number => dims.reduce((product, size) => product * size, 1);
 
+/** @throws GraphError unless it is the name of an element type */
+export function checkDataType(dtype: DataType): void {
+  if (typeof dtype === 'string' && isDataType(dtype)) return;
+  throw new GraphError(`${described(dtype)} is no element type; give one such as 'float32' or 'int64'`);
+}
+
 export function allocate(dtype: DataType, length: number): TypedArray {
+  checkDataType(dtype);
   return new arrayTypes[dtype](length);
 }
 
@@ -91,7 +99,10 @@ export function tensorFrom(dtype: DataType, dims: readonly number[], values: Ite
   const numbers = Array.from(values);
   const data = allocate(dtype, numbers.length);
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
-    for (const [i, value] of numbers.entries()) data[i] = BigInt(value);
+    for (const [i, value] of numbers.entries()) {
+      if (!Number.isInteger(value)) throw new GraphError(`${dtype} does not hold ${value}`);
+      data[i] = BigInt(value);
+    }
   } else if (dtype === 'float16' || dtype === 'bfloat16') {
     throw new GraphError(`tensorFrom: make a float32 tensor and cast it to ${dtype}`);
   } else {

@@ -16,8 +16,10 @@ export const wrongLabel = (
 
 /** Return the rest of a message that begins with the label. */
 export const labelError = (classes: number): string =>
-  `but the labels of ${classes} classes are 0 to ${classes - 1}; leave such rows out, or let the loss ignore them: ` +
-  'crossEntropy({ ignoreIndex: -100 })';
+  classes === 0
+    ? 'but the output has no classes: its last axis is empty'
+    : `but the labels of ${classes} classes are 0 to ${classes - 1}; leave such rows out, or let the loss ignore them: ` +
+      'crossEntropy({ ignoreIndex: -100 })';
 
 /** Largest deviation of the sum of a row of probabilities from 1, for rounding in float32 and in files. */
 const roundedSum = 1e-3;

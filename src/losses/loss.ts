@@ -5,7 +5,9 @@ import type { Metric } from '../metrics/metric.js';
 import type { Builder } from '../ops/builder.js';
 
 /** The distribution of random numbers that a program gets in each step. */
-export type Distribution = 'uniform' | 'normal' | 'sign';
+export type Distribution = (typeof distributions)[number];
+
+export const distributions = ['uniform', 'normal', 'sign'] as const;
 
 /** Numbers that a loss takes as targets: those between two bounds, or a few that stand for classes. */
 export interface TargetRange {

@@ -26,7 +26,8 @@ export interface Model {
   /**
    * Return a model of the same kind with new elements in some of its parameters and statistics; the others keep theirs.
    * This model does not change.
-   * @param parameters by name, in the shape and element type that the model has for them; 16-bit floats are widened
+   * @param parameters by name, in the shape and element type that the model has for them; 16-bit floats are widened;
+   *   they are copied
    * @throws GraphError naming a tensor that the model does not have or whose shape or element type differs
    * @example
    * const model = mlp({ sizes: [2, 3, 2], seed: 1 });
@@ -99,7 +100,7 @@ export function withNewElements<Kind extends Model>(
     );
   }
   const tensors = [...given].map(
-    ([key, tensor]) => [key, widen(toTensorData(tensor, `'${key}' of model '${name}'`))] as const,
+    ([key, tensor]) => [key, ownTensor(toTensorData(tensor, `'${key}' of model '${name}'`))] as const,
   );
   const replacements = new Map<Value, Value>();
   for (const [value, data] of newElements(name, parameters, statistics, new Map(tensors))) {
@@ -122,6 +123,12 @@ export function withNewElements<Kind extends Model>(
   };
   origins.set(made, { origin, elements });
   return made;
+}
+
+/** A tensor in float32 or wider that its giver cannot change afterwards. */
+function ownTensor(given: TensorData): TensorData {
+  const wide = widen(given);
+  return wide.data === given.data ? { ...wide, data: wide.data.slice() } : wide;
 }
 
 /** Return the new elements of a model's tensors, by value. @throws GraphError for names, shapes or types that it does not have */

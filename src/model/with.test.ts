@@ -158,3 +158,14 @@ it('parameters that are no map are refused in words', () => {
     "the parameters for model 'mlp' are an object with fc1.bias; give a Map of tensors by their names",
   );
 });
+
+it.each(kinds)('%s keeps its elements if the arrays that it was given change', (_, make) => {
+  const model = make();
+  const [[name, { dims }] = ['', { dims: [] }]] = model.parameters;
+  const given = ramp(dims);
+  const changed = model.with(new Map([[name, given]]));
+  const [before, bytes] = [[...given.data], changed.encode()];
+  given.data.fill(7 as never);
+  expect([...(changed.parameters.get(name)?.constant?.data ?? [])]).toEqual(before);
+  expect(Buffer.compare(changed.encode(), bytes)).toBe(0);
+});

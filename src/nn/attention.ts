@@ -4,7 +4,7 @@ import type { Value } from '../graph/graph.js';
 import { tensor } from '../graph/tensor.js';
 import { checkedCount, checkedFlag, checkKeys, type OptionKeys } from '../options.js';
 import type { WeightInitialization } from './initialization.js';
-import { checkedRank, knownSize } from './layer-checks.js';
+import { checkedRank, knownSize, layerOf } from './layer-checks.js';
 import type { Network } from './network.js';
 
 export interface AttentionOptions {
@@ -33,7 +33,7 @@ const longestSequence = 16_384;
  * value are separate dense layers, and so separate Kronecker blocks.
  */
 export function multiHeadAttention(network: Network, x: Value, name: string, options: AttentionOptions): Value {
-  const what = `the layer '${name}'`;
+  const what = layerOf('multiHeadAttention', name, x);
   checkKeys(what, options, keys);
   const { heads, causal = false, initialization, outputInitialization = initialization } = options;
   checkedRank(what, x, ['batch', 'positions', 'width']);

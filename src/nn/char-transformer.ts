@@ -54,7 +54,7 @@ export function charTransformer(options: CharTransformerOptions): Model {
   const context = count('context', 64, longestContext);
   const [width, layers, heads] = [count('width', 128), count('layers', 4, 1000), count('heads', 4)];
   if (width % heads !== 0) throw new OptionError(`${heads} heads do not divide the width ${width} of the transformer`);
-  const network = new Network('char-transformer', options);
+  const network = new Network('char-transformer', { seed: options.seed });
   const { b } = network;
   const tokens = network.input('input', [context], 'int64');
   const embedded = network.embedding(tokens, 'token', vocabulary, width, normal(deviation));

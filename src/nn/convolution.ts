@@ -1,16 +1,20 @@
 // Layers of windows: convolutions, transposed convolutions and pooling.
-import { type Attribute, int, ints, type Value } from '../graph/graph.js';
+import { GraphError } from '../errors.js';
+import { type Attribute, formatType, int, ints, type Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
 import { checkedCount, checkedNumber, checkKeys, type OptionKeys } from '../options.js';
 import { he, type WeightInitialization } from './initialization.js';
 import {
   biasOf,
   checkedGroups,
+  checkedInput,
   checkedRank,
   checkedSizes,
   checkedWindows,
   knownSize,
+  layerOf,
   type Sizes,
+  weightDraw,
 } from './layer-checks.js';
 import type { Network } from './network.js';
 
@@ -74,7 +78,7 @@ export function convolution(
   options: ConvolutionOptions,
   axes: readonly string[],
 ): Value {
-  const what = `the layer '${name}'`;
+  const what = layerOf('convolution', name, x);
   checkKeys(what, options, convolutionKeys);
   checkedRank(what, x, ['batch', 'channels', ...axes]);
   checkedCount(`outputs of ${what}`, outputs);
@@ -87,7 +91,7 @@ export function convolution(
   const channels = knownSize(what, x, 1);
   const groups = checkedGroups(what, options.groups ?? 1, channels, outputs);
   const [inputs, window] = [channels / groups, elementCount(kernel)];
-  const draw = (options.initialization ?? he)(inputs * window, (outputs / groups) * window);
+  const draw = weightDraw(what, options.initialization ?? he, inputs * window, (outputs / groups) * window);
   const weight = network.parameter(`${name}.weight`, [outputs, inputs, ...kernel], draw);
   const attributes: Record<string, Attribute> = { strides: ints(stride), pads: ints([...padding, ...padding]) };
   if (groups > 1) attributes.group = int(groups);
@@ -104,7 +108,7 @@ export function transposedConvolution(
   outputs: number,
   options: TransposedConvolutionOptions,
 ): Value {
-  const what = `the layer '${name}'`;
+  const what = layerOf('convTranspose2d', name, x);
   checkKeys(what, options, transposedKeys);
   checkedRank(what, x, ['batch', 'channels', 'height', 'width']);
   checkedCount(`outputs of ${what}`, outputs);
@@ -115,11 +119,20 @@ export function transposedConvolution(
   for (const [axis, size] of added.entries()) {
     checkedNumber(`outputPadding of ${what}`, size, { atLeast: 0, below: stride[axis] ?? 1 });
   }
+  for (const [axis, size] of x.shape.slice(2).entries()) {
+    const [window = 1, distance = 1, cut = 0, more = 0] = [kernel[axis], stride[axis], padding[axis], added[axis]];
+    if (typeof size === 'string' || (size - 1) * distance + window + more > 2 * cut) continue;
+    throw new GraphError(
+      `${what} cuts all of axis ${axis + 2} off by a padding of ${cut}: its input is ${formatType(x.type)}`,
+    );
+  }
   const channels = knownSize(what, x, 1);
   const groups = checkedGroups(what, options.groups ?? 1, channels, outputs);
   // An element of the output is computed from as many inputs as windows that cover it.
   const covering = Math.max(1, Math.round(elementCount(kernel) / elementCount(stride)));
-  const draw = (options.initialization ?? he)(
+  const draw = weightDraw(
+    what,
+    options.initialization ?? he,
     (channels / groups) * covering,
     (outputs / groups) * elementCount(kernel),
   );
@@ -139,6 +152,7 @@ export function pooling(
   x: Value,
   options: PoolingOptions,
 ): Value {
+  checkedInput(what, x);
   checkKeys(what, options, poolingKeys);
   checkedRank(what, x, ['batch', 'channels', 'height', 'width']);
   const kernel = checkedSizes(`kernel of ${what}`, options.kernel ?? 2, 2);

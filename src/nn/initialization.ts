@@ -20,7 +20,7 @@ export const normal =
     source.fillNormal(elements, 0, deviation);
 
 /** Uniform between −bound and bound. */
-const uniform =
+export const uniform =
   (bound: number): Initialization =>
   (source, elements) =>
     source.fillUniform(elements, -bound, bound);

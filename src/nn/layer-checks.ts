@@ -1,9 +1,73 @@
 // Checks of the inputs and sizes of layers, whose messages name the layer, and their common bias.
 import { GraphError, OptionError } from '../errors.js';
-import { formatType, type Value } from '../graph/graph.js';
+import { formatType, Value } from '../graph/graph.js';
+import { isFloatingPoint, isInteger } from '../graph/tensor.js';
 import { checkedCount, checkedFlag, checkedNumber, described } from '../options.js';
-import { zeros } from './initialization.js';
+import type { Random } from '../random.js';
+import { type Initialization, normal, uniform, type WeightInitialization, zeros } from './initialization.js';
 import type { Network } from './network.js';
+
+/** A name of a layer, a parameter or an input. @throws OptionError */
+export function checkedName(what: string, name: string): string {
+  const given: unknown = name;
+  if (typeof given === 'string' && given !== '') return name;
+  throw new OptionError(`the name of ${what} is ${described(given)}; give a text such as 'hidden'`);
+}
+
+/**
+ * What layers say that they are in messages, once their input is one.
+ * @throws OptionError for a name that is none, GraphError for an input that is no value or of other elements
+ */
+export function layerOf(kind: string, name: string, x: Value, elements: 'numbers' | 'integers' = 'numbers'): string {
+  const what = `the layer '${checkedName(`a layer (${kind})`, name)}'`;
+  checkedInput(what, x, elements);
+  return what;
+}
+
+/** @throws GraphError unless it is a value of real numbers, or of integers */
+export function checkedInput(what: string, x: Value, elements: 'numbers' | 'integers' = 'numbers'): void {
+  const given: unknown = x;
+  if (!(given instanceof Value)) {
+    throw new GraphError(
+      `the input of ${what} is ${described(given)}; give a value: an input of the network, or what a layer returned`,
+    );
+  }
+  const fits = elements === 'numbers' ? isFloatingPoint(x.dtype) : isInteger(x.dtype);
+  if (fits) return;
+  const advice = elements === 'numbers' ? 'real numbers: cast it (b.cast), or look it up (embedding)' : 'integers';
+  throw new GraphError(`${what} takes ${advice}, and its input is ${formatType(x.type)}`);
+}
+
+/**
+ * How a layer's weight is drawn.
+ * @throws OptionError if that is no function of the numbers of inputs and outputs
+ */
+export function weightDraw(what: string, given: WeightInitialization, inputs: number, outputs: number): Initialization {
+  const makers = new Map<unknown, string>([
+    [normal, 'normal(0.02)'],
+    [uniform, 'uniform(0.1)'],
+  ]);
+  const maker = makers.get(given);
+  if (maker) throw new OptionError(`the initialization of ${what} is not called; give () => initializations.${maker}`);
+  const draw: unknown = typeof given === 'function' ? given(inputs, outputs) : undefined;
+  if (typeof draw === 'function') return draw as Initialization;
+  const found =
+    typeof given === 'function' ? `${described(given)}, which returns ${described(draw)}` : described(given);
+  throw new OptionError(
+    `the initialization of ${what} is ${found}; give initializations.he or glorot, or a function such as () => initializations.normal(0.02)`,
+  );
+}
+
+/** Draw the elements of a parameter. @throws OptionError if the initialization does not do that */
+export function drawInto(what: string, given: Initialization, source: Random, elements: Float32Array): void {
+  const result: unknown = typeof given === 'function' ? given(source, elements) : 0;
+  if (typeof result !== 'function' && typeof result !== 'number') return;
+  const found =
+    typeof given === 'function' ? `${described(given)}, which returns ${described(result)}` : described(given);
+  throw new OptionError(
+    `the initialization of ${what} is ${found}; give a function that fills the elements, such as initializations.ones or initializations.normal(0.02)`,
+  );
+}
 
 /** @throws GraphError unless the value has these axes */
 export function checkedRank(what: string, x: Value, axes: readonly string[]): void {

@@ -388,6 +388,9 @@ it('several inputs and outputs, and a residual by plain addition', async () => {
   expect(toNumbers(plain.sum as TensorData)).toEqual(added);
 });
 
+/** What JavaScript leaves out. */
+const none = undefined as never;
+
 describe('refuses', () => {
   const on = (example: readonly number[], layer: (network: Network, x: Value) => unknown) => () => {
     const network = new Network('net', { seed: 1 });
@@ -468,6 +471,135 @@ describe('refuses', () => {
       on([3], (n, x) => n.activation(x, Math.tanh as unknown as 'relu')),
       OptionError,
       /the function tanh; give a name/,
+    ],
+    [
+      'no input',
+      on([3], (n) => n.dense(none, 'a', 3)),
+      GraphError,
+      /the input of the layer 'a' is undefined; give a value/,
+    ],
+    ['no name', on([3], (n, x) => n.dense(x, none, 3)), OptionError, /the name of a layer \(dense\) is undefined/],
+    [
+      'tokens',
+      on([3], (n) => n.dense(n.input('t', [3], 'int64'), 'a', 2)),
+      GraphError,
+      /'a' takes real numbers.* int64\[batch, 3\]/,
+    ],
+    [
+      'tokens to normalize',
+      on([3], (n) => n.layerNorm(n.input('t', [3], 'int64'), 'a')),
+      GraphError,
+      /'a' takes real numbers/,
+    ],
+    ['numbers for tokens', on([3], (n, x) => n.embedding(x, 'e', 4, 2)), GraphError, /'e' takes integers/],
+    ['no value to pool', on([3], (n) => n.maxPool2d(none)), GraphError, /the input of maxPool2d is undefined/],
+    [
+      'no value to activate',
+      on([3], (n) => n.activation(none, 'relu')),
+      GraphError,
+      /the input of an activation is undefined/,
+    ],
+    [
+      'no shape',
+      on([3], (n) => n.input('y', none)),
+      OptionError,
+      /the shape of an example of the input 'y' is undefined/,
+    ],
+    ['a negative size', on([3], (n) => n.input('y', [-1])), OptionError, /a size of the input 'y' is -1/],
+    ['half a size', on([3], (n) => n.input('y', [1.5])), OptionError, /a size of the input 'y' is 1\.5/],
+    [
+      'an element type',
+      on([3], (n) => n.input('y', [1], 'float17' as 'int64')),
+      OptionError,
+      /the input 'y' is 'float17'/,
+    ],
+    [
+      'an input without a name',
+      on([3], (n) => n.input(none, [1])),
+      OptionError,
+      /the name of an input .* is undefined/,
+    ],
+    [
+      'no output at all',
+      on([3], (n) => n.model(none)),
+      OptionError,
+      /the output of model 'net' is undefined; give a value/,
+    ],
+    ['no options', () => new Network('net', none), OptionError, /the options of Network are undefined/],
+    [
+      'a value of another network',
+      () => {
+        const [one, other] = [new Network('one', { seed: 1 }), new Network('other', { seed: 1 })];
+        return one.model(one.dense(other.input('theirs', [3]), 'a', 2));
+      },
+      OptionError,
+      /model 'one' is made of 'theirs', a value of another network/,
+    ],
+    [
+      'all that is cut off',
+      on([1, 2, 2], (n, x) => n.convTranspose2d(x, 't', 1, { kernel: 2, padding: 2 })),
+      GraphError,
+      /'t' cuts all of axis 2 off by a padding of 2/,
+    ],
+    [
+      'a word for an initialization',
+      on([3], (n, x) => n.dense(x, 'a', 2, { initialization: 'he' as never })),
+      OptionError,
+      /the initialization of the layer 'a' is 'he'; give initializations\.he/,
+    ],
+    [
+      'an initialization of a weight that is not called',
+      on([3], (n, x) => n.dense(x, 'a', 2, { initialization: initializations.normal as never })),
+      OptionError,
+      /the layer 'a' is not called; give \(\) => initializations\.normal\(0\.02\)/,
+    ],
+    [
+      'an initialization of any parameter for a weight',
+      on([3], (n, x) => n.dense(x, 'a', 2, { initialization: initializations.zeros as never })),
+      OptionError,
+      /which returns undefined; give initializations\.he/,
+    ],
+    [
+      'an initialization that is not called',
+      on([3], (n) => n.parameter('p', [2], initializations.normal as never)),
+      OptionError,
+      /the parameter 'p' of net is the function normal, which returns the function/,
+    ],
+    [
+      'an initialization of one number',
+      on([3], (n) => n.parameter('p', [2], (() => 0.5) as never)),
+      OptionError,
+      /which returns 0\.5; give a function that fills the elements/,
+    ],
+    [
+      'a parameter without a shape',
+      on([3], (n) => n.parameter('p', none, initializations.ones)),
+      OptionError,
+      /the shape of the parameter 'p' of net is undefined/,
+    ],
+    [
+      'a word to add',
+      on([3], (n, x) => n.b.add(x, '1' as never)),
+      GraphError,
+      /an operand of Add is '1'; give a value/,
+    ],
+    ['nothing to add', on([3], (n) => n.b.add(none, 1)), GraphError, /an operand of Add is undefined/],
+    ['nothing to choose', on([3], (n, x) => n.b.where(x, 1, none)), GraphError, /an operand of Where is undefined/],
+    ['nothing to reshape', on([3], (n) => n.b.reshape(none, [1])), GraphError, /an operand of reshape is undefined/],
+    ['nothing to sum', on([3], (n) => n.b.sum(none)), GraphError, /an operand of ReduceSum is undefined/],
+    ['nothing to exponentiate', on([3], (n) => n.b.exp(none)), GraphError, /Exp node lacks its input 0/],
+    [
+      'a scalar of no type',
+      on([3], (n) => n.b.scalar(1, none)),
+      GraphError,
+      /undefined is no element type; give one such as 'float32'/,
+    ],
+    ['a fraction of an integer', on([3], (n) => n.b.scalar(1.5, 'int64')), GraphError, /int64 does not hold 1\.5/],
+    [
+      'an input of the graph of no shape',
+      on([3], (n) => n.b.input('y', 'float32', none)),
+      GraphError,
+      /the shape of the input 'y' is undefined/,
     ],
     ['an output', on([3], (n) => n.model({ y: 3 as unknown as Value })), OptionError, /output 'y' of model 'net' is 3/],
     ['a huge layer', on([3], (n, x) => n.dense(x, 'a', 1e15)), OptionError, /memory does not hold/],

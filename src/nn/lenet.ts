@@ -32,7 +32,7 @@ export function lenet(options: LenetOptions): Model {
       `lenet takes pictures of sizes that are multiples of 4 and at least 12, not ${height}×${width}: scale them, as in images:DIR?size=28`,
     );
   }
-  const network = new Network('lenet', options);
+  const network = new Network('lenet', { seed: options.seed });
   const { b } = network;
   let x = network.input('input', [channels, height, width]);
   x = network.maxPool2d(b.relu(network.conv2d(x, 'conv1', 6, { kernel: 5, padding: 2 })));

@@ -1,10 +1,19 @@
 // Builds models: a graph with a symbolic batch whose parameters are drawn from a seed by named initializations.
 import { OptionError } from '../errors.js';
-import { type Attribute, float, int, type Shape, Value } from '../graph/graph.js';
+import { type Attribute, captures, float, int, type Shape, Value } from '../graph/graph.js';
 import { elementCount, tensor } from '../graph/tensor.js';
 import { builtModel, type Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
-import { checkedCount, checkedNumber, checkedSeed, checkKeys, described, type OptionKeys } from '../options.js';
+import {
+  checkedCount,
+  checkedNumber,
+  checkedSeed,
+  checkedWord,
+  checkKeys,
+  described,
+  isRecord,
+  type OptionKeys,
+} from '../options.js';
 import { random } from '../random.js';
 import { type Activation, type ActivationName, activationOf } from './activations.js';
 import { type AttentionOptions, multiHeadAttention } from './attention.js';
@@ -17,7 +26,17 @@ import {
   transposedConvolution,
 } from './convolution.js';
 import { glorot, type Initialization, normal, ones, type WeightInitialization, zeros } from './initialization.js';
-import { biasOf, checkedGroups, checkedRank, knownSize } from './layer-checks.js';
+import {
+  biasOf,
+  checkedGroups,
+  checkedInput,
+  checkedName,
+  checkedRank,
+  drawInto,
+  knownSize,
+  layerOf,
+  weightDraw,
+} from './layer-checks.js';
 
 export interface NetworkOptions {
   /** Seed of the initial parameters; each parameter has its own stream, so that a change of one does not change the others. */
@@ -84,22 +103,37 @@ export class Network {
   readonly #statistics = new Map<string, Value>();
 
   constructor(name: string, options: NetworkOptions) {
-    this.#name = name;
+    checkKeys('Network', options, { seed: true });
+    this.#name = checkedName('a network', name);
     this.#seed = checkedSeed(options.seed);
   }
 
   /** An input of shape `[batch, …example]`: numbers, or tokens of int64. */
   input(name: string, example: Shape, dtype: 'float32' | 'int64' = 'float32'): Value {
     this.#take(name);
+    const given: unknown = example;
+    if (!Array.isArray(given)) {
+      throw new OptionError(
+        `the shape of an example of the input '${name}' is ${described(given)}; give its sizes, such as [784], or [] for a number`,
+      );
+    }
+    for (const size of example) {
+      if (typeof size !== 'string') checkedCount(`a size of the input '${name}'`, size);
+    }
+    checkedWord(`the element type of the input '${name}'`, dtype, ['float32', 'int64']);
     return this.b.input(name, dtype, ['batch', ...example]);
   }
 
   /** A trained tensor of float32. */
   parameter(name: string, dims: readonly number[], initialization: Initialization): Value {
-    for (const size of dims) checkedCount(`a size of the parameter '${name}' of ${this.#name}`, size);
+    const what = `the parameter '${name}' of ${this.#name}`;
+    const given: unknown = dims;
+    if (!Array.isArray(given))
+      throw new OptionError(`the shape of ${what} is ${described(given)}; give its sizes, such as [3, 4]`);
+    for (const size of dims) checkedCount(`a size of ${what}`, size);
     this.#take(name);
     const elements = allocated(this.#name, name, dims);
-    initialization(random(this.#seed, 'parameter', name), elements);
+    drawInto(what, initialization, random(this.#seed, 'parameter', name), elements);
     const value = this.b.constant(tensor('float32', dims, elements), name);
     this.#parameters.set(name, value);
     return value;
@@ -110,12 +144,16 @@ export class Network {
    * Parameters: `<name>.weight`, `<name>.bias` (zero).
    */
   dense(x: Value, name: string, outputs: number, options: DenseLayerOptions = {}): Value {
-    const what = `the layer '${name}'`;
+    const what = layerOf('dense', name, x);
     checkKeys(what, options, denseKeys);
     const { bias = true, initialization = glorot } = options;
     checkedCount(`outputs of ${what}`, outputs);
     const inputs = knownSize(what, x, -1);
-    const weight = this.parameter(`${name}.weight`, [inputs, outputs], initialization(inputs, outputs));
+    const weight = this.parameter(
+      `${name}.weight`,
+      [inputs, outputs],
+      weightDraw(what, initialization, inputs, outputs),
+    );
     const shift = biasOf(this, what, name, outputs, bias);
     if (x.rank === 2 && shift) return this.b.op('Gemm', [x, weight, shift], {}, { name });
     const product = this.b.op('MatMul', [x, weight], {}, { name });
@@ -159,6 +197,7 @@ export class Network {
 
   /** The mean over all positions of `x: [batch, channels, …positions]`: `[batch, channels]`. */
   globalAveragePool(x: Value): Value {
+    checkedInput('globalAveragePool', x);
     if (x.rank < 3) checkedRank('globalAveragePool', x, ['batch', 'channels', 'positions']);
     return this.b.mean(
       x,
@@ -168,7 +207,7 @@ export class Network {
 
   /** Normalizes the last axis (Ba et al. 2016). Parameters: `<name>.scale`, which begins at 1, and `<name>.shift`, at 0. */
   layerNorm(x: Value, name: string, options: NormalizationOptions = {}): Value {
-    const what = `the layer '${name}'`;
+    const what = layerOf('layerNorm', name, x);
     const inputs = [x, ...this.#scaleAndShift(name, knownSize(what, x, -1))];
     return this.b.op('LayerNormalization', inputs, epsilonOf(what, options), { name });
   }
@@ -179,7 +218,7 @@ export class Network {
    */
   rmsNorm(x: Value, name: string, options: NormalizationOptions = {}): Value {
     const { b } = this;
-    const what = `the layer '${name}'`;
+    const what = layerOf('rmsNorm', name, x);
     checkKeys(what, options, normalizationKeys);
     const { epsilon = 1e-5 } = options;
     checkedNumber(`epsilon of ${what}`, epsilon, { above: 0 });
@@ -193,7 +232,7 @@ export class Network {
    * and `<name>.shift`, at 0.
    */
   groupNorm(x: Value, name: string, groups: number, options: NormalizationOptions = {}): Value {
-    const what = `the layer '${name}'`;
+    const what = layerOf('groupNorm', name, x);
     const channels = knownSize(what, x, 1);
     checkedGroups(what, groups, channels);
     const inputs = [x, ...this.#scaleAndShift(name, channels)];
@@ -206,7 +245,7 @@ export class Network {
    * one a channel: `<name>.scale`, which begins at 1, and `<name>.shift`, at 0.
    */
   batchNorm(x: Value, name: string, options: BatchNormalizationOptions = {}): Value {
-    const what = `the layer '${name}'`;
+    const what = layerOf('batchNorm', name, x);
     checkKeys(what, options, batchKeys);
     const { epsilon = 1e-5, momentum = 0.9 } = options;
     checkedNumber(`epsilon of ${what}`, epsilon, { above: 0 });
@@ -223,7 +262,7 @@ export class Network {
    * 2014); elsewhere x itself.
    */
   dropout(x: Value, name: string, ratio = 0.5): Value {
-    checkedNumber(`ratio of the layer '${name}'`, ratio, { atLeast: 0, below: 1 });
+    checkedNumber(`ratio of ${layerOf('dropout', name, x)}`, ratio, { atLeast: 0, below: 1 });
     this.#take(name);
     // Never one node for two layers: each drops elements of its own.
     return this.b.op('Dropout', [x, this.b.scalar(ratio, 'float32')], {}, { name, fresh: true });
@@ -237,8 +276,9 @@ export class Network {
     width: number,
     initialization: Initialization = normal(0.02),
   ): Value {
-    checkedCount(`vocabulary of the layer '${name}'`, vocabulary);
-    checkedCount(`width of the layer '${name}'`, width);
+    const what = layerOf('embedding', name, tokens, 'integers');
+    checkedCount(`vocabulary of ${what}`, vocabulary);
+    checkedCount(`width of ${what}`, width);
     return this.b.gather(this.parameter(`${name}.weight`, [vocabulary, width], initialization), tokens);
   }
 
@@ -252,12 +292,18 @@ export class Network {
 
   /** An activation by name, as `activations` has them, or one of your own. */
   activation(x: Value, activation: ActivationName | Activation): Value {
+    checkedInput('an activation', x);
     return activationOf(`model '${this.#name}'`, activation).apply(this.b, x);
   }
 
   /** The finished model: with one output, `output`, or with several by name, of which training takes the first. */
   model(output: Value | Readonly<Record<string, Value>>): Model {
     const outputs = output instanceof Value ? { output } : output;
+    if (!isRecord(outputs)) {
+      throw new OptionError(
+        `the output of model '${this.#name}' is ${described(outputs)}; give a value of its layers, or several by name`,
+      );
+    }
     for (const [name, value] of Object.entries(outputs)) {
       if (value instanceof Value) continue;
       throw new OptionError(
@@ -265,7 +311,14 @@ export class Network {
       );
     }
     if (Object.keys(outputs).length === 0) throw new OptionError(`model '${this.#name}' needs an output`);
-    return builtModel(this.#name, this.b.build(this.#name, outputs), this.#parameters, this.#statistics);
+    const graph = this.b.build(this.#name, outputs);
+    const [foreign] = captures(graph);
+    if (foreign) {
+      throw new OptionError(
+        `model '${this.#name}' is made of '${foreign.name}', a value of another network: build all layers with one`,
+      );
+    }
+    return builtModel(this.#name, graph, this.#parameters, this.#statistics);
   }
 
   #scaleAndShift(name: string, size: number): Value[] {
@@ -280,6 +333,7 @@ export class Network {
   }
 
   #take(name: string): void {
+    checkedName(`an input or a parameter of model '${this.#name}'`, name);
     if (this.#names.has(name))
       throw new OptionError(`model '${this.#name}' has a '${name}' already: choose another name`);
     this.#names.add(name);

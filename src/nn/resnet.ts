@@ -47,7 +47,7 @@ export function resnet20(options: ResnetOptions): Model {
   const input = checkedPicture('resnet20', options.input ?? [3, 32, 32]);
   const classes = checkedCount('classes of resnet20', options.classes ?? 10);
   const width = checkedCount('width of resnet20', options.width ?? 16);
-  const network = new Network('resnet20', options);
+  const network = new Network('resnet20', { seed: options.seed });
   const { b } = network;
   const norm = normalization(network, width, options);
   let x = network.input('input', input);

@@ -24,7 +24,7 @@ export function autoencoder(options: AutoencoderOptions): Model {
   checkKeys('autoencoder', options, autoencoderKeys);
   const sizes = checkedSizes('autoencoder', options.sizes ?? [784, 1000, 500, 250, 30]);
   const layers = [...sizes.slice(1), ...sizes.slice(0, -1).reverse()];
-  const network = new Network('autoencoder', options);
+  const network = new Network('autoencoder', { seed: options.seed });
   let x = network.input('input', [sizes[0] ?? 784]);
   for (const [i, units] of layers.entries()) {
     const isCode = i === sizes.length - 2;
@@ -55,7 +55,7 @@ export function mlp(options: MlpOptions): Model {
   checkKeys('mlp', options, mlpKeys);
   const sizes = checkedSizes('mlp', options.sizes ?? [784, 256, 128, 10]);
   const { apply, initialization } = activationOf('mlp', options.activation ?? 'relu');
-  const network = new Network('mlp', options);
+  const network = new Network('mlp', { seed: options.seed });
   let x = network.input('input', [sizes[0] ?? 784]);
   for (const [i, units] of sizes.slice(1).entries()) {
     x = network.dense(x, `fc${i + 1}`, units, { initialization });

@@ -1,6 +1,6 @@
 // The graph builder with a method for each operator that cgfac itself composes: formulas read like formulas.
 
-import { GraphBuilder, type NodeOptions, type Semantics } from '../graph/builder.js';
+import { checkOperand, GraphBuilder, type NodeOptions, type Semantics } from '../graph/builder.js';
 import {
   type Attributes,
   body,
@@ -11,7 +11,7 @@ import {
   int,
   ints,
   text,
-  type Value,
+  Value,
 } from '../graph/graph.js';
 import { type DataType, elementCount, tensorFrom } from '../graph/tensor.js';
 import { type Carried, type CarriedLike, flatten, likewise } from './carried.js';
@@ -20,6 +20,10 @@ import { range, sameShape } from './shapes/shapes.js';
 import { type OpName, semantics } from './table.js';
 
 type Operand = Value | number;
+
+/** The element type of the numbers among two operands. */
+const commonType = (x: Operand, y: Operand): DataType =>
+  [x, y].find((operand) => operand instanceof Value)?.dtype ?? 'float32';
 
 const isNumber = (value: Value, number: number): boolean =>
   isAnonymous(value) && value.rank === 0 && Number(value.constant?.data[0]) === number;
@@ -85,8 +89,8 @@ export class Builder extends GraphBuilder {
     return this.op('And', [x, y]);
   }
   where(condition: Value, x: Operand, y: Operand): Value {
-    const dtype = typeof x !== 'number' ? x.dtype : typeof y !== 'number' ? y.dtype : 'float32';
-    return this.op('Where', [condition, this.#operand(x, dtype), this.#operand(y, dtype)]);
+    const dtype = commonType(x, y);
+    return this.op('Where', [condition, this.#operand('Where', x, dtype), this.#operand('Where', y, dtype)]);
   }
   neg(x: Value): Value {
     return this.op('Neg', [x]);
@@ -128,6 +132,7 @@ export class Builder extends GraphBuilder {
     return this.op('LogSoftmax', [x], { axis: int(axis) });
   }
   cast(x: Value, dtype: DataType): Value {
+    checkOperand('cast', x);
     return x.dtype === dtype ? x : this.op('Cast', [x], { to: text(dtype) });
   }
 
@@ -144,6 +149,8 @@ export class Builder extends GraphBuilder {
     c?: Value,
     options: { transposeX?: boolean; transposeY?: boolean; alpha?: number; beta?: number } = {},
   ): Value {
+    checkOperand('Gemm', x);
+    checkOperand('Gemm', y);
     if (x.rank > 2 || y.rank > 2) {
       const [left, right] = [
         options.transposeX ? this.transposeMatrices(x) : x,
@@ -179,22 +186,27 @@ export class Builder extends GraphBuilder {
   }
 
   reshape(x: Value, shape: readonly number[]): Value {
+    checkOperand('reshape', x);
     if (sameShape(x.shape, shape)) return x;
     return this.op('Reshape', [x, this.integers(shape)]);
   }
   /** Return x in the shape of another value with as many elements. */
   reshapeLike(x: Value, like: Value): Value {
+    checkOperand('reshapeLike', x);
+    checkOperand('reshapeLike', like);
     if (sameShape(x.shape, like.shape)) return x;
     // A size may be 0: by default a Reshape would copy the size of its input instead.
     const meansZero = like.shape.some((size) => size === 0 || typeof size === 'string');
     return this.op('Reshape', [x, this.shapeOf(like)], meansZero ? { allowzero: int(1) } : {});
   }
   transpose(x: Value, permutation?: readonly number[]): Value {
+    checkOperand('transpose', x);
     const order = permutation ?? range(0, x.rank).reverse();
     return order.every((axis, i) => axis === i) ? x : this.op('Transpose', [x], { perm: ints(order) });
   }
   /** Return x with its last two axes transposed. */
   transposeMatrices(x: Value): Value {
+    checkOperand('transposeMatrices', x);
     return this.transpose(x, [...range(0, x.rank - 2), x.rank - 1, x.rank - 2]);
   }
   concat(values: readonly Value[], axis: number): Value {
@@ -202,12 +214,14 @@ export class Builder extends GraphBuilder {
   }
   /** Return the elements from `start` to before `end` along one axis. */
   slice(x: Value, axis: number, start: number, end: number): Value {
+    checkOperand('slice', x);
     const positive = axis < 0 ? axis + x.rank : axis;
     if (start === 0 && x.shape[positive] === end) return x;
     return this.op('Slice', [x, this.integers([start]), this.integers([end]), this.integers([positive])]);
   }
   /** Return the elements in reverse order along one axis. */
   reverse(x: Value, axis: number): Value {
+    checkOperand('reverse', x);
     if (x.shape[axis] === 1) return x;
     // From the last element down to the one before the first, which is beyond every negative index.
     const [start, end] = [this.integers([-1]), this.integers([1 - 2 ** 31])];
@@ -228,16 +242,20 @@ export class Builder extends GraphBuilder {
     return this.op('Gather', [x, indices], { axis: int(axis) });
   }
   expandLike(x: Value, like: Value): Value {
+    checkOperand('expandLike', x);
+    checkOperand('expandLike', like);
     return sameShape(x.shape, like.shape) ? x : this.op('Expand', [x, this.shapeOf(like)]);
   }
 
   /** Return the shape as an int64 vector: a constant if all sizes are known. */
   shapeOf(x: Value): Value {
+    checkOperand('shapeOf', x);
     const { shape } = x;
     return shape.every((size) => typeof size === 'number') ? this.integers(shape) : this.op('Shape', [x]);
   }
   /** Return one size: a number, or an int64 vector of one element if it is only known when the program runs. */
   dimension(x: Value, axis: number): number | Value {
+    checkOperand('dimension', x);
     const size = x.shape[axis];
     if (typeof size === 'number') return size;
     return this.op('Shape', [x], { start: int(axis), end: int(axis + 1) });
@@ -253,6 +271,7 @@ export class Builder extends GraphBuilder {
   }
   /** Return the product of the sizes of axes as a scalar of the given element type. */
   sizeOf(x: Value, axes: readonly number[], dtype: DataType): Value {
+    checkOperand('sizeOf', x);
     const sizes = axes.map((axis): Dimension => x.shape[axis] ?? 1);
     if (sizes.every((size) => typeof size === 'number')) return this.scalar(elementCount(sizes), dtype);
     const chosen = this.gather(this.op('Shape', [x]), this.integers(axes));
@@ -325,11 +344,14 @@ export class Builder extends GraphBuilder {
     return this.op('Identity', [value], {}, { fresh: true });
   }
 
-  #operand(operand: Operand, dtype: DataType): Value {
-    return typeof operand === 'number' ? this.scalar(operand, dtype) : operand;
+  #operand(op: OpName, operand: Operand, dtype: DataType): Value {
+    if (typeof operand === 'number') return this.scalar(operand, dtype);
+    checkOperand(op, operand);
+    return operand;
   }
 
   #filledLike(x: Value, number: number): Value {
+    checkOperand('ConstantOfShape', x);
     if (x.rank === 0) return this.scalar(number, x.dtype);
     const value = elements(tensorFrom(x.dtype, [1], [number]));
     return this.op('ConstantOfShape', [this.shapeOf(x)], { value });
@@ -337,15 +359,16 @@ export class Builder extends GraphBuilder {
 
   /** `left` and `right` are the neutral numbers of the operator on each side. */
   #binary(op: OpName, x: Operand, y: Operand, left?: number, right?: number): Value {
-    const dtype = typeof x !== 'number' ? x.dtype : typeof y !== 'number' ? y.dtype : 'float32';
-    const a = this.#operand(x, dtype);
-    const c = this.#operand(y, dtype);
+    const dtype = commonType(x, y);
+    const a = this.#operand(op, x, dtype);
+    const c = this.#operand(op, y, dtype);
     if (left !== undefined && isNumber(a, left)) return c;
     if (right !== undefined && isNumber(c, right)) return a;
     return this.op(op, [a, c]);
   }
 
   #reduce(op: OpName, x: Value, axes: readonly number[] | undefined, keepDimensions: boolean): Value {
+    checkOperand(op, x);
     if (axes?.length === 0) return x;
     // Counted from the front: the runtime (1.30.0) mistakes negative axes of empty tensors.
     const inputs = axes ? [x, this.integers(axes.map((axis) => (axis < 0 ? axis + x.rank : axis)))] : [x];

@@ -1,7 +1,8 @@
 // The definition of an operator: its shape rule, its gradient rule, its cost, and traits.
-
-import type { Node, OperatorRules, Value } from '../graph/graph.js';
-import { inputOf, outputOf } from '../graph/graph.js';
+import { GraphError } from '../errors.js';
+import type { Node, OperatorRules } from '../graph/graph.js';
+import { inputOf, outputOf, Value } from '../graph/graph.js';
+import { described, type OptionKeys } from '../options.js';
 import type { Builder } from './builder.js';
 import { knownCount } from './shapes/shapes.js';
 
@@ -75,6 +76,18 @@ export interface OperatorTraits {
   readonly arithmetic?: true;
 }
 
+export const traitKeys: OptionKeys<OperatorTraits> = {
+  arranges: true,
+  converts: true,
+  settings: true,
+  normalizes: true,
+  runningAverages: true,
+  appliesWeights: true,
+  linear: true,
+  keepsClasses: true,
+  arithmetic: true,
+};
+
 /** What an expansion sees of the node that it writes out. */
 export interface ExpansionContext {
   readonly b: Builder;
@@ -85,6 +98,22 @@ export interface ExpansionContext {
 
 /** Return the outputs of a node, composed of other operators. */
 export type Expansion = (context: ExpansionContext) => readonly Value[];
+
+/**
+ * The outputs of a node by an expansion, which may be a user's.
+ * @param count outputs of the node that somebody reads
+ * @throws GraphError (without naming the node) if it does not return a value for each
+ */
+export function expansionOf(expand: Expansion, b: Builder, node: NodeDraft, count = 1): readonly Value[] {
+  const made: unknown = expand({ b, node, x: (index) => inputOf(node, index) });
+  const isList = Array.isArray(made);
+  const wrong = isList ? made.find((each) => !(each instanceof Value)) : undefined;
+  if (isList && made.length >= count && made.every((each) => each instanceof Value)) return made;
+  const found = isList && made.length >= count ? `${described(made)} with ${described(wrong)}` : described(made);
+  throw new GraphError(
+    `what it is composed of (its expand function) is ${found}; return an array of its outputs, a value each${count > 1 ? `: ${count}` : ''}`,
+  );
+}
 
 /**
  * An operator: the types of what it computes, its gradient, and what else is known of it.
@@ -99,6 +128,15 @@ export interface OpDefinition extends OperatorRules {
   readonly flops?: (node: Node) => number;
   readonly traits?: OperatorTraits;
 }
+
+export const definitionKeys: OptionKeys<OpDefinition> = {
+  infer: true,
+  fold: true,
+  gradient: true,
+  expand: true,
+  flops: true,
+  traits: true,
+};
 
 /** The definitions of a family of operators, by their names (those of other domains as `domain.Name`). */
 export type OpFamily<Name extends string> = Readonly<Record<Name, OpDefinition>>;

@@ -4,11 +4,18 @@ import { OptionError } from '../errors.js';
 import type { Semantics } from '../graph/builder.js';
 import { type Node, outputOf, type Value } from '../graph/graph.js';
 import { isFloatingPoint } from '../graph/tensor.js';
-import { described, isRecord } from '../options.js';
+import { checkKeys, described, isRecord } from '../options.js';
 import { activationOps } from './activations.js';
 import { alongAxisOps } from './along-axis.js';
 import { controlOps } from './control.js';
-import type { NodeDraft, OpDefinition, OperatorTraits, OpTable } from './definition.js';
+import {
+  definitionKeys,
+  type NodeDraft,
+  type OpDefinition,
+  type OperatorTraits,
+  type OpTable,
+  traitKeys,
+} from './definition.js';
 import { einsumOps } from './einsum.js';
 import { elementwiseOps } from './elementwise.js';
 import { indexingOps } from './indexing.js';
@@ -89,24 +96,34 @@ export const semantics: Semantics = {
 
 /**
  * Check the operators that a user gives.
- * @throws OptionError for names that the table has already, and for values that are not definitions
+ * @throws OptionError for names that the table has already, for values that are not definitions, and for parts that none has
  */
 export function checkOperators(given: OpTable): void {
   if (!isRecord(given)) {
     throw new OptionError(`the operators are ${described(given)}; give definitions by name: { 'my.domain.Name': … }`);
   }
-  for (const [name, definition] of Object.entries<unknown>(given)) {
+  for (const [name, definition] of Object.entries(given)) {
     if (Object.hasOwn(operators, name)) {
       throw new OptionError(`cgfac knows the operator '${name}' already: give one of yours a domain of its own`);
     }
-    const parts = isRecord(definition) ? definition : {};
-    const isRule = typeof parts.gradient === 'function' || (isRecord(parts.gradient) && 'refusal' in parts.gradient);
-    const expands = parts.expand === undefined || typeof parts.expand === 'function';
-    if (typeof parts.infer === 'function' && isRule && expands) continue;
+    const parts: unknown = definition;
+    if (isRecord(parts) && isDefinition(parts)) {
+      checkKeys(`the operator '${name}'`, definition, definitionKeys);
+      if (definition.traits !== undefined) checkKeys(`the traits of '${name}'`, definition.traits, traitKeys);
+      continue;
+    }
     throw new OptionError(
       `the operator '${name}' is ${described(definition)}; give { infer, gradient } and how to compose it of others (expand), as composedOperator returns them`,
     );
   }
+}
+
+function isDefinition({ infer, gradient, ...others }: Readonly<Record<string, unknown>>): boolean {
+  const isRule = typeof gradient === 'function' || (isRecord(gradient) && typeof gradient.refusal === 'string');
+  const functions = [others.expand, others.fold, others.flops];
+  return (
+    typeof infer === 'function' && isRule && functions.every((one) => one === undefined || typeof one === 'function')
+  );
 }
 
 /** Return the floating-point operations of one run of a node; a multiplication and an addition count as two. */

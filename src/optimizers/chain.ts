@@ -1,7 +1,7 @@
 // Optimizers as chains of transforms, from the gradients to the updates that are subtracted from the parameters.
 import { OptionError } from '../errors.js';
 import { described } from '../options.js';
-import type { Optimizer } from './optimizer.js';
+import type { Optimizer, StepContext } from './optimizer.js';
 import { type Transform, Updates } from './transforms/updates.js';
 
 /** An optimizer made of transforms, which can be a part of another chain. */
@@ -38,7 +38,28 @@ export function namedChain(name: string, ...parts: readonly (Transform | Chain)[
     name,
     transforms,
     build: (context) =>
-      transforms.reduce((updates, transform) => transform(context, updates), Updates.ofGradients(context)).applied(),
+      transforms
+        .reduce((updates, transform) => transformed(transform, context, updates), Updates.ofGradients(context))
+        .applied(),
     remedy: () => 'Lower the learning rate',
   };
+}
+
+/** What a transform makes of updates. @throws OptionError naming one that makes none, as a function does that makes transforms */
+function transformed(transform: Transform, context: StepContext, updates: Updates): Updates {
+  // Makers take options, or nothing; transforms take a context and updates.
+  const isMaker = transform.length < 2;
+  const call = `call it: ${transform.name || 'transform'}()`;
+  try {
+    const made: unknown = transform(context, updates);
+    if (made instanceof Updates) return made;
+    const advice = typeof made === 'function' ? call : 'a transform returns updates';
+    throw new OptionError(`a part of a chain, ${described(transform)}, returned ${described(made)}; ${advice}`);
+  } catch (error) {
+    if (!isMaker || !(error instanceof OptionError) || transform.name === '') throw error;
+    throw new OptionError(
+      `a part of a chain is ${described(transform)}; ${call}, unless it is a transform of yours: ${error.message}`,
+      { cause: error },
+    );
+  }
 }

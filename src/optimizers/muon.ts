@@ -2,7 +2,7 @@
 import type { Value } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
-import { checkedCount, checkedFlag, checkedNumber, checkKeys, type OptionKeys } from '../options.js';
+import { checkedCount, checkedNumber, checkKeys, type OptionKeys } from '../options.js';
 import { type AdamOptions, adamw } from './adam.js';
 import { namedChain } from './chain.js';
 import type { Optimizer } from './optimizer.js';
@@ -12,6 +12,7 @@ import type { Schedule } from './schedules.js';
 import { addDecayedWeights } from './transforms/decay.js';
 import { scaleByLearningRate } from './transforms/learning-rate.js';
 import { average } from './transforms/moments.js';
+import { checkedNesterov } from './transforms/momentum.js';
 import type { Transform } from './transforms/updates.js';
 
 export interface OrthogonalMomentumOptions {
@@ -87,7 +88,7 @@ export const muonRest = (options: AdamOptions = {}): Optimizer =>
 export function scaleByMuon(options: OrthogonalMomentumOptions = {}): Transform {
   checkKeys('scaleByMuon', options, momentumKeys);
   const beta = checkedNumber('momentum', options.momentum ?? 0.95, { atLeast: 0, below: 1 });
-  const nesterov = checkedFlag('nesterov', options.nesterov) ?? true;
+  const nesterov = checkedNesterov(options.nesterov, beta) ?? true;
   const iterations = checkedCount('iterations', options.iterations ?? 5);
   return (context, updates) => {
     const { b, state } = context;

@@ -1,6 +1,7 @@
 // The contract of an optimizer: declarations by name, once each; parts with names of their own; optimizers and rules of one's own.
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { manyExamples } from '../../test/support/setting.js';
+import { empirical, exact } from '../curvature/fisher.js';
 import { drawnDigits } from '../data/digits/digits.js';
 import { nodeEngine } from '../engine/node.js';
 import { OptionError } from '../errors.js';
@@ -8,13 +9,21 @@ import { lossOf } from '../losses/index.js';
 import { mlp } from '../nn/zoo.js';
 import { buildStep, scalarFeeds } from '../training/step-program.js';
 import { train } from '../training/trainer.js';
+import { adam } from './adam.js';
+import { chain } from './chain.js';
+import { muon } from './muon.js';
 import { type Optimizer, type Steering, type StepContext, scoped, states } from './optimizer.js';
 import { checked } from './options.js';
+import { partition } from './partition.js';
 import { cgfac } from './second-order/cgfac.js';
+import { factored } from './second-order/factored.js';
 import { sketches } from './second-order/factors.js';
 import { primal } from './second-order/primal.js';
 import { tikhonov } from './second-order/tikhonov.js';
+import { sgd } from './sgd.js';
 import { type StepRule, steppedParameters } from './steps/rule.js';
+import { centralizeGradients } from './transforms/centralize.js';
+import { scaleBySign } from './transforms/sign.js';
 
 const loss = lossOf('softmax-cross-entropy');
 
@@ -175,6 +184,51 @@ test('what a step makes of parameters that it was not given, or in another type,
   );
 });
 
+test('a step that trains nothing is refused, also in a part', () => {
+  const idle: Optimizer = { name: 'idle', build: () => new Map() };
+  expect(() => stepWith(idle)).toThrow(OptionError);
+  expect(() => stepWith(idle)).toThrow(
+    "the step of optimizer 'idle' has no parameter, so nothing would be trained: return the new values of some of fc1.weight, fc1.bias",
+  );
+  expect(() => stepWith({ name: 'idle', build: () => ({ parameters: new Map() }) })).toThrow(
+    /nothing would be trained/,
+  );
+  const parts = [
+    ['*.weight', sgd()],
+    ['*', idle],
+  ] as const;
+  expect(() => stepWith(partition(parts))).toThrow(/'idle' has no parameter.* some of fc1.bias/);
+});
+
+test.each([
+  ['factored', factored],
+  ['empirical', empirical],
+  ['exact', exact],
+  ['scaleBySign', scaleBySign],
+  ['centralizeGradients', centralizeGradients],
+])('%s has no options and refuses one', (name, make) => {
+  expect(() => make({ tolerance: 1 } as never)).toThrow(OptionError);
+  expect(() => make({ tolerance: 1 } as never)).toThrow(`unknown option 'tolerance' of ${name}; it takes no options`);
+});
+
+test('nesterov without momentum is refused', () => {
+  for (const make of [sgd, muon]) {
+    expect(() => make({ momentum: 0, nesterov: true })).toThrow(/nesterov has no effect without momentum/);
+    expect(() => make({ momentum: 0, nesterov: false })).not.toThrow();
+  }
+});
+
+test.each([
+  ['gauss', "the distribution of the noise 'drawn' is 'gauss'; it must be 'uniform' or 'normal' or 'sign'"],
+  [undefined, "the distribution of the noise 'drawn' is 'undefined'"],
+])('noise of a distribution %s that there is not is refused', (word, message) => {
+  const build = ({ noise, parameters }: StepContext) => {
+    noise('drawn', [2], word as never);
+    return parameters;
+  };
+  expect(() => stepOf(build)).toThrow(message);
+});
+
 test('an optimizer may be an object of a class', () => {
   class Own implements Optimizer {
     readonly name = 'own';
@@ -233,4 +287,18 @@ test('conjugate gradients that mostly do not converge are warned of at the end',
   expect(rows.warnings.some((warning) => warning.includes('conjugate gradients ended'))).toBe(true);
   const enough = await run(cgfac({ damping: tikhonov({ maxIterations: 200, tolerance: 0.1 }), factors }), 4);
   expect(enough.warnings.some((warning) => warning.includes('conjugate gradients'))).toBe(false);
+});
+
+test('a part of a chain that is a maker of one, or makes no updates, is refused by its name', () => {
+  expect(() => stepWith(chain(sgd as never))).toThrow(/a part of a chain is the function sgd; call it: sgd\(\)/);
+  expect(() => stepWith(chain(scaleBySign as never, sgd()))).toThrow(
+    /the function scaleBySign; call it: scaleBySign\(\)/,
+  );
+  const nothing = (_: StepContext, __: unknown) => undefined;
+  expect(() => stepWith(chain(nothing as never))).toThrow(
+    /the function nothing, returned undefined; a transform returns/,
+  );
+  expect(() => stepWith(chain(adam(), adam()))).toThrow(
+    /twice: give each its own name, and each of two parts of one kind/,
+  );
 });

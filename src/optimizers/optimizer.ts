@@ -113,6 +113,11 @@ export function stepResult(optimizer: Optimizer, context: StepContext): StepResu
 }
 
 function knownParameters(optimizer: string, result: StepResult, { parameters }: StepContext): StepResult {
+  if (result.parameters.size === 0 && parameters.size > 0) {
+    throw new OptionError(
+      `the step of optimizer '${optimizer}' has no parameter, so nothing would be trained: return the new values of some of ${[...parameters.keys()].join(', ')}`,
+    );
+  }
   for (const [name, value] of result.parameters) {
     const old = parameters.get(name);
     if (!old) {

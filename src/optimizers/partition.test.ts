@@ -135,6 +135,34 @@ describe('parts', () => {
     expect(parts.remedy?.(manyExamples('softmax-cross-entropy'))).toBe('Lower the learning rate');
   });
 
+  test('a rule whose parameters are all taken is refused, unless it is for the rest', () => {
+    const shadowed = partition([
+      ['fc1.*', sgd()],
+      ['fc1.bias', lion()],
+      ['*', adamw()],
+    ]);
+    expect(() => stepOf(shadowed)).toThrow(
+      'rule 2 of partition gets no parameter: the rules before it take all that it matches; put it before them, or leave it out',
+    );
+    const twice = partition([
+      ['*', sgd()],
+      ['*', lion()],
+    ]);
+    expect(() => stepOf(twice)).toThrow(/rule 2 of partition gets no parameter/);
+    const all = partition([
+      [() => true, sgd({ learningRate: 0.1 })],
+      ['*', lion()],
+    ]);
+    expect(stepOf(all).diagnostics).toEqual(['learningRate']);
+  });
+
+  test('a rule is a pair', () => {
+    expect(() => partition([['*', sgd(), { frozen: true }] as never])).toThrow(
+      "rule 1 of partition is an array of 3; give a pair such as ['*', adamw()]",
+    );
+    expect(() => partition([sgd() as never])).toThrow(/rule 1 of partition is an object with name/);
+  });
+
   test('has no remedy if no part has one, and the warnings of all parts', () => {
     const plain: Optimizer = { name: 'plain', build: ({ parameters }) => parameters };
     expect(partition([['*', plain]]).remedy).toBeUndefined();

@@ -11,8 +11,8 @@ import { listed, type ParameterInfo, type ParameterRule, parameterRule, paramete
  * name of their optimizer: `adamw.learningRate`. A transform of all updates, such as `clipByGlobalNorm`, gets those of its
  * part. Iterates are averaged if the optimizer of a part averages them.
  * @param rules pairs of a glob on names, or a predicate, and the optimizer of the parameters that it takes
- * @throws OptionError if there is no rule; when a run begins, for parameters that no rule takes, and for a glob that matches
- *   none
+ * @throws OptionError if there is no rule; when a run begins, for parameters that no rule takes, for a glob that matches none,
+ *   and for a rule whose parameters are all taken by earlier ones
  * @example
  * const optimizer = partition([
  *   [isMatrix, muon({ learningRate: 0.02 })],
@@ -23,7 +23,11 @@ export function partition(rules: readonly (readonly [ParameterRule, Optimizer])[
   if (!Array.isArray(rules) || rules.length === 0) {
     throw new OptionError(`the rules of partition are ${described(rules)}; give pairs such as ['*', adamw()]`);
   }
-  const parts = rules.map(([rule, optimizer], i) => {
+  const parts = rules.map((given, i) => {
+    if (!Array.isArray(given) || given.length !== 2) {
+      throw new OptionError(`rule ${i + 1} of partition is ${described(given)}; give a pair such as ['*', adamw()]`);
+    }
+    const [rule, optimizer] = given as (typeof rules)[number];
     if (typeof optimizer?.build !== 'function') {
       throw new OptionError(`rule ${i + 1} of partition gives ${described(optimizer)}; it must give an optimizer`);
     }
@@ -42,7 +46,10 @@ export function partition(rules: readonly (readonly [ParameterRule, Optimizer])[
         const wanted = new Set(takes(all));
         const taken = left.filter((parameter) => wanted.has(parameter));
         left = left.filter((parameter) => !wanted.has(parameter));
-        if (taken.length === 0) return [];
+        if (taken.length === 0) {
+          checkIdle(rules, i, wanted.size);
+          return [];
+        }
         const own = restricted(context, new Set(taken.map(({ name }) => name)));
         return [stepResult(optimizer, i === 0 ? own : scoped(own, scope))];
       });
@@ -58,4 +65,16 @@ export function partition(rules: readonly (readonly [ParameterRule, Optimizer])[
     ...(advised?.remedy && { remedy: advised.remedy }),
     warnings: (setting) => parts.flatMap(({ optimizer }) => optimizer.warnings?.(setting) ?? []),
   };
+}
+
+/**
+ * A rule may take nothing in this network, and one for '*' may be left without a parameter; any other that earlier ones leave
+ * without one is a slip.
+ */
+function checkIdle(rules: readonly (readonly [ParameterRule, Optimizer])[], index: number, wanted: number): void {
+  const isRest = rules[index]?.[0] === '*' && rules.slice(0, index).every(([rule]) => rule !== '*');
+  if (wanted === 0 || isRest) return;
+  throw new OptionError(
+    `rule ${index + 1} of partition gets no parameter: the rules before it take all that it matches; put it before them, or leave it out`,
+  );
 }

@@ -190,3 +190,9 @@ describe('refusals', () => {
     expect(make).toThrow(message);
   });
 });
+
+test.each([undefined, 'cosine:1:5'])('a warm-up to %s is refused', (schedule) => {
+  expect(() => warmUp(5, schedule as never)).toThrow(
+    /the schedule after the warm-up is .*; give a number, or a schedule such as cosine\(0\.001, 5000\)/,
+  );
+});

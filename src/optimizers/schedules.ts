@@ -234,6 +234,12 @@ export function inverseRoot(peak: number, steps = 100): NamedSchedule {
  */
 export function warmUp(steps: number, schedule: Schedule, initial?: number): NamedSchedule {
   checkedCount('steps', steps);
+  const given: unknown = schedule;
+  if (typeof given !== 'number' && typeof given !== 'function') {
+    throw new OptionError(
+      `the schedule after the warm-up is ${described(given)}; give a number, or a schedule such as cosine(0.001, 5000)`,
+    );
+  }
   const first = level('the schedule at its start', at(schedule, 0));
   const start = initial === undefined ? first / (steps + 1) : level('initial', initial);
   return named('warm-up', [steps, ...(initial === undefined ? [] : [initial]), textOf(schedule)], (k) =>

@@ -5,7 +5,7 @@ import { OptionError, UnsupportedError } from '../errors.js';
 import { formatType, type Graph, type TensorType, type Value } from '../graph/graph.js';
 import { type Inputs, listInputs, mapInputs } from '../graph/inputs.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
-import type { Distribution, Loss } from '../losses/loss.js';
+import { type Distribution, distributions, type Loss } from '../losses/loss.js';
 import { type Forward, Objective } from '../losses/objective.js';
 import { type MetricParts, metricParts } from '../metrics/accumulate.js';
 import type { Metric } from '../metrics/metric.js';
@@ -21,7 +21,7 @@ import {
   stepResult,
 } from '../optimizers/optimizer.js';
 import { isFiniteScalar } from '../optimizers/steps/acceptance.js';
-import { described } from '../options.js';
+import { checkedWord, described } from '../options.js';
 
 /** Random numbers that the program gets in each step. */
 export interface NoiseInput {
@@ -206,7 +206,10 @@ class Declarations {
   constructor(b: Builder) {
     const names = new Set<string>();
     const once = (key: string): string => {
-      if (names.has(key)) throw new OptionError(`the optimizer declares '${key}' twice: give each its own name`);
+      if (names.has(key))
+        throw new OptionError(
+          `the optimizer declares '${key}' twice: give each its own name, and each of two parts of one kind (scoped)`,
+        );
       names.add(key);
       return key;
     };
@@ -230,6 +233,7 @@ class Declarations {
       },
       noise: (name, dims, distribution) => {
         const key = once(`noise.${name}`);
+        checkedWord(`the distribution of the noise '${name}'`, String(distribution) as Distribution, distributions);
         this.noise.set(name, { name: key, dims, distribution });
         return b.input(key, 'float32', dims);
       },

@@ -23,7 +23,7 @@ export const layerKinds: readonly LayerKind[] = [
 
 /**
  * Return the given kinds of layers, or the library's if none are given.
- * @throws OptionError for anything but a list of kinds of layers
+ * @throws OptionError for anything but a list of kinds of layers, and for two of one name
  */
 export function checkedKinds(given: readonly LayerKind[] | undefined): readonly LayerKind[] {
   if (given === undefined) return layerKinds;
@@ -33,7 +33,12 @@ export function checkedKinds(given: readonly LayerKind[] | undefined): readonly 
   for (const each of given) {
     if (!isKind(each)) throw new OptionError(`layerKinds has ${described(each)}; a kind of layer has ${contract}`);
   }
-  return given;
+  const names = given.map(({ kind }) => kind);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice === undefined) return given;
+  throw new OptionError(
+    `layerKinds has two kinds named '${twice}'; give yours another name, or leave the other one out`,
+  );
 }
 
 const contract = "kind, match, decays, and factor: 'full', 'diagonal' or 'identity', the first two with inputRows";

@@ -1,5 +1,6 @@
 // Factored Tikhonov damping (Martens & Grosse 2015, section 6.3): (A + π√λ I)⁻¹ ⊗ (G + √λ/π I)⁻¹, by inverses of the sides.
 import type { Value } from '../../graph/graph.js';
+import { checkKeys, type NoOptions } from '../../options.js';
 import { states } from '../optimizer.js';
 import type { BlockDirection } from './block.js';
 import { type DampingInput, type FactorDamping, rootDampingOf } from './damping.js';
@@ -7,10 +8,12 @@ import { invertedKernels, type KroneckerOperator, type PerSide } from './kroneck
 
 /**
  * Return the damping of each Kronecker factor, solved by inverses of the factors or of their Gram matrices.
+ * @throws OptionError for options: it has none
  * @example
  * const optimizer = cgfac({ damping: factored(), factors: sketches({ rank: 64 }) });
  */
-export function factored(): FactorDamping {
+export function factored(options: NoOptions = {}): FactorDamping {
+  checkKeys('factored', options, {});
   return {
     name: 'factored',
     invertsFactors: true,

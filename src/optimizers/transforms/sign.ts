@@ -1,12 +1,17 @@
 // Transforms by signs: the sign of the updates, and agreement with the sign of the gradient.
+import { checkKeys, type NoOptions } from '../../options.js';
 import type { Transform } from './updates.js';
 
 /**
  * Return the transform `u ← sign(u)` (Bernstein et al. 2018, signSGD, arXiv 1802.04434).
+ * @throws OptionError for options: it has none
  * @example
  * chain(scaleByMomentum(), scaleBySign(), scaleByLearningRate(0.001));
  */
-export const scaleBySign = (): Transform => (context, updates) => updates.map((update) => context.b.sign(update));
+export function scaleBySign(options: NoOptions = {}): Transform {
+  checkKeys('scaleBySign', options, {});
+  return (context, updates) => updates.map((update) => context.b.sign(update));
+}
 
 /**
  * Return the transform that keeps the elements of an update that have the sign of the gradient, and divides them by their
