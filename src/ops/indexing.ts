@@ -46,20 +46,31 @@ function permutationOf(indices: Value, size: Dimension | undefined): number[] | 
 
 /**
  * y = x[…, indices, …]: the slices of dy are added up at the positions that the indices give. For that, the chosen axis
- * goes to the front, and dy's index axes with it. Known indices that only reorder the axis are inverted instead.
+ * goes to the end, and dy's index axes with it. Known indices that only reorder the axis are inverted instead.
  */
 function gatherGradient({ b, node, x, dy }: GradientContext): (Value | undefined)[] {
   const [data, indices] = [x(0), x(1)];
   const axis = axisOf(node);
   const permutation = permutationOf(indices, data.shape[axis]);
   if (permutation) return [b.gather(dy, b.integers(inverse(permutation)), axis), undefined];
-  const chosen = range(axis, axis + indices.rank);
-  const toFront = [...chosen, ...range(0, axis), ...range(axis + indices.rank, dy.rank)];
-  const order = [axis, ...range(0, data.rank).filter((other) => other !== axis)];
-  const positions = b.unsqueeze(b.cast(indices, 'int64'), [indices.rank]);
-  const zeros = b.zerosLike(b.transpose(data, order));
-  const sums = b.op('ScatterND', [zeros, positions, b.transpose(dy, toFront)], { reduction: add });
+  const rest = [...range(0, axis), ...range(axis + indices.rank, dy.rank)];
+  const cotangents = b.transpose(dy, [...rest, ...range(axis, axis + indices.rank)]);
+  const order = [...range(0, data.rank).filter((other) => other !== axis), axis];
+  const sums = addedAt(b, b.zerosLike(b.transpose(data, order)), b.cast(indices, 'int64'), cotangents);
   return [b.transpose(sums, inverse(order)), undefined];
+}
+
+/**
+ * Return `sums: [...kept, size]` with `values: [...kept, ...positions]` added along the last axis, at the positions. By
+ * ScatterElements: ONNX Runtime's ScatterND adds with several threads at once, and loses what two of them add to one element.
+ */
+function addedAt(b: Builder, sums: Value, positions: Value, values: Value): Value {
+  const axis = sums.rank - 1;
+  const kept = range(0, axis).map(() => 0); // as they are
+  const columns = positions.rank === 1 ? values : b.op('Reshape', [values, b.integers([...kept, -1])]);
+  const row = b.op('Reshape', [positions, b.integers([...kept.map(() => 1), -1])]);
+  const everyRow = b.op('Expand', [row, b.op('Shape', [columns])]);
+  return b.op('ScatterElements', [sums, everyRow, columns], { axis: int(axis), reduction: add });
 }
 
 // --- GatherElements, ScatterElements --------------------------------------------------------------------------------
@@ -111,6 +122,23 @@ function wholeIndices(b: Builder, indices: Value, batchAxes: number): Value {
     return tensorFrom('int64', [...rows, batchAxes], values);
   });
   return b.concat([positions, indices], rows.length);
+}
+
+/** y[row] = x[indices[row]]: the indices become positions in the axes that they index, as one. */
+function gatherNDGradient(b: Builder, x: Value, indices: Value, dy: Value): Value {
+  const depth = indices.dims.at(-1) ?? 0;
+  const indexed = x.dims.slice(0, depth);
+  const kept = range(depth, x.rank);
+  const whole = b.cast(indices, 'int64');
+  const counted = b.where(b.less(whole, 0), b.add(whole, b.integers(indexed)), whole);
+  const strides = indexed.map((_, axis) => elementCount(indexed.slice(axis + 1)));
+  const positions = b.sum(b.mul(counted, b.integers(strides)), [indices.rank - 1]);
+  const rows = range(0, positions.rank);
+  const columns = b.transpose(dy, [...kept.map((_, i) => rows.length + i), ...rows]);
+  const last = b.transpose(x, [...kept, ...range(0, depth)]);
+  const sums = b.zerosLike(b.op('Reshape', [last, b.integers([...kept.map(() => 0), elementCount(indexed)])]));
+  const added = b.op('Reshape', [addedAt(b, sums, positions, columns), b.op('Shape', [last])]);
+  return b.transpose(added, inverse([...kept, ...range(0, depth)]));
 }
 
 function coordinates(flat: number, dims: readonly number[]): number[] {
@@ -210,7 +238,7 @@ export const indexingOps: OpFamily<IndexingOp> = {
     infer: inferGatherND,
     gradient: ({ b, node, x, dy }) => {
       const indices = wholeIndices(b, x(1), intAttribute(node, 'batch_dims', 0));
-      return [b.op('ScatterND', [b.zerosLike(x(0)), indices, dy], { reduction: add }), undefined];
+      return [gatherNDGradient(b, x(0), indices, dy), undefined];
     },
     flops: noFlops,
   },
