@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { madeUpRun } from '../../test/support/made-up.js';
-import { warningsOf } from './warnings.js';
+import { notFinite, warningsOf } from './warnings.js';
 
 const remedy = 'Lower the learning rate';
 
@@ -44,4 +44,15 @@ it('says of a run that was taken back as a whole that the model is the given one
     '(cgfac data): they may hold nothing that this model can learn.';
   expect(warningsOf(run, 'Take larger batches')).toEqual([sentence('Take larger batches')]);
   expect(warningsOf(run, undefined)).toEqual([sentence('Take shorter steps')]);
+});
+
+it('says which numbers of a set are not finite', () => {
+  expect(notFinite({ loss: 1, accuracy: 0.5 }, 'the test set')).toEqual([]);
+  expect(notFinite({ loss: Number.NaN, accuracy: 0.5, f1: Number.POSITIVE_INFINITY }, "the set 'few'")[0]).toMatch(
+    /^On the set 'few' no finite number comes out for: loss, f1\./,
+  );
+  const run = madeUpRun('sgd', () => 1, { test: { loss: Number.NaN } });
+  expect(warningsOf(run, remedy)).toEqual([
+    expect.stringMatching(/^On the test set no finite number comes out for: loss\./),
+  ]);
 });

@@ -17,6 +17,7 @@ import { checkedCount } from '../../options.js';
 import type { Evaluation } from '../run-record.js';
 import { batchFeeds, inputKey, targetKey, weightsKey } from '../step-program.js';
 import { learningTask } from '../task/task.js';
+import { notFinite } from '../warnings.js';
 
 export interface EvaluationRequest {
   /**
@@ -41,7 +42,7 @@ export interface ModelEvaluation {
 export interface EvaluatedModel extends ModelEvaluation {
   /** The name of the loss that `values.loss` is of. */
   readonly loss: string;
-  /** What a person should know, a sentence each: that labels of the data are left aside. */
+  /** What a person should know, a sentence each: that labels of the data are left aside, that a value is not finite. */
   readonly warnings: readonly string[];
 }
 
@@ -71,7 +72,12 @@ export async function evaluateModel(
       batchSize,
     );
     evaluator.check(data.test);
-    return { ...(await evaluator.measure(data.test)), loss: loss.name, warnings };
+    const measured = await evaluator.measure(data.test);
+    return {
+      ...measured,
+      loss: loss.name,
+      warnings: [...warnings, ...notFinite(measured.values, `the set '${set.name}'`)],
+    };
   } finally {
     await own.close();
   }
