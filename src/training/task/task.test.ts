@@ -4,6 +4,7 @@ import type { Dataset } from '../../data/dataset.js';
 import { onlyInput } from '../../data/dataset.js';
 import { OptionError } from '../../errors.js';
 import { tensorFrom } from '../../graph/tensor.js';
+import { crossEntropy } from '../../losses/cross-entropy.js';
 import { type LossWord, lossOf } from '../../losses/index.js';
 import type { Loss } from '../../losses/loss.js';
 import { modelFromBytes } from '../../model/file-model.js';
@@ -196,4 +197,21 @@ describe('learningTask', () => {
     expect(() => learningTask(model, both(labelled))).toThrow(OptionError);
     expect(learningTask(model, both(labelled), 'softmax-cross-entropy').kind).toBe('classification');
   });
+});
+
+it('refuses training labels that the loss ignores, all of them', () => {
+  const labelled = (...labels: number[]): Dataset => ({
+    name: 'padded',
+    size: labels.length,
+    inputs: { dtype: 'float32', shape: [3], data: new Float32Array(3 * labels.length) },
+    targets: { dtype: 'int64', shape: [], data: Int32Array.from(labels) },
+  });
+  const loss = crossEntropy({ ignoreIndex: -100 });
+  const model = mlp({ sizes: [3, 4, 2], seed: 1 });
+  const some = labelled(-100, 1);
+  expect(learningTask(model, { train: some, test: some }, loss).kind).toBe('classification');
+  const none = labelled(-100, -100);
+  expect(() => learningTask(model, { train: none, test: some }, loss)).toThrow(
+    /all labels of 'padded' are -100, which the loss .* ignores: there is nothing to learn/,
+  );
 });

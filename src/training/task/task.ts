@@ -39,8 +39,8 @@ export interface LearningTask {
  * loss is given and the model ends in a sigmoid, as autoencoders do and classifiers of labels do not.
  * @param given the loss; by default softmax cross-entropy for labels, sigmoid cross-entropy for models that end in a sigmoid, else
  *   mean squared error
- * @throws OptionError that has both shapes, or both lists of names, if the data do not fit the model; and for targets
- *   outside the range of the loss
+ * @throws OptionError that has both shapes, or both lists of names, if the data do not fit the model; for targets outside
+ *   the range of the loss, and for training labels that the loss ignores, all of them
  * @example
  * const { kind, loss } = learningTask(mlp({ seed: 1 }), await loadData('digits'));
  * console.log(kind, loss.name);
@@ -66,7 +66,17 @@ export function learningTask(model: Model, data: DataSplits, given?: Loss | Loss
     kind === 'autoencoding' && fitted.train.targets.dtype === 'int64' && !isMeant
       ? [labelsLeftAside(fitted.train, chosen)]
       : [];
-  return { kind, loss: chosen, data: { train: targets(fitted.train), test: targets(fitted.test) }, warnings };
+  const learned = { train: targets(fitted.train), test: targets(fitted.test) };
+  checkSomeCount(learned.train, chosen);
+  return { kind, loss: chosen, data: learned, warnings };
+}
+
+/** @throws OptionError if the loss ignores all labels of a set: there is nothing to learn */
+function checkSomeCount({ name, size, targets }: Dataset, { name: loss, ignoredLabel }: Loss): void {
+  if (ignoredLabel === undefined || size === 0 || !targets.data.every((label) => label === ignoredLabel)) return;
+  throw new OptionError(
+    `all labels of '${name}' are ${ignoredLabel}, which the loss ${loss} ignores: there is nothing to learn or to measure`,
+  );
 }
 
 function labelsLeftAside({ name, classes }: Dataset, { name: loss }: Loss): string {
