@@ -8,6 +8,7 @@ import {
   isFloatingPoint,
   isInteger,
   type TensorData,
+  type TypedArray,
   tensor,
 } from '../graph/tensor.js';
 import { isTensorLike, type TensorLike, toTensorData } from '../graph/tensor-like.js';
@@ -19,18 +20,7 @@ import { described, isRecord } from '../options.js';
 /** Numbers in rows, rows of rows, …: `[[1, 2], [3, 4]]` is of shape [2, 2]. */
 export type NestedArray = number | bigint | boolean | readonly NestedArray[];
 
-type ArrayOfNumbers =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Int16Array
-  | Int32Array
-  | BigInt64Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Uint16Array
-  | Uint32Array
-  | BigUint64Array;
+type ArrayOfNumbers = TypedArray | Uint8ClampedArray;
 
 /**
  * A tensor, or its numbers: nested arrays in its shape, or a typed array with the elements of any number of examples.

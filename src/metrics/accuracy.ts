@@ -1,5 +1,5 @@
 // Accuracy: the share of correct predictions.
-import { binaryRows, checkBinary, classRows, labelsOf, largest } from './classes.js';
+import { binaryChecks, binaryRows, checkBinary, classRows, labelsOf, largest } from './classes.js';
 import type { Metric } from './metric.js';
 import { ratio, sumOver } from './sums.js';
 
@@ -22,9 +22,9 @@ export const accuracy = (): Metric => ({
     const right = b.cast(b.equal(largest(b, batch.output), labelsOf(b, batch.given)), 'float32');
     return sumOver(b, weights ? b.reshape(right, weights.dims) : right, weights);
   },
-  checks: (b, batch) => (batch.kind === 'values' ? { between: binaryRows(b, batch).between } : {}),
+  checks: binaryChecks,
   value(numbers) {
-    checkBinary('accuracy', numbers.between);
+    checkBinary('accuracy', numbers);
     return ratio(numbers);
   },
 });

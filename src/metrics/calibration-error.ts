@@ -3,7 +3,7 @@ import type { Value } from '../graph/graph.js';
 import { elementCount, tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
 import { checkedCount, checkKeys } from '../options.js';
-import { binaryRows, checkBinary, classRows, largest } from './classes.js';
+import { binaryChecks, binaryRows, checkBinary, classRows, largest } from './classes.js';
 import type { EvaluatedBatch, Metric } from './metric.js';
 
 const name = 'calibrationError';
@@ -18,7 +18,6 @@ interface Answers {
   readonly confidence: Value;
   readonly right: Value;
   readonly weights: Value | undefined;
-  readonly between?: Value;
 }
 
 function answersOf(b: Builder, batch: EvaluatedBatch): Answers {
@@ -32,13 +31,12 @@ function answersOf(b: Builder, batch: EvaluatedBatch): Answers {
     };
   }
   const { expected } = batch;
-  const { isTrue, isPredicted, weights, between } = binaryRows(b, batch);
+  const { isTrue, isPredicted, weights } = binaryRows(b, batch);
   const column = (x: Value): Value => b.cast(b.reshape(x, [elementCount(x.dims), 1]), expected.dtype);
   return {
     confidence: column(b.max(expected, b.sub(1, expected))),
     right: column(b.equal(isTrue, isPredicted)),
     weights: weights && column(b.mul(weights, b.onesLike(isTrue))),
-    between,
   };
 }
 
@@ -56,7 +54,7 @@ export function calibrationError(options: CalibrationOptions = {}): Metric {
     name,
     lowerIsBetter: true,
     sums(b, batch) {
-      const { confidence, right, weights, between } = answersOf(b, batch);
+      const { confidence, right, weights } = answersOf(b, batch);
       const { dtype } = confidence;
       const edges = (from: number) =>
         b.constant(
@@ -73,11 +71,12 @@ export function calibrationError(options: CalibrationOptions = {}): Metric {
         count: b.sum(counted, [0]),
         confidence: b.sum(b.mul(counted, confidence), [0]),
         right: b.sum(b.mul(counted, right), [0]),
-        ...(between && { between }),
       };
     },
-    value({ count = [], confidence = [], right = [], between }) {
-      checkBinary(name, between);
+    checks: binaryChecks,
+    value(numbers) {
+      checkBinary(name, numbers);
+      const { count = [], confidence = [], right = [] } = numbers;
       const gaps = Array.from(right, (x, i) => Math.abs(x - (confidence[i] ?? Number.NaN)));
       const total = (numbers: readonly number[]) => numbers.reduce((sum, x) => sum + x, 0);
       return total(gaps) / total(Array.from(count));

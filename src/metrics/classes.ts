@@ -3,7 +3,7 @@ import { OptionError } from '../errors.js';
 import { int, type Value } from '../graph/graph.js';
 import { elementCount, isFloatingPoint } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
-import type { EvaluatedBatch } from './metric.js';
+import type { EvaluatedBatch, Numbers } from './metric.js';
 
 /** Labels with the model's predictions, a row each. */
 export interface ClassRows {
@@ -58,8 +58,6 @@ export interface BinaryRows {
   readonly scores: Value;
   /** `[rows, 1]` */
   readonly weights: Value | undefined;
-  /** The number of targets other than −1, 0 and 1: see `checkBinary`. */
-  readonly between: Value;
 }
 
 /** Return the rows of a batch of targets 0 and 1. The model predicts 1 if it expects more than ½. */
@@ -68,20 +66,25 @@ export function binaryRows(b: Builder, { output, expected, given, weights }: Eva
   const rows = elementCount(given.dims) / columns;
   const matrix = (x: Value): Value => b.reshape(x, [rows, columns]);
   const dims = given.rank > 1 ? given.dims.slice(0, -1) : given.dims;
-  const size = b.abs(given);
-  const isExtreme = b.cast(b.equal(b.mul(size, b.sub(size, 1)), 0), 'float32');
   return {
     columns,
     isTrue: b.cast(matrix(b.greater(given, 0.5)), 'float32'),
     isPredicted: b.cast(matrix(b.greater(expected, 0.5)), 'float32'),
     scores: matrix(output),
     weights: weights && b.reshape(spreadOver(b, weights, dims), [rows, 1]),
-    between: b.sub(elementCount(given.dims), b.sum(isExtreme)),
   };
 }
 
+/** Return what `checkBinary` decides by: the number of targets other than −1, 0 and 1. Labels need no check. */
+export function binaryChecks(b: Builder, { kind, given }: EvaluatedBatch): Record<string, Value> {
+  if (kind === 'labels') return {};
+  const size = b.abs(given);
+  const isExtreme = b.cast(b.equal(b.mul(size, b.sub(size, 1)), 0), 'float32');
+  return { between: b.sub(elementCount(given.dims), b.sum(isExtreme)) };
+}
+
 /** @throws OptionError if there are targets other than 0 and 1 */
-export function checkBinary(metric: string, between: ArrayLike<number> | undefined): void {
+export function checkBinary(metric: string, { between }: Numbers): void {
   if ((between?.[0] ?? 0) === 0) return;
   throw new OptionError(
     `the metric ${metric} is for labels or for targets of 0 and 1, and ${between?.[0]} targets are other numbers: choose a metric of numbers, such as mae()`,

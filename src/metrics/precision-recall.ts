@@ -3,7 +3,7 @@ import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { checkedWord, checkKeys } from '../options.js';
-import { binaryRows, checkBinary, classRows, indicators, largest } from './classes.js';
+import { binaryChecks, binaryRows, checkBinary, classRows, indicators, largest } from './classes.js';
 import type { EvaluatedBatch, Metric, Numbers } from './metric.js';
 
 const averages = ['positive', 'micro', 'macro', 'weighted'] as const;
@@ -38,8 +38,9 @@ function ofCounts(word: string, options: AverageOptions, score: (counts: Counts)
       if (average === 'positive') checkTwoClasses(name, batch);
       return classCounts(b, name, batch, average === undefined || average === 'positive');
     },
+    checks: binaryChecks,
     value(numbers) {
-      checkBinary(name, numbers.between);
+      checkBinary(name, numbers);
       const classes = listed(numbers).filter(({ predicted, actual }) => predicted + actual > 0);
       if (average === 'micro') return score(classes.reduce(added, { right: 0, predicted: 0, actual: 0 }));
       const weight = ({ actual }: Counts) => (average === 'weighted' ? actual : 1);
@@ -75,9 +76,9 @@ const listed = ({ right = [], predicted = [], actual = [] }: Numbers): Counts[] 
 function classCounts(b: Builder, name: string, batch: EvaluatedBatch, onlyPositive: boolean): Record<string, Value> {
   const total = (x: Value, weights: Value | undefined): Value => b.sum(weights ? b.mul(x, weights) : x, [0]);
   if (batch.kind === 'values') {
-    const { isTrue, isPredicted, weights, between } = binaryRows(b, batch);
+    const { isTrue, isPredicted, weights } = binaryRows(b, batch);
     const right = total(b.mul(isTrue, isPredicted), weights);
-    return { right, predicted: total(isPredicted, weights), actual: total(isTrue, weights), between };
+    return { right, predicted: total(isPredicted, weights), actual: total(isTrue, weights) };
   }
   const { labels, scores, classes, weights } = classRows(b, name, batch);
   const chosen = (x: Value): Value => (onlyPositive && classes === 2 ? b.slice(x, 1, 1, 2) : x);
@@ -128,7 +129,7 @@ export const balancedAccuracy = (): Metric => ({
   lowerIsBetter: false,
   sums(b, batch) {
     if (batch.kind === 'labels') return classCounts(b, 'balancedAccuracy', batch, false);
-    const { isTrue, isPredicted, weights, between } = binaryRows(b, batch);
+    const { isTrue, isPredicted, weights } = binaryRows(b, batch);
     const both = (zero: Value, one: Value): Value =>
       b.concat(
         [zero, one].map((x) => b.reshape(b.sum(weights ? b.mul(x, weights) : x), [1])),
@@ -136,10 +137,11 @@ export const balancedAccuracy = (): Metric => ({
       );
     const isFalse = b.sub(1, isTrue);
     const right = both(b.mul(isFalse, b.sub(1, isPredicted)), b.mul(isTrue, isPredicted));
-    return { right, actual: both(isFalse, isTrue), between };
+    return { right, actual: both(isFalse, isTrue) };
   },
+  checks: binaryChecks,
   value(numbers) {
-    checkBinary('balancedAccuracy', numbers.between);
+    checkBinary('balancedAccuracy', numbers);
     const classes = listed(numbers).filter(({ actual }) => actual > 0);
     return classes.reduce((sum, { right, actual }) => sum + right / actual, 0) / classes.length;
   },

@@ -1,7 +1,6 @@
 // Metrics of ranks: how well scores separate positive rows from the others. They need all scores of a set at once.
-import type { Value } from '../graph/graph.js';
 import { checkedWord, checkKeys } from '../options.js';
-import { binaryRows, checkBinary, classRows } from './classes.js';
+import { binaryChecks, binaryRows, checkBinary, classRows } from './classes.js';
 import type { Metric, Numbers } from './metric.js';
 
 const averages = ['macro', 'weighted', 'micro'] as const;
@@ -29,8 +28,7 @@ function ranked(word: string, options: RankingOptions, score: (rows: readonly Sc
   return {
     name,
     lowerIsBetter: false,
-    sums: (b, batch): Record<string, Value> =>
-      batch.kind === 'values' ? { between: binaryRows(b, batch).between } : {},
+    checks: binaryChecks,
     rows(b, batch) {
       if (batch.kind === 'values') {
         const { isTrue, scores, weights } = binaryRows(b, batch);
@@ -43,7 +41,7 @@ function ranked(word: string, options: RankingOptions, score: (rows: readonly Sc
       return { labels, scores: single, ...(weights && { weights }) };
     },
     value(numbers) {
-      checkBinary(name, numbers.between);
+      checkBinary(name, numbers);
       if (Array.from(numbers.scores ?? []).some(Number.isNaN)) return Number.NaN;
       const columns = scoredColumns(numbers);
       if (average === 'micro') return score(sorted(columns.flat()));
