@@ -1,6 +1,6 @@
 // Convolutions: a dense layer at each position, on the patch under the kernel (Grosse & Martens 2016, arXiv 1602.01407).
 // Each group of channels is a separate layer; depthwise convolutions have as many groups as channels.
-import { inputOf, intAttribute } from '../../graph/graph.js';
+import { inputOf, intAttribute, type Value } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
 import { isNode } from '../../graph/uses.js';
 import { patches } from '../../ops/spatial/patches.js';
@@ -37,14 +37,30 @@ function examplesOf({ preActivations }: LayerUse): number {
   return patchedExamples(examples, positions);
 }
 
-function match({ node, value }: Reading): Application | string | undefined {
-  if (!isNode(node, 'Conv')) return undefined;
-  if (node.inputs[2] === value) return 'the bias of a convolution without a block';
+/** What a node applies a kernel to, and the groups and sizes of the kernel `[channels, …field]`. */
+interface KernelReading {
+  readonly activations: Value;
+  readonly groups: number;
+  readonly channels: number;
+  readonly field: readonly number[];
+}
+
+/** Return how a node applies a value as its kernel, why it cannot be a block, or undefined if it does not. */
+export function kernelReading({ node, value }: Reading): KernelReading | string | undefined {
   if (node.inputs[1] !== value) return undefined;
   const [activations] = node.inputs;
   if (!activations || activations === value) return 'convolved with itself';
   const [channels = 0, ...field] = value.dims;
-  const groups = intAttribute(node, 'group', 1);
+  return { activations, groups: intAttribute(node, 'group', 1), channels, field };
+}
+
+function match(reading: Reading): Application | string | undefined {
+  const { node, value } = reading;
+  if (!isNode(node, 'Conv')) return undefined;
+  if (node.inputs[2] === value) return 'the bias of a convolution without a block';
+  const kernel = kernelReading(reading);
+  if (typeof kernel !== 'object') return kernel;
+  const { activations, groups, channels, field } = kernel;
   return {
     node,
     activations,

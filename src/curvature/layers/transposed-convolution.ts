@@ -1,12 +1,12 @@
 // Transposed convolutions: a dense layer at each position of the input, s = x·W with W `[channels, outputs · kernel area]`,
 // whose s are then added up where the kernels' windows overlap. The layer ends at s, since the rest is linear: the gradient
 // by s is the patch of the output's gradient under the kernel. So it is a convolution with input and output interchanged.
-import { inputOf, intAttribute } from '../../graph/graph.js';
+import { inputOf } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
 import { isNode } from '../../graph/uses.js';
 import { adjointAxes } from '../../ops/spatial/convolution.js';
 import { patches } from '../../ops/spatial/patches.js';
-import { patchedExamples } from './convolution.js';
+import { kernelReading, patchedExamples } from './convolution.js';
 import { type Application, axisRows, type LayerKind, type Reading } from './layer-kind.js';
 
 /** Its bias is added after the windows, not to s, so it is a separate block (`shift`). */
@@ -27,12 +27,11 @@ export const transposedConvolution: LayerKind = {
   describe: ({ groups }) => (groups === 1 ? 'transposed convolution' : `transposed convolution, ${groups} groups`),
 };
 
-function match({ node, value }: Reading): Application | string | undefined {
-  if (!isNode(node, 'ConvTranspose') || node.inputs[1] !== value) return undefined;
-  const [activations] = node.inputs;
-  if (!activations || activations === value) return 'convolved with itself';
-  const [channels = 0, ...field] = value.dims;
-  const groups = intAttribute(node, 'group', 1);
+function match(reading: Reading): Application | string | undefined {
+  const { node } = reading;
+  const kernel = isNode(node, 'ConvTranspose') ? kernelReading(reading) : undefined;
+  if (typeof kernel !== 'object') return kernel;
+  const { activations, groups, channels, field } = kernel;
   return {
     node,
     activations,

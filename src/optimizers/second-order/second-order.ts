@@ -160,9 +160,10 @@ function priors(
   const strength = priorStrength(priorPrecision, setting);
   if (!estimate || strength === 0) return () => undefined;
   const scale = b.mul(estimate.dispersion, strength);
+  const distances = fromMean(context);
   return (block) =>
     block.decays
-      ? new Prior(block.take(b, fromMean(context)), b.mul(scale, block.inputs * precisionPerInput(setting)))
+      ? new Prior(block.take(b, distances), b.mul(scale, block.inputs * precisionPerInput(setting)))
       : undefined;
 }
 

@@ -88,7 +88,7 @@ function labelsLeftAside({ name, classes }: Dataset, { name: loss }: Loss): stri
   );
 }
 
-/** Throws OptionError where a target is none that the loss takes. */
+/** @throws OptionError if a target is outside the range that the loss takes */
 function withTargetsInRange(set: Dataset, kind: LearningTask['kind'], { name: loss, targetRange }: Loss): Dataset {
   if (!targetRange) return set;
   const { targets, size, name } = set;
