@@ -1,5 +1,6 @@
 // The orthogonal factor of a square matrix by Householder's reflections, by panels of columns: within a panel a loop
 // reflects column by column, and matrix products apply a panel's reflections to what stands beside it.
+import { identityLike } from '../curvature/factors/matrices.js';
 import type { Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
@@ -36,7 +37,7 @@ export function orthogonalFactor(b: Builder, matrix: Value): Value {
     const kernel = reflectionKernel(b, vectors);
     // Q ← Q·(I − V·T·Vᵀ) on the columns from `start`
     const done = factor && b.slice(factor, columnAxis, 0, start);
-    const open = factor ? b.slice(factor, columnAxis, start, order) : identityLike(b, matrix, order);
+    const open = factor ? b.slice(factor, columnAxis, start, order) : b.expandLike(identityLike(b, matrix), matrix);
     const reflected = b.gemm(b.matmul(b.matmul(open, vectors), kernel), vectors, open, { transposeY: true, alpha: -1 });
     factor = done ? b.concat([done, reflected], columnAxis) : reflected;
     if (end === order) break;
@@ -69,6 +70,7 @@ function reflectors(b: Builder, panel: Value): { vectors: Value; diagonal: Value
     );
   const diagonal = table((row, column) => row === column);
   const lower = table((row, column) => row >= column);
+  const units = b.slice(diagonal, 0, 0, width); // those of the first rows
   const columns = b.constant(
     tensorFrom(
       'int64',
@@ -87,7 +89,7 @@ function reflectors(b: Builder, panel: Value): { vectors: Value; diagonal: Value
     const v = inner.add(x, inner.mul(unit, inner.add(away, isZero)));
     const normal = inner.div(v, inner.sqrt(inner.sum(inner.square(v), [rowAxis], true)));
     const projection = inner.gemm(normal, carried.panel, undefined, { transposeX: true });
-    const row = inner.gather(inner.constant(identity(dtype, width)), column);
+    const row = inner.gather(units, column);
     return {
       panel: inner.sub(carried.panel, inner.mul(inner.mul(normal, 2), projection)),
       vectors: inner.add(carried.vectors, inner.mul(normal, row)),
@@ -98,17 +100,6 @@ function reflectors(b: Builder, panel: Value): { vectors: Value; diagonal: Value
 
 /** T of H₁…H_s = I − V·T·Vᵀ for reflections along unit vectors: T⁻¹ is VᵀV above the diagonal and ½ on it (Joffrain et al. 2006). */
 function reflectionKernel(b: Builder, vectors: Value): Value {
-  const width = vectors.dims.at(-1) ?? 0;
   const above = b.op('Trilu', [b.gemm(vectors, vectors, undefined, { transposeX: true }), b.scalar(1, 'int64')]);
-  return b.op('com.microsoft.Inverse', [b.add(above, b.mul(b.constant(identity(vectors.dtype, width)), 0.5))]);
+  return b.op('com.microsoft.Inverse', [b.add(above, b.mul(identityLike(b, above), 0.5))]);
 }
-
-const identity = (dtype: Value['dtype'], order: number) =>
-  tensorFrom(
-    dtype,
-    [order, order],
-    Array.from({ length: order ** 2 }, (_, i) => Number(i % (order + 1) === 0)),
-  );
-
-const identityLike = (b: Builder, matrix: Value, order: number): Value =>
-  b.expandLike(b.op('EyeLike', [b.filled([order, order], 0, matrix.dtype)]), matrix);

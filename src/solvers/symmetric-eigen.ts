@@ -1,5 +1,6 @@
 // The eigendecomposition of a symmetric matrix by Jacobi's method: each round rotates n/2 disjoint pairs of rows and columns
 // at once, and a sweep of n − 1 rounds meets every pair (Brent & Luk 1985, a tournament).
+import { identityLike } from '../curvature/factors/matrices.js';
 import type { Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
@@ -40,8 +41,7 @@ export function symmetricEigen(b: Builder, matrix: Value): Eigendecomposition {
   }
   const rowAxis = matrix.rank - 2;
   const scale = b.max(b.reduceMax(b.abs(matrix), [rowAxis, rowAxis + 1], true), tiny);
-  const identity = b.op('EyeLike', [b.filled([order, order], 0, matrix.dtype)]);
-  const started = { matrix: b.div(matrix, scale), rows: b.expandLike(identity, matrix) };
+  const started = { matrix: b.div(matrix, scale), rows: b.expandLike(identityLike(b, matrix), matrix) };
   const { matrix: diagonalized, rows } = order === 1 ? started : sweeps(b, started, order);
   const values = b.squeeze(b.mul(diagonalOf(b, diagonalized), scale), [rowAxis + 1]);
   const descending = descendingOrder(b, values);
@@ -67,7 +67,7 @@ function sweeps(b: Builder, started: Carried, order: number): Carried {
     const roles = schedule.map((round) => round.map((partner, i) => Math.sign(partner - i)));
     return tensorFrom(dtype, [rounds, order, 1], roles.flat());
   });
-  const offDiagonal = b.sub(1, b.op('EyeLike', [b.filled([order, order], 0, dtype)]));
+  const offDiagonal = b.sub(1, identityLike(b, started.matrix));
   const precision = dtype === 'float64' ? 2 ** -52 : 2 ** -23;
   const largest = (builder: Builder, matrix: Value) => builder.reduceMax(builder.abs(builder.mul(matrix, offDiagonal)));
   const isLeft = (builder: Builder, rest: Value) => builder.greater(rest, Math.sqrt(order) * precision);
