@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import {
+  diagonal,
+  entry,
+  identity,
+  largestDifference,
+  multiply,
+  withEigenvalues,
+} from '../../test/support/dense-solves.js';
+import { evaluate } from '../../test/support/evaluate.js';
+import { type DataType, tensorFrom, toNumbers } from '../graph/tensor.js';
+import { Builder } from '../ops/builder.js';
+import { orthogonalIteration, rayleighQuotients } from './eigenbasis.js';
+import { descendingOrder, permuted } from './symmetric-eigen.js';
+
+/** Steps of orthogonal iteration, each after an ordering by Rayleigh quotients. */
+async function iterated(
+  matrix: ArrayLike<number>,
+  steps: number,
+  dtype: DataType = 'float64',
+  start: ArrayLike<number> = identity(Math.sqrt(matrix.length)),
+) {
+  const order = Math.sqrt(matrix.length);
+  const b = new Builder();
+  const a = b.input('matrix', dtype, [order, order]);
+  const started = b.input('start', dtype, [order, order]);
+  const { basis } = b.loop(steps, { basis: started }, (inner, _, { basis: old }) => {
+    const positions = descendingOrder(inner, rayleighQuotients(inner, a, old));
+    return { basis: orthogonalIteration(inner, a, permuted(inner, old, positions, 1)) };
+  });
+  const results = await evaluate({ basis, values: rayleighQuotients(b, a, basis) }, b, {
+    matrix: tensorFrom(dtype, [order, order], Array.from(matrix)),
+    start: tensorFrom(dtype, [order, order], Array.from(start)),
+  });
+  const numbers = (name: string): number[] => (results[name] ? toNumbers(results[name]) : []);
+  return { basis: numbers('basis'), values: numbers('values') };
+}
+
+test('orthogonal iteration converges to the eigenbasis, from the largest eigenvalue down', async () => {
+  const spectrum = [1, 0.5, 0.2, 0.05, 0.01, 0];
+  const matrix = withEigenvalues(spectrum.toReversed(), 2);
+  const { basis, values } = await iterated(matrix, 60);
+  expect(largestDifference(values, spectrum)).toBeLessThan(1e-13);
+  expect(largestDifference(multiply(multiply(basis, diagonal(values), 6), basis, 6, true), matrix)).toBeLessThan(1e-13);
+});
+
+test('one step of it keeps an eigenbasis with its signs', async () => {
+  const matrix = diagonal([5, 3, 2, 0]);
+  const { basis } = await iterated(matrix, 1);
+  expect(largestDifference(basis, identity(4))).toBeLessThan(1e-15);
+});
+
+test.each(['float64', 'float32'] as const)('it keeps the basis of a zero matrix in %s', async (dtype) => {
+  const start = [0.6, 0.8, 0, -0.8, 0.6, 0, 0, 0, 1];
+  const { basis, values } = await iterated(diagonal([0, 0, 0]), 3, dtype, start);
+  expect(largestDifference(basis, start)).toBeLessThan(3e-7);
+  expect(values).toEqual([0, 0, 0]);
+});
+
+test('a basis stays orthogonal over 200 steps in float32, on a matrix of low rank', async () => {
+  const spectrum = Array.from({ length: 40 }, (_, i) => (i < 10 ? 10 ** -i : 0));
+  const { basis, values } = await iterated(withEigenvalues(spectrum, 1), 200, 'float32');
+  expect(largestDifference(multiply(basis, basis, 40, true), identity(40))).toBeLessThan(2e-6);
+  for (const [i, value] of values.entries()) expect(value).toBeCloseTo(entry(spectrum, i), 6);
+});
