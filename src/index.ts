@@ -18,11 +18,21 @@ export {
   denseOutputSide,
   diagonalInputSide,
   type InputSide,
+  identityOutputSide,
   inputRowsSide,
   type OutputSide,
   outputRowsSide,
 } from './curvature/factors/sides.js';
-export { empirical, exact, type Fisher, type FisherInput, type SampledOptions, sampled } from './curvature/fisher.js';
+export {
+  curvaturePropagation,
+  empirical,
+  exact,
+  type Fisher,
+  type FisherInput,
+  inputOnly,
+  type SampledOptions,
+  sampled,
+} from './curvature/fisher.js';
 export type { KroneckerBlock } from './curvature/kronecker-block.js';
 export { type KroneckerBlockOptions, type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
 export {
@@ -177,7 +187,7 @@ export type {
   ProductDamping,
   RowDamping,
 } from './optimizers/second-order/damping.js';
-export { factored } from './optimizers/second-order/factored.js';
+export { type FactoredOptions, factored } from './optimizers/second-order/factored.js';
 export {
   type DenseFactorsOptions,
   dense,

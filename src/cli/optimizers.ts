@@ -1,6 +1,6 @@
 // Optimizers by name with their options, as the command line writes them: `adam`, `cgfac:rank=64:damping=3`.
 
-import { empirical, exact, type Fisher, sampled } from '../curvature/fisher.js';
+import { curvaturePropagation, empirical, exact, type Fisher, inputOnly, sampled } from '../curvature/fisher.js';
 import { OptionError } from '../errors.js';
 import { adagrad } from '../optimizers/adagrad.js';
 import { adam, adamw } from '../optimizers/adam.js';
@@ -69,7 +69,13 @@ const steps = {
 type StepWord = keyof typeof steps;
 const stepWords = Object.keys(steps) as readonly StepWord[];
 
-const fishers = { sampled, empirical, exact } as const;
+const fishers = {
+  sampled,
+  empirical,
+  exact,
+  'curvature-propagation': curvaturePropagation,
+  'input-only': inputOnly,
+} as const;
 type FisherWord = keyof typeof fishers;
 
 const secondOrder = {
@@ -147,8 +153,8 @@ function sharedParts(options: OptionValues, setting: Setting | undefined): Secon
 
 function fisherOf(options: OptionValues): Fisher {
   const word = (options.fisher ?? 'sampled') as FisherWord; // it was read as one of these words
-  if (word === 'sampled') return sampled(picked(options, ['samples']));
-  refuseIdle(options, ['samples'], `the ${word} Fisher matrix`, 'the sampled one');
+  if (word === 'sampled' || word === 'curvature-propagation') return fishers[word](picked(options, ['samples']));
+  refuseIdle(options, ['samples'], `the ${word} Fisher matrix`, 'the sampled one and of curvature propagation');
   return fishers[word]();
 }
 

@@ -5,8 +5,11 @@ import {
   at,
   generate,
   gram,
+  identity,
   type Matrix,
+  minus,
   multiplied,
+  norm,
   plus,
   relativeError,
   rowsOf,
@@ -33,7 +36,7 @@ import { unitLikelihood } from '../losses/likelihood.js';
 import { random } from '../random.js';
 import { findBlocks } from './blocks.js';
 import { joinedRows } from './factors/moving-average.js';
-import { empirical, exact, type Fisher, sampled } from './fisher.js';
+import { curvaturePropagation, empirical, exact, type Fisher, inputOnly, sampled } from './fisher.js';
 import { LayerTensor } from './layer-tensor.js';
 import { type LayerRows, layerRows } from './statistics.js';
 
@@ -152,6 +155,55 @@ describe.each(losses.flatMap((loss) => layouts.map((layout) => ({ loss, ...layou
       }
     });
 
+    /** G of each layer for given signs of curvature propagation. */
+    const propagated = async (samples: number, given: readonly number[]) => {
+      const { b, rows } = setUp(curvaturePropagation({ samples }), (dims, builder) => {
+        expect(dims).toEqual([samples * 2 * count, 1]); // of two columns of the root
+        return builder.given(dims, given);
+      });
+      const { layers } = await factorsOf(b, rows);
+      return layers.map(({ g }) => gram(g));
+    };
+    /** The signs of two columns, the same for each case: the four equally probable ones. */
+    const patterns = [0, 1, 2, 3].map((k) =>
+      [1 - (k & 1) * 2, 1 - (k >> 1) * 2].flatMap((sign) => Array.from({ length: count }, () => sign)),
+    );
+    const averageOf = ([first, ...others]: readonly Matrix[]): Matrix => {
+      if (!first) throw new Error('the average of no matrices');
+      return scaled(
+        others.reduce((sum, each) => plus(sum, each), first),
+        1 / (others.length + 1),
+      );
+    };
+
+    test('curvature propagation: its expectation over the signs is the exact G; two samples have half the variance', async () => {
+      const { b, rows } = setUp(exact());
+      const { layers } = await factorsOf(b, rows);
+      const one: Matrix[][] = [];
+      for (const pattern of patterns) one.push(await propagated(1, pattern));
+      const two: Matrix[][] = [];
+      for (const first of patterns) for (const second of patterns) two.push(await propagated(2, [...first, ...second]));
+      for (const [i, { g }] of layers.entries()) {
+        const expected = gram(g);
+        const variance = (draws: readonly Matrix[][]): number => {
+          const own = draws.map((draw) => draw[i] ?? expected);
+          expect(relativeError(averageOf(own), expected)).toBeLessThan(rounding);
+          return own.reduce((sum, each) => sum + norm(minus(each, expected)) ** 2, 0) / own.length;
+        };
+        const ofOne = variance(one);
+        expect(Math.abs(variance(two) - ofOne / 2)).toBeLessThan(rounding * norm(expected) ** 2);
+      }
+    });
+
+    test('inputs alone: G is the identity, no backward pass', async () => {
+      const { b, rows } = setUp(inputOnly());
+      const { layers } = await factorsOf(b, rows);
+      for (const [i, { a, g }] of layers.entries()) {
+        expect(gram(g)).toEqual(identity(g.columns));
+        expect(relativeError(gram(a), scaled(gram(activations[i] ?? a), 1 / count))).toBeLessThan(rounding);
+      }
+    });
+
     test('several samples: the mean of the matrices of each', async () => {
       const isNormal = loss === 'mean-squared-error';
       const draws = Array.from({ length: count * 4 }, () => (isNormal ? source.normal() : source.uniform()));
@@ -176,6 +228,26 @@ describe.each(losses.flatMap((loss) => layouts.map((layout) => ({ loss, ...layou
     });
   },
 );
+
+test('a Fisher matrix of one’s own must have cotangents in the shape of the output', () => {
+  const rowsFor = (cotangents: Fisher['cotangents']) => {
+    const b = new FedBuilder();
+    const output = b.matmul(b.given([2, 3], [1, 2, 3, 4, 5, 6]), b.given([3, 2], [1, 0, 0, 1, 1, 1]));
+    const at = { output, targets: b.given([2, 2], [0, 0, 0, 0]) };
+    return layerRows(
+      b,
+      at,
+      unitLikelihood(b, lossOf('mean-squared-error')),
+      [],
+      { name: 'own', cotangents },
+      unexpectedNoise,
+    );
+  };
+  expect(() => rowsFor(() => [])).toThrow(
+    "fisher 'own' returns no cotangent; return at least one, each in the shape of the output, [2, 2], or set inputsAlone",
+  );
+  expect(() => rowsFor(({ b }) => [b.filled([2, 3], 1, 'float64')])).toThrow("fisher 'own' returns a cotangent [2, 3]");
+});
 
 // Labels make each position a case of the likelihood; with squared error the case is the whole example.
 test.each([

@@ -1,11 +1,12 @@
 // The rows that curvature is computed from: each layer's activations and per-example pre-activation gradients.
 import { vectorJacobianProduct } from '../autodiff/gradients.js';
+import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import type { Cases, OutputLikelihood } from '../losses/likelihood.js';
 import type { Builder } from '../ops/builder.js';
-import { elementDot } from './factors/matrices.js';
-import type { Fisher } from './fisher.js';
+import { elementDot, identityLike } from './factors/matrices.js';
+import type { Fisher, FisherInput } from './fisher.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows } from './layer-tensor.js';
 import { checkedDiagonal, checkedRows } from './layers/checks.js';
@@ -17,6 +18,8 @@ export interface LayerRows {
   readonly inputs: InputRows;
   /** `[rows, outputs]`; `[groups, rows, outputs]` of several groups */
   readonly outputs: Value;
+  /** Whether the output rows are those of the identity, G = I, by definition. */
+  readonly outputsAreIdentity?: true;
   /** `[inputs]`: the diagonal of A if it is a diagonal, as for an embedding. */
   readonly diagonal?: Value;
 }
@@ -33,7 +36,7 @@ export interface BlockRows extends LayerRows {
  * have the factor T of convolutions in A). If cases have weights w, A = Σw·aaᵀ/Σw and G = Σw·ggᵀ/Σw: an integer weight
  * counts as repeated cases.
  * @param blocks found in the graph of this very evaluation
- * @param noise draws the random numbers that sampled targets need
+ * @param noise draws the random numbers that sampled targets and random signs need
  */
 export function layerRows(
   b: Builder,
@@ -41,7 +44,7 @@ export function layerRows(
   loss: OutputLikelihood,
   blocks: readonly KroneckerBlock[],
   fisher: Fisher,
-  noise: (dims: readonly number[]) => Value,
+  noise: FisherInput['noise'],
 ): BlockRows[] {
   const { output } = forward;
   const preActivations = blocks.flatMap((block) => block.uses.map((use) => use.preActivations));
@@ -49,11 +52,12 @@ export function layerRows(
     const cotangents = vectorJacobianProduct(b, [{ value: output, cotangent }], preActivations);
     return new Map(preActivations.map((value, i) => [value, cotangents[i] as Value])); // one cotangent a value
   };
-  const passes = fisher.cotangents({ b, forward, likelihood: loss, noise }).map(pull);
+  const passes = cotangentsOf(fisher, { b, forward, likelihood: loss, noise }).map(pull);
   const perCase = 1 / Math.sqrt(loss.cases(output));
   const shares = RowShares.of(b, forward, loss);
   /** Rows of pre-activation gradients of some uses, from all passes. */
   const gradients = (uses: readonly LayerUse[]): Value => {
+    if (fisher.inputsAlone) return identityOutputs(b, uses);
     const rows = passes.flatMap(
       (pass) => uses.map((use) => gradientRows(b, use, pass.get(use.preActivations) as Value)), // of all pre-activations
     );
@@ -70,7 +74,10 @@ export function layerRows(
       });
       return { block, ...rows };
     }
-    const rows = { block, inputs: inputRows(b, block, shares), outputs: gradients(plain) };
+    const rows: BlockRows = {
+      ...{ block, inputs: inputRows(b, block, shares), outputs: gradients(plain) },
+      ...(fisher.inputsAlone && { outputsAreIdentity: true }),
+    };
     const [{ layer }] = block.uses;
     const isDiagonal = block.factor === 'diagonal' && layer.factor === 'diagonal';
     if (!isDiagonal) return rows;
@@ -78,6 +85,27 @@ export function layerRows(
     const diagonal = layer.inputDiagonal(b, block.uses, shares?.ofRows(block.uses, counts()));
     return { ...rows, diagonal: checkedDiagonal(block.uses[0], diagonal) };
   });
+}
+
+/** @throws OptionError if a Fisher matrix of a user's own has no cotangents, or ones of another shape than the output */
+function cotangentsOf(fisher: Fisher, input: FisherInput): readonly Value[] {
+  if (fisher.inputsAlone) return [];
+  const { output } = input.forward;
+  const cotangents = fisher.cotangents(input);
+  const wrong = cotangents.find(({ dims }) => dims.join() !== output.dims.join());
+  if (cotangents.length > 0 && !wrong) return cotangents;
+  const found = wrong ? `a cotangent [${wrong.dims.join(', ')}]` : 'no cotangent';
+  throw new OptionError(
+    `fisher '${fisher.name}' returns ${found}; return at least one, each in the shape of the output, [${output.dims.join(', ')}], or set inputsAlone`,
+  );
+}
+
+/** Rows of G = I for uses of one layer: a row for each output. */
+function identityOutputs(b: Builder, [use]: readonly LayerUse[]): Value {
+  if (!use) throw new Error('rows of a layer without uses');
+  const { groups, outputs, preActivations } = use;
+  const identity = identityLike(b, b.filled([outputs, outputs], 0, preActivations.dtype));
+  return groups === 1 ? identity : b.op('Expand', [identity, b.integers([groups, outputs, outputs])]);
 }
 
 /** Rows of the two sides of one Kronecker product: L = leftᵀ·left, R = rightᵀ·right. */

@@ -36,6 +36,12 @@ export interface Trace {
   readonly after: Readonly<Record<string, Elements>>;
 }
 
+/** In what a replay differs from that of an optimizer without noise. */
+export interface Replay {
+  /** The noise of a step, counted from 0. */
+  readonly noise?: (step: number, name: string, dims: readonly number[]) => readonly number[];
+}
+
 export type Precision = 'float32' | 'float64';
 
 const fixture = <T>(name: string): T =>
@@ -50,6 +56,7 @@ export async function replayed(
   trace: Trace,
   optimizer: Optimizer,
   dtype: Precision,
+  { noise }: Replay = {},
 ): Promise<Pick<Trace, 'losses' | 'after'>> {
   const { network, parameters: declared, initial, batches } = fixture<TracedNetwork>(`network-${trace.network}`);
   const b = new Builder();
@@ -62,6 +69,7 @@ export async function replayed(
   const forward = objective.evaluate(parameters);
   const slopes = gradients(b, forward.loss, [...parameters.values()]);
   const scalars = new Map<string, ScalarSource>();
+  const drawn = new Map<string, readonly number[]>();
   const stored: Record<string, TensorData> = {};
   const outputs: Record<string, Value> = { loss: forward.loss };
   const updates = new Map<string, string>();
@@ -89,8 +97,10 @@ export async function replayed(
       update(`state ${name}`, value);
       return value;
     },
-    noise: (name) => {
-      throw new Error(`a trace has no noise '${name}'`);
+    noise(name, dims) {
+      if (!noise) throw new Error(`a trace has no noise '${name}'`);
+      drawn.set(name, dims);
+      return b.input(`noise ${name}`, dtype, dims);
     },
     report: () => undefined,
     steer: () => undefined,
@@ -107,8 +117,12 @@ export async function replayed(
       `scalar ${name}`,
       tensorFrom(dtype, [], [typeof at === 'number' ? at : at(step, step)]),
     ]);
+    const noises = [...drawn].map(([name, dims]): [string, TensorData] => [
+      `noise ${name}`,
+      tensorFrom(dtype, dims, noise?.(step, name, dims) ?? []),
+    ]);
     const { loss } = await program.run({
-      ...Object.fromEntries(numbers),
+      ...Object.fromEntries([...numbers, ...noises]),
       input: tensorFrom(dtype, network.input, batch.input),
       target: tensorFrom(isLabelled ? 'int64' : dtype, network.target, batch.target),
     });

@@ -4,6 +4,7 @@
 // too large or too small for float32, whatever the scale of a layer's activations and gradients. The sides of a block of
 // several groups are batches: each value has a leading axis for the groups, and each group has its own scale.
 import type { Value } from '../../graph/graph.js';
+import type { DataType } from '../../graph/tensor.js';
 import type { Builder } from '../../ops/builder.js';
 import type { KroneckerBlock } from '../kronecker-block.js';
 import type { InputRows, LayerTensor } from '../layer-tensor.js';
@@ -21,6 +22,8 @@ interface Side {
   readonly shape: readonly number[];
   /** Whether the factor, and so K̂, is a diagonal. */
   readonly diagonal: boolean;
+  /** Whether the factor is the identity: the side does nothing, and all damping is the other side's. K̂ is then the number 1. */
+  readonly identity?: true;
   /** Return δ·(F̂ + δI)⁻¹ applied to V, given (K̂ + δI)⁻¹. */
   damp(v: LayerTensor, inverse: Value, delta: Value): LayerTensor;
 }
@@ -184,6 +187,27 @@ export function diagonalInputSide(b: Builder, diagonal: Value): InputSide {
     project: (v) => v.joined(b),
     minusLifted: (v, y) => v.split(b, b.sub(v.joined(b), b.mul(b.unsqueeze(kernel(b), [1]), y))),
     damp: (v, inverse, delta) => v.scaledInputs(b, b.mul(inverse, delta)),
+  };
+}
+
+/**
+ * Return the side of G = I.
+ * @param groups of the block
+ * @example
+ * // The step of a layer is (A + λI)⁻¹∇:
+ * const outputs = (b: Builder, { block, rows }: BlockGradient) => identityOutputSide(b, block.groups, rows.outputs.dtype);
+ */
+export function identityOutputSide(b: Builder, groups: number, dtype: DataType): OutputSide {
+  const shape = groups === 1 ? [1] : [groups, 1, 1];
+  return {
+    rootScale: groups === 1 ? b.scalar(1, dtype) : b.filled([groups, 1, 1], 1, dtype),
+    kernel: (at) => at.filled(shape, 1, dtype),
+    shape,
+    diagonal: true,
+    identity: true,
+    project: (y) => y,
+    lift: (s) => s,
+    damp: (v) => v,
   };
 }
 

@@ -85,7 +85,7 @@ function operatorOf(
 function factoredDirection(b: FedBuilder, operator: KroneckerOperator, v: LayerTensor, delta: Value): LayerTensor {
   const { inputs, outputs } = operator.dampedKernels(b, delta);
   const inverseOf = invertedKernels(b, [inputs, outputs]);
-  return operator.factoredSolve(v, delta, { inputs: inverseOf(inputs), outputs: inverseOf(outputs) });
+  return operator.factoredSolve(v, { inputs, outputs }, { inputs: inverseOf(inputs), outputs: inverseOf(outputs) });
 }
 
 const scalar = (b: FedBuilder, x: number): Value => b.reshape(b.given([1], [x]), []);
@@ -255,10 +255,10 @@ test('a diagonal side solves as a dense one of the same factor, beside others of
   );
   const outputs: Record<string, Value> = {};
   for (const [i, each] of given.entries()) {
-    const { v, operator, delta, kernels } = each;
+    const { v, operator, kernels } = each;
     const inverses = { inputs: inverseOf(kernels.inputs), outputs: inverseOf(kernels.outputs) };
     outputs[`tikhonov${i}`] = joinedOf(b, solutionOf(each));
-    outputs[`factored${i}`] = joinedOf(b, operator.factoredSolve(v, delta, inverses));
+    outputs[`factored${i}`] = joinedOf(b, operator.factoredSolve(v, kernels, inverses));
   }
   const results = await b.matrices(outputs);
   for (const [i, { a, g, v }] of [system, other].entries()) {

@@ -33,7 +33,7 @@ export type RowDamping = Damping & { readonly usesRows: true };
 /** The units of a block's factors: the roots of the mean eigenvalues of A and of G. */
 export interface BlockScales {
   readonly inputs: { readonly rootScale: Value };
-  readonly outputs: { readonly rootScale: Value };
+  readonly outputs: { readonly rootScale: Value; readonly identity?: true };
 }
 
 /**
@@ -47,19 +47,26 @@ export type BlockDamping = (b: Builder, scales: BlockScales) => Value;
  * Bounds on δ. Below, λ = 1e-6 times the mean eigenvalue: float32 cannot invert less of a singular factor. Above, the
  * direction is the gradient itself to 1e-6: a layer without curvature, whose δ would be infinite.
  */
-const [smallest, largest] = [1e-3, 1e6];
+export const smallestDelta = 1e-3;
+const largestDelta = 1e6;
+
+/** The bound on δ: if G is the identity, the damping of A is δ². */
+const leastDelta = ({ outputs }: BlockScales): number => (outputs.identity ? Math.sqrt(smallestDelta) : smallestDelta);
 
 /** Return the damping by one λ for all blocks. */
 export const absolute =
   (damping: Value): BlockDamping =>
-  (b, { inputs, outputs }) =>
-    b.min(b.max(b.div(b.div(b.sqrt(damping), inputs.rootScale), outputs.rootScale), smallest), largest);
+  (b, scales) => {
+    const { inputs, outputs } = scales;
+    const delta = b.div(b.div(b.sqrt(damping), inputs.rootScale), outputs.rootScale);
+    return b.min(b.max(delta, leastDelta(scales)), largestDelta);
+  };
 
 /** Return the damping by ε times each block's mean eigenvalue: directions do not depend on the scale of the loss or of inputs. */
 export const relative =
   (damping: Value): BlockDamping =>
-  (b) =>
-    b.max(b.sqrt(damping), smallest);
+  (b, scales) =>
+    b.max(b.sqrt(damping), leastDelta(scales));
 
 /** Return √λ = δ·√(tr A/m)·√(tr G/n) of a block. */
 export const rootDampingOf = (b: Builder, delta: Value, { inputs, outputs }: BlockScales): Value =>

@@ -1,19 +1,32 @@
 // Factored Tikhonov damping (Martens & Grosse 2015, section 6.3): (A + π√λ I)⁻¹ ⊗ (G + √λ/π I)⁻¹, by inverses of the sides.
 import type { Value } from '../../graph/graph.js';
-import { checkKeys, type NoOptions } from '../../options.js';
+import { checkedNumber, checkKeys } from '../../options.js';
 import { states } from '../optimizer.js';
 import type { BlockDirection } from './block.js';
 import { type DampingInput, type FactorDamping, rootDampingOf } from './damping.js';
 import { invertedKernels, type KroneckerOperator, type PerSide } from './kronecker-operator.js';
 
+export interface FactoredOptions {
+  /**
+   * π: the damping of A is π√λ, that of G √λ/π. By default `π² = (tr A/m)/(tr G/n)` for each block; 1 damps both factors
+   * alike, by √λ.
+   */
+  readonly pi?: number;
+}
+
 /**
  * Return the damping of each Kronecker factor, solved by inverses of the factors or of their Gram matrices.
- * @throws OptionError for options: it has none
+ * @throws OptionError for unknown options and numbers out of range
  * @example
  * const optimizer = cgfac({ damping: factored(), factors: sketches({ rank: 64 }) });
+ * @example
+ * // As kfac-pytorch damps by 0.003:
+ * const alike = kfac({ damping: factored({ pi: 1 }), step: scheduled({ damping: 0.003 ** 2 }) });
  */
-export function factored(options: NoOptions = {}): FactorDamping {
-  checkKeys('factored', options, {});
+export function factored(options: FactoredOptions = {}): FactorDamping {
+  checkKeys('factored', options, { pi: true });
+  const { pi } = options;
+  if (pi !== undefined) checkedNumber('pi', pi, { above: 0 });
   return {
     name: 'factored',
     invertsFactors: true,
@@ -22,10 +35,10 @@ export function factored(options: NoOptions = {}): FactorDamping {
       const { b } = context;
       const operatorOf = factors.begin(context);
       const operators = blocks.map((each) => ({ ...each, operator: operatorOf(each) }));
-      if (factors.inverseInterval !== undefined) return keptInverses(input, operators, factors.inverseInterval);
+      if (factors.inverseInterval !== undefined) return keptInverses(input, operators, factors.inverseInterval, pi);
       const systems = operators.map((each) => {
         const damping = delta(b, each.operator);
-        return { ...each, delta: damping, kernels: each.operator.dampedKernels(b, damping) };
+        return { ...each, delta: damping, kernels: each.operator.dampedKernels(b, damping, pi) };
       });
       const inverseOf = invertedKernels(
         b,
@@ -33,7 +46,7 @@ export function factored(options: NoOptions = {}): FactorDamping {
       );
       return systems.map(({ operator, delta: own, kernels, ...block }) => ({
         ...block,
-        direction: operator.factoredSolve(block.smoothed, own, {
+        direction: operator.factoredSolve(block.smoothed, kernels, {
           inputs: inverseOf(kernels.inputs),
           outputs: inverseOf(kernels.outputs),
         }),
@@ -53,6 +66,7 @@ function keptInverses(
   { context, delta }: DampingInput,
   operators: readonly BlockOperator[],
   interval: number,
+  pi: number | undefined,
 ): readonly BlockDirection[] {
   const { b } = context;
   const refresh = context.scalar('refresh', (_, kept) => (kept < firstInversions || kept % interval === 0 ? 1 : 0));
@@ -77,7 +91,7 @@ function keptInverses(
       (inner) => {
         const systems = held.map(({ operator }) => {
           const own = delta(inner, operator);
-          return { operator, delta: own, kernels: operator.dampedKernels(inner, own) };
+          return { operator, delta: own, kernels: operator.dampedKernels(inner, own, pi) };
         });
         const inverseOf = invertedKernels(
           inner,
@@ -85,8 +99,8 @@ function keptInverses(
         );
         return systems.flatMap(({ operator, delta: own, kernels }) => [
           // The state is δ(F̂ + δI)⁻¹, which has no scale.
-          inner.mul(inverseOf(kernels.inputs), own),
-          inner.mul(inverseOf(kernels.outputs), own),
+          inner.mul(inverseOf(kernels.inputs), kernels.inputs.delta),
+          inner.mul(inverseOf(kernels.outputs), kernels.outputs.delta),
           rootDampingOf(inner, own, operator),
         ]);
       },
@@ -98,9 +112,10 @@ function keptInverses(
   return held.map(({ operator, names, ...block }) => {
     const inverses: PerSide<Value> = { inputs: value(names.inputs), outputs: value(names.outputs) };
     const rootDamping = value(names.root);
+    const one = { delta: b.scalar(1, rootDamping.dtype) };
     return {
       ...block,
-      direction: operator.factoredSolve(block.smoothed, b.scalar(1, rootDamping.dtype), inverses),
+      direction: operator.factoredSolve(block.smoothed, { inputs: one, outputs: one }, inverses),
       rootDamping,
     };
   });

@@ -13,6 +13,7 @@ import {
   denseOutputSide,
   diagonalInputSide,
   type InputSide,
+  identityOutputSide,
   inputRowsSide,
   type OutputSide,
   outputRowsSide,
@@ -138,8 +139,9 @@ class BlockSides {
     return inputRowsSide(b, sketched, this.#block.inputs + (homogeneous ? 1 : 0));
   }
 
-  outputs({ outputs }: LayerRows): OutputSide {
+  outputs({ outputs, outputsAreIdentity }: LayerRows): OutputSide {
     const { b } = this.#context;
+    if (outputsAreIdentity) return identityOutputSide(b, this.#block.groups, outputs.dtype);
     return this.#forms.outputs === 'dense'
       ? denseOutputSide(b, this.#dense('G', outputs))
       : outputRowsSide(b, this.#sketch('gradients', outputs, this.#signs('outputs', outputs)));

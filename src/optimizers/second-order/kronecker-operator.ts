@@ -5,6 +5,7 @@ import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
 import { spdInverse } from '../../solvers/spd-inverse.js';
+import { smallestDelta } from './damping.js';
 import { solvedInGroups } from './groups.js';
 
 /** K̂ + δI, to be inverted. */
@@ -43,17 +44,39 @@ export class KroneckerOperator {
     this.outputs = outputs;
   }
 
-  /** Return the two systems of factored damping. */
-  dampedKernels(b: Builder, delta: Value): PerSide<DampedKernel> {
+  /**
+   * Return the two systems of factored damping.
+   * @param delta δ, the damping of each side if π is that of the traces
+   * @param pi another π
+   */
+  dampedKernels(b: Builder, delta: Value, pi?: number): PerSide<DampedKernel> {
+    const deltas = this.#deltas(b, delta, pi);
     return {
-      inputs: { kernel: this.inputs.kernel(b), delta },
-      outputs: { kernel: this.outputs.kernel(b), delta },
+      inputs: { kernel: this.inputs.kernel(b), delta: deltas.inputs },
+      outputs: { kernel: this.outputs.kernel(b), delta: deltas.outputs },
     };
   }
 
-  /** Return λ·(A + π√λ I)⁻¹·V·(G + √λ/π I)⁻¹ from the inverted kernels and their damping δ. */
-  factoredSolve(v: LayerTensor, delta: Value, inverses: PerSide<Value>): LayerTensor {
-    return this.outputs.damp(this.inputs.damp(v, inverses.inputs, delta), inverses.outputs, delta);
+  /** The damping of each side, π√λ and √λ/π in its units: their product is δ². */
+  #deltas(b: Builder, delta: Value, pi: number | undefined): PerSide<Value> {
+    const { inputs, outputs } = this;
+    // A⊗I + λI = (A + λI)⊗I
+    if (outputs.identity) return { inputs: b.square(delta), outputs: delta };
+    if (pi === undefined) return { inputs: delta, outputs: delta };
+    const ratio = b.mul(b.div(outputs.rootScale, inputs.rootScale), pi);
+    const square = b.square(delta);
+    const left = b.min(b.max(b.mul(delta, ratio), smallestDelta), b.div(square, smallestDelta));
+    return { inputs: left, outputs: b.div(square, left) };
+  }
+
+  /**
+   * Return λ·(A + π√λ I)⁻¹·V·(G + √λ/π I)⁻¹.
+   * @param damping of each side
+   * @param inverses of the kernels with that damping
+   */
+  factoredSolve(v: LayerTensor, damping: PerSide<{ readonly delta: Value }>, inverses: PerSide<Value>): LayerTensor {
+    const left = this.inputs.damp(v, inverses.inputs, damping.inputs.delta);
+    return this.outputs.damp(left, inverses.outputs, damping.outputs.delta);
   }
 
   /** Return P_a·V·P_gᵀ: V in the Gram space of both sides. */

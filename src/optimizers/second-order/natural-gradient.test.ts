@@ -32,7 +32,7 @@ import {
 import { layouts } from '../../../test/support/layer-tensors.js';
 import { signs, stepOnce } from '../../../test/support/optimizer-step.js';
 import { decayAt } from '../../curvature/factors/moving-average.js';
-import { empirical } from '../../curvature/fisher.js';
+import { empirical, inputOnly } from '../../curvature/fisher.js';
 import { random } from '../../random.js';
 import type { Optimizer } from '../optimizer.js';
 import { scheduled } from '../steps/scheduled.js';
@@ -64,6 +64,14 @@ function byFactors(v: Matrix, factors: Factors): Matrix {
   return multiplied(left, v, inverted(shifted(factors.g, Math.sqrt(damping) / pi)));
 }
 
+/** Both factors damped by √λ. */
+const byFactorsAlike = (v: Matrix, { a, g }: Factors): Matrix =>
+  multiplied(inverted(shifted(a, Math.sqrt(damping))), v, inverted(shifted(g, Math.sqrt(damping))));
+
+/** (A + λI)⁻¹V */
+const byInputs = (v: Matrix, { a }: Factors): Matrix => solved(shifted(a, damping), v);
+const inputs = { fisher: inputOnly() };
+
 type Direction = (v: Matrix, factors: Factors) => Matrix;
 const ofBatch = (rank: number) => sketches({ rank, decay: 0 });
 const cgfacForms: readonly (readonly [string, CgfacOptions, Direction])[] = [
@@ -77,6 +85,11 @@ const cgfacForms: readonly (readonly [string, CgfacOptions, Direction])[] = [
   ['all sides dense, factored', { factors: ofBatch(20) }, byFactors],
   ['dense factors, factored', { factors: dense({ decay: 0 }), damping: factored() }, byFactors],
   ['dense factors, Tikhonov', { factors: dense({ decay: 0 }), damping: tikhonov(converged) }, byTikhonov],
+  ['some sides dense, π = 1', { factors: ofBatch(5), damping: factored({ pi: 1 }) }, byFactorsAlike],
+  ['inputs alone, primal', { ...inputs, damping: primal(converged) }, byInputs],
+  ['inputs alone, Gram space', { ...inputs, factors: ofBatch(4) }, byInputs],
+  ['inputs alone, some sides dense', { ...inputs, factors: ofBatch(5) }, byInputs],
+  ['inputs alone, Tikhonov', { ...inputs, factors: ofBatch(5), damping: tikhonov(converged) }, byInputs],
 ];
 
 // The damped solves are tested in all layouts: here one of each kind will do.
@@ -110,6 +123,12 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
   const averaged: readonly (readonly [string, Optimizer, Direction])[] = [
     ['kfac, factored', kfac({ ...bare, factors: dense({ inverseInterval: 1 }) }), byFactors],
     ['kfac, Tikhonov', kfac({ ...bare, damping: tikhonov(converged) }), byTikhonov],
+    [
+      'kfac, π = 1, kept inverses',
+      kfac({ ...bare, damping: factored({ pi: 1 }), factors: dense({ inverseInterval: 1 }) }),
+      byFactorsAlike,
+    ],
+    ['kfac, inputs alone', kfac({ ...bare, ...inputs, factors: dense({ inverseInterval: 1 }) }), byInputs],
     ['cgfac with dense sides, factored', cgfac({ ...bare, factors: sketches({ rank: 20 }) }), byFactors],
     [
       'cgfac with dense sides, Tikhonov',

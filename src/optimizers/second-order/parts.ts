@@ -38,6 +38,7 @@ const nested: Readonly<Record<string, string>> = {
   ),
   ...Object.fromEntries(['rank', 'decay'].map((key) => [key, `factors: sketches({ ${key} })`])),
   ...Object.fromEntries(['maxIterations', 'tolerance'].map((key) => [key, `damping: tikhonov({ ${key} })`])),
+  pi: 'damping: factored({ pi })',
   warmStart: 'damping: primal({ warmStart })',
   inverseInterval: 'factors: dense({ inverseInterval })',
   samples: 'fisher: sampled({ samples })',

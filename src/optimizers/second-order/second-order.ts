@@ -42,12 +42,13 @@ export interface SecondOrderOptions {
    */
   readonly step?: StepRule;
   /**
-   * The targets of the Fisher information: `sampled()` by default, `empirical()` for losses without a likelihood, or
-   * `exact()`.
+   * The curvature of outputs: of targets that are `sampled()`, by default, or `empirical()`, for losses without a likelihood;
+   * `exact()`; `curvaturePropagation()`; or none, `inputOnly()`.
    */
   readonly fisher?: Fisher;
   /**
-   * Examples of the batch that the curvature is measured on; at most the batch. By default 96 for self-tuning steps, whose
+   * Examples of the batch that the curvature is measured on; at most the batch. They are its first ones: batches are drawn in
+   * an order that the seed of the run decides, so these are random examples, too. By default 96 for self-tuning steps, whose
    * quadratic model uses them, too, else 32; for sequences fewer: those of 256 cases, at least four.
    */
   readonly curvatureRows?: number;
@@ -84,7 +85,13 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
   const { curvatureRows, step } = options;
   const kinds = checkedKinds(options.layerKinds);
   checkedObject('step', step, 'begin', ['normalized', 'selfTuning', 'scheduled']);
-  const given = checkedObject('fisher', options.fisher, 'cotangents', ['sampled', 'empirical', 'exact']);
+  const given = checkedObject('fisher', options.fisher, 'cotangents', [
+    'sampled',
+    'empirical',
+    'exact',
+    'curvaturePropagation',
+    'inputOnly',
+  ]);
   if (curvatureRows !== undefined) checkedCount('curvatureRows', curvatureRows);
   checkedObject('rest', options.rest, 'build', ['adam', 'adamw', 'sgd']);
   const iterateAveraging = checkedNumber('iterateAveraging', options.iterateAveraging ?? 0.99, {
@@ -101,9 +108,10 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const sample = objective.evaluate(allParameters(context), Math.min(examples, objective.batchSize));
     const table = findBlocks(parameters, sample.output, kinds);
     checkBlocks(name, context, table);
-    const noise = (dims: readonly number[]) =>
-      context.noise('targets', dims, likelihood.noise?.distribution ?? 'uniform');
-    const rows = layerRows(b, sample, likelihood, table.blocks, fisherOf(name, objective.loss, given), noise);
+    const fisher = fisherOf(name, objective.loss, given);
+    const rows = layerRows(b, sample, likelihood, table.blocks, fisher, (dims, distribution) =>
+      context.noise('targets', dims, distribution),
+    );
     const weight = likelihood.weight(context.forward.output);
     const gradients = likelihoodGradients(context, weight);
     const priorOf = priors(context, rule, estimate);

@@ -61,15 +61,17 @@ export function tikhonovSolve<System extends TikhonovSystem>(
     if (!target) throw new Error('not one of the systems to solve');
     return target;
   };
-  const shape = (system: System) => [...targetOf(system).dims.slice(-2), system.operator.inputs.diagonal].join();
+  const shape = (system: System) =>
+    [...targetOf(system).dims.slice(-2), system.operator.inputs.diagonal, system.operator.outputs.identity].join();
   const solutionOf = solvedInGroups(systems, shape, (group) => {
     const ends = group.map(targetOf);
     const diagonal = group.every(({ operator }) => operator.inputs.diagonal);
+    const identity = group.every(({ operator }) => operator.outputs.identity);
     const stacked = (of: (system: System) => Value) => stack(b, group.map(of));
     const inputKernels = stacked(({ operator: { inputs } }) =>
       diagonal ? b.unsqueeze(inputs.kernel(b), [1]) : inputs.kernel(b),
     );
-    const outputKernels = stacked(({ operator }) => operator.outputs.kernel(b));
+    const outputKernels = identity ? undefined : stacked(({ operator }) => operator.outputs.kernel(b));
     // One δ² for each system of the batch: [systems, 1, 1].
     const dampings = b.concat(
       group.map((system) => forEach(b, b.square(system.delta), targetOf(system))),
@@ -77,9 +79,10 @@ export function tikhonovSolve<System extends TikhonovSystem>(
     );
     const fromLeft = (inner: Builder, s: Value) =>
       diagonal ? inner.mul(inputKernels, s) : inner.matmul(inputKernels, s);
+    const fromRight = (inner: Builder, s: Value) => (outputKernels ? inner.matmul(s, outputKernels) : s);
     const { value, iterations, residual } = conjugateGradient(b, {
       operator: (inner, parts) =>
-        parts.map((s) => inner.add(inner.matmul(fromLeft(inner, s), outputKernels), inner.mul(s, dampings))),
+        parts.map((s) => inner.add(fromRight(inner, fromLeft(inner, s)), inner.mul(s, dampings))),
       rightHandSide: [stack(b, ends)],
       batched: true,
       ...options,
