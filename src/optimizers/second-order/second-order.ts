@@ -101,9 +101,13 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const sample = objective.evaluate(allParameters(context), Math.min(examples, objective.batchSize));
     const table = findBlocks(parameters, sample.output, kinds);
     checkBlocks(name, context, table);
-    const noise = (dims: readonly number[]) =>
-      context.noise('targets', dims, likelihood.noise?.distribution ?? 'uniform');
-    const rows = layerRows(b, sample, likelihood, table.blocks, fisherOf(name, objective.loss, given), noise);
+    const fisher = fisherOf(name, objective.loss, given);
+    let drawn: Value | undefined;
+    const noise = (dims: readonly number[]): Value => {
+      drawn ??= context.noise('targets', dims, likelihood.noise?.distribution ?? 'uniform');
+      return drawn;
+    };
+    const rows = layerRows(b, sample, likelihood, table.blocks, fisher, noise);
     const weight = likelihood.weight(context.forward.output);
     const gradients = likelihoodGradients(context, weight);
     const priorOf = priors(context, rule, estimate);
@@ -120,6 +124,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
         const smoothed = begun.smooth?.(block, gradient) ?? gradient;
         return { block, rows: own, gradient, smoothed, ...(prior && { prior }) };
       }),
+      sample: { forward: sample, likelihood, fisher, noise },
       factors,
       delta: rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping),
     });
