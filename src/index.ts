@@ -13,6 +13,7 @@ export { type PredictOptions, predict, rowsOf, toNestedArray } from './api/predi
 export { type TrainOptions, train } from './api/train.js';
 export { type GradientRequest, type ValueAndGradients, valueAndGradients } from './api/value-and-gradients.js';
 export { type VjpRequest, type VjpResult, vjp } from './api/vjp.js';
+export type { CurvatureSample } from './curvature/curvature-sample.js';
 export {
   denseInputSide,
   denseOutputSide,
@@ -200,7 +201,9 @@ export {
   type WholeFactors,
 } from './optimizers/second-order/factors.js';
 export { type KfacOptions, kfac } from './optimizers/second-order/kfac.js';
+export { type Coupling, eachLayer, wholeNetwork } from './optimizers/second-order/khatri-rao.js';
 export { KroneckerOperator, type PerSide } from './optimizers/second-order/kronecker-operator.js';
+export { type NaturalGradientOptions, naturalGradient } from './optimizers/second-order/natural-gradient.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
 export { tikhonov } from './optimizers/second-order/tikhonov.js';

@@ -60,6 +60,8 @@ describe('chooseOptimizer', () => {
       ['kfac:tolerance=0.1', {}, /tolerance has no effect on factored damping/],
       ['kfac:damping-kind=tikhonov:inverse-interval=3', {}, /inverseInterval has no effect on Tikhonov damping/],
       ['cgfac:fisher=exact:samples=2', {}, /samples has no effect on the exact Fisher matrix; .* the sampled one/],
+      ['natural-gradient:coupling=layers', {}, /coupling is 'layers'; it must be whole-network or each-layer/],
+      ['natural-gradient:rank=3', {}, /unknown option 'rank'/],
       ['cgfac:fisher=true', {}, /fisher is 'true'; it must be sampled or empirical or exact/],
       ['cgfac:rest-learning-rate=0', {}, /learningRate is 0/],
       ['cgfac:momentum=0.9', {}, /momentum has no effect on self-tuning steps; it is an option of normalized and/],
@@ -86,6 +88,7 @@ describe('words', () => {
       'cgfac:step=normalized:momentum=0.5:weight-decay=0.1:rest-learning-rate=0.1',
       'kfac:step=self-tuning:damping-interval=3:prior-precision=0:inverse-interval=5',
       'kfac:kl-clip=0.1:learning-rate=0.1:iterate-averaging=0',
+      'natural-gradient:coupling=each-layer:step=normalized:momentum=0.5:fisher=empirical',
     ]) {
       expect(made(spec).name).toBe(spec.split(':')[0]);
     }

@@ -16,6 +16,8 @@ import type { Schedule } from '../optimizers/schedules.js';
 import { type CgfacOptions, cgfac } from '../optimizers/second-order/cgfac.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
 import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
+import { eachLayer, wholeNetwork } from '../optimizers/second-order/khatri-rao.js';
+import { naturalGradient } from '../optimizers/second-order/natural-gradient.js';
 import { primal } from '../optimizers/second-order/primal.js';
 import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
 import { tikhonov } from '../optimizers/second-order/tikhonov.js';
@@ -78,6 +80,7 @@ const fishers = {
 } as const;
 type FisherWord = keyof typeof fishers;
 
+/** The options of all second-order optimizers. */
 const secondOrder = {
   step: stepWords,
   ...rates,
@@ -87,26 +90,41 @@ const secondOrder = {
   'curvature-rows': 'number',
   fisher: Object.keys(fishers),
   samples: 'number',
-  'damping-kind': ['factored', 'tikhonov'],
   'damping-interval': 'number',
   'damping-decay': 'number',
   'minimum-damping': 'number',
   'prior-precision': 'number',
-  decay: 'number',
-  'max-iterations': 'number',
-  tolerance: 'number',
   'iterate-averaging': 'number',
   'rest-learning-rate': 'schedule',
 } as const;
 
+/** Those of optimizers that keep Kronecker factors. */
+const kronecker = {
+  ...secondOrder,
+  'damping-kind': ['factored', 'tikhonov'],
+  decay: 'number',
+  'max-iterations': 'number',
+  tolerance: 'number',
+} as const;
+
+const couplings = { 'whole-network': wholeNetwork, 'each-layer': eachLayer } as const;
+
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
-    options: { ...secondOrder, rank: 'number', form: ['gram', 'primal'], 'warm-start': 'boolean' },
+    options: { ...kronecker, rank: 'number', form: ['gram', 'primal'], 'warm-start': 'boolean' },
     create: (options, setting) => cgfac({ ...sharedParts(options, setting), ...cgfacParts(options) }),
   },
   kfac: {
-    options: { ...secondOrder, 'inverse-interval': 'number' },
+    options: { ...kronecker, 'inverse-interval': 'number' },
     create: (options, setting) => kfac({ ...sharedParts(options, setting), ...kfacParts(options) }),
+  },
+  'natural-gradient': {
+    options: { ...secondOrder, coupling: Object.keys(couplings) },
+    create: ({ coupling, ...options }, setting) =>
+      naturalGradient({
+        ...sharedParts(options, setting),
+        ...(coupling !== undefined && { coupling: couplings[coupling as keyof typeof couplings]() }), // it was read as one
+      }),
   },
   adam: firstOrder(adam, moments),
   adamw: firstOrder(adamw, moments),

@@ -35,6 +35,11 @@ export interface Fisher {
   /** Whether G is the identity: only the inputs of layers are measured, and `cotangents` is not called. */
   readonly inputsAlone?: true;
   /**
+   * Whether each cotangent is one column of a root of each case's Hessian. Then cotangents of several cases of an example cannot
+   * be added up, as those of independent draws can, whose products vanish in the mean.
+   */
+  readonly isRoot?: true;
+  /**
    * Return cotangents of the output, each in its shape, for one backward pass each. The sum of the outer products of a case's
    * cotangents, or its expectation, is the Fisher matrix of the case.
    */
@@ -95,6 +100,7 @@ export function exact(options: NoOptions = {}): Fisher {
   return {
     name: 'exact',
     needsLikelihood: true,
+    isRoot: true,
     cotangents({ b, forward, likelihood }) {
       if (!likelihood.hessianRoot) throw noLikelihood('exact');
       return likelihood.hessianRoot(b, forward);

@@ -50,11 +50,15 @@ export class LayerTensor {
     return this.bias && other.bias ? b.add(weights, elementDot(b, this.bias, other.bias)) : weights;
   }
 
+  /** Number of elements of weight and bias. */
+  get size(): number {
+    const { weight, bias } = this;
+    return elementCount(weight.dims) + (bias ? elementCount(bias.dims) : 0);
+  }
+
   /** Number of elements of weight and bias in one group. */
   get groupSize(): number {
-    const { weight, bias } = this;
-    const all = elementCount(weight.dims) + (bias ? elementCount(bias.dims) : 0);
-    return this.#isGrouped ? all / (weight.dims[0] ?? 1) : all;
+    return this.#isGrouped ? this.size / (this.weight.dims[0] ?? 1) : this.size;
   }
 
   get #isGrouped(): boolean {

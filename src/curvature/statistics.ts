@@ -185,8 +185,8 @@ function rowsOf(b: Builder, use: LayerUse): Value {
   return checkedRows('inputRows', use, use.inputs, use.layer.inputRows(b, use));
 }
 
-/** The cotangent of pre-activations as rows: `[rows, outputs]`, `[groups, rows, outputs]`. */
-function gradientRows(b: Builder, use: LayerUse, cotangent: Value): Value {
+/** Return the cotangent of pre-activations as rows: `[rows, outputs]`, `[groups, rows, outputs]`. */
+export function gradientRows(b: Builder, use: LayerUse, cotangent: Value): Value {
   const { layer } = use;
   if (!layer.outputRows) return axisRows(b, cotangent, use.outputAxes, use.groups);
   return checkedRows('outputRows', use, use.outputs, layer.outputRows(b, use, cotangent));

@@ -36,7 +36,7 @@ import type { DataType } from '../../graph/tensor.js';
 import { random } from '../../random.js';
 import type { StepContext } from '../optimizer.js';
 import type { BlockGradient } from './block.js';
-import { absolute, type BlockDamping, type Damping, relative } from './damping.js';
+import { absolute, type BlockDamping, type Damping, type DampingInput, relative } from './damping.js';
 import { factored } from './factored.js';
 import type { Factors } from './factors.js';
 import { KroneckerOperator } from './kronecker-operator.js';
@@ -181,7 +181,8 @@ const solvedBy =
     };
     const declared = declaredStep(b, { step: 0 });
     const context = { b, ...declared.declare } as unknown as StepContext; // damping asks for no more
-    return damping.precondition({ context, blocks: gradients, factors, delta }).map(({ direction }) => direction);
+    const input = { context, blocks: gradients, factors, delta } as unknown as DampingInput; // nor for a sample
+    return damping.precondition(input).map(({ direction }) => direction);
   };
 
 const asRows = (block: Block): Block => ({ ...block, held: ['rows', 'rows'] });

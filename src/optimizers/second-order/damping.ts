@@ -1,4 +1,5 @@
 // The contract of dampings (factored, tikhonov, primal), which damp and invert a block's Fisher matrix, and the strength δ.
+import type { CurvatureSample } from '../../curvature/curvature-sample.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
 import type { StepContext } from '../optimizer.js';
@@ -8,6 +9,8 @@ import type { Factors } from './factors.js';
 export interface DampingInput {
   readonly context: StepContext;
   readonly blocks: readonly BlockGradient[];
+  /** What the rows of the blocks were measured on. */
+  readonly sample: CurvatureSample;
   readonly factors: Factors;
   readonly delta: BlockDamping;
 }

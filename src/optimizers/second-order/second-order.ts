@@ -8,7 +8,7 @@ import { layerRows } from '../../curvature/statistics.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import { casesOf, unitLikelihood } from '../../losses/likelihood.js';
-import type { Loss } from '../../losses/loss.js';
+import type { Distribution, Loss } from '../../losses/loss.js';
 import { checkedCount, checkedNumber, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
 import {
@@ -109,9 +109,12 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const table = findBlocks(parameters, sample.output, kinds);
     checkBlocks(name, context, table);
     const fisher = fisherOf(name, objective.loss, given);
-    const rows = layerRows(b, sample, likelihood, table.blocks, fisher, (dims, distribution) =>
-      context.noise('targets', dims, distribution),
-    );
+    let drawn: Value | undefined;
+    const noise = (dims: readonly number[], distribution: Distribution): Value => {
+      drawn ??= context.noise('targets', dims, distribution);
+      return drawn;
+    };
+    const rows = layerRows(b, sample, likelihood, table.blocks, fisher, noise);
     const weight = likelihood.weight(context.forward.output);
     const gradients = likelihoodGradients(context, weight);
     const priorOf = priors(context, rule, estimate);
@@ -128,6 +131,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
         const smoothed = begun.smooth?.(block, gradient) ?? gradient;
         return { block, rows: own, gradient, smoothed, ...(prior && { prior }) };
       }),
+      sample: { forward: sample, likelihood, fisher, noise },
       factors,
       delta: rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping),
     });
