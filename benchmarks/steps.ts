@@ -1,6 +1,7 @@
 // Milliseconds of one training step of a network, beside the bare products (Gemm, MatMul, Conv) of its gradient. What is done
 // every few steps, such as inverses, counts in the mean over periods of 20 steps, and hardly in the median.
-// npm run bench:steps [-- autoencoder|lenet|resnet20|char-transformer|mlp|wide batchSize periods threads]
+// npm run bench:steps [-- autoencoder|lenet|resnet20|char-transformer|mlp|wide batchSize periods threads cpu]
+// With the word cpu at the end, processor time: for a machine that other programs use, and one thread.
 
 import type { Engine, Program } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
@@ -24,7 +25,7 @@ import { selfTuning } from '../src/optimizers/steps/self-tuning.js';
 import { random } from '../src/random.js';
 import { IterateAverage } from '../src/training/iterate-average.js';
 import { acceptedKey, buildStep, parameterKey, scalarFeeds } from '../src/training/step-program.js';
-import { type Contender, positive, takeTurns, usage } from './measure.js';
+import { type Contender, positive, processorTime, takeTurns, usage } from './measure.js';
 
 const source = random(1, 'benchmark');
 
@@ -78,11 +79,13 @@ const workloads: Readonly<Record<string, () => Workload>> = {
 /** Steps after which the optimizers below do the same again: K-FAC's inverses are the rarest. */
 const period = 20;
 
-const [name = 'autoencoder', ...numbers] = process.argv.slice(2);
+const words = process.argv.slice(2);
+const isShared = words.at(-1) === 'cpu';
+const [name = 'autoencoder', ...numbers] = isShared ? words.slice(0, -1) : words;
 const given = positive(numbers);
 const workload = Object.hasOwn(workloads, name) ? workloads[name]?.() : undefined;
 if (!workload || !given)
-  usage(`npm run bench:steps [-- ${Object.keys(workloads).join('|')} batchSize periods threads]`);
+  usage(`npm run bench:steps [-- ${Object.keys(workloads).join('|')} batchSize periods threads cpu]`);
 const [batchSize = workload.batchSize, periods = 3, threads = 2] = given;
 const { model } = workload;
 const loss = lossOf(workload.loss);
@@ -187,10 +190,15 @@ const steps = [
 const [plain, second] = steps;
 if (!plain || !second) throw new Error('no steps to measure');
 const contenders = [plain, await bareProducts(await fresh(), plain.graph), ...steps.slice(1)];
-const timings = await takeTurns(contenders, { rounds: periods * period, warmUp: period, period });
+const timings = await takeTurns(contenders, {
+  rounds: periods * period,
+  warmUp: period,
+  period,
+  ...(isShared && { clock: processorTime }),
+});
 const meanOf = (name: string): number => timings.find((each) => each.name === name)?.meanMilliseconds ?? Number.NaN;
 console.log(
-  `${name}, batch ${batchSize}, threads ${threads}, ${periods} periods of ${period} steps in turns after one that is not counted\n`,
+  `${name}, batch ${batchSize}, threads ${threads}, ${periods} periods of ${period} steps in turns after one that is not counted${isShared ? '; processor time' : ''}\n`,
 );
 console.log('| | median ms | mean ms | mean/sgd | mean/adam | nodes | state MB |');
 console.log('|---|---:|---:|---:|---:|---:|---:|');

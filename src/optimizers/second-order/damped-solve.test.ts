@@ -85,7 +85,8 @@ function operatorOf(
 function factoredDirection(b: FedBuilder, operator: KroneckerOperator, v: LayerTensor, delta: Value): LayerTensor {
   const { inputs, outputs } = operator.dampedKernels(b, delta);
   const inverseOf = invertedKernels(b, [inputs, outputs]);
-  return operator.factoredSolve(v, delta, { inputs: inverseOf(inputs), outputs: inverseOf(outputs) });
+  const inverses = { inputs: inverseOf(inputs), outputs: inverseOf(outputs) };
+  return operator.damped(v, operator.dampers(b, delta, inverses));
 }
 
 const scalar = (b: FedBuilder, x: number): Value => b.reshape(b.given([1], [x]), []);
@@ -258,7 +259,7 @@ test('a diagonal side solves as a dense one of the same factor, beside others of
     const { v, operator, delta, kernels } = each;
     const inverses = { inputs: inverseOf(kernels.inputs), outputs: inverseOf(kernels.outputs) };
     outputs[`tikhonov${i}`] = joinedOf(b, solutionOf(each));
-    outputs[`factored${i}`] = joinedOf(b, operator.factoredSolve(v, delta, inverses));
+    outputs[`factored${i}`] = joinedOf(b, operator.damped(v, operator.dampers(b, delta, inverses)));
   }
   const results = await b.matrices(outputs);
   for (const [i, { a, g, v }] of [system, other].entries()) {

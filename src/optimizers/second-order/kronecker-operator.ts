@@ -43,6 +43,19 @@ export class KroneckerOperator {
     this.outputs = outputs;
   }
 
+  /** The values that the sides are made of. */
+  get parts(): readonly Value[] {
+    return [...this.inputs.parts, ...this.outputs.parts];
+  }
+
+  /**
+   * Return the operator made of other values: those that it was made of are kept while steps do without new ones.
+   * @param of the value that stands for one of `parts`
+   */
+  again(b: Builder, of: (part: Value) => Value): KroneckerOperator {
+    return new KroneckerOperator(this.inputs.again(b, of), this.outputs.again(b, of));
+  }
+
   /** Return the two systems of factored damping. */
   dampedKernels(b: Builder, delta: Value): PerSide<DampedKernel> {
     return {
@@ -51,9 +64,17 @@ export class KroneckerOperator {
     };
   }
 
-  /** Return λ·(A + π√λ I)⁻¹·V·(G + √λ/π I)⁻¹ from the inverted kernels and their damping δ. */
-  factoredSolve(v: LayerTensor, delta: Value, inverses: PerSide<Value>): LayerTensor {
-    return this.outputs.damp(this.inputs.damp(v, inverses.inputs, delta), inverses.outputs, delta);
+  /** Return what `damped` multiplies with, from the inverted kernels and their damping δ. */
+  dampers(b: Builder, delta: Value, inverses: PerSide<Value>): PerSide<Value> {
+    return {
+      inputs: this.inputs.damper(b, inverses.inputs, delta),
+      outputs: this.outputs.damper(b, inverses.outputs, delta),
+    };
+  }
+
+  /** Return λ·(A + π√λ I)⁻¹·V·(G + √λ/π I)⁻¹. */
+  damped(v: LayerTensor, { inputs, outputs }: PerSide<Value>): LayerTensor {
+    return this.outputs.damp(this.inputs.damp(v, inputs), outputs);
   }
 
   /** Return P_a·V·P_gᵀ: V in the Gram space of both sides. */
