@@ -118,7 +118,7 @@ for (const layer of layers) {
       const program = await engine.compile(b.build(name, { result }));
       contenders.push({ name, run: () => program.run(feeds), program });
     }
-    const timings = await takeTurns(contenders, rounds);
+    const timings = await takeTurns(contenders, { rounds });
     const columns = timings.map(({ name, medianMilliseconds }) => `${name} ${medianMilliseconds.toFixed(1)}`);
     parts.push(`  ${kind === 'other' ? '' : `${kind} gradient: `}${columns.join(', ')}`);
     for (const { program } of contenders) await program.release();

@@ -14,32 +14,67 @@ export function positive(texts: readonly string[]): number[] | undefined {
 
 export interface Contender {
   readonly name: string;
+  /** It takes its turn only every so many rounds: for slow ones, all of whose runs cost the same. 1 if left out. */
+  readonly everyRounds?: number;
   run(): Promise<unknown>;
 }
 
 export interface Timing {
   readonly name: string;
   readonly medianMilliseconds: number;
+  /** The mean over the positions in a period of the medians over all periods: what is done once in a period counts. */
+  readonly meanMilliseconds: number;
   /** Median of the ratios to the first contender, each of the same round. */
   readonly ratio: number;
 }
 
-/** Rounds of A B C, A B C, …; the first `warmUp` rounds are not counted. */
-export async function takeTurns(contenders: readonly Contender[], rounds: number, warmUp = 9): Promise<Timing[]> {
-  const times = contenders.map((): number[] => []);
+export interface Rounds {
+  /** Rounds that are measured. */
+  readonly rounds: number;
+  /** Rounds before them that are not. */
+  readonly warmUp?: number;
+  /** Rounds after which a contender does the same again; it divides warmUp and rounds if above 1. */
+  readonly period?: number;
+  /** Returns milliseconds: the time of day if left out. */
+  readonly clock?: () => number;
+}
+
+/** Milliseconds that the processors worked for this process: what others do meanwhile matters less to it. */
+export function processorTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e3;
+}
+
+/** Rounds of A B C, A B C, …. */
+export async function takeTurns(
+  contenders: readonly Contender[],
+  { rounds, warmUp = 9, period = 1, clock = () => performance.now() }: Rounds,
+): Promise<Timing[]> {
+  const times = contenders.map((): Map<number, number> => new Map());
   for (let round = 0; round < rounds + warmUp; round++) {
-    for (const [i, contender] of contenders.entries()) {
-      const started = performance.now();
-      await contender.run();
-      if (round >= warmUp) times[i]?.push(performance.now() - started);
+    for (const [i, { everyRounds = 1, run }] of contenders.entries()) {
+      if (round % everyRounds !== 0) continue;
+      const started = clock();
+      await run();
+      if (round >= warmUp) times[i]?.set(round, clock() - started);
     }
   }
-  const first = times[0] ?? [];
+  const first = times[0] ?? new Map<number, number>();
   return contenders.map(({ name }, i) => {
-    const own = times[i] ?? [];
-    return { name, medianMilliseconds: median(own), ratio: median(own.map((time, k) => time / (first[k] ?? 1))) };
+    const own = [...(times[i] ?? [])];
+    const positions = Array.from({ length: period }, (_, position) =>
+      own.filter(([round]) => round % period === position).map(([, time]) => time),
+    ).filter(({ length }) => length > 0);
+    return {
+      name,
+      medianMilliseconds: median(own.map(([, time]) => time)),
+      meanMilliseconds: mean(positions.map(median)),
+      ratio: median(own.map(([round, time]) => time / (first.get(round) ?? 1))),
+    };
   });
 }
+
+const mean = (numbers: readonly number[]): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
 
 export function median(numbers: readonly number[]): number {
   const sorted = [...numbers].sort((x, y) => x - y);

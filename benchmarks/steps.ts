@@ -1,5 +1,7 @@
-// Milliseconds of one training step of a network, beside the bare products (Gemm, MatMul, Conv) of its gradient.
-// npm run bench:steps [-- autoencoder|lenet|resnet20|char-transformer batchSize rounds threads]
+// Milliseconds of one training step of a network, beside the bare products (Gemm, MatMul, Conv) of its gradient. What is done
+// every few steps, such as inverses, counts in the mean over periods of 20 steps, and hardly in the median.
+// npm run bench:steps [-- autoencoder|lenet|resnet20|char-transformer|mlp|wide batchSize periods threads cpu]
+// With the word cpu at the end, processor time: for a machine that other programs use, and one thread.
 
 import type { Engine, Program } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
@@ -10,7 +12,7 @@ import type { Model } from '../src/model/model.js';
 import { charTransformer } from '../src/nn/char-transformer.js';
 import { lenet } from '../src/nn/lenet.js';
 import { resnet20 } from '../src/nn/resnet.js';
-import { autoencoder } from '../src/nn/zoo.js';
+import { autoencoder, mlp } from '../src/nn/zoo.js';
 import { Builder } from '../src/ops/builder.js';
 import { adam } from '../src/optimizers/adam.js';
 import type { Optimizer, Setting } from '../src/optimizers/optimizer.js';
@@ -23,7 +25,7 @@ import { selfTuning } from '../src/optimizers/steps/self-tuning.js';
 import { random } from '../src/random.js';
 import { IterateAverage } from '../src/training/iterate-average.js';
 import { acceptedKey, buildStep, parameterKey, scalarFeeds } from '../src/training/step-program.js';
-import { type Contender, positive, takeTurns, usage } from './measure.js';
+import { type Contender, positive, processorTime, takeTurns, usage } from './measure.js';
 
 const source = random(1, 'benchmark');
 
@@ -41,6 +43,7 @@ interface Workload {
   readonly model: Model;
   readonly loss: LossWord;
   readonly batchSize: number;
+  readonly isTable?: boolean;
   batch(size: number): { readonly input: TensorData; readonly target: TensorData };
 }
 
@@ -69,17 +72,25 @@ const workloads: Readonly<Record<string, () => Workload>> = {
     batchSize: 32,
     batch: (size) => ({ input: integers([size, 64], 65), target: integers([size, 64], 65) }),
   }),
+  mlp: () => ({ ...classifying(mlp({ sizes: [64, 256, 128, 10], seed: 1 }), [64]), batchSize: 64, isTable: true }),
+  wide: () => classifying(mlp({ sizes: [784, 4096, 4096, 10], seed: 1 }), [784]),
 };
 
-const [name = 'autoencoder', ...numbers] = process.argv.slice(2);
+/** Steps after which the optimizers below do the same again: K-FAC's inverses are the rarest. */
+const period = 20;
+
+const words = process.argv.slice(2);
+const isShared = words.at(-1) === 'cpu';
+const [name = 'autoencoder', ...numbers] = isShared ? words.slice(0, -1) : words;
 const given = positive(numbers);
 const workload = Object.hasOwn(workloads, name) ? workloads[name]?.() : undefined;
-if (!workload || !given) usage(`npm run bench:steps [-- ${Object.keys(workloads).join('|')} batchSize rounds threads]`);
-const [batchSize = workload.batchSize, rounds = 15, threads = 2] = given;
+if (!workload || !given)
+  usage(`npm run bench:steps [-- ${Object.keys(workloads).join('|')} batchSize periods threads cpu]`);
+const [batchSize = workload.batchSize, periods = 3, threads = 2] = given;
 const { model } = workload;
 const loss = lossOf(workload.loss);
 const { input, target } = workload.batch(batchSize);
-const setting: Setting = { loss, examples: 60_000, batchSize, isTable: false, isPretrained: false };
+const setting: Setting = { loss, examples: 60_000, batchSize, isTable: workload.isTable ?? false, isPretrained: false };
 
 /** Each optimizer has an engine of its own only in name: state keys would clash in a shared store. */
 async function stepOf(
@@ -127,6 +138,13 @@ async function stepOf(
   };
 }
 
+/** Nodes of a graph and of the bodies in it. */
+const nodeCount = ({ nodes }: Graph): number =>
+  nodes.reduce((sum, { attributes }) => {
+    const bodies = Object.values(attributes).flatMap((each) => (each.kind === 'graph' ? [nodeCount(each.value)] : []));
+    return bodies.reduce((x, y) => x + y, sum + 1);
+  }, 0);
+
 const products = ['Gemm', 'MatMul', 'Conv', 'ConvTranspose'];
 
 /** The matrix products and convolutions of a graph on operands of their own, with nothing else in the program. */
@@ -156,26 +174,44 @@ const fresh = async (): Promise<Engine> => {
   engines.push(engine);
   return engine;
 };
+const everyStep = dense({ inverseInterval: 1 });
 const steps = [
   await stepOf(await fresh(), 'sgd', sgd()),
   await stepOf(await fresh(), 'adam', adam()),
-  await stepOf(await fresh(), 'cgfac (self-tuning)', cgfac({ step: selfTuning() })),
   await stepOf(await fresh(), 'cgfac (normalized)', cgfac({ step: normalized() })),
-  await stepOf(await fresh(), 'kfac (inverse every 20 steps)', kfac()),
-  await stepOf(await fresh(), 'kfac (inverse every step)', kfac({ factors: dense({ inverseInterval: 1 }) })),
+  await stepOf(await fresh(), 'kfac (normalized)', kfac({ step: normalized() })),
+  await stepOf(await fresh(), 'cgfac (self-tuning)', cgfac({ step: selfTuning() })),
+  await stepOf(await fresh(), 'kfac (self-tuning)', kfac({ step: selfTuning() })),
+  {
+    ...(await stepOf(await fresh(), 'kfac, inverses every step', kfac({ factors: everyStep }))),
+    everyRounds: period / 2,
+  },
 ];
-const [plain] = steps;
-if (!plain) throw new Error('no steps to measure');
+const [plain, second] = steps;
+if (!plain || !second) throw new Error('no steps to measure');
 const contenders = [plain, await bareProducts(await fresh(), plain.graph), ...steps.slice(1)];
-const timings = await takeTurns(contenders, rounds);
+const timings = await takeTurns(contenders, {
+  rounds: periods * period,
+  warmUp: period,
+  period,
+  ...(isShared && { clock: processorTime }),
+});
+const meanOf = (name: string): number => timings.find((each) => each.name === name)?.meanMilliseconds ?? Number.NaN;
 console.log(
-  `${name}, batch ${batchSize}, ${threads} threads, ${rounds} rounds in turns: medians, ratios to sgd of the same round`,
+  `${name}, batch ${batchSize}, threads ${threads}, ${periods} periods of ${period} steps in turns after one that is not counted${isShared ? '; processor time' : ''}\n`,
 );
-for (const { name: contender, medianMilliseconds, ratio } of timings) {
-  const bytes = steps.find((step) => step.name === contender)?.stateBytes;
-  const memory = bytes === undefined ? '' : `${(bytes / 1e6).toFixed(1)} MB state`;
-  console.log(
-    `${contender.padEnd(32)} ${medianMilliseconds.toFixed(1).padStart(8)} ms ${ratio.toFixed(2).padStart(6)}×  ${memory}`,
-  );
+console.log('| | median ms | mean ms | mean/sgd | mean/adam | nodes | state MB |');
+console.log('|---|---:|---:|---:|---:|---:|---:|');
+for (const { name: contender, medianMilliseconds, meanMilliseconds } of timings) {
+  const step = steps.find((each) => each.name === contender);
+  const columns = [
+    medianMilliseconds.toFixed(2),
+    meanMilliseconds.toFixed(2),
+    (meanMilliseconds / meanOf(plain.name)).toFixed(2),
+    (meanMilliseconds / meanOf(second.name)).toFixed(2),
+    step ? nodeCount(step.graph) : '',
+    step ? (step.stateBytes / 1e6).toFixed(2) : '',
+  ];
+  console.log(`| ${[contender, ...columns].join(' | ')} |`);
 }
 for (const engine of engines) await engine.close();

@@ -138,6 +138,7 @@ export { type LionBetas, type LionOptions, lion, scaleByLion } from './optimizer
 export { type MuonOptions, muon, type OrthogonalMomentumOptions, scaleByMuon } from './optimizers/muon.js';
 export { type NadamOptions, nadam, scaleByNadam } from './optimizers/nadam.js';
 export {
+  type HeldState,
   type Optimizer,
   restricted,
   type ScalarSource,

@@ -42,6 +42,14 @@ export interface Steering {
   warning?(): string | undefined;
 }
 
+/** A tensor that persists from step to step. */
+export interface HeldState {
+  /** Its value before the step: zero, or as declared, before the first. */
+  readonly old: Value;
+  /** Give its value after the step; called once. */
+  become(next: Value): void;
+}
+
 /** What an optimizer gets when it adds itself to a step's graph. Each name is declared once. */
 export interface StepContext {
   readonly b: Builder;
@@ -59,6 +67,8 @@ export interface StepContext {
    * @param next makes the new value from the old one, which is zero (or `initial`) before the first step
    */
   state(name: string, dims: readonly number[], next: (old: Value) => Value, initial?: TensorData): Value;
+  /** Declare a tensor that persists, and give its new value later: before the step is built. */
+  hold(name: string, dims: readonly number[], initial?: TensorData): HeldState;
   /** Declare fresh random numbers for each step. */
   noise(name: string, dims: readonly number[], distribution: Distribution): Value;
   /** Report a scalar after each step: damping, learning rate, CG iterations, … NaN is "not measured at this step". */
@@ -151,6 +161,7 @@ export function scoped(context: StepContext, part: string): StepContext {
     ...context,
     scalar: (name, at) => context.scalar(within(name), at),
     state: (name, dims, next, initial) => context.state(within(name), dims, next, initial),
+    hold: (name, dims, initial) => context.hold(within(name), dims, initial),
     noise: (name, dims, distribution) => context.noise(within(name), dims, distribution),
     report: (name, value) => context.report(within(name), value),
     steer: (steering) => context.steer(steeredWithin(steering, within(''))),
@@ -189,6 +200,16 @@ export function restricted(context: StepContext, names: { has(name: string): boo
   return { ...context, parameters: some(context.parameters), gradients: some(context.gradients) };
 }
 
+/** Return `state` of a context, by its `hold`. */
+export const stateBy =
+  (hold: StepContext['hold']): StepContext['state'] =>
+  (name, dims, next, initial) => {
+    const held = hold(name, dims, initial);
+    const value = next(held.old);
+    held.become(value);
+    return value;
+  };
+
 /**
  * Declare states whose new values are computed together, each possibly from all old ones, and return the result of `make`.
  * @param shapes dims by name
@@ -200,25 +221,15 @@ export function restricted(context: StepContext, names: { has(name: string): boo
  *   }));
  */
 export function states<Made extends { readonly next: ReadonlyMap<string, Value> }>(
-  { state }: Pick<StepContext, 'state'>,
+  { hold }: Pick<StepContext, 'hold'>,
   shapes: ReadonlyMap<string, readonly number[]>,
   make: (old: (name: string) => Value) => Made,
 ): Made {
-  const declare = (
-    [first, ...others]: readonly (readonly [string, readonly number[]])[],
-    old: ReadonlyMap<string, Value>,
-  ): Made => {
-    if (!first) return make((name) => named(old, name));
-    const [name, dims] = first;
-    let made: Made | undefined;
-    state(name, dims, (value) => {
-      made = declare(others, new Map([...old, [name, value]]));
-      return named(made.next, name);
-    });
-    if (!made) throw new Error(`no new value of the state '${name}'`);
-    return made;
-  };
-  return declare([...shapes], new Map());
+  const held = new Map([...shapes].map(([name, dims]) => [name, hold(name, dims)]));
+  const old = new Map([...held].map(([name, state]) => [name, state.old]));
+  const made = make((name) => named(old, name));
+  for (const [name, state] of held) state.become(named(made.next, name));
+  return made;
 }
 
 function named(values: ReadonlyMap<string, Value>, name: string): Value {

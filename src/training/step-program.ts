@@ -18,6 +18,7 @@ import {
   type Setting,
   type Steering,
   type StepContext,
+  stateBy,
   stepResult,
 } from '../optimizers/optimizer.js';
 import { isFiniteScalar } from '../optimizers/steps/acceptance.js';
@@ -126,6 +127,7 @@ export function buildStep(options: StepOptions): StepProgram {
     gradients: new Map([...parameters.keys()].map((name, i) => [name, found[i] as Value])), // one gradient a parameter
     ...declared.context,
   });
+  declared.checkHeld();
   const measured = metricOfStep(b, metric, forward);
   const finite = isFiniteScalar(b, forward.loss);
   const accepted = result.accept ? b.and(finite, result.accept) : finite;
@@ -201,7 +203,8 @@ class Declarations {
   readonly noise = new Map<string, NoiseInput>();
   readonly reports = new Map<string, Value>();
   readonly steering: Steering[] = [];
-  readonly context: Pick<StepContext, 'scalar' | 'state' | 'noise' | 'report' | 'steer'>;
+  readonly #held = new Set<string>();
+  readonly context: Pick<StepContext, 'scalar' | 'state' | 'hold' | 'noise' | 'report' | 'steer'>;
 
   constructor(b: Builder) {
     const names = new Set<string>();
@@ -213,24 +216,28 @@ class Declarations {
       names.add(key);
       return key;
     };
+    const hold: StepContext['hold'] = (name, dims, initial) => {
+      const old = b.input(once(stateKey(name)), 'float32', dims);
+      const zero = () => tensor('float32', dims, allocate('float32', elementCount(dims)));
+      const become = (next: Value) => {
+        if (!sameType(next, old)) {
+          throw new OptionError(
+            `the optimizer's state '${name}' is ${formatType(old.type)} and becomes ${formatType(next.type)}: a state keeps its type`,
+          );
+        }
+        this.states.set(name, { initial: initial ?? zero(), next });
+      };
+      this.#held.add(name);
+      return { old, become };
+    };
     this.context = {
       scalar: (name, source) => {
         const value = b.input(once(scalarKey(name)), 'float32', []);
         this.scalars.set(name, source);
         return value;
       },
-      state: (name, dims, next, initial) => {
-        const old = b.input(once(stateKey(name)), 'float32', dims);
-        const value = next(old);
-        if (!sameType(value, old)) {
-          throw new OptionError(
-            `the optimizer's state '${name}' is ${formatType(old.type)} and becomes ${formatType(value.type)}: a state keeps its type`,
-          );
-        }
-        const zero = () => tensor('float32', dims, allocate('float32', elementCount(dims)));
-        this.states.set(name, { initial: initial ?? zero(), next: value });
-        return value;
-      },
+      hold,
+      state: stateBy(hold),
       noise: (name, dims, distribution) => {
         const key = once(`noise.${name}`);
         checkedWord(`the distribution of the noise '${name}'`, String(distribution) as Distribution, distributions);
@@ -245,6 +252,14 @@ class Declarations {
         this.steering.push(steering);
       },
     };
+  }
+  /** @throws OptionError for a state that was given no new value */
+  checkHeld(): void {
+    const missing = [...this.#held].find((name) => !this.states.has(name));
+    if (missing === undefined) return;
+    throw new OptionError(
+      `the optimizer's state '${missing}' has no value after the step: call become(next) on what hold('${missing}', …) returned`,
+    );
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Value } from '../../src/graph/graph.js';
 import { elementCount } from '../../src/graph/tensor.js';
 import type { Distribution } from '../../src/losses/loss.js';
-import type { Steering, StepContext } from '../../src/optimizers/optimizer.js';
+import { type Steering, type StepContext, stateBy } from '../../src/optimizers/optimizer.js';
 import type { FedBuilder } from './fed-builder.js';
 
 export type Numbers = Readonly<Record<string, readonly number[]>>;
@@ -20,7 +20,7 @@ export interface DeclarationSetting {
 }
 
 export interface DeclaredStep {
-  readonly declare: Pick<StepContext, 'scalar' | 'state' | 'noise' | 'report' | 'steer'>;
+  readonly declare: Pick<StepContext, 'scalar' | 'state' | 'hold' | 'noise' | 'report' | 'steer'>;
   /** New values of the states. */
   readonly states: ReadonlyMap<string, Value>;
   readonly reports: ReadonlyMap<string, Value>;
@@ -40,17 +40,20 @@ export function declaredStep(b: FedBuilder, setting: DeclarationSetting): Declar
     names.add(key);
     return b.named(key, dims, elements);
   };
+  const hold: StepContext['hold'] = (name, dims) => ({
+    old: input('state', name, dims, state[name] ?? new Float64Array(elementCount(dims))),
+    become: (next) => {
+      states.set(name, next);
+    },
+  });
   return {
     states,
     reports,
     declare: {
       scalar: (name, at) =>
         input('scalar', name, [], [scalars[name] ?? (typeof at === 'number' ? at : at(step, step))]),
-      state(name, dims, next) {
-        const value = next(input('state', name, dims, state[name] ?? new Float64Array(elementCount(dims))));
-        states.set(name, value);
-        return value;
-      },
+      hold,
+      state: stateBy(hold),
       noise: (name, dims, distribution) => input('noise', name, dims, noise(name, dims, distribution)),
       report: (name, value) => {
         reports.set(name, value);

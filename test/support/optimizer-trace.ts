@@ -8,7 +8,13 @@ import { type LossWord, lossOf } from '../../src/losses/index.js';
 import { Objective } from '../../src/losses/objective.js';
 import { builtModel, type Model } from '../../src/model/model.js';
 import { Builder } from '../../src/ops/builder.js';
-import { type Optimizer, type ScalarSource, stepResult } from '../../src/optimizers/optimizer.js';
+import {
+  type Optimizer,
+  type ScalarSource,
+  type StepContext,
+  stateBy,
+  stepResult,
+} from '../../src/optimizers/optimizer.js';
 import { manyExamples } from './setting.js';
 
 type Elements = Readonly<Record<string, readonly number[]>>;
@@ -77,6 +83,12 @@ export async function replayed(
     outputs[`next ${name}`] = value;
     updates.set(`next ${name}`, name);
   };
+  const hold: StepContext['hold'] = (name, dims, before) => {
+    if (`state ${name}` in stored) throw new Error(`state '${name}' is declared twice`);
+    const zeros = new Float64Array(elementCount(dims));
+    stored[`state ${name}`] = tensorFrom(dtype, dims, before ? toNumbers(before) : zeros);
+    return { old: b.input(`state ${name}`, dtype, dims), become: (next) => update(`state ${name}`, next) };
+  };
   const built = stepResult(optimizer, {
     b,
     objective,
@@ -89,14 +101,8 @@ export async function replayed(
       scalars.set(name, at);
       return b.input(`scalar ${name}`, dtype, []);
     },
-    state(name, dims, next, before) {
-      if (`state ${name}` in stored) throw new Error(`state '${name}' is declared twice`);
-      const zeros = new Float64Array(elementCount(dims));
-      stored[`state ${name}`] = tensorFrom(dtype, dims, before ? toNumbers(before) : zeros);
-      const value = next(b.input(`state ${name}`, dtype, dims));
-      update(`state ${name}`, value);
-      return value;
-    },
+    hold,
+    state: stateBy(hold),
     noise(name, dims) {
       if (!noise) throw new Error(`a trace has no noise '${name}'`);
       drawn.set(name, dims);

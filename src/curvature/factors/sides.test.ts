@@ -57,7 +57,10 @@ describe.each(held)('outputs first: $outputsFirst, bias: $hasBias, $held of $cou
       factorTimes: joinedOf(b, side.minusLifted(tensor, projected)),
       damped: joinedOf(
         b,
-        side.damp(tensor, b.matrix(inverted(shifted(kernel, delta))), b.reshape(b.given([1], [delta]), [])),
+        side.damp(
+          tensor,
+          side.damper(b, b.matrix(inverted(shifted(kernel, delta))), b.reshape(b.given([1], [delta]), [])),
+        ),
       ),
     });
     expect(side.shape).toEqual([kernel.rows, kernel.rows]);
@@ -89,8 +92,7 @@ describe.each(held)('outputs first: $outputsFirst, bias: $hasBias, $held of $cou
         b,
         side.damp(
           layerTensorOf(b, v, one),
-          b.matrix(inverted(shifted(kernel, delta))),
-          b.reshape(b.given([1], [delta]), []),
+          side.damper(b, b.matrix(inverted(shifted(kernel, delta))), b.reshape(b.given([1], [delta]), [])),
         ),
       ),
     });

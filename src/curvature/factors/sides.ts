@@ -24,12 +24,25 @@ interface Side {
   readonly diagonal: boolean;
   /** Whether the factor is the identity: the side does nothing, and all damping is the other side's. K̂ is then the number 1. */
   readonly identity?: true;
-  /** Return δ·(F̂ + δI)⁻¹ applied to V, given (K̂ + δI)⁻¹. */
-  damp(v: LayerTensor, inverse: Value, delta: Value): LayerTensor;
+  /** Return the matrix that `damp` multiplies with, from (K̂ + δI)⁻¹. */
+  damper(b: Builder, inverse: Value, delta: Value): Value;
+  /** Return δ·(F̂ + δI)⁻¹ applied to V. */
+  damp(v: LayerTensor, damper: Value): LayerTensor;
+  /** The values that the side is made of. */
+  readonly parts: readonly Value[];
+}
+
+/** A side that can be made again, of the same values in another graph or at another step. */
+interface Again<Own> {
+  /**
+   * Return the side made of other values: those that it was made of are kept while steps do without new ones.
+   * @param of the value that stands for one of `parts`
+   */
+  again(b: Builder, of: (part: Value) => Value): Own;
 }
 
 /** The factor A of the layer's inputs: acts from the left. */
-export interface InputSide extends Side {
+export interface InputSide extends Side, Again<InputSide> {
   /** Return P·V, `[order, outputs]`. */
   project(v: LayerTensor): Value;
   /** Return V − L·Y for `Y: [order, outputs]`. */
@@ -37,7 +50,7 @@ export interface InputSide extends Side {
 }
 
 /** The factor G of the layer's pre-activation gradients: acts from the right. */
-export interface OutputSide extends Side {
+export interface OutputSide extends Side, Again<OutputSide> {
   /** Return Y·Pᵀ for `Y: [k, outputs]`, `[k, order]`. */
   project(y: Value): Value;
   /** Return S·Lᵀ for `S: [k, order]`, `[k, outputs]`. */
@@ -62,32 +75,44 @@ const smallestScale = 1e-36;
 const rootOf = (b: Builder, meanEigenvalue: Value): Value => b.sqrt(b.max(meanEigenvalue, smallestScale));
 
 /** Return the rows of a factor A in units of its mean eigenvalue, r̂ = r/√s, and √s. */
-export function scaledInputRows(b: Builder, { values, homogeneous }: InputRows, size: number) {
+export function scaledInputRows(b: Builder, rows: InputRows, size: number) {
+  const rootScale = inputRootScale(b, rows, size);
+  return { rows: inInputUnits(b, rows, rootScale), rootScale };
+}
+
+function inputRootScale(b: Builder, { values, homogeneous }: InputRows, size: number): Value {
   const squares = elementDot(b, values, values);
   const trace = homogeneous ? b.add(squares, elementDot(b, homogeneous, homogeneous)) : squares;
-  const rootScale = rootOf(b, b.mul(trace, 1 / size));
-  const rows: InputRows = {
-    values: b.div(values, rootScale),
-    homogeneous: homogeneous && b.div(homogeneous, rootScale),
-  };
-  return { rows, rootScale };
+  return rootOf(b, b.mul(trace, 1 / size));
 }
+
+const inInputUnits = (b: Builder, { values, homogeneous }: InputRows, rootScale: Value): InputRows => ({
+  values: b.div(values, rootScale),
+  homogeneous: homogeneous && b.div(homogeneous, rootScale),
+});
 
 /** Return the rows `[R, n]` of a factor G in units of its mean eigenvalue, r̂ = r/√s, and √s. */
 export function scaledOutputRows(b: Builder, rows: Value) {
-  const rootScale = rootOf(b, b.mul(elementDot(b, rows, rows), 1 / (rows.dims.at(-1) ?? 1)));
+  const rootScale = outputRootScale(b, rows);
   return { rows: b.div(rows, rootScale), rootScale };
 }
+
+const outputRootScale = (b: Builder, rows: Value): Value =>
+  rootOf(b, b.mul(elementDot(b, rows, rows), 1 / (rows.dims.at(-1) ?? 1)));
 
 /**
  * Return the side of a factor A that is held as rows, A = aᵀa.
  * @param size number of inputs, with the homogeneous coordinate
  * @example
- * const inputs = (b: Builder, { block, rows }: BlockGradient) =>
+ * const inputs = (b: Builder, { block, rows }: MeasuredBlock) =>
  *   inputRowsSide(b, rows.inputs, block.inputs + (block.bias === undefined ? 0 : 1));
  */
 export function inputRowsSide(b: Builder, given: InputRows, size: number): InputSide {
-  const { rows, rootScale } = scaledInputRows(b, given, size);
+  return inputRowsOf(b, given, inputRootScale(b, given, size));
+}
+
+function inputRowsOf(b: Builder, given: InputRows, rootScale: Value): InputSide {
+  const rows = inInputUnits(b, given, rootScale);
   const { values, homogeneous } = rows;
   const ones = homogeneous && b.gemm(homogeneous, homogeneous, undefined, { transposeY: true });
   const kernel = b.gemm(values, values, ones, { transposeY: true });
@@ -100,18 +125,30 @@ export function inputRowsSide(b: Builder, given: InputRows, size: number): Input
     diagonal: false,
     project,
     minusLifted,
+    damper: (_, inverse) => inverse,
     // (Â + δI)⁻¹ = (I − âᵀ(K̂ + δI)⁻¹â)/δ (Woodbury)
     damp: (v, inverse) => minusLifted(v, b.matmul(inverse, project(v))),
+    parts: [given.values, ...(given.homogeneous ? [given.homogeneous] : []), rootScale],
+    again: (at, of) =>
+      inputRowsOf(
+        at,
+        { values: of(given.values), homogeneous: given.homogeneous && of(given.homogeneous) },
+        of(rootScale),
+      ),
   };
 }
 
 /**
  * Return the side of a factor G that is held as rows `[R, n]`, G = gᵀg.
  * @example
- * const outputs = (b: Builder, { rows }: BlockGradient) => outputRowsSide(b, rows.outputs);
+ * const outputs = (b: Builder, { rows }: MeasuredBlock) => outputRowsSide(b, rows.outputs);
  */
 export function outputRowsSide(b: Builder, given: Value): OutputSide {
-  const { rows, rootScale } = scaledOutputRows(b, given);
+  return outputRowsOf(b, given, outputRootScale(b, given));
+}
+
+function outputRowsOf(b: Builder, given: Value, rootScale: Value): OutputSide {
+  const rows = b.div(given, rootScale);
   const kernel = b.gemm(rows, rows, undefined, { transposeY: true });
   return {
     rootScale,
@@ -120,6 +157,7 @@ export function outputRowsSide(b: Builder, given: Value): OutputSide {
     diagonal: false,
     project: (y) => b.gemm(y, rows, undefined, { transposeY: true }),
     lift: (s) => b.matmul(s, rows),
+    damper: (_, inverse) => inverse,
     // V(Ĝ + δI)⁻¹ = (V − (V·ĝᵀ)(K̂ + δI)⁻¹·ĝ)/δ
     damp(v, inverse) {
       const projected = v.contractOutputs(b, rows);
@@ -129,6 +167,8 @@ export function outputRowsSide(b: Builder, given: Value): OutputSide {
       };
       return v.minusProduct(b, solved, rows);
     },
+    parts: [given, rootScale],
+    again: (at, of) => outputRowsOf(at, of(given), of(rootScale)),
   };
 }
 
@@ -137,18 +177,23 @@ export function outputRowsSide(b: Builder, given: Value): OutputSide {
  * @param factor `[m, m]`, with the homogeneous coordinate last
  * @example
  * // For layers without bias:
- * const inputs = (b: Builder, { rows }: BlockGradient) => {
+ * const inputs = (b: Builder, { rows }: MeasuredBlock) => {
  *   const { values } = rows.inputs;
  *   return denseInputSide(b, b.gemm(values, values, undefined, { transposeX: true }));
  * };
  */
 export function denseInputSide(b: Builder, factor: Value): InputSide {
-  const side = denseSide(b, factor);
+  return denseInputsOf(b, factor, denseRootScale(b, factor));
+}
+
+function denseInputsOf(b: Builder, factor: Value, rootScale: Value): InputSide {
+  const side = denseSide(factor, rootScale);
   return {
     ...side,
     project: (v) => v.joined(b),
     minusLifted: (v, y) => v.split(b, b.sub(v.joined(b), b.matmul(side.kernel(b), y))),
-    damp: (v, inverse, delta) => v.split(b, b.matmul(b.mul(inverse, delta), v.joined(b))),
+    damp: (v, damper) => v.split(b, b.matmul(damper, v.joined(b))),
+    again: (at, of) => denseInputsOf(at, of(factor), of(rootScale)),
   };
 }
 
@@ -156,16 +201,21 @@ export function denseInputSide(b: Builder, factor: Value): InputSide {
  * Return the side of a dense factor G.
  * @param factor `[n, n]`
  * @example
- * const outputs = (b: Builder, { rows }: BlockGradient) =>
+ * const outputs = (b: Builder, { rows }: MeasuredBlock) =>
  *   denseOutputSide(b, b.gemm(rows.outputs, rows.outputs, undefined, { transposeX: true }));
  */
 export function denseOutputSide(b: Builder, factor: Value): OutputSide {
-  const side = denseSide(b, factor);
+  return denseOutputsOf(b, factor, denseRootScale(b, factor));
+}
+
+function denseOutputsOf(b: Builder, factor: Value, rootScale: Value): OutputSide {
+  const side = denseSide(factor, rootScale);
   return {
     ...side,
     project: (y) => y,
     lift: (s) => b.matmul(s, side.kernel(b)),
-    damp: (v, inverse, delta) => v.split(b, b.matmul(v.joined(b), b.mul(inverse, delta))),
+    damp: (v, damper) => v.split(b, b.matmul(v.joined(b), damper)),
+    again: (at, of) => denseOutputsOf(at, of(factor), of(rootScale)),
   };
 }
 
@@ -173,11 +223,14 @@ export function denseOutputSide(b: Builder, factor: Value): OutputSide {
  * Return the side of a diagonal factor A.
  * @param diagonal `[m]`, of a layer without bias
  * @example
- * const inputs = (b: Builder, { block, rows }: BlockGradient) =>
+ * const inputs = (b: Builder, { block, rows }: MeasuredBlock) =>
  *   rows.diagonal ? diagonalInputSide(b, rows.diagonal) : inputRowsSide(b, rows.inputs, block.inputs);
  */
 export function diagonalInputSide(b: Builder, diagonal: Value): InputSide {
-  const rootScale = rootOf(b, b.mean(diagonal));
+  return diagonalOf(b, diagonal, rootOf(b, b.mean(diagonal)));
+}
+
+function diagonalOf(b: Builder, diagonal: Value, rootScale: Value): InputSide {
   const kernel = (at: Builder) => inUnitsOf(at, rootScale, diagonal);
   return {
     rootScale,
@@ -186,7 +239,10 @@ export function diagonalInputSide(b: Builder, diagonal: Value): InputSide {
     diagonal: true,
     project: (v) => v.joined(b),
     minusLifted: (v, y) => v.split(b, b.sub(v.joined(b), b.mul(b.unsqueeze(kernel(b), [1]), y))),
-    damp: (v, inverse, delta) => v.scaledInputs(b, b.mul(inverse, delta)),
+    damper: (at, inverse, delta) => at.mul(inverse, delta),
+    damp: (v, damper) => v.scaledInputs(b, damper),
+    parts: [diagonal, rootScale],
+    again: (at, of) => diagonalOf(at, of(diagonal), of(rootScale)),
   };
 }
 
@@ -207,13 +263,20 @@ export function identityOutputSide(b: Builder, groups: number, dtype: DataType):
     identity: true,
     project: (y) => y,
     lift: (s) => s,
+    damper: (at) => at.filled(shape, 1, dtype),
     damp: (v) => v,
+    parts: [],
+    again: (at) => identityOutputSide(at, groups, dtype),
   };
 }
 
-function denseSide(b: Builder, factor: Value) {
-  const rootScale = rootOf(b, b.mul(traceOf(b, factor), 1 / (factor.dims.at(-1) ?? 1)));
-  return { rootScale, kernel: (at: Builder) => inUnitsOf(at, rootScale, factor), shape: factor.dims, diagonal: false };
+const denseRootScale = (b: Builder, factor: Value): Value =>
+  rootOf(b, b.mul(traceOf(b, factor), 1 / (factor.dims.at(-1) ?? 1)));
+
+function denseSide(factor: Value, rootScale: Value) {
+  const kernel = (at: Builder) => inUnitsOf(at, rootScale, factor);
+  const damper = (at: Builder, inverse: Value, delta: Value) => at.mul(inverse, delta);
+  return { rootScale, kernel, shape: factor.dims, diagonal: false, damper, parts: [factor, rootScale] };
 }
 
 const inUnitsOf = (b: Builder, rootScale: Value, factor: Value): Value => b.div(factor, b.square(rootScale));

@@ -1,4 +1,4 @@
-// A Kronecker block in one step, with its rows, its gradient and its natural gradient.
+// A Kronecker block in one step, with its gradient, its rows and its natural gradient.
 import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { LayerRows } from '../../curvature/statistics.js';
@@ -7,14 +7,18 @@ import type { Prior } from './prior.js';
 
 export interface BlockGradient {
   readonly block: KroneckerBlock;
-  /** Activations and pre-activation gradients of this step. */
-  readonly rows: LayerRows;
   /** The prior on the block's weights, which the step minimizes with the negative log-likelihood. */
   readonly prior?: Prior;
   /** The gradient of the mean negative log-likelihood and of the prior. */
   readonly gradient: LayerTensor;
   /** The gradient, or its average over steps: the vector that is preconditioned. */
   readonly smoothed: LayerTensor;
+}
+
+/** A block at a step that measures the curvature. */
+export interface MeasuredBlock extends BlockGradient {
+  /** Activations and pre-activation gradients of this step. */
+  readonly rows: LayerRows;
 }
 
 export interface BlockDirection extends BlockGradient {

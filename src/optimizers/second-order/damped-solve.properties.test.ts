@@ -35,12 +35,13 @@ import type { Value } from '../../graph/graph.js';
 import type { DataType } from '../../graph/tensor.js';
 import { random } from '../../random.js';
 import type { StepContext } from '../optimizer.js';
-import type { BlockGradient } from './block.js';
+import type { MeasuredBlock } from './block.js';
 import { absolute, type BlockDamping, type Damping, type DampingInput, relative } from './damping.js';
 import { factored } from './factored.js';
 import type { Factors } from './factors.js';
 import { KroneckerOperator } from './kronecker-operator.js';
 import { primal } from './primal.js';
+import { measuring } from './refresh.js';
 import { tikhonov } from './tikhonov.js';
 
 const runs = 40;
@@ -160,7 +161,7 @@ function operatorOf(b: FedBuilder, block: Block): KroneckerOperator {
 type Solve = (b: FedBuilder, blocks: readonly Block[], delta: BlockDamping) => LayerTensor[];
 
 /** Blocks as an optimizer has them. */
-const gradientsOf = (b: FedBuilder, blocks: readonly Block[]): BlockGradient[] =>
+const gradientsOf = (b: FedBuilder, blocks: readonly Block[]): MeasuredBlock[] =>
   blocks.map(({ a, g, v, layout }, i) => {
     const gradient = layerTensorOf(b, v, layout);
     const inputs = a.columns - Number(layout.hasBias);
@@ -177,11 +178,12 @@ const solvedBy =
     const given = new Map(gradients.map((each, i) => [each, operatorOf(b, blocks[i] as Block)])); // one a block
     const factors: Factors = {
       name: 'given',
-      begin: () => (each) => given.get(each as BlockGradient) as KroneckerOperator, // one of these
+      begin: () => (each) => given.get(each as MeasuredBlock) as KroneckerOperator, // one of these
     };
     const declared = declaredStep(b, { step: 0 });
     const context = { b, ...declared.declare } as unknown as StepContext; // damping asks for no more
-    const input = { context, blocks: gradients, factors, delta } as unknown as DampingInput; // nor for a sample
+    const measure = measuring(context, { interval: 1, burnIn: 1 }, () => gradients);
+    const input = { context, blocks: gradients, factors, delta, measure } as unknown as DampingInput; // nor for a sample
     return damping.precondition(input).map(({ direction }) => direction);
   };
 

@@ -83,9 +83,10 @@ function operatorOf(
 
 /** λ·(A + π√λ I)⁻¹·V·(G + √λ/π I)⁻¹ */
 function factoredDirection(b: FedBuilder, operator: KroneckerOperator, v: LayerTensor, delta: Value): LayerTensor {
-  const { inputs, outputs } = operator.dampedKernels(b, delta);
-  const inverseOf = invertedKernels(b, [inputs, outputs]);
-  return operator.factoredSolve(v, { inputs, outputs }, { inputs: inverseOf(inputs), outputs: inverseOf(outputs) });
+  const kernels = operator.dampedKernels(b, delta);
+  const inverseOf = invertedKernels(b, [kernels.inputs, kernels.outputs]);
+  const inverses = { inputs: inverseOf(kernels.inputs), outputs: inverseOf(kernels.outputs) };
+  return operator.damped(v, operator.dampers(b, kernels, inverses));
 }
 
 const scalar = (b: FedBuilder, x: number): Value => b.reshape(b.given([1], [x]), []);
@@ -258,7 +259,7 @@ test('a diagonal side solves as a dense one of the same factor, beside others of
     const { v, operator, kernels } = each;
     const inverses = { inputs: inverseOf(kernels.inputs), outputs: inverseOf(kernels.outputs) };
     outputs[`tikhonov${i}`] = joinedOf(b, solutionOf(each));
-    outputs[`factored${i}`] = joinedOf(b, operator.factoredSolve(v, kernels, inverses));
+    outputs[`factored${i}`] = joinedOf(b, operator.damped(v, operator.dampers(b, kernels, inverses)));
   }
   const results = await b.matrices(outputs);
   for (const [i, { a, g, v }] of [system, other].entries()) {

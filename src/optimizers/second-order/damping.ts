@@ -5,6 +5,7 @@ import type { Builder } from '../../ops/builder.js';
 import type { StepContext } from '../optimizer.js';
 import type { BlockDirection, BlockGradient } from './block.js';
 import type { Factors } from './factors.js';
+import type { Measure } from './refresh.js';
 
 export interface DampingInput {
   readonly context: StepContext;
@@ -13,6 +14,8 @@ export interface DampingInput {
   readonly sample: CurvatureSample;
   readonly factors: Factors;
   readonly delta: BlockDamping;
+  /** Measures the curvature, at this step or at an earlier one. */
+  readonly measure: Measure;
 }
 
 /** Damps and inverts Fisher matrices: turns gradients into natural gradients. */

@@ -1,10 +1,14 @@
 // Factored Tikhonov damping (Martens & Grosse 2015, section 6.3): (A + π√λ I)⁻¹ ⊗ (G + √λ/π I)⁻¹, by inverses of the sides.
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import type { Value } from '../../graph/graph.js';
+import type { Builder } from '../../ops/builder.js';
 import { checkedNumber, checkKeys } from '../../options.js';
-import { states } from '../optimizer.js';
-import type { BlockDirection } from './block.js';
-import { type DampingInput, type FactorDamping, rootDampingOf } from './damping.js';
-import { invertedKernels, type KroneckerOperator, type PerSide } from './kronecker-operator.js';
+import type { StepContext } from '../optimizer.js';
+import type { BlockGradient } from './block.js';
+import { type BlockDamping, type FactorDamping, rootDampingOf } from './damping.js';
+import { invertedKernels, type KroneckerOperator } from './kronecker-operator.js';
+import { measuredOperators } from './measured-operators.js';
+import { refreshed } from './refresh.js';
 
 export interface FactoredOptions {
   /**
@@ -32,91 +36,73 @@ export function factored(options: FactoredOptions = {}): FactorDamping {
     invertsFactors: true,
     precondition(input) {
       const { context, blocks, factors, delta } = input;
-      const { b } = context;
-      const operatorOf = factors.begin(context);
-      const operators = blocks.map((each) => ({ ...each, operator: operatorOf(each) }));
-      if (factors.inverseInterval !== undefined) return keptInverses(input, operators, factors.inverseInterval, pi);
-      const systems = operators.map((each) => {
-        const damping = delta(b, each.operator);
-        return { ...each, delta: damping, kernels: each.operator.dampedKernels(b, damping, pi) };
-      });
-      const inverseOf = invertedKernels(
-        b,
-        systems.flatMap(({ kernels }) => [kernels.inputs, kernels.outputs]),
+      const interval = factors.inverseInterval;
+      const none = new Map<string, Value>();
+      const { operators, kept } = measuredOperators(input, (b, own) =>
+        interval === undefined ? dampersOf(b, blocks, own, delta, pi) : none,
       );
-      return systems.map(({ operator, delta: own, kernels, ...block }) => ({
-        ...block,
-        direction: operator.factoredSolve(block.smoothed, kernels, {
-          inputs: inverseOf(kernels.inputs),
-          outputs: inverseOf(kernels.outputs),
-        }),
-        rootDamping: rootDampingOf(b, own, operator),
-      }));
+      const dampers =
+        interval === undefined ? kept : keptDampers(context, interval, (b) => dampersOf(b, blocks, operators, delta, pi));
+      return blocks.map((each, i) => {
+        const operator = operators[i] as KroneckerOperator; // one a block
+        const names = namesOf(each.block);
+        const direction = operator.damped(each.smoothed, {
+          inputs: dampers(names.inputs),
+          outputs: dampers(names.outputs),
+        });
+        return { ...each, direction, rootDamping: dampers(names.root) };
+      });
     },
   };
 }
 
-type BlockOperator = DampingInput['blocks'][number] & { readonly operator: KroneckerOperator };
+/** The names of what is kept of a block. */
+const namesOf = ({ weight }: KroneckerBlock) => ({
+  inputs: `inverse.A.${weight}`,
+  outputs: `inverse.G.${weight}`,
+  root: `inverse.rootDamping.${weight}`,
+});
+
+/** What the blocks' gradients are multiplied with, and √λ, by name. */
+function dampersOf(
+  b: Builder,
+  blocks: readonly BlockGradient[],
+  operators: readonly KroneckerOperator[],
+  delta: BlockDamping,
+  pi: number | undefined,
+): Map<string, Value> {
+  const systems = operators.map((operator) => {
+    const own = delta(b, operator);
+    return { operator, delta: own, kernels: operator.dampedKernels(b, own, pi) };
+  });
+  const inverseOf = invertedKernels(
+    b,
+    systems.flatMap(({ kernels }) => [kernels.inputs, kernels.outputs]),
+  );
+  const values = systems.flatMap(({ operator, delta: own, kernels }, i): [string, Value][] => {
+    const inverses = { inputs: inverseOf(kernels.inputs), outputs: inverseOf(kernels.outputs) };
+    const { inputs, outputs } = operator.dampers(b, kernels, inverses);
+    const names = namesOf((blocks[i] as BlockGradient).block); // one an operator
+    return [
+      [names.inputs, inputs],
+      [names.outputs, outputs],
+      [names.root, rootDampingOf(b, own, operator)],
+    ];
+  });
+  return new Map(values);
+}
 
 /** Number of steps at the start of a run that all invert. */
 const firstInversions = 3;
 
-/** The blocks' directions by inverses that are computed once every `interval` steps and kept as states. */
-function keptInverses(
-  { context, delta }: DampingInput,
-  operators: readonly BlockOperator[],
+/** Those values, computed once every `interval` steps; the function that is returned finds them by name. */
+function keptDampers(
+  context: StepContext,
   interval: number,
-  pi: number | undefined,
-): readonly BlockDirection[] {
+  make: (b: Builder) => Map<string, Value>,
+): (name: string) => Value {
   const { b } = context;
   const refresh = context.scalar('refresh', (_, kept) => (kept < firstInversions || kept % interval === 0 ? 1 : 0));
-  const held = operators.map((each) => {
-    const { weight } = each.block;
-    return {
-      ...each,
-      names: { inputs: `inverse.A.${weight}`, outputs: `inverse.G.${weight}`, root: `inverse.rootDamping.${weight}` },
-    };
-  });
-  const shapes = new Map(
-    held.flatMap(({ names, operator: { inputs, outputs } }): [string, readonly number[]][] => [
-      [names.inputs, inputs.shape],
-      [names.outputs, outputs.shape],
-      [names.root, outputs.rootScale.dims],
-    ]),
-  );
-  const { value } = states(context, shapes, (old) => {
-    const names = [...shapes.keys()];
-    const values = b.branch(
-      b.greater(refresh, 0.5),
-      (inner) => {
-        const systems = held.map(({ operator }) => {
-          const own = delta(inner, operator);
-          return { operator, delta: own, kernels: operator.dampedKernels(inner, own, pi) };
-        });
-        const inverseOf = invertedKernels(
-          inner,
-          systems.flatMap(({ kernels }) => [kernels.inputs, kernels.outputs]),
-        );
-        return systems.flatMap(({ operator, delta: own, kernels }) => [
-          // The state is δ(F̂ + δI)⁻¹, which has no scale.
-          inner.mul(inverseOf(kernels.inputs), kernels.inputs.delta),
-          inner.mul(inverseOf(kernels.outputs), kernels.outputs.delta),
-          rootDampingOf(inner, own, operator),
-        ]);
-      },
-      () => names.map(old),
-    );
-    const next = new Map(names.map((name, i) => [name, values[i] as Value])); // one value a name
-    return { next, value: (name: string) => next.get(name) as Value }; // of those names
-  });
-  return held.map(({ operator, names, ...block }) => {
-    const inverses: PerSide<Value> = { inputs: value(names.inputs), outputs: value(names.outputs) };
-    const rootDamping = value(names.root);
-    const one = { delta: b.scalar(1, rootDamping.dtype) };
-    return {
-      ...block,
-      direction: operator.factoredSolve(block.smoothed, { inputs: one, outputs: one }, inverses),
-      rootDamping,
-    };
-  });
+  const { made, kept } = refreshed(context, b.greater(refresh, 0.5), undefined, (inner) => ({ keeps: make(inner.b) }));
+  return (name) => kept(made.keeps.get(name) as Value); // of those names
 }

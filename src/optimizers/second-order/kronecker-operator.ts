@@ -44,6 +44,19 @@ export class KroneckerOperator {
     this.outputs = outputs;
   }
 
+  /** The values that the sides are made of. */
+  get parts(): readonly Value[] {
+    return [...this.inputs.parts, ...this.outputs.parts];
+  }
+
+  /**
+   * Return the operator made of other values: those that it was made of are kept while steps do without new ones.
+   * @param of the value that stands for one of `parts`
+   */
+  again(b: Builder, of: (part: Value) => Value): KroneckerOperator {
+    return new KroneckerOperator(this.inputs.again(b, of), this.outputs.again(b, of));
+  }
+
   /**
    * Return the two systems of factored damping.
    * @param delta δ, the damping of each side if π is that of the traces
@@ -69,14 +82,17 @@ export class KroneckerOperator {
     return { inputs: left, outputs: b.div(square, left) };
   }
 
-  /**
-   * Return λ·(A + π√λ I)⁻¹·V·(G + √λ/π I)⁻¹.
-   * @param damping of each side
-   * @param inverses of the kernels with that damping
-   */
-  factoredSolve(v: LayerTensor, damping: PerSide<{ readonly delta: Value }>, inverses: PerSide<Value>): LayerTensor {
-    const left = this.inputs.damp(v, inverses.inputs, damping.inputs.delta);
-    return this.outputs.damp(left, inverses.outputs, damping.outputs.delta);
+  /** Return what `damped` multiplies with, from the systems of factored damping and their inverses. */
+  dampers(b: Builder, kernels: PerSide<DampedKernel>, inverses: PerSide<Value>): PerSide<Value> {
+    return {
+      inputs: this.inputs.damper(b, inverses.inputs, kernels.inputs.delta),
+      outputs: this.outputs.damper(b, inverses.outputs, kernels.outputs.delta),
+    };
+  }
+
+  /** Return λ·(A + π√λ I)⁻¹·V·(G + √λ/π I)⁻¹. */
+  damped(v: LayerTensor, { inputs, outputs }: PerSide<Value>): LayerTensor {
+    return this.outputs.damp(this.inputs.damp(v, inputs), outputs);
   }
 
   /** Return P_a·V·P_gᵀ: V in the Gram space of both sides. */

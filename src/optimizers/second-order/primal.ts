@@ -31,10 +31,11 @@ export function primal(options: PrimalOptions = {}): RowDamping {
   return {
     name: 'primal',
     usesRows: true,
-    precondition({ context, blocks, delta }) {
+    precondition({ context, measure, delta }) {
       const { b } = context;
-      const solved = blocks.map((each) => {
-        const scaled = scaledRows(b, each.rows, each.block);
+      const { blocks } = measure((_, measured) => ({ blocks: measured, keeps: new Map() })).made;
+      const solved = blocks.map(({ rows, ...each }) => {
+        const scaled = scaledRows(b, rows, each.block);
         const own = delta(b, scaled);
         const system = { ...scaled, v: each.smoothed, ratio: b.square(own) };
         const run = warmStart ? warmSolve(context, each, system, solve) : primalSolve(b, system, solve);

@@ -1,10 +1,10 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
 import { vectorJacobianProduct } from '../../autodiff/gradients.js';
-import { type BlockTable, findBlocks } from '../../curvature/blocks.js';
+import type { BlockTable } from '../../curvature/blocks.js';
 import { empirical, type Fisher, sampled } from '../../curvature/fisher.js';
 import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { checkedKinds, type LayerKind } from '../../curvature/layers/index.js';
-import { layerRows } from '../../curvature/statistics.js';
+import { type LayerRows, layerRows } from '../../curvature/statistics.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import { casesOf, unitLikelihood } from '../../losses/likelihood.js';
@@ -30,6 +30,8 @@ import { absolute, type Damping, relative } from './damping.js';
 import { type Estimate, estimated } from './dispersion.js';
 import type { Factors } from './factors.js';
 import { Prior, precisionPerInput, priorMean, priorStrength } from './prior.js';
+import { type MeasureSchedule, measuring } from './refresh.js';
+import { CurvatureSample } from './sample.js';
 
 export interface SecondOrderOptions {
   /** The kinds of layers that have Kronecker blocks; the library's own, `layerKinds`, by default. */
@@ -52,6 +54,13 @@ export interface SecondOrderOptions {
    * quadratic model uses them, too, else 32; for sequences fewer: those of 256 cases, at least four.
    */
   readonly curvatureRows?: number;
+  /**
+   * Steps from one measurement of the curvature to the next: its examples, moving averages and inverses are kept in between.
+   * A step that is taken back is followed by a measurement. DEFAULT
+   */
+  readonly curvatureInterval?: number;
+  /** Steps at the start of a run that all measure the curvature; DEFAULT */
+  readonly curvatureBurnIn?: number;
   /** The optimizer of parameters outside all Kronecker blocks: `adam()` by default, for normalized steps with 0.003/√(1 + k/100). */
   readonly rest?: Optimizer;
   /**
@@ -66,6 +75,8 @@ export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
   step: true,
   fisher: true,
   curvatureRows: true,
+  curvatureInterval: true,
+  curvatureBurnIn: true,
   rest: true,
   iterateAveraging: true,
 };
@@ -74,6 +85,8 @@ export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
 export interface Preconditioner {
   readonly damping: Damping;
   readonly factors: Factors;
+  /** When the curvature is measured, by default; at each step if left out. */
+  readonly schedule?: MeasureSchedule;
 }
 
 /** Return the kind of step that suits a run. */
@@ -93,6 +106,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     'inputOnly',
   ]);
   if (curvatureRows !== undefined) checkedCount('curvatureRows', curvatureRows);
+  const schedule = scheduleOf(preconditioner, options);
   checkedObject('rest', options.rest, 'build', ['adam', 'adamw', 'sgd']);
   const iterateAveraging = checkedNumber('iterateAveraging', options.iterateAveraging ?? 0.99, {
     atLeast: 0,
@@ -100,13 +114,16 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
   });
   const ruleFor = (setting: Setting) => step ?? usualStep(setting);
   const build = (context: StepContext): StepResult => {
-    const { b, objective, parameters, report } = context;
+    const { b, objective, report } = context;
     const rule = ruleFor(context.setting);
     const estimate = rule.estimatesVariance ? estimated(context) : undefined;
     const likelihood = estimate?.likelihood ?? unitLikelihood(b, objective.loss);
-    const examples = curvatureRows ?? rule.curvatureRows ?? usualRows(context);
-    const sample = objective.evaluate(allParameters(context), Math.min(examples, objective.batchSize));
-    const table = findBlocks(parameters, sample.output, kinds);
+    const examples = Math.min(curvatureRows ?? rule.curvatureRows ?? usualRows(context), objective.batchSize);
+    const sample = new CurvatureSample(context, {
+      ...{ examples, kinds },
+      inBranches: schedule.interval > 1 && !rule.readsSample,
+    });
+    const { table } = sample;
     checkBlocks(name, context, table);
     const fisher = fisherOf(name, objective.loss, given);
     let drawn: Value | undefined;
@@ -114,28 +131,40 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       drawn ??= context.noise('targets', dims, distribution);
       return drawn;
     };
-    const rows = layerRows(b, sample, likelihood, table.blocks, fisher, noise);
     const weight = likelihood.weight(context.forward.output);
     const gradients = likelihoodGradients(context, weight);
     const priorOf = priors(context, rule, estimate);
     const begun = rule.begin(context);
     report('damping', begun.damping);
     const { damping, factors } = preconditioner;
+    const own = table.blocks.map((block): BlockGradient => {
+      const ofLikelihood = block.take(b, gradients);
+      const prior = priorOf(block);
+      const gradient = prior ? prior.addedTo(b, ofLikelihood) : ofLikelihood;
+      const smoothed = begun.smooth?.(block, gradient) ?? gradient;
+      return { block, gradient, smoothed, ...(prior && { prior }) };
+    });
     const blocks = damping.precondition({
       context,
-      blocks: rows.map((own): BlockGradient => {
-        const { block } = own;
-        const ofLikelihood = block.take(b, gradients);
-        const prior = priorOf(block);
-        const gradient = prior ? prior.addedTo(b, ofLikelihood) : ofLikelihood;
-        const smoothed = begun.smooth?.(block, gradient) ?? gradient;
-        return { block, rows: own, gradient, smoothed, ...(prior && { prior }) };
-      }),
-      sample: { forward: sample, likelihood, fisher, noise },
+      blocks: own,
+      get sample() {
+        return { forward: sample.forward, likelihood, fisher, noise };
+      },
       factors,
       delta: rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping),
+      measure: measuring(context, schedule, (at) => {
+        const { forward, blocks: measured } = sample.within(at);
+        const rows = layerRows(at, forward, likelihood, measured, fisher, noise);
+        return own.map((each, i) => ({ ...each, rows: rows[i] as LayerRows })); // one a block
+      }),
     });
-    const stepped = begun.build({ likelihood, sample, blocks });
+    const stepped = begun.build({
+      likelihood,
+      get sample() {
+        return sample.forward;
+      },
+      blocks,
+    });
     const others = restStep(options.rest ?? rule.rest ?? adam(), context, table, gradients, weight);
     return completeStep(context, begun.watch, stepped, others, weight);
   };
@@ -151,6 +180,22 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
           ],
     remedy: (setting) => ruleFor(setting).remedy,
   };
+}
+
+/** @throws OptionError for numbers out of range, and for a schedule that has no effect */
+function scheduleOf({ damping, schedule }: Preconditioner, options: SecondOrderOptions): MeasureSchedule {
+  const { curvatureInterval, curvatureBurnIn } = options;
+  const usual = schedule ?? { interval: 1, burnIn: 20 };
+  const interval = checkedCount('curvatureInterval', curvatureInterval ?? usual.interval);
+  if (interval > 1 && damping.usesRows) {
+    throw new OptionError(
+      `curvatureInterval is ${interval}, and ${damping.name}() damping solves with the rows of each batch: leave it out`,
+    );
+  }
+  if (interval === 1 && curvatureBurnIn !== undefined) {
+    throw new OptionError('curvatureBurnIn has no effect: with curvatureInterval 1, all steps measure the curvature');
+  }
+  return { interval, burnIn: checkedCount('curvatureBurnIn', curvatureBurnIn ?? usual.burnIn) };
 }
 
 /** @throws OptionError if the loss does not have the likelihood that the Fisher matrix needs */
@@ -227,13 +272,6 @@ function usualRows({ objective, forward }: StepContext): number {
   const cases = casesOf(objective.loss, forward.output) / objective.batchSize;
   return Math.max(4, Math.min(32, Math.ceil(256 / cases)));
 }
-
-/**
- * All parameters of the step, including those that another optimizer trains, without the running averages of batch
- * normalization: the runtime would merge two nodes' copies of the same averages into one, which both write to.
- */
-const allParameters = ({ objective, forward, parameters }: StepContext): Map<string, Value> =>
-  new Map([...[...forward.parameters].filter(([name]) => objective.model.parameters.has(name)), ...parameters]);
 
 /** The step of parameters outside all blocks, by the gradients of the loss and by the number of kept steps. */
 function restStep(

@@ -9,6 +9,7 @@ import { checkedSolve, reportSolves, type Solve, type SolveOptions } from './con
 import { type ProductDamping, rootDampingOf } from './damping.js';
 import { solvedInGroups } from './groups.js';
 import type { KroneckerOperator } from './kronecker-operator.js';
+import { measuredOperators } from './measured-operators.js';
 
 /**
  * Return the damping of the whole Kronecker product, solved by conjugate gradients in each step.
@@ -21,11 +22,12 @@ export function tikhonov(options: SolveOptions = {}): ProductDamping {
   const solve = checkedSolve(options);
   return {
     name: 'tikhonov',
-    precondition({ context, blocks, factors, delta }) {
+    precondition(input) {
+      const { context, blocks, delta } = input;
       const { b } = context;
-      const operatorOf = factors.begin(context);
-      const systems = blocks.map((each) => {
-        const operator = operatorOf(each);
+      const { operators } = measuredOperators(input, () => new Map());
+      const systems = blocks.map((each, i) => {
+        const operator = operators[i] as KroneckerOperator; // one a block
         return { ...each, v: each.smoothed, operator, delta: delta(b, operator) };
       });
       const { solutionOf, solves } = tikhonovSolve(b, systems, solve);

@@ -15,6 +15,10 @@ export interface StepRule {
   readonly relativeDamping?: boolean;
   /** Whether the variance of the likelihood, if it has one, is estimated from the loss: see `estimated`. It is 1 by default. */
   readonly estimatesVariance?: boolean;
+  /**
+   * Whether the step reads the sample, as quadratic models do: else it is evaluated only at steps that measure the curvature.
+   */
+  readonly readsSample?: boolean;
   /** p of a Gaussian prior on weights: see `Prior`. None by default. */
   readonly priorPrecision?: number;
   /** The optimizer of parameters outside all blocks; `adam()` by default. */

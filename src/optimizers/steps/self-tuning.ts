@@ -53,6 +53,7 @@ export function selfTuning(options: SelfTuningOptions = {}): StepRule {
     name: 'self-tuning',
     curvatureRows: 96,
     estimatesVariance: true,
+    readsSample: true,
     priorPrecision,
     remedy: 'Take larger batches, or raise the damping',
     begin(context) {
