@@ -6,7 +6,7 @@
 import type { Engine, Program } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
 import type { Graph, Value } from '../src/graph/graph.js';
-import { elementCount, type TensorData } from '../src/graph/tensor.js';
+import type { TensorData } from '../src/graph/tensor.js';
 import { type LossWord, lossOf } from '../src/losses/index.js';
 import type { Model } from '../src/model/model.js';
 import { charTransformer } from '../src/nn/char-transformer.js';
@@ -15,29 +15,19 @@ import { resnet20 } from '../src/nn/resnet.js';
 import { autoencoder, mlp } from '../src/nn/zoo.js';
 import { Builder } from '../src/ops/builder.js';
 import { adam } from '../src/optimizers/adam.js';
-import type { Optimizer, Setting } from '../src/optimizers/optimizer.js';
+import type { Optimizer } from '../src/optimizers/optimizer.js';
 import { cgfac } from '../src/optimizers/second-order/cgfac.js';
 import { dense } from '../src/optimizers/second-order/factors.js';
 import { kfac } from '../src/optimizers/second-order/kfac.js';
 import { sgd } from '../src/optimizers/sgd.js';
 import { normalized } from '../src/optimizers/steps/normalized.js';
 import { selfTuning } from '../src/optimizers/steps/self-tuning.js';
-import { random } from '../src/random.js';
-import { IterateAverage } from '../src/training/iterate-average.js';
-import { acceptedKey, buildStep, parameterKey, scalarFeeds } from '../src/training/step-program.js';
+import { DrawnTensors, openStepper, type Stepper } from '../src/study/stepper.js';
 import { type Contender, positive, processorTime, takeTurns, usage } from './measure.js';
 
-const source = random(1, 'benchmark');
-
-const uniform = (dims: readonly number[]): TensorData => {
-  const data = new Float32Array(elementCount(dims));
-  source.fillUniform(data);
-  return { dtype: 'float32', dims, data };
-};
-const integers = (dims: readonly number[], bound: number): TensorData => {
-  const data = BigInt64Array.from({ length: elementCount(dims) }, () => BigInt(source.integer(bound)));
-  return { dtype: 'int64', dims, data };
-};
+const draws = new DrawnTensors(1);
+const uniform = (dims: readonly number[]) => draws.uniform(dims);
+const integers = (dims: readonly number[], bound: number) => draws.integers(dims, bound);
 
 interface Workload {
   readonly model: Model;
@@ -90,52 +80,11 @@ const [batchSize = workload.batchSize, periods = 3, threads = 2] = given;
 const { model } = workload;
 const loss = lossOf(workload.loss);
 const { input, target } = workload.batch(batchSize);
-const setting: Setting = { loss, examples: 60_000, batchSize, isTable: workload.isTable ?? false, isPretrained: false };
+const isTable = workload.isTable ?? false;
 
 /** Each optimizer has an engine of its own only in name: state keys would clash in a shared store. */
-async function stepOf(
-  engine: Engine,
-  label: string,
-  optimizer: Optimizer,
-): Promise<Contender & { graph: Graph; stateBytes: number }> {
-  const step = buildStep({
-    model,
-    loss,
-    metric: loss.metric,
-    optimizer,
-    setting,
-    inputs: { dtype: input.dtype, shape: input.dims },
-    targets: { dtype: target.dtype, shape: target.dims },
-  });
-  const program = await engine.compile(step.graph, { updates: step.updates, accept: acceptedKey, undoable: true });
-  const parameters = [...model.parameters].map(([name, { constant }]) => [parameterKey(name), constant] as const);
-  await engine.write({
-    ...Object.fromEntries(parameters.filter((entry): entry is [string, TensorData] => entry[1] !== undefined)),
-    ...step.initialState,
-  });
-  const averages = optimizer.iterateAveraging && (await IterateAverage.of(engine, model, optimizer.iterateAveraging));
-  if (averages) {
-    const initial = [...averages.keys].map(([name, key]) => [key, model.parameters.get(name)?.constant] as const);
-    await engine.write(
-      Object.fromEntries(initial.filter((entry): entry is [string, TensorData] => entry[1] !== undefined)),
-    );
-  }
-  const noise = Object.fromEntries(step.noise.map(({ name, dims }) => [name, uniform(dims)]));
-  let k = 0;
-  return {
-    name: label,
-    graph: step.graph,
-    stateBytes: step.stateBytes + (averages ? averages.bytes : 0),
-    async run() {
-      const result = await program.run({ input, target, ...noise, ...scalarFeeds(step, k, k) });
-      const reported = Object.fromEntries(
-        step.diagnostics.map((name) => [name, Number(result[`diagnostic.${name}`]?.data[0])]),
-      );
-      for (const steering of step.steering) steering.observe(k, reported);
-      k++;
-      if (averages) await averages.after(k, false);
-    },
-  };
+async function stepOf(engine: Engine, label: string, optimizer: Optimizer): Promise<Contender & Stepper> {
+  return { name: label, ...(await openStepper(engine, { model, loss, input, target, isTable }, optimizer)) };
 }
 
 /** Nodes of a graph and of the bodies in it. */

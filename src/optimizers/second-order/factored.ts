@@ -42,7 +42,9 @@ export function factored(options: FactoredOptions = {}): FactorDamping {
         interval === undefined ? dampersOf(b, blocks, own, delta, pi) : none,
       );
       const dampers =
-        interval === undefined ? kept : keptDampers(context, interval, (b) => dampersOf(b, blocks, operators, delta, pi));
+        interval === undefined
+          ? kept
+          : keptDampers(context, interval, (b) => dampersOf(b, blocks, operators, delta, pi));
       return blocks.map((each, i) => {
         const operator = operators[i] as KroneckerOperator; // one a block
         const names = namesOf(each.block);

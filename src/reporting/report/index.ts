@@ -8,10 +8,10 @@ import { summaryColumns, summaryNotes } from '../summary.js';
 import { goalOf } from '../target.js';
 import { costs } from './cost-bars.js';
 import { optimizerCharts, trainingCharts } from './curve-charts.js';
+import { htmlDocument, unbroken } from './document.js';
 import { confusionGallery, reconstructionGallery } from './galleries.js';
-import { type Html, html, trusted } from './html.js';
+import { type Html, html } from './html.js';
 import { assignInks, type Ink } from './palette.js';
-import { reportCss } from './style.js';
 
 /**
  * Return a report as one HTML document.
@@ -24,28 +24,16 @@ import { reportCss } from './style.js';
  */
 export function renderReport(data: ReportData): string {
   const experiments = data.experiments.map(withDistinctNames);
-  const inks = assignInks(experiments);
+  const inks = assignInks(experiments.flatMap(({ runs }) => runs.map(({ name }) => name)));
   const several = experiments.length > 1;
   const contents = experiments.map(
     ({ model, data: set }, index) => html`<li><a href="#experiment-${index + 1}">${model} on ${set}</a></li>`,
   );
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${data.title}</title>
-<style>${trusted(reportCss)}</style>
-</head>
-<body>
-<header><h1>${data.title}</h1>${several && html`<nav><ol>${contents}</ol></nav>`}</header>
-<main>${experiments.map((experiment, index) => experimentSection(experiment, index, inks))}</main>
-<footer>${provenance(data)}</footer>
-</body>
-</html>
-`;
-  return page.html;
+  return htmlDocument({
+    ...data,
+    contents: several && html`<nav><ol>${contents}</ol></nav>`,
+    main: experiments.map((experiment, index) => experimentSection(experiment, index, inks)),
+  });
 }
 
 function experimentSection(experiment: Experiment, index: number, inks: ReadonlyMap<string, Ink>): Html {
@@ -77,11 +65,6 @@ function setting(experiment: Experiment): Html {
   return html`<strong>${model}</strong> on <strong>${data}</strong> · ${formatCount(parameters)} parameters · batches of ${formatCount(batchSize)}${inside}${goal && html` · target: ${unbroken(goal.text)}`}`;
 }
 
-/** A number and its unit stay on one line. */
-function unbroken(text: string): string {
-  return text.replace(/(\d) (?=(?:%|ms|s|min|h|B|[KMGT]iB|steps)(?![\w]))/g, '$1\u00a0');
-}
-
 /** The number of examples in the evaluations along the way, if it is not all. */
 function sampleNote({ runs }: Experiment): string | undefined {
   const sampled = runs.find((run) => run.sampled)?.sampled;
@@ -108,18 +91,4 @@ function summaryTable(experiment: Experiment, inks: ReadonlyMap<string, Ink>): H
   const best = columns.some(({ cells }) => cells.some((cell) => cell.best)) && 'Bold: the best of its column.';
   const notes = [best, ...summaryNotes(experiment)].filter((note) => note !== false);
   return html`<div class="scroll"><table class="summary"><thead><tr><th scope="col">Optimizer</th>${head}</tr></thead><tbody>${rows}</tbody></table></div>${notes.map((note) => html`<p class="note">${note}</p>`)}`;
-}
-
-/** The command, and where it ran: how to repeat it. */
-function provenance({ command, environment }: ReportData): Html {
-  const entries = Object.entries(environment).map(
-    ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`,
-  );
-  return html`<h3>Made by</h3><pre tabindex="0"><code>${commandLine(command)}</code></pre><dl>${entries}</dl>`;
-}
-
-/** Lines break before an option, not within one. */
-function commandLine(command: string): Html {
-  const parts = command.split(/ (?=-)/);
-  return html`${parts.map((part, index) => html`${index > 0 && ' '}<span>${part}</span>`)}`;
 }

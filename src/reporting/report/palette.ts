@@ -1,7 +1,6 @@
 // One colour for each optimizer in all charts of a report, from a palette that colour-blind readers can distinguish (after Okabe
 // and Ito, darkened for white paper, lightened for a dark ground).
 
-import type { Experiment } from '../../training/run-record.js';
 import { optimizerOf } from '../names.js';
 
 /** Colours on a light and on a dark ground. */
@@ -30,9 +29,10 @@ export interface Ink {
 /**
  * Return the ink of each run's name in a report. The first run of an optimizer has the optimizer's colour, whatever its options;
  * others get the remaining colours in order of appearance.
+ * @param given may hold a name several times
  */
-export function assignInks(experiments: readonly Experiment[]): ReadonlyMap<string, Ink> {
-  const names = [...new Set(experiments.flatMap(({ runs }) => runs.map(({ name }) => name)))];
+export function assignInks(given: readonly string[]): ReadonlyMap<string, Ink> {
+  const names = [...new Set(given)];
   const homes = new Map<string, number>();
   const settle = (name: string, optimizer: string) => {
     const home = Object.hasOwn(usualSlots, optimizer) ? usualSlots[optimizer] : undefined;
