@@ -159,7 +159,8 @@ function augmentation(text: string): Augmentation {
   return readOptions(`--augment '${text}'`, parts, { flip: 'boolean', crop: 'count' });
 }
 
-function target(text: string): { metric: string; value: number } {
+/** Read `metric=value`. */
+export function target(text: string): { metric: string; value: number } {
   const [, metric, value] = /^([A-Za-z][A-Za-z0-9-]*)=(.+)$/.exec(text) ?? [];
   if (metric === undefined || value === undefined) {
     throw new OptionError(`--target is '${text}'; write METRIC=VALUE, such as squaredError=6 or testAccuracy=0.98`);

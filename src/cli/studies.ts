@@ -1,11 +1,16 @@
 // The studies by name, with the flags that each takes.
 import { Option } from 'commander';
 import { OptionError } from '../errors.js';
+import { batchSizeStudy, quickBatchSize, usualBatchSize } from '../study/batch-size.js';
 import { complexityStudy, fullComplexity, quickComplexity } from '../study/complexity.js';
+import { defaultsStudy, quickDefaults, usualDefaults } from '../study/defaults.js';
+import { gridAround } from '../study/grid-edge.js';
+import { problemNames } from '../study/problems.js';
 import type { Optimizers, Study } from '../study/study.js';
-import { number } from './flags.js';
+import { didYouMean } from '../suggest.js';
+import { number, target } from './flags.js';
 
-const names = ['complexity'] as const;
+const names = ['complexity', 'batch-size', 'defaults'] as const;
 export type StudyName = (typeof names)[number];
 export const studyNames: readonly StudyName[] = names;
 
@@ -16,6 +21,16 @@ export interface StudyFlags {
   readonly batches?: readonly number[];
   readonly depths?: readonly number[];
   readonly ranks?: readonly number[];
+  readonly problem?: string;
+  readonly problems?: readonly string[];
+  readonly target?: { readonly metric: string; readonly value: number };
+  readonly rates?: number;
+  readonly dampings?: number;
+  readonly seeds?: number;
+  readonly budget?: number;
+  readonly baseline?: string;
+  readonly mnist?: string;
+  readonly text?: string;
   readonly threads?: number;
   readonly quick?: boolean;
   readonly out?: string;
@@ -69,10 +84,78 @@ export const studyFlags: readonly { readonly option: Option; readonly of: readon
     of: names,
   },
   list('--widths', 'complexity: widths of the hidden layers', ['complexity']),
-  list('--batches', 'sizes of batches', ['complexity']),
+  list('--batches', 'complexity, batch-size: sizes of batches', ['complexity', 'batch-size']),
   list('--depths', 'complexity: numbers of hidden layers', ['complexity']),
   list('--ranks', 'complexity: ranks of cgfac', ['complexity']),
+  {
+    option: new Option('--problem <name>', `batch-size: one of ${problemNames.join(', ')} (default: mlp)`).argParser(
+      problem,
+    ),
+    of: ['batch-size'],
+  },
+  {
+    option: new Option(
+      '--target <metric=value>',
+      'batch-size: what to reach, such as testLoss=0.2 (default for mlp: testAccuracy=0.95, with --quick 0.8)',
+    ).argParser(target),
+    of: ['batch-size'],
+  },
+  {
+    option: new Option(
+      '--problems <list>',
+      'defaults: some of its problems, separated by commas (default: all)',
+    ).argParser((text) => separated(text).map(problem)),
+    of: ['defaults'],
+  },
+  {
+    option: new Option(
+      '--rates <n>',
+      'batch-size: learning rates of each grid (default: 5); defaults: rates of the baseline, around 0.003 (default: 8)',
+    ).argParser(number('--rates', { atLeast: 1, atMost: 100, integer: true })),
+    of: ['batch-size', 'defaults'],
+  },
+  {
+    option: new Option('--dampings <n>', 'batch-size: dampings of each grid (default: 3)').argParser(
+      number('--dampings', { atLeast: 1, atMost: 100, integer: true }),
+    ),
+    of: ['batch-size'],
+  },
+  {
+    option: new Option(
+      '--seeds <n>',
+      'runs of each point with different seeds (default: batch-size 1, defaults 3)',
+    ).argParser(number('--seeds', { atLeast: 1, atMost: 1000, integer: true })),
+    of: ['batch-size', 'defaults'],
+  },
+  {
+    option: new Option('--budget <x>', 'factor on the length of all runs (default: 1)').argParser(
+      number('--budget', { above: 0 }),
+    ),
+    of: ['batch-size', 'defaults'],
+  },
+  {
+    option: new Option(
+      '--baseline <optimizer>',
+      'defaults: the optimizer that is tuned on each problem (default: adamw)',
+    ),
+    of: ['defaults'],
+  },
+  {
+    option: new Option('--mnist <dir>', "folder of MNIST's files, for the deep autoencoder (default: drawn digits)"),
+    of: ['batch-size', 'defaults'],
+  },
+  {
+    option: new Option('--text <file>', 'a text, for the character transformer (default: the text of a grammar)'),
+    of: ['batch-size', 'defaults'],
+  },
 ];
+
+function problem(name: string): string {
+  if (problemNames.includes(name)) return name;
+  throw new OptionError(
+    `unknown problem '${name}'${didYouMean(name, problemNames)}; choose one of ${problemNames.join(', ')}`,
+  );
+}
 
 /** @throws OptionError for words that name no optimizer, or one twice */
 function checkedOptimizers(flags: StudyFlags, usual: readonly string[], { check }: StudyContext): readonly string[] {
@@ -106,6 +189,38 @@ export const studies: Readonly<Record<StudyName, StudyEntry>> = {
         threads: context.threads,
       };
       return complexityStudy(options, new URL('./study-cell.js', import.meta.url)) as Study<object, object>;
+    },
+  },
+  'batch-size': {
+    summary: 'steps and seconds to a target against the size of batches, over rates and dampings',
+    async make(flags, context) {
+      const usual = flags.quick ? quickBatchSize : usualBatchSize;
+      const options = {
+        ...usual,
+        ...given(flags, 'problem', 'target', 'batches', 'rates', 'dampings', 'seeds', 'budget', 'mnist', 'text'),
+        quick: flags.quick === true,
+        optimizers: checkedOptimizers(flags, usual.optimizers, context),
+        threads: context.threads,
+      };
+      return (await batchSizeStudy(options, context.optimizers)) as Study<object, object>;
+    },
+  },
+  defaults: {
+    summary: 'one configuration of each optimizer on ten problems, against AdamW tuned on each',
+    async make(flags, context) {
+      const usual = flags.quick ? quickDefaults : usualDefaults;
+      const { rates, baseline = usual.baseline } = flags;
+      context.check(baseline);
+      const options = {
+        ...usual,
+        ...given(flags, 'problems', 'seeds', 'budget', 'mnist', 'text'),
+        ...(rates !== undefined && { rates: gridAround(3e-3, 2, rates) }),
+        baseline,
+        quick: flags.quick === true,
+        optimizers: checkedOptimizers(flags, usual.optimizers, context),
+        threads: context.threads,
+      };
+      return (await defaultsStudy(options, context.optimizers)) as Study<object, object>;
     },
   },
 };

@@ -5,6 +5,8 @@ export interface StudyCell {
   readonly text: string;
   /** `best` in bold; `warning` with `!`: not reached, diverged, at the edge of a grid. */
   readonly mark?: 'best' | 'warning' | undefined;
+  /** From 0 to 1: how deeply the page colours it, as in a heat map. */
+  readonly strength?: number | undefined;
 }
 
 export interface StudyTable {
@@ -47,7 +49,11 @@ export function tableHtml({ caption, columns, rows }: StudyTable): Html {
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="summary study"><caption>${caption}</caption><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div>`;
 }
 
-function cellHtml({ text, mark }: StudyCell): Html {
-  if (mark === undefined) return html`<td>${text}</td>`;
-  return html`<td class="${mark}">${text}${mark === 'warning' && ' !'}</td>`;
+/** Colour in percent of the deepest cell, on which text can still be read. */
+const deepest = 45;
+
+function cellHtml({ text, mark, strength }: StudyCell): Html {
+  const classes = [mark, strength !== undefined && 'heat'].filter((name) => typeof name === 'string').join(' ');
+  const shade = strength !== undefined && html` style="--strength:${Math.round(deepest * strength)}%"`;
+  return html`<td${classes !== '' && html` class="${classes}"`}${shade}>${text}${mark === 'warning' && ' !'}</td>`;
 }

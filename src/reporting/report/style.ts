@@ -73,10 +73,7 @@ caption{caption-side:bottom;text-align:left;color:var(--quiet);font-size:.85rem;
 .part{padding-top:0}.part+.part{margin-top:3rem}.part>.charts{margin-bottom:1.5rem}.part .note{max-width:52em}
 .study{margin-bottom:1.8rem}.study caption{caption-side:top;padding:0 0 .4rem;color:var(--ink);font-weight:600;font-size:.92rem}
 .study tbody th:first-child{padding-left:0;max-width:18rem}
-.heat caption{caption-side:top;color:var(--ink);font-weight:600;padding-bottom:.4rem}
-.heat .cell{background:color-mix(in srgb,var(--ink-1) var(--strength),var(--card))}
-.heat .never,.heat .diverged{color:var(--quiet);background:none;border:1px dashed var(--axis)}.heat .diverged{color:var(--ink-0)}
-.heat .best{outline:2px solid var(--ink);outline-offset:-2px;font-weight:700}
+.study td.heat{background:color-mix(in srgb,var(--ink-1) var(--strength),var(--paper));color:var(--ink)}
 footer{margin-top:4.5rem;border-top:2px solid var(--ink)}footer h3{margin-top:1.5rem}
 pre{margin:0;padding:.9rem 1.1rem;background:var(--card);border-radius:6px;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 code span{display:inline-block}
