@@ -28,6 +28,7 @@ export { type KroneckerBlockOptions, type KroneckerBlocks, kroneckerBlocks } fro
 export {
   type Application,
   axisRows,
+  type BiasPart,
   type LayerKind,
   type LayerUse,
   layerKinds,
@@ -118,6 +119,7 @@ export {
   noGradient,
   type OpDefinition,
   type OperatorTraits,
+  type PullBack,
 } from './ops/definition.js';
 export { type AdagradOptions, adagrad, type SquareSumOptions, scaleByAdagrad } from './optimizers/adagrad.js';
 export { type AdamOptions, adam, adamw, scaleByAdam } from './optimizers/adam.js';

@@ -110,7 +110,7 @@ export function steppedParameters(
 ): Map<string, Value> {
   const updated = new Map<string, Value>();
   for (const [name, change] of steps.flatMap(({ block, step }) => block.put(b, step))) {
-    const parameter = parameters.get(name);
+    const parameter = updated.get(name) ?? parameters.get(name);
     if (!parameter) throw new Error(`no parameter '${name}'`);
     updated.set(name, b.add(parameter, change));
   }
