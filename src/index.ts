@@ -105,6 +105,7 @@ export {
   type NetworkOptions,
   type NormalizationOptions,
 } from './nn/network.js';
+export type { Recurrence, RecurrentOptions } from './nn/recurrent.js';
 export { type ResnetOptions, resnet20 } from './nn/resnet.js';
 export { type AutoencoderOptions, autoencoder, type MlpOptions, mlp } from './nn/zoo.js';
 export type { Normalization } from './normalization.js';

@@ -61,6 +61,12 @@ export class KroneckerBlock {
     return new KroneckerBlock(this.#weight, undefined, this.uses);
   }
 
+  /** The name of the bias in names of states: blocks that have parts of one parameter have states of their own. */
+  get ownBias(): string | undefined {
+    const { name, part } = this.#bias ?? {};
+    return part ? `${name}.${part.join('-')}` : name;
+  }
+
   /** Number of elements of the bias, without those that belong to other blocks. */
   get biasSize(): number {
     return this.#bias ? this.groups * this.outputs : 0;

@@ -74,11 +74,7 @@ function ofInput(b: Builder, pulled: readonly (Pulled & { readonly direction: Di
 }
 
 /** Return rows of each direction, in the order of steps, as `[batch, steps, directions · columns]`. */
-function examplesFirst(
-  b: Builder,
-  { steps, batch }: Pick<Sizes, 'steps' | 'batch'>,
-  rows: readonly Value[],
-): Value {
+function examplesFirst(b: Builder, { steps, batch }: Pick<Sizes, 'steps' | 'batch'>, rows: readonly Value[]): Value {
   const columns = b.concat(rows, 1);
   return b.transpose(b.reshape(columns, [steps, batch, columns.dims[1] ?? 1]), [1, 0, 2]);
 }

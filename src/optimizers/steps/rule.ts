@@ -70,8 +70,8 @@ export const sumOf = ({ b }: Pick<StepContext, 'b'>, scalars: readonly Value[]):
   scalars.reduce((sum, scalar) => b.add(sum, scalar));
 
 /** Names of the states that belong to the parts of a block's tensor. */
-export function stateNames(kind: string, { weight, bias }: KroneckerBlock): Record<'weight' | 'bias', string> {
-  return { weight: `${kind}.${weight}`, bias: `${kind}.${bias}` };
+export function stateNames(kind: string, { weight, ownBias }: KroneckerBlock): Record<'weight' | 'bias', string> {
+  return { weight: `${kind}.${weight}`, bias: `${kind}.${ownBias}` };
 }
 
 /** The parts of a block's tensor by the names of their states. */
