@@ -1,6 +1,7 @@
 // Times the ways of computing a convolution's gradients that src/ops/spatial/convolution-gradients.ts chooses between, on the shapes of
 // LeNet, ResNet-20 and a small depthwise network. Run: npm run bench:convolution [threads]
 
+import { vectorJacobianProduct } from '../src/autodiff/gradients.js';
 import { nodeEngine } from '../src/engine/node.js';
 import { type Attributes, int, ints, type Node, type Value } from '../src/graph/graph.js';
 import { elementCount, type TensorData, tensor } from '../src/graph/tensor.js';
@@ -112,6 +113,7 @@ for (const layer of layers) {
         [dy],
         () => true,
         () => [],
+        vectorJacobianProduct,
       );
       const result = make(context, windowAxes(node, layer.x.slice(1), layer.w.slice(2)), layer.groups ?? 1);
       const feeds = { x: draw(x.dims, 'x'), w: draw(w.dims, 'w'), dy: draw(dy.dims, 'dy') };

@@ -39,6 +39,7 @@ export { type KroneckerBlockOptions, type KroneckerBlocks, kroneckerBlocks } fro
 export {
   type Application,
   axisRows,
+  type BiasPart,
   type LayerKind,
   type LayerUse,
   layerKinds,
@@ -115,6 +116,7 @@ export {
   type NetworkOptions,
   type NormalizationOptions,
 } from './nn/network.js';
+export type { Recurrence, RecurrentOptions } from './nn/recurrent.js';
 export { type ResnetOptions, resnet20 } from './nn/resnet.js';
 export { type AutoencoderOptions, autoencoder, type MlpOptions, mlp } from './nn/zoo.js';
 export type { Normalization } from './normalization.js';
@@ -129,6 +131,7 @@ export {
   noGradient,
   type OpDefinition,
   type OperatorTraits,
+  type PullBack,
 } from './ops/definition.js';
 export { type AdagradOptions, adagrad, type SquareSumOptions, scaleByAdagrad } from './optimizers/adagrad.js';
 export { type AdamOptions, adam, adamw, scaleByAdam } from './optimizers/adam.js';

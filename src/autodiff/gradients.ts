@@ -1,10 +1,10 @@
 // Reverse-mode differentiation on the graph: cotangents flow from the outputs back to the targets.
 import { GraphError, UnsupportedError } from '../errors.js';
 import {
+  captures,
   dependencies,
   describeNode,
   formatType,
-  inputOf,
   type Node,
   type Shape,
   subgraphs,
@@ -46,14 +46,15 @@ export function vectorJacobianProduct(b: Builder, seeds: readonly Seed[], target
   for (const node of path.reverse()) {
     const received = node.outputs.map((output) => cotangents.get(output));
     if (received.every((cotangent) => cotangent === undefined)) continue;
+    const operands = operandsOf(node);
     const isWanted = (i: number): boolean => {
-      const input = node.inputs[i];
+      const input = operands[i];
       if (input === undefined || !onPath.has(input)) return false;
       checkTyped(input);
       return isFloatingPoint(input.dtype);
     };
-    for (const [i, cotangent] of inputCotangents(b, node, received, isWanted).entries()) {
-      const input = node.inputs[i];
+    for (const [i, cotangent] of inputCotangents(b, node, operands, received, isWanted).entries()) {
+      const input = operands[i];
       if (cotangent && isWanted(i)) accumulate(input as Value, cotangent); // a missing input is not wanted
     }
   }
@@ -99,6 +100,12 @@ function nodesBetween(outputs: readonly Value[], targets: readonly Value[]): Nod
 const crossesBody = (node: Node, depends: (value: Value) => boolean): boolean =>
   subgraphs(node).length > 0 && dependencies(node).some(depends);
 
+/** The inputs of a node, then the values that its bodies capture. */
+const operandsOf = (node: Node): readonly (Value | undefined)[] => {
+  const bodies = subgraphs(node);
+  return bodies.length === 0 ? node.inputs : [...node.inputs, ...bodies.flatMap((body) => [...captures(body)])];
+};
+
 /** @throws UnsupportedError, naming the first operator without a type, if the type of a value on the path is not known */
 function checkTyped(value: Value): void {
   let origin = value;
@@ -124,6 +131,7 @@ const unknownOperator = (node: Node) =>
 function inputCotangents(
   b: Builder,
   node: Node,
+  operands: readonly (Value | undefined)[],
   received: readonly (Value | undefined)[],
   isWanted: (index: number) => boolean,
 ): readonly (Value | undefined)[] {
@@ -134,15 +142,18 @@ function inputCotangents(
   if ('refusal' in definition.gradient) throw refuse(definition.gradient.refusal);
   try {
     const through = (expansion: Expansion) => cotangentsThrough(b, node, received, isWanted, expansion);
-    const found: unknown = definition.gradient(gradientContext(b, node, received, isWanted, through));
+    const found: unknown = definition.gradient(
+      gradientContext(b, node, received, isWanted, through, vectorJacobianProduct),
+    );
     if (!Array.isArray(found)) throw new GraphError(`its gradient rule returned ${described(found)}, not an array`);
     for (const [i, cotangent] of found.entries()) {
-      if (cotangent !== undefined && i >= node.inputs.length) {
-        throw new GraphError(`its gradient rule returned ${found.length} cotangents for ${node.inputs.length} inputs`);
+      const operand = operands[i];
+      if (cotangent !== undefined && i >= operands.length) {
+        throw new GraphError(`its gradient rule returned ${found.length} cotangents for ${operands.length} inputs`);
       }
-      if (cotangent !== undefined && isWanted(i)) checkCotangent(i, inputOf(node, i), cotangent);
+      if (cotangent !== undefined && operand && isWanted(i)) checkCotangent(i, operand, cotangent);
     }
-    const missing = node.inputs.findIndex((_, i) => i >= found.length && isWanted(i));
+    const missing = operands.findIndex((_, i) => i >= found.length && isWanted(i));
     if (missing >= 0) {
       throw new GraphError(
         `its gradient rule returned ${described(found)}, and none for input ${missing}: give a cotangent for each input, undefined for one that nothing depends on`,

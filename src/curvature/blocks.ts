@@ -33,8 +33,20 @@ export function findBlocks(
     if (typeof found === 'string') rest.set(name, found);
     else blocks.push(found);
   }
-  for (const { bias } of blocks) if (bias !== undefined) rest.delete(bias);
-  return { blocks, rest };
+  const complete = blocks.map((block) => (isWhollyTrained(block, blocks, parameters) ? block : block.withoutBias()));
+  for (const { bias } of complete) if (bias !== undefined) rest.delete(bias);
+  return { blocks: complete, rest };
+}
+
+/** Whether each part of a block's bias belongs to some block. */
+function isWhollyTrained(
+  { bias }: KroneckerBlock,
+  blocks: readonly KroneckerBlock[],
+  parameters: ReadonlyMap<string, Value>,
+): boolean {
+  if (bias === undefined) return true;
+  const parts = blocks.filter((other) => other.bias === bias).map(({ biasSize }) => biasSize);
+  return parts.reduce((sum, size) => sum + size, 0) === elementCount(parameters.get(bias)?.dims ?? []);
 }
 
 /** Return the layers whose weight each parameter is, one for each node that applies it as a weight. */
@@ -106,7 +118,7 @@ function blockOf(name: string, weight: Value, network: Network): KroneckerBlock 
       ...each,
       groups: each.groups ?? 1,
       transposed: each.outputsFirst !== layout?.outputsFirst,
-      preActivations: outputOf(each.node),
+      preActivations: each.preActivations ?? outputOf(each.node),
     }),
   );
   if (!first) return 'not used by the network';
@@ -147,15 +159,17 @@ function checkSize(name: string, weight: Value, { layer, groups, inputs, outputs
 function commonBias(uses: LayerUses, network: Network) {
   const [bias, ...others] = new Set(
     uses.map((use) => {
+      if (use.biasPart) return seeThrough(use.biasPart.of);
       const added = use.addsBias ? use.node.inputs[2] : addedTo(use.preActivations, network);
       return added && seeThrough(added);
     }),
   );
-  const { biasDims } = uses[0];
+  const { biasDims, biasPart: { range: part } = {} } = uses[0];
   if (!bias || others.length > 0 || bias.dims.join() !== biasDims?.join()) return undefined;
+  if (uses.some(({ biasPart }) => biasPart?.range.join() !== part?.join())) return undefined;
   const name = network.names.get(bias);
   if (name === undefined || readingsOf(bias, network).length !== uses.length) return undefined;
-  return { name, dims: bias.dims };
+  return { name, dims: bias.dims, ...(part && { part }) };
 }
 
 /** The other operand of an addition that is the only reader of a product. */

@@ -10,6 +10,11 @@ export interface BlockParameter {
   readonly dims: readonly number[];
 }
 
+/** A bias: all of a parameter, or a part of its last axis. */
+export interface BlockBias extends BlockParameter {
+  readonly part?: readonly [number, number];
+}
+
 /** The uses of a layer in the network: one, or several if weights are tied. */
 export type LayerUses = readonly [LayerUse, ...LayerUse[]];
 
@@ -34,10 +39,11 @@ export class KroneckerBlock {
   /** Whether the weight is stored `[outputs, inputs]`, as in PyTorch, not `[inputs, outputs]`. */
   readonly outputsFirst: boolean;
   readonly uses: LayerUses;
-  readonly #parameters: readonly BlockParameter[];
+  readonly #weight: BlockParameter;
+  readonly #bias: BlockBias | undefined;
 
   /** @param uses the first one that does not apply the transpose decides the block's layout */
-  constructor(weight: BlockParameter, bias: BlockParameter | undefined, uses: LayerUses) {
+  constructor(weight: BlockParameter, bias: BlockBias | undefined, uses: LayerUses) {
     const { groups, inputs, outputs, outputsFirst } = uses.find(({ transposed }) => !transposed) ?? uses[0];
     this.weight = weight.name;
     this.bias = bias?.name;
@@ -46,7 +52,24 @@ export class KroneckerBlock {
     this.outputs = outputs;
     this.outputsFirst = outputsFirst;
     this.uses = uses;
-    this.#parameters = bias ? [weight, bias] : [weight];
+    this.#weight = weight;
+    this.#bias = bias;
+  }
+
+  /** Return the same block without its bias. */
+  withoutBias(): KroneckerBlock {
+    return new KroneckerBlock(this.#weight, undefined, this.uses);
+  }
+
+  /** The name of the bias in names of states: blocks that have parts of one parameter have states of their own. */
+  get ownBias(): string | undefined {
+    const { name, part } = this.#bias ?? {};
+    return part ? `${name}.${part.join('-')}` : name;
+  }
+
+  /** Number of elements of the bias, without those that belong to other blocks. */
+  get biasSize(): number {
+    return this.#bias ? this.groups * this.outputs : 0;
   }
 
   /** The kind of layer; `tied` if a matrix is a layer of one kind in one use and of another kind in another. */
@@ -86,15 +109,23 @@ export class KroneckerBlock {
             [groups, 1, outputs],
           ];
     const bias = this.bias === undefined ? undefined : tensors.get(this.bias);
-    return new LayerTensor(b.reshape(weight, weightDims), bias && b.reshape(bias, biasDims), outputsFirst);
+    const { part } = this.#bias ?? {};
+    const own = bias && part ? b.slice(bias, -1, ...part) : bias;
+    return new LayerTensor(b.reshape(weight, weightDims), own && b.reshape(own, biasDims), outputsFirst);
   }
 
-  /** Return the block's tensors by parameter, in the shapes of the parameters: the inverse of `take`. */
+  /**
+   * Return the block's tensors by parameter, in the shapes of the parameters: the inverse of `take`. What belongs to other
+   * blocks is zero: a parameter that several blocks have parts of gets the sum of theirs.
+   */
   put(b: Builder, { weight, bias }: LayerTensor): [string, Value][] {
-    const parts = bias ? [weight, bias] : [weight];
-    return this.#parameters.flatMap(({ name, dims }, i) => {
-      const part = parts[i];
-      return part ? [[name, b.reshape(part, dims)]] : [];
-    });
+    const whole: [string, Value] = [this.weight, b.reshape(weight, this.#weight.dims)];
+    if (!bias || !this.#bias) return [whole];
+    const { name, dims, part } = this.#bias;
+    if (!part) return [whole, [name, b.reshape(bias, dims)]];
+    const [from, to] = part;
+    const [lead, size] = [dims.slice(0, -1), dims.at(-1) ?? 1];
+    const none = lead.map(() => 0);
+    return [whole, [name, b.pad(b.reshape(bias, [...lead, to - from]), [...none, from], [...none, size - to])]];
   }
 }

@@ -4,6 +4,7 @@ import { assumedSizes } from '../graph/assumed-sizes.js';
 import { type Node, neededNodes, type Value } from '../graph/graph.js';
 import { inline } from '../graph/inline.js';
 import { checkModel, type Model } from '../model/model.js';
+import { trainingForm } from '../model/training-mode.js';
 import { Builder } from '../ops/builder.js';
 import { checkKeys, type OptionKeys } from '../options.js';
 import { type BlockTable, findBlocks } from './blocks.js';
@@ -112,7 +113,7 @@ function atSizes(
     model.graph.nodes,
     outputs.map(({ value }) => value),
   );
-  const [output] = inline(b, { ...model.graph, outputs, nodes: needed }, bindings).outputs.values();
+  const [output] = inline(b, { ...model.graph, outputs, nodes: needed }, bindings, trainingForm).outputs.values();
   if (!output) throw new GraphError(`model '${model.name}' has no output`);
   const { nodes } = b.build(model.name, { output });
   return { table: findBlocks(parameters, output, kinds), nodes };

@@ -6,7 +6,12 @@ import { describeNode, float, floatAttribute, inputOf, int, type Node, text, typ
 import type { Rewrite } from '../graph/inline.js';
 import { protectedInputs } from '../graph/private-copy.js';
 import { seeThrough } from '../graph/uses.js';
+import { definitionOf } from '../ops/table.js';
 import type { Model } from './model.js';
+
+/** Rewrite nodes in the form that their operators have in training. */
+export const trainingForm: Rewrite = (node, inputs, b) =>
+  definitionOf(node)?.training?.(b, { ...node, inputs }, node.outputs.length);
 
 /** Declare an input of the program that holds fresh uniform numbers in [0, 1) each step; each name is declared once. */
 export type UniformNoise = (name: string, dims: readonly number[]) => Value;
@@ -34,10 +39,9 @@ export class TrainingMode {
   }
 
   readonly rewrite: Rewrite = (node, inputs, b) => {
-    if (node.domain !== '') return undefined;
-    if (node.op === 'Dropout') return this.#dropout(node, inputs, b);
-    if (node.op === 'BatchNormalization') return this.#batchNormalization(node, inputs, b);
-    return undefined;
+    if (node.domain === '' && node.op === 'Dropout') return this.#dropout(node, inputs, b);
+    if (node.domain === '' && node.op === 'BatchNormalization') return this.#batchNormalization(node, inputs, b);
+    return trainingForm(node, inputs, b);
   };
 
   /** y = x·mask/(1 − ratio), the mask being 1 with probability 1 − ratio (Srivastava et al. 2014, inverted). */

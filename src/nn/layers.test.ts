@@ -194,6 +194,10 @@ const cases: Readonly<Record<string, Case>> = {
   },
   'multiHeadAttention, causal': attention(true),
   multiHeadAttention: attention(false),
+  'lstm, the states of all positions': recurrence('lstm', 'states', false),
+  'lstm of both directions, the last states': recurrence('lstm', 'last', true),
+  'gru of both directions, the states of all positions': recurrence('gru', 'states', true),
+  'rnn, the last state': recurrence('rnn', 'last', false),
   ...Object.fromEntries(
     Object.entries(scalarFunctions()).map(([name, f]): [string, Case] => [
       name,
@@ -250,6 +254,59 @@ function attention(causal: boolean): Case {
       return dense('output', mixed);
     },
     output: [2, length, width],
+  };
+}
+
+/** A recurrent layer of three positions, by the formulas of ONNX's specification. */
+function recurrence(kind: 'lstm' | 'gru' | 'rnn', output: 'states' | 'last', isTwoWay: boolean): Case {
+  const [length, width, hidden] = [3, 2, 2];
+  const gates = { lstm: 4, gru: 3, rnn: 1 }[kind];
+  const directions = isTwoWay ? [0, 1] : [0];
+  const sigmoid = (s: number): number => 1 / (1 + Math.exp(-s));
+  return {
+    input: [length, width],
+    layer: (network, x) =>
+      network[kind](x, 'l', { hidden, ...(isTwoWay && { direction: 'bidirectional' as const }) })[output],
+    formula: (x, p) => {
+      /** States `[direction][example][position][unit]`. */
+      const states = directions.map((d) =>
+        [0, 1].map((n) => {
+          let [h, c] = [
+            [0, 0],
+            [0, 0],
+          ];
+          const found: number[][] = [];
+          for (let k = 0; k < length; k++) {
+            const t = d === 0 ? k : length - 1 - k;
+            const before = h;
+            const ofX = (row: number) =>
+              p('l.bias').at(d, row) + sum(width, (i) => x.at(n, t, i) * p('l.input.weight').at(d, row, i));
+            const ofH = (row: number) =>
+              p('l.bias').at(d, gates * hidden + row) +
+              sum(hidden, (i) => (before[i] ?? 0) * p('l.state.weight').at(d, row, i));
+            const s = (gate: number, unit: number): number => ofX(gate * hidden + unit) + ofH(gate * hidden + unit);
+            if (kind === 'lstm') {
+              c = c.map((old, j) => sigmoid(s(2, j)) * old + sigmoid(s(0, j)) * Math.tanh(s(3, j)));
+              h = c.map((cell, j) => sigmoid(s(1, j)) * Math.tanh(cell));
+            } else if (kind === 'gru') {
+              h = before.map((old, j) => {
+                const candidate = Math.tanh(ofX(2 * hidden + j) + sigmoid(s(1, j)) * ofH(2 * hidden + j));
+                return (1 - sigmoid(s(0, j))) * candidate + sigmoid(s(0, j)) * old;
+              });
+            } else h = before.map((_, j) => Math.tanh(s(0, j)));
+            found[t] = h;
+          }
+          return found;
+        }),
+      );
+      const unit = (n: number, t: number, j: number): number =>
+        states[Math.floor(j / hidden)]?.[n]?.[t]?.[j % hidden] ?? 0;
+      const size = directions.length * hidden;
+      return output === 'states'
+        ? Numbers.of([2, length, size], unit)
+        : Numbers.of([2, size], (n, j) => unit(n, j < hidden ? length - 1 : 0, j));
+    },
+    output: output === 'states' ? [2, length, directions.length * hidden] : [2, directions.length * hidden],
   };
 }
 

@@ -37,6 +37,7 @@ import {
   layerOf,
   weightDraw,
 } from './layer-checks.js';
+import { kinds, type Recurrence, type RecurrentOptions, recurrent } from './recurrent.js';
 
 export interface NetworkOptions {
   /** Seed of the initial parameters; each parameter has its own stream, so that a change of one does not change the others. */
@@ -288,6 +289,28 @@ export class Network {
    */
   multiHeadAttention(x: Value, name: string, options: AttentionOptions): Value {
     return multiHeadAttention(this, x, name, options);
+  }
+
+  /**
+   * Long short-term memory over the positions of `x: [batch, positions, width]`.
+   * Parameters: `<name>.input.weight` `[directions, 4 · hidden, width]`, `<name>.state.weight` and `<name>.bias`, in ONNX's
+   * order of the gates: input, output, forget, cell.
+   */
+  lstm(x: Value, name: string, options: RecurrentOptions): Recurrence {
+    return recurrent(this, kinds.lstm, x, name, options);
+  }
+
+  /**
+   * A gated recurrent unit, as `lstm`, with three gates: update, reset, hidden. As in PyTorch the reset gate multiplies the
+   * product with the hidden state.
+   */
+  gru(x: Value, name: string, options: RecurrentOptions): Recurrence {
+    return recurrent(this, kinds.gru, x, name, options);
+  }
+
+  /** A simple recurrent layer, as `lstm`: tanh of the sum of two dense layers, on the input and on the hidden state. */
+  rnn(x: Value, name: string, options: RecurrentOptions): Recurrence {
+    return recurrent(this, kinds.rnn, x, name, options);
   }
 
   /** An activation by name, as `activations` has them, or one of your own. */

@@ -15,6 +15,7 @@ import {
 } from '../graph/graph.js';
 import { type DataType, elementCount, tensorFrom } from '../graph/tensor.js';
 import { type Carried, type CarriedLike, flatten, likewise } from './carried.js';
+import { scanAttributes } from './scan.js';
 import { isAnonymous } from './shapes/folding.js';
 import { range, sameShape } from './shapes/shapes.js';
 import { type OpName, semantics } from './table.js';
@@ -306,7 +307,7 @@ export class Builder extends GraphBuilder {
     round: (b: Builder, iteration: Value, carried: CarriedLike<Initial>) => CarriedLike<Initial> & { again?: Value },
     start: Value = this.constant(tensorFrom('bool', [], [1])),
   ): CarriedLike<Initial> {
-    const inner = new Builder(this);
+    const inner = this.nested();
     const iteration = inner.input('iteration', 'int64', []);
     const condition = inner.input('condition', 'bool', []);
     const values = flatten(initial, initial);
@@ -322,6 +323,75 @@ export class Builder extends GraphBuilder {
     return likewise(initial, last);
   }
 
+  /**
+   * Run a body once for each slice of sequences along their first axis, with values carried from round to round. The body
+   * may use values of the enclosing graph. Unlike a loop, it can be differentiated.
+   * @param round returns the values that the next round begins with, and a slice of each sequence that the rounds give out
+   * @param fromEnd whether sequences are read and written from the last slice to the first
+   * @example
+   * // running sums of x: [steps, features]
+   * const { given } = b.scan({ sum: b.filled([3], 0, 'float32') }, { x }, (inner, { sum }, slices) => {
+   *   const next = inner.add(sum, slices.x);
+   *   return { carried: { sum: next }, given: { sums: next } };
+   * });
+   */
+  scan<
+    Initial extends Readonly<Record<string, Value>>,
+    Sequences extends Readonly<Record<string, Value | undefined>>,
+    Given extends Readonly<Record<string, Value>>,
+  >(
+    initial: Initial,
+    sequences: Sequences,
+    round: (
+      b: Builder,
+      carried: Readonly<Record<keyof Initial, Value>>,
+      slices: Sequences,
+    ) => { readonly carried: Readonly<Record<keyof Initial, Value>>; readonly given: Given },
+    fromEnd = false,
+  ): {
+    readonly carried: Readonly<Record<keyof Initial, Value>>;
+    readonly given: Readonly<Record<keyof Given, Value>>;
+  } {
+    const inner = this.nested();
+    const begun = Object.entries(initial);
+    const read = Object.entries(sequences).flatMap(([name, value]) => (value ? [[name, value] as const] : []));
+    const states = begun.map(([name, value]) => [name, inner.input(name, value.dtype, value.shape)] as const);
+    const slices = read.map(([name, { dtype, shape }]) => [name, inner.input(name, dtype, shape.slice(1))] as const);
+    const result = round(
+      inner,
+      Object.fromEntries(states) as Record<keyof Initial, Value>, // one for each of its names
+      Object.fromEntries(slices) as Sequences, // one for each that there is
+    );
+    const given = Object.entries(result.given);
+    const outputs = [
+      ...begun.map(([name]): [string, Value] => [`next_${name}`, result.carried[name] as Value]), // the same names
+      ...given.map(([name, value]): [string, Value] => [`given_${name}`, value]),
+    ].map(([name, value]) => [name, inner.output(value)] as const);
+    const graph = inner.build(
+      'round',
+      Object.fromEntries(outputs),
+      [...states, ...slices].map(([, value]) => value),
+    );
+    const directions = (count: number) => Array.from({ length: count }, () => fromEnd);
+    const found = this.node(
+      'Scan',
+      [...begun, ...read].map(([, value]) => value),
+      scanAttributes(graph, directions(read.length), directions(given.length)),
+      { outputs: outputs.map(([name]) => name) },
+    );
+    const named = (entries: readonly (readonly [string, Value])[], from: number) =>
+      Object.fromEntries(entries.map(([name], i) => [name, found[from + i] as Value])); // an output for each
+    return {
+      carried: named(begun, 0) as Record<keyof Initial, Value>,
+      given: named(given, begun.length) as Record<keyof Given, Value>,
+    };
+  }
+
+  /** Return the builder of a graph inside this one: of a body. */
+  nested(): Builder {
+    return new Builder(this);
+  }
+
   /** Return the values of one of two graphs, chosen when the program runs; only the chosen one is computed. */
   branch(
     condition: Value,
@@ -329,7 +399,7 @@ export class Builder extends GraphBuilder {
     whenFalse: (b: Builder) => readonly Value[],
   ): readonly Value[] {
     const build = (name: string, make: (b: Builder) => readonly Value[]): Graph => {
-      const inner = new Builder(this);
+      const inner = this.nested();
       const outputs = make(inner).map((value, i) => [`${name}${i}`, inner.output(value)] as const);
       return inner.build(name, Object.fromEntries(outputs), []);
     };

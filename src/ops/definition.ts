@@ -1,5 +1,6 @@
 // The definition of an operator: its shape rule, its gradient rule, its cost, and traits.
 import { GraphError } from '../errors.js';
+import type { GraphBuilder } from '../graph/builder.js';
 import type { Node, OperatorRules } from '../graph/graph.js';
 import { inputOf, outputOf, Value } from '../graph/graph.js';
 import { described, type OptionKeys } from '../options.js';
@@ -21,17 +22,32 @@ export interface GradientContext {
   readonly dy: Value;
   /** Cotangents of all outputs; undefined for an output that the objective does not depend on. */
   readonly cotangents: readonly (Value | undefined)[];
-  /** Whether the cotangent of input i is needed; a rule may leave out costly ones that are not needed. */
+  /**
+   * Whether the cotangent of input i is needed; a rule may leave out costly ones that are not needed. The values that a
+   * node's bodies capture come after its inputs.
+   */
   readonly isWanted: (index: number) => boolean;
   /**
    * Cotangents of the node's inputs by those of its outputs, through a composition of other operators that computes the
    * same outputs: for operators whose gradient is that of their parts.
    */
   readonly through: (expansion: Expansion) => readonly (Value | undefined)[];
+  /**
+   * Vector–Jacobian products inside any graph, such as a body that the rule builds: for each target the sum over the seeds
+   * of cotangentᵀ · ∂value/∂target.
+   */
+  readonly pull: PullBack;
 }
 
+/** Return the cotangents of targets by those of values that are computed from them. */
+export type PullBack = (
+  b: Builder,
+  seeds: readonly { readonly value: Value; readonly cotangent: Value }[],
+  targets: readonly Value[],
+) => readonly Value[];
+
 /**
- * Cotangents of the inputs, in order; undefined for an input without one (integers, shapes). A rule of a broadcasting
+ * Cotangents of the inputs, in order, and of the values that bodies capture; undefined for one without (integers, shapes). A rule of a broadcasting
  * operator returns cotangents in the broadcast shape: the walker sums them to the input's shape. A rule is linear in
  * `dy` for every value of it (forward mode differentiates by `dy` at zero), so it never asks whether `dy` is zero; and
  * it selects with Where instead of multiplying by a mask, as 0 · ∞ is not a number.
@@ -124,8 +140,18 @@ export function expansionOf(expand: Expansion, b: Builder, node: NodeDraft, coun
 export interface OpDefinition extends OperatorRules {
   readonly gradient: GradientRule | Refusal;
   readonly expand?: Expansion;
-  /** Floating-point operations of one run; by default one for each element of the first output. */
-  readonly flops?: (node: Node) => number;
+  /** Whether the runtime has this form of an operator that has an `expand`: it is not written out then. */
+  readonly isNative?: (node: NodeDraft) => boolean;
+  /**
+   * What stands for a node in training, if its weights are trained: the outputs of nodes that show what the curvature is
+   * made of, such as pre-activations. By default the node itself; undefined to leave a node as it is.
+   */
+  readonly training?: (b: GraphBuilder, node: NodeDraft, outputs: number) => readonly Value[] | undefined;
+  /**
+   * Floating-point operations of one run; by default one for each element of the first output.
+   * @param of those of other nodes: of a body
+   */
+  readonly flops?: (node: Node, of: (node: Node) => number) => number;
   readonly traits?: OperatorTraits;
 }
 
@@ -134,6 +160,8 @@ export const definitionKeys: OptionKeys<OpDefinition> = {
   fold: true,
   gradient: true,
   expand: true,
+  isNative: true,
+  training: true,
   flops: true,
   traits: true,
 };
@@ -155,6 +183,7 @@ export function gradientContext(
   cotangents: readonly (Value | undefined)[],
   isWanted: (index: number) => boolean,
   through: GradientContext['through'],
+  pull: PullBack,
 ): GradientContext {
   return {
     b,
@@ -170,5 +199,6 @@ export function gradientContext(
     cotangents,
     isWanted,
     through,
+    pull,
   };
 }

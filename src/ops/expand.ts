@@ -67,6 +67,7 @@ const runtimeDomain = /^(|ai\.onnx(\..*)?|com\.microsoft(\..*)?)$/;
 /** Whether a node is composed of others; one that nothing runs is refused. */
 function isComposed(node: Node): boolean {
   const definition = definitionOf(node);
+  if (definition?.isNative?.(node)) return false;
   if (!definition || definition.expand || runtimeDomain.test(node.domain)) return definition?.expand !== undefined;
   throw new UnsupportedError(
     `${describeNode(node)} is of '${node.domain}', whose operators ONNX Runtime does not have: give its definition an expand function, as composedOperator makes one`,
@@ -75,8 +76,8 @@ function isComposed(node: Node): boolean {
 
 /** The outputs of a node that is composed of others, else undefined. */
 function composition(b: Builder, node: Node): readonly Value[] | undefined {
-  const expand = definitionOf(node)?.expand;
-  if (!expand) return undefined;
+  const { expand, isNative } = definitionOf(node) ?? {};
+  if (!expand || isNative?.(node)) return undefined;
   try {
     return expansionOf(expand, b, node, node.outputs.length);
   } catch (error) {

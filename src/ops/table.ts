@@ -28,7 +28,9 @@ import { paddingOps } from './movement/padding.js';
 import { slicingOps } from './movement/slicing.js';
 import { normalizationOps } from './normalization.js';
 import { quantizationOps } from './quantization.js';
+import { recurrentOps } from './recurrent/recurrent.js';
 import { reductionOps } from './reduction.js';
+import { scanOps } from './scan.js';
 import { knownCount } from './shapes/shapes.js';
 import { convolutionOps } from './spatial/convolution.js';
 import { depthSpaceOps } from './spatial/depth-space.js';
@@ -55,6 +57,8 @@ export const operators = {
   ...depthSpaceOps,
   ...einsumOps,
   ...controlOps,
+  ...scanOps,
+  ...recurrentOps,
   ...quantizationOps,
 } satisfies OpTable;
 
@@ -120,7 +124,7 @@ export function checkOperators(given: OpTable): void {
 
 function isDefinition({ infer, gradient, ...others }: Readonly<Record<string, unknown>>): boolean {
   const isRule = typeof gradient === 'function' || (isRecord(gradient) && typeof gradient.refusal === 'string');
-  const functions = [others.expand, others.fold, others.flops];
+  const functions = [others.expand, others.fold, others.flops, others.isNative, others.training];
   return (
     typeof infer === 'function' && isRule && functions.every((one) => one === undefined || typeof one === 'function')
   );
@@ -130,7 +134,7 @@ function isDefinition({ infer, gradient, ...others }: Readonly<Record<string, un
 export function flopsOf(node: Node): number {
   const definition = definitionOf(node);
   if (!definition) return 0;
-  if (definition.flops) return definition.flops(node);
+  if (definition.flops) return definition.flops(node, flopsOf);
   const type = outputOf(node).knownType;
   return type && isFloatingPoint(type.dtype) ? knownCount(type.shape) : 0;
 }

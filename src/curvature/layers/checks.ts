@@ -20,7 +20,7 @@ export function checkedMatch(layer: LayerKind, reading: Reading): Application | 
   const { node, groups = 1, inputs, outputs, outputAxes } = found;
   // Sizes that are not the parameter's are refused with its name, which is not known here.
   if (groups * inputs * outputs !== elementCount(reading.value.dims)) return found;
-  const [output] = node.outputs;
+  const output = found.preActivations ?? node.outputs[0];
   const { shape = [] } = output?.knownType ?? {};
   const [from, to] = outputAxes;
   const columns = shape.slice(from, to);

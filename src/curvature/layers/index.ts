@@ -5,11 +5,19 @@ import { convolution } from './convolution.js';
 import { dense } from './dense.js';
 import { embedding } from './embedding.js';
 import type { LayerKind } from './layer-kind.js';
+import { recurrentInputs, recurrentStates } from './recurrent.js';
 import { scaleAndShift } from './scale-and-shift.js';
 import { shift } from './shift.js';
 import { transposedConvolution } from './transposed-convolution.js';
 
-export { type Application, axisRows, type LayerKind, type LayerUse, type Reading } from './layer-kind.js';
+export {
+  type Application,
+  axisRows,
+  type BiasPart,
+  type LayerKind,
+  type LayerUse,
+  type Reading,
+} from './layer-kind.js';
 
 /** The kinds of layers that the library knows. With further ones in the list, more parameters have Kronecker blocks. */
 export const layerKinds: readonly LayerKind[] = [
@@ -17,6 +25,8 @@ export const layerKinds: readonly LayerKind[] = [
   convolution,
   transposedConvolution,
   embedding,
+  recurrentInputs,
+  recurrentStates,
   scaleAndShift,
   shift,
 ];

@@ -29,12 +29,25 @@ export interface Application {
   readonly outputs: number;
   /** Whether the weight is stored `[outputs, inputs]`, not `[inputs, outputs]`, each with further axes of its own. */
   readonly outputsFirst: boolean;
-  /** The axes of the node's output that hold the outputs, from the first to the one after the last. */
+  /**
+   * The value by which to differentiate to get the cotangents of the pre-activations; the node's output if left out. An
+   * operator with several layers inside shows their pre-activations as inputs that are zero.
+   */
+  readonly preActivations?: Value;
+  /** The axes of the pre-activations that hold the outputs, from the first to the one after the last. */
   readonly outputAxes: readonly [number, number];
   /** The shape of a bias that can be a homogeneous coordinate of the activations; left out if there can be none. */
   readonly biasDims?: readonly number[];
   /** Whether the bias is the node's third input; if false or left out, an addition after the node adds it. */
   readonly addsBias?: boolean;
+  /** A parameter that holds the bias beside those of other layers of the node: the part of its last axis that is the layer's. */
+  readonly biasPart?: BiasPart;
+}
+
+export interface BiasPart {
+  readonly of: Value;
+  /** From the first element to the one after the last. */
+  readonly range: readonly [number, number];
 }
 
 /** One use of a layer in the network. */
@@ -46,7 +59,7 @@ export interface LayerUse extends Application {
    * the block's inputs.
    */
   readonly transposed: boolean;
-  /** The node's output, before or after the bias is added: the cotangent is the same. */
+  /** What the layer gives out, before or after the bias is added: the cotangent is the same. */
   readonly preActivations: Value;
 }
 

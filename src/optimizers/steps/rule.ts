@@ -74,8 +74,8 @@ export const sumOf = ({ b }: Pick<StepContext, 'b'>, scalars: readonly Value[]):
   scalars.reduce((sum, scalar) => b.add(sum, scalar));
 
 /** Names of the states that belong to the parts of a block's tensor. */
-export function stateNames(kind: string, { weight, bias }: KroneckerBlock): Record<'weight' | 'bias', string> {
-  return { weight: `${kind}.${weight}`, bias: `${kind}.${bias}` };
+export function stateNames(kind: string, { weight, ownBias }: KroneckerBlock): Record<'weight' | 'bias', string> {
+  return { weight: `${kind}.${weight}`, bias: `${kind}.${ownBias}` };
 }
 
 /** The parts of a block's tensor by the names of their states. */
@@ -114,7 +114,7 @@ export function steppedParameters(
 ): Map<string, Value> {
   const updated = new Map<string, Value>();
   for (const [name, change] of steps.flatMap(({ block, step }) => block.put(b, step))) {
-    const parameter = parameters.get(name);
+    const parameter = updated.get(name) ?? parameters.get(name);
     if (!parameter) throw new Error(`no parameter '${name}'`);
     updated.set(name, b.add(parameter, change));
   }
