@@ -201,6 +201,7 @@ export {
   scaleByShampoo,
   shampoo,
 } from './optimizers/shampoo.js';
+export { type RotatedAdamOptions, type SoapOptions, scaleBySoap, soap } from './optimizers/soap.js';
 export { type NormalizedOptions, normalized } from './optimizers/steps/normalized.js';
 export {
   type BegunStep,

@@ -21,6 +21,7 @@ import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/s
 import { tikhonov } from '../optimizers/second-order/tikhonov.js';
 import { sgd } from '../optimizers/sgd.js';
 import { shampoo } from '../optimizers/shampoo.js';
+import { soap } from '../optimizers/soap.js';
 import { normalized } from '../optimizers/steps/normalized.js';
 import type { StepRule } from '../optimizers/steps/rule.js';
 import { scheduled } from '../optimizers/steps/scheduled.js';
@@ -143,6 +144,12 @@ const kinds: Readonly<Record<string, Kind>> = {
       graft: Object.keys(grafts),
     },
   ),
+  soap: firstOrder(soap, {
+    ...moments,
+    'basis-interval': 'count',
+    'largest-side': 'count',
+    'merge-kernels': 'boolean',
+  }),
   adagrad: firstOrder(adagrad, { epsilon: 'number', 'initial-sum': 'number' }),
   rmsprop: firstOrder(rmsprop, { momentum: 'schedule', decay: 'number', epsilon: 'number', centered: 'boolean' }),
   nadam: firstOrder(nadam, { ...moments, 'momentum-decay': 'number' }),
