@@ -212,6 +212,13 @@ export { type PrimalOptions, primal } from './optimizers/second-order/primal.js'
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
 export { tikhonov } from './optimizers/second-order/tikhonov.js';
 export { type SgdOptions, sgd } from './optimizers/sgd.js';
+export {
+  type ShampooOptions,
+  type ShampooPreconditionerOptions,
+  scaleByShampoo,
+  shampoo,
+} from './optimizers/shampoo.js';
+export { type RotatedAdamOptions, type SoapOptions, scaleBySoap, soap } from './optimizers/soap.js';
 export { type NormalizedOptions, normalized } from './optimizers/steps/normalized.js';
 export {
   type BegunStep,
@@ -227,6 +234,7 @@ export { type SelfTuningOptions, selfTuning } from './optimizers/steps/self-tuni
 export { centralizeGradients } from './optimizers/transforms/centralize.js';
 export { clipByBlockNorm, clipByGlobalNorm, clipByValue } from './optimizers/transforms/clip.js';
 export { addDecayedWeights } from './optimizers/transforms/decay.js';
+export { grafted } from './optimizers/transforms/grafting.js';
 export { scaleByLearningRate } from './optimizers/transforms/learning-rate.js';
 export type { MomentsOptions } from './optimizers/transforms/moments.js';
 export { type MomentumOptions, scaleByMomentum } from './optimizers/transforms/momentum.js';

@@ -2,7 +2,7 @@
 
 import { curvaturePropagation, empirical, exact, type Fisher, inputOnly, sampled } from '../curvature/fisher.js';
 import { OptionError } from '../errors.js';
-import { adagrad } from '../optimizers/adagrad.js';
+import { adagrad, scaleByAdagrad } from '../optimizers/adagrad.js';
 import { adam, adamw } from '../optimizers/adam.js';
 import { adamax } from '../optimizers/adamax.js';
 import { type Chain, namedChain } from '../optimizers/chain.js';
@@ -22,11 +22,14 @@ import { primal } from '../optimizers/second-order/primal.js';
 import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
 import { tikhonov } from '../optimizers/second-order/tikhonov.js';
 import { sgd } from '../optimizers/sgd.js';
+import { shampoo } from '../optimizers/shampoo.js';
+import { soap } from '../optimizers/soap.js';
 import { normalized } from '../optimizers/steps/normalized.js';
 import type { StepRule } from '../optimizers/steps/rule.js';
 import { scheduled } from '../optimizers/steps/scheduled.js';
 import { selfTuning } from '../optimizers/steps/self-tuning.js';
 import { clipByGlobalNorm } from '../optimizers/transforms/clip.js';
+import { scaleByMomentum } from '../optimizers/transforms/momentum.js';
 import { didYouMean } from '../suggest.js';
 import {
   camelCased,
@@ -108,6 +111,8 @@ const kronecker = {
 } as const;
 
 const couplings = { 'whole-network': wholeNetwork, 'each-layer': eachLayer } as const;
+/** What Shampoo takes the length of a step from; by default Adam with Shampoo's own averages. */
+const grafts = { adam: () => undefined, adagrad: scaleByAdagrad, sgd: () => scaleByMomentum({ momentum: 0 }) } as const;
 
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
@@ -148,6 +153,26 @@ const kinds: Readonly<Record<string, Kind>> = {
         }),
       }),
   },
+  shampoo: firstOrder(
+    ({ graft = 'adam', ...own }) => {
+      const transform = grafts[graft as keyof typeof grafts](); // it was read as one of these words
+      return shampoo({ ...own, ...(transform && { graft: transform }) });
+    },
+    {
+      ...moments,
+      'initial-statistic': 'number',
+      'root-interval': 'count',
+      'block-size': 'count',
+      'merge-kernels': 'boolean',
+      graft: Object.keys(grafts),
+    },
+  ),
+  soap: firstOrder(soap, {
+    ...moments,
+    'basis-interval': 'count',
+    'largest-side': 'count',
+    'merge-kernels': 'boolean',
+  }),
   adagrad: firstOrder(adagrad, { epsilon: 'number', 'initial-sum': 'number' }),
   rmsprop: firstOrder(rmsprop, { momentum: 'schedule', decay: 'number', epsilon: 'number', centered: 'boolean' }),
   nadam: firstOrder(nadam, { ...moments, 'momentum-decay': 'number' }),

@@ -13,6 +13,8 @@ import type { Optimizer } from './optimizer.js';
 import { radam } from './radam.js';
 import { rmsprop } from './rmsprop.js';
 import { sgd } from './sgd.js';
+import { scaleByShampoo } from './shampoo.js';
+import { scaleBySoap } from './soap.js';
 import { addDecayedWeights } from './transforms/decay.js';
 import { scaleByLearningRate } from './transforms/learning-rate.js';
 import { scaleByMomentum } from './transforms/momentum.js';
@@ -24,6 +26,20 @@ const muonTraced = muon({
   weightDecay: 0.1,
   rest: adamw({ learningRate: 0.01, beta2: 0.95, epsilon: 1e-10, weightDecay: 0.1 }),
 });
+
+const shampooTraced = chain(
+  scaleByShampoo({ beta1: 0, beta2: 1, epsilon: 0, initialStatistic: 0.01, rootInterval: 1, mergeKernels: false }),
+  scaleByLearningRate(0.05),
+);
+
+/** Its authors' program decays the weights after the step, not before it, and not in the first one. */
+const soapTraced = (basisInterval: number): Optimizer =>
+  chain(
+    scaleBySoap({ basisInterval }),
+    ({ b }, updates) => updates.map((update) => b.mul(update, 1 - 0.01 * 0.01)),
+    addDecayedWeights((step) => (step === 0 ? 0 : 0.01)),
+    scaleByLearningRate(0.01),
+  );
 
 const dense = ['mlp', 'mlp-mse'] as const;
 
@@ -83,6 +99,11 @@ const traced: readonly (readonly [
   ['muon', muonTraced, dense, 'float64', 1e-6], // coefficients are float32 attributes
   ['muon', muonTraced, ['conv'], 'float32', 1e-5],
   ['muon-float32', muonTraced, ['mlp'], 'float32', 1e-5],
+  ['shampoo-paper', shampooTraced, dense, 'float64', 1e-7], // 0.01 is a float32 in the state
+  ['shampoo-paper', shampooTraced, ['conv'], 'float32', 1e-5],
+  ['soap-every-1', soapTraced(1), ['square'], 'float64', 1e-10],
+  ['soap-every-3', soapTraced(3), ['square'], 'float64', 1e-10],
+  ['soap-every-1', soapTraced(1), ['square'], 'float32', 1e-5],
 ];
 
 const runs = traced.flatMap(([name, optimizer, networks, precision, rounding]) =>

@@ -10,8 +10,7 @@ import {
 import { evaluate } from '../../test/support/evaluate.js';
 import { type DataType, tensorFrom, toNumbers } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
-import { orthogonalIteration, rayleighQuotients } from './eigenbasis.js';
-import { descendingOrder, permuted } from './symmetric-eigen.js';
+import { firstEigenbasis, orderedIteration, rayleighQuotients } from './eigenbasis.js';
 
 /** Steps of orthogonal iteration, each after an ordering by Rayleigh quotients. */
 async function iterated(
@@ -25,8 +24,7 @@ async function iterated(
   const a = b.input('matrix', dtype, [order, order]);
   const started = b.input('start', dtype, [order, order]);
   const { basis } = b.loop(steps, { basis: started }, (inner, _, { basis: old }) => {
-    const positions = descendingOrder(inner, rayleighQuotients(inner, a, old));
-    return { basis: orthogonalIteration(inner, a, permuted(inner, old, positions, 1)) };
+    return { basis: orderedIteration(inner, a, old).basis };
   });
   const results = await evaluate({ basis, values: rayleighQuotients(b, a, basis) }, b, {
     matrix: tensorFrom(dtype, [order, order], Array.from(matrix)),
@@ -62,4 +60,20 @@ test('a basis stays orthogonal over 200 steps in float32, on a matrix of low ran
   const { basis, values } = await iterated(withEigenvalues(spectrum, 1), 200, 'float32');
   expect(largestDifference(multiply(basis, basis, 40, true), identity(40))).toBeLessThan(2e-6);
   for (const [i, value] of values.entries()) expect(value).toBeCloseTo(entry(spectrum, i), 6);
+});
+
+test('a first basis is the eigenbasis, and near the leading vectors of a large matrix', async () => {
+  const spectrum = (order: number) => Array.from({ length: order }, (_, i) => 0.3 ** i);
+  for (const order of [20, 257]) {
+    const matrix = withEigenvalues(spectrum(order), 1);
+    const b = new Builder();
+    const a = b.constant(tensorFrom('float64', [order, order], Array.from(matrix)));
+    const basis = firstEigenbasis(b, a);
+    const results = await evaluate({ basis, values: rayleighQuotients(b, a, basis) }, b);
+    const numbers = (name: string): number[] => (results[name] ? toNumbers(results[name]) : []);
+    const leading = numbers('values').slice(0, 8);
+    expect(largestDifference(leading, spectrum(8))).toBeLessThan(order === 20 ? 1e-13 : 1e-4);
+    const vectors = numbers('basis');
+    expect(largestDifference(multiply(vectors, vectors, order, true), identity(order))).toBeLessThan(1e-12);
+  }
 });

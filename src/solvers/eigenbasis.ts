@@ -2,7 +2,10 @@
 // product and a QR decomposition, where a decomposition from scratch costs some hundred passes (symmetric-eigen.ts).
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
+import { identityLike } from '../ops/identity.js';
+import { orderOf } from './cholesky.js';
 import { orthogonalFactor } from './qr.js';
+import { descendingOrder, permuted, symmetricEigen } from './symmetric-eigen.js';
 
 /** Next to A's largest element: what keeps the basis where A is 0. */
 const ridge = 2 ** -40;
@@ -25,3 +28,33 @@ export function orthogonalIteration(b: Builder, matrix: Value, basis: Value): Va
 /** Return the diagonal of QᵀAQ, the Rayleigh quotients of the columns of Q, `[n]` or `[batch, n]`. */
 export const rayleighQuotients = (b: Builder, matrix: Value, basis: Value): Value =>
   b.sum(b.mul(basis, b.matmul(matrix, basis)), [matrix.rank - 2]);
+
+/** Largest order that is decomposed at once: above, the time of Jacobi's rounds exceeds that of some QR decompositions by far. */
+const largestDecomposed = 256;
+
+/** Steps of orthogonal iteration instead. */
+const firstSteps = 10;
+
+/**
+ * Return a first basis for `orthogonalIteration`: the eigenbasis up to order 256, and for larger matrices what ten steps from
+ * I give, which is near the leading eigenvectors.
+ * @param matrix symmetric positive semidefinite, `[n, n]` or `[batch, n, n]`
+ * @throws GraphError for a value that is not a square matrix or a batch of them, of known sizes
+ */
+export function firstEigenbasis(b: Builder, matrix: Value): Value {
+  if (orderOf(matrix) <= largestDecomposed) return symmetricEigen(b, matrix).vectors;
+  const start = { basis: b.expandLike(identityLike(b, matrix), matrix) };
+  return b.loop(firstSteps, start, (inner, _, { basis }) => ({
+    basis: orderedIteration(inner, matrix, basis).basis,
+  })).basis;
+}
+
+/**
+ * Put the columns of a basis in the order of their Rayleigh quotients and take a step of orthogonal iteration.
+ * @returns the new basis, and which old column each new one comes from, `[n]` or `[batch, n]`
+ */
+export function orderedIteration(b: Builder, matrix: Value, basis: Value): { basis: Value; positions: Value } {
+  const positions = descendingOrder(b, rayleighQuotients(b, matrix, basis));
+  const ordered = permuted(b, basis, positions, basis.rank - 1);
+  return { basis: orthogonalIteration(b, matrix, ordered), positions };
+}

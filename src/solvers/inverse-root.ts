@@ -1,7 +1,8 @@
 // Inverse p-th roots of symmetric positive definite matrices by products alone: the coupled iteration of Newton.
-import { identityLike } from '../curvature/factors/matrices.js';
+
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
+import { identityLike } from '../ops/identity.js';
 import { orderOf } from './cholesky.js';
 
 /** Rounds until the iteration gives up; a condition of κ takes about log κ and 6 more. */

@@ -1,9 +1,10 @@
 // The orthogonal factor of a square matrix by Householder's reflections, by panels of columns: within a panel a loop
 // reflects column by column, and matrix products apply a panel's reflections to what stands beside it.
-import { identityLike } from '../curvature/factors/matrices.js';
+
 import type { Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
+import { identityLike } from '../ops/identity.js';
 import { block, orderOf } from './cholesky.js';
 
 /** Columns of a panel. */

@@ -1,9 +1,10 @@
 // The eigendecomposition of a symmetric matrix by Jacobi's method: each round rotates n/2 disjoint pairs of rows and columns
 // at once, and a sweep of n − 1 rounds meets every pair (Brent & Luk 1985, a tournament).
-import { identityLike } from '../curvature/factors/matrices.js';
+
 import type { Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
+import { identityLike } from '../ops/identity.js';
 import { orderOf } from './cholesky.js';
 
 /** Eigenvalues from the largest down, `[n]` or `[batch, n]`, and eigenvectors as columns in that order, `[n, n]` or `[batch, n, n]`. */

@@ -1,11 +1,11 @@
-// A transform of a chain on gradients that a test gives, in float64, at the first step of a run.
+// A transform of a chain on gradients that a test gives, in float64, at the first step of a run or a later one.
 import type { Value } from '../../src/graph/graph.js';
 import { lossOf } from '../../src/losses/index.js';
 import { Objective } from '../../src/losses/objective.js';
 import { mlp } from '../../src/nn/zoo.js';
 import type { StepContext } from '../../src/optimizers/optimizer.js';
 import { type Transform, Updates } from '../../src/optimizers/transforms/updates.js';
-import { declaredStep } from './declared-step.js';
+import { declaredStep, type Numbers } from './declared-step.js';
 import { FedBuilder } from './fed-builder.js';
 import { manyExamples } from './setting.js';
 
@@ -22,8 +22,17 @@ export interface Transformed {
   /** The parameters after the step. */
   readonly parameters: Readonly<Record<string, readonly number[]>>;
   readonly reports: Readonly<Record<string, number>>;
+  readonly states: Numbers;
   /** Nodes of the step. */
   readonly nodes: number;
+}
+
+/** Where a run is: at its first step by default. */
+export interface Moment {
+  readonly step: number;
+  /** The states after the step before. */
+  readonly state?: Numbers;
+  readonly noise?: (name: string, dims: readonly number[]) => readonly number[];
 }
 
 /** @param uses the network: what reads the parameters, by default nothing */
@@ -31,6 +40,7 @@ export async function transformed(
   transform: Transform,
   given: Readonly<Record<string, GivenParameter>>,
   uses: (b: FedBuilder, parameters: ReadonlyMap<string, Value>) => Value = (b) => b.scalar(0, 'float64'),
+  moment: Moment = { step: 0 },
 ): Promise<Transformed> {
   const b = new FedBuilder();
   const each = (of: (parameter: GivenParameter, name: string) => Value) =>
@@ -42,7 +52,7 @@ export async function transformed(
   const [x, y] = [b.given([1, 4], [1, 1, 1, 1], 'float32'), b.given([1], [0], 'int64')];
   const network = mlp({ seed: 1, sizes: [4, 2] });
   const objective = new Objective(b, network, lossOf('softmax-cross-entropy'), x, y);
-  const { declare, reports } = declaredStep(b, { step: 0 });
+  const { declare, states, reports } = declaredStep(b, moment);
   const context: StepContext = {
     b,
     objective,
@@ -59,6 +69,7 @@ export async function transformed(
     ...named('update', updates.values()),
     ...named('parameter', updates.applied()),
     ...named('report', reports),
+    ...named('kept', states),
   ]);
   const nodes = b.build('step', Object.fromEntries(updates.applied())).nodes.length;
   const numbers = await b.compute(outputs);
@@ -70,6 +81,7 @@ export async function transformed(
     updates: Object.fromEntries(part('update')),
     parameters: Object.fromEntries(part('parameter')),
     reports: Object.fromEntries(part('report').map(([name, [number = Number.NaN]]) => [name, number])),
+    states: Object.fromEntries(part('kept')),
     nodes,
   };
 }
