@@ -1,7 +1,7 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
 import { vectorJacobianProduct } from '../../autodiff/gradients.js';
 import { type BlockTable, findBlocks } from '../../curvature/blocks.js';
-import { empirical, type Fisher, sampled } from '../../curvature/fisher.js';
+import { empirical, type Fisher, type FisherInput, sampled } from '../../curvature/fisher.js';
 import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { checkedKinds, type LayerKind } from '../../curvature/layers/index.js';
 import { layerRows } from '../../curvature/statistics.js';
@@ -26,6 +26,7 @@ import { normalized } from '../steps/normalized.js';
 import type { StepRule, StepRuleResult, Watch } from '../steps/rule.js';
 import { selfTuning } from '../steps/self-tuning.js';
 import type { BlockGradient } from './block.js';
+import { type BlockRule, checkedBlockRules, chosenBlocks } from './block-choice.js';
 import { absolute, type Damping, relative } from './damping.js';
 import { type Estimate, estimated } from './dispersion.js';
 import type { Factors } from './factors.js';
@@ -47,6 +48,11 @@ export interface SecondOrderOptions {
    */
   readonly fisher?: Fisher;
   /**
+   * The form of the Fisher block of layers whose weight a glob or a predicate takes, the first that does: `kronecker()`, by
+   * default, `reduced()`, `diagonal()`, `full()`, `scaledIdentity()`, `none()`, or an own one.
+   */
+  readonly blocks?: readonly BlockRule[];
+  /**
    * Examples of the batch that the curvature is measured on; at most the batch. They are its first ones: batches are drawn in
    * an order that the seed of the run decides, so these are random examples, too. By default 96 for self-tuning steps, whose
    * quadratic model uses them, too, else 32; for sequences fewer: those of 256 cases, at least four.
@@ -65,6 +71,7 @@ export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
   layerKinds: true,
   step: true,
   fisher: true,
+  blocks: true,
   curvatureRows: true,
   rest: true,
   iterateAveraging: true,
@@ -92,6 +99,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     'curvaturePropagation',
     'inputOnly',
   ]);
+  const blockRules = checkedBlockRules(options.blocks);
   if (curvatureRows !== undefined) checkedCount('curvatureRows', curvatureRows);
   checkedObject('rest', options.rest, 'build', ['adam', 'adamw', 'sgd']);
   const iterateAveraging = checkedNumber('iterateAveraging', options.iterateAveraging ?? 0.99, {
@@ -106,31 +114,31 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const likelihood = estimate?.likelihood ?? unitLikelihood(b, objective.loss);
     const examples = curvatureRows ?? rule.curvatureRows ?? usualRows(context);
     const sample = objective.evaluate(allParameters(context), Math.min(examples, objective.batchSize));
-    const table = findBlocks(parameters, sample.output, kinds);
+    const { table, formOf } = chosenBlocks(context, findBlocks(parameters, sample.output, kinds), blockRules);
     checkBlocks(name, context, table);
     const fisher = fisherOf(name, objective.loss, given);
-    const rows = layerRows(b, sample, likelihood, table.blocks, fisher, (dims, distribution) =>
-      context.noise('targets', dims, distribution),
-    );
+    const noise: FisherInput['noise'] = (dims, distribution) => context.noise('targets', dims, distribution);
+    const rows = layerRows(b, sample, likelihood, table.blocks, fisher, noise, (block) => !!formOf(block).reduces);
     const weight = likelihood.weight(context.forward.output);
     const gradients = likelihoodGradients(context, weight);
     const priorOf = priors(context, rule, estimate);
     const begun = rule.begin(context);
     report('damping', begun.damping);
     const { damping, factors } = preconditioner;
-    const blocks = damping.precondition({
-      context,
-      blocks: rows.map((own): BlockGradient => {
-        const { block } = own;
-        const ofLikelihood = block.take(b, gradients);
-        const prior = priorOf(block);
-        const gradient = prior ? prior.addedTo(b, ofLikelihood) : ofLikelihood;
-        const smoothed = begun.smooth?.(block, gradient) ?? gradient;
-        return { block, rows: own, gradient, smoothed, ...(prior && { prior }) };
-      }),
-      factors,
-      delta: rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping),
+    const delta = rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping);
+    const measured = rows.map((own): BlockGradient => {
+      const { block } = own;
+      const ofLikelihood = block.take(b, gradients);
+      const prior = priorOf(block);
+      const gradient = prior ? prior.addedTo(b, ofLikelihood) : ofLikelihood;
+      const smoothed = begun.smooth?.(block, gradient) ?? gradient;
+      return { block, rows: own, gradient, smoothed, ...(prior && { prior }) };
     });
+    const products = measured.filter(({ block }) => !formOf(block).precondition);
+    const blocks = [
+      ...(products.length > 0 ? damping.precondition({ context, blocks: products, factors, delta }) : []),
+      ...measured.flatMap((block) => formOf(block.block).precondition?.({ context, block, delta }) ?? []),
+    ];
     const stepped = begun.build({ likelihood, sample, blocks });
     const others = restStep(options.rest ?? rule.rest ?? adam(), context, table, gradients, weight);
     return completeStep(context, begun.watch, stepped, others, weight);
