@@ -182,15 +182,25 @@ export {
   warmUp,
 } from './optimizers/schedules.js';
 export type { BlockDirection, BlockGradient } from './optimizers/second-order/block.js';
+export type { BlockRule } from './optimizers/second-order/block-choice.js';
+export {
+  type BlockForm,
+  type BlockFormInput,
+  kronecker,
+  none,
+  reduced,
+} from './optimizers/second-order/block-form.js';
 export { type CgfacOptions, cgfac } from './optimizers/second-order/cgfac.js';
 export type { SolveOptions } from './optimizers/second-order/convergence.js';
-export type {
-  BlockDamping,
-  Damping,
-  DampingInput,
-  FactorDamping,
-  ProductDamping,
-  RowDamping,
+export {
+  type BlockDamping,
+  type BlockScales,
+  type Damping,
+  type DampingInput,
+  type FactorDamping,
+  type ProductDamping,
+  type RowDamping,
+  rootDampingOf,
 } from './optimizers/second-order/damping.js';
 export { type FactoredOptions, factored } from './optimizers/second-order/factored.js';
 export {
@@ -207,6 +217,12 @@ export {
 export { type KfacOptions, kfac } from './optimizers/second-order/kfac.js';
 export { type Coupling, eachLayer, wholeNetwork } from './optimizers/second-order/khatri-rao.js';
 export { KroneckerOperator, type PerSide } from './optimizers/second-order/kronecker-operator.js';
+export {
+  diagonal,
+  full,
+  type MeasuredFormOptions,
+  scaledIdentity,
+} from './optimizers/second-order/measured-forms.js';
 export { type NaturalGradientOptions, naturalGradient } from './optimizers/second-order/natural-gradient.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';

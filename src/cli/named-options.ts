@@ -7,10 +7,16 @@ import { isSchedule, readSchedule } from './schedules.js';
 
 /**
  * How to read an option's text: as a number (its user checks the range), a number or a schedule, a whole number of at least 1,
- * several of them, true or false, one of some words.
+ * several of them, true or false, one of some words, pairs of a glob on names and one of some words.
  */
-type OptionKind = 'number' | 'schedule' | 'count' | 'counts' | 'boolean' | readonly string[];
-export type OptionValue = Schedule | boolean | string | readonly number[];
+type OptionKind = 'number' | 'schedule' | 'count' | 'counts' | 'boolean' | readonly string[] | Rules;
+export type OptionValue = Schedule | boolean | string | readonly number[] | readonly NamedRule[];
+
+/** `head.*=full,*.norm=diagonal`: a word for each glob. */
+interface Rules {
+  readonly rules: readonly string[];
+}
+export type NamedRule = readonly [glob: string, word: string];
 
 export type OptionKinds = Readonly<Record<string, OptionKind>>;
 
@@ -68,6 +74,17 @@ function readOption(what: string, part: string, kinds: OptionKinds): [string, Op
     if (counts.some(Number.isNaN)) throw refuse('whole numbers with commas between them, such as 512,256');
     return [key, counts.map((count) => checkedCount(`${what}: ${key}`, count))];
   }
+  if ('rules' in kind) {
+    return [
+      key,
+      text.split(',').map((each): NamedRule => {
+        const at = each.lastIndexOf('=');
+        const [glob, word] = [each.slice(0, at), each.slice(at + 1)];
+        if (at > 0 && kind.rules.includes(word)) return [glob, word];
+        throw refuse(`globs on names, each with ${kind.rules.join(' or ')}, such as head.*=${kind.rules[0]}`);
+      }),
+    ];
+  }
   if (!kind.includes(text)) throw refuse(kind.join(' or '));
   return [key, text];
 }
@@ -80,6 +97,7 @@ export const describeOptions = (kinds: OptionKinds): string =>
   Object.entries(kinds)
     .map(([option, kind]) => {
       if (kind === 'counts') return `${option}=N,N,…`;
+      if (typeof kind === 'object' && 'rules' in kind) return `${option}=GLOB=${kind.rules.join('|')},…`;
       return typeof kind === 'string' ? option : `${option}=${kind.join('|')}`;
     })
     .join(', ');

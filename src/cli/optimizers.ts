@@ -13,10 +13,14 @@ import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { radam } from '../optimizers/radam.js';
 import { rmsprop } from '../optimizers/rmsprop.js';
 import type { Schedule } from '../optimizers/schedules.js';
+import type { BlockRule } from '../optimizers/second-order/block-choice.js';
+import { kronecker, none, reduced } from '../optimizers/second-order/block-form.js';
 import { type CgfacOptions, cgfac } from '../optimizers/second-order/cgfac.js';
+import { factored } from '../optimizers/second-order/factored.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
 import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
 import { eachLayer, wholeNetwork } from '../optimizers/second-order/khatri-rao.js';
+import { diagonal, full, scaledIdentity } from '../optimizers/second-order/measured-forms.js';
 import { naturalGradient } from '../optimizers/second-order/natural-gradient.js';
 import { primal } from '../optimizers/second-order/primal.js';
 import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
@@ -35,6 +39,7 @@ import {
   camelCased,
   describeOptions,
   known,
+  type NamedRule,
   type OptionKinds,
   type OptionValue,
   type OptionValues,
@@ -83,6 +88,15 @@ const fishers = {
 } as const;
 type FisherWord = keyof typeof fishers;
 
+const forms = {
+  kronecker,
+  reduced,
+  diagonal,
+  full,
+  'scaled-identity': scaledIdentity,
+  none,
+} as const;
+
 /** The options of all second-order optimizers. */
 const secondOrder = {
   step: stepWords,
@@ -93,6 +107,7 @@ const secondOrder = {
   'curvature-rows': 'number',
   fisher: Object.keys(fishers),
   samples: 'number',
+  blocks: { rules: Object.keys(forms) },
   'damping-interval': 'number',
   'damping-decay': 'number',
   'minimum-damping': 'number',
@@ -102,9 +117,10 @@ const secondOrder = {
 } as const;
 
 /** Those of optimizers that keep Kronecker factors. */
-const kronecker = {
+const withFactors = {
   ...secondOrder,
   'damping-kind': ['factored', 'tikhonov'],
+  pi: 'number',
   decay: 'number',
   'max-iterations': 'number',
   tolerance: 'number',
@@ -116,11 +132,11 @@ const grafts = { adam: () => undefined, adagrad: scaleByAdagrad, sgd: () => scal
 
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
-    options: { ...kronecker, rank: 'number', form: ['gram', 'primal'], 'warm-start': 'boolean' },
+    options: { ...withFactors, rank: 'number', form: ['gram', 'primal'], 'warm-start': 'boolean' },
     create: (options, setting) => cgfac({ ...sharedParts(options, setting), ...cgfacParts(options) }),
   },
   kfac: {
-    options: { ...kronecker, 'inverse-interval': 'number' },
+    options: { ...withFactors, 'inverse-interval': 'number' },
     create: (options, setting) => kfac({ ...sharedParts(options, setting), ...kfacParts(options) }),
   },
   'natural-gradient': {
@@ -187,12 +203,16 @@ function sharedParts(options: OptionValues, setting: Setting | undefined): Secon
   return {
     ...(step && { step }),
     ...picked(options, ['curvatureRows', 'iterateAveraging']),
+    ...(options.blocks !== undefined && { blocks: blockRules(options.blocks as readonly NamedRule[]) }), // it was read as such
     ...((fisher !== undefined || options.samples !== undefined) && { fisher: fisherOf(options) }),
     ...(options.restLearningRate !== undefined && {
       rest: adam({ learningRate: options.restLearningRate as Schedule }),
     }),
   };
 }
+
+const blockRules = (rules: readonly NamedRule[]): readonly BlockRule[] =>
+  rules.map(([glob, word]) => [glob, forms[word as keyof typeof forms]()]); // one of these words
 
 function fisherOf(options: OptionValues): Fisher {
   const word = (options.fisher ?? 'sampled') as FisherWord; // it was read as one of these words
@@ -205,12 +225,14 @@ const solve = ['maxIterations', 'tolerance'] as const;
 
 function cgfacParts(options: OptionValues): CgfacOptions {
   if (options.form === 'primal') {
-    refuseIdle(options, ['rank', 'decay', 'dampingKind'], 'the primal form', 'the Gram form');
+    refuseIdle(options, ['rank', 'decay', 'dampingKind', 'pi'], 'the primal form', 'the Gram form');
     return { damping: primal(picked(options, [...solve, 'warmStart'])) };
   }
   refuseIdle(options, ['warmStart'], 'the Gram form', 'the primal form');
   const factors = sketches(picked(options, ['rank', 'decay']));
-  return isTikhonov(options) ? { factors, damping: tikhonov(picked(options, solve)) } : { factors };
+  return isTikhonov(options)
+    ? { factors, damping: tikhonov(picked(options, solve)) }
+    : { factors, damping: factored(picked(options, ['pi'])) };
 }
 
 function kfacParts(options: OptionValues): KfacOptions {
@@ -221,13 +243,17 @@ function kfacParts(options: OptionValues): KfacOptions {
   }
   const { inverseInterval } = options;
   const interval = inverseInterval === undefined ? {} : { inverseInterval: Number(inverseInterval) };
-  return { factors: dense({ ...factors, ...interval } as Parameters<typeof dense>[0]) };
+  return {
+    factors: dense({ ...factors, ...interval } as Parameters<typeof dense>[0]),
+    damping: factored(picked(options, ['pi'])),
+  };
 }
 
 /** Return whether damping is Tikhonov's; refuse options of conjugate gradients if it is factored. */
 function isTikhonov(options: OptionValues): boolean {
   const isChosen = options.dampingKind === 'tikhonov';
-  if (!isChosen) refuseIdle(options, solve, 'factored damping', 'Tikhonov damping and of the primal form');
+  if (isChosen) refuseIdle(options, ['pi'], 'Tikhonov damping', 'factored damping');
+  else refuseIdle(options, solve, 'factored damping', 'Tikhonov damping and of the primal form');
   return isChosen;
 }
 

@@ -9,7 +9,7 @@ import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows, LayerTensor } from './layer-tensor.js';
 import { checkedRows } from './layers/checks.js';
 import type { LayerUse } from './layers/layer-kind.js';
-import { gradientRows } from './statistics.js';
+import { gradientRows } from './use-rows.js';
 
 /**
  * Return a function from each of the blocks to the gradients of single examples. There is a row of J for each example and each cotangent of the

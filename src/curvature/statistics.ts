@@ -2,16 +2,18 @@
 import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
-import { tensorFrom } from '../graph/tensor.js';
 import type { Cases, OutputLikelihood } from '../losses/likelihood.js';
 import type { Builder } from '../ops/builder.js';
-import { elementDot, identityLike } from './factors/matrices.js';
+import { formedGradients, type Measured, reducedRows } from './example-rows.js';
+import { elementDot } from './factors/matrices.js';
 import type { Fisher, FisherInput } from './fisher.js';
+import type { FormedGradients } from './formed-gradients.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows } from './layer-tensor.js';
-import { checkedDiagonal, checkedRows } from './layers/checks.js';
-import { axisRows, type LayerUse } from './layers/layer-kind.js';
+import { checkedDiagonal } from './layers/checks.js';
+import type { LayerUse } from './layers/layer-kind.js';
 import { RowShares } from './row-shares.js';
+import { gradientRows, identityOutputs, identityRows, rowCount, rowsOf, stacked } from './use-rows.js';
 
 /** The rows of one layer, divided by the root of the number of cases: `A = aᵀa` and `G = gᵀg`. */
 export interface LayerRows {
@@ -22,6 +24,11 @@ export interface LayerRows {
   readonly outputsAreIdentity?: true;
   /** `[inputs]`: the diagonal of A if it is a diagonal, as for an embedding. */
   readonly diagonal?: Value;
+  /**
+   * Return the gradients of the single examples. Left out if no gradients are measured.
+   * @throws OptionError for a layer whose inputs are not measured or do not belong to examples
+   */
+  readonly examples?: () => FormedGradients;
 }
 
 /** The rows of a block. */
@@ -36,6 +43,8 @@ export interface BlockRows extends LayerRows {
  * have the factor T of convolutions in A). If cases have weights w, A = Σw·aaᵀ/Σw and G = Σw·ggᵀ/Σw: an integer weight
  * counts as repeated cases.
  * @param blocks found in the graph of this very evaluation
+ * @param reduces whether a block sums the rows of each example before the factors are made: "reduce" (arXiv 2311.00636) has
+ *   A = Σāāᵀ/N with ā the mean of an example's activations, and G = Σḡḡᵀ/N with ḡ the sum of its gradients
  * @param noise draws the random numbers that sampled targets and random signs need
  */
 export function layerRows(
@@ -45,6 +54,7 @@ export function layerRows(
   blocks: readonly KroneckerBlock[],
   fisher: Fisher,
   noise: FisherInput['noise'],
+  reduces: (block: KroneckerBlock) => boolean = () => false,
 ): BlockRows[] {
   const { output } = forward;
   const preActivations = blocks.flatMap((block) => block.uses.map((use) => use.preActivations));
@@ -63,20 +73,27 @@ export function layerRows(
     );
     return b.mul(stacked(b, rows), perCase);
   };
+  const measured: Measured = {
+    ...{ batch: output.dims[0] ?? 1, perCase, shares },
+    gradientsOf: (use) => passes.map((pass) => gradientRows(b, use, pass.get(use.preActivations) as Value)), // of all
+  };
   return blocks.map((block) => {
     const transposed = block.uses.filter((use) => use.transposed);
     const plain = block.uses.filter((use) => !use.transposed);
+    const common = { block, ...(!fisher.inputsAlone && { examples: () => formedGradients(b, block, measured) }) };
+    if (reduces(block)) return { ...common, ...reducedRows(b, block, measured) };
     if (transposed.length > 0) {
       const stored = { left: activationsOf(b, plain, shares).values, right: gradients(plain) };
       const rows = balancedRows(b, stored, {
         left: gradients(transposed),
         right: activationsOf(b, transposed, shares).values,
       });
-      return { block, ...rows };
+      return { ...common, ...rows };
     }
     const rows: BlockRows = {
-      ...{ block, inputs: inputRows(b, block, shares), outputs: gradients(plain) },
-      ...(fisher.inputsAlone && { outputsAreIdentity: true }),
+      ...common,
+      ...{ inputs: inputRows(b, block, shares), outputs: gradients(plain) },
+      ...(fisher.inputsAlone && { outputsAreIdentity: true as const }),
     };
     const [{ layer }] = block.uses;
     const isDiagonal = block.factor === 'diagonal' && layer.factor === 'diagonal';
@@ -98,14 +115,6 @@ function cotangentsOf(fisher: Fisher, input: FisherInput): readonly Value[] {
   throw new OptionError(
     `fisher '${fisher.name}' returns ${found}; return at least one, each in the shape of the output, [${output.dims.join(', ')}], or set inputsAlone`,
   );
-}
-
-/** Rows of G = I for uses of one layer: a row for each output. */
-function identityOutputs(b: Builder, [use]: readonly LayerUse[]): Value {
-  if (!use) throw new Error('rows of a layer without uses');
-  const { groups, outputs, preActivations } = use;
-  const identity = identityLike(b, b.filled([outputs, outputs], 0, preActivations.dtype));
-  return groups === 1 ? identity : b.op('Expand', [identity, b.integers([groups, outputs, outputs])]);
 }
 
 /** Rows of the two sides of one Kronecker product: L = leftᵀ·left, R = rightᵀ·right. */
@@ -145,20 +154,6 @@ function inputRows(b: Builder, block: KroneckerBlock, shares: RowShares | undefi
   return { values, homogeneous: b.filled(dims, 1 / Math.sqrt(rowCount(values)), values.dtype) };
 }
 
-/** Rows of A = I: a row for each input, and one for the homogeneous coordinate. */
-function identityRows(b: Builder, { groups, inputs, bias, uses: [{ preActivations }] }: KroneckerBlock): InputRows {
-  const rows = inputs + (bias === undefined ? 0 : 1);
-  const columns = (from: number, to: number): Value => {
-    const elements = Array.from({ length: groups * rows * (to - from) }, (_, k) => {
-      const [row, column] = [Math.floor(k / (to - from)) % rows, from + (k % (to - from))];
-      return Number(row === column);
-    });
-    const dims = groups === 1 ? [rows, to - from] : [groups, rows, to - from];
-    return b.constant(tensorFrom(preActivations.dtype, dims, elements));
-  };
-  return { values: columns(0, inputs), homogeneous: bias === undefined ? undefined : columns(inputs, rows) };
-}
-
 /** Rows of activations, of which A is the sum of squares. */
 interface Activations {
   readonly values: Value;
@@ -173,21 +168,4 @@ function activationsOf(b: Builder, uses: readonly LayerUse[], shares: RowShares 
   const own = b.cast(shares.ofRows(uses, each.map(rowCount)), rows.dtype);
   const roots = b.reshape(b.sqrt(own), [rowCount(rows), 1]);
   return { values: b.mul(rows, roots), roots };
-}
-
-const rowCount = ({ dims }: Value): number => dims.at(-2) ?? 1;
-
-/** Rows of several uses or passes, one after the other in each group. */
-const stacked = (b: Builder, rows: readonly Value[]): Value => b.concat(rows, (rows[0]?.rank ?? 2) - 2);
-
-function rowsOf(b: Builder, use: LayerUse): Value {
-  if (use.layer.factor === 'identity') throw new Error(`no rows of activations for ${use.layer.kind}`);
-  return checkedRows('inputRows', use, use.inputs, use.layer.inputRows(b, use));
-}
-
-/** Return the cotangent of pre-activations as rows: `[rows, outputs]`, `[groups, rows, outputs]`. */
-export function gradientRows(b: Builder, use: LayerUse, cotangent: Value): Value {
-  const { layer } = use;
-  if (!layer.outputRows) return axisRows(b, cotangent, use.outputAxes, use.groups);
-  return checkedRows('outputRows', use, use.outputs, layer.outputRows(b, use, cotangent));
 }

@@ -70,7 +70,7 @@ export function sideForms(
 }
 
 /** Smaller mean eigenvalues count as this: its root is far above the smallest normal float32. */
-const smallestScale = 1e-36;
+export const smallestScale = 1e-36;
 
 const rootOf = (b: Builder, meanEigenvalue: Value): Value => b.sqrt(b.max(meanEigenvalue, smallestScale));
 

@@ -10,8 +10,8 @@ import type { Measure } from './refresh.js';
 export interface DampingInput {
   readonly context: StepContext;
   readonly blocks: readonly BlockGradient[];
-  /** What the rows of the blocks were measured on. */
-  readonly sample: CurvatureSample;
+  /** Return what the rows of this step's blocks are measured on. */
+  sample(): CurvatureSample;
   readonly factors: Factors;
   readonly delta: BlockDamping;
   /** Measures the curvature, at this step or at an earlier one. */

@@ -64,7 +64,7 @@ export const khatriRao = (coupling: Coupling): RowDamping => ({
   precondition({ context: { b }, blocks, sample, delta }) {
     const rowsOf = exampleGradients(
       b,
-      sample,
+      sample(),
       blocks.map(({ block }) => block),
     );
     const members = blocks.map((each) => ({ each, rows: rowsOf(each.block) }));

@@ -1,14 +1,14 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
 import { vectorJacobianProduct } from '../../autodiff/gradients.js';
 import type { BlockTable } from '../../curvature/blocks.js';
-import { empirical, type Fisher, sampled } from '../../curvature/fisher.js';
+import { empirical, type Fisher, type FisherInput, sampled } from '../../curvature/fisher.js';
 import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { checkedKinds, type LayerKind } from '../../curvature/layers/index.js';
 import { type LayerRows, layerRows } from '../../curvature/statistics.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import { casesOf, unitLikelihood } from '../../losses/likelihood.js';
-import type { Distribution, Loss } from '../../losses/loss.js';
+import type { Loss } from '../../losses/loss.js';
 import { checkedCount, checkedNumber, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
 import {
@@ -26,9 +26,11 @@ import { normalized } from '../steps/normalized.js';
 import type { StepRule, StepRuleResult, Watch } from '../steps/rule.js';
 import { selfTuning } from '../steps/self-tuning.js';
 import type { BlockGradient } from './block.js';
+import { type BlockRule, checkedBlockRules, chosenBlocks } from './block-choice.js';
 import { absolute, type Damping, relative } from './damping.js';
 import { type Estimate, estimated } from './dispersion.js';
 import type { Factors } from './factors.js';
+import { preconditioned } from './preconditioned.js';
 import { Prior, precisionPerInput, priorMean, priorStrength } from './prior.js';
 import { type MeasureSchedule, measuring } from './refresh.js';
 import { CurvatureSample } from './sample.js';
@@ -48,6 +50,11 @@ export interface SecondOrderOptions {
    * `exact()`; `curvaturePropagation()`; or none, `inputOnly()`.
    */
   readonly fisher?: Fisher;
+  /**
+   * The form of the Fisher block of layers whose weight a glob or a predicate takes, the first that does: `kronecker()`, by
+   * default, `reduced()`, `diagonal()`, `full()`, `scaledIdentity()`, `none()`, or an own one.
+   */
+  readonly blocks?: readonly BlockRule[];
   /**
    * Examples of the batch that the curvature is measured on; at most the batch. They are its first ones: batches are drawn in
    * an order that the seed of the run decides, so these are random examples, too. By default 96 for self-tuning steps, whose
@@ -74,6 +81,7 @@ export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
   layerKinds: true,
   step: true,
   fisher: true,
+  blocks: true,
   curvatureRows: true,
   curvatureInterval: true,
   curvatureBurnIn: true,
@@ -105,6 +113,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     'curvaturePropagation',
     'inputOnly',
   ]);
+  const blockRules = checkedBlockRules(options.blocks);
   if (curvatureRows !== undefined) checkedCount('curvatureRows', curvatureRows);
   const schedule = scheduleOf(preconditioner, options);
   checkedObject('rest', options.rest, 'build', ['adam', 'adamw', 'sgd']);
@@ -123,11 +132,11 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       ...{ examples, kinds },
       inBranches: schedule.interval > 1 && !rule.readsSample,
     });
-    const { table } = sample;
+    const { table, formOf } = chosenBlocks(context, sample.table, blockRules);
     checkBlocks(name, context, table);
     const fisher = fisherOf(name, objective.loss, given);
     let drawn: Value | undefined;
-    const noise = (dims: readonly number[], distribution: Distribution): Value => {
+    const noise: FisherInput['noise'] = (dims, distribution) => {
       drawn ??= context.noise('targets', dims, distribution);
       return drawn;
     };
@@ -137,6 +146,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const begun = rule.begin(context);
     report('damping', begun.damping);
     const { damping, factors } = preconditioner;
+    const delta = rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping);
     const own = table.blocks.map((block): BlockGradient => {
       const ofLikelihood = block.take(b, gradients);
       const prior = priorOf(block);
@@ -144,17 +154,17 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       const smoothed = begun.smooth?.(block, gradient) ?? gradient;
       return { block, gradient, smoothed, ...(prior && { prior }) };
     });
-    const blocks = damping.precondition({
+    const reduces = (block: KroneckerBlock) => formOf(block).reduces === true;
+    const blocks = preconditioned(damping, formOf, {
       context,
       blocks: own,
-      get sample() {
-        return { forward: sample.forward, likelihood, fisher, noise };
-      },
+      sample: () => ({ forward: sample.forward, likelihood, fisher, noise }),
       factors,
-      delta: rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping),
+      delta,
       measure: measuring(context, schedule, (at) => {
-        const { forward, blocks: measured } = sample.within(at);
-        const rows = layerRows(at, forward, likelihood, measured, fisher, noise);
+        const { forward, blocks: found } = sample.within(at);
+        const measured = own.map(({ block }) => found.find(({ weight }) => weight === block.weight) as KroneckerBlock); // the same network
+        const rows = layerRows(at, forward, likelihood, measured, fisher, noise, reduces);
         return own.map((each, i) => ({ ...each, rows: rows[i] as LayerRows })); // one a block
       }),
     });
