@@ -2,6 +2,7 @@
 import { OptionError } from '../../errors.js';
 import { isRecord } from '../../options.js';
 import { checkedObject } from '../options.js';
+import type { AcrossLayers } from './across-layers.js';
 import type { Damping } from './damping.js';
 import type { Factors } from './factors.js';
 import type { Preconditioner } from './second-order.js';
@@ -13,16 +14,18 @@ import type { Preconditioner } from './second-order.js';
 export function checkedParts(options: {
   readonly damping?: Damping | undefined;
   readonly factors?: Factors | undefined;
+  readonly acrossLayers?: AcrossLayers | undefined;
 }): Partial<Preconditioner> {
   const damping = checkedObject('damping', options.damping, 'precondition', ['factored', 'tikhonov', 'primal']);
   const factors = checkedObject('factors', options.factors, 'begin', ['sketches', 'dense']);
+  const acrossLayers = checkedObject('acrossLayers', options.acrossLayers, 'correct', ['twoLevel']);
   if (damping?.usesRows && factors) {
     throw new OptionError(`factors have no effect: ${damping.name}() damping solves with the rows of this batch alone`);
   }
   if (damping && !damping.invertsFactors && factors?.inverseInterval !== undefined) {
     throw new OptionError(`inverseInterval has no effect: ${damping.name}() damping keeps no inverses`);
   }
-  return { ...(damping && { damping }), ...(factors && { factors }) };
+  return { ...(damping && { damping }), ...(factors && { factors }), ...(acrossLayers && { acrossLayers }) };
 }
 
 /** Options of a part of an optimizer, with where they belong. */

@@ -1,6 +1,7 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
 import { vectorJacobianProduct } from '../../autodiff/gradients.js';
 import { type BlockTable, findBlocks } from '../../curvature/blocks.js';
+import type { CurvatureSample } from '../../curvature/curvature-sample.js';
 import { empirical, type Fisher, sampled } from '../../curvature/fisher.js';
 import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { checkedKinds, type LayerKind } from '../../curvature/layers/index.js';
@@ -25,6 +26,7 @@ import { acceptanceOf, isFiniteScalar } from '../steps/acceptance.js';
 import { normalized } from '../steps/normalized.js';
 import type { StepRule, StepRuleResult, Watch } from '../steps/rule.js';
 import { selfTuning } from '../steps/self-tuning.js';
+import type { AcrossLayers } from './across-layers.js';
 import type { BlockGradient } from './block.js';
 import { absolute, type Damping, relative } from './damping.js';
 import { type Estimate, estimated } from './dispersion.js';
@@ -73,6 +75,7 @@ export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
 export interface Preconditioner {
   readonly damping: Damping;
   readonly factors: Factors;
+  readonly acrossLayers?: AcrossLayers;
 }
 
 /** Return the kind of step that suits a run. */
@@ -113,8 +116,9 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const priorOf = priors(context, rule, estimate);
     const begun = rule.begin(context);
     report('damping', begun.damping);
-    const { damping, factors } = preconditioner;
-    const blocks = damping.precondition({
+    const { damping, factors, acrossLayers } = preconditioner;
+    const curvature: CurvatureSample = { forward: sample, likelihood, fisher, noise };
+    const ofBlocks = damping.precondition({
       context,
       blocks: rows.map((own): BlockGradient => {
         const { block } = own;
@@ -124,10 +128,11 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
         const smoothed = begun.smooth?.(block, gradient) ?? gradient;
         return { block, rows: own, gradient, smoothed, ...(prior && { prior }) };
       }),
-      sample: { forward: sample, likelihood, fisher, noise },
+      sample: curvature,
       factors,
       delta: rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping),
     });
+    const blocks = acrossLayers?.correct({ context, sample: curvature, blocks: ofBlocks }) ?? ofBlocks;
     const stepped = begun.build({ likelihood, sample, blocks });
     const others = restStep(options.rest ?? rule.rest ?? adam(), context, table, gradients, weight);
     return completeStep(context, begun.watch, stepped, others, weight);
