@@ -167,8 +167,18 @@ export {
   step,
   warmUp,
 } from './optimizers/schedules.js';
+export type { AcrossLayers, AcrossLayersOption, CorrectionInput } from './optimizers/second-order/across-layers.js';
 export type { BlockDirection, BlockGradient } from './optimizers/second-order/block.js';
 export { type CgfacOptions, cgfac } from './optimizers/second-order/cgfac.js';
+export {
+  type BasisInput,
+  type CoarseBasis,
+  gradientBasis,
+  type KrylovBasisOptions,
+  krylovBasis,
+  naturalGradientBasis,
+  onesBasis,
+} from './optimizers/second-order/coarse-basis.js';
 export type { SolveOptions } from './optimizers/second-order/convergence.js';
 export type {
   BlockDamping,
@@ -197,6 +207,14 @@ export { type NaturalGradientOptions, naturalGradient } from './optimizers/secon
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
 export { tikhonov } from './optimizers/second-order/tikhonov.js';
+export {
+  additiveCorrection,
+  balancingCorrection,
+  type CoarseCorrection,
+  type CoarseNumbers,
+  type TwoLevelOptions,
+  twoLevel,
+} from './optimizers/second-order/two-level.js';
 export { type SgdOptions, sgd } from './optimizers/sgd.js';
 export { type NormalizedOptions, normalized } from './optimizers/steps/normalized.js';
 export {

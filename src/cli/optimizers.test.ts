@@ -61,6 +61,8 @@ describe('chooseOptimizer', () => {
       ['kfac:damping-kind=tikhonov:inverse-interval=3', {}, /inverseInterval has no effect on Tikhonov damping/],
       ['cgfac:fisher=exact:samples=2', {}, /samples has no effect on the exact Fisher matrix; .* the sampled one/],
       ['natural-gradient:coupling=layers', {}, /coupling is 'layers'; it must be whole-network or each-layer/],
+      ['kfac:coarse-basis=ones', {}, /coarseBasis has no effect on blocks without a correction/],
+      ['kfac:two-level=on', {}, /two-level is 'on'; it must be balancing or additive/],
       ['natural-gradient:rank=3', {}, /unknown option 'rank'/],
       ['cgfac:fisher=true', {}, /fisher is 'true'; it must be sampled or empirical or exact/],
       ['cgfac:rest-learning-rate=0', {}, /learningRate is 0/],
@@ -88,6 +90,8 @@ describe('words', () => {
       'cgfac:step=normalized:momentum=0.5:weight-decay=0.1:rest-learning-rate=0.1',
       'kfac:step=self-tuning:damping-interval=3:prior-precision=0:inverse-interval=5',
       'kfac:kl-clip=0.1:learning-rate=0.1:iterate-averaging=0',
+      'kfac:two-level=balancing',
+      'cgfac:two-level=additive:coarse-basis=krylov:form=primal',
       'natural-gradient:coupling=each-layer:step=normalized:momentum=0.5:fisher=empirical',
     ]) {
       expect(made(spec).name).toBe(spec.split(':')[0]);

@@ -13,7 +13,14 @@ import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { radam } from '../optimizers/radam.js';
 import { rmsprop } from '../optimizers/rmsprop.js';
 import type { Schedule } from '../optimizers/schedules.js';
+import type { AcrossLayersOption } from '../optimizers/second-order/across-layers.js';
 import { type CgfacOptions, cgfac } from '../optimizers/second-order/cgfac.js';
+import {
+  gradientBasis,
+  krylovBasis,
+  naturalGradientBasis,
+  onesBasis,
+} from '../optimizers/second-order/coarse-basis.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
 import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
 import { eachLayer, wholeNetwork } from '../optimizers/second-order/khatri-rao.js';
@@ -21,6 +28,7 @@ import { naturalGradient } from '../optimizers/second-order/natural-gradient.js'
 import { primal } from '../optimizers/second-order/primal.js';
 import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
 import { tikhonov } from '../optimizers/second-order/tikhonov.js';
+import { additiveCorrection, balancingCorrection, twoLevel } from '../optimizers/second-order/two-level.js';
 import { sgd } from '../optimizers/sgd.js';
 import { normalized } from '../optimizers/steps/normalized.js';
 import type { StepRule } from '../optimizers/steps/rule.js';
@@ -74,6 +82,14 @@ const stepWords = Object.keys(steps) as readonly StepWord[];
 const fishers = { sampled, empirical, exact } as const;
 type FisherWord = keyof typeof fishers;
 
+const corrections = { balancing: balancingCorrection, additive: additiveCorrection } as const;
+const bases = {
+  'natural-gradients': naturalGradientBasis,
+  gradients: gradientBasis,
+  ones: onesBasis,
+  krylov: krylovBasis,
+} as const;
+
 /** The options of all second-order optimizers. */
 const secondOrder = {
   step: stepWords,
@@ -99,6 +115,8 @@ const kronecker = {
   decay: 'number',
   'max-iterations': 'number',
   tolerance: 'number',
+  'two-level': Object.keys(corrections),
+  'coarse-basis': Object.keys(bases),
 } as const;
 
 const couplings = { 'whole-network': wholeNetwork, 'each-layer': eachLayer } as const;
@@ -106,11 +124,13 @@ const couplings = { 'whole-network': wholeNetwork, 'each-layer': eachLayer } as 
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
     options: { ...kronecker, rank: 'number', form: ['gram', 'primal'], 'warm-start': 'boolean' },
-    create: (options, setting) => cgfac({ ...sharedParts(options, setting), ...cgfacParts(options) }),
+    create: (options, setting) =>
+      cgfac({ ...sharedParts(options, setting), ...acrossLayers(options), ...cgfacParts(options) }),
   },
   kfac: {
     options: { ...kronecker, 'inverse-interval': 'number' },
-    create: (options, setting) => kfac({ ...sharedParts(options, setting), ...kfacParts(options) }),
+    create: (options, setting) =>
+      kfac({ ...sharedParts(options, setting), ...acrossLayers(options), ...kfacParts(options) }),
   },
   'natural-gradient': {
     options: { ...secondOrder, coupling: Object.keys(couplings) },
@@ -171,6 +191,20 @@ function fisherOf(options: OptionValues): Fisher {
 }
 
 const solve = ['maxIterations', 'tolerance'] as const;
+
+function acrossLayers(options: OptionValues): AcrossLayersOption {
+  const { twoLevel: correction, coarseBasis: basis } = options;
+  if (correction === undefined) {
+    refuseIdle(options, ['coarseBasis'], 'blocks without a correction', 'the two-level one (two-level=balancing)');
+    return {};
+  }
+  return {
+    acrossLayers: twoLevel({
+      correction: corrections[correction as keyof typeof corrections](), // it was read as one
+      ...(basis !== undefined && { basis: bases[basis as keyof typeof bases]() }), // likewise
+    }),
+  };
+}
 
 function cgfacParts(options: OptionValues): CgfacOptions {
   if (options.form === 'primal') {

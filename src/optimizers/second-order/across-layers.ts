@@ -27,6 +27,8 @@ export interface CorrectionInput {
  */
 export interface AcrossLayers {
   readonly name: string;
+  /** Whether it multiplies each direction by a number: steps of given lengths then refuse it. */
+  readonly onlyLengths?: true;
   /** Return the same blocks with corrected directions. */
   correct(input: CorrectionInput): readonly BlockDirection[];
 }

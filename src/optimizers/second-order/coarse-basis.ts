@@ -28,20 +28,22 @@ export interface BasisInput {
  */
 export interface CoarseBasis {
   readonly name: string;
+  /** Whether its only vectors are the natural gradients. */
+  readonly onlyLengths?: true;
   /** Return sets of vectors; each set has one for each block, in their order. */
   vectors(input: BasisInput): readonly (readonly LayerTensor[])[];
 }
 
 /**
  * Return the basis of the natural gradients of the layers, one vector each: the correction finds the best length of each
- * layer's step.
+ * layer's step. Normalized steps, which have lengths of their own, refuse it.
  * @throws OptionError for options: it has none
  * @example
  * const optimizer = kfac({ acrossLayers: twoLevel({ basis: naturalGradientBasis() }) });
  */
 export function naturalGradientBasis(options: NoOptions = {}): CoarseBasis {
   checkKeys('naturalGradientBasis', options, {});
-  return { name: 'natural gradients', vectors: ({ naturalGradients }) => [naturalGradients] };
+  return { name: 'natural gradients', onlyLengths: true, vectors: ({ naturalGradients }) => [naturalGradients] };
 }
 
 /**

@@ -44,6 +44,7 @@ const nested: Readonly<Record<string, string>> = {
   warmStart: 'damping: primal({ warmStart })',
   inverseInterval: 'factors: dense({ inverseInterval })',
   samples: 'fisher: sampled({ samples })',
+  ...Object.fromEntries(['basis', 'correction'].map((key) => [key, `acrossLayers: twoLevel({ ${key} })`])),
 };
 
 /** @throws OptionError for an option of a part, and for a strength of damping; the message says where it belongs */

@@ -98,6 +98,11 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
   const build = (context: StepContext): StepResult => {
     const { b, objective, parameters, report } = context;
     const rule = ruleFor(context.setting);
+    if (rule.setsLengths && preconditioner.acrossLayers?.onlyLengths) {
+      throw new OptionError(
+        `acrossLayers has no effect: the ${preconditioner.acrossLayers.name} correction of ${name} changes lengths of steps alone, and ${rule.name} steps set them; give step: selfTuning(), or another basis`,
+      );
+    }
     const estimate = rule.estimatesVariance ? estimated(context) : undefined;
     const likelihood = estimate?.likelihood ?? unitLikelihood(b, objective.loss);
     const examples = curvatureRows ?? rule.curvatureRows ?? usualRows(context);

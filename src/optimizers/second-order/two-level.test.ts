@@ -33,6 +33,7 @@ import type { Value } from '../../graph/graph.js';
 import { tensorFrom } from '../../graph/tensor.js';
 import type { LossWord } from '../../losses/index.js';
 import { random } from '../../random.js';
+import { normalized } from '../steps/normalized.js';
 import { scheduled } from '../steps/scheduled.js';
 import type { AcrossLayers } from './across-layers.js';
 import type { BlockDirection } from './block.js';
@@ -116,23 +117,20 @@ describe.each(corrections)('%s', (_correction, correction, targetOf) => {
       const examples = examplesFor(network, loss, 6, random(81, loss));
       const acrossLayers = twoLevel({ basis, correction });
       const shared = { step, acrossLayers, fisher: empirical() };
-      for (const optimizer of [
-        kfac({ ...shared, factors: dense({ decay: 0 }) }),
-        cgfac({ ...shared, factors: dense({ decay: 0 }) }),
-      ]) {
-        const outcome = await stepOnce({ network, loss, examples, optimizer, step: 0 });
-        const fisher = fisherByHand(network, loss, examples, 'exact');
-        const natural = flat(naturalGradients(network, loss, examples, outcome.gradients));
-        const from = { network, fisher, gradient: flat(outcome.gradients), naturalGradient: natural };
-        const z = columnsOf(sets(from), network);
-        const matrix = shifted(fisher, damping);
-        const coarse = multiplied(transposed(z), matrix, z);
-        const target = multiplied(transposed(z), targetOf(from, multiplied(matrix, natural)));
-        const direction = plus(natural, multiplied(z, solved(coarse, target)));
-        const moved = minus(flat(outcome.network.layers), flat(network.layers));
-        expect(relativeError(moved, scaled(direction, -rate))).toBeLessThan(1e-10);
-        expect(relativeError(direction, natural)).toBeGreaterThan(1e-3);
-      }
+      const kind = loss === 'mean-squared-error' ? kfac : cgfac;
+      const optimizer = kind({ ...shared, factors: dense({ decay: 0 }) });
+      const outcome = await stepOnce({ network, loss, examples, optimizer, step: 0 });
+      const fisher = fisherByHand(network, loss, examples, 'exact');
+      const natural = flat(naturalGradients(network, loss, examples, outcome.gradients));
+      const from = { network, fisher, gradient: flat(outcome.gradients), naturalGradient: natural };
+      const z = columnsOf(sets(from), network);
+      const matrix = shifted(fisher, damping);
+      const coarse = multiplied(transposed(z), matrix, z);
+      const target = multiplied(transposed(z), targetOf(from, multiplied(matrix, natural)));
+      const direction = plus(natural, multiplied(z, solved(coarse, target)));
+      const moved = minus(flat(outcome.network.layers), flat(network.layers));
+      expect(relativeError(moved, scaled(direction, -rate))).toBeLessThan(1e-10);
+      expect(relativeError(direction, natural)).toBeGreaterThan(1e-3);
     }
   });
 });
@@ -152,6 +150,46 @@ test('the balancing correction minimizes the quadratic model: none of its vector
     expect(Math.abs(own.data.reduce((sum, x) => sum + x, 0))).toBeLessThan(1e-10 * norm(own));
     from += data.length;
   }
+});
+
+test('a correction of lengths alone is refused with steps of given lengths, and bad parts are', async () => {
+  const loss = 'softmax-cross-entropy';
+  const network = denseNetwork([4, 3, 2], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 84 });
+  const examples = examplesFor(network, loss, 4, random(85));
+  const stepped = (basis: CoarseBasis) => {
+    const optimizer = kfac({ step: normalized(), fisher: empirical(), acrossLayers: twoLevel({ basis }) });
+    return stepOnce({ network, loss, examples, optimizer, step: 0 });
+  };
+  await expect(stepped(naturalGradientBasis())).rejects.toThrow(
+    'the two-level correction of kfac changes lengths of steps alone, and normalized steps set them',
+  );
+  await expect(stepped({ name: 'none', vectors: () => [] })).rejects.toThrow("basis 'none' made no vectors");
+  const short: CoarseBasis = { name: 'short', vectors: ({ naturalGradients }) => [naturalGradients.slice(1)] };
+  await expect(stepped(short)).rejects.toThrow('a basis made 1 vectors for 2 blocks');
+  const { network: next } = await stepped(onesBasis());
+  expect(relativeError(flat(next.layers), flat(network.layers))).toBeGreaterThan(1e-5);
+});
+
+test('of dependent vectors, and of a gradient of zero, the correction is that of the others', async () => {
+  const loss = 'mean-squared-error';
+  const network = denseNetwork([4, 3, 2], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 86 });
+  const examples = examplesFor(network, loss, 4, random(87));
+  const twice: CoarseBasis = {
+    name: 'twice',
+    vectors: ({ b, naturalGradients }) => [
+      naturalGradients,
+      naturalGradients.map((each) => each.map((part) => b.mul(part, 2))),
+      naturalGradients.map((each) => each.map((part) => b.zerosLike(part))),
+    ],
+  };
+  const [once, more] = await Promise.all(
+    [naturalGradientBasis(), twice].map((basis) => {
+      const optimizer = kfac({ step, fisher: empirical(), acrossLayers: twoLevel({ basis }) });
+      return stepOnce({ network, loss, examples, optimizer, step: 0 });
+    }),
+  );
+  const moved = [once, more].map((outcome) => minus(flat(outcome?.network.layers ?? []), flat(network.layers)));
+  expect(relativeError(moved[1] ?? flat([]), moved[0] ?? flat([]))).toBeLessThan(1e-10);
 });
 
 const traced = { learningRate: 0.05, momentum: 0.9, klClip: 1e-3, damping: 0.003 };

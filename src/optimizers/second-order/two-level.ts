@@ -78,7 +78,7 @@ const smallestSquare = 1e-36;
  * is measured on, of which one Jacobian–vector product for each vector of the basis gives ZᵀFZ; Λ is the damping of the blocks.
  * @throws OptionError for unknown options
  * @example
- * const optimizer = kfac({ acrossLayers: twoLevel() });
+ * const optimizer = kfac({ step: selfTuning(), acrossLayers: twoLevel() });
  */
 export function twoLevel(options: TwoLevelOptions = {}): AcrossLayers {
   checkKeys('twoLevel', options, { basis: true, correction: true });
@@ -92,7 +92,11 @@ export function twoLevel(options: TwoLevelOptions = {}): AcrossLayers {
   const correction =
     checkedObject('correction', options.correction, 'target', ['balancingCorrection', 'additiveCorrection']) ??
     balancingCorrection();
-  return { name: 'two-level', correct: (input) => corrected(input, basis, correction) };
+  return {
+    name: 'two-level',
+    ...(basis.onlyLengths && { onlyLengths: true }),
+    correct: (input) => corrected(input, basis, correction),
+  };
 }
 
 function corrected(
@@ -258,25 +262,33 @@ function pairs<X, Y>(x: readonly X[], y: readonly Y[]): (readonly [X, Y])[] {
   return x.map((first, i) => [first, y[i] as Y]); // as many
 }
 
+/** Of a vector of length 1, less than this is rounding: the vector depends on the others. */
+const dependent = ({ dtype }: Value): number => (dtype === 'float64' ? 1e-10 : 1e-4);
+
 /**
- * The vectors of each block made orthonormal by the method of Gram and Schmidt, twice, since once loses orthogonality; of a
- * vector that depends on the others nothing is left.
+ * The vectors of each block made orthonormal by the method of Gram and Schmidt, twice, since once loses orthogonality; a vector
+ * that depends on the others becomes 0.
  */
 function orthonormal(b: Builder, sets: readonly (readonly LayerTensor[])[]): (readonly LayerTensor[])[] {
-  const scaled = (v: LayerTensor): LayerTensor => {
-    const length = b.sqrt(b.max(v.dot(b, v), smallestSquare));
-    return v.map((part) => b.div(part, length));
+  /** The vector in units of its length; 0 if its square is not above a number. */
+  const unit = (v: LayerTensor, least: number): LayerTensor => {
+    const square = v.dot(b, v);
+    const inverse = b.where(b.greater(square, least), b.reciprocal(b.sqrt(b.max(square, smallestSquare))), 0);
+    return v.map((part) => b.mul(part, inverse));
   };
-  const without = (v: LayerTensor, other: LayerTensor): LayerTensor => {
-    const share = v.dot(b, other);
-    return v.map((part, past) => b.sub(part, b.mul(past, share)), other);
-  };
+  const without = (v: LayerTensor, others: readonly LayerTensor[]): LayerTensor =>
+    others.reduce((rest, other) => {
+      const share = rest.dot(b, other);
+      return rest.map((part, past) => b.sub(part, b.mul(past, share)), other);
+    }, v);
   const made: (readonly LayerTensor[])[] = [];
   for (const set of sets) {
-    const earlier = [...made, ...made];
     const next = set.map((v, i) => {
-      const rest = earlier.reduce((sum, others) => without(sum, others[i] ?? sum), scaled(v));
-      return earlier.length > 0 ? scaled(rest) : rest;
+      const first = unit(v, smallestSquare);
+      if (made.length === 0) return first;
+      const others = made.map((each) => each[i] ?? first);
+      const least = dependent(v.weight) ** 2;
+      return unit(without(unit(without(first, others), least), others), least);
     });
     made.push(next);
   }
