@@ -63,6 +63,7 @@ describe('chooseOptimizer', () => {
       ['natural-gradient:coupling=layers', {}, /coupling is 'layers'; it must be whole-network or each-layer/],
       ['kfac:coarse-basis=ones', {}, /coarseBasis has no effect on blocks without a correction/],
       ['kfac:two-level=on', {}, /two-level is 'on'; it must be balancing or additive/],
+      ['hessian-free:fisher=exact', {}, /unknown option 'fisher'/],
       ['natural-gradient:rank=3', {}, /unknown option 'rank'/],
       ['cgfac:fisher=true', {}, /fisher is 'true'; it must be sampled or empirical or exact/],
       ['cgfac:rest-learning-rate=0', {}, /learningRate is 0/],
@@ -92,6 +93,7 @@ describe('words', () => {
       'kfac:kl-clip=0.1:learning-rate=0.1:iterate-averaging=0',
       'kfac:two-level=balancing',
       'cgfac:two-level=additive:coarse-basis=krylov:form=primal',
+      'hessian-free:max-iterations=20:tolerance=0.1:warm-start=false:damping=3',
       'natural-gradient:coupling=each-layer:step=normalized:momentum=0.5:fisher=empirical',
     ]) {
       expect(made(spec).name).toBe(spec.split(':')[0]);

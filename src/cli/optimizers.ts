@@ -22,6 +22,7 @@ import {
   onesBasis,
 } from '../optimizers/second-order/coarse-basis.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
+import { hessianFree } from '../optimizers/second-order/hessian-free.js';
 import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
 import { eachLayer, wholeNetwork } from '../optimizers/second-order/khatri-rao.js';
 import { naturalGradient } from '../optimizers/second-order/natural-gradient.js';
@@ -108,6 +109,8 @@ const secondOrder = {
   'rest-learning-rate': 'schedule',
 } as const;
 
+const { fisher: _fisher, samples: _samples, ...withoutFisher } = secondOrder;
+
 /** Those of optimizers that keep Kronecker factors. */
 const kronecker = {
   ...secondOrder,
@@ -139,6 +142,11 @@ const kinds: Readonly<Record<string, Kind>> = {
         ...sharedParts(options, setting),
         ...(coupling !== undefined && { coupling: couplings[coupling as keyof typeof couplings]() }), // it was read as one
       }),
+  },
+  'hessian-free': {
+    options: { ...withoutFisher, 'max-iterations': 'number', tolerance: 'number', 'warm-start': 'boolean' },
+    create: (options, setting) =>
+      hessianFree({ ...sharedParts(options, setting), ...picked(options, [...solve, 'warmStart']) }),
   },
   adam: firstOrder(adam, moments),
   adamw: firstOrder(adamw, moments),

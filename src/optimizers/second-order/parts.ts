@@ -47,13 +47,16 @@ const nested: Readonly<Record<string, string>> = {
   ...Object.fromEntries(['basis', 'correction'].map((key) => [key, `acrossLayers: twoLevel({ ${key} })`])),
 };
 
-/** @throws OptionError for an option of a part, and for a strength of damping; the message says where it belongs */
-export function refuseNested(name: string, options: object): void {
+/**
+ * @param own options of the optimizer itself
+ * @throws OptionError for an option of a part, and for a strength of damping; the message says where it belongs
+ */
+export function refuseNested(name: string, options: object, own: object = {}): void {
   const given: unknown = options;
   if (!isRecord(given)) return;
   for (const key of Object.keys(given)) {
     const camel = key.replace(/[-_]([a-z])/g, (_, letter: string) => letter.toUpperCase());
-    if (given[key] === undefined || !Object.hasOwn(nested, camel)) continue;
+    if (given[key] === undefined || Object.hasOwn(own, key) || !Object.hasOwn(nested, camel)) continue;
     throw new OptionError(`${key} is no option of ${name}; write ${name}({ ${nested[camel]} })`);
   }
   const { damping } = given;

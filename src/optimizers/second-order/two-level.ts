@@ -1,8 +1,7 @@
 // Two-level corrections, as in domain decomposition: interactions of layers, which Kronecker blocks leave out, restored in a
 // space of a few vectors a layer (Tselepidis et al. 2020, arXiv 2011.00573; Koroko et al. 2023, arXiv 2303.18083).
-import type { CurvatureSample } from '../../curvature/curvature-sample.js';
 import { identityLike, total } from '../../curvature/factors/matrices.js';
-import { gaussNewtonProduct, outputTangent, weighedTangent } from '../../curvature/gauss-newton.js';
+import { GaussNewton } from '../../curvature/gauss-newton.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
@@ -110,16 +109,21 @@ function corrected(
   });
   const solution = members.map(({ solved }) => solved);
   const stepsOf = (v: readonly LayerTensor[]) => pairs(members, v).map(([{ each }, step]) => ({ ...each, step }));
+  const network = new GaussNewton(
+    b,
+    sample,
+    blocks.map(({ block }) => block),
+  );
   const sets = basis.vectors({
     ...{ b, blocks, naturalGradients: solution },
-    product: (v) => gaussNewtonProduct(b, sample, stepsOf(v)),
+    product: (v) => network.times(b, stepsOf(v)),
   });
   if (sets.length === 0) throw new OptionError(`basis '${basis.name}' made no vectors; give at least one set of them`);
-  const space = new CoarseSpace(b, sample, members, orthonormal(b, sets));
+  const space = new CoarseSpace(b, network, members, orthonormal(b, sets));
   const coefficients = space.solve(
     correction.target(b, {
       gradient: space.along(blocks.map(({ smoothed }) => smoothed)),
-      image: () => space.image(solution, outputTangent(b, sample.forward, stepsOf(solution))),
+      image: () => space.image(solution, network.tangent(b, stepsOf(solution))),
     }),
   );
   return pairs(members, space.lifted(coefficients)).map(([{ each, damping }, added]) => ({
@@ -148,14 +152,9 @@ class CoarseSpace {
   readonly #tangents: Value;
   readonly #weighed: Value;
 
-  constructor(
-    b: Builder,
-    sample: CurvatureSample,
-    members: readonly Member[],
-    sets: readonly (readonly LayerTensor[])[],
-  ) {
+  constructor(b: Builder, network: GaussNewton, members: readonly Member[], sets: readonly (readonly LayerTensor[])[]) {
     const tangents = sets.flatMap((set) =>
-      pairs(members, set).map(([{ each }, step]) => outputTangent(b, sample.forward, [{ ...each, step }])),
+      pairs(members, set).map(([{ each }, step]) => network.tangent(b, [{ ...each, step }])),
     );
     this.#b = b;
     this.#members = members;
@@ -163,7 +162,7 @@ class CoarseSpace {
     this.#tangents = rows(b, tangents);
     this.#weighed = rows(
       b,
-      tangents.map((tangent) => weighedTangent(b, sample, tangent)),
+      tangents.map((tangent) => network.weighed(b, tangent)),
     );
   }
 

@@ -1,5 +1,5 @@
 // Self-tuning steps: learning rate and momentum minimize the exact quadratic model, damping follows Levenberg–Marquardt.
-import { outputTangent } from '../../curvature/gauss-newton.js';
+import { GaussNewton } from '../../curvature/gauss-newton.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
@@ -115,10 +115,14 @@ function minimizer(
   lastSquared: Value,
 ) {
   const { b } = context;
+  const network = new GaussNewton(
+    b,
+    { forward: sample, likelihood },
+    blocks.map(({ block }) => block),
+  );
   const along = (of: (each: BlockWithLast) => LayerTensor) =>
-    outputTangent(
+    network.tangent(
       b,
-      sample,
       blocks.map((each) => ({ block: each.block, step: of(each) })),
     );
   const [first, second] = [along(({ direction }) => direction), along(({ last }) => last)];
