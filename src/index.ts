@@ -181,6 +181,7 @@ export {
   step,
   warmUp,
 } from './optimizers/schedules.js';
+export type { AcrossLayers, AcrossLayersOption, CorrectionInput } from './optimizers/second-order/across-layers.js';
 export type { BlockDirection, BlockGradient } from './optimizers/second-order/block.js';
 export type { BlockRule } from './optimizers/second-order/block-choice.js';
 export {
@@ -191,6 +192,15 @@ export {
   reduced,
 } from './optimizers/second-order/block-form.js';
 export { type CgfacOptions, cgfac } from './optimizers/second-order/cgfac.js';
+export {
+  type BasisInput,
+  type CoarseBasis,
+  gradientBasis,
+  type KrylovBasisOptions,
+  krylovBasis,
+  naturalGradientBasis,
+  onesBasis,
+} from './optimizers/second-order/coarse-basis.js';
 export type { SolveOptions } from './optimizers/second-order/convergence.js';
 export {
   type BlockDamping,
@@ -214,6 +224,7 @@ export {
   sketches,
   type WholeFactors,
 } from './optimizers/second-order/factors.js';
+export { type HessianFreeOptions, hessianFree } from './optimizers/second-order/hessian-free.js';
 export { type KfacOptions, kfac } from './optimizers/second-order/kfac.js';
 export { type Coupling, eachLayer, wholeNetwork } from './optimizers/second-order/khatri-rao.js';
 export { KroneckerOperator, type PerSide } from './optimizers/second-order/kronecker-operator.js';
@@ -227,6 +238,14 @@ export { type NaturalGradientOptions, naturalGradient } from './optimizers/secon
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
 export { tikhonov } from './optimizers/second-order/tikhonov.js';
+export {
+  additiveCorrection,
+  balancingCorrection,
+  type CoarseCorrection,
+  type CoarseNumbers,
+  type TwoLevelOptions,
+  twoLevel,
+} from './optimizers/second-order/two-level.js';
 export { type SgdOptions, sgd } from './optimizers/sgd.js';
 export {
   type ShampooOptions,

@@ -61,6 +61,9 @@ describe('chooseOptimizer', () => {
       ['kfac:damping-kind=tikhonov:inverse-interval=3', {}, /inverseInterval has no effect on Tikhonov damping/],
       ['cgfac:fisher=exact:samples=2', {}, /samples has no effect on the exact Fisher matrix; .* the sampled one/],
       ['natural-gradient:coupling=layers', {}, /coupling is 'layers'; it must be whole-network or each-layer/],
+      ['kfac:coarse-basis=ones', {}, /coarseBasis has no effect on blocks without a correction/],
+      ['kfac:two-level=on', {}, /two-level is 'on'; it must be balancing or additive/],
+      ['hessian-free:fisher=exact', {}, /unknown option 'fisher'/],
       ['natural-gradient:rank=3', {}, /unknown option 'rank'/],
       ['cgfac:fisher=input-only:samples=2', {}, /samples has no effect on the input-only Fisher matrix/],
       ['kfac:damping-kind=tikhonov:pi=1', {}, /pi has no effect on Tikhonov damping; .* factored damping/],
@@ -96,6 +99,9 @@ describe('words', () => {
       'cgfac:step=normalized:momentum=0.5:weight-decay=0.1:rest-learning-rate=0.1',
       'kfac:step=self-tuning:damping-interval=3:prior-precision=0:inverse-interval=5',
       'kfac:kl-clip=0.1:learning-rate=0.1:iterate-averaging=0',
+      'kfac:two-level=balancing',
+      'cgfac:two-level=additive:coarse-basis=krylov:form=primal',
+      'hessian-free:max-iterations=20:tolerance=0.1:warm-start=false:damping=3',
       'natural-gradient:coupling=each-layer:step=normalized:momentum=0.5:fisher=empirical',
     ]) {
       expect(made(spec).name).toBe(spec.split(':')[0]);

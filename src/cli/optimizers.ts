@@ -13,11 +13,19 @@ import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { radam } from '../optimizers/radam.js';
 import { rmsprop } from '../optimizers/rmsprop.js';
 import type { Schedule } from '../optimizers/schedules.js';
+import type { AcrossLayersOption } from '../optimizers/second-order/across-layers.js';
 import type { BlockRule } from '../optimizers/second-order/block-choice.js';
 import { kronecker, none, reduced } from '../optimizers/second-order/block-form.js';
 import { type CgfacOptions, cgfac } from '../optimizers/second-order/cgfac.js';
+import {
+  gradientBasis,
+  krylovBasis,
+  naturalGradientBasis,
+  onesBasis,
+} from '../optimizers/second-order/coarse-basis.js';
 import { factored } from '../optimizers/second-order/factored.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
+import { hessianFree } from '../optimizers/second-order/hessian-free.js';
 import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
 import { eachLayer, wholeNetwork } from '../optimizers/second-order/khatri-rao.js';
 import { diagonal, full, scaledIdentity } from '../optimizers/second-order/measured-forms.js';
@@ -25,6 +33,7 @@ import { naturalGradient } from '../optimizers/second-order/natural-gradient.js'
 import { primal } from '../optimizers/second-order/primal.js';
 import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
 import { tikhonov } from '../optimizers/second-order/tikhonov.js';
+import { additiveCorrection, balancingCorrection, twoLevel } from '../optimizers/second-order/two-level.js';
 import { sgd } from '../optimizers/sgd.js';
 import { shampoo } from '../optimizers/shampoo.js';
 import { soap } from '../optimizers/soap.js';
@@ -97,6 +106,14 @@ const forms = {
   none,
 } as const;
 
+const corrections = { balancing: balancingCorrection, additive: additiveCorrection } as const;
+const bases = {
+  'natural-gradients': naturalGradientBasis,
+  gradients: gradientBasis,
+  ones: onesBasis,
+  krylov: krylovBasis,
+} as const;
+
 /** The options of all second-order optimizers. */
 const secondOrder = {
   step: stepWords,
@@ -116,6 +133,8 @@ const secondOrder = {
   'rest-learning-rate': 'schedule',
 } as const;
 
+const { fisher: _fisher, samples: _samples, ...withoutFisher } = secondOrder;
+
 /** Those of optimizers that keep Kronecker factors. */
 const withFactors = {
   ...secondOrder,
@@ -124,6 +143,8 @@ const withFactors = {
   decay: 'number',
   'max-iterations': 'number',
   tolerance: 'number',
+  'two-level': Object.keys(corrections),
+  'coarse-basis': Object.keys(bases),
 } as const;
 
 const couplings = { 'whole-network': wholeNetwork, 'each-layer': eachLayer } as const;
@@ -133,11 +154,13 @@ const grafts = { adam: () => undefined, adagrad: scaleByAdagrad, sgd: () => scal
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
     options: { ...withFactors, rank: 'number', form: ['gram', 'primal'], 'warm-start': 'boolean' },
-    create: (options, setting) => cgfac({ ...sharedParts(options, setting), ...cgfacParts(options) }),
+    create: (options, setting) =>
+      cgfac({ ...sharedParts(options, setting), ...acrossLayers(options), ...cgfacParts(options) }),
   },
   kfac: {
     options: { ...withFactors, 'inverse-interval': 'number' },
-    create: (options, setting) => kfac({ ...sharedParts(options, setting), ...kfacParts(options) }),
+    create: (options, setting) =>
+      kfac({ ...sharedParts(options, setting), ...acrossLayers(options), ...kfacParts(options) }),
   },
   'natural-gradient': {
     options: { ...secondOrder, coupling: Object.keys(couplings) },
@@ -146,6 +169,11 @@ const kinds: Readonly<Record<string, Kind>> = {
         ...sharedParts(options, setting),
         ...(coupling !== undefined && { coupling: couplings[coupling as keyof typeof couplings]() }), // it was read as one
       }),
+  },
+  'hessian-free': {
+    options: { ...withoutFisher, 'max-iterations': 'number', tolerance: 'number', 'warm-start': 'boolean' },
+    create: (options, setting) =>
+      hessianFree({ ...sharedParts(options, setting), ...picked(options, [...solve, 'warmStart']) }),
   },
   adam: firstOrder(adam, moments),
   adamw: firstOrder(adamw, moments),
@@ -222,6 +250,20 @@ function fisherOf(options: OptionValues): Fisher {
 }
 
 const solve = ['maxIterations', 'tolerance'] as const;
+
+function acrossLayers(options: OptionValues): AcrossLayersOption {
+  const { twoLevel: correction, coarseBasis: basis } = options;
+  if (correction === undefined) {
+    refuseIdle(options, ['coarseBasis'], 'blocks without a correction', 'the two-level one (two-level=balancing)');
+    return {};
+  }
+  return {
+    acrossLayers: twoLevel({
+      correction: corrections[correction as keyof typeof corrections](), // it was read as one
+      ...(basis !== undefined && { basis: bases[basis as keyof typeof bases]() }), // likewise
+    }),
+  };
+}
 
 function cgfacParts(options: OptionValues): CgfacOptions {
   if (options.form === 'primal') {

@@ -1,6 +1,7 @@
 // CG-FAC (arXiv 2101.00218): natural gradients of Kronecker blocks without forming A, G or the Fisher matrix.
 import { checkKeys, type OptionKeys } from '../../options.js';
 import type { Optimizer } from '../optimizer.js';
+import type { AcrossLayersOption } from './across-layers.js';
 import type { FactorDamping, ProductDamping, RowDamping } from './damping.js';
 import { factored } from './factored.js';
 import { type Factors, type FreshFactors, sketches } from './factors.js';
@@ -12,13 +13,19 @@ import { type SecondOrderOptions, secondOrder, secondOrderKeys } from './second-
  * default, or `dense()`.
  */
 export type CgfacOptions = SecondOrderOptions &
+  AcrossLayersOption &
   (
     | { readonly damping?: FactorDamping; readonly factors?: Factors }
     | { readonly damping: ProductDamping; readonly factors?: FreshFactors }
     | { readonly damping: RowDamping; readonly factors?: undefined }
   );
 
-const keys: OptionKeys<Pick<CgfacOptions, keyof CgfacOptions>> = { ...secondOrderKeys, damping: true, factors: true };
+const keys: OptionKeys<Pick<CgfacOptions, keyof CgfacOptions>> = {
+  ...secondOrderKeys,
+  damping: true,
+  factors: true,
+  acrossLayers: true,
+};
 
 /**
  * Return the CG-FAC optimizer. It needs no tuning: by default the loss and the data decide the kind of step, normalized for

@@ -2,6 +2,7 @@
 import { OptionError } from '../../errors.js';
 import { checkKeys, type OptionKeys } from '../../options.js';
 import type { Optimizer } from '../optimizer.js';
+import type { AcrossLayersOption } from './across-layers.js';
 import type { FactorDamping, ProductDamping } from './damping.js';
 import { factored } from './factored.js';
 import { dense, type FreshFactors, type WholeFactors } from './factors.js';
@@ -10,12 +11,18 @@ import { type SecondOrderOptions, secondOrder, secondOrderKeys } from './second-
 
 /** `damping`: `factored()` by default, or `tikhonov()`. `factors`: `dense()`. */
 export type KfacOptions = SecondOrderOptions &
+  AcrossLayersOption &
   (
     | { readonly damping?: FactorDamping; readonly factors?: WholeFactors }
     | { readonly damping: ProductDamping; readonly factors?: WholeFactors & FreshFactors }
   );
 
-const keys: OptionKeys<Pick<KfacOptions, keyof KfacOptions>> = { ...secondOrderKeys, damping: true, factors: true };
+const keys: OptionKeys<Pick<KfacOptions, keyof KfacOptions>> = {
+  ...secondOrderKeys,
+  damping: true,
+  factors: true,
+  acrossLayers: true,
+};
 
 /** Steps between inversions by default. */
 const usualInterval = 20;
@@ -29,7 +36,7 @@ const usualInterval = 20;
 export function kfac(options: KfacOptions = {}): Optimizer {
   refuseNested('kfac', options);
   checkKeys('kfac', options, keys);
-  const { damping = factored(), factors = dense() } = checkedParts(options);
+  const { damping = factored(), factors = dense(), ...across } = checkedParts(options);
   if (damping.usesRows)
     throw new OptionError(`damping is ${damping.name}(), which keeps no factors: use it with cgfac`);
   if (!factors.areWhole) {
@@ -39,5 +46,5 @@ export function kfac(options: KfacOptions = {}): Optimizer {
   }
   const { inverseInterval = usualInterval } = factors;
   const kept = damping.invertsFactors ? { ...factors, inverseInterval } : factors;
-  return secondOrder('kfac', { damping, factors: kept }, options);
+  return secondOrder('kfac', { damping, factors: kept, ...across }, options);
 }

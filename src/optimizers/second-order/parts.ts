@@ -2,6 +2,7 @@
 import { OptionError } from '../../errors.js';
 import { isRecord } from '../../options.js';
 import { checkedObject } from '../options.js';
+import type { AcrossLayers } from './across-layers.js';
 import type { Damping } from './damping.js';
 import type { Factors } from './factors.js';
 import type { Preconditioner } from './second-order.js';
@@ -13,16 +14,18 @@ import type { Preconditioner } from './second-order.js';
 export function checkedParts(options: {
   readonly damping?: Damping | undefined;
   readonly factors?: Factors | undefined;
+  readonly acrossLayers?: AcrossLayers | undefined;
 }): Partial<Preconditioner> {
   const damping = checkedObject('damping', options.damping, 'precondition', ['factored', 'tikhonov', 'primal']);
   const factors = checkedObject('factors', options.factors, 'begin', ['sketches', 'dense']);
+  const acrossLayers = checkedObject('acrossLayers', options.acrossLayers, 'correct', ['twoLevel']);
   if (damping?.usesRows && factors) {
     throw new OptionError(`factors have no effect: ${damping.name}() damping solves with the rows of this batch alone`);
   }
   if (damping && !damping.invertsFactors && factors?.inverseInterval !== undefined) {
     throw new OptionError(`inverseInterval has no effect: ${damping.name}() damping keeps no inverses`);
   }
-  return { ...(damping && { damping }), ...(factors && { factors }) };
+  return { ...(damping && { damping }), ...(factors && { factors }), ...(acrossLayers && { acrossLayers }) };
 }
 
 /** Options of a part of an optimizer, with where they belong. */
@@ -42,15 +45,19 @@ const nested: Readonly<Record<string, string>> = {
   warmStart: 'damping: primal({ warmStart })',
   inverseInterval: 'factors: dense({ inverseInterval })',
   samples: 'fisher: sampled({ samples })',
+  ...Object.fromEntries(['basis', 'correction'].map((key) => [key, `acrossLayers: twoLevel({ ${key} })`])),
 };
 
-/** @throws OptionError for an option of a part, and for a strength of damping; the message says where it belongs */
-export function refuseNested(name: string, options: object): void {
+/**
+ * @param own options of the optimizer itself
+ * @throws OptionError for an option of a part, and for a strength of damping; the message says where it belongs
+ */
+export function refuseNested(name: string, options: object, own: object = {}): void {
   const given: unknown = options;
   if (!isRecord(given)) return;
   for (const key of Object.keys(given)) {
     const camel = key.replace(/[-_]([a-z])/g, (_, letter: string) => letter.toUpperCase());
-    if (given[key] === undefined || !Object.hasOwn(nested, camel)) continue;
+    if (given[key] === undefined || Object.hasOwn(own, key) || !Object.hasOwn(nested, camel)) continue;
     throw new OptionError(`${key} is no option of ${name}; write ${name}({ ${nested[camel]} })`);
   }
   const { damping } = given;

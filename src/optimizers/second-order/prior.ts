@@ -50,11 +50,15 @@ export class Prior {
 
   /** Return the sum of the gradient of the likelihood and that of the prior. */
   addedTo(b: Builder, own: LayerTensor): LayerTensor {
-    const weight = b.add(own.weight, b.mul(this.#distance.weight, this.#precision));
-    return new LayerTensor(weight, own.bias, own.outputsFirst);
+    return this.addedProduct(b, own, this.#distance);
   }
 
-  /** Return xᵀHy, a scalar, with the prior's Hessian H. */
+  /** Return the sum of a vector and H·x, with the prior's Hessian H. */
+  addedProduct(b: Builder, vector: LayerTensor, x: LayerTensor): LayerTensor {
+    return new LayerTensor(b.add(vector.weight, b.mul(x.weight, this.#precision)), vector.bias, vector.outputsFirst);
+  }
+
+  /** Return xᵀHy, a scalar. */
   product(b: Builder, x: LayerTensor, y: LayerTensor): Value {
     return b.mul(b.dot(x.weight, y.weight), this.#precision);
   }

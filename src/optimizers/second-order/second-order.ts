@@ -25,6 +25,7 @@ import { acceptanceOf, isFiniteScalar } from '../steps/acceptance.js';
 import { normalized } from '../steps/normalized.js';
 import type { StepRule, StepRuleResult, Watch } from '../steps/rule.js';
 import { selfTuning } from '../steps/self-tuning.js';
+import type { AcrossLayers } from './across-layers.js';
 import type { BlockGradient } from './block.js';
 import { type BlockRule, checkedBlockRules, chosenBlocks } from './block-choice.js';
 import { absolute, type Damping, relative } from './damping.js';
@@ -95,6 +96,7 @@ export interface Preconditioner {
   readonly factors: Factors;
   /** When the curvature is measured, by default; at each step if left out. */
   readonly schedule?: MeasureSchedule;
+  readonly acrossLayers?: AcrossLayers;
 }
 
 /** Return the kind of step that suits a run. */
@@ -125,12 +127,17 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
   const build = (context: StepContext): StepResult => {
     const { b, objective, report } = context;
     const rule = ruleFor(context.setting);
+    if (rule.setsLengths && preconditioner.acrossLayers?.onlyLengths) {
+      throw new OptionError(
+        `acrossLayers has no effect: the ${preconditioner.acrossLayers.name} correction of ${name} changes lengths of steps alone, and ${rule.name} steps set them; give step: selfTuning(), or another basis`,
+      );
+    }
     const estimate = rule.estimatesVariance ? estimated(context) : undefined;
     const likelihood = estimate?.likelihood ?? unitLikelihood(b, objective.loss);
     const examples = Math.min(curvatureRows ?? rule.curvatureRows ?? usualRows(context), objective.batchSize);
     const sample = new CurvatureSample(context, {
       ...{ examples, kinds },
-      inBranches: schedule.interval > 1 && !rule.readsSample,
+      inBranches: schedule.interval > 1 && !rule.readsSample && !preconditioner.acrossLayers,
     });
     const { table, formOf } = chosenBlocks(context, sample.table, blockRules);
     checkBlocks(name, context, table);
@@ -145,7 +152,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const priorOf = priors(context, rule, estimate);
     const begun = rule.begin(context);
     report('damping', begun.damping);
-    const { damping, factors } = preconditioner;
+    const { damping, factors, acrossLayers } = preconditioner;
     const delta = rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping);
     const own = table.blocks.map((block): BlockGradient => {
       const ofLikelihood = block.take(b, gradients);
@@ -155,10 +162,11 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       return { block, gradient, smoothed, ...(prior && { prior }) };
     });
     const reduces = (block: KroneckerBlock) => formOf(block).reduces === true;
-    const blocks = preconditioned(damping, formOf, {
+    const measuredOn = () => ({ forward: sample.forward, likelihood, fisher, noise });
+    const ofBlocks = preconditioned(damping, formOf, {
       context,
       blocks: own,
-      sample: () => ({ forward: sample.forward, likelihood, fisher, noise }),
+      sample: measuredOn,
       factors,
       delta,
       measure: measuring(context, schedule, (at) => {
@@ -168,6 +176,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
         return own.map((each, i) => ({ ...each, rows: rows[i] as LayerRows })); // one a block
       }),
     });
+    const blocks = acrossLayers?.correct({ context, sample: measuredOn(), blocks: ofBlocks }) ?? ofBlocks;
     const stepped = begun.build({
       likelihood,
       get sample() {

@@ -46,6 +46,7 @@ export function normalized(options: NormalizedOptions = {}): StepRule {
   return {
     name: 'normalized',
     relativeDamping: true,
+    setsLengths: true,
     estimatesVariance: true,
     rest: adam({ learningRate: inverseRoot(3e-3) }),
     remedy:

@@ -13,6 +13,8 @@ export interface StepRule {
   readonly curvatureRows?: number;
   /** The damping is relative to the mean eigenvalue of each block's Fisher matrix; an absolute λ by default. */
   readonly relativeDamping?: boolean;
+  /** Whether it sets the length of each block's step, whatever that of the natural gradient is. */
+  readonly setsLengths?: true;
   /** Whether the variance of the likelihood, if it has one, is estimated from the loss: see `estimated`. It is 1 by default. */
   readonly estimatesVariance?: boolean;
   /**

@@ -1,5 +1,5 @@
 // Self-tuning steps: learning rate and momentum minimize the exact quadratic model, damping follows Levenberg–Marquardt.
-import { jacobianVectorProduct } from '../../autodiff/jvp.js';
+import { GaussNewton } from '../../curvature/gauss-newton.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
@@ -10,7 +10,6 @@ import type { BlockDirection } from '../second-order/block.js';
 import { priorChangeOf, priorProduct } from '../second-order/prior.js';
 import { checkDamping, type DampingOptions, levenbergMarquardt } from './levenberg-marquardt.js';
 import {
-  type BlockStep,
   type StepRule,
   type StepRuleInput,
   stateNames,
@@ -117,10 +116,14 @@ function minimizer(
   lastSquared: Value,
 ) {
   const { b } = context;
+  const network = new GaussNewton(
+    b,
+    { forward: sample, likelihood },
+    blocks.map(({ block }) => block),
+  );
   const along = (of: (each: BlockWithLast) => LayerTensor) =>
-    outputTangent(
+    network.tangent(
       b,
-      sample,
       blocks.map((each) => ({ block: each.block, step: of(each) })),
     );
   const [first, second] = [along(({ direction }) => direction), along(({ last }) => last)];
@@ -178,23 +181,4 @@ function minimizer(
 function trusted(b: Builder, decrease: Value, likelihood: Value): Value {
   const share = b.div(likelihood, b.max(b.neg(decrease), 1e-30));
   return b.sub(1, b.sqrt(b.sub(1, b.min(share, 1))));
-}
-
-/** J·δ: the derivative of the sampled outputs along a step of the blocks' parameters. */
-function outputTangent(b: Builder, sample: StepRuleInput['sample'], steps: readonly BlockStep[]): Value {
-  const moved = steps
-    .flatMap(({ block, step }) => block.put(b, step))
-    .map(([name, tangent]) => {
-      const parameter = sample.parameters.get(name);
-      if (!parameter) throw new Error(`no parameter '${name}'`);
-      return { parameter, tangent };
-    });
-  const [tangent] = jacobianVectorProduct(
-    b,
-    [sample.output],
-    moved.map(({ parameter }) => parameter),
-    moved.map((each) => each.tangent),
-  );
-  if (!tangent) throw new Error('no Jacobian–vector product of the output');
-  return tangent;
 }
