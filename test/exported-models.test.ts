@@ -135,6 +135,70 @@ function trainingMode(): Exported {
   };
 }
 
+/** Two layers of LSTM over any number of positions, the first in both directions, from initial states of a computed shape. */
+function torchLstm(): Exported {
+  const e = new Exporter('TorchScript');
+  const [width, hidden] = [3, 4];
+  const zeros = (layers: number) => {
+    const shape = e.op('Concat', [e.constant([layers]), e.size('input', 0), e.constant([hidden])], { axis: 0 });
+    return e.op('ConstantOfShape', [shape], { value: { tensor: tensorFrom('float32', [1], [0]) } });
+  };
+  const lstm = (x: string, name: string, directions: number, inputs: number): string => {
+    const weights = [
+      e.parameter(`${name}.W`, [directions, 4 * hidden, inputs]),
+      e.parameter(`${name}.R`, [directions, 4 * hidden, hidden]),
+      e.parameter(`${name}.B`, [directions, 8 * hidden]),
+    ];
+    const outputs = ['Y', 'Y_h', 'Y_c'].map((each) => `${name}.${each}`);
+    const attributes = { hidden_size: hidden, ...(directions === 2 && { direction: 'bidirectional' }) };
+    const states = [zeros(directions), zeros(directions)];
+    e.nodes.push({ op: 'LSTM', name, inputs: [x, ...weights, '', ...states], outputs, attributes });
+    return outputs[0] ?? '';
+  };
+  const first = lstm(e.op('Transpose', ['input'], { perm: [1, 0, 2] }), 'first', 2, width);
+  const joined = e.op('Reshape', [e.op('Transpose', [first], { perm: [0, 2, 1, 3] }), e.constant([0, 0, -1])]);
+  const second = e.op('Squeeze', [lstm(joined, 'second', 1, 2 * hidden), e.constant([1])]);
+  const batchFirst = e.op('Transpose', [second], { perm: [1, 0, 2] });
+  const last = e.op('Gather', [batchFirst, e.constant(-1)], { axis: 1 });
+  e.op('Gemm', [last, e.parameter('fc.weight', [3, hidden]), e.parameter('fc.bias', [3])], { transB: 1 }, 'output');
+  return {
+    spec: { opset: 14, inputs: { input: ['float32', ['batch', 'time', width]] }, ...e, outputs: ['output'] },
+    input: numbers(5, 6, width),
+    labels: integers(3, 5),
+    blocks: [...['first.W+first.B', 'first.R+first.B', 'second.W+second.B', 'second.R+second.B', 'fc.weight+fc.bias']],
+    rest: {},
+  };
+}
+
+/** A GRU as Keras' models are converted: only the last state is read, and the initial one is a stored 0 as often as it takes. */
+function kerasGru(): Exported {
+  const e = new Exporter('dynamo');
+  const [width, hidden] = [3, 4];
+  const inputs = [
+    e.op('Transpose', ['input'], { perm: [1, 0, 2] }),
+    e.parameter('gru/W__7', [1, 3 * hidden, width]),
+    e.parameter('gru/R__8', [1, 3 * hidden, hidden]),
+    e.parameter('gru/B__9', [1, 6 * hidden]),
+    '',
+    e.op('Expand', [
+      e.constant(0, 'float32'),
+      e.op('Concat', [e.constant([1]), e.size('input', 0), e.constant([hidden])], { axis: 0 }),
+    ]),
+  ];
+  const attributes = { hidden_size: hidden, linear_before_reset: 1, direction: 'forward' };
+  e.nodes.push({ op: 'GRU', name: 'gru', inputs, outputs: ['', 'gru/Y_h'], attributes });
+  const last = e.op('Squeeze', ['gru/Y_h', e.constant([0])]);
+  const product = e.op('MatMul', [last, e.parameter('dense/kernel', [hidden, 3])]);
+  e.op('Add', [product, e.parameter('dense/bias', [3])], {}, 'output');
+  return {
+    spec: { opset: 15, inputs: { input: ['float32', ['unk__1', 6, width]] }, ...e, outputs: ['output'] },
+    input: numbers(5, 6, width),
+    labels: integers(3, 5),
+    blocks: ['gru/W__7+gru/B__9', 'gru/R__8+gru/B__9', 'dense/kernel+dense/bias'],
+    rest: {},
+  };
+}
+
 /** Mean cross-entropy in float64 of logits that have the classes last, or second as log-probabilities of pixels. */
 function crossEntropy({ dims, data }: TensorData, labels: TensorData): number {
   const isLast = dims.length !== 4;
@@ -157,7 +221,7 @@ beforeAll(async () => {
 });
 afterAll(() => engine.close());
 
-const models = { unet, decoder, trainingMode };
+const models = { unet, decoder, trainingMode, torchLstm, kerasGru };
 
 describe.each(Object.keys(models) as (keyof typeof models)[])('%s', (name) => {
   const { spec, input, labels, blocks, rest } = models[name]();
@@ -185,7 +249,7 @@ describe.each(Object.keys(models) as (keyof typeof models)[])('%s', (name) => {
     const found = await valueAndGradients(model, { loss, inputs: toTensor(input), targets: toTensor(labels), engine });
     expect(found.loss).toBeCloseTo(await lossAt({}), 5);
     expect([...found.gradients.keys()].sort()).toEqual(
-      [...blocks.flatMap((block) => block.split('+')), ...Object.keys(rest)].sort(),
+      [...new Set(blocks.flatMap((block) => block.split('+'))), ...Object.keys(rest)].sort(),
     );
     for (const [parameter, { data, dims }] of found.gradients) {
       const start = spec.initializers?.[parameter]?.data as Float32Array;
