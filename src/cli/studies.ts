@@ -212,11 +212,14 @@ export const studies: Readonly<Record<StudyName, StudyEntry>> = {
     summary: 'steps and seconds to a target against the size of batches, over rates and dampings',
     async make(flags, context) {
       const usual = flags.quick ? quickBatchSize : usualBatchSize;
+      const optimizers = checkedOptimizers(flags, usual.optimizers, context);
+      if (flags.dampings !== undefined && !optimizers.some((word) => context.optimizers.takes(word, 'damping')))
+        throw new OptionError(`--dampings has no effect on ${optimizers.join(', ')}: none of them takes a damping`);
       const options = {
         ...usual,
         ...given(flags, 'problem', 'target', 'batches', 'rates', 'dampings', 'seeds', 'budget', 'mnist', 'text'),
         quick: flags.quick === true,
-        optimizers: checkedOptimizers(flags, usual.optimizers, context),
+        optimizers,
         threads: context.threads,
       };
       return (await batchSizeStudy(options, context.optimizers)) as Study<object, object>;
