@@ -451,7 +451,7 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
 });
 
 describe('help', () => {
-  it.each(['', 'train', 'compare', 'inspect', 'check', 'data', 'demo'])('cgfac %s --help', async (command) => {
+  it.each(['', 'train', 'compare', 'inspect', 'check', 'data', 'demo', 'study'])('cgfac %s --help', async (command) => {
     const { code, stdout } = await cgfac([...(command ? [command] : []), '--help']);
     expect(code).toBe(0);
     expect(stdout).toMatchSnapshot();

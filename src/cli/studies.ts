@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { OptionError } from '../errors.js';
 import { batchSizeStudy, quickBatchSize, usualBatchSize } from '../study/batch-size.js';
 import { complexityStudy, fullComplexity, quickComplexity } from '../study/complexity.js';
+import type { Shape } from '../study/complexity-result.js';
 import { defaultsStudy, quickDefaults, usualDefaults } from '../study/defaults.js';
 import { gridAround } from '../study/grid-edge.js';
 import { problemNames } from '../study/problems.js';
@@ -17,6 +18,7 @@ export const studyNames: readonly StudyName[] = names;
 /** The values of the flags. */
 export interface StudyFlags {
   readonly optimizers?: readonly string[];
+  readonly base?: Shape;
   readonly widths?: readonly number[];
   readonly batches?: readonly number[];
   readonly depths?: readonly number[];
@@ -39,7 +41,7 @@ export interface StudyFlags {
 }
 
 /** What a study is made with. */
-export interface StudyContext {
+interface StudyContext {
   readonly threads: number;
   readonly optimizers: Optimizers;
   /** @throws OptionError for an optimizer that does not exist */
@@ -82,6 +84,13 @@ export const studyFlags: readonly { readonly option: Option; readonly of: readon
       'optimizers as `compare` writes them, separated by commas (default: those of the study)',
     ).argParser(separated),
     of: names,
+  },
+  {
+    option: new Option(
+      '--base <width,batch,depth>',
+      'complexity: the values from which one at a time is varied (default: 1024,128,2)',
+    ).argParser(base),
+    of: ['complexity'],
   },
   list('--widths', 'complexity: widths of the hidden layers', ['complexity']),
   list('--batches', 'complexity, batch-size: sizes of batches', ['complexity', 'batch-size']),
@@ -150,6 +159,14 @@ export const studyFlags: readonly { readonly option: Option; readonly of: readon
   },
 ];
 
+/** Reads width, batch and depth. */
+function base(text: string): Shape {
+  const [width, batch, depth, ...more] = text.split(',').map(number('--base', { atLeast: 1, integer: true }));
+  if (width !== undefined && batch !== undefined && depth !== undefined && more.length === 0)
+    return { width, batch, depth };
+  throw new OptionError(`--base is '${text}'; give width, batch and depth, such as 1024,128,2`);
+}
+
 function problem(name: string): string {
   if (problemNames.includes(name)) return name;
   throw new OptionError(
@@ -184,7 +201,7 @@ export const studies: Readonly<Record<StudyName, StudyEntry>> = {
       const usual = flags.quick ? quickComplexity : fullComplexity;
       const options = {
         ...usual,
-        ...given(flags, 'widths', 'batches', 'depths', 'ranks'),
+        ...given(flags, 'base', 'widths', 'batches', 'depths', 'ranks'),
         optimizers: checkedOptimizers(flags, usual.optimizers, context),
         threads: context.threads,
       };
@@ -195,11 +212,14 @@ export const studies: Readonly<Record<StudyName, StudyEntry>> = {
     summary: 'steps and seconds to a target against the size of batches, over rates and dampings',
     async make(flags, context) {
       const usual = flags.quick ? quickBatchSize : usualBatchSize;
+      const optimizers = checkedOptimizers(flags, usual.optimizers, context);
+      if (flags.dampings !== undefined && !optimizers.some((word) => context.optimizers.takes(word, 'damping')))
+        throw new OptionError(`--dampings has no effect on ${optimizers.join(', ')}: none of them takes a damping`);
       const options = {
         ...usual,
         ...given(flags, 'problem', 'target', 'batches', 'rates', 'dampings', 'seeds', 'budget', 'mnist', 'text'),
         quick: flags.quick === true,
-        optimizers: checkedOptimizers(flags, usual.optimizers, context),
+        optimizers,
         threads: context.threads,
       };
       return (await batchSizeStudy(options, context.optimizers)) as Study<object, object>;

@@ -197,7 +197,7 @@ function heatSection({ optimizer, rates, dampings }: Sweep, { cells, batches }: 
   return {
     title: `Sensitivity of ${optimizer}`,
     notes: [
-      'Steps to the target at each point of the grid, deeper if fewer; the best in bold. “never”: not within the run; “diverged”: most seeds lost a finite loss.',
+      'Steps to the target at each point of the grid, deeper if fewer among the points of the same batch; the best in bold. “never”: not within the run; “diverged”: most seeds lost a finite loss.',
     ],
     tables,
     charts: [],

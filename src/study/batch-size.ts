@@ -10,7 +10,7 @@ import { runMetrics } from '../training/trainer.js';
 import { batchSizePresentation } from './batch-size-page.js';
 import { type BatchRow, type BatchSizeResult, batchSizeResult, type Sweep } from './batch-size-result.js';
 import { gridAround } from './grid-edge.js';
-import { type ProblemOptions, problemsOf } from './problems.js';
+import { chosenProblems, type ProblemOptions } from './problems.js';
 import type { Cell, Optimizers, Study } from './study.js';
 import { trainedCurve } from './training-run.js';
 
@@ -60,7 +60,7 @@ export async function batchSizeStudy(
   optimizers: Optimizers,
 ): Promise<Study<BatchRow, BatchSizeResult>> {
   const { quick, budget, seeds, batches, threads } = options;
-  const problem = problemsOf(options).find(({ name }) => name === options.problem);
+  const [problem] = chosenProblems(options, [options.problem]);
   if (!problem) throw new OptionError(`there is no problem '${options.problem}'`);
   if (!options.target && problem.name !== usualBatchSize.problem)
     throw new OptionError(`--target is missing: say what to reach on ${problem.name}, such as testLoss=0.2`);

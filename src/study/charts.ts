@@ -15,6 +15,8 @@ export interface LogChart extends Pick<LineChart, 'title' | 'note' | 'xName'> {
 }
 
 const tickCount = 6;
+/** Up to so many different x are marked themselves. */
+const mostSizes = 8;
 export const quietInk: Ink = { colour: 'var(--quiet)', dashed: false };
 
 /** Return the chart; points that are not above 0 and series without points are left out. */
@@ -25,10 +27,11 @@ export function logChart({ series, formatX = formatNumber, formatY = formatNumbe
   });
   if (drawn.length === 0) return [];
   const values = (axis: 0 | 1) => drawn.flatMap(({ points }) => points.map((point) => point[axis]));
+  const sizes = [...new Set(values(0))].sort((a, b) => a - b);
   return [
     lineChart({
       ...chart,
-      x: logScale(values(0), tickCount),
+      x: { ...logScale(values(0), tickCount), ...(sizes.length <= mostSizes && { ticks: sizes }) },
       y: logScale(values(1), tickCount),
       formatX: (value) => formatX(value),
       formatY: (value) => formatY(value),

@@ -18,11 +18,15 @@ import type { StudyCell, StudyTable } from './table.js';
 /** Ratios closer to 1 than this may come of noise. */
 const noise = 0.05;
 
+/** For the marks of axes, which are round in decimal units. */
+const formatMegabytes = (bytes: number): string => `${formatNumber(bytes / 1e6)} MB`;
+
 type Cost = 'meanMilliseconds' | 'stateBytes' | 'peakBytes';
+/** `format` is for the marks of axes. */
 const costs: readonly { readonly cost: Cost; readonly words: string; readonly format: (value: number) => string }[] = [
-  { cost: 'meanMilliseconds', words: 'time', format: formatMeasured },
-  { cost: 'stateBytes', words: 'state', format: formatBytes },
-  { cost: 'peakBytes', words: 'peak memory', format: formatBytes },
+  { cost: 'meanMilliseconds', words: 'time', format: (value) => `${formatNumber(value)} ms` },
+  { cost: 'stateBytes', words: 'state', format: formatMegabytes },
+  { cost: 'peakBytes', words: 'peak memory', format: formatMegabytes },
 ];
 
 /** Two optimizers at one shape. */
@@ -187,7 +191,7 @@ function exponent(fit: PowerFit | null, { from, to }: PowerFit): string {
 
 function axisSection(axis: Axis, result: ComplexityResult): Section {
   const { base, optimizers, period } = result;
-  const rows = rowsAlong(axis, result.rows, base);
+  const rows = rowsAlong(axis, result.rows, result);
   const inks = assignInks(optimizers.map(({ word }) => word));
   const labels = new Map(optimizers.map(({ word, label }) => [word, label]));
   const lines = axis === 'rank' ? new Map([['cgfac', rows]]) : groupedBy(rows, ({ optimizer }) => optimizer);
@@ -199,7 +203,7 @@ function axisSection(axis: Axis, result: ComplexityResult): Section {
             title: `${capitalized(name)}${cost === 'meanMilliseconds' ? ' of a step' : ''}`,
             note: `by ${axis}, log scales`,
             xName: axis,
-            formatY: cost === 'meanMilliseconds' ? (value) => `${formatNumber(value)} ms` : format,
+            formatY: format,
             series: [...lines].map(([word, own]) => ({
               name: word,
               label: labels.get(word) ?? word,

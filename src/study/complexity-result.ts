@@ -81,6 +81,7 @@ export interface Exponents {
 export interface ComplexityResult {
   readonly study: 'complexity';
   readonly base: Shape;
+  readonly values: ComplexityPlan['values'];
   readonly period: number;
   readonly optimizers: readonly {
     readonly word: string;
@@ -99,24 +100,35 @@ export interface ComplexityResult {
 /** Steps after which every optimizer has done all of its periodic work: inverses every 20, measurements every 10, averages every 4. */
 export const period = 20;
 
-/** Return the rows of an axis: those that have the base's values on the others. */
-export function rowsAlong(axis: Axis, rows: readonly ComplexityRow[], base: Shape): ComplexityRow[] {
+/** Where a study measures: along each axis from the base, at these values. */
+export interface ComplexityPlan {
+  readonly base: Shape;
+  readonly values: Readonly<Record<Axis, readonly number[]>>;
+  readonly optimizers: readonly string[];
+}
+
+/** Return the rows of an axis: at its values, with the base's values on the others. */
+export function rowsAlong(
+  axis: Axis,
+  rows: readonly ComplexityRow[],
+  { base, values }: Pick<ComplexityPlan, 'base' | 'values'>,
+): ComplexityRow[] {
   if (axis === 'rank') return rows.filter(({ rank }) => rank !== null);
   const others = (['width', 'batch', 'depth'] as const).filter((each) => each !== axis);
-  return rows.filter((row) => row.rank === null && others.every((each) => row[each] === base[each]));
+  return rows.filter(
+    (row) => row.rank === null && values[axis].includes(row[axis]) && others.every((each) => row[each] === base[each]),
+  );
 }
 
 /** Return what the rows show. */
-export function complexityResult(
-  rows: readonly ComplexityRow[],
-  base: Shape,
-  optimizers: readonly string[],
-): ComplexityResult {
-  const fits = (axis: Axis) => exponentsOf(axis, rowsAlong(axis, rows, base));
+export function complexityResult(rows: readonly ComplexityRow[], plan: ComplexityPlan): ComplexityResult {
+  const { base, values, optimizers } = plan;
+  const fits = (axis: Axis) => exponentsOf(axis, rowsAlong(axis, rows, plan));
   const short = shortLabels(optimizers, longestLabel);
   return {
     study: 'complexity',
     base,
+    values,
     period,
     optimizers: optimizers.map(contenderOf).map(({ word, title, label, formula }) => ({
       word,

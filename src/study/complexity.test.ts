@@ -43,8 +43,12 @@ const rows = [
     (w) => 512 * w,
   ),
 ];
-const words = ['sgd', 'kfac:inverse-interval=20', 'cgfac'];
-const result = complexityResult(rows, base, words);
+const plan = {
+  base,
+  values: { width: [256, 512, 1024], batch: [128], depth: [2, 4], rank: [32] },
+  optimizers: ['sgd', 'kfac:inverse-interval=20', 'cgfac'],
+};
+const result = complexityResult(rows, plan);
 
 describe('complexityResult', () => {
   it('fits exponents by optimizer, beside those of the formulas', () => {
@@ -61,9 +65,11 @@ describe('complexityResult', () => {
     const deeper: ComplexityRow = { ...(rows[0] as ComplexityRow), width: 512, depth: 4 };
     const ranked: ComplexityRow = { ...(rows[1] as ComplexityRow), optimizer: 'cgfac:rank=32', rank: 32 };
     const all = [...rows, deeper, ranked];
-    expect(rowsAlong('width', all, base)).toEqual(rows);
-    expect(rowsAlong('depth', all, base).map(({ depth }) => depth)).toEqual([2, 2, 2, 4]);
-    expect(rowsAlong('rank', all, base)).toEqual([ranked]);
+    expect(rowsAlong('width', all, plan)).toEqual(rows);
+    expect(rowsAlong('depth', all, plan).map(({ depth }) => depth)).toEqual([2, 2, 2, 4]);
+    // Measured along another axis, and not asked for here.
+    expect(rowsAlong('width', all, { ...plan, values: { ...plan.values, width: [512] } })).toHaveLength(3);
+    expect(rowsAlong('rank', all, plan)).toEqual([ranked]);
   });
 });
 
@@ -95,14 +101,14 @@ describe('the findings', () => {
     ];
     const failed: ComplexityRow = {
       ...(equal[0] as ComplexityRow),
-      width: 4096,
+      width: 1024,
       meanMilliseconds: null,
       stateBytes: null,
       peakBytes: null,
       failed: 'its process was ended by SIGKILL (the system may lack memory)',
     };
-    const { findings, sections } = complexityPresentation(complexityResult([...equal, failed], base, words));
-    expect(findings[0]).toContain('could not be measured at width 4096, batch 128, depth 2: its process was ended');
+    const { findings, sections } = complexityPresentation(complexityResult([...equal, failed], plan));
+    expect(findings[0]).toContain('could not be measured at width 1024, batch 128, depth 2: its process was ended');
     expect(findings[1]).toMatch(/not cheaper than .* in time at width 256, .*\(the same within 5 %\): at none/);
     const cells = sections.flatMap(({ tables }) => tables.flatMap(({ rows: lines }) => lines.flat()));
     expect(cells).toContainEqual({ text: 'failed', mark: 'warning' });

@@ -60,7 +60,7 @@ const enough = 4000;
 
 /** Return the study. @param script the program of the measuring processes */
 export function complexityStudy(options: ComplexityOptions, script: URL): Study<ComplexityCell, ComplexityResult> {
-  const { base, optimizers, threads, periods } = options;
+  const { base, optimizers, threads, periods, widths, batches, depths, ranks } = options;
   const open = new Set<MeasuredProcess>();
   const measure = (shape: Shape, contenders: readonly RankedWord[]) => async (signal: AbortSignal) => {
     const rows = await measuredTogether(shape, contenders, { script, threads, periods, open, signal });
@@ -72,9 +72,9 @@ export function complexityStudy(options: ComplexityOptions, script: URL): Study<
     const key = keyOf(shape);
     cells.set(key, { key, run: measure(shape, plain) });
   }
-  if (options.ranks.length > 0) {
+  if (ranks.length > 0) {
     const key = `${keyOf(base)}, ranks`;
-    const ranked = options.ranks.map((rank): RankedWord => ({ word: `cgfac:rank=${rank}`, rank }));
+    const ranked = ranks.map((rank): RankedWord => ({ word: `cgfac:rank=${rank}`, rank }));
     cells.set(key, { key, run: measure(base, ranked) });
   }
   return {
@@ -85,8 +85,7 @@ export function complexityStudy(options: ComplexityOptions, script: URL): Study<
     result: (found) =>
       complexityResult(
         found.flatMap(({ rows }) => rows),
-        base,
-        optimizers,
+        { base, optimizers, values: { width: widths, batch: batches, depth: depths, rank: ranks } },
       ),
     present: complexityPresentation,
     async close() {

@@ -36,7 +36,7 @@ const atLeast = (isBound: boolean): string => (isBound ? 'at least ' : '');
 function headline({ optimizer, stepRatio, secondRatio, isBound, problems }: OverallResult, baseline: string): string {
   if (stepRatio === null || secondRatio === null) return `${optimizer} could not be compared with ${tuned(baseline)}`;
   const means = `${atLeast(isBound)}${formatNumber(stepRatio)} times the steps and ${atLeast(isBound)}${formatNumber(secondRatio)} times the seconds`;
-  return `${optimizer} without options takes ${means} of ${tuned(baseline)} to its best validation loss (geometric means over ${problems} problems)`;
+  return `${optimizer} without options takes ${means} of ${tuned(baseline)} to its best validation loss (${problems === 1 ? 'one problem' : `geometric means over ${problems} problems`})`;
 }
 
 /** Where an optimizer loses: what it never reached, where it is slower, where it ends worse, and what diverged. */
@@ -158,7 +158,7 @@ function problemTable(problem: ProblemResult, baseline: string, seeds: number): 
     formatBytes(each.stateBytes),
   ]);
   const rival = found
-    ? `${tuned(baseline)}: rate ${formatNumber(found.rate)}${found.edge ? ` (the ${found.edge} of the grid !)` : ''}, best loss ${formatMeasured(found.bestLoss)}`
+    ? `${tuned(baseline)}: rate ${formatNumber(found.rate)}${found.edge ? ` (the ${found.edge} of its grid)` : ''}, best loss ${formatMeasured(found.bestLoss)}`
     : `no rate of ${baseline} kept a finite loss`;
   return {
     caption: `${title} · ${formatCount(parameters)} parameters, ${formatSteps(steps)} of ${batchSize} · ${rival}`,

@@ -14,7 +14,7 @@ export interface DefaultsRow extends Curve {
   readonly planned: number;
 }
 
-export interface GridPoint {
+interface GridPoint {
   readonly rate: number;
   /** Median over the seeds of the best validation loss of a run; null if most runs diverged. */
   readonly bestLoss: number | null;
@@ -86,7 +86,7 @@ export interface DefaultsResult {
 }
 
 /** A problem as the result names it. */
-export interface NamedProblem {
+interface NamedProblem {
   readonly name: string;
   readonly title: string;
   readonly parameters: number;

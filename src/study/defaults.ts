@@ -2,9 +2,10 @@
 
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
+import { OptionError } from '../errors.js';
 import { defaultsPresentation } from './defaults-page.js';
 import { type DefaultsResult, type DefaultsRow, defaultsResult } from './defaults-result.js';
-import { type Problem, type ProblemOptions, parameterCount, problemsOf } from './problems.js';
+import { chosenProblems, type Problem, type ProblemOptions, parameterCount } from './problems.js';
 import type { Cell, Optimizers, Study } from './study.js';
 import { trainedCurve } from './training-run.js';
 
@@ -41,8 +42,12 @@ export async function defaultsStudy(
   optimizers: Optimizers,
 ): Promise<Study<DefaultsRow, DefaultsResult>> {
   const { baseline, rates, seeds, budget, threads } = options;
-  const all = problemsOf(options);
-  const problems = options.problems ? all.filter(({ name }) => options.problems?.includes(name)) : all;
+  if (!optimizers.takes(baseline, 'learningRate')) {
+    throw new OptionError(
+      `the baseline '${baseline}' takes no learning rate from the grid: choose one that has a learning rate, and leave it out`,
+    );
+  }
+  const problems = chosenProblems(options, options.problems);
   let engine: Engine | undefined;
   const cells = problems.flatMap((problem): Cell<DefaultsRow>[] => {
     const planned = Math.max(1, Math.round(problem.steps * budget));

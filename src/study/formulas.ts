@@ -2,7 +2,7 @@
 // bytes of what an optimizer keeps beside parameters and gradients.
 
 /** A dense layer: m inputs, its bias's 1 among them, and n outputs; N examples. */
-export interface DenseShape {
+interface DenseShape {
   readonly m: number;
   readonly n: number;
   readonly N: number;

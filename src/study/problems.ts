@@ -5,6 +5,7 @@ import { drawnDigits } from '../data/digits/digits.js';
 import { readMnist } from '../data/readers/mnist.js';
 import { readText } from '../data/readers/text.js';
 import { autoencoding, slice } from '../data/views.js';
+import { OptionError } from '../errors.js';
 import { elementCount } from '../graph/tensor.js';
 import type { Model } from '../model/model.js';
 import { charTransformer } from '../nn/char-transformer.js';
@@ -22,6 +23,8 @@ export interface Problem {
   readonly batchSize: number;
   /** Steps of a run with a budget of 1. */
   readonly steps: number;
+  /** The option that gives data of the user's own. */
+  readonly uses?: 'mnist' | 'text';
   /** The test part is the validation set. Loaded when needed, and once. */
   readonly data: () => Promise<DataSplits>;
   readonly model: (seed: number, data: DataSplits) => Model;
@@ -63,6 +66,7 @@ export function problemsOf({ mnist, text, quick }: ProblemOptions): readonly Pro
     },
     {
       name: 'deep-autoencoder',
+      uses: 'mnist',
       title: `autoencoder ${quick ? '784-100-50-30' : '784-1000-500-250-30'} on ${mnist === undefined ? 'drawn digits (MNIST was not given)' : 'MNIST'}`,
       batchSize: batch(500),
       steps: steps(120),
@@ -103,6 +107,7 @@ export function problemsOf({ mnist, text, quick }: ProblemOptions): readonly Pro
     },
     {
       name: 'char-transformer',
+      uses: 'text',
       title: `character transformer of ${transformerWords}, on ${text === undefined ? 'the text of a grammar (no text was given)' : text}`,
       batchSize: quick ? 16 : 64,
       steps: steps(400),
@@ -137,6 +142,21 @@ export function problemsOf({ mnist, text, quick }: ProblemOptions): readonly Pro
       model: (seed) => mlp({ seed, sizes: [196, ...Array.from({ length: 12 }, () => 24), 10], activation: 'tanh' }),
     },
   ];
+}
+
+/**
+ * Return the problems of some names, in the order of the tables.
+ * @throws OptionError if data are given that none of them uses
+ */
+export function chosenProblems(options: ProblemOptions, names: readonly string[] | undefined): readonly Problem[] {
+  const all = problemsOf(options);
+  const chosen = names ? all.filter(({ name }) => names.includes(name)) : all;
+  for (const key of ['mnist', 'text'] as const) {
+    if (options[key] === undefined || chosen.some(({ uses }) => uses === key)) continue;
+    const owner = all.find(({ uses }) => uses === key)?.name ?? '';
+    throw new OptionError(`--${key} has no effect without the problem ${owner}: leave it out, or add the problem`);
+  }
+  return chosen;
 }
 
 /** The name of every problem. */

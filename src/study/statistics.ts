@@ -31,8 +31,7 @@ export function powerFit(points: readonly { readonly x: number; readonly y: numb
 }
 
 /** Return the mean; NaN of nothing. */
-export const mean = (values: readonly number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length;
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Return the median, of an even number of values the mean of the middle two; NaN of nothing. Infinity counts as the largest. */
 export function median(values: readonly number[]): number {

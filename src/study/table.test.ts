@@ -24,7 +24,17 @@ it('aligns numbers whether they are marked or not', () => {
 
 it('escapes what it shows as HTML, and marks by more than colour', () => {
   const { html } = tableHtml(table);
-  expect(html).toContain('<caption>Steps &amp; seconds</caption>');
+  expect(html).toContain('<figcaption>Steps &amp; seconds</figcaption>');
   expect(html).toContain('<th scope="row">a &lt;b&gt;</th><td class="warning">never !</td><td>12.25</td>');
   expect(html).toContain('<td class="best">12</td>');
+});
+
+it('shades the cells of a heat map', () => {
+  const shaded = {
+    ...table,
+    rows: [['cgfac', { text: '12', strength: 1 }, { text: '40', strength: 0, mark: 'best' as const }]],
+  };
+  const { html } = tableHtml(shaded);
+  expect(html).toContain('<td class="heat" style="--strength:45%">12</td>');
+  expect(html).toContain('<td class="best heat" style="--strength:0%">40</td>');
 });

@@ -46,7 +46,8 @@ export function tableHtml({ caption, columns, rows }: StudyTable): Html {
     const first = typeof name === 'string' ? name : name.text;
     return html`<tr><th scope="row">${first}</th>${others.map(cellHtml)}</tr>`;
   });
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="summary study"><caption>${caption}</caption><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div>`;
+  // A caption inside would be as wide as the table, and scroll with it.
+  return html`<figure class="study"><figcaption>${caption}</figcaption><div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="summary" aria-label="${caption}"><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div></figure>`;
 }
 
 /** Colour in percent of the deepest cell, on which text can still be read. */

@@ -8,7 +8,7 @@ import type { Problem } from './problems.js';
 import type { Optimizers } from './study.js';
 
 /** Where a run was, and the value there. */
-export type CurvePoint = readonly [step: number, seconds: number, value: number];
+type CurvePoint = readonly [step: number, seconds: number, value: number];
 
 /** What a run leaves. */
 export interface Curve {

@@ -71,9 +71,9 @@ caption{caption-side:bottom;text-align:left;color:var(--quiet);font-size:.85rem;
 .mistakes figure{margin:0}.mistakes figcaption{font-size:.82rem;font-weight:600;margin-top:.2rem;overflow-wrap:anywhere}
 .mistakes span{color:var(--ink-0)}.mistakes .note{margin-top:0}
 .part{padding-top:0}.part+.part{margin-top:3rem}.part>.charts{margin-bottom:1.5rem}.part .note{max-width:52em}
-.study{margin-bottom:1.8rem}.study caption{caption-side:top;padding:0 0 .4rem;color:var(--ink);font-weight:600;font-size:.92rem}
+.study{margin:0 0 1.8rem}.study figcaption{margin-bottom:.4rem;font-weight:600;font-size:.92rem;overflow-wrap:anywhere}
 .study tbody th:first-child{padding-left:0;max-width:18rem}
-.study td.heat{background:color-mix(in srgb,var(--ink-1) var(--strength),var(--paper));color:var(--ink)}
+.study td.heat{background:color-mix(in srgb,var(--ink-1) var(--strength),var(--paper));color:var(--ink);padding-right:.6rem}
 footer{margin-top:4.5rem;border-top:2px solid var(--ink)}footer h3{margin-top:1.5rem}
 pre{margin:0;padding:.9rem 1.1rem;background:var(--card);border-radius:6px;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 code span{display:inline-block}
