@@ -26,7 +26,7 @@ export interface ShampooPreconditionerOptions {
   readonly epsilon?: number;
   /** Multiple of I that a statistic begins with, the paper's ε; 0 by default. */
   readonly initialStatistic?: number;
-  /** Steps T from one computation of the inverse roots to the next; 10 by default. The first steps refresh more often. */
+  /** Steps T from one computation of the inverse roots to the next; 20 by default. The first steps refresh more often. */
   readonly rootInterval?: number;
   /** Longest side of a block: longer sides of a parameter are cut into equal parts; 256 by default. */
   readonly blockSize?: number;
@@ -202,7 +202,7 @@ function checkedOptions(of: string, options: ShampooPreconditionerOptions): Requ
     beta2: checkedNumber('beta2', options.beta2 ?? 0.999, { atLeast: 0, atMost: 1 }),
     epsilon: checkedNumber('epsilon', options.epsilon ?? 1e-6, { atLeast: 0 }),
     initialStatistic: checkedNumber('initialStatistic', options.initialStatistic ?? 0, { atLeast: 0 }),
-    rootInterval: checkedCount('rootInterval', options.rootInterval ?? 10),
+    rootInterval: checkedCount('rootInterval', options.rootInterval ?? 20),
     blockSize: checkedCount('blockSize', options.blockSize ?? 256),
     mergeKernels: checkedFlag('mergeKernels', options.mergeKernels) ?? true,
   };

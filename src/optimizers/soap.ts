@@ -50,7 +50,7 @@ const keys: OptionKeys<SoapOptions> = { ...ownKeys, learningRate: true, weightDe
 
 /**
  * Return SOAP. Its first step only sets up the eigenbases. A renewal of a side of n takes about 8·n³ operations, the first
- * decomposition, once, some hundred times as much up to n = 256; the states of `[m, n]` are 2·(m² + n²) + 2·m·n elements.
+ * bases about ten times as much; the states of `[m, n]` are 2·(m² + n²) + 2·m·n elements.
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * const optimizer = soap({ learningRate: 0.003, basisInterval: 20 });

@@ -29,14 +29,14 @@ export function orthogonalIteration(b: Builder, matrix: Value, basis: Value): Va
 export const rayleighQuotients = (b: Builder, matrix: Value, basis: Value): Value =>
   b.sum(b.mul(basis, b.matmul(matrix, basis)), [matrix.rank - 2]);
 
-/** Largest order that is decomposed at once: above, the time of Jacobi's rounds exceeds that of some QR decompositions by far. */
-const largestDecomposed = 256;
+/** Largest order that is decomposed at once: at order 128 Jacobi's rounds take as long as 30 steps of iteration, at 256 as 100. */
+const largestDecomposed = 64;
 
 /** Steps of orthogonal iteration instead. */
-const firstSteps = 10;
+const firstSteps = 5;
 
 /**
- * Return a first basis for `orthogonalIteration`: the eigenbasis up to order 256, and for larger matrices what ten steps from
+ * Return a first basis for `orthogonalIteration`: the eigenbasis up to order 64, and for larger matrices what five steps from
  * I give, which is near the leading eigenvectors.
  * @param matrix symmetric positive semidefinite, `[n, n]` or `[batch, n, n]`
  * @throws GraphError for a value that is not a square matrix or a batch of them, of known sizes
