@@ -167,7 +167,7 @@ export {
   step,
   warmUp,
 } from './optimizers/schedules.js';
-export type { BlockDirection, BlockGradient } from './optimizers/second-order/block.js';
+export type { BlockDirection, BlockGradient, MeasuredBlock } from './optimizers/second-order/block.js';
 export { type CgfacOptions, cgfac } from './optimizers/second-order/cgfac.js';
 export type { SolveOptions } from './optimizers/second-order/convergence.js';
 export type {
@@ -193,6 +193,7 @@ export {
 export { type KfacOptions, kfac } from './optimizers/second-order/kfac.js';
 export { KroneckerOperator, type PerSide } from './optimizers/second-order/kronecker-operator.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
+export type { Measure, Refreshed } from './optimizers/second-order/refresh.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
 export { tikhonov } from './optimizers/second-order/tikhonov.js';
 export { type SgdOptions, sgd } from './optimizers/sgd.js';

@@ -79,6 +79,8 @@ const secondOrder = {
   momentum: 'schedule',
   'kl-clip': 'schedule',
   'curvature-rows': 'number',
+  'curvature-interval': 'number',
+  'curvature-burn-in': 'number',
   fisher: Object.keys(fishers),
   samples: 'number',
   'damping-kind': ['factored', 'tikhonov'],
@@ -137,7 +139,7 @@ function sharedParts(options: OptionValues, setting: Setting | undefined): Secon
   const { fisher } = options;
   return {
     ...(step && { step }),
-    ...picked(options, ['curvatureRows', 'iterateAveraging']),
+    ...picked(options, ['curvatureRows', 'curvatureInterval', 'curvatureBurnIn', 'iterateAveraging']),
     ...((fisher !== undefined || options.samples !== undefined) && { fisher: fisherOf(options) }),
     ...(options.restLearningRate !== undefined && {
       rest: adam({ learningRate: options.restLearningRate as Schedule }),
