@@ -182,13 +182,15 @@ export {
   warmUp,
 } from './optimizers/schedules.js';
 export type { AcrossLayers, AcrossLayersOption, CorrectionInput } from './optimizers/second-order/across-layers.js';
-export type { BlockDirection, BlockGradient } from './optimizers/second-order/block.js';
+export type { BlockDirection, BlockGradient, MeasuredBlock } from './optimizers/second-order/block.js';
 export type { BlockRule } from './optimizers/second-order/block-choice.js';
 export {
   type BlockForm,
   type BlockFormInput,
   kronecker,
+  type MeasuredForm,
   none,
+  type ProductForm,
   reduced,
 } from './optimizers/second-order/block-form.js';
 export { type CgfacOptions, cgfac } from './optimizers/second-order/cgfac.js';
@@ -236,6 +238,7 @@ export {
 } from './optimizers/second-order/measured-forms.js';
 export { type NaturalGradientOptions, naturalGradient } from './optimizers/second-order/natural-gradient.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
+export type { Measure, Refreshed } from './optimizers/second-order/refresh.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
 export { tikhonov } from './optimizers/second-order/tikhonov.js';
 export {

@@ -93,7 +93,7 @@ describe('words', () => {
     for (const spec of [
       'cgfac:form=primal:warm-start=false:tolerance=0.1',
       'cgfac:form=gram:damping-kind=tikhonov:max-iterations=3:rank=8:decay=0.5',
-      'cgfac:damping-kind=factored:fisher=sampled:samples=2:curvature-rows=8',
+      'cgfac:damping-kind=factored:fisher=sampled:samples=2:curvature-rows=8:curvature-interval=3:curvature-burn-in=9',
       'cgfac:fisher=curvature-propagation:samples=3:pi=0.5',
       'kfac:fisher=input-only:blocks=head.*=full,*.norm=diagonal,*=reduced',
       'cgfac:step=normalized:momentum=0.5:weight-decay=0.1:rest-learning-rate=0.1',

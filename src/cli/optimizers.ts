@@ -122,6 +122,8 @@ const secondOrder = {
   momentum: 'schedule',
   'kl-clip': 'schedule',
   'curvature-rows': 'number',
+  'curvature-interval': 'number',
+  'curvature-burn-in': 'number',
   fisher: Object.keys(fishers),
   samples: 'number',
   blocks: { rules: Object.keys(forms) },
@@ -230,7 +232,7 @@ function sharedParts(options: OptionValues, setting: Setting | undefined): Secon
   const { fisher } = options;
   return {
     ...(step && { step }),
-    ...picked(options, ['curvatureRows', 'iterateAveraging']),
+    ...picked(options, ['curvatureRows', 'curvatureInterval', 'curvatureBurnIn', 'iterateAveraging']),
     ...(options.blocks !== undefined && { blocks: blockRules(options.blocks as readonly NamedRule[]) }), // it was read as such
     ...((fisher !== undefined || options.samples !== undefined) && { fisher: fisherOf(options) }),
     ...(options.restLearningRate !== undefined && {

@@ -231,6 +231,16 @@ describe('what a second-order optimizer is made of', () => {
       loose({ damping: tikhonov(), factors: dense({ inverseInterval: 3 }) }),
     ],
     [
+      'curvatureInterval is 4, and primal() damping solves with the rows of each batch: leave it out',
+      loose({ damping: primal(), curvatureInterval: 4 }),
+    ],
+    [
+      'curvatureBurnIn has no effect: with curvatureInterval 1, all steps measure the curvature',
+      loose({ curvatureInterval: 1, curvatureBurnIn: 9 }),
+    ],
+    ['curvatureInterval is 0; it must be a whole number, at least 1', loose({ curvatureInterval: 0 })],
+    ['curvatureBurnIn is 1.5; it must be a whole number, at least 1', loose({ curvatureBurnIn: 1.5 })],
+    [
       'factors are sketches(); kfac keeps the factors themselves: give dense(), or use cgfac',
       () => kfac({ factors: sketches() } as object),
     ],

@@ -50,6 +50,16 @@ describe('what a step declares', () => {
       "declares 'state.v' twice",
       ({ b, state }) => [state('v', [], (old) => b.mul(old, 2)), state('v', [], (old) => b.mul(old, 3))],
     ],
+    ["declares 'state.h' twice", ({ hold }) => [hold('h', []), hold('h', [])]],
+    ["the optimizer's state 'h' has no value after the step", ({ hold }) => hold('h', [])],
+    [
+      "the optimizer's state 'h' has two values after the step",
+      ({ hold }) => {
+        const { old, become } = hold('h', []);
+        become(old);
+        become(old);
+      },
+    ],
     ["declares 'noise.n' twice", ({ noise }) => [noise('n', [1], 'sign'), noise('n', [2], 'sign')]],
     [
       "declares 'diagnostic.d' twice",

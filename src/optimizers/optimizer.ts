@@ -71,6 +71,11 @@ export interface StepContext {
   hold(name: string, dims: readonly number[], initial?: TensorData): HeldState;
   /** Declare fresh random numbers for each step. */
   noise(name: string, dims: readonly number[], distribution: Distribution): Value;
+  /**
+   * Return the number of kept steps since the part of the step that this context belongs to last ran; left out if it runs at
+   * each step.
+   */
+  readonly elapsed?: () => number;
   /** Report a scalar after each step: damping, learning rate, CG iterations, … NaN is "not measured at this step". */
   report(name: string, value: Value): void;
   /** Pass what each step reports to an object, which adapts the scalars that are closures over it. */

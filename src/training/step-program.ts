@@ -225,6 +225,11 @@ class Declarations {
             `the optimizer's state '${name}' is ${formatType(old.type)} and becomes ${formatType(next.type)}: a state keeps its type`,
           );
         }
+        if (this.states.has(name)) {
+          throw new OptionError(
+            `the optimizer's state '${name}' has two values after the step: call become(next) once`,
+          );
+        }
         this.states.set(name, { initial: initial ?? zero(), next });
       };
       this.#held.add(name);
@@ -253,6 +258,7 @@ class Declarations {
       },
     };
   }
+
   /** @throws OptionError for a state that was given no new value */
   checkHeld(): void {
     const missing = [...this.#held].find((name) => !this.states.has(name));

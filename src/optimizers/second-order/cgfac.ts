@@ -27,6 +27,9 @@ const keys: OptionKeys<Pick<CgfacOptions, keyof CgfacOptions>> = {
   acrossLayers: true,
 };
 
+/** Steps from one measurement of the curvature to the next if inverses are kept with it. */
+const measureInterval = 5;
+
 /**
  * Return the CG-FAC optimizer. It needs no tuning: by default the loss and the data decide the kind of step, normalized for
  * classification of pictures and sequences, self-tuning for tables and for the other losses. A step that raises the loss of
@@ -40,6 +43,7 @@ const keys: OptionKeys<Pick<CgfacOptions, keyof CgfacOptions>> = {
 export function cgfac(options: CgfacOptions = {}): Optimizer {
   refuseNested('cgfac', options);
   checkKeys('cgfac', options, keys);
-  const parts = checkedParts(options);
-  return secondOrder('cgfac', { damping: factored(), factors: sketches(), ...parts }, options);
+  const { damping = factored(), factors = sketches() } = checkedParts(options);
+  const usualInterval = damping.invertsFactors && factors.inverseInterval === undefined ? measureInterval : 1;
+  return secondOrder('cgfac', { damping, factors, usualInterval }, options);
 }

@@ -4,6 +4,7 @@ import type { Numbers } from '../../../test/support/declared-step.js';
 import {
   at,
   generate,
+  gram,
   identity,
   inverted,
   kronecker,
@@ -30,7 +31,7 @@ import {
   outputCotangent,
 } from '../../../test/support/dense-network.js';
 import { layouts } from '../../../test/support/layer-tensors.js';
-import { signs, stepOnce } from '../../../test/support/optimizer-step.js';
+import { type Snapshots, signs, stepOnce } from '../../../test/support/optimizer-step.js';
 import { decayAt } from '../../curvature/factors/moving-average.js';
 import { empirical, inputOnly } from '../../curvature/fisher.js';
 import { random } from '../../random.js';
@@ -143,13 +144,14 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
     const source = random(42);
     let network = start;
     let state: Numbers = {};
+    let snapshots: Snapshots = [];
     let averages: Factors[] = network.layers.map(({ rows, columns }) => ({
       a: generate(rows, rows, () => 0),
       g: generate(columns, columns, () => 0),
     }));
     for (let step = 0; step < 2; step++) {
       const examples = examplesFor(network, loss, examplesPerStep, source);
-      const outcome = await stepOnce({ network, loss, examples, optimizer, step, state });
+      const outcome = await stepOnce({ network, loss, examples, optimizer, step, state, snapshots });
       const keep = decayAt(step, 0.95);
       const batch = curvatureByHand(network, loss, examples);
       averages = averages.map(({ a, g }, i) => ({
@@ -161,7 +163,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
         const expected = scaled(direction(gradient, averages[i] ?? { a: gradient, g: gradient }), -rate);
         expect(relativeError(moved, expected)).toBeLessThan(1e-9);
       }
-      ({ network, state } = outcome);
+      ({ network, state, snapshots } = outcome);
     }
   });
 });
@@ -205,6 +207,7 @@ test('cgfac’s sketches follow their recurrence, with signs of their own for ea
   const source = random(45);
   let network = denseNetwork([5, 4], { ...layout, activation: 'tanh', seed: 46 });
   let state: Numbers = {};
+  let snapshots: Snapshots = [];
   let expected = { a: generate(rank, 6, () => 0), g: generate(rank, 4, () => 0) };
   for (let step = 0; step < 3; step++) {
     const examples = examplesFor(network, loss, 8, source);
@@ -215,7 +218,7 @@ test('cgfac’s sketches follow their recurrence, with signs of their own for ea
       drawn.set(name, draw(name, dims));
       return drawn.get(name) ?? [];
     };
-    const outcome = await stepOnce({ network, loss, examples, optimizer, step, state, noise });
+    const outcome = await stepOnce({ network, loss, examples, optimizer, step, state, snapshots, noise });
     expect([...drawn.keys()].sort()).toEqual(['signs.inputs.layer0.weight', 'signs.outputs.layer0.weight']);
     const inputs = rowsOf(examples.inputs, 0, examplesInCurvature);
     const { activations, output } = forwardByHand(network, inputs);
@@ -230,7 +233,7 @@ test('cgfac’s sketches follow their recurrence, with signs of their own for ea
       return plus(scaled(old, Math.sqrt(keep)), fresh);
     };
     expected = { a: next(expected.a, activations[0] ?? inputs, 'inputs'), g: next(expected.g, g ?? inputs, 'outputs') };
-    ({ network, state } = outcome);
+    ({ network, state, snapshots } = outcome);
     const held = (name: string, columns: number): Matrix =>
       matrixOf(rank, columns, state[`${name}.layer0.weight`] ?? []);
     const [values, ones] = [held('activations', 5), held('homogeneous', 1)];
@@ -238,4 +241,44 @@ test('cgfac’s sketches follow their recurrence, with signs of their own for ea
     expect(relativeError(joined, expected.a)).toBeLessThan(1e-12);
     expect(relativeError(held('gradients', 4), expected.g)).toBeLessThan(1e-12);
   }
+});
+
+test('between measurements cgfac keeps rows and inverses that belong together, and averages forget by steps', async () => {
+  const [rank, decay, examplesInCurvature] = [4, 0.5, 4];
+  const factors = sketches({ rank, decay }); // the inputs of the layer as rows, the outputs dense
+  const optimizer = cgfac({ ...bare, factors, curvatureInterval: 3, curvatureBurnIn: 2 });
+  const source = random(47);
+  let network = denseNetwork([6, 3], { ...layout, activation: 'tanh', seed: 48 });
+  let state: Numbers = {};
+  let snapshots: Snapshots = [];
+  const measured: number[] = [];
+  const square = (numbers: readonly number[] = []): Matrix =>
+    matrixOf(Math.sqrt(numbers.length), Math.sqrt(numbers.length), numbers);
+  for (let step = 0; step < 9; step++) {
+    const examples = examplesFor(network, loss, examplesInCurvature, source);
+    const outcome = await stepOnce({
+      ...{ network, loss, examples, optimizer, step, state, snapshots },
+      noise: signs(step),
+    });
+    const held = (name: string): Matrix => {
+      const numbers = outcome.state[`${name}.layer0.weight`] ?? [];
+      return matrixOf(rank, numbers.length / rank, numbers);
+    };
+    const [values, ones, g] = [held('activations'), held('homogeneous'), square(outcome.state['G.layer0.weight'])];
+    const rows = generate(rank, 7, (i, j) => (j < 6 ? at(values, i, j) : at(ones, i, 0)));
+    const [{ gradient, g: fresh } = { gradient: g, g }] = curvatureByHand(network, loss, examples);
+    const moved = minus(outcome.network.layers[0] ?? gradient, network.layers[0] ?? gradient);
+    expect(relativeError(moved, scaled(byFactors(gradient, { a: gram(rows), g }), -rate))).toBeLessThan(1e-9);
+    const old = square(state['G.layer0.weight'] ?? Array.from(g.data, () => 0));
+    if (relativeError(g, old) > 0) {
+      const keep = Math.min(1 - 1 / (measured.length + 1), decay ** (step - (measured.at(-1) ?? 0)));
+      expect(relativeError(g, plus(scaled(old, keep), scaled(fresh, 1 - keep)))).toBeLessThan(1e-12);
+      measured.push(step);
+    } else {
+      const names = Object.keys(state).filter((name) => !name.startsWith('step.'));
+      for (const name of names) expect(outcome.state[name]).toEqual(state[name]);
+    }
+    ({ network, state, snapshots } = outcome);
+  }
+  expect(measured).toEqual([0, 1, 4, 7]);
 });

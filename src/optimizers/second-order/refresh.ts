@@ -26,6 +26,11 @@ export class RefreshSchedule implements Steering {
     return forced > 0 || measured < this.#burnIn || since >= this.#interval;
   }
 
+  /** Number of kept steps since the last one that measured, that step among them. */
+  get elapsed(): number {
+    return this.#state.since;
+  }
+
   /** Number of kept steps that measured. */
   get measured(): number {
     return this.#state.measured;
@@ -57,13 +62,13 @@ export interface Refreshed<Made> {
  * Make something in a branch that runs only at some steps. States that are declared in it change only then; reports are NaN
  * at the other steps. Scalars are functions of the number of steps that ran the branch.
  * @param due a bool scalar: whether the branch runs; it must at the first step
- * @param measured the number of earlier steps, those that were kept, that ran the branch; undefined if nothing depends on it
+ * @param schedule decides when the branch runs; undefined if nothing in the branch depends on it
  * @param make is given the context of the branch; `keeps` are further values to keep, by the names of their states
  */
 export function refreshed<Made extends { readonly keeps: ReadonlyMap<string, Value> }>(
   context: StepContext,
   due: Value,
-  measured: (() => number) | undefined,
+  schedule: RefreshSchedule | undefined,
   make: (context: StepContext) => Made,
 ): Refreshed<Made> {
   const held: { readonly state: HeldState; readonly next: () => Value }[] = [];
@@ -95,7 +100,11 @@ export function refreshed<Made extends { readonly keeps: ReadonlyMap<string, Val
         hold,
         state: stateBy(hold),
         scalar: (name, at) =>
-          context.scalar(name, typeof at === 'number' || !measured ? at : () => at(measured(), measured())),
+          context.scalar(
+            name,
+            typeof at === 'number' || !schedule ? at : () => at(schedule.measured, schedule.measured),
+          ),
+        ...(schedule && { elapsed: () => schedule.elapsed }),
         report: (name, value) => {
           reports.set(name, value);
         },
@@ -157,11 +166,6 @@ export function measuring(
     const schedule = new RefreshSchedule(interval, burnIn);
     context.steer(schedule);
     const due = context.scalar('measureCurvature', () => (schedule.isDue ? 1 : 0));
-    return refreshed(
-      context,
-      context.b.greater(due, 0.5),
-      () => schedule.measured,
-      (inner) => make(inner, blocksIn(inner.b)),
-    );
+    return refreshed(context, context.b.greater(due, 0.5), schedule, (inner) => make(inner, blocksIn(inner.b)));
   };
 }

@@ -63,11 +63,12 @@ export interface SecondOrderOptions {
    */
   readonly curvatureRows?: number;
   /**
-   * Steps from one measurement of the curvature to the next: its examples, moving averages and inverses are kept in between.
-   * A step that is taken back is followed by a measurement. DEFAULT
+   * Steps from one measurement of the curvature to the next: moving averages and inverses are kept in between. After a step
+   * that was taken back the curvature is measured. By default 5 in `cgfac` with `factored()` damping, unless the factors keep
+   * inverses of their own, else 1.
    */
   readonly curvatureInterval?: number;
-  /** Steps at the start of a run that all measure the curvature; DEFAULT */
+  /** Steps at the start of a run that all measure the curvature; 20 by default. */
   readonly curvatureBurnIn?: number;
   /** The optimizer of parameters outside all Kronecker blocks: `adam()` by default, for normalized steps with 0.003/√(1 + k/100). */
   readonly rest?: Optimizer;
@@ -94,8 +95,8 @@ export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
 export interface Preconditioner {
   readonly damping: Damping;
   readonly factors: Factors;
-  /** When the curvature is measured, by default; at each step if left out. */
-  readonly schedule?: MeasureSchedule;
+  /** Steps from one measurement of the curvature to the next, by default; 1 if left out. */
+  readonly usualInterval?: number;
   readonly acrossLayers?: AcrossLayers;
 }
 
@@ -201,11 +202,13 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
   };
 }
 
+/** Steps at the start of a run that all measure the curvature, by default: the weights change most then. */
+const usualBurnIn = 20;
+
 /** @throws OptionError for numbers out of range, and for a schedule that has no effect */
-function scheduleOf({ damping, schedule }: Preconditioner, options: SecondOrderOptions): MeasureSchedule {
+function scheduleOf({ damping, usualInterval = 1 }: Preconditioner, options: SecondOrderOptions): MeasureSchedule {
   const { curvatureInterval, curvatureBurnIn } = options;
-  const usual = schedule ?? { interval: 1, burnIn: 20 };
-  const interval = checkedCount('curvatureInterval', curvatureInterval ?? usual.interval);
+  const interval = checkedCount('curvatureInterval', curvatureInterval ?? usualInterval);
   if (interval > 1 && damping.usesRows) {
     throw new OptionError(
       `curvatureInterval is ${interval}, and ${damping.name}() damping solves with the rows of each batch: leave it out`,
@@ -214,7 +217,7 @@ function scheduleOf({ damping, schedule }: Preconditioner, options: SecondOrderO
   if (interval === 1 && curvatureBurnIn !== undefined) {
     throw new OptionError('curvatureBurnIn has no effect: with curvatureInterval 1, all steps measure the curvature');
   }
-  return { interval, burnIn: checkedCount('curvatureBurnIn', curvatureBurnIn ?? usual.burnIn) };
+  return { interval, burnIn: checkedCount('curvatureBurnIn', curvatureBurnIn ?? usualBurnIn) };
 }
 
 /** @throws OptionError if the loss does not have the likelihood that the Fisher matrix needs */
