@@ -137,11 +137,13 @@ export { type AdagradOptions, adagrad, type SquareSumOptions, scaleByAdagrad } f
 export { type AdamOptions, adam, adamw, scaleByAdam } from './optimizers/adam.js';
 export { adamax, scaleByAdamax } from './optimizers/adamax.js';
 export { type Chain, chain, namedChain } from './optimizers/chain.js';
+export { type LbfgsOptions, lbfgs } from './optimizers/lbfgs.js';
 export { type LionBetas, type LionOptions, lion, scaleByLion } from './optimizers/lion.js';
 export { type MuonOptions, muon, type OrthogonalMomentumOptions, scaleByMuon } from './optimizers/muon.js';
 export { type NadamOptions, nadam, scaleByNadam } from './optimizers/nadam.js';
 export {
   type HeldState,
+  initialParameter,
   type Optimizer,
   restricted,
   type ScalarSource,
@@ -162,8 +164,18 @@ export {
   parametersOf,
 } from './optimizers/parameters.js';
 export { partition } from './optimizers/partition.js';
+export { type ProdigyOptions, prodigy } from './optimizers/prodigy.js';
 export { radam, scaleByRadam } from './optimizers/radam.js';
 export { type RmsOptions, type RmspropOptions, rmsprop, scaleByRms } from './optimizers/rmsprop.js';
+export {
+  type AveragingOptions,
+  type ScheduleFreeAdamwOptions,
+  type ScheduleFreeOptions,
+  type ScheduleFreeSgdOptions,
+  scheduleFree,
+  scheduleFreeAdamw,
+  scheduleFreeSgd,
+} from './optimizers/schedule-free.js';
 export {
   constant,
   cosine,
@@ -257,6 +269,7 @@ export {
   shampoo,
 } from './optimizers/shampoo.js';
 export { type RotatedAdamOptions, type SoapOptions, scaleBySoap, soap } from './optimizers/soap.js';
+export { type SophiaOptions, sophiaG } from './optimizers/sophia.js';
 export { type NormalizedOptions, normalized } from './optimizers/steps/normalized.js';
 export {
   type BegunStep,
@@ -277,7 +290,7 @@ export { scaleByLearningRate } from './optimizers/transforms/learning-rate.js';
 export type { MomentsOptions } from './optimizers/transforms/moments.js';
 export { type MomentumOptions, scaleByMomentum } from './optimizers/transforms/momentum.js';
 export { cautious, scaleBySign } from './optimizers/transforms/sign.js';
-export type { Mapped, StepNumber, Transform, Updates } from './optimizers/transforms/updates.js';
+export type { Mapped, Placed, StepNumber, Transform, Updates } from './optimizers/transforms/updates.js';
 export type { EvaluatedModel } from './training/evaluation/evaluation.js';
 export type { Target } from './training/evaluation/schedule.js';
 export { DivergedError } from './training/run.js';

@@ -6,12 +6,15 @@ import { adagrad, scaleByAdagrad } from '../optimizers/adagrad.js';
 import { adam, adamw } from '../optimizers/adam.js';
 import { adamax } from '../optimizers/adamax.js';
 import { type Chain, namedChain } from '../optimizers/chain.js';
+import { lbfgs } from '../optimizers/lbfgs.js';
 import { lion } from '../optimizers/lion.js';
 import { muon, muonRest } from '../optimizers/muon.js';
 import { nadam } from '../optimizers/nadam.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
+import { prodigy } from '../optimizers/prodigy.js';
 import { radam } from '../optimizers/radam.js';
 import { rmsprop } from '../optimizers/rmsprop.js';
+import { scheduleFreeAdamw, scheduleFreeSgd } from '../optimizers/schedule-free.js';
 import type { Schedule } from '../optimizers/schedules.js';
 import type { AcrossLayersOption } from '../optimizers/second-order/across-layers.js';
 import type { BlockRule } from '../optimizers/second-order/block-choice.js';
@@ -37,6 +40,7 @@ import { additiveCorrection, balancingCorrection, twoLevel } from '../optimizers
 import { sgd } from '../optimizers/sgd.js';
 import { shampoo } from '../optimizers/shampoo.js';
 import { soap } from '../optimizers/soap.js';
+import { sophiaG } from '../optimizers/sophia.js';
 import { normalized } from '../optimizers/steps/normalized.js';
 import type { StepRule } from '../optimizers/steps/rule.js';
 import { scheduled } from '../optimizers/steps/scheduled.js';
@@ -65,6 +69,7 @@ interface Kind {
 const rates = { 'learning-rate': 'schedule', 'weight-decay': 'schedule' } as const;
 const betas = { beta1: 'number', beta2: 'number' } as const;
 const moments = { ...betas, epsilon: 'number' } as const;
+const averaging = { 'step-power': 'number', 'rate-power': 'number' } as const;
 
 /** A first-order optimizer: a chain that may begin with a bound on the norm of the gradient. */
 const firstOrder = (make: (options: OptionValues) => Chain, options: OptionKinds): Kind => ({
@@ -224,6 +229,18 @@ const kinds: Readonly<Record<string, Kind>> = {
   nadam: firstOrder(nadam, { ...moments, 'momentum-decay': 'number' }),
   radam: firstOrder(radam, moments),
   adamax: firstOrder(adamax, moments),
+  'sophia-g': firstOrder(sophiaG, { ...betas, rho: 'number', 'hessian-interval': 'count' }),
+  'schedule-free-sgd': firstOrder(scheduleFreeSgd, { momentum: 'number', ...averaging }),
+  'schedule-free-adamw': firstOrder(scheduleFreeAdamw, { ...moments, ...averaging }),
+  prodigy: firstOrder(prodigy, {
+    ...moments,
+    'initial-distance': 'number',
+    'distance-factor': 'number',
+    growth: 'number',
+    'bias-correction': 'boolean',
+    'safeguard-warm-up': 'boolean',
+  }),
+  lbfgs: { options: { history: 'count', 'max-evaluations': 'count' }, create: lbfgs },
 };
 
 /** The options that all second-order optimizers share. */

@@ -52,7 +52,8 @@ export function scaleByAdam(options: MomentsOptions = {}): Transform {
     const squareCorrection = scalar('squareCorrection', (_, kept) => 1 / Math.sqrt(1 - beta2 ** (kept + 1)));
     return updates
       .map((update, name, { dims }) => {
-        const numerator = state(`mean.${name}`, dims, (old) => average(b, old, update, beta1));
+        // Without momentum the mean is the update itself: no state.
+        const numerator = beta1 === 0 ? update : state(`mean.${name}`, dims, (old) => average(b, old, update, beta1));
         const square = state(`square.${name}`, dims, (old) => average(b, old, b.square(update), beta2));
         return { numerator, denominator: b.add(b.mul(b.sqrt(square), squareCorrection), epsilon) };
       })

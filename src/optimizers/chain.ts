@@ -37,10 +37,12 @@ export function namedChain(name: string, ...parts: readonly (Transform | Chain)[
   return {
     name,
     transforms,
-    build: (context) =>
-      transforms
-        .reduce((updates, transform) => transformed(transform, context, updates), Updates.ofGradients(context))
-        .applied(),
+    build(context) {
+      const gradients = Updates.ofGradients(context);
+      const updates = transforms.reduce((given, transform) => transformed(transform, context, given), gradients);
+      const evaluated = updates.evaluated();
+      return { parameters: updates.applied(), ...(evaluated.size > 0 && { evaluated }) };
+    },
     remedy: () => 'Lower the learning rate',
   };
 }

@@ -187,7 +187,7 @@ function signDescent(): Optimizer {
 
 test('what a step makes of parameters that it was not given, or in another type, is refused', () => {
   expect(() => stepOf(({ b, parameters }) => new Map([...parameters, ['fc9.bias', b.scalar(0, 'float32')]]))).toThrow(
-    "the step of optimizer 'own' has a parameter 'fc9.bias', and it was given fc1.weight, fc1.bias",
+    "the step of optimizer 'own' has the parameter 'fc9.bias', and it was given fc1.weight, fc1.bias",
   );
   expect(() => stepOf(({ b, parameters }) => new Map([...parameters].map(([name, x]) => [name, b.sum(x)])))).toThrow(
     "makes the parameter 'fc1.weight', which is float32[3, 2], float32[]: a parameter keeps its type",

@@ -88,6 +88,11 @@ export interface StepResult {
   readonly parameters: ReadonlyMap<string, Value>;
   /** A bool scalar: whether the step is kept, parameters and states. Every step whose loss is finite by default. */
   readonly accept?: Value;
+  /**
+   * Values that are evaluated and kept instead of new parameters, by the names of the parameters: averages, for example. If
+   * one is the new value of a state, that state is read, and begins at the initial parameter.
+   */
+  readonly evaluated?: ReadonlyMap<string, Value>;
 }
 
 /**
@@ -123,34 +128,58 @@ export function stepResult(optimizer: Optimizer, context: StepContext): StepResu
   const result: unknown = built instanceof Map ? { parameters: built } : built;
   if (isStepResult(result)) return knownParameters(name, result, context);
   throw new OptionError(
-    `the step of optimizer '${name}' is ${described(built)}; return a map of new parameters, or { parameters, accept }`,
+    `the step of optimizer '${name}' is ${described(built)}; return a map of new parameters, or { parameters, accept, evaluated }`,
   );
 }
 
+/**
+ * Return the parameter before the first step: the beginning of a state that is an average, for example.
+ * @throws OptionError if the model's elements are not known
+ * @example
+ * const averaged: Transform = (context, updates) =>
+ *   updates.placed((update, name, parameter) => {
+ *     const { b, state } = context;
+ *     const next = b.sub(parameter, update);
+ *     const average = (old: Value) => b.add(b.mul(old, 0.99), b.mul(next, 0.01));
+ *     return { parameter: next, evaluated: state(`average.${name}`, parameter.dims, average, initialParameter(context, name)) };
+ *   });
+ * const optimizer = chain(adam(), averaged);
+ */
+export function initialParameter({ objective }: Pick<StepContext, 'objective'>, name: string): TensorData {
+  const initial = objective.model.parameters.get(name)?.constant;
+  if (!initial) throw new OptionError(`'${name}' of model '${objective.model.name}' has no initial elements`);
+  return initial;
+}
+
 function knownParameters(optimizer: string, result: StepResult, { parameters }: StepContext): StepResult {
+  const all = [...parameters.keys()].join(', ');
   if (result.parameters.size === 0 && parameters.size > 0) {
     throw new OptionError(
-      `the step of optimizer '${optimizer}' has no parameter, so nothing would be trained: return the new values of some of ${[...parameters.keys()].join(', ')}`,
+      `the step of optimizer '${optimizer}' has no parameter, so nothing would be trained: return the new values of some of ${all}`,
     );
   }
-  for (const [name, value] of result.parameters) {
-    const old = parameters.get(name);
-    if (!old) {
+  for (const [kind, values] of [['parameter', result.parameters] as const, ['evaluated', result.evaluated] as const]) {
+    for (const [name, value] of values ?? []) {
+      const old = parameters.get(name);
+      const what = kind === 'parameter' ? `parameter '${name}'` : `evaluated parameter '${name}'`;
+      if (!old) {
+        throw new OptionError(`the step of optimizer '${optimizer}' has the ${what}, and it was given ${all}`);
+      }
+      const given: unknown = value;
+      const found = given instanceof Value ? formatType(value.type) : described(given);
+      if (found === formatType(old.type)) continue;
       throw new OptionError(
-        `the step of optimizer '${optimizer}' has a parameter '${name}', and it was given ${[...parameters.keys()].join(', ')}`,
+        `the step of optimizer '${optimizer}' makes the ${what}, which is ${formatType(old.type)}, ${found}: a parameter keeps its type`,
       );
     }
-    const given: unknown = value;
-    const found = given instanceof Value ? formatType(value.type) : described(given);
-    if (found === formatType(old.type)) continue;
-    throw new OptionError(
-      `the step of optimizer '${optimizer}' makes the parameter '${name}', which is ${formatType(old.type)}, ${found}: a parameter keeps its type`,
-    );
   }
   return result;
 }
 
-const isStepResult = (result: unknown): result is StepResult => isRecord(result) && result.parameters instanceof Map;
+const isStepResult = (result: unknown): result is StepResult =>
+  isRecord(result) &&
+  result.parameters instanceof Map &&
+  (result.evaluated === undefined || result.evaluated instanceof Map);
 
 /**
  * Return the context of a part of an optimizer, whose scalars, states, noise and reports are named `part.name`.

@@ -9,7 +9,7 @@ import { listed, type ParameterInfo, type ParameterRule, parameterRule, paramete
  *
  * The reports of the first optimizer keep their names; those of the others, with their states and scalars, begin with the
  * name of their optimizer: `adamw.learningRate`. A transform of all updates, such as `clipByGlobalNorm`, gets those of its
- * part. Iterates are averaged if the optimizer of a part averages them.
+ * part. Iterates are averaged if the optimizer of a part averages them, but not where a part says itself what is evaluated.
  * @param rules pairs of a glob on names, or a predicate, and the optimizer of the parameters that it takes
  * @throws OptionError if there is no rule; when a run begins, for parameters that no rule takes, for a glob that matches none,
  *   and for a rule whose parameters are all taken by earlier ones
@@ -57,8 +57,10 @@ export function partition(rules: readonly (readonly [ParameterRule, Optimizer])[
         throw new OptionError(`no rule of partition takes ${listed(left)}; end with a rule for '*'`);
       }
       const accepted = results.flatMap(({ accept }) => accept ?? []);
+      const evaluated = new Map(results.flatMap((result) => [...(result.evaluated ?? [])]));
       return {
         parameters: new Map(results.flatMap(({ parameters }) => [...parameters])),
+        ...(evaluated.size > 0 && { evaluated }),
         ...(accepted.length > 0 && { accept: accepted.reduce((x, y) => context.b.and(x, y)) }),
       };
     },

@@ -1,20 +1,35 @@
 // First-order optimizers against 20 steps of other programs (PyTorch and the authors' own), from the same start on the same
 // batches. Where PyTorch adds weight decay to the gradient, the decay stands first in the chain.
 import { expect, test } from 'vitest';
-import { largestDifference, type Precision, replayed, traceNamed } from '../../test/support/optimizer-trace.js';
+import {
+  largestDifference,
+  type Precision,
+  type Replay,
+  replayed,
+  type Trace,
+  traceNamed,
+} from '../../test/support/optimizer-trace.js';
+import { manyExamples } from '../../test/support/setting.js';
+import { crossEntropy, oneHot } from '../losses/cross-entropy.js';
+import type { Loss } from '../losses/loss.js';
 import { adagrad } from './adagrad.js';
 import { adam, adamw, scaleByAdam } from './adam.js';
 import { adamax } from './adamax.js';
 import { chain } from './chain.js';
+import { lbfgs } from './lbfgs.js';
 import { lion } from './lion.js';
 import { muon } from './muon.js';
 import { nadam } from './nadam.js';
 import type { Optimizer } from './optimizer.js';
+import { prodigy } from './prodigy.js';
 import { radam } from './radam.js';
 import { rmsprop } from './rmsprop.js';
+import { scheduleFreeAdamw, scheduleFreeSgd } from './schedule-free.js';
+import { warmUp } from './schedules.js';
 import { sgd } from './sgd.js';
 import { scaleByShampoo } from './shampoo.js';
 import { scaleBySoap } from './soap.js';
+import { sophiaG } from './sophia.js';
 import { addDecayedWeights } from './transforms/decay.js';
 import { scaleByLearningRate } from './transforms/learning-rate.js';
 import { scaleByMomentum } from './transforms/momentum.js';
@@ -43,13 +58,48 @@ const soapTraced = (basisInterval: number): Optimizer =>
 
 const dense = ['mlp', 'mlp-mse'] as const;
 
-/** By the name of the trace: the optimizer, its networks, and the rounding in units of the network's amplification. */
+/** Cross-entropy whose noise is the labels themselves, for those that another program has drawn. */
+function withGivenLabels(): Loss {
+  const loss = crossEntropy();
+  const { likelihood } = loss;
+  if (!likelihood) throw new Error('cross-entropy has a likelihood');
+  const noise = {
+    distribution: 'uniform',
+    shape: ({ dims }) => dims.slice(0, -1),
+  } as const satisfies typeof likelihood.noise;
+  const sampledCotangent: typeof likelihood.sampledCotangent = (b, output, labels) =>
+    b.sub(b.softmax(output), oneHot(b, labels, output));
+  return { ...loss, likelihood: { ...likelihood, noise, sampledCotangent } };
+}
+
+const drawnLabels = ({ steps }: Trace): Replay => ({
+  loss: withGivenLabels(),
+  noise: (step, _, dims) =>
+    steps?.sampledTargets?.find(({ afterStep }) => afterStep === step + 1)?.values ?? Array(dims[0]).fill(0),
+});
+
+/** Four batches are the whole training set. */
+const wholeSet = ({ network }: Trace): Replay => ({
+  joined: 4,
+  setting: {
+    ...manyExamples(network === 'mlp-mse' ? 'mean-squared-error' : 'softmax-cross-entropy'),
+    ...{ examples: 32, batchSize: 32 },
+  },
+});
+
+const sophiaTraced = sophiaG({ learningRate: 0.01, hessianInterval: 5 });
+
+/**
+ * By the name of the trace: the optimizer, its networks, the rounding in units of the network's amplification, and what the
+ * program was given besides batches.
+ */
 const traced: readonly (readonly [
   name: string,
   optimizer: Optimizer,
   networks: readonly string[],
   precision: Precision,
   rounding: number,
+  given?: (trace: Trace) => Replay,
 ])[] = [
   ['sgd', sgd({ learningRate: 0.1, momentum: 0 }), dense, 'float64', 1e-13],
   ['sgd-momentum', sgd({ learningRate: 0.05 }), dense, 'float64', 1e-13],
@@ -104,18 +154,55 @@ const traced: readonly (readonly [
   ['soap-every-1', soapTraced(1), ['square'], 'float64', 1e-10],
   ['soap-every-3', soapTraced(3), ['square'], 'float64', 1e-10],
   ['soap-every-1', soapTraced(1), ['square'], 'float32', 1e-5],
+  ['prodigy', prodigy(), dense, 'float64', 1e-12], // the program's differences of parameters lose some digits
+  ['prodigy', prodigy(), dense, 'float32', 1e-5],
+  [
+    'prodigy-large-d0',
+    prodigy({
+      ...{ beta2: 0.99, weightDecay: 0.1, initialDistance: 1e-3, growth: 1.5 },
+      ...{ biasCorrection: true, safeguardWarmUp: true },
+    }),
+    dense,
+    'float64',
+    1e-13,
+  ],
+  ['sophia-g', sophiaTraced, ['mlp'], 'float64', 1e-13, drawnLabels],
+  ['sophia-g', sophiaTraced, ['mlp', 'conv'], 'float32', 1e-5, drawnLabels],
+  ['lbfgs', lbfgs(), dense, 'float64', 1e-12, wholeSet],
+  ['lbfgs-history-3', lbfgs({ history: 3 }), dense, 'float64', 1e-12, wholeSet],
+  ['lbfgs', lbfgs(), ['mlp-mse'], 'float32', 1e-5, wholeSet],
+  // After the steps: y, where the next gradients are taken. Evaluated: the average x.
+  ['schedule-free-sgd', scheduleFreeSgd({ learningRate: 0.5, weightDecay: 0.01 }), dense, 'float64', 1e-13],
+  ['schedule-free-sgd', scheduleFreeSgd({ learningRate: 0.5, weightDecay: 0.01 }), dense, 'float32', 1e-5],
+  ['schedule-free-sgd-warmup', scheduleFreeSgd({ learningRate: warmUp(4, 0.5) }), dense, 'float64', 1e-13],
+  ['schedule-free-adamw', scheduleFreeAdamw({ learningRate: 0.02, weightDecay: 0.1 }), dense, 'float64', 1e-13],
+  [
+    'schedule-free-adamw-warmup',
+    scheduleFreeAdamw({ learningRate: warmUp(4, 0.02), beta1: 0.95, beta2: 0.99, stepPower: 1 }),
+    dense,
+    'float64',
+    1e-13,
+  ],
 ];
 
-const runs = traced.flatMap(([name, optimizer, networks, precision, rounding]) =>
-  networks.map((network) => [`${name}-${network}`, precision, optimizer, rounding] as const),
+const runs = traced.flatMap(([name, optimizer, networks, precision, rounding, given]) =>
+  networks.map((network) => [`${name}-${network}`, precision, optimizer, rounding, given] as const),
 );
 
-test.each(runs)('%s in %s', async (name, precision, optimizer, rounding) => {
+test.each(runs)('%s in %s', async (name, precision, optimizer, rounding, given) => {
   const trace = traceNamed(name);
-  const ours = await replayed(trace, optimizer, precision);
+  const ours = await replayed(trace, optimizer, precision, given?.(trace));
+  expect(Object.keys(ours.evaluation ?? {})).toEqual(Object.keys(trace.evaluation ?? {}));
   expect(Object.keys(ours.after)).toEqual(['1', '5', '20']);
   const tolerance = rounding * Math.max(1, trace.amplification);
   expect(largestDifference(trace, ours)).toBeLessThan(tolerance);
+  // The program evaluates the start of each step, too.
+  const evaluations = trace.steps?.evaluations?.map((count) => count - 1) ?? [];
+  expect(evaluations).toEqual(evaluations.map((_, k) => ours.reports[k]?.evaluations));
+  const distances = trace.steps?.d ?? [];
+  for (const [k, distance] of distances.entries()) {
+    expect(Math.abs((ours.reports[k]?.distance ?? Number.NaN) / distance - 1), `distance ${k}`).toBeLessThan(tolerance);
+  }
   for (const [k, loss] of ours.losses.entries()) {
     expect(Math.abs(loss - (trace.losses[k] ?? Number.NaN)), `loss ${k}`).toBeLessThan(10 * tolerance);
   }

@@ -74,7 +74,8 @@ export async function openStepper(engine: Engine, workload: SteppedWorkload, opt
       [...model.parameters].flatMap(([name, { constant }]) => (constant ? [[key(name), constant] as const] : [])),
     );
   await engine.write({ ...parameters(parameterKey), ...step.initialState });
-  const averages = optimizer.iterateAveraging && (await IterateAverage.of(engine, model, optimizer.iterateAveraging));
+  const averages =
+    optimizer.iterateAveraging && (await IterateAverage.of(engine, model.parameters, optimizer.iterateAveraging));
   if (averages) await engine.write(parameters((name) => averages.keys.get(name) ?? parameterKey(name)));
   const draws = new DrawnTensors(2);
   const noise = Object.fromEntries(step.noise.map(({ name, dims }) => [name, draws.uniform(dims)]));

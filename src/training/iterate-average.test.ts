@@ -16,7 +16,7 @@ test('every step joins at first, every fourth later, the last always', async () 
   const engine = await nodeEngine({ worker: false, threads: 1 });
   try {
     const model = mlp({ seed: 1, sizes: [2, 1] });
-    const average = await IterateAverage.of(engine, model, 0.99);
+    const average = await IterateAverage.of(engine, model.parameters, 0.99);
     const key = average.keys.get('fc1.bias') ?? '';
     const tensorsOf = (value: number) =>
       Object.fromEntries(

@@ -36,28 +36,28 @@ export class IterateAverage {
   #joined = 0;
   #before = 0;
 
-  private constructor(program: Program, maximum: number, model: Model) {
+  private constructor(program: Program, maximum: number, parameters: Model['parameters']) {
     this.#program = program;
     this.#maximum = maximum;
-    this.keys = new Map([...model.parameters.keys()].map((name) => [name, averageKey(name)]));
-    const elements = [...model.parameters.values()].map(({ dims }) => elementCount(dims));
+    this.keys = new Map([...parameters.keys()].map((name) => [name, averageKey(name)]));
+    const elements = [...parameters.values()].map(({ dims }) => elementCount(dims));
     this.bytes = 4 * elements.reduce((sum, count) => sum + count, 0);
   }
 
   /** @param maximum largest weight of the past, in (0, 1) */
-  static async of(engine: Engine, model: Model, maximum: number): Promise<IterateAverage> {
+  static async of(engine: Engine, parameters: Model['parameters'], maximum: number): Promise<IterateAverage> {
     const b = new Builder();
     const keep = b.input('keep', 'float32', []);
     const outputs: Record<string, ReturnType<Builder['add']>> = {};
-    for (const [name, { dtype, dims }] of model.parameters) {
+    for (const [name, { dtype, dims }] of parameters) {
       const [iterate, old] = [b.input(parameterKey(name), dtype, dims), b.input(averageKey(name), dtype, dims)];
       outputs[`next.${name}`] = b.add(iterate, b.mul(b.sub(old, iterate), keep));
     }
-    const updates = new Map([...model.parameters.keys()].map((name) => [`next.${name}`, averageKey(name)]));
+    const updates = new Map([...parameters.keys()].map((name) => [`next.${name}`, averageKey(name)]));
     return new IterateAverage(
       await engine.compile(b.build('average', outputs), { updates, undoable: true }),
       maximum,
-      model,
+      parameters,
     );
   }
 

@@ -39,6 +39,8 @@ export interface StepProgram {
   readonly initialState: Readonly<Record<string, TensorData>>;
   /** Keys in the store of parameters, by name. */
   readonly parameters: ReadonlyMap<string, string>;
+  /** Keys in the store of what is evaluated and kept instead of parameters, by their names. */
+  readonly evaluated: ReadonlyMap<string, string>;
   /** Keys in the store of the running averages of batch normalization, by name. */
   readonly statistics: ReadonlyMap<string, string>;
   /** The optimizer's scalars, by name. */
@@ -50,7 +52,7 @@ export interface StepProgram {
   readonly metric: MetricParts | undefined;
   /** Names of the scalar outputs beside `loss` and those of the metric. */
   readonly diagnostics: readonly string[];
-  /** Bytes of optimizer state, parameters and gradients excluded. */
+  /** Bytes of optimizer state and of what is evaluated instead of parameters; parameters and gradients excluded. */
   readonly stateBytes: number;
 }
 
@@ -142,19 +144,29 @@ export function buildStep(options: StepOptions): StepProgram {
   for (const [name, value] of result.parameters) update(outputs, updates, parameterKey(name), value);
   for (const [name, value] of training.updates) update(outputs, updates, statisticKey(name), value);
   for (const [name, { next }] of declared.states) update(outputs, updates, stateKey(name), next);
+  const stateOf = new Map([...declared.states].map(([name, { next }]) => [next, stateKey(name)]));
+  const evaluated = new Map(
+    [...(result.evaluated ?? [])].map(([name, at]) => [name, stateOf.get(at) ?? evaluatedKey(name)]),
+  );
+  const others = [...(result.evaluated ?? [])].filter(([, value]) => !stateOf.has(value));
+  for (const [name, value] of others) update(outputs, updates, evaluatedKey(name), value);
   const initialState = Object.fromEntries([...declared.states].map(([name, { initial }]) => [stateKey(name), initial]));
   return {
     graph: b.build(`${optimizer.name} step of ${model.name}`, outputs),
     updates,
     initialState,
     parameters: new Map([...parameters.keys()].map((name) => [name, parameterKey(name)])),
+    evaluated,
     statistics: new Map([...statistics.keys()].map((name) => [name, statisticKey(name)])),
     scalars: declared.scalars,
     steering: declared.steering,
     noise: [...declared.noise.values()],
     metric: measured,
     diagnostics: [...declared.reports.keys()],
-    stateBytes: Object.values(initialState).reduce((bytes, { data }) => bytes + data.byteLength, 0),
+    stateBytes: others.reduce(
+      (bytes, [, { dims }]) => bytes + 4 * elementCount(dims),
+      Object.values(initialState).reduce((bytes, { data }) => bytes + data.byteLength, 0),
+    ),
   };
 }
 
@@ -168,6 +180,8 @@ function metricOfStep(b: Builder, metric: Metric, forward: Forward): MetricParts
 /** The program's input for a scalar of the optimizer. */
 const scalarKey = (name: string): string => `scalar.${name}`;
 const stateKey = (name: string): string => `state.${name}`;
+/** The key of what is evaluated instead of a parameter, unless it is a state. */
+const evaluatedKey = (name: string): string => `evaluated.${name}`;
 
 function update(outputs: Record<string, Value>, updates: Map<string, string>, key: string, value: Value): void {
   outputs[`next.${key}`] = value;

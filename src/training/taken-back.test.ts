@@ -6,9 +6,13 @@ import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import type { TensorData } from '../graph/tensor.js';
 import { mlp } from '../nn/zoo.js';
+import { lbfgs } from '../optimizers/lbfgs.js';
 import { type Optimizer, stepResult } from '../optimizers/optimizer.js';
+import { prodigy } from '../optimizers/prodigy.js';
+import { scheduleFreeAdamw, scheduleFreeSgd } from '../optimizers/schedule-free.js';
 import { cgfac } from '../optimizers/second-order/cgfac.js';
 import { sgd } from '../optimizers/sgd.js';
+import { sophiaG } from '../optimizers/sophia.js';
 import { normalized } from '../optimizers/steps/normalized.js';
 import { selfTuning } from '../optimizers/steps/self-tuning.js';
 import { random } from '../random.js';
@@ -150,4 +154,44 @@ it('is told of also with an optimizer that does not steer by it', async () => {
   const kept = await watched(plain, 1);
   expect(kept.seen[0]?.record.optimizer).not.toHaveProperty('accepted');
   expect(kept.seen[0]?.store).not.toEqual(kept.start);
+});
+
+it.each<[string, () => Optimizer]>([
+  ['sophiaG', () => sophiaG({ hessianInterval: 3, learningRate: 0.01 })],
+  ['scheduleFreeSgd', () => scheduleFreeSgd({ learningRate: 0.1 })],
+  ['scheduleFreeAdamw', scheduleFreeAdamw],
+  ['prodigy', prodigy],
+  ['lbfgs', lbfgs],
+])('every second step of %s: the others are as if these had not been', async (_, make) => {
+  const inner = make();
+  const every = (kept: (step: number) => number): Optimizer => ({
+    ...inner,
+    build: (context) => ({
+      ...stepResult(inner, context),
+      accept: context.b.greater(context.scalar('isKept', kept), 0.5),
+    }),
+  });
+  const [halved, whole] = [
+    await watched(
+      every((step) => step % 2),
+      8,
+    ),
+    await watched(
+      every(() => 1),
+      4,
+    ),
+  ];
+  let before = halved.start;
+  const parametersOf = (store: Seen['store']) => [...store].filter(([name]) => name.startsWith('parameter.'));
+  for (const [i, { record, store }] of halved.seen.entries()) {
+    if (i % 2 === 0) expect(store).toEqual(before);
+    else expect(parametersOf(store)).not.toEqual(parametersOf(before));
+    expect(record.optimizer.accepted).toBe(i % 2 === 0 ? 0 : undefined);
+    before = store;
+  }
+  // Each batch is the whole set, in another order.
+  for (const [i, { record }] of whole.seen.entries()) {
+    expect(halved.seen[2 * i + 1]?.record.loss).toBeCloseTo(record.loss, 4);
+  }
+  expect(whole.seen[3]?.record.loss).not.toBeCloseTo(whole.seen[0]?.record.loss ?? 0, 7);
 });

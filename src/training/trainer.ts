@@ -131,16 +131,19 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
   // A separate store: models may have parameters of equal names.
   const engine = options.engine.open();
   try {
+    const averaged = new Map([...model.parameters].filter(([name]) => !step.evaluated.has(name)));
     const averages =
-      iterateAveraging === undefined ? undefined : await IterateAverage.of(engine, model, iterateAveraging);
-    const keys = new Map([...(averages?.keys ?? step.parameters), ...step.statistics]);
+      iterateAveraging === undefined || averaged.size === 0
+        ? undefined
+        : await IterateAverage.of(engine, averaged, iterateAveraging);
+    const keys = new Map([...step.parameters, ...(averages?.keys ?? []), ...step.evaluated, ...step.statistics]);
     const evaluated = new Set(keys.values());
     const evaluator = new ModelEvaluator(engine, model, loss, metrics, keys);
     evaluator.check(data.train);
     const schedule = new EvaluationSchedule(evaluator, metrics, data, total, options);
     const program = await engine.compile(step.graph, { updates: step.updates, accept: acceptedKey, undoable: true });
     const initial = initialTensors(model, step, keys);
-    await engine.write({ ...initial, ...step.initialState });
+    await engine.write({ ...step.initialState, ...initial });
     const run = new Run({
       engine,
       step,
@@ -175,7 +178,10 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       engine,
       evaluate: () => whole(data.train),
       begun: Object.fromEntries(Object.entries(initial).filter(([key]) => evaluated.has(key))),
-      last: async () => averages && renamed(await engine.read([...step.parameters.values()]), step.parameters, keys),
+      last: async () =>
+        averages || step.evaluated.size > 0
+          ? renamed(await engine.read([...step.parameters.values()]), step.parameters, keys)
+          : undefined,
       ...(data.train.size > quickSet && { firstBatch: { loss: run.firstLoss, size: batches.batchSize } }),
       mayTakeBack: run.recovers,
     });

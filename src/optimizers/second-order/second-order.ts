@@ -268,7 +268,11 @@ function completeStep(
     report('actualChange', stepped.priorChange ? b.add(change, stepped.priorChange) : change);
   }
   const accept = acceptance ? acceptance.accept : finite;
-  return { parameters, accept: others.accept ? b.and(accept, others.accept) : accept };
+  return {
+    parameters,
+    accept: others.accept ? b.and(accept, others.accept) : accept,
+    ...(others.evaluated && { evaluated: others.evaluated }),
+  };
 }
 
 function checkBlocks(name: string, { objective }: StepContext, { blocks, rest }: BlockTable): void {

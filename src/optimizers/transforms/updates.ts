@@ -16,6 +16,12 @@ export interface StepNumber {
 /** The result of `map` for an update: a tensor, or a quotient, whose numerator is multiplied by the pending scalars. */
 export type Mapped = Value | { readonly numerator: Value; readonly denominator: Value };
 
+/** A new parameter that is given as such, not as an update, and the value that is evaluated and kept instead of it. */
+export interface Placed {
+  readonly parameter: Value;
+  readonly evaluated: Value;
+}
+
 /** A product of numbers of the step over another. */
 interface Factor {
   readonly times: readonly StepNumber[];
@@ -29,6 +35,8 @@ interface Update {
   readonly denominator: Value | undefined;
   readonly factor: Factor;
   readonly decay: { readonly weight: Value | number; readonly factor: Factor } | undefined;
+  /** What replaces parameter and update; it ends a chain. */
+  readonly placed?: Placed;
 }
 
 const one: Factor = { times: [], over: [] };
@@ -72,6 +80,15 @@ export class Updates {
     });
   }
 
+  /**
+   * Return the updates with new parameters in place of parameters minus updates, and with other values to be evaluated and
+   * kept. No transform can follow.
+   * @param next makes them from the update, which has the shape of the parameter
+   */
+  placed(next: (update: Value, name: string, parameter: Value) => Placed): Updates {
+    return this.#each((update, name) => ({ ...update, placed: next(this.#value(update), name, update.parameter) }));
+  }
+
   /** Return the updates times a number of the step. */
   times(number: StepNumber): Updates {
     return this.#scaled(({ times, over }) => ({ times: [...times, number], over }));
@@ -106,7 +123,8 @@ export class Updates {
     const { b } = this.#context;
     return new Map(
       [...this.#updates].map(([name, update]) => {
-        const { parameter, decay } = update;
+        const { parameter, decay, placed } = update;
+        if (placed) return [name, placed.parameter];
         const rate = decay ? this.#decayRate(decay) : 0;
         const kept = b.mul(parameter, typeof rate === 'number' ? 1 - rate : b.sub(1, rate));
         return [name, b.sub(kept, this.#direction(update))];
@@ -114,7 +132,13 @@ export class Updates {
     );
   }
 
+  /** Return the values that are evaluated and kept instead of the new parameters; none if these are. */
+  evaluated(): ReadonlyMap<string, Value> {
+    return new Map([...this.#updates].flatMap(([name, { placed }]) => (placed ? [[name, placed.evaluated]] : [])));
+  }
+
   #value(update: Update): Value {
+    checkOpen(update);
     const { b } = this.#context;
     const direction = this.#direction(update);
     return update.decay ? b.add(direction, b.mul(update.parameter, this.#decayRate(update.decay))) : direction;
@@ -138,9 +162,17 @@ export class Updates {
   }
 
   #each(next: (update: Update, name: string) => Update): Updates {
-    const updates = new Map([...this.#updates].map(([name, update]) => [name, next(update, name)]));
+    const updates = new Map([...this.#updates].map(([name, update]) => [name, next(checkOpen(update), name)]));
     return new Updates(this.#context, updates, this.#numbers);
   }
+}
+
+/** @throws OptionError if the new parameter is there already */
+function checkOpen(update: Update): Update {
+  if (!update.placed) return update;
+  throw new OptionError(
+    'a transform follows one that ends a chain, since it makes the new parameters: put the averaging of iterates last',
+  );
 }
 
 const isOne = ({ times, over }: Factor): boolean => times.length + over.length === 0;
