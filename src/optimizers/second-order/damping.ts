@@ -1,5 +1,5 @@
 // The contract of dampings (factored, tikhonov, primal), which damp and invert a block's Fisher matrix, and the strength δ.
-import type { CurvatureSample } from '../../curvature/curvature-sample.js';
+import type { FisherSample } from '../../curvature/fisher-sample.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
 import type { StepContext } from '../optimizer.js';
@@ -10,7 +10,7 @@ export interface DampingInput {
   readonly context: StepContext;
   readonly blocks: readonly BlockGradient[];
   /** What the rows of the blocks were measured on. */
-  readonly sample: CurvatureSample;
+  readonly sample: FisherSample;
   readonly factors: Factors;
   readonly delta: BlockDamping;
 }

@@ -1,8 +1,8 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
 import { vectorJacobianProduct } from '../../autodiff/gradients.js';
 import { type BlockTable, findBlocks } from '../../curvature/blocks.js';
-import type { CurvatureSample } from '../../curvature/curvature-sample.js';
 import { empirical, type Fisher, sampled } from '../../curvature/fisher.js';
+import type { FisherSample } from '../../curvature/fisher-sample.js';
 import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { checkedKinds, type LayerKind } from '../../curvature/layers/index.js';
 import { layerRows } from '../../curvature/statistics.js';
@@ -122,7 +122,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const begun = rule.begin(context);
     report('damping', begun.damping);
     const { damping, factors, acrossLayers } = preconditioner;
-    const curvature: CurvatureSample = { forward: sample, likelihood, fisher, noise };
+    const curvature: FisherSample = { forward: sample, likelihood, fisher, noise };
     const ofBlocks = damping.precondition({
       context,
       blocks: rows.map((own): BlockGradient => {
