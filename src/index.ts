@@ -13,7 +13,6 @@ export { type PredictOptions, predict, rowsOf, toNestedArray } from './api/predi
 export { type TrainOptions, train } from './api/train.js';
 export { type GradientRequest, type ValueAndGradients, valueAndGradients } from './api/value-and-gradients.js';
 export { type VjpRequest, type VjpResult, vjp } from './api/vjp.js';
-export type { CurvatureSample } from './curvature/curvature-sample.js';
 export {
   denseInputSide,
   denseOutputSide,
@@ -34,6 +33,7 @@ export {
   type SampledOptions,
   sampled,
 } from './curvature/fisher.js';
+export type { FisherSample } from './curvature/fisher-sample.js';
 export type { KroneckerBlock } from './curvature/kronecker-block.js';
 export { type KroneckerBlockOptions, type KroneckerBlocks, kroneckerBlocks } from './curvature/kronecker-blocks.js';
 export {

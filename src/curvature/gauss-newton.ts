@@ -2,7 +2,7 @@
 import { type Seed, vectorJacobianProduct } from '../autodiff/gradients.js';
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
-import type { CurvatureSample } from './curvature-sample.js';
+import type { FisherSample } from './fisher-sample.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { LayerTensor } from './layer-tensor.js';
 
@@ -17,12 +17,12 @@ export interface BlockVector {
  * it is given, so that a loop may apply it with a builder of its own.
  */
 export class GaussNewton {
-  readonly #sample: Pick<CurvatureSample, 'forward' | 'likelihood'>;
+  readonly #sample: Pick<FisherSample, 'forward' | 'likelihood'>;
   /** u ↦ Jᵀu by parameter, for a placeholder u: its own derivative in the direction of a step is J·δ. */
   readonly #placeholder: Value;
   readonly #pulled: ReadonlyMap<string, Value>;
 
-  constructor(b: Builder, sample: Pick<CurvatureSample, 'forward' | 'likelihood'>, blocks: readonly KroneckerBlock[]) {
+  constructor(b: Builder, sample: Pick<FisherSample, 'forward' | 'likelihood'>, blocks: readonly KroneckerBlock[]) {
     const { output, parameters } = sample.forward;
     const names = blocks.flatMap(({ weight, bias }) => (bias === undefined ? [weight] : [weight, bias]));
     const placeholder = b.placeholderLike(output);

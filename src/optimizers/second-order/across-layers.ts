@@ -1,12 +1,12 @@
 // The contract of a correction across layers: Kronecker blocks leave the interactions of layers out, and it restores some.
-import type { CurvatureSample } from '../../curvature/curvature-sample.js';
+import type { FisherSample } from '../../curvature/fisher-sample.js';
 import type { StepContext } from '../optimizer.js';
 import type { BlockDirection } from './block.js';
 
 export interface CorrectionInput {
   readonly context: StepContext;
   /** What the curvature was measured on. */
-  readonly sample: CurvatureSample;
+  readonly sample: FisherSample;
   /** The blocks with their natural gradients, each without regard to the others. */
   readonly blocks: readonly BlockDirection[];
 }

@@ -22,7 +22,7 @@ export interface BasisInput {
  * // Natural gradients and gradients: two vectors a layer
  * const both: CoarseBasis = {
  *   name: 'both',
- *   vectors: (input) => [...naturalGradientBasis().vectors(input), ...gradientBasis().vectors(input)],
+ *   vectors: (input) => [naturalGradientBasis(), gradientBasis()].flatMap((each) => each.vectors(input)),
  * };
  * const optimizer = kfac({ acrossLayers: twoLevel({ basis: both }) });
  */

@@ -1,5 +1,5 @@
 // The contract of dampings (factored, tikhonov, primal), which damp and invert a block's Fisher matrix, and the strength δ.
-import type { CurvatureSample } from '../../curvature/curvature-sample.js';
+import type { FisherSample } from '../../curvature/fisher-sample.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
 import type { StepContext } from '../optimizer.js';
@@ -11,7 +11,7 @@ export interface DampingInput {
   readonly context: StepContext;
   readonly blocks: readonly BlockGradient[];
   /** Return what the rows of this step's blocks are measured on. */
-  sample(): CurvatureSample;
+  sample(): FisherSample;
   readonly factors: Factors;
   readonly delta: BlockDamping;
   /** Measures the curvature, at this step or at an earlier one. */

@@ -1,7 +1,7 @@
 // The damped Fisher matrix of the examples themselves, without a Kronecker approximation, by the identity of Woodbury:
 // λ(JᵀJ + λI)⁻¹V = V − Jᵀ(JJᵀ + λI)⁻¹J·V, where J has a row for each example, which is never formed.
 
-import { type ExampleGradients, exampleGradients } from '../../curvature/example-gradients.js';
+import { type ExampleJacobian, exampleJacobians } from '../../curvature/example-jacobian.js';
 import { traceOf } from '../../curvature/factors/matrices.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
@@ -62,7 +62,7 @@ export const khatriRao = (coupling: Coupling): RowDamping => ({
   name: 'khatri-rao',
   usesRows: true,
   precondition({ context: { b }, blocks, sample, delta }) {
-    const rowsOf = exampleGradients(
+    const rowsOf = exampleJacobians(
       b,
       sample(),
       blocks.map(({ block }) => block),
@@ -90,7 +90,7 @@ export const khatriRao = (coupling: Coupling): RowDamping => ({
 /** A block with its rows of J. */
 interface Member {
   readonly each: BlockGradient;
-  readonly rows: ExampleGradients;
+  readonly rows: ExampleJacobian;
 }
 
 /** K̂ + δI for K̂ = JJᵀ/s, and J·V/s, where s is the mean of the diagonal of JJᵀ. */

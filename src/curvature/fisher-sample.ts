@@ -3,7 +3,7 @@
 import type { Forward } from '../losses/objective.js';
 import type { Fisher, FisherInput } from './fisher.js';
 
-export interface CurvatureSample extends Omit<FisherInput, 'b' | 'forward'> {
+export interface FisherSample extends Omit<FisherInput, 'b' | 'forward'> {
   readonly forward: Forward;
   readonly fisher: Fisher;
 }

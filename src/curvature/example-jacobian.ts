@@ -4,7 +4,7 @@ import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import { OptionError } from '../errors.js';
 import { dependencies, type Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
-import type { CurvatureSample } from './curvature-sample.js';
+import type { FisherSample } from './fisher-sample.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows, LayerTensor } from './layer-tensor.js';
 import { checkedRows } from './layers/checks.js';
@@ -18,11 +18,11 @@ import { gradientRows } from './use-rows.js';
  * @throws OptionError for layers without rows of activations or of examples, and for a Fisher matrix whose cotangents cannot be
  *   added up over the cases of an example
  */
-export function exampleGradients(
+export function exampleJacobians(
   b: Builder,
-  sample: CurvatureSample,
+  sample: FisherSample,
   blocks: readonly KroneckerBlock[],
-): (block: KroneckerBlock) => ExampleGradients {
+): (block: KroneckerBlock) => ExampleJacobian {
   const { forward, likelihood, fisher } = sample;
   const { output } = forward;
   const examples = output.dims[0] ?? 1;
@@ -45,7 +45,7 @@ export function exampleGradients(
       const cotangents = passes.map((pass) => pass.get(use.preActivations) as Value); // of all pre-activations
       return wholeRows(b, use, cotangents, examples);
     });
-    return new ExampleGradients(b, block, joined(b, rows));
+    return new ExampleJacobian(b, block, joined(b, rows));
   };
 }
 
@@ -59,7 +59,7 @@ interface PositionRows {
 }
 
 /** The rows of J that belong to one block, `passes · examples`, pass after pass. */
-export class ExampleGradients {
+export class ExampleJacobian {
   readonly #b: Builder;
   readonly #hasBias: boolean;
   readonly #rows: PositionRows;

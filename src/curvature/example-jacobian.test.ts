@@ -19,7 +19,7 @@ import { unitLikelihood } from '../losses/likelihood.js';
 import type { Forward } from '../losses/objective.js';
 import { random } from '../random.js';
 import { findBlocks } from './blocks.js';
-import { exampleGradients } from './example-gradients.js';
+import { exampleJacobians } from './example-jacobian.js';
 import { empirical, exact, type Fisher, sampled } from './fisher.js';
 import { layerKinds } from './layers/index.js';
 
@@ -139,7 +139,7 @@ describe.each(cases)('$name', ({ parameters: shapes, input, network, dtype = 'fl
     const forward = { output, targets, parameters } as unknown as Forward; // no more is asked for
     const sample = { forward, likelihood, fisher, noise: () => output };
     const { blocks } = findBlocks(parameters, output);
-    const rowsOf = exampleGradients(b, sample, blocks);
+    const rowsOf = exampleJacobians(b, sample, blocks);
     const cotangents = fisher.cotangents({ b, ...sample });
     const wanted: Record<string, Value> = Object.fromEntries(cotangents.map((each, k) => [`cotangent${k}`, each]));
     const count = cotangents.length * examples;
@@ -217,7 +217,7 @@ describe('refuses', () => {
     const likelihood = unitLikelihood(b, lossOf('softmax-cross-entropy'));
     const { blocks } = findBlocks(parameters, output, kinds);
     const noise = () => b.given([2, 4, 1], new Float64Array(8));
-    return () => blocks.map(exampleGradients(b, { forward, likelihood, fisher, noise }, blocks));
+    return () => blocks.map(exampleJacobians(b, { forward, likelihood, fisher, noise }, blocks));
   };
   const rowsOnly = layerKinds.filter(({ factor }) => factor !== 'identity');
 
