@@ -196,7 +196,15 @@ export {
   type ProductDamping,
   type RowDamping,
   rootDampingOf,
+  type WholeDamping,
 } from './optimizers/second-order/damping.js';
+export {
+  type EigenCorrectedOptions,
+  type EigenOptions,
+  eigenCorrected,
+  eigenvalues,
+} from './optimizers/second-order/eigen-damping.js';
+export type { BasisOptions, SideEigen } from './optimizers/second-order/eigenbases.js';
 export { type FactoredOptions, factored } from './optimizers/second-order/factored.js';
 export {
   type DenseFactorsOptions,
@@ -217,6 +225,7 @@ export {
   type MeasuredFormOptions,
   scaledIdentity,
 } from './optimizers/second-order/measured-forms.js';
+export { exampleMoments, gradientMoments, type Moments } from './optimizers/second-order/moments.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
 export { tikhonov } from './optimizers/second-order/tikhonov.js';

@@ -1,20 +1,21 @@
 // CG-FAC (arXiv 2101.00218): natural gradients of Kronecker blocks without forming A, G or the Fisher matrix.
 import { checkKeys, type OptionKeys } from '../../options.js';
 import type { Optimizer } from '../optimizer.js';
-import type { FactorDamping, ProductDamping, RowDamping } from './damping.js';
+import type { FactorDamping, ProductDamping, RowDamping, WholeDamping } from './damping.js';
 import { factored } from './factored.js';
-import { type Factors, type FreshFactors, sketches } from './factors.js';
+import { dense, type Factors, type FreshFactors, sketches, type WholeFactors } from './factors.js';
 import { checkedParts, refuseNested } from './parts.js';
 import { type SecondOrderOptions, secondOrder, secondOrderKeys } from './second-order.js';
 
 /**
- * `damping`: `factored()` by default, `tikhonov()`, or `primal()`, which takes no factors. `factors`: `sketches()` by
- * default, or `dense()`.
+ * `damping`: `factored()` by default, `tikhonov()`, or `primal()`, which takes no factors; `eigenvalues()` and
+ * `eigenCorrected()` with dense factors. `factors`: `sketches()` by default, or `dense()`.
  */
 export type CgfacOptions = SecondOrderOptions &
   (
     | { readonly damping?: FactorDamping; readonly factors?: Factors }
     | { readonly damping: ProductDamping; readonly factors?: FreshFactors }
+    | { readonly damping: WholeDamping; readonly factors?: WholeFactors & FreshFactors }
     | { readonly damping: RowDamping; readonly factors?: undefined }
   );
 
@@ -34,5 +35,6 @@ export function cgfac(options: CgfacOptions = {}): Optimizer {
   refuseNested('cgfac', options);
   checkKeys('cgfac', options, keys);
   const parts = checkedParts(options);
-  return secondOrder('cgfac', { damping: factored(), factors: sketches(), ...parts }, options);
+  const usual = { damping: factored(), factors: parts.damping?.needsWhole ? dense() : sketches() };
+  return secondOrder('cgfac', { ...usual, ...parts }, options);
 }

@@ -14,13 +14,24 @@ export function checkedParts(options: {
   readonly damping?: Damping | undefined;
   readonly factors?: Factors | undefined;
 }): Partial<Preconditioner> {
-  const damping = checkedObject('damping', options.damping, 'precondition', ['factored', 'tikhonov', 'primal']);
+  const damping = checkedObject('damping', options.damping, 'precondition', [
+    'factored',
+    'eigenvalues',
+    'eigenCorrected',
+    'tikhonov',
+    'primal',
+  ]);
   const factors = checkedObject('factors', options.factors, 'begin', ['sketches', 'dense']);
   if (damping?.usesRows && factors) {
     throw new OptionError(`factors have no effect: ${damping.name}() damping solves with the rows of this batch alone`);
   }
   if (damping && !damping.invertsFactors && factors?.inverseInterval !== undefined) {
     throw new OptionError(`inverseInterval has no effect: ${damping.name}() damping keeps no inverses`);
+  }
+  if (damping?.needsWhole && factors && !factors.areWhole) {
+    throw new OptionError(
+      `factors are ${factors.name}(); ${damping.name}() damping needs the factors themselves: give dense(), or leave them out`,
+    );
   }
   return { ...(damping && { damping }), ...(factors && { factors }) };
 }
@@ -38,6 +49,7 @@ const nested: Readonly<Record<string, string>> = {
   ),
   ...Object.fromEntries(['rank', 'decay'].map((key) => [key, `factors: sketches({ ${key} })`])),
   ...Object.fromEntries(['maxIterations', 'tolerance'].map((key) => [key, `damping: tikhonov({ ${key} })`])),
+  power: 'damping: eigenvalues({ power })',
   pi: 'damping: factored({ pi })',
   warmStart: 'damping: primal({ warmStart })',
   inverseInterval: 'factors: dense({ inverseInterval })',
