@@ -225,7 +225,15 @@ export {
   type ProductDamping,
   type RowDamping,
   rootDampingOf,
+  type WholeDamping,
 } from './optimizers/second-order/damping.js';
+export {
+  type EigenCorrectedOptions,
+  type EigenOptions,
+  eigenCorrected,
+  eigenvalues,
+} from './optimizers/second-order/eigen-damping.js';
+export type { BasisOptions, SideEigen } from './optimizers/second-order/eigenbases.js';
 export { type FactoredOptions, factored } from './optimizers/second-order/factored.js';
 export {
   type DenseFactorsOptions,
@@ -248,6 +256,7 @@ export {
   type MeasuredFormOptions,
   scaledIdentity,
 } from './optimizers/second-order/measured-forms.js';
+export { exampleMoments, gradientMoments, type Moments } from './optimizers/second-order/moments.js';
 export { type NaturalGradientOptions, naturalGradient } from './optimizers/second-order/natural-gradient.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
 export type { Measure, Refreshed } from './optimizers/second-order/refresh.js';

@@ -28,7 +28,7 @@ export function formedGradients(
 ): FormedGradients {
   if (block.factor === 'identity') {
     throw new OptionError(
-      `the inputs of '${block.weight}' (${block.description}) are not measured: A is the identity; choose kronecker() or diagonal() for it`,
+      `the inputs of '${block.weight}' (${block.description}) are not measured: A is the identity; choose another form for it in blocks`,
     );
   }
   const measured = Math.min(...block.uses.map((use) => use.layer.rowExamples?.(use) ?? batch));
@@ -38,7 +38,7 @@ export function formedGradients(
     const ones = b.filled([...activations.dims.slice(0, -1), 1], 1, activations.dtype);
     const left = block.bias === undefined ? activations : b.concat([activations, ones], activations.rank - 1);
     return gradientsOf(use).map((rows): PairedRows => {
-      const right = b.mul(firstExamples(b, block, rows, batch, measured), scale);
+      const right = firstExamples(b, block, rows, batch, measured);
       return use.transposed ? { left: right, right: left } : { left, right };
     });
   });
@@ -46,6 +46,7 @@ export function formedGradients(
   return new FormedGradients(
     b,
     measured,
+    scale,
     first.map((_, pass) => uses.map((use) => use[pass] as PairedRows)), // as many passes in each use
   );
 }
@@ -55,7 +56,7 @@ function firstExamples(b: Builder, block: KroneckerBlock, rows: Value, examples:
   const each = rowCount(rows) / examples;
   if (Number.isInteger(each)) return b.slice(rows, rows.rank - 2, 0, each * taken);
   throw new OptionError(
-    `the ${rowCount(rows)} rows of '${block.weight}' (${block.description}) do not belong to ${examples} examples; choose kronecker() for it`,
+    `the ${rowCount(rows)} rows of '${block.weight}' (${block.description}) do not belong to ${examples} examples; choose another form for it in blocks`,
   );
 }
 

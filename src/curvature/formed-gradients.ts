@@ -10,64 +10,98 @@ export interface PairedRows {
   readonly right: Value;
 }
 
-/** A matrix for each side of a layer that its rows are multiplied by: an eigenbasis. */
+/** A matrix for each side of a layer that its rows are multiplied by, such as an eigenbasis; a side may have none. */
 export interface Bases {
-  readonly inputs: Value;
-  readonly outputs: Value;
+  readonly inputs: Value | undefined;
+  readonly outputs: Value | undefined;
 }
 
 /** The gradients J of single examples, scaled so that the layer's block of the Fisher matrix is the sum of their outer products. */
 export class FormedGradients {
   readonly #b: Builder;
   readonly #examples: number;
+  readonly #scale: number;
   /** Each backward pass with the uses of the layer. */
   readonly #passes: readonly (readonly PairedRows[])[];
 
-  /** @param examples that the rows belong to, each to equally many */
-  constructor(b: Builder, examples: number, passes: readonly (readonly PairedRows[])[]) {
+  /**
+   * @param examples that the rows belong to, each to equally many
+   * @param scale of the gradients that the rows make
+   */
+  constructor(b: Builder, examples: number, scale: number, passes: readonly (readonly PairedRows[])[]) {
     this.#b = b;
     this.#examples = examples;
+    this.#scale = scale;
     this.#passes = passes;
   }
 
   /** Return the gradients, `[passes · examples, inputs (+1), outputs]`, with a leading axis for several groups. */
-  matrices(bases?: Bases): Value {
-    const b = this.#b;
-    const each = this.#passes.map((uses) =>
-      uses.map((rows) => this.#products(this.#turned(rows, bases))).reduce((sum, own) => b.add(sum, own)),
-    );
-    return b.concat(each, (each[0]?.rank ?? 3) - 3);
+  matrices(): Value {
+    return this.#products((rows) => ({ ...rows, right: this.#b.mul(rows.right, this.#scale) }));
   }
 
   /** Return the sum of the squares of the gradients, `[inputs (+1), outputs]`: the diagonal of the Fisher matrix. */
   squares(bases?: Bases): Value {
     const b = this.#b;
+    const turn = (rows: PairedRows) => this.#turned(rows, bases);
     const single = this.#passes.every(
       (uses) => uses.length === 1 && uses.every(({ left }) => left.dims.at(-2) === this.#examples),
     );
     if (!single) {
-      const all = this.matrices(bases);
-      return b.sum(b.square(all), [all.rank - 3]);
+      const all = this.#products(turn);
+      return this.#scaled(b.sum(b.square(all), [all.rank - 3]));
     }
     // An example has one row: the square of a product is the product of squares.
-    return this.#passes
-      .flat()
-      .map((rows) => this.#turned(rows, bases))
-      .map(({ left, right }) => b.gemm(b.square(left), b.square(right), undefined, { transposeX: true }))
-      .reduce((sum, own) => b.add(sum, own));
+    const passes = this.#passes.flat().map((rows) => {
+      const { left, right } = turn(rows);
+      return b.gemm(b.square(left), b.square(right), undefined, { transposeX: true });
+    });
+    return this.#scaled(this.#sum(passes));
+  }
+
+  /** Return the square of the sum of the gradients, `[inputs (+1), outputs]`, summed over the passes. */
+  squaredSums(bases?: Bases): Value {
+    const b = this.#b;
+    const sums = this.#passes.map((uses) =>
+      this.#sum(
+        uses.map((rows) => {
+          const { left, right } = this.#turned(rows, bases);
+          return b.gemm(left, right, undefined, { transposeX: true });
+        }),
+      ),
+    );
+    return this.#scaled(this.#sum(sums.map((sum) => b.square(sum))));
+  }
+
+  /** Squares in the scale of the gradients. Beside a product of matrices, the runtime would round a factor to float32. */
+  #scaled(squares: Value): Value {
+    return this.#b.mul(squares, this.#scale ** 2);
+  }
+
+  #sum(values: readonly Value[]): Value {
+    return values.reduce((sum, value) => this.#b.add(sum, value));
   }
 
   #turned({ left, right }: PairedRows, bases: Bases | undefined): PairedRows {
-    if (!bases) return { left, right };
-    return { left: this.#b.matmul(left, bases.inputs), right: this.#b.matmul(right, bases.outputs) };
+    const turned = (rows: Value, basis: Value | undefined) => (basis ? this.#b.matmul(rows, basis) : rows);
+    return { left: turned(left, bases?.inputs), right: turned(right, bases?.outputs) };
   }
 
-  #products({ left, right }: PairedRows): Value {
+  /** A matrix for each example of each pass, from its rows after a change. */
+  #products(change: (rows: PairedRows) => PairedRows): Value {
     const b = this.#b;
     const apart = (rows: Value): Value => {
       const [count = 1, size = 1] = rows.dims.slice(-2);
       return b.reshape(rows, [...rows.dims.slice(0, -2), this.#examples, count / this.#examples, size]);
     };
-    return b.gemm(apart(left), apart(right), undefined, { transposeX: true });
+    const each = this.#passes.map((uses) =>
+      this.#sum(
+        uses.map((rows) => {
+          const { left, right } = change(rows);
+          return b.gemm(apart(left), apart(right), undefined, { transposeX: true });
+        }),
+      ),
+    );
+    return b.concat(each, (each[0]?.rank ?? 3) - 3);
   }
 }

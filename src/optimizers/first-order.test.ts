@@ -231,7 +231,7 @@ describe('what a second-order optimizer is made of', () => {
       loose({ damping: tikhonov(), factors: dense({ inverseInterval: 3 }) }),
     ],
     [
-      'curvatureInterval is 4, and primal() damping solves with the rows of each batch: leave it out',
+      'curvatureInterval is 4, and primal() damping needs the rows of each step: leave it out',
       loose({ damping: primal(), curvatureInterval: 4 }),
     ],
     [

@@ -46,7 +46,7 @@ export const meanEigenvalue = (factor: Matrix): number => trace(factor) / factor
 const inUnits = (factor: Matrix): Matrix => scaled(factor, 1 / (meanEigenvalue(factor) || 1));
 
 /** Eigenvalues and eigenvectors (columns) of a symmetric matrix by Jacobi's rotations (Golub & Van Loan, section 8.5). */
-function symmetricEigen(x: Matrix): { readonly values: number[]; readonly vectors: Matrix } {
+export function symmetricEigen(x: Matrix): { readonly values: number[]; readonly vectors: Matrix } {
   const order = x.rows;
   const table = Array.from({ length: order }, (_, i) => Array.from({ length: order }, (_unused, j) => at(x, i, j)));
   const basis = Array.from({ length: order }, (_, i) => Array.from({ length: order }, (_unused, j) => Number(i === j)));

@@ -2,21 +2,22 @@
 import { checkKeys, type OptionKeys } from '../../options.js';
 import type { Optimizer } from '../optimizer.js';
 import type { AcrossLayersOption } from './across-layers.js';
-import type { FactorDamping, ProductDamping, RowDamping } from './damping.js';
+import type { FactorDamping, ProductDamping, RowDamping, WholeDamping } from './damping.js';
 import { factored } from './factored.js';
-import { type Factors, type FreshFactors, sketches } from './factors.js';
+import { dense, type Factors, type FreshFactors, sketches, type WholeFactors } from './factors.js';
 import { checkedParts, refuseNested } from './parts.js';
 import { type SecondOrderOptions, secondOrder, secondOrderKeys } from './second-order.js';
 
 /**
- * `damping`: `factored()` by default, `tikhonov()`, or `primal()`, which takes no factors. `factors`: `sketches()` by
- * default, or `dense()`.
+ * `damping`: `factored()` by default, `tikhonov()`, or `primal()`, which takes no factors; `eigenvalues()` and
+ * `eigenCorrected()` with dense factors. `factors`: `sketches()` by default, or `dense()`.
  */
 export type CgfacOptions = SecondOrderOptions &
   AcrossLayersOption &
   (
     | { readonly damping?: FactorDamping; readonly factors?: Factors }
     | { readonly damping: ProductDamping; readonly factors?: FreshFactors }
+    | { readonly damping: WholeDamping; readonly factors?: WholeFactors & FreshFactors }
     | { readonly damping: RowDamping; readonly factors?: undefined }
   );
 
@@ -43,7 +44,7 @@ const measureInterval = 5;
 export function cgfac(options: CgfacOptions = {}): Optimizer {
   refuseNested('cgfac', options);
   checkKeys('cgfac', options, keys);
-  const { damping = factored(), factors = sketches() } = checkedParts(options);
+  const { damping = factored(), factors = damping.needsWhole ? dense() : sketches(), ...parts } = checkedParts(options);
   const usualInterval = damping.invertsFactors && factors.inverseInterval === undefined ? measureInterval : 1;
-  return secondOrder('cgfac', { damping, factors, usualInterval }, options);
+  return secondOrder('cgfac', { ...parts, damping, factors, usualInterval }, options);
 }

@@ -23,8 +23,12 @@ export interface Damping {
   readonly name: string;
   /** Whether it solves with the rows of this batch alone, so that factors have no effect. */
   readonly usesRows?: true | undefined;
+  /** Whether it measures the curvature at each step. */
+  readonly measuresAlways?: true | undefined;
   /** Whether it inverts the damped factors, so that the inverses can be kept for several steps. */
   readonly invertsFactors?: true | undefined;
+  /** Whether it needs the factors themselves, not sketches of them. */
+  readonly needsWhole?: true | undefined;
   /** Return each block with its natural gradient. */
   precondition(input: DampingInput): readonly BlockDirection[];
 }
@@ -32,7 +36,17 @@ export interface Damping {
 /** Damping of each factor, by inverses. */
 export type FactorDamping = Damping & { readonly usesRows?: undefined; readonly invertsFactors: true };
 /** Damping of the product of the factors. */
-export type ProductDamping = Damping & { readonly usesRows?: undefined; readonly invertsFactors?: undefined };
+export type ProductDamping = Damping & {
+  readonly usesRows?: undefined;
+  readonly invertsFactors?: undefined;
+  readonly needsWhole?: undefined;
+};
+/** Damping of the product of the factors themselves. */
+export type WholeDamping = Damping & {
+  readonly usesRows?: undefined;
+  readonly invertsFactors?: undefined;
+  readonly needsWhole: true;
+};
 /** Damping of the product of a batch's rows. */
 export type RowDamping = Damping & { readonly usesRows: true };
 
@@ -74,6 +88,21 @@ export const relative =
   (b, scales) =>
     b.max(b.sqrt(damping), leastDelta(scales));
 
-/** Return √λ = δ·√(tr A/m)·√(tr G/n) of a block. */
+/**
+ * Return √λ = δ·√(tr A/m)·√(tr G/n) of a block.
+ * @example
+ * // A damping that leaves gradients as they are, in units of λ:
+ * const plain: RowDamping = {
+ *   name: 'plain',
+ *   usesRows: true,
+ *   precondition: ({ context: { b }, blocks, delta }) =>
+ *     blocks.map((block) => {
+ *       const one = b.scalar(1, block.gradient.weight.dtype);
+ *       const scales = { inputs: { rootScale: one }, outputs: { rootScale: one } };
+ *       return { ...block, direction: block.smoothed, rootDamping: rootDampingOf(b, delta(b, scales), scales) };
+ *     }),
+ * };
+ * const optimizer = cgfac({ damping: plain });
+ */
 export const rootDampingOf = (b: Builder, delta: Value, { inputs, outputs }: BlockScales): Value =>
   b.mul(b.mul(delta, inputs.rootScale), outputs.rootScale);

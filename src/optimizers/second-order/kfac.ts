@@ -3,18 +3,18 @@ import { OptionError } from '../../errors.js';
 import { checkKeys, type OptionKeys } from '../../options.js';
 import type { Optimizer } from '../optimizer.js';
 import type { AcrossLayersOption } from './across-layers.js';
-import type { FactorDamping, ProductDamping } from './damping.js';
+import type { FactorDamping, ProductDamping, WholeDamping } from './damping.js';
 import { factored } from './factored.js';
 import { dense, type FreshFactors, type WholeFactors } from './factors.js';
 import { checkedParts, refuseNested } from './parts.js';
 import { type SecondOrderOptions, secondOrder, secondOrderKeys } from './second-order.js';
 
-/** `damping`: `factored()` by default, or `tikhonov()`. `factors`: `dense()`. */
+/** `damping`: `factored()` by default, `eigenvalues()`, `eigenCorrected()` or `tikhonov()`. `factors`: `dense()`. */
 export type KfacOptions = SecondOrderOptions &
   AcrossLayersOption &
   (
     | { readonly damping?: FactorDamping; readonly factors?: WholeFactors }
-    | { readonly damping: ProductDamping; readonly factors?: WholeFactors & FreshFactors }
+    | { readonly damping: ProductDamping | WholeDamping; readonly factors?: WholeFactors & FreshFactors }
   );
 
 const keys: OptionKeys<Pick<KfacOptions, keyof KfacOptions>> = {

@@ -38,6 +38,7 @@ import { random } from '../../random.js';
 import type { Optimizer } from '../optimizer.js';
 import { scheduled } from '../steps/scheduled.js';
 import { type CgfacOptions, cgfac } from './cgfac.js';
+import { eigenvalues } from './eigen-damping.js';
 import { factored } from './factored.js';
 import { dense, sketches } from './factors.js';
 import { kfac } from './kfac.js';
@@ -86,6 +87,12 @@ const cgfacForms: readonly (readonly [string, CgfacOptions, Direction])[] = [
   ['all sides dense, factored', { factors: ofBatch(20) }, byFactors],
   ['dense factors, factored', { factors: dense({ decay: 0 }), damping: factored() }, byFactors],
   ['dense factors, Tikhonov', { factors: dense({ decay: 0 }), damping: tikhonov(converged) }, byTikhonov],
+  ['eigenvalues', { factors: dense({ decay: 0 }), damping: eigenvalues({ interval: 1 }) }, byTikhonov],
+  [
+    'inputs alone, eigenvalues',
+    { ...inputs, damping: eigenvalues({ interval: 1 }), factors: dense({ decay: 0 }) },
+    byInputs,
+  ],
   ['some sides dense, π = 1', { factors: ofBatch(5), damping: factored({ pi: 1 }) }, byFactorsAlike],
   ['inputs alone, primal', { ...inputs, damping: primal(converged) }, byInputs],
   ['inputs alone, Gram space', { ...inputs, factors: ofBatch(4) }, byInputs],
@@ -129,6 +136,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
       kfac({ ...bare, damping: factored({ pi: 1 }), factors: dense({ inverseInterval: 1 }) }),
       byFactorsAlike,
     ],
+    ['kfac, eigenvalues', kfac({ ...bare, damping: eigenvalues() }), byTikhonov], // renewed in the first three steps
     ['kfac, inputs alone', kfac({ ...bare, ...inputs, factors: dense({ inverseInterval: 1 }) }), byInputs],
     ['cgfac with dense sides, factored', cgfac({ ...bare, factors: sketches({ rank: 20 }) }), byFactors],
     [

@@ -16,7 +16,13 @@ export function checkedParts(options: {
   readonly factors?: Factors | undefined;
   readonly acrossLayers?: AcrossLayers | undefined;
 }): Partial<Preconditioner> {
-  const damping = checkedObject('damping', options.damping, 'precondition', ['factored', 'tikhonov', 'primal']);
+  const damping = checkedObject('damping', options.damping, 'precondition', [
+    'factored',
+    'eigenvalues',
+    'eigenCorrected',
+    'tikhonov',
+    'primal',
+  ]);
   const factors = checkedObject('factors', options.factors, 'begin', ['sketches', 'dense']);
   const acrossLayers = checkedObject('acrossLayers', options.acrossLayers, 'correct', ['twoLevel']);
   if (damping?.usesRows && factors) {
@@ -24,6 +30,11 @@ export function checkedParts(options: {
   }
   if (damping && !damping.invertsFactors && factors?.inverseInterval !== undefined) {
     throw new OptionError(`inverseInterval has no effect: ${damping.name}() damping keeps no inverses`);
+  }
+  if (damping?.needsWhole && factors && !factors.areWhole) {
+    throw new OptionError(
+      `factors are ${factors.name}(); ${damping.name}() damping needs the factors themselves: give dense(), or leave them out`,
+    );
   }
   return { ...(damping && { damping }), ...(factors && { factors }), ...(acrossLayers && { acrossLayers }) };
 }
@@ -41,6 +52,7 @@ const nested: Readonly<Record<string, string>> = {
   ),
   ...Object.fromEntries(['rank', 'decay'].map((key) => [key, `factors: sketches({ ${key} })`])),
   ...Object.fromEntries(['maxIterations', 'tolerance'].map((key) => [key, `damping: tikhonov({ ${key} })`])),
+  power: 'damping: eigenvalues({ power })',
   pi: 'damping: factored({ pi })',
   warmStart: 'damping: primal({ warmStart })',
   inverseInterval: 'factors: dense({ inverseInterval })',

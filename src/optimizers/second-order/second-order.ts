@@ -209,9 +209,9 @@ const usualBurnIn = 20;
 function scheduleOf({ damping, usualInterval = 1 }: Preconditioner, options: SecondOrderOptions): MeasureSchedule {
   const { curvatureInterval, curvatureBurnIn } = options;
   const interval = checkedCount('curvatureInterval', curvatureInterval ?? usualInterval);
-  if (interval > 1 && damping.usesRows) {
+  if (interval > 1 && (damping.usesRows || damping.measuresAlways)) {
     throw new OptionError(
-      `curvatureInterval is ${interval}, and ${damping.name}() damping solves with the rows of each batch: leave it out`,
+      `curvatureInterval is ${interval}, and ${damping.name}() damping needs the rows of each step: leave it out`,
     );
   }
   if (interval === 1 && curvatureBurnIn !== undefined) {

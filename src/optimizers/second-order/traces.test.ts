@@ -18,11 +18,13 @@ import { tensorFrom } from '../../graph/tensor.js';
 import type { Optimizer, StepContext } from '../optimizer.js';
 import { at } from '../schedules.js';
 import { scheduled } from '../steps/scheduled.js';
-import type { FactorDamping, ProductDamping } from './damping.js';
+import type { FactorDamping, ProductDamping, WholeDamping } from './damping.js';
+import { eigenCorrected, eigenvalues } from './eigen-damping.js';
 import { factored } from './factored.js';
 import type { WholeFactors } from './factors.js';
 import { type KfacOptions, kfac } from './kfac.js';
 import { KroneckerOperator } from './kronecker-operator.js';
+import { exampleMoments, gradientMoments, type Moments } from './moments.js';
 import { tikhonov } from './tikhonov.js';
 
 /** How a program holds the factors A and G of a batch. */
@@ -77,7 +79,7 @@ interface Traced extends Kept {
   readonly damping: number;
   readonly learningRate: number | ((step: number) => number);
   readonly klClip?: number;
-  readonly preconditioner?: { readonly damping: FactorDamping | ProductDamping };
+  readonly preconditioner?: { readonly damping: FactorDamping | ProductDamping | WholeDamping };
   readonly fisher?: Fisher;
 }
 
@@ -167,6 +169,21 @@ const foof: Traced = {
   bias: (k) => 1 - 0.95 ** k,
 };
 
+const exactly = { damping: 0.003, preconditioner: { damping: eigenvalues({ interval: 1 }) } };
+/** The moments of the examples' gradients of the mean loss. */
+const momentsIn = (network: string): Moments => ({
+  name: 'in units',
+  of: (b, examples, eigen) => b.mul(exampleMoments().of(b, examples, eigen), unitOf(network) ** 2),
+});
+const thrandisCorrected = (network: string): Traced => ({
+  ...{ damping: 0.003, learningRate: 0.01 },
+  preconditioner: { damping: eigenCorrected({ interval: 1, decay: 0, moments: momentsIn(network) }) },
+});
+const thrandisAveraged: Traced = {
+  ...{ damping: 0.003, learningRate: 0.01 },
+  preconditioner: { damping: eigenCorrected({ interval: 5, burnIn: 1, decay: 0.75, moments: gradientMoments() }) },
+};
+
 const cases: readonly (readonly [name: string, network: string, Traced, Precision, rounding: number])[] = [
   ['thrandis-kfac', 'mlp', thrandis, 'float64', 1e-12],
   ['thrandis-kfac', 'mlp-mse', thrandis, 'float64', 1e-12],
@@ -184,6 +201,16 @@ const cases: readonly (readonly [name: string, network: string, Traced, Precisio
   ['ntselepidis-kfac-approx', 'mlp-mse', ntselepidis, 'float64', 1e-12],
   ['ntselepidis-kfac-approx', 'conv', ntselepidis, 'float32', 1e-5],
   ['ntselepidis-kfac-approx-no-clip', 'mlp', { ...ntselepidis, learningRate: 0.01, klClip: 0 }, 'float64', 1e-12],
+  ['thrandis-ekfac', 'mlp', thrandisCorrected('mlp'), 'float64', 1e-11],
+  ['thrandis-ekfac', 'mlp-mse', thrandisCorrected('mlp-mse'), 'float64', 1e-11],
+  ['thrandis-ekfac', 'conv', thrandisCorrected('conv'), 'float32', 1e-5],
+  ['thrandis-ekfac-average', 'mlp', thrandisAveraged, 'float64', 1e-11],
+  ['gpauloski-eigen-no-clip', 'mlp', { ...gpauloski(8), ...exactly }, 'float64', 1e-11],
+  ['gpauloski-eigen-clip', 'mlp', { ...gpauloski(8), ...exactly, ...clipped }, 'float64', 1e-11],
+  ['gpauloski-eigen-clip', 'conv', { ...gpauloski(6), ...exactly, ...clipped }, 'float32', 1e-5],
+  ['ntselepidis-kfac-symeig', 'mlp', { ...ntselepidis, ...exactly }, 'float64', 1e-11],
+  ['ntselepidis-kfac-symeig', 'mlp-mse', { ...ntselepidis, ...exactly }, 'float64', 1e-11],
+  ['ntselepidis-kfac-symeig', 'conv', { ...ntselepidis, ...exactly }, 'float32', 1e-5],
   ['foof', 'mlp', foof, 'float64', 1e-12],
   ['foof', 'mlp-mse', foof, 'float64', 1e-12],
   ['foof', 'conv', foof, 'float32', 1e-5],
