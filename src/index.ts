@@ -193,7 +193,7 @@ export { type KfacOptions, kfac } from './optimizers/second-order/kfac.js';
 export { KroneckerOperator, type PerSide } from './optimizers/second-order/kronecker-operator.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
-export { tikhonov } from './optimizers/second-order/tikhonov.js';
+export { type TikhonovOptions, tikhonov } from './optimizers/second-order/tikhonov.js';
 export { type SgdOptions, sgd } from './optimizers/sgd.js';
 export { type NormalizedOptions, normalized } from './optimizers/steps/normalized.js';
 export {
@@ -215,6 +215,16 @@ export type { MomentsOptions } from './optimizers/transforms/moments.js';
 export { type MomentumOptions, scaleByMomentum } from './optimizers/transforms/momentum.js';
 export { cautious, scaleBySign } from './optimizers/transforms/sign.js';
 export type { Mapped, StepNumber, Transform, Updates } from './optimizers/transforms/updates.js';
+export {
+  byProgress,
+  byResidual,
+  type ProgressOptions,
+  type ResidualOptions,
+  type SolveProgress,
+  type SolveStart,
+  type Stopping,
+  type StoppingState,
+} from './solvers/stopping.js';
 export type { EvaluatedModel } from './training/evaluation/evaluation.js';
 export type { Target } from './training/evaluation/schedule.js';
 export { DivergedError } from './training/run.js';

@@ -14,9 +14,10 @@ import { radam } from '../optimizers/radam.js';
 import { rmsprop } from '../optimizers/rmsprop.js';
 import type { Schedule } from '../optimizers/schedules.js';
 import { type CgfacOptions, cgfac } from '../optimizers/second-order/cgfac.js';
+import type { SolveOptions } from '../optimizers/second-order/convergence.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
 import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
-import { primal } from '../optimizers/second-order/primal.js';
+import { type PrimalOptions, primal } from '../optimizers/second-order/primal.js';
 import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
 import { tikhonov } from '../optimizers/second-order/tikhonov.js';
 import { sgd } from '../optimizers/sgd.js';
@@ -25,6 +26,7 @@ import type { StepRule } from '../optimizers/steps/rule.js';
 import { scheduled } from '../optimizers/steps/scheduled.js';
 import { selfTuning } from '../optimizers/steps/self-tuning.js';
 import { clipByGlobalNorm } from '../optimizers/transforms/clip.js';
+import { byProgress, byResidual } from '../solvers/stopping.js';
 import { didYouMean } from '../suggest.js';
 import {
   camelCased,
@@ -88,14 +90,17 @@ const secondOrder = {
   'prior-precision': 'number',
   decay: 'number',
   'max-iterations': 'number',
+  stopping: ['residual', 'progress'],
   tolerance: 'number',
+  'warm-start': 'boolean',
+  shrinkage: 'number',
   'iterate-averaging': 'number',
   'rest-learning-rate': 'schedule',
 } as const;
 
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
-    options: { ...secondOrder, rank: 'number', form: ['gram', 'primal'], 'warm-start': 'boolean' },
+    options: { ...secondOrder, rank: 'number', form: ['gram', 'primal'] },
     create: (options, setting) => cgfac({ ...sharedParts(options, setting), ...cgfacParts(options) }),
   },
   kfac: {
@@ -152,23 +157,38 @@ function fisherOf(options: OptionValues): Fisher {
   return fishers[word]();
 }
 
-const solve = ['maxIterations', 'tolerance'] as const;
+/** Options of conjugate gradients. */
+const solve = ['maxIterations', 'stopping', 'tolerance'] as const;
+
+const stoppings = { residual: byResidual, progress: byProgress } as const;
+
+function solveOf(options: OptionValues): SolveOptions & Pick<PrimalOptions, 'warmStart'> {
+  const word = (options.stopping ?? 'residual') as keyof typeof stoppings; // it was read as one of these words
+  return {
+    ...picked(options, ['maxIterations', 'warmStart']),
+    ...((options.stopping ?? options.tolerance) !== undefined && {
+      stopping: stoppings[word](picked(options, ['tolerance'])),
+    }),
+  };
+}
 
 function cgfacParts(options: OptionValues): CgfacOptions {
   if (options.form === 'primal') {
-    refuseIdle(options, ['rank', 'decay', 'dampingKind'], 'the primal form', 'the Gram form');
-    return { damping: primal(picked(options, [...solve, 'warmStart'])) };
+    refuseIdle(options, ['rank', 'decay', 'dampingKind', 'shrinkage'], 'the primal form', 'the Gram form');
+    return { damping: primal(solveOf(options)) };
   }
-  refuseIdle(options, ['warmStart'], 'the Gram form', 'the primal form');
   const factors = sketches(picked(options, ['rank', 'decay']));
-  return isTikhonov(options) ? { factors, damping: tikhonov(picked(options, solve)) } : { factors };
+  return isTikhonov(options)
+    ? { factors, damping: tikhonov({ ...solveOf(options), ...picked(options, ['shrinkage']) }) }
+    : { factors };
 }
 
 function kfacParts(options: OptionValues): KfacOptions {
   const factors = picked(options, ['decay']);
   if (isTikhonov(options)) {
     refuseIdle(options, ['inverseInterval'], 'Tikhonov damping', 'factored damping');
-    return { factors: dense(factors), damping: tikhonov(picked(options, solve)) };
+    refuseIdle(options, ['shrinkage'], 'dense factors', 'sketches');
+    return { factors: dense(factors), damping: tikhonov(solveOf(options)) };
   }
   const { inverseInterval } = options;
   const interval = inverseInterval === undefined ? {} : { inverseInterval: Number(inverseInterval) };
@@ -178,7 +198,13 @@ function kfacParts(options: OptionValues): KfacOptions {
 /** Return whether damping is Tikhonov's; refuse options of conjugate gradients if it is factored. */
 function isTikhonov(options: OptionValues): boolean {
   const isChosen = options.dampingKind === 'tikhonov';
-  if (!isChosen) refuseIdle(options, solve, 'factored damping', 'Tikhonov damping and of the primal form');
+  if (!isChosen)
+    refuseIdle(
+      options,
+      [...solve, 'warmStart', 'shrinkage'],
+      'factored damping',
+      'Tikhonov damping and of the primal form',
+    );
   return isChosen;
 }
 
