@@ -226,6 +226,20 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
     const dense = multiplied(inverted(shifted(factorA, deltaA)), v, inverted(shifted(factorG, deltaG)));
     expect(relativeError(results.direction, scaled(dense, damping))).toBeLessThan(tight);
   });
+
+  test('factored damping of both sides in one product', async () => {
+    const b = new FedBuilder();
+    const operator = operatorOf(b, system, ['rows', 'rows']);
+    const { inputs, outputs } = operator.dampedKernels(b, deltaOf(b, operator));
+    const inverseOf = invertedKernels(b, [inputs, outputs]);
+    const inverses = { inputs: inverseOf(inputs), outputs: inverseOf(outputs) };
+    const { rows } = operator.outputs;
+    const both = rows && operator.inputs.dampBoth?.(layerTensorOf(b, v, layout), rows, inverses);
+    if (!both) throw new Error('rows on both sides');
+    const one = factoredDirection(b, operator, layerTensorOf(b, v, layout), deltaOf(b, operator));
+    const results = await b.matrices({ both: joinedOf(b, both), one: joinedOf(b, one) });
+    expect(relativeError(results.both, results.one)).toBeLessThan(1e-13);
+  });
 });
 
 test('blocks of equal Gram orders are solved together, each to its own solution', async () => {
