@@ -261,7 +261,7 @@ export { type NaturalGradientOptions, naturalGradient } from './optimizers/secon
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
 export type { Measure, Refreshed } from './optimizers/second-order/refresh.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
-export { tikhonov } from './optimizers/second-order/tikhonov.js';
+export { type TikhonovOptions, tikhonov } from './optimizers/second-order/tikhonov.js';
 export {
   additiveCorrection,
   balancingCorrection,
@@ -300,6 +300,16 @@ export type { MomentsOptions } from './optimizers/transforms/moments.js';
 export { type MomentumOptions, scaleByMomentum } from './optimizers/transforms/momentum.js';
 export { cautious, scaleBySign } from './optimizers/transforms/sign.js';
 export type { Mapped, Placed, StepNumber, Transform, Updates } from './optimizers/transforms/updates.js';
+export {
+  byProgress,
+  byResidual,
+  type ProgressOptions,
+  type ResidualOptions,
+  type SolveProgress,
+  type SolveStart,
+  type Stopping,
+  type StoppingState,
+} from './solvers/stopping.js';
 export type { EvaluatedModel } from './training/evaluation/evaluation.js';
 export type { Target } from './training/evaluation/schedule.js';
 export { DivergedError } from './training/run.js';

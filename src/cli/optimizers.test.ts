@@ -55,7 +55,7 @@ describe('chooseOptimizer', () => {
       ['cgfac:form=primal:rank=3', {}, /rank has no effect on the primal form; it is an option of the Gram form/],
       ['cgfac:form=primal:damping-kind=tikhonov', {}, /dampingKind has no effect on the primal form/],
       ['cgfac:form=primal', { rank: 3 }, /rank has no effect on the primal form/],
-      ['cgfac:warm-start=false', {}, /warmStart has no effect on the Gram form; it is an option of the primal form/],
+      ['cgfac:warm-start=false', {}, /warmStart has no effect on factored damping/],
       ['cgfac:max-iterations=3', {}, /maxIterations has no effect on factored damping; .* Tikhonov damping and of the/],
       ['kfac:tolerance=0.1', {}, /tolerance has no effect on factored damping/],
       ['kfac:damping-kind=tikhonov:inverse-interval=3', {}, /inverseInterval has no effect on Tikhonov damping/],
@@ -92,6 +92,7 @@ describe('words', () => {
   it('of every kind make optimizers', () => {
     for (const spec of [
       'cgfac:form=primal:warm-start=false:tolerance=0.1',
+      'cgfac:damping-kind=tikhonov:stopping=progress:max-iterations=9:shrinkage=0.5:warm-start=true',
       'cgfac:form=gram:damping-kind=tikhonov:max-iterations=3:rank=8:decay=0.5',
       'cgfac:damping-kind=factored:fisher=sampled:samples=2:curvature-rows=8:curvature-interval=3:curvature-burn-in=9',
       'cgfac:fisher=curvature-propagation:samples=3:pi=0.5',

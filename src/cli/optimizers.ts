@@ -26,6 +26,7 @@ import {
   naturalGradientBasis,
   onesBasis,
 } from '../optimizers/second-order/coarse-basis.js';
+import type { SolveOptions } from '../optimizers/second-order/convergence.js';
 import { factored } from '../optimizers/second-order/factored.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
 import { hessianFree } from '../optimizers/second-order/hessian-free.js';
@@ -33,7 +34,7 @@ import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
 import { eachLayer, wholeNetwork } from '../optimizers/second-order/khatri-rao.js';
 import { diagonal, full, scaledIdentity } from '../optimizers/second-order/measured-forms.js';
 import { naturalGradient } from '../optimizers/second-order/natural-gradient.js';
-import { primal } from '../optimizers/second-order/primal.js';
+import { type PrimalOptions, primal } from '../optimizers/second-order/primal.js';
 import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
 import { tikhonov } from '../optimizers/second-order/tikhonov.js';
 import { additiveCorrection, balancingCorrection, twoLevel } from '../optimizers/second-order/two-level.js';
@@ -47,6 +48,7 @@ import { scheduled } from '../optimizers/steps/scheduled.js';
 import { selfTuning } from '../optimizers/steps/self-tuning.js';
 import { clipByGlobalNorm } from '../optimizers/transforms/clip.js';
 import { scaleByMomentum } from '../optimizers/transforms/momentum.js';
+import { byProgress, byResidual } from '../solvers/stopping.js';
 import { didYouMean } from '../suggest.js';
 import {
   camelCased,
@@ -142,14 +144,22 @@ const secondOrder = {
 
 const { fisher: _fisher, samples: _samples, ...withoutFisher } = secondOrder;
 
+/** Those of conjugate gradients. */
+const solving = {
+  'max-iterations': 'number',
+  stopping: ['residual', 'progress'],
+  tolerance: 'number',
+  'warm-start': 'boolean',
+} as const;
+
 /** Those of optimizers that keep Kronecker factors. */
 const withFactors = {
   ...secondOrder,
   'damping-kind': ['factored', 'tikhonov'],
   pi: 'number',
   decay: 'number',
-  'max-iterations': 'number',
-  tolerance: 'number',
+  ...solving,
+  shrinkage: 'number',
   'two-level': Object.keys(corrections),
   'coarse-basis': Object.keys(bases),
 } as const;
@@ -160,7 +170,7 @@ const grafts = { adam: () => undefined, adagrad: scaleByAdagrad, sgd: () => scal
 
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
-    options: { ...withFactors, rank: 'number', form: ['gram', 'primal'], 'warm-start': 'boolean' },
+    options: { ...withFactors, rank: 'number', form: ['gram', 'primal'] },
     create: (options, setting) =>
       cgfac({ ...sharedParts(options, setting), ...acrossLayers(options), ...cgfacParts(options) }),
   },
@@ -178,9 +188,8 @@ const kinds: Readonly<Record<string, Kind>> = {
       }),
   },
   'hessian-free': {
-    options: { ...withoutFisher, 'max-iterations': 'number', tolerance: 'number', 'warm-start': 'boolean' },
-    create: (options, setting) =>
-      hessianFree({ ...sharedParts(options, setting), ...picked(options, [...solve, 'warmStart']) }),
+    options: { ...withoutFisher, ...solving },
+    create: (options, setting) => hessianFree({ ...sharedParts(options, setting), ...solveOf(options) }),
   },
   adam: firstOrder(adam, moments),
   adamw: firstOrder(adamw, moments),
@@ -268,7 +277,20 @@ function fisherOf(options: OptionValues): Fisher {
   return fishers[word]();
 }
 
-const solve = ['maxIterations', 'tolerance'] as const;
+/** Options of conjugate gradients. */
+const solve = ['maxIterations', 'stopping', 'tolerance'] as const;
+
+const stoppings = { residual: byResidual, progress: byProgress } as const;
+
+function solveOf(options: OptionValues): SolveOptions & Pick<PrimalOptions, 'warmStart'> {
+  const word = (options.stopping ?? 'residual') as keyof typeof stoppings; // it was read as one of these words
+  return {
+    ...picked(options, ['maxIterations', 'warmStart']),
+    ...((options.stopping ?? options.tolerance) !== undefined && {
+      stopping: stoppings[word](picked(options, ['tolerance'])),
+    }),
+  };
+}
 
 function acrossLayers(options: OptionValues): AcrossLayersOption {
   const { twoLevel: correction, coarseBasis: basis } = options;
@@ -286,13 +308,12 @@ function acrossLayers(options: OptionValues): AcrossLayersOption {
 
 function cgfacParts(options: OptionValues): CgfacOptions {
   if (options.form === 'primal') {
-    refuseIdle(options, ['rank', 'decay', 'dampingKind', 'pi'], 'the primal form', 'the Gram form');
-    return { damping: primal(picked(options, [...solve, 'warmStart'])) };
+    refuseIdle(options, ['rank', 'decay', 'dampingKind', 'pi', 'shrinkage'], 'the primal form', 'the Gram form');
+    return { damping: primal(solveOf(options)) };
   }
-  refuseIdle(options, ['warmStart'], 'the Gram form', 'the primal form');
   const factors = sketches(picked(options, ['rank', 'decay']));
   return isTikhonov(options)
-    ? { factors, damping: tikhonov(picked(options, solve)) }
+    ? { factors, damping: tikhonov({ ...solveOf(options), ...picked(options, ['shrinkage']) }) }
     : { factors, damping: factored(picked(options, ['pi'])) };
 }
 
@@ -300,7 +321,8 @@ function kfacParts(options: OptionValues): KfacOptions {
   const factors = picked(options, ['decay']);
   if (isTikhonov(options)) {
     refuseIdle(options, ['inverseInterval'], 'Tikhonov damping', 'factored damping');
-    return { factors: dense(factors), damping: tikhonov(picked(options, solve)) };
+    refuseIdle(options, ['shrinkage'], 'dense factors', 'sketches');
+    return { factors: dense(factors), damping: tikhonov(solveOf(options)) };
   }
   const { inverseInterval } = options;
   const interval = inverseInterval === undefined ? {} : { inverseInterval: Number(inverseInterval) };
@@ -314,7 +336,10 @@ function kfacParts(options: OptionValues): KfacOptions {
 function isTikhonov(options: OptionValues): boolean {
   const isChosen = options.dampingKind === 'tikhonov';
   if (isChosen) refuseIdle(options, ['pi'], 'Tikhonov damping', 'factored damping');
-  else refuseIdle(options, solve, 'factored damping', 'Tikhonov damping and of the primal form');
+  else {
+    const own = [...solve, 'warmStart', 'shrinkage'];
+    refuseIdle(options, own, 'factored damping', 'Tikhonov damping and of the primal form');
+  }
   return isChosen;
 }
 

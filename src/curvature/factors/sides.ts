@@ -47,6 +47,14 @@ export interface InputSide extends Side, Again<InputSide> {
   project(v: LayerTensor): Value;
   /** Return V − L·Y for `Y: [order, outputs]`. */
   minusLifted(v: LayerTensor, y: Value): LayerTensor;
+  /** The rows in units of the factor, if it is held as rows: they say nothing of the directions that they do not span. */
+  readonly rows?: InputRows;
+  /**
+   * Return the result of `damp` of this side, and then of the side of G with the rows g, in one product that is subtracted
+   * from V: two passes over V fewer. Left out if the side is not held as rows.
+   * @param inverses (K̂ + δI)⁻¹ of both sides
+   */
+  dampBoth?(v: LayerTensor, g: Value, inverses: { readonly inputs: Value; readonly outputs: Value }): LayerTensor;
 }
 
 /** The factor G of the layer's pre-activation gradients: acts from the right. */
@@ -55,6 +63,8 @@ export interface OutputSide extends Side, Again<OutputSide> {
   project(y: Value): Value;
   /** Return S·Lᵀ for `S: [k, order]`, `[k, outputs]`. */
   lift(s: Value): Value;
+  /** The rows in units of the factor, if it is held as rows. */
+  readonly rows?: Value;
 }
 
 /**
@@ -128,6 +138,20 @@ function inputRowsOf(b: Builder, given: InputRows, rootScale: Value): InputSide 
     damper: (_, inverse) => inverse,
     // (Â + δI)⁻¹ = (I − âᵀ(K̂ + δI)⁻¹â)/δ (Woodbury)
     damp: (v, inverse) => minusLifted(v, b.matmul(inverse, project(v))),
+    rows,
+    // V − âᵀY − U·ĝ with Y = (K̂_a + δ)⁻¹·â·V and Uᵀ = (K̂_g + δ)⁻¹·ĝ·(V − âᵀY)ᵀ
+    dampBoth(v, g, inverses) {
+      const y = b.matmul(inverses.inputs, project(v));
+      const across = b.gemm(g, y, undefined, { transposeY: true });
+      const seen = v.contractOutputs(b, g);
+      const joined = (own: Value, ofV: Value): Value =>
+        b.concat([own, b.matmul(inverses.outputs, b.gemm(across, own, ofV, { alpha: -1 }))], own.rank - 2);
+      const both: InputRows = {
+        values: joined(values, seen.values),
+        homogeneous: homogeneous && seen.homogeneous && joined(homogeneous, seen.homogeneous),
+      };
+      return v.minusProduct(b, both, b.concat([y, g], y.rank - 2));
+    },
     parts: [given.values, ...(given.homogeneous ? [given.homogeneous] : []), rootScale],
     again: (at, of) =>
       inputRowsOf(
@@ -158,6 +182,7 @@ function outputRowsOf(b: Builder, given: Value, rootScale: Value): OutputSide {
     project: (y) => b.gemm(y, rows, undefined, { transposeY: true }),
     lift: (s) => b.matmul(s, rows),
     damper: (_, inverse) => inverse,
+    rows,
     // V(Ĝ + δI)⁻¹ = (V − (V·ĝᵀ)(K̂ + δI)⁻¹·ĝ)/δ
     damp(v, inverse) {
       const projected = v.contractOutputs(b, rows);

@@ -31,6 +31,7 @@ import { stepOnce } from '../../../test/support/optimizer-step.js';
 import { decayAt } from '../../curvature/factors/moving-average.js';
 import { empirical, inputOnly } from '../../curvature/fisher.js';
 import { random } from '../../random.js';
+import { byResidual } from '../../solvers/stopping.js';
 import { sgd } from '../sgd.js';
 import { scheduled } from '../steps/scheduled.js';
 import type { BlockRule } from './block-choice.js';
@@ -117,7 +118,7 @@ async function moved(blocks: readonly BlockRule[], rest = sgd({ learningRate: 1,
     ...bare,
     ...(blocks.length > 0 && { blocks }),
     rest,
-    damping: tikhonov({ tolerance: 1e-14, maxIterations: 200 }),
+    damping: tikhonov({ stopping: byResidual({ tolerance: 1e-14 }), maxIterations: 200 }),
   });
   const outcome = await stepOnce({ network, loss, examples, optimizer, step: 0 });
   const changes = network.layers.map((layer, i) => minus(outcome.network.layers[i] ?? layer, layer));

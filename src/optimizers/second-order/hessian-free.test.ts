@@ -10,6 +10,7 @@ import { fisherByHand, flat } from '../../../test/support/whole-network.js';
 import { exact } from '../../curvature/fisher.js';
 import type { LossWord } from '../../losses/index.js';
 import { random } from '../../random.js';
+import { byResidual } from '../../solvers/stopping.js';
 import { scheduled } from '../steps/scheduled.js';
 import { selfTuning } from '../steps/self-tuning.js';
 import { hessianFree } from './hessian-free.js';
@@ -18,7 +19,7 @@ import { naturalGradient } from './natural-gradient.js';
 const rate = 0.3;
 const damping = 0.07;
 const step = scheduled({ learningRate: rate, momentum: 0, klClip: 0, damping });
-const converged = { maxIterations: 300, tolerance: 1e-13 };
+const converged = { maxIterations: 300, stopping: byResidual({ tolerance: 1e-13 }) };
 /** Targets are drawn for the units of the damping, which is absolute here. */
 const noise = (_name: string, dims: readonly number[]): number[] =>
   Array.from(
@@ -98,7 +99,7 @@ test('a warm start saves iterations', async () => {
   const loss = 'softmax-cross-entropy';
   const network = denseNetwork([4, 3, 3, 2], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 94 });
   const examples = examplesFor(network, loss, 6, random(95));
-  const optimizer = hessianFree({ step, maxIterations: 100, tolerance: 1e-6 });
+  const optimizer = hessianFree({ step, maxIterations: 100, stopping: byResidual({ tolerance: 1e-6 }) });
   const first = await stepOnce({ network, loss, examples, optimizer, step: 0, noise });
   // The same system again: the solution is there.
   const { state } = first;

@@ -10,7 +10,7 @@ import { conjugateGradient } from '../../solvers/conjugate-gradient.js';
 import { type Optimizer, states } from '../optimizer.js';
 import { stateNames, stateParts, stateShapes } from '../steps/rule.js';
 import type { BlockDirection, MeasuredBlock } from './block.js';
-import { checkedSolve, reportSolves, type SolveOptions } from './convergence.js';
+import { checkedSolve, reportSolves, type SolveOptions, solveKeys } from './convergence.js';
 import { type DampingInput, type RowDamping, rootDampingOf } from './damping.js';
 import { sketches } from './factors.js';
 import { refuseNested } from './parts.js';
@@ -22,7 +22,7 @@ export interface HessianFreeOptions extends Omit<SecondOrderOptions, 'fisher'>, 
 }
 
 const { fisher: _, ...sharedKeys } = secondOrderKeys;
-const keys: OptionKeys<HessianFreeOptions> = { ...sharedKeys, maxIterations: true, tolerance: true, warmStart: true };
+const keys: OptionKeys<HessianFreeOptions> = { ...sharedKeys, ...solveKeys, warmStart: true };
 
 /**
  * Return the optimizer of Hessian-free steps: (F + λI)x = ∇ by conjugate gradients on all blocks together, with the exact
@@ -35,11 +35,8 @@ const keys: OptionKeys<HessianFreeOptions> = { ...sharedKeys, maxIterations: tru
 export function hessianFree(options: HessianFreeOptions = {}): Optimizer {
   refuseNested('hessianFree', options, keys);
   checkKeys('hessianFree', options, keys);
-  const { maxIterations, tolerance, warmStart, ...shared } = options;
-  const solve = checkedSolve({
-    ...(maxIterations !== undefined && { maxIterations }),
-    ...(tolerance !== undefined && { tolerance }),
-  });
+  const { maxIterations, stopping, warmStart, ...shared } = options;
+  const solve = checkedSolve({ ...(maxIterations !== undefined && { maxIterations }), ...(stopping && { stopping }) });
   const isWarm = checkedFlag('warmStart', warmStart) ?? true;
   return secondOrder('hessian-free', { damping: wholeNetworkSolve(solve, isWarm), factors: sketches() }, shared);
 }

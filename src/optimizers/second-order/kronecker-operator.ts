@@ -15,6 +15,12 @@ export interface DampedKernel {
   readonly delta: Value;
 }
 
+/**
+ * Number of parameters from which both sides are damped in one product: it has four nodes more, and two passes over the
+ * parameters fewer.
+ */
+const leastWide = 2 ** 18;
+
 /** A value for each side of a block: (K̂ + δI)⁻¹, or the system to invert. */
 export interface PerSide<T> {
   readonly inputs: T;
@@ -92,6 +98,9 @@ export class KroneckerOperator {
 
   /** Return λ·(A + π√λ I)⁻¹·V·(G + √λ/π I)⁻¹. */
   damped(v: LayerTensor, { inputs, outputs }: PerSide<Value>): LayerTensor {
+    const { rows } = this.outputs;
+    if (rows && v.groupSize >= leastWide && this.inputs.dampBoth)
+      return this.inputs.dampBoth(v, rows, { inputs, outputs });
     return this.outputs.damp(this.inputs.damp(v, inputs), outputs);
   }
 

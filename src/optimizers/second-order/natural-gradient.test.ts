@@ -35,6 +35,7 @@ import { type Snapshots, signs, stepOnce } from '../../../test/support/optimizer
 import { decayAt } from '../../curvature/factors/moving-average.js';
 import { empirical, inputOnly } from '../../curvature/fisher.js';
 import { random } from '../../random.js';
+import { byResidual } from '../../solvers/stopping.js';
 import type { Optimizer } from '../optimizer.js';
 import { scheduled } from '../steps/scheduled.js';
 import { type CgfacOptions, cgfac } from './cgfac.js';
@@ -53,7 +54,7 @@ const bare = {
   step: scheduled({ learningRate: rate, momentum: 0, klClip: 0, damping }),
   fisher: empirical(),
 };
-const converged = { tolerance: 1e-14, maxIterations: 400 };
+const converged = { stopping: byResidual({ tolerance: 1e-14 }), maxIterations: 400 };
 
 const byTikhonov = (v: Matrix, { a, g }: Factors): Matrix =>
   matrixOf(v.rows, v.columns, solved(shifted(kronecker(a, g), damping), vectorized(v)).data);
@@ -77,16 +78,32 @@ const inputs = { fisher: inputOnly() };
 type Direction = (v: Matrix, factors: Factors) => Matrix;
 const ofBatch = (rank: number) => sketches({ rank, decay: 0 });
 const cgfacForms: readonly (readonly [string, CgfacOptions, Direction])[] = [
-  ['primal', { damping: primal({ ...converged, warmStart: false }) }, byTikhonov],
-  ['primal, warm', { damping: primal(converged) }, byTikhonov],
-  ['Gram space of all rows, Tikhonov', { factors: ofBatch(4), damping: tikhonov(converged) }, byTikhonov],
-  ['some sides dense, Tikhonov', { factors: ofBatch(5), damping: tikhonov(converged) }, byTikhonov],
-  ['all sides dense, Tikhonov', { factors: ofBatch(20), damping: tikhonov(converged) }, byTikhonov],
+  ['primal', { damping: primal(converged) }, byTikhonov],
+  ['primal, warm', { damping: primal({ ...converged, warmStart: true }) }, byTikhonov],
+  [
+    'Gram space of all rows, Tikhonov',
+    { factors: ofBatch(4), damping: tikhonov({ ...converged, shrinkage: 0 }) },
+    byTikhonov,
+  ],
+  [
+    'some sides dense, Tikhonov',
+    { factors: ofBatch(5), damping: tikhonov({ ...converged, shrinkage: 0 }) },
+    byTikhonov,
+  ],
+  [
+    'all sides dense, Tikhonov',
+    { factors: ofBatch(20), damping: tikhonov({ ...converged, shrinkage: 0 }) },
+    byTikhonov,
+  ],
   ['Gram space of all rows, factored', { factors: ofBatch(4) }, byFactors],
   ['some sides dense, factored', { factors: ofBatch(5) }, byFactors],
   ['all sides dense, factored', { factors: ofBatch(20) }, byFactors],
   ['dense factors, factored', { factors: dense({ decay: 0 }), damping: factored() }, byFactors],
-  ['dense factors, Tikhonov', { factors: dense({ decay: 0 }), damping: tikhonov(converged) }, byTikhonov],
+  [
+    'dense factors, Tikhonov',
+    { factors: dense({ decay: 0 }), damping: tikhonov({ ...converged, shrinkage: 0 }) },
+    byTikhonov,
+  ],
   ['eigenvalues', { factors: dense({ decay: 0 }), damping: eigenvalues({ interval: 1 }) }, byTikhonov],
   [
     'inputs alone, eigenvalues',
@@ -130,7 +147,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
 
   const averaged: readonly (readonly [string, Optimizer, Direction])[] = [
     ['kfac, factored', kfac({ ...bare, factors: dense({ inverseInterval: 1 }) }), byFactors],
-    ['kfac, Tikhonov', kfac({ ...bare, damping: tikhonov(converged) }), byTikhonov],
+    ['kfac, Tikhonov', kfac({ ...bare, damping: tikhonov({ ...converged, shrinkage: 0 }) }), byTikhonov],
     [
       'kfac, π = 1, kept inverses',
       kfac({ ...bare, damping: factored({ pi: 1 }), factors: dense({ inverseInterval: 1 }) }),
@@ -141,7 +158,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
     ['cgfac with dense sides, factored', cgfac({ ...bare, factors: sketches({ rank: 20 }) }), byFactors],
     [
       'cgfac with dense sides, Tikhonov',
-      cgfac({ ...bare, factors: sketches({ rank: 20 }), damping: tikhonov(converged) }),
+      cgfac({ ...bare, factors: sketches({ rank: 20 }), damping: tikhonov({ ...converged, shrinkage: 0 }) }),
       byTikhonov,
     ],
     ['cgfac with dense factors', cgfac({ ...bare, factors: dense() }), byFactors],

@@ -1,5 +1,6 @@
 // K-FAC of other programs over 20 steps, from the same start on the same batches: their averages, scales and dampings are made
 // of public parts. What each program departs in is in the notes of its trace.
+
 import { expect, test } from 'vitest';
 import {
   largestDifference,
@@ -15,6 +16,7 @@ import { empirical, type Fisher, inputOnly } from '../../curvature/fisher.js';
 import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import type { Value } from '../../graph/graph.js';
 import { tensorFrom } from '../../graph/tensor.js';
+import { byResidual } from '../../solvers/stopping.js';
 import type { Optimizer, StepContext } from '../optimizer.js';
 import { at } from '../schedules.js';
 import { scheduled } from '../steps/scheduled.js';
@@ -143,7 +145,7 @@ const gpauloski = (examples: number) => ({
   average: fromIdentity(0.95),
 });
 const eachByLambda = { damping: 0.003 ** 2, preconditioner: alike };
-const converged = tikhonov({ tolerance: 1e-14, maxIterations: 400 });
+const converged = tikhonov({ stopping: byResidual({ tolerance: 1e-14 }), maxIterations: 400 });
 const clipped = { learningRate: 0.1, klClip: 1e-3 };
 // ntselepidis: sampled targets are in the trace.
 const growing: Average = (context, old, fresh) => {
