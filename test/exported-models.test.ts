@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../src/engine/engine.js';
 import { nodeEngine } from '../src/engine/node.js';
 import { type TensorData, tensorFrom } from '../src/graph/tensor.js';
-import { adam, cgfac, dataset, kroneckerBlocks, loadModel, train, valueAndGradients } from '../src/index.js';
+import { adam, cgfac, dataset, kroneckerBlocks, loadModel, predict, train, valueAndGradients } from '../src/index.js';
 import { Exporter, integers, numbers } from './support/exporter.js';
-import { type AttributeValue, type ModelSpec, modelBytes, runOnnx } from './support/onnx-models.js';
+import { type AttributeValue, type ModelSpec, modelBytes, type NodeSpec, runOnnx } from './support/onnx-models.js';
 
 interface Exported {
   readonly spec: ModelSpec;
@@ -302,4 +302,44 @@ describe.each(Object.keys(models) as (keyof typeof models)[])('%s', (name) => {
       expect(record.test.loss).toBeCloseTo(await lossAt(Object.fromEntries(parameters)), 5);
     }
   });
+});
+
+it('a layer with the batch as its first axis, which the runtime does not have, trains and predicts', async () => {
+  const e = new Exporter('dynamo');
+  const weights = [e.parameter('W', [1, 16, 3]), e.parameter('R', [1, 16, 4]), e.parameter('B', [1, 32])];
+  const attributes = { hidden_size: 4, layout: 1 };
+  e.nodes.push({ op: 'LSTM', name: 'lstm', inputs: ['input', ...weights], outputs: ['y', 'h'], attributes });
+  e.op('Reshape', ['h', e.constant([-1, 4])], {}, 'output');
+  const spec: ModelSpec = { opset: 18, inputs: { input: ['float32', ['batch', 6, 3]] }, ...e, outputs: ['output'] };
+  const swapped = { ...spec, nodes: spec.nodes.map((node) => (node.op === 'LSTM' ? inTimeOrder(node) : node)) };
+  const transposed = { op: 'Transpose', inputs: ['input'], outputs: ['steps'], attributes: { perm: [1, 0, 2] } };
+  const input = numbers(5, 6, 3);
+  const [expected] = Object.values(
+    await runOnnx(modelBytes({ ...swapped, nodes: [transposed, ...swapped.nodes] }), { input }),
+  );
+  const model = await loadModel(modelBytes(spec));
+  const { output } = await predict(model, toTensor(input), { engine });
+  expect(output?.data).toEqual(expected?.data);
+  expect(kroneckerBlocks(model).blocks.map(({ weight, bias }) => [weight, bias])).toEqual([
+    ['W', 'B'],
+    ['R', 'B'],
+  ]);
+  const set = dataset({
+    name: 'swapped',
+    size: 5,
+    inputs: { dtype: 'float32', shape: [6, 3], data: input.data as Float32Array },
+    targets: { dtype: 'int64', shape: [], data: Int32Array.from([0, 1, 2, 3, 0]) },
+  });
+  const { record } = await train(model, {
+    ...{ engine, optimizer: cgfac(), loss: 'softmax-cross-entropy', data: { train: set, test: set } },
+    ...{ steps: 3, batchSize: 5 },
+  });
+  expect(record.test.loss).toBeLessThan(record.steps[0]?.loss ?? 0);
+});
+
+/** The same node for steps first: the last states of one direction are `[1, batch, hidden]` instead of `[batch, 1, hidden]`. */
+const inTimeOrder = (node: NodeSpec): NodeSpec => ({
+  ...node,
+  inputs: ['steps', ...node.inputs.slice(1)],
+  attributes: { hidden_size: 4 },
 });

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { dataset } from '../src/data/dataset.js';
 import { nodeEngine } from '../src/engine/node.js';
+import { webEngine } from '../src/engine/web.js';
 import { Network } from '../src/nn/network.js';
 import { adam } from '../src/optimizers/adam.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
@@ -79,4 +80,18 @@ test.each([
     }
   }
   expect(outcomes[1]).toEqual(outcomes[0]);
+});
+
+test('a GRU learns on wasm what it learns natively', async () => {
+  const losses = [];
+  for (const engine of [
+    await nodeEngine({ worker: false, threads: 1 }),
+    await webEngine({ provider: 'wasm', threads: 1 }),
+  ]) {
+    const options = { engine, data, optimizer: cgfac({ step: quick }), batchSize: 64, steps: 3, seed: 3 };
+    losses.push((await train(model('gru', 'bidirectional'), options)).record.test.loss);
+    await engine.close();
+  }
+  const [native = Number.NaN, wasm = Number.NaN] = losses;
+  expect(Math.abs(wasm / native - 1)).toBeLessThan(1e-4);
 });

@@ -141,6 +141,11 @@ export class GraphBuilder {
     return { name, inputs, outputs: Object.entries(outputs).map(([key, value]) => ({ name: key, value })), nodes };
   }
 
+  /** Whether a node of this very graph computes a value. */
+  protected computes({ producer }: Value): boolean {
+    return producer !== undefined && this.#nodes.includes(producer);
+  }
+
   #fold(draft: Omit<Node, 'outputs'>): readonly Value[] | undefined {
     return naming(draft, () => this.#semantics.fold(draft))?.map((data) => this.constant(data));
   }

@@ -363,10 +363,12 @@ export class Builder extends GraphBuilder {
       Object.fromEntries(slices) as Sequences, // one for each that there is
     );
     const given = Object.entries(result.given);
-    const outputs = [
-      ...begun.map(([name]): [string, Value] => [`next_${name}`, result.carried[name] as Value]), // the same names
-      ...given.map(([name, value]): [string, Value] => [`given_${name}`, value]),
-    ].map(([name, value]) => [name, inner.output(value)] as const);
+    const names = [...begun.map(([name]) => `next_${name}`), ...given.map(([name]) => `given_${name}`)];
+    const values = inner.results([
+      ...begun.map(([name]) => result.carried[name] as Value), // the same names
+      ...given.map(([, value]) => value),
+    ]);
+    const outputs = names.map((name, i) => [name, values[i] as Value] as const); // a value for each
     const graph = inner.build(
       'round',
       Object.fromEntries(outputs),
@@ -377,7 +379,7 @@ export class Builder extends GraphBuilder {
       'Scan',
       [...begun, ...read].map(([, value]) => value),
       scanAttributes(graph, directions(read.length), directions(given.length)),
-      { outputs: outputs.map(([name]) => name) },
+      { outputs: names },
     );
     const named = (entries: readonly (readonly [string, Value])[], from: number) =>
       Object.fromEntries(entries.map(([name], i) => [name, found[from + i] as Value])); // an output for each
@@ -412,6 +414,11 @@ export class Builder extends GraphBuilder {
   /** Return the value as computed by a node of this very graph: bodies may not return captured values or constants. */
   output(value: Value): Value {
     return this.op('Identity', [value], {}, { fresh: true });
+  }
+
+  /** Return values as outputs of a body, each another one: those that a node of this graph computes are copied only if they repeat. */
+  results(values: readonly Value[]): readonly Value[] {
+    return values.map((value, i) => (this.computes(value) && values.indexOf(value) === i ? value : this.output(value)));
   }
 
   #operand(op: OpName, operand: Operand, dtype: DataType): Value {

@@ -139,11 +139,11 @@ function scanGradient(context: GradientContext): readonly (Value | undefined)[] 
     pulled.slice(states.length, states.length + sequences.length),
     pulled.slice(states.length + sequences.length),
   ];
-  const outputs = [
+  const outputs = inner.results([
     ...ofStates,
     ...ofCaptured.map((cotangent, k) => inner.add(sums[k] as Value, cotangent)), // a sum for each
     ...ofSequences,
-  ].map((value) => inner.output(value));
+  ]);
 
   const written = emit(b, {
     slices,
@@ -234,9 +234,9 @@ function statesOfRounds(b: Builder, node: Node, { body, carried, readsFromEnd }:
   }
   const inputs = body.inputs.map((input) => bindings.get(input) as Value); // bound above
   const results = [...inline(inner, body, bindings).outputs.values()].slice(0, carried);
-  const outputs = [...results, ...inputs.slice(0, carried)].map(
-    (value, i) => [`next_${i}`, inner.output(value)] as const,
-  );
+  const outputs = inner
+    .results([...results, ...inputs.slice(0, carried)])
+    .map((value, i) => [`next_${i}`, value] as const);
   const graph = inner.build('begun', Object.fromEntries(outputs), inputs);
   const names = outputs.map(([name]) => name);
   return b.node('Scan', node.inputs, scanAttributes(graph, readsFromEnd, []), { outputs: names }).slice(carried);

@@ -7,11 +7,18 @@ import type { Builder } from '../../ops/builder.js';
 import type { Cell, RecurrentPart } from '../../ops/recurrent/cell.js';
 import { asSteps, type Direction, directionsOf } from '../../ops/recurrent/direction.js';
 import { cellOf, shownDomain } from '../../ops/recurrent/recurrent.js';
+import type { KroneckerBlock } from '../kronecker-block.js';
 import { type Application, axisRows, type LayerKind, type LayerUse, type Reading } from './layer-kind.js';
+
+const described =
+  (kind: string) =>
+  ({ groups }: KroneckerBlock): string =>
+    groups === 1 ? kind : `${kind}, ${groups} directions`;
 
 /** W and its half of the bias, on the inputs of the steps. */
 export const recurrentInputs: LayerKind = {
   kind: 'recurrent inputs',
+  describe: described('recurrent inputs'),
   factor: 'full',
   decays: true,
   match(reading) {
@@ -36,6 +43,7 @@ export const recurrentInputs: LayerKind = {
 /** R and its half of the bias, on the hidden states that the steps begin with. */
 export const recurrentStates: LayerKind = {
   kind: 'recurrent states',
+  describe: described('recurrent states'),
   factor: 'full',
   decays: true,
   match(reading) {

@@ -3,10 +3,13 @@ import { expect, test } from 'vitest';
 import { relativeError } from '../../../test/support/dense.js';
 import { FedBuilder, normals } from '../../../test/support/fed-builder.js';
 import { unrolledRecurrent } from '../../../test/support/unrolled-recurrent.js';
+import { gradients } from '../../autodiff/gradients.js';
 import { type Attributes, float, floats, int, text, texts, type Value } from '../../graph/graph.js';
 import { tensorFrom } from '../../graph/tensor.js';
 import { random } from '../../random.js';
+import { Builder } from '../builder.js';
 import { composedOperator } from '../composed.js';
+import { flopsOf, operators } from '../table.js';
 
 type Op = 'LSTM' | 'GRU' | 'RNN';
 const gates = { LSTM: 4, GRU: 3, RNN: 1 } as const;
@@ -89,3 +92,71 @@ test.each(all.map((form) => [JSON.stringify(form), form] as const))(
     }
   },
 );
+
+const draft = (
+  op: Op,
+  attributes: Attributes = {},
+  more: (b: Builder) => readonly (Value | undefined)[] = () => [],
+) => {
+  const b = new Builder();
+  const rows = gates[op] * 4;
+  const weights = [
+    [5, 3, 2],
+    [1, rows, 2],
+    [1, rows, 4],
+  ].map((dims, i) => b.input(`x${i}`, 'float32', dims));
+  const [x, ...rest] = weights as [Value, ...Value[]];
+  const y = b.op(op, [x, ...rest, ...more(b)], attributes);
+  return { b, x, y };
+};
+
+test.each<[string, Op, Attributes, (b: Builder) => readonly (Value | undefined)[], string]>([
+  [
+    'peepholes',
+    'LSTM',
+    {},
+    (b) => [undefined, undefined, undefined, undefined, b.input('P', 'float32', [1, 12])],
+    'a LSTM node cannot be differentiated: peepholes (the input P) have no rule',
+  ],
+  [
+    'an activation',
+    'RNN',
+    { activations: texts(['Elu']) },
+    () => [],
+    "its activation 'Elu' has no rule; those of recurrent operators are sigmoid",
+  ],
+  [
+    'too few activations',
+    'GRU',
+    { activations: texts(['Tanh']) },
+    () => [],
+    'names 1 activations; 2 for each of 1 directions',
+  ],
+])('%s without a rule is refused by name', (_, op, attributes, more, message) => {
+  const { b, x, y } = draft(op, attributes, more);
+  expect(() => gradients(b, b.sum(y), [x])).toThrow(message);
+});
+
+test('what does not fit together is refused', () => {
+  expect(() => draft('LSTM', { direction: text('sideways') })).toThrow(
+    "the direction 'sideways' is none of forward, reverse",
+  );
+  expect(() => draft('LSTM', { direction: text('bidirectional') })).toThrow('W is [1, 16, 2], not [2, 16, 2]');
+  expect(() => draft('GRU', {}, (b) => [b.input('B', 'float32', [1, 12])])).toThrow('B is [1, 12], not [1, 24]');
+});
+
+test('sizes that are only known when the program runs have types, and no block', () => {
+  const b = new Builder();
+  const x = b.input('x', 'float32', ['time', 'batch', 2]);
+  const weights = [b.input('w', 'float32', [2, 16, 2]), b.input('r', 'float32', [2, 16, 4])];
+  const attributes = { direction: text('bidirectional') };
+  const outputs = b.node('LSTM', [x, ...weights], attributes, { outputs: ['y', 'h', 'c'] });
+  expect(outputs.map(({ shape }) => shape)).toEqual([['time', 2, 'batch', 4], ...Array(2).fill([2, 'batch', 4])]);
+  const given = { op: 'LSTM', domain: '', name: '', inputs: [x, ...weights], attributes };
+  expect(operators.LSTM.training?.(b, given, 1)).toBeUndefined();
+});
+
+test('two products at each step, and ten operations for each gate', () => {
+  const { y } = draft('LSTM');
+  expect(y.producer && flopsOf(y.producer)).toBe(5 * 3 * 16 * (2 * (2 + 4) + 10));
+});
