@@ -112,8 +112,8 @@ function overallSection({ optimizers, baseline, seeds, budget }: DefaultsResult)
   return {
     title: 'Over all problems',
     notes: [
-      `Steps and seconds of training to the best validation loss that ${tuned(baseline)} reaches with the same seed, divided by its own; medians over ${formatCount(seeds)} ${seeds === 1 ? 'seed' : 'seeds'}, then geometric means over problems. Below 1 an optimizer is ahead. A problem that most seeds never reach counts with the whole length of the run, so the mean is a lower bound (≥).`,
-      `Each optimizer has its default and a constant configuration on all problems; ${baseline} has the best of its rates on each problem. Seconds are of training steps alone, without evaluation and compilation, one run at a time. The validation set is the one on which ${baseline} is tuned.${budget === 1 ? '' : ` Runs have ${formatNumber(budget)} times their usual steps.`}`,
+      `Steps and seconds of training to the best validation loss that ${tuned(baseline)} reaches with the same seed, divided by its own (runs are evaluated fifty times); medians over ${formatCount(seeds)} ${seeds === 1 ? 'seed' : 'seeds'}, then geometric means over problems. Below 1 an optimizer is ahead. A problem that most seeds never reach counts with the whole length of the run, so the mean is a lower bound (≥).`,
+      `Each optimizer has its default, the same on all problems; ${baseline} has the best of its rates on each problem, constant in a run. Seconds are of training steps alone, without evaluation and compilation, one run at a time. The validation set is the one on which ${baseline} is tuned.${budget === 1 ? '' : ` Runs have ${formatNumber(budget)} times their usual steps.`}`,
     ],
     tables: [table],
     charts: [],
