@@ -125,7 +125,8 @@ describe('a study leaves a page, its result and its rows', () => {
       'table-classes',
       'table-numbers',
     ]);
-    expect(result.problems[0].tuned.grid).toHaveLength(2);
+    // Of two rates the best lies at an edge, beyond which it is sought.
+    expect(result.problems[0].tuned.grid.length).toBeGreaterThan(2);
     expectWellFormed(page);
     const { code, stdout } = await cgfac(['study', ...tiny.defaults, '--out', out]);
     expect(code).toBe(0);
@@ -145,12 +146,12 @@ it.each(['SIGKILL', 'SIGINT'] as const)('goes on where %s stopped it, and measur
   const { rows, result, stderr } = await studied(tiny.defaults, out);
   expect(rows.slice(0, before.length)).toEqual(before);
   const keys = rows.map((row) => JSON.parse(row).key);
-  expect(new Set(keys).size).toBe(8);
-  expect(keys).toHaveLength(8);
-  expect(result.runs).toHaveLength(8);
+  expect(new Set(keys).size).toBe(keys.length);
+  expect(result.runs).toHaveLength(keys.length);
   expect(stderr).toMatch(new RegExp(`^${before.length + 1} of 8`));
   // The rows of training are those of a study that was not stopped; only times differ.
   const whole = await studied(tiny.defaults, join(root, 'defaults'));
+  expect(keys).toEqual(whole.rows.map((row) => JSON.parse(row).key));
   const losses = (lines: readonly string[]) =>
     lines.map((line) => JSON.parse(line)).map(({ key, row }) => [key, row.points.map(([, , loss]: number[]) => loss)]);
   expect(losses(rows)).toEqual(losses(whole.rows));

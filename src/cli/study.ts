@@ -124,15 +124,13 @@ async function carriedOut<Row, Result>(
   json: boolean,
 ): Promise<void> {
   const { date, cgfac: version = '', ...machine } = await describeEnvironment(threads);
-  const { name, options, cells } = study;
+  const { name, options } = study;
   const file = await CellFile.open<Row>(folder, { study: name, version, machine, options });
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const stop = interruption(say, async () => undefined);
   stop.begin();
   try {
-    const rows = await measured(file, cells, stop.signal, (done, next) => {
-      if (next !== undefined) say(`${done + 1} of ${cells.length}: ${next}`);
-    });
+    const rows = await measured(file, study, stop.signal, (done, of, next) => say(`${done + 1} of ${of}: ${next}`));
     if (rows === undefined) {
       say(`Stopped. The same command goes on from here ('${folder}').`);
       if (stop.exitCode !== undefined) process.exitCode = stop.exitCode;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { FileError, OptionError } from '../errors.js';
 import { advice, systemCode, writeFileAtomically } from '../files/write.js';
 import { isRecord } from '../options.js';
-import type { Cell } from './study.js';
+import type { Cell, Study } from './study.js';
 
 /** What must be the same for rows to belong together. */
 export interface Identity {
@@ -83,32 +83,37 @@ export class CellFile<Row> {
 }
 
 /**
- * Measure the cells that the file lacks, in their order, and return the rows of all; undefined if the signal came first.
- * @param onCell called after each cell and at the start, with the number of those that are done
+ * Measure the cells that the file lacks, in their order, then those that their rows call for, and return the rows of all;
+ * undefined if the signal came first.
+ * @param onCell called before each cell, with the number of those that are done and of all known so far, and with its key
  */
 export async function measured<Row>(
   file: CellFile<Row>,
-  cells: readonly Cell<Row>[],
+  { cells, further }: Pick<Study<Row, unknown>, 'cells' | 'further'>,
   signal: AbortSignal,
-  onCell: (done: number, next: string | undefined) => void,
+  onCell: (done: number, of: number, next: string) => void,
 ): Promise<readonly Row[] | undefined> {
-  const missing = cells.filter(({ key }) => file.get(key) === undefined);
-  for (const [i, { key, run }] of missing.entries()) {
-    onCell(cells.length - missing.length + i, key);
-    if (signal.aborted) return undefined;
-    let row: Row;
-    try {
-      row = await run(signal);
-    } catch (error) {
+  let known = [...cells];
+  for (let more: readonly Cell<Row>[] = cells; more.length > 0; ) {
+    for (const { key, run } of more) {
+      if (file.get(key) !== undefined) continue;
       if (signal.aborted) return undefined;
-      throw error;
+      onCell(known.filter((cell) => file.get(cell.key) !== undefined).length, known.length, key);
+      let row: Row;
+      try {
+        row = await run(signal);
+      } catch (error) {
+        if (signal.aborted) return undefined;
+        throw error;
+      }
+      // A run that was cut short measures something else.
+      if (signal.aborted) return undefined;
+      await file.append(key, row);
     }
-    // A run that was cut short measures something else.
-    if (signal.aborted) return undefined;
-    await file.append(key, row);
+    more = further?.(known.flatMap(({ key }) => file.get(key) ?? [])) ?? [];
+    known = [...known, ...more];
   }
-  onCell(cells.length, undefined);
-  return cells.flatMap(({ key }) => file.get(key) ?? []);
+  return known.flatMap(({ key }) => file.get(key) ?? []);
 }
 
 function parsed(path: string, line: string, number: number): Record<string, unknown> {

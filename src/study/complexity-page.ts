@@ -105,8 +105,8 @@ function headline(
   const best = compared
     .flatMap(({ mine, rival, ratios }) => ratios.map((each) => ({ mine, rival, ...each })))
     .reduce((most, each) => (each.ratio > most.ratio ? each : most));
-  const where = `${cheaper} of ${all.length} comparisons of step time`;
-  return `CG-FAC is cheaper than K-FAC in ${where}, at most ${formatNumber(best.ratio)} times (${title(best.mine)} against ${title(best.rival)} at ${best.shape})`;
+  const where = `${cheaper} of ${all.length} comparisons`;
+  return `CG-FAC’s step is shorter than K-FAC’s in ${where}; at best K-FAC’s takes ${formatNumber(best.ratio)} times as long (${title(best.mine)} against ${title(best.rival)} at ${best.shape})`;
 }
 
 /** One finding on a pair and a cost: first where CG-FAC is not cheaper. */
@@ -127,8 +127,8 @@ function comparisonSentence(mine: string, rival: string, words: string, compared
     const places = close.map(({ shape }) => shape);
     parts.push(`${dearer.length > 0 ? ', nor' : ''} at ${listed(places, ';')} (the same within 5 %)`);
   }
-  const left = cheaper.length === 1 ? 'one shape' : `${cheaper.length} shapes`;
-  parts.push(cheaper.length > 0 ? `; it costs less at the remaining ${left}, ${factors}.` : ': at none of the shapes.');
+  const left = cheaper.length === 1 ? 'the one remaining shape' : `the remaining ${cheaper.length} shapes`;
+  parts.push(cheaper.length > 0 ? `; it costs less at ${left}, ${factors}.` : ': at none of the shapes.');
   return [parts.join('')];
 }
 
@@ -216,7 +216,7 @@ function axisSection(axis: Axis, result: ComplexityResult): Section {
   return {
     title: `Against ${axis}`,
     notes: [
-      `With ${listed(fixed.map((each) => `${each} ${base[each]}`))}. Mean: a step over a whole period of ${period} steps, periodic work (inverses, averages) included, one optimizer after another in turns; median: of all measured steps. Peak: the most memory of a process that runs this optimizer alone, less what it had with the runtime before the model.`,
+      `With ${listed(fixed.map((each) => `${each} ${base[each]}`))}. Mean: a step over a whole period of ${period} steps, periodic work (inverses, averages) included, one optimizer after another in turns; median: of all measured steps. Peak: the most memory of a process that runs this optimizer alone, less what it had with the runtime before the model; it includes parameters, gradients and compilation.`,
     ],
     tables: rows.length === 0 ? [] : [axisTable(axis, rows, result)],
     charts,

@@ -6,7 +6,14 @@ import { lineChart, longestLabel } from '../reporting/report/line-chart.js';
 import { assignInks, type Ink } from '../reporting/report/palette.js';
 import { fittingScale, logScale, tightScale } from '../reporting/report/scales.js';
 import { quietInk } from './charts.js';
-import type { Contest, DefaultsResult, DefaultsRow, OverallResult, ProblemResult } from './defaults-result.js';
+import {
+  type Contest,
+  type DefaultsResult,
+  type DefaultsRow,
+  mostExtensions,
+  type OverallResult,
+  type ProblemResult,
+} from './defaults-result.js';
 import type { Presentation, Section } from './study.js';
 import type { StudyCell, StudyTable } from './table.js';
 
@@ -68,7 +75,7 @@ function edgeFindings({ problems, baseline }: DefaultsResult): string[] {
   if (atEdge.length === 0) return [];
   const places = atEdge.map(({ problem, tuned: found }) => `${problem} (the ${found?.edge})`);
   return [
-    `The best rate of ${baseline} lies at the end of its grid on ${listed(places)}: a better one may lie beyond, and ratios there flatter its rivals.`,
+    `The best rate of ${baseline} lies at the end of its extended grid on ${listed(places)}: a better one may lie beyond, and ratios there flatter its rivals.`,
   ];
 }
 
@@ -112,8 +119,8 @@ function overallSection({ optimizers, baseline, seeds, budget }: DefaultsResult)
   return {
     title: 'Over all problems',
     notes: [
-      `Steps and seconds of training to the best validation loss that ${tuned(baseline)} reaches with the same seed, divided by its own; medians over ${formatCount(seeds)} ${seeds === 1 ? 'seed' : 'seeds'}, then geometric means over problems. Below 1 an optimizer is ahead. A problem that most seeds never reach counts with the whole length of the run, so the mean is a lower bound (≥).`,
-      `Each optimizer has its default and a constant configuration on all problems; ${baseline} has the best of its rates on each problem. Seconds are of training steps alone, without evaluation and compilation, one run at a time. The validation set is the one on which ${baseline} is tuned.${budget === 1 ? '' : ` Runs have ${formatNumber(budget)} times their usual steps.`}`,
+      `Steps and seconds of training to the best validation loss that ${tuned(baseline)} reaches with the same seed, divided by its own (runs are evaluated fifty times); medians over ${formatCount(seeds)} ${seeds === 1 ? 'seed' : 'seeds'}, then geometric means over problems. Below 1 an optimizer is ahead. A problem that most seeds never reach counts with the whole length of the run, so the mean is a lower bound (≥).`,
+      `Each optimizer has its default, the same on all problems; ${baseline} has the best of its rates on each problem, constant in a run. Seconds are of training steps alone, without evaluation and compilation, one run at a time. The validation set is the one on which ${baseline} is tuned.${budget === 1 ? '' : ` Runs have ${formatNumber(budget)} times their usual steps.`}`,
     ],
     tables: [table],
     charts: [],
@@ -168,7 +175,9 @@ function problemTable(problem: ProblemResult, baseline: string, seeds: number): 
 }
 
 /** The baseline's losses by rate: how it was tuned. */
-function gridSection({ problems, baseline, rates, seeds }: DefaultsResult): Section {
+function gridSection({ problems, baseline, rates: begun, seeds }: DefaultsResult): Section {
+  const measured = problems.flatMap(({ tuned: found }) => found?.grid.map(({ rate }) => rate) ?? []);
+  const rates = [...new Set([...begun, ...measured])].sort((a, b) => a - b);
   const table: StudyTable = {
     caption: `Best validation loss of ${baseline} by learning rate`,
     columns: ['problem', ...rates.map((rate) => formatNumber(rate)), 'at the edge'],
@@ -176,6 +185,7 @@ function gridSection({ problems, baseline, rates, seeds }: DefaultsResult): Sect
       problem,
       ...rates.map((rate): StudyCell => {
         const point = found?.grid.find((each) => each.rate === rate);
+        if (found && !point) return { text: '–' };
         if (!point || point.bestLoss === null) return { text: 'diverged', mark: 'warning' };
         return { text: formatMeasured(point.bestLoss), mark: rate === found?.rate ? 'best' : undefined };
       }),
@@ -185,7 +195,7 @@ function gridSection({ problems, baseline, rates, seeds }: DefaultsResult): Sect
   return {
     title: `How ${baseline} was tuned`,
     notes: [
-      `The rate with the lowest median over ${seeds === 1 ? 'one seed' : `${seeds} seeds`} of the best validation loss of a run, on each problem by itself. If it is the lowest or the highest of the grid it is marked: the best rate may lie beyond.`,
+      `The rate with the lowest median over ${seeds === 1 ? 'one seed' : `${seeds} seeds`} of the best validation loss of a run, on each problem by itself. The grid has ${begun.length} rates. Where the best is the lowest or the highest, half or twice that rate is added, up to ${mostExtensions} times; if it lies at the edge then, it is marked: the best rate may lie beyond.`,
     ],
     tables: [table],
     charts: [],

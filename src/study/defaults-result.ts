@@ -77,6 +77,7 @@ export interface OverallResult {
 export interface DefaultsResult {
   readonly study: 'defaults';
   readonly baseline: string;
+  /** Of the grid before it was extended on problems whose best rate lay at its edge. */
   readonly rates: readonly number[];
   readonly seeds: number;
   readonly budget: number;
@@ -103,6 +104,18 @@ export interface DefaultsPlan {
   readonly problems: readonly NamedProblem[];
 }
 
+/**
+ * Return the rate by which a grid is to be extended: beyond the edge at which the best lies, unless it was extended
+ * `mostExtensions` times already.
+ */
+export function nextRate(tuned: TunedBaseline | undefined, begun: readonly number[]): number | undefined {
+  if (!tuned?.edge || tuned.grid.length >= begun.length + mostExtensions) return undefined;
+  return Number((tuned.rate * (tuned.edge === 'highest' ? 2 : 1 / 2)).toPrecision(3));
+}
+
+/** Rates, each twice or half the one before, that are added beyond the edges of a grid. */
+export const mostExtensions = 3;
+
 /** Best validation loss of a run, where lower is better; infinite for a run that diverged or was never evaluated. */
 const bestOf = ({ points, diverged }: DefaultsRow): number =>
   diverged
@@ -115,8 +128,12 @@ export function firstAt({ points }: Pick<DefaultsRow, 'points'>, target: number)
   return found && { steps: found[0], seconds: found[1] };
 }
 
-/** Return the rate whose median best loss is the lowest; undefined if no rate has one. */
-export function tunedBaseline(rows: readonly DefaultsRow[], rates: readonly number[]): TunedBaseline | undefined {
+/**
+ * Return the rate whose median best loss is the lowest, of all rates that were measured; undefined if none has one.
+ * @param rows of the baseline on one problem
+ */
+export function tunedBaseline(rows: readonly DefaultsRow[]): TunedBaseline | undefined {
+  const rates = [...new Set(rows.flatMap(({ rate }) => rate ?? []))].sort((a, b) => a - b);
   const grid = rates.map((rate) => {
     const own = rows.filter((row) => row.rate === rate);
     return { rate, bestLoss: median(own.map(bestOf)), diverged: own.filter(({ diverged }) => diverged).length };
@@ -139,10 +156,7 @@ export function defaultsResult(rows: readonly DefaultsRow[], plan: DefaultsPlan)
   const byProblem = groupedBy(rows, ({ problem }) => problem);
   const problems = plan.problems.map(({ name, ...rest }) => {
     const own = byProblem.get(name) ?? [];
-    const tuned = tunedBaseline(
-      own.filter(({ rate }) => rate !== null),
-      plan.rates,
-    );
+    const tuned = tunedBaseline(own.filter(({ rate }) => rate !== null));
     const rivals = own.filter(({ rate }) => rate !== null && rate === tuned?.rate);
     const contests = plan.optimizers.map((optimizer) =>
       contest(

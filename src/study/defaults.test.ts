@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { defaultsPresentation } from './defaults-page.js';
-import { type DefaultsPlan, type DefaultsRow, defaultsResult, firstAt, tunedBaseline } from './defaults-result.js';
+import {
+  type DefaultsPlan,
+  type DefaultsRow,
+  defaultsResult,
+  firstAt,
+  nextRate,
+  tunedBaseline,
+} from './defaults-result.js';
 import { edgeOf, gridAround } from './grid-edge.js';
 import { studyPage } from './page.js';
 
@@ -50,7 +57,7 @@ const sgd = seeds.map((seed) => madeUp('sgd', null, seed, 0.9, { pace: 0.05 }));
 
 describe('the tuned baseline', () => {
   it('is the rate with the lowest median; a run that diverged has no loss', () => {
-    expect(tunedBaseline(grid, plan.rates)).toEqual({
+    expect(tunedBaseline(grid)).toEqual({
       rate: 0.01,
       edge: null,
       bestLoss: 0.5 ** 10,
@@ -62,11 +69,30 @@ describe('the tuned baseline', () => {
     });
   });
 
+  const only = (...rates: readonly number[]) => grid.filter(({ rate }) => rate !== null && rates.includes(rate));
+
   it('is marked at the edge of its grid, and absent if every rate diverges', () => {
-    expect(tunedBaseline(grid, [0.001, 0.01])?.edge).toBe('highest');
-    expect(tunedBaseline(grid, [0.01, 0.1])?.edge).toBe('lowest');
-    expect(tunedBaseline(grid, [0.01])?.edge).toBeNull();
-    expect(tunedBaseline(grid, [0.1])).toBeUndefined();
+    expect(tunedBaseline(only(0.001, 0.01))?.edge).toBe('highest');
+    expect(tunedBaseline(only(0.01, 0.1))?.edge).toBe('lowest');
+    expect(tunedBaseline(only(0.01))?.edge).toBeNull();
+    expect(tunedBaseline(only(0.1))).toBeUndefined();
+  });
+
+  it('is sought beyond the edge, a few times', () => {
+    expect(nextRate(tunedBaseline(grid), plan.rates)).toBeUndefined();
+    expect(nextRate(tunedBaseline(only(0.001, 0.01)), [0.001, 0.01])).toBe(0.02);
+    expect(nextRate(tunedBaseline(only(0.01, 0.1)), [0.01, 0.1])).toBe(0.005);
+    expect(nextRate(tunedBaseline(only(0.1)), [0.1])).toBeUndefined();
+    // Better with each doubling: it ends at the edge all the same.
+    let rows = [madeUp('adamw', 0.1, 0, 0.9), madeUp('adamw', 0.2, 0, 0.8)];
+    const added: number[] = [];
+    for (let rate = nextRate(tunedBaseline(rows), [0.1, 0.2]); rate !== undefined; ) {
+      added.push(rate);
+      rows = [...rows, madeUp('adamw', rate, 0, 0.8 / (1 + rate))];
+      rate = nextRate(tunedBaseline(rows), [0.1, 0.2]);
+    }
+    expect(added).toEqual([0.4, 0.8, 1.6]);
+    expect(tunedBaseline(rows)).toMatchObject({ rate: 1.6, edge: 'highest' });
   });
 });
 

@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import { OptionError } from '../errors.js';
 import { defaultsPresentation } from './defaults-page.js';
-import { type DefaultsResult, type DefaultsRow, defaultsResult } from './defaults-result.js';
+import { type DefaultsResult, type DefaultsRow, defaultsResult, nextRate, tunedBaseline } from './defaults-result.js';
 import { chosenProblems, type Problem, type ProblemOptions, parameterCount } from './problems.js';
 import type { Cell, Optimizers, Study } from './study.js';
 import { trainedCurve } from './training-run.js';
@@ -49,9 +49,9 @@ export async function defaultsStudy(
   }
   const problems = chosenProblems(options, options.problems);
   let engine: Engine | undefined;
-  const cells = problems.flatMap((problem): Cell<DefaultsRow>[] => {
+  const cellOf = (problem: Problem, word: string, rate: number | null, seed: number): Cell<DefaultsRow> => {
     const planned = Math.max(1, Math.round(problem.steps * budget));
-    const cell = (word: string, rate: number | null, seed: number): Cell<DefaultsRow> => ({
+    return {
       key: `${problem.name}, ${word}${rate === null ? '' : ` at ${rate}`}, seed ${seed}`,
       async run(signal) {
         engine ??= await nodeEngine({ threads });
@@ -69,12 +69,15 @@ export async function defaultsStudy(
         });
         return { problem: problem.name, optimizer: word, rate, seed, planned, ...curve };
       },
-    });
-    return Array.from({ length: seeds }, (_, seed) => [
-      ...rates.map((rate) => cell(baseline, rate, seed)),
-      ...options.optimizers.map((word) => cell(word, null, seed)),
-    ]).flat();
-  });
+    };
+  };
+  const all = Array.from({ length: seeds }, (_, seed) => seed);
+  const cells = problems.flatMap((problem) =>
+    all.flatMap((seed) => [
+      ...rates.map((rate) => cellOf(problem, baseline, rate, seed)),
+      ...options.optimizers.map((word) => cellOf(problem, word, null, seed)),
+    ]),
+  );
   const named = async ({ name, title, batchSize, steps, data, model }: Problem) => ({
     name,
     title,
@@ -89,6 +92,12 @@ export async function defaultsStudy(
     title: 'One configuration, many problems',
     options: { ...options },
     cells,
+    further: (rows) =>
+      problems.flatMap((problem) => {
+        const tuned = tunedBaseline(rows.filter((row) => row.problem === problem.name && row.rate !== null));
+        const rate = nextRate(tuned, rates);
+        return rate === undefined ? [] : all.map((seed) => cellOf(problem, baseline, rate, seed));
+      }),
     result: (rows) => defaultsResult(rows, plan),
     present: defaultsPresentation,
     close: async () => engine?.close(),

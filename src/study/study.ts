@@ -38,6 +38,8 @@ export interface Study<Row, Result> {
   /** What decides the numbers: rows of other options are not mixed with these. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly cells: readonly Cell<Row>[];
+  /** Return the cells that the rows call for beyond those measured so far, as a grid whose best lies at its edge. */
+  readonly further?: (rows: readonly Row[]) => readonly Cell<Row>[];
   readonly result: (rows: readonly Row[]) => Result;
   readonly present: (result: Result) => Presentation;
   /** Stop what the cells have started. */
