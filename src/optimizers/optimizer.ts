@@ -193,6 +193,7 @@ export function restricted(context: StepContext, names: { has(name: string): boo
  * Declare states whose new values are computed together, each possibly from all old ones, and return the result of `make`.
  * @param shapes dims by name
  * @param make makes the new values, `next`, from the old ones, and whatever else the caller needs
+ * @param initial values before the first step by name; zeros by default
  * @example
  * const swapped = (context: StepContext) =>
  *   states(context, new Map([['x', [2]], ['y', [2]]]), (old) => ({
@@ -203,6 +204,7 @@ export function states<Made extends { readonly next: ReadonlyMap<string, Value> 
   { state }: Pick<StepContext, 'state'>,
   shapes: ReadonlyMap<string, readonly number[]>,
   make: (old: (name: string) => Value) => Made,
+  initial: ReadonlyMap<string, TensorData> = new Map(),
 ): Made {
   const declare = (
     [first, ...others]: readonly (readonly [string, readonly number[]])[],
@@ -211,10 +213,11 @@ export function states<Made extends { readonly next: ReadonlyMap<string, Value> 
     if (!first) return make((name) => named(old, name));
     const [name, dims] = first;
     let made: Made | undefined;
-    state(name, dims, (value) => {
+    const next = (value: Value): Value => {
       made = declare(others, new Map([...old, [name, value]]));
       return named(made.next, name);
-    });
+    };
+    state(name, dims, next, initial.get(name));
     if (!made) throw new Error(`no new value of the state '${name}'`);
     return made;
   };

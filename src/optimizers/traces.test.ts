@@ -10,6 +10,7 @@ import { lion } from './lion.js';
 import { muon } from './muon.js';
 import { nadam } from './nadam.js';
 import type { Optimizer } from './optimizer.js';
+import { psgdKron } from './psgd-kron.js';
 import { radam } from './radam.js';
 import { rmsprop } from './rmsprop.js';
 import { sgd } from './sgd.js';
@@ -40,6 +41,8 @@ const soapTraced = (basisInterval: number): Optimizer =>
     addDecayedWeights((step) => (step === 0 ? 0 : 0.01)),
     scaleByLearningRate(0.01),
   );
+
+const psgdKronTraced = psgdKron({ learningRate: 0.01, weightDecay: 0.01, updateProbability: 1 });
 
 const dense = ['mlp', 'mlp-mse'] as const;
 
@@ -104,6 +107,8 @@ const traced: readonly (readonly [
   ['soap-every-1', soapTraced(1), ['square'], 'float64', 1e-10],
   ['soap-every-3', soapTraced(3), ['square'], 'float64', 1e-10],
   ['soap-every-1', soapTraced(1), ['square'], 'float32', 1e-5],
+  ['psgd-kron', psgdKronTraced, dense, 'float64', 1e-12],
+  ['psgd-kron', psgdKronTraced, ['conv'], 'float32', 1e-5],
 ];
 
 const runs = traced.flatMap(([name, optimizer, networks, precision, rounding]) =>

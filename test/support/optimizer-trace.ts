@@ -34,6 +34,8 @@ export interface Trace {
   readonly losses: readonly number[];
   /** The parameters after so many steps. */
   readonly after: Readonly<Record<string, Elements>>;
+  /** What a program drew at each step, in the order in which it did. */
+  readonly draws?: readonly (readonly (readonly number[])[])[];
 }
 
 export type Precision = 'float32' | 'float64';
@@ -63,6 +65,7 @@ export async function replayed(
   const slopes = gradients(b, forward.loss, [...parameters.values()]);
   const scalars = new Map<string, ScalarSource>();
   const stored: Record<string, TensorData> = {};
+  const noise: { readonly name: string; readonly dims: readonly number[] }[] = [];
   const outputs: Record<string, Value> = { loss: forward.loss };
   const updates = new Map<string, string>();
   const update = (name: string, value: Value): void => {
@@ -89,8 +92,11 @@ export async function replayed(
       update(`state ${name}`, value);
       return value;
     },
-    noise: (name) => {
-      throw new Error(`a trace has no noise '${name}'`);
+    noise(name, dims) {
+      if (!trace.draws) throw new Error(`the trace has no noise '${name}'`);
+      const value = b.input(`noise ${name}`, dtype, dims);
+      noise.push({ name: value.name, dims });
+      return value;
     },
     report: () => undefined,
     steer: () => undefined,
@@ -107,8 +113,12 @@ export async function replayed(
       `scalar ${name}`,
       tensorFrom(dtype, [], [typeof at === 'number' ? at : at(step, step)]),
     ]);
+    const drawn = noise.map(({ name, dims }, i): [string, TensorData] => [
+      name,
+      tensorFrom(dtype, dims, trace.draws?.[step]?.[i] ?? []),
+    ]);
     const { loss } = await program.run({
-      ...Object.fromEntries(numbers),
+      ...Object.fromEntries([...numbers, ...drawn]),
       input: tensorFrom(dtype, network.input, batch.input),
       target: tensorFrom(isLabelled ? 'int64' : dtype, network.target, batch.target),
     });
