@@ -165,6 +165,12 @@ export {
 } from './optimizers/parameters.js';
 export { partition } from './optimizers/partition.js';
 export { type ProdigyOptions, prodigy } from './optimizers/prodigy.js';
+export {
+  type KroneckerWhiteningOptions,
+  type PsgdKronOptions,
+  psgdKron,
+  scaleByKroneckerWhitening,
+} from './optimizers/psgd-kron.js';
 export { radam, scaleByRadam } from './optimizers/radam.js';
 export { type RmsOptions, type RmspropOptions, rmsprop, scaleByRms } from './optimizers/rmsprop.js';
 export {

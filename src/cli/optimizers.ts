@@ -12,6 +12,7 @@ import { muon, muonRest } from '../optimizers/muon.js';
 import { nadam } from '../optimizers/nadam.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { prodigy } from '../optimizers/prodigy.js';
+import { psgdKron } from '../optimizers/psgd-kron.js';
 import { radam } from '../optimizers/radam.js';
 import { rmsprop } from '../optimizers/rmsprop.js';
 import { scheduleFreeAdamw, scheduleFreeSgd } from '../optimizers/schedule-free.js';
@@ -232,6 +233,12 @@ const kinds: Readonly<Record<string, Kind>> = {
     'basis-interval': 'count',
     'largest-side': 'count',
     'merge-kernels': 'boolean',
+  }),
+  'psgd-kron': firstOrder(psgdKron, {
+    beta1: 'number',
+    'factor-rate': 'number',
+    'update-probability': 'schedule',
+    'largest-side': 'count',
   }),
   adagrad: firstOrder(adagrad, { epsilon: 'number', 'initial-sum': 'number' }),
   rmsprop: firstOrder(rmsprop, { momentum: 'schedule', decay: 'number', epsilon: 'number', centered: 'boolean' }),

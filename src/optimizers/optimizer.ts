@@ -248,6 +248,7 @@ export const stateBy =
  * Declare states whose new values are computed together, each possibly from all old ones, and return the result of `make`.
  * @param shapes dims by name
  * @param make makes the new values, `next`, from the old ones, and whatever else the caller needs
+ * @param initial values before the first step by name; zeros by default
  * @example
  * const swapped = (context: StepContext) =>
  *   states(context, new Map([['x', [2]], ['y', [2]]]), (old) => ({
@@ -258,8 +259,9 @@ export function states<Made extends { readonly next: ReadonlyMap<string, Value> 
   { hold }: Pick<StepContext, 'hold'>,
   shapes: ReadonlyMap<string, readonly number[]>,
   make: (old: (name: string) => Value) => Made,
+  initial: ReadonlyMap<string, TensorData> = new Map(),
 ): Made {
-  const held = new Map([...shapes].map(([name, dims]) => [name, hold(name, dims)]));
+  const held = new Map([...shapes].map(([name, dims]) => [name, hold(name, dims, initial.get(name))]));
   const old = new Map([...held].map(([name, state]) => [name, state.old]));
   const made = make((name) => named(old, name));
   for (const [name, state] of held) state.become(named(made.next, name));

@@ -22,6 +22,7 @@ import { muon } from './muon.js';
 import { nadam } from './nadam.js';
 import type { Optimizer } from './optimizer.js';
 import { prodigy } from './prodigy.js';
+import { psgdKron } from './psgd-kron.js';
 import { radam } from './radam.js';
 import { rmsprop } from './rmsprop.js';
 import { scheduleFreeAdamw, scheduleFreeSgd } from './schedule-free.js';
@@ -56,6 +57,8 @@ const soapTraced = (basisInterval: number): Optimizer =>
     scaleByLearningRate(0.01),
   );
 
+const psgdKronTraced = psgdKron({ learningRate: 0.01, weightDecay: 0.01, updateProbability: 1 });
+
 const dense = ['mlp', 'mlp-mse'] as const;
 
 /** Cross-entropy whose noise is the labels themselves, for those that another program has drawn. */
@@ -77,6 +80,17 @@ const drawnLabels = ({ steps }: Trace): Replay => ({
   noise: (step, _, dims) =>
     steps?.sampledTargets?.find(({ afterStep }) => afterStep === step + 1)?.values ?? Array(dims[0]).fill(0),
 });
+
+/** What the program drew, in the order in which noise is declared. */
+function drawnInOrder({ steps }: Trace): Replay {
+  const names: string[] = [];
+  return {
+    noise(step, name) {
+      if (!names.includes(name)) names.push(name);
+      return steps?.draws?.[step]?.[names.indexOf(name)] ?? [];
+    },
+  };
+}
 
 /** Four batches are the whole training set. */
 const wholeSet = ({ network }: Trace): Replay => ({
@@ -183,6 +197,8 @@ const traced: readonly (readonly [
     'float64',
     1e-13,
   ],
+  ['psgd-kron', psgdKronTraced, dense, 'float64', 1e-12, drawnInOrder],
+  ['psgd-kron', psgdKronTraced, ['conv'], 'float32', 1e-5, drawnInOrder],
 ];
 
 const runs = traced.flatMap(([name, optimizer, networks, precision, rounding, given]) =>
