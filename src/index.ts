@@ -133,10 +133,16 @@ export {
   type OperatorTraits,
   type PullBack,
 } from './ops/definition.js';
+export { type AdadeltaOptions, adadelta, type DeltaOptions, scaleByAdadelta } from './optimizers/adadelta.js';
 export { type AdagradOptions, adagrad, type SquareSumOptions, scaleByAdagrad } from './optimizers/adagrad.js';
+export { type AdahessianOptions, adahessian, type HessianOptions, scaleByHessian } from './optimizers/adahessian.js';
 export { type AdamOptions, adam, adamw, scaleByAdam } from './optimizers/adam.js';
 export { adamax, scaleByAdamax } from './optimizers/adamax.js';
+export { type AdanMoments, type AdanOptions, adan, scaleByAdan } from './optimizers/adan.js';
+export { adopt, scaleByAdopt } from './optimizers/adopt.js';
 export { type Chain, chain, namedChain } from './optimizers/chain.js';
+export { type LambOptions, lamb } from './optimizers/lamb.js';
+export { type LarsOptions, type LayerRateOptions, lars, scaleByLars } from './optimizers/lars.js';
 export { type LbfgsOptions, lbfgs } from './optimizers/lbfgs.js';
 export { type LionBetas, type LionOptions, lion, scaleByLion } from './optimizers/lion.js';
 export { type MuonOptions, muon, type OrthogonalMomentumOptions, scaleByMuon } from './optimizers/muon.js';
@@ -305,6 +311,7 @@ export { scaleByLearningRate } from './optimizers/transforms/learning-rate.js';
 export type { MomentsOptions } from './optimizers/transforms/moments.js';
 export { type MomentumOptions, scaleByMomentum } from './optimizers/transforms/momentum.js';
 export { cautious, scaleBySign } from './optimizers/transforms/sign.js';
+export { scaleByTrustRatio, type TrustRatioOptions } from './optimizers/transforms/trust-ratio.js';
 export type { Mapped, Placed, StepNumber, Transform, Updates } from './optimizers/transforms/updates.js';
 export {
   byProgress,

@@ -9,8 +9,14 @@ import { type TensorData, toNumbers } from '../src/graph/tensor.js';
 import { selectParameters } from '../src/model/edit/select.js';
 import { Network } from '../src/nn/network.js';
 import { mlp } from '../src/nn/zoo.js';
+import { adadelta } from '../src/optimizers/adadelta.js';
+import { adahessian } from '../src/optimizers/adahessian.js';
 import { adam } from '../src/optimizers/adam.js';
+import { adan } from '../src/optimizers/adan.js';
+import { adopt } from '../src/optimizers/adopt.js';
 import { chain } from '../src/optimizers/chain.js';
+import { lamb } from '../src/optimizers/lamb.js';
+import { lars } from '../src/optimizers/lars.js';
 import { lbfgs } from '../src/optimizers/lbfgs.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
 import { partition } from '../src/optimizers/partition.js';
@@ -66,6 +72,12 @@ const rivals: readonly Rival[] = [
   { name: 'scheduleFreeSgd', make: scheduleFreeSgd, digits: { ...small, accuracy: 0.85 } },
   { name: 'scheduleFreeAdamw', make: scheduleFreeAdamw, digits: { ...small, accuracy: 0.85 } },
   { name: 'prodigy', make: prodigy, digits: { ...small, accuracy: 0.85 } },
+  { name: 'adadelta', make: adadelta, digits: { ...small, accuracy: 0.85 } },
+  { name: 'adan', make: adan, digits: { ...small, accuracy: 0.8 } },
+  { name: 'adopt', make: adopt, digits: { ...small, accuracy: 0.8 } },
+  { name: 'lamb', make: lamb, digits: { ...small, accuracy: 0.7 } },
+  { name: 'lars', make: lars, digits: { ...small, accuracy: 0.8 } },
+  { name: 'adahessian', make: adahessian, digits: { ...small, accuracy: 0.6 } },
   { name: 'lbfgs', make: lbfgs, digits: { steps: 30, batchSize: 1200, accuracy: 0.85 } },
 ];
 

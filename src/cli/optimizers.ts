@@ -2,10 +2,16 @@
 
 import { curvaturePropagation, empirical, exact, type Fisher, inputOnly, sampled } from '../curvature/fisher.js';
 import { OptionError } from '../errors.js';
+import { adadelta } from '../optimizers/adadelta.js';
 import { adagrad, scaleByAdagrad } from '../optimizers/adagrad.js';
+import { adahessian } from '../optimizers/adahessian.js';
 import { adam, adamw } from '../optimizers/adam.js';
 import { adamax } from '../optimizers/adamax.js';
+import { adan } from '../optimizers/adan.js';
+import { adopt } from '../optimizers/adopt.js';
 import { type Chain, namedChain } from '../optimizers/chain.js';
+import { lamb } from '../optimizers/lamb.js';
+import { lars } from '../optimizers/lars.js';
 import { lbfgs } from '../optimizers/lbfgs.js';
 import { lion } from '../optimizers/lion.js';
 import { muon, muonRest } from '../optimizers/muon.js';
@@ -245,6 +251,12 @@ const kinds: Readonly<Record<string, Kind>> = {
   nadam: firstOrder(nadam, { ...moments, 'momentum-decay': 'number' }),
   radam: firstOrder(radam, moments),
   adamax: firstOrder(adamax, moments),
+  adadelta: firstOrder(adadelta, { decay: 'number', epsilon: 'number' }),
+  adan: firstOrder(adan, { ...betas, beta3: 'number', epsilon: 'number' }),
+  adopt: firstOrder(adopt, moments),
+  lamb: firstOrder(lamb, { ...moments, 'maximum-norm': 'number' }),
+  lars: firstOrder(lars, { momentum: 'schedule', 'trust-coefficient': 'number', epsilon: 'number' }),
+  adahessian: firstOrder(adahessian, { ...moments, 'hessian-power': 'number' }),
   'sophia-g': firstOrder(sophiaG, { ...betas, rho: 'number', 'hessian-interval': 'count' }),
   'schedule-free-sgd': firstOrder(scheduleFreeSgd, { momentum: 'number', ...averaging }),
   'schedule-free-adamw': firstOrder(scheduleFreeAdamw, { ...moments, ...averaging }),

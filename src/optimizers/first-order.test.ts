@@ -9,8 +9,17 @@ import { sampled } from '../curvature/fisher.js';
 import { OptionError } from '../errors.js';
 import { random } from '../random.js';
 import { byResidual } from '../solvers/stopping.js';
+import { adadelta } from './adadelta.js';
+import { adahessian } from './adahessian.js';
 import { type AdamOptions, adam, adamw } from './adam.js';
+import { adan } from './adan.js';
+import { adopt } from './adopt.js';
+import { lamb } from './lamb.js';
+import { lars } from './lars.js';
+import { lbfgs } from './lbfgs.js';
 import type { Optimizer } from './optimizer.js';
+import { prodigy } from './prodigy.js';
+import { scheduleFreeAdamw, scheduleFreeSgd } from './schedule-free.js';
 import { type Schedule, at as valueAt } from './schedules.js';
 import { type CgfacOptions, cgfac } from './second-order/cgfac.js';
 import { factored } from './second-order/factored.js';
@@ -19,6 +28,7 @@ import { kfac } from './second-order/kfac.js';
 import { primal } from './second-order/primal.js';
 import { tikhonov } from './second-order/tikhonov.js';
 import { type SgdOptions, sgd } from './sgd.js';
+import { sophiaG } from './sophia.js';
 import { normalized } from './steps/normalized.js';
 import { scheduled } from './steps/scheduled.js';
 import { selfTuning } from './steps/self-tuning.js';
@@ -127,6 +137,29 @@ describe('options out of range are errors that say so', () => {
       'weightDecay is Infinity; it must be a finite number, at least 0',
       () => adamw({ weightDecay: Number.POSITIVE_INFINITY }),
     ],
+    ['decay is 1; it must be a finite number, at least 0, less than 1', () => adadelta({ decay: 1 })],
+    ['beta3 is 1; it must be a finite number, at least 0, less than 1', () => adan({ beta3: 1 })],
+    ['weightDecay is -1; it must be a finite number, at least 0', () => adan({ weightDecay: -1 })],
+    ['epsilon is 0; it must be a finite number, greater than 0', () => adopt({ epsilon: 0 })],
+    ['maximumNorm is 0; it must be a finite number, greater than 0', () => lamb({ maximumNorm: 0 })],
+    ['trustCoefficient is 0; it must be a finite number, greater than 0', () => lars({ trustCoefficient: 0 })],
+    ['weightDecay is -1; it must be a finite number, at least 0', () => lars({ weightDecay: -1 })],
+    ['hessianPower is 2; it must be a finite number, greater than 0, at most 1', () => adahessian({ hessianPower: 2 })],
+    ['rho is 0; it must be a finite number, greater than 0', () => sophiaG({ rho: 0 })],
+    ['hessianInterval is 0; it must be a whole number, at least 1', () => sophiaG({ hessianInterval: 0 })],
+    ['beta2 is 1; it must be a finite number, at least 0, less than 1', () => sophiaG({ beta2: 1 })],
+    ['momentum is 1; it must be a finite number, at least 0, less than 1', () => scheduleFreeSgd({ momentum: 1 })],
+    ['ratePower is -1; it must be a finite number, at least 0', () => scheduleFreeSgd({ ratePower: -1 })],
+    ['beta1 is 1; it must be a finite number, at least 0, less than 1', () => scheduleFreeAdamw({ beta1: 1 })],
+    ['learningRate is 0; it must be a finite number, greater than 0', () => scheduleFreeAdamw({ learningRate: 0 })],
+    ['stepPower is NaN; it must be a finite number, at least 0', () => scheduleFreeAdamw({ stepPower: Number.NaN })],
+    ['initialDistance is 0; it must be a finite number, greater than 0', () => prodigy({ initialDistance: 0 })],
+    ['distanceFactor is 0; it must be a finite number, greater than 0', () => prodigy({ distanceFactor: 0 })],
+    ['growth is 1; it must be a finite number, greater than 1', () => prodigy({ growth: 1 })],
+    ['weightDecay is -1; it must be a finite number, at least 0', () => prodigy({ weightDecay: -1 })],
+    ['biasCorrection is 1; it must be true or false', () => prodigy({ biasCorrection: 1 as unknown as boolean })],
+    ['history is 0; it must be a whole number, at least 1', () => lbfgs({ history: 0 })],
+    ['maxEvaluations is 1.5; it must be a whole number, at least 1', () => lbfgs({ maxEvaluations: 1.5 })],
     ['rank is 0; it must be a whole number, at least 1', () => cgfac({ factors: sketches({ rank: 0 }) })],
     ['rank is 1.5; it must be a whole number, at least 1', () => cgfac({ factors: sketches({ rank: 1.5 }) })],
     ['decay is 1; it must be a finite number, at least 0, less than 1', () => cgfac({ factors: dense({ decay: 1 }) })],

@@ -12,10 +12,15 @@ import {
 import { manyExamples } from '../../test/support/setting.js';
 import { crossEntropy, oneHot } from '../losses/cross-entropy.js';
 import type { Loss } from '../losses/loss.js';
+import { adadelta } from './adadelta.js';
 import { adagrad } from './adagrad.js';
+import { adahessian } from './adahessian.js';
 import { adam, adamw, scaleByAdam } from './adam.js';
 import { adamax } from './adamax.js';
+import { adan } from './adan.js';
+import { adopt } from './adopt.js';
 import { chain } from './chain.js';
+import { lars } from './lars.js';
 import { lbfgs } from './lbfgs.js';
 import { lion } from './lion.js';
 import { muon } from './muon.js';
@@ -33,7 +38,10 @@ import { scaleBySoap } from './soap.js';
 import { sophiaG } from './sophia.js';
 import { addDecayedWeights } from './transforms/decay.js';
 import { scaleByLearningRate } from './transforms/learning-rate.js';
+import { average } from './transforms/moments.js';
 import { scaleByMomentum } from './transforms/momentum.js';
+import { scaleByTrustRatio } from './transforms/trust-ratio.js';
+import type { Transform } from './transforms/updates.js';
 
 const adamwTraced = adamw({ learningRate: 0.01, weightDecay: 0.1 });
 const lionTraced = lion({ learningRate: 0.003, weightDecay: 0.1 });
@@ -91,6 +99,21 @@ function drawnInOrder({ steps }: Trace): Replay {
     },
   };
 }
+
+const drawnSigns = ({ steps, after }: Trace): Replay => ({
+  noise: (step, name) =>
+    steps?.draws?.[step]?.[Object.keys(after['1'] ?? {}).indexOf(name.replace('signs.', ''))] ?? [],
+});
+
+/** Adam without the corrections of its bias, which the program of LAMB leaves out. */
+const biasedAdam: Transform = ({ b, state }, updates) =>
+  updates.map((update, name, { dims }) => {
+    const square = state(`square.${name}`, dims, (old) => average(b, old, b.square(update), 0.999));
+    return {
+      numerator: state(`mean.${name}`, dims, (old) => average(b, old, update, 0.9)),
+      denominator: b.add(b.sqrt(square), 1e-6),
+    };
+  });
 
 /** Four batches are the whole training set. */
 const wholeSet = ({ network }: Trace): Replay => ({
@@ -168,6 +191,20 @@ const traced: readonly (readonly [
   ['soap-every-1', soapTraced(1), ['square'], 'float64', 1e-10],
   ['soap-every-3', soapTraced(3), ['square'], 'float64', 1e-10],
   ['soap-every-1', soapTraced(1), ['square'], 'float32', 1e-5],
+  ['adadelta', adadelta(), dense, 'float64', 1e-13],
+  ['adan', adan({ learningRate: 0.01, weightDecay: 0.1 }), ['mlp'], 'float64', 1e-13],
+  ['adopt', adopt({ learningRate: 0.01 }), dense, 'float64', 1e-13],
+  ['adopt-decoupled', adopt({ learningRate: 0.01, beta2: 0.99, weightDecay: 0.1 }), dense, 'float64', 1e-13],
+  [
+    'lamb',
+    chain(biasedAdam, addDecayedWeights(0.01), scaleByTrustRatio(), scaleByLearningRate(0.02)),
+    ['mlp'],
+    'float64',
+    1e-13,
+  ],
+  ['lars', lars({ trustCoefficient: 0.02, weightDecay: 0.01 }), ['mlp'], 'float64', 1e-13],
+  ['adahessian', adahessian({ learningRate: 0.05 }), dense, 'float64', 1e-12, drawnSigns],
+  ['adahessian', adahessian({ learningRate: 0.05 }), ['conv'], 'float32', 1e-5, drawnSigns],
   ['prodigy', prodigy(), dense, 'float64', 1e-12], // the program's differences of parameters lose some digits
   ['prodigy', prodigy(), dense, 'float32', 1e-5],
   [
