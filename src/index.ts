@@ -192,6 +192,7 @@ export {
 export { type KfacOptions, kfac } from './optimizers/second-order/kfac.js';
 export { KroneckerOperator, type PerSide } from './optimizers/second-order/kronecker-operator.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
+export { type BudgetOptions, byBudget, type LayerSize, type RankRule } from './optimizers/second-order/rank.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
 export { type TikhonovOptions, tikhonov } from './optimizers/second-order/tikhonov.js';
 export { type SgdOptions, sgd } from './optimizers/sgd.js';

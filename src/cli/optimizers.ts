@@ -18,6 +18,7 @@ import type { SolveOptions } from '../optimizers/second-order/convergence.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
 import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
 import { type PrimalOptions, primal } from '../optimizers/second-order/primal.js';
+import { byBudget } from '../optimizers/second-order/rank.js';
 import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
 import { tikhonov } from '../optimizers/second-order/tikhonov.js';
 import { sgd } from '../optimizers/sgd.js';
@@ -100,7 +101,7 @@ const secondOrder = {
 
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
-    options: { ...secondOrder, rank: 'number', form: ['gram', 'primal'] },
+    options: { ...secondOrder, rank: { numberOr: ['auto'] }, form: ['gram', 'primal'] },
     create: (options, setting) => cgfac({ ...sharedParts(options, setting), ...cgfacParts(options) }),
   },
   kfac: {
@@ -177,7 +178,8 @@ function cgfacParts(options: OptionValues): CgfacOptions {
     refuseIdle(options, ['rank', 'decay', 'dampingKind', 'shrinkage'], 'the primal form', 'the Gram form');
     return { damping: primal(solveOf(options)) };
   }
-  const factors = sketches(picked(options, ['rank', 'decay']));
+  const rank = options.rank === 'auto' ? { rank: byBudget() } : picked(options, ['rank']);
+  const factors = sketches({ ...rank, ...picked(options, ['decay']) });
   return isTikhonov(options)
     ? { factors, damping: tikhonov({ ...solveOf(options), ...picked(options, ['shrinkage']) }) }
     : { factors };
