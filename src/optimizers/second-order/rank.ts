@@ -10,6 +10,8 @@ export interface LayerSize {
   readonly outputs: number;
   /** Rows of activations of a whole batch: examples, times positions of sequences and pictures. */
   readonly batchRows: number;
+  /** Examples that the curvature is measured on in a step. */
+  readonly measured: number;
 }
 
 /** Decides the number of rows R of a layer's sketches. */
@@ -23,7 +25,10 @@ export interface BudgetOptions {
   readonly time?: number;
   /** Largest size of the layer's sketches in units of the layer's weights, above 0; 1/4 by default. */
   readonly memory?: number;
-  /** Smallest rank, which goes before the budget; 16 by default. */
+  /**
+   * Smallest rank, which goes before the budget; by default the number of examples that the curvature is measured on: fewer
+   * rows would lose even what one step has measured.
+   */
   readonly least?: number;
   /** Largest rank; 128 by default. */
   readonly most?: number;
@@ -43,14 +48,14 @@ export function byBudget(options: BudgetOptions = {}): RankRule {
   checkKeys('byBudget', options, { time: true, memory: true, least: true, most: true });
   const time = checkedNumber('time', options.time ?? 1 / 4, { above: 0 });
   const memory = checkedNumber('memory', options.memory ?? 1 / 4, { above: 0 });
-  const least = checkedCount('least', options.least ?? 16);
-  const most = checkedCount('most', options.most ?? Math.max(128, least));
-  checkedCount('least', least, most);
+  const { least } = options;
+  const most = checkedCount('most', options.most ?? Math.max(128, least ?? 1));
+  if (least !== undefined) checkedCount('least', least, most);
   return {
     name: 'byBudget',
-    rankOf({ inputs, outputs, batchRows }) {
+    rankOf({ inputs, outputs, batchRows, measured }) {
       const affordable = Math.min((6 / 8) * time * batchRows, (memory * inputs * outputs) / (inputs + outputs));
-      return Math.min(most, Math.max(least, multiple * Math.round(affordable / multiple)));
+      return Math.min(most, Math.max(least ?? measured, multiple * Math.round(affordable / multiple)));
     },
   };
 }
@@ -64,6 +69,6 @@ export function sizeOf(
   { inputs: rows }: LayerRows,
   batchSize: number,
 ): LayerSize {
-  const examples = uses[0].preActivations.dims[0] ?? 1;
-  return { inputs, outputs, batchRows: ((rows.values.dims.at(-2) ?? 1) / examples) * batchSize };
+  const measured = uses[0].preActivations.dims[0] ?? 1;
+  return { inputs, outputs, batchRows: ((rows.values.dims.at(-2) ?? 1) / measured) * batchSize, measured };
 }
