@@ -271,6 +271,7 @@ export {
 export { exampleMoments, gradientMoments, type Moments } from './optimizers/second-order/moments.js';
 export { type NaturalGradientOptions, naturalGradient } from './optimizers/second-order/natural-gradient.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
+export { type BudgetOptions, byBudget, type LayerSize, type RankRule } from './optimizers/second-order/rank.js';
 export type { Measure, Refreshed } from './optimizers/second-order/refresh.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
 export { type TikhonovOptions, tikhonov } from './optimizers/second-order/tikhonov.js';

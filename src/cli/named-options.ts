@@ -7,9 +7,17 @@ import { isSchedule, readSchedule } from './schedules.js';
 
 /**
  * How to read an option's text: as a number (its user checks the range), a number or a schedule, a whole number of at least 1,
- * several of them, true or false, one of some words, pairs of a glob on names and one of some words.
+ * several of them, true or false, one of some words, a number or one of some words, pairs of a glob on names and one of some words.
  */
-type OptionKind = 'number' | 'schedule' | 'count' | 'counts' | 'boolean' | readonly string[] | Rules;
+type OptionKind =
+  | 'number'
+  | 'schedule'
+  | 'count'
+  | 'counts'
+  | 'boolean'
+  | readonly string[]
+  | { readonly numberOr: readonly string[] }
+  | Rules;
 export type OptionValue = Schedule | boolean | string | readonly number[] | readonly NamedRule[];
 
 /** `head.*=full,*.norm=diagonal`: a word for each glob. */
@@ -85,6 +93,12 @@ function readOption(what: string, part: string, kinds: OptionKinds): [string, Op
       }),
     ];
   }
+  if ('numberOr' in kind) {
+    if (kind.numberOr.includes(text)) return [key, text];
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (Number.isNaN(value)) throw refuse(`a number or ${kind.numberOr.join(' or ')}`);
+    return [key, value];
+  }
   if (!kind.includes(text)) throw refuse(kind.join(' or '));
   return [key, text];
 }
@@ -97,8 +111,9 @@ export const describeOptions = (kinds: OptionKinds): string =>
   Object.entries(kinds)
     .map(([option, kind]) => {
       if (kind === 'counts') return `${option}=N,N,…`;
-      if (typeof kind === 'object' && 'rules' in kind) return `${option}=GLOB=${kind.rules.join('|')},…`;
-      return typeof kind === 'string' ? option : `${option}=${kind.join('|')}`;
+      if (typeof kind === 'string') return option;
+      if ('rules' in kind) return `${option}=GLOB=${kind.rules.join('|')},…`;
+      return `${option}=${'numberOr' in kind ? ['N', ...kind.numberOr].join('|') : kind.join('|')}`;
     })
     .join(', ');
 

@@ -42,6 +42,7 @@ import { eachLayer, wholeNetwork } from '../optimizers/second-order/khatri-rao.j
 import { diagonal, full, scaledIdentity } from '../optimizers/second-order/measured-forms.js';
 import { naturalGradient } from '../optimizers/second-order/natural-gradient.js';
 import { type PrimalOptions, primal } from '../optimizers/second-order/primal.js';
+import { byBudget } from '../optimizers/second-order/rank.js';
 import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
 import { tikhonov } from '../optimizers/second-order/tikhonov.js';
 import { additiveCorrection, balancingCorrection, twoLevel } from '../optimizers/second-order/two-level.js';
@@ -177,7 +178,7 @@ const grafts = { adam: () => undefined, adagrad: scaleByAdagrad, sgd: () => scal
 
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
-    options: { ...withFactors, rank: 'number', form: ['gram', 'primal'] },
+    options: { ...withFactors, rank: { numberOr: ['auto'] }, form: ['gram', 'primal'] },
     create: (options, setting) =>
       cgfac({ ...sharedParts(options, setting), ...acrossLayers(options), ...cgfacParts(options) }),
   },
@@ -330,7 +331,8 @@ function cgfacParts(options: OptionValues): CgfacOptions {
     refuseIdle(options, ['rank', 'decay', 'dampingKind', 'pi', 'shrinkage'], 'the primal form', 'the Gram form');
     return { damping: primal(solveOf(options)) };
   }
-  const factors = sketches(picked(options, ['rank', 'decay']));
+  const rank = options.rank === 'auto' ? { rank: byBudget() } : picked(options, ['rank']);
+  const factors = sketches({ ...rank, ...picked(options, ['decay']) });
   return isTikhonov(options)
     ? { factors, damping: tikhonov({ ...solveOf(options), ...picked(options, ['shrinkage']) }) }
     : { factors, damping: factored(picked(options, ['pi'])) };

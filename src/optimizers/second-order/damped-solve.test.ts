@@ -36,7 +36,7 @@ import { byResidual } from '../../solvers/stopping.js';
 import { absolute } from './damping.js';
 import { invertedKernels, KroneckerOperator } from './kronecker-operator.js';
 import { primalSolve } from './primal.js';
-import { RowCoordinates } from './row-coordinates.js';
+import { batchOperator, RowCoordinates } from './row-coordinates.js';
 import { tikhonovSolve } from './tikhonov.js';
 
 const tight = 1e-10;
@@ -109,8 +109,8 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
   function primalOf(b: FedBuilder, { a, g, v }: System, initial?: Matrix) {
     const block = blockOf('layer', [dense], { inputs: a.columns - Number(layout.hasBias), outputs: g.columns, layout });
     const rows: LayerRows = { inputs: inputRowsOf(b, a, layout), outputs: b.matrix(g) };
-    const coordinates = new RowCoordinates(b, block, rows);
-    const delta = absolute(scalar(b, damping))(b, coordinates);
+    const coordinates = new RowCoordinates(batchOperator(b, block, rows));
+    const delta = absolute(scalar(b, damping))(b, coordinates.operator);
     const given = { coordinates, v: layerTensorOf(b, v, layout), delta };
     return initial ? { ...given, initial: layerTensorOf(b, initial, layout) } : given;
   }
