@@ -25,6 +25,7 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
   const w = randomMatrix(source, size, outputs);
   const a = randomMatrix(source, count, size);
   const g = randomMatrix(source, count, outputs);
+  const h = randomMatrix(source, outputs, outputs);
 
   test('products', async () => {
     const b = new FedBuilder();
@@ -38,6 +39,9 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
       contractOutputs: joinedRows(b, tensor.contractOutputs(b, columns)),
       minusProduct: joinedOf(b, tensor.minusProduct(b, rows, columns)),
       plusProduct: joinedOf(b, tensor.plusProduct(b, rows, columns)),
+      timesOutputs: joinedOf(b, tensor.timesOutputs(b, b.matrix(h))),
+      splitTimesOutputs: joinedOf(b, tensor.split(b, b.matrix(w)).timesOutputs(b, b.matrix(h))),
+      splitJoined: tensor.split(b, b.matrix(w)).joined(b),
     });
     const product = multiplied(transposed(a), g);
     expect(relativeError(results.joined, v)).toBe(0);
@@ -46,6 +50,9 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
     expect(relativeError(results.contractOutputs, multiplied(g, transposed(v)))).toBeLessThan(rounding);
     expect(relativeError(results.minusProduct, minus(v, product))).toBeLessThan(rounding);
     expect(relativeError(results.plusProduct, plus(v, product))).toBeLessThan(rounding);
+    expect(relativeError(results.timesOutputs, multiplied(v, h))).toBeLessThan(rounding);
+    expect(relativeError(results.splitTimesOutputs, multiplied(w, h))).toBeLessThan(rounding);
+    expect(relativeError(results.splitJoined, w)).toBe(0);
   });
 
   test('elementwise functions, splitting and inner products', async () => {

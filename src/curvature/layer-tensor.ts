@@ -19,11 +19,15 @@ export class LayerTensor {
   /** `[outputs]`, or `[groups, 1, outputs]` */
   readonly bias: Value | undefined;
   readonly outputsFirst: boolean;
+  /** The matrix that this was split from. */
+  readonly #joined: Value | undefined;
 
-  constructor(weight: Value, bias: Value | undefined, outputsFirst: boolean) {
+  /** @param joined weight and bias as one matrix, if it is there already */
+  constructor(weight: Value, bias: Value | undefined, outputsFirst: boolean, joined?: Value) {
     this.weight = weight;
     this.bias = bias;
     this.outputsFirst = outputsFirst;
+    this.#joined = joined;
   }
 
   /** Return the result of an elementwise function of this and further tensors of the same layer. */
@@ -104,8 +108,19 @@ export class LayerTensor {
     return this.map((part) => b.mul(part, column));
   }
 
+  /** Return V·M for a matrix `[outputs, outputs]`. */
+  timesOutputs(b: Builder, matrix: Value): LayerTensor {
+    if (this.#joined) return this.split(b, b.matmul(this.#joined, matrix));
+    const weight = this.outputsFirst
+      ? b.gemm(matrix, this.weight, undefined, { transposeX: true })
+      : b.matmul(this.weight, matrix);
+    const bias = this.bias && this.#biasOf(b, b.matmul(this.#biasRow(b, this.bias), matrix));
+    return new LayerTensor(weight, bias, this.outputsFirst);
+  }
+
   /** Return one matrix `[inputs (+1), outputs]` with the bias as its last row: a copy, for small layers and dense factors. */
   joined(b: Builder): Value {
+    if (this.#joined) return this.#joined;
     const weight = this.outputsFirst ? b.transposeMatrices(this.weight) : this.weight;
     return this.bias ? b.concat([weight, this.#biasRow(b, this.bias)], weight.rank - 2) : weight;
   }
@@ -113,12 +128,12 @@ export class LayerTensor {
   /** Return a joined matrix as a tensor in the layout of this one. */
   split(b: Builder, joined: Value): LayerTensor {
     const laidOut = (matrix: Value) => (this.outputsFirst ? b.transposeMatrices(matrix) : matrix);
-    if (!this.bias) return new LayerTensor(laidOut(joined), undefined, this.outputsFirst);
+    if (!this.bias) return new LayerTensor(laidOut(joined), undefined, this.outputsFirst, joined);
     const axis = joined.rank - 2;
     const inputs = (joined.dims[axis] ?? 1) - 1;
     const weight = b.slice(joined, axis, 0, inputs);
     const bias = this.#biasOf(b, b.slice(joined, axis, inputs, inputs + 1));
-    return new LayerTensor(laidOut(weight), bias, this.outputsFirst);
+    return new LayerTensor(laidOut(weight), bias, this.outputsFirst, joined);
   }
 
   /** A bias as a matrix of one row. */

@@ -237,7 +237,12 @@ export class Builder extends GraphBuilder {
     return axes.length === 0 ? x : this.op('Squeeze', [x, this.integers(axes)]);
   }
   unsqueeze(x: Value, axes: readonly number[]): Value {
-    return axes.length === 0 ? x : this.op('Unsqueeze', [x, this.integers(axes)]);
+    if (axes.length === 0) return x;
+    const given = this.integers(axes);
+    const { producer } = x;
+    // What was squeezed along these axes is there already.
+    if (producer?.op === 'Squeeze' && producer.inputs[0] && producer.inputs[1] === given) return producer.inputs[0];
+    return this.op('Unsqueeze', [x, given]);
   }
   gather(x: Value, indices: Value, axis = 0): Value {
     return this.op('Gather', [x, indices], { axis: int(axis) });

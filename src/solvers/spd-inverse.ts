@@ -3,8 +3,12 @@ import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { block, inverseCholeskyFactor, joinBlocks, orderOf } from './cholesky.js';
 
-/** Largest order at which the runtime's LU inverse (one node, one thread for each matrix of a batch) is faster. */
-const largestLu = (batched: boolean): number => (batched ? 128 : 256);
+/**
+ * Largest order at which the runtime's LU inverse (one node, one thread for each matrix of a batch) is faster, by processor
+ * time on one thread: the loop over pivots takes its time once a batch, the arithmetic once a matrix. Measured: between 256 and
+ * 320 for one matrix, 192 and 256 for two, 160 and 192 for four, 129 and 160 for 14, 64 and 128 for 30.
+ */
+const largestLu = (batch: number): number => 270 / batch ** 0.27;
 
 /** Largest order at which a Gram matrix is one product: halving saves arithmetic, but here the calls would take longer. */
 const smallestHalved = 128;
@@ -18,7 +22,8 @@ const smallestHalved = 128;
  * @throws GraphError for a value that is not a square matrix or a batch of them, of known sizes
  */
 export function spdInverse(b: Builder, matrix: Value): Value {
-  if (orderOf(matrix) <= largestLu(matrix.rank === 3)) return b.op('com.microsoft.Inverse', [matrix]);
+  if (orderOf(matrix) <= largestLu(matrix.rank === 3 ? (matrix.dims[0] ?? 1) : 1))
+    return b.op('com.microsoft.Inverse', [matrix]);
   return gramOfTriangle(b, inverseCholeskyFactor(b, matrix));
 }
 

@@ -239,7 +239,7 @@ function denseOutputsOf(b: Builder, factor: Value, rootScale: Value): OutputSide
     ...side,
     project: (y) => y,
     lift: (s) => b.matmul(s, side.kernel(b)),
-    damp: (v, damper) => v.split(b, b.matmul(v.joined(b), damper)),
+    damp: (v, damper) => v.timesOutputs(b, damper),
     again: (at, of) => denseOutputsOf(at, of(factor), of(rootScale)),
   };
 }

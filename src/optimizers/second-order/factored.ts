@@ -105,6 +105,8 @@ function keptDampers(
 ): (name: string) => Value {
   const { b } = context;
   const refresh = context.scalar('refresh', (_, kept) => (kept < firstInversions || kept % interval === 0 ? 1 : 0));
-  const { made, kept } = refreshed(context, b.greater(refresh, 0.5), undefined, (inner) => ({ keeps: make(inner.b) }));
+  const { made, kept } = refreshed(context, 'inverse', b.greater(refresh, 0.5), undefined, (inner) => ({
+    keeps: make(inner.b),
+  }));
   return (name) => kept(made.keeps.get(name) as Value); // of those names
 }

@@ -268,42 +268,51 @@ test('cgfac’s sketches follow their recurrence, with signs of their own for ea
   }
 });
 
-test('between measurements cgfac keeps rows and inverses that belong together, and averages forget by steps', async () => {
-  const [rank, decay, examplesInCurvature] = [4, 0.5, 4];
-  const factors = sketches({ rank, decay }); // the inputs of the layer as rows, the outputs dense
-  const optimizer = cgfac({ ...bare, factors, curvatureInterval: 3, curvatureBurnIn: 2 });
-  const source = random(47);
-  let network = denseNetwork([6, 3], { ...layout, activation: 'tanh', seed: 48 });
-  let state: Numbers = {};
-  let snapshots: Snapshots = [];
-  const measured: number[] = [];
-  const square = (numbers: readonly number[] = []): Matrix =>
-    matrixOf(Math.sqrt(numbers.length), Math.sqrt(numbers.length), numbers);
-  for (let step = 0; step < 9; step++) {
-    const examples = examplesFor(network, loss, examplesInCurvature, source);
-    const outcome = await stepOnce({
-      ...{ network, loss, examples, optimizer, step, state, snapshots },
-      noise: signs(step),
-    });
-    const held = (name: string): Matrix => {
-      const numbers = outcome.state[`${name}.layer0.weight`] ?? [];
-      return matrixOf(rank, numbers.length / rank, numbers);
-    };
-    const [values, ones, g] = [held('activations'), held('homogeneous'), square(outcome.state['G.layer0.weight'])];
-    const rows = generate(rank, 7, (i, j) => (j < 6 ? at(values, i, j) : at(ones, i, 0)));
-    const [{ gradient, g: fresh } = { gradient: g, g }] = curvatureByHand(network, loss, examples);
-    const moved = minus(outcome.network.layers[0] ?? gradient, network.layers[0] ?? gradient);
-    expect(relativeError(moved, scaled(byFactors(gradient, { a: gram(rows), g }), -rate))).toBeLessThan(1e-9);
-    const old = square(state['G.layer0.weight'] ?? Array.from(g.data, () => 0));
-    if (relativeError(g, old) > 0) {
-      const keep = Math.min(1 - 1 / (measured.length + 1), decay ** (step - (measured.at(-1) ?? 0)));
-      expect(relativeError(g, plus(scaled(old, keep), scaled(fresh, 1 - keep)))).toBeLessThan(1e-12);
-      measured.push(step);
-    } else {
-      const names = Object.keys(state).filter((name) => !name.startsWith('step.'));
-      for (const name of names) expect(outcome.state[name]).toEqual(state[name]);
+const [rank, decay, examplesInCurvature] = [4, 0.5, 4];
+const seldom = { ...bare, curvatureInterval: 3, curvatureBurnIn: 2 };
+const someRows = sketches({ rank, decay }); // the inputs of the layer as rows, the outputs dense
+test.each<readonly [string, Optimizer, Direction]>([
+  ['cgfac', cgfac({ ...seldom, factors: someRows }), byFactors],
+  ['cgfac, Tikhonov', cgfac({ ...seldom, factors: someRows, damping: tikhonov(converged) }), byTikhonov],
+  ['kfac', kfac({ ...seldom, factors: dense({ decay, inverseInterval: 1 }) }), byFactors],
+])(
+  '%s between measurements: factors and inverses of one measurement; averages forget by steps',
+  async (_, optimizer, direction) => {
+    const source = random(47);
+    let network = denseNetwork([6, 3], { ...layout, activation: 'tanh', seed: 48 });
+    let state: Numbers = {};
+    let snapshots: Snapshots = [];
+    const measured: number[] = [];
+    const square = (numbers: readonly number[] = []): Matrix =>
+      matrixOf(Math.sqrt(numbers.length), Math.sqrt(numbers.length), numbers);
+    for (let step = 0; step < 9; step++) {
+      const examples = examplesFor(network, loss, examplesInCurvature, source);
+      const outcome = await stepOnce({
+        ...{ network, loss, examples, optimizer, step, state, snapshots },
+        noise: signs(step),
+      });
+      const held = (name: string): Matrix => {
+        const numbers = outcome.state[`${name}.layer0.weight`] ?? [];
+        return matrixOf(rank, numbers.length / rank, numbers);
+      };
+      const [values, ones, g] = [held('activations'), held('homogeneous'), square(outcome.state['G.layer0.weight'])];
+      const whole = outcome.state['A.layer0.weight'];
+      const rows = () => generate(rank, 7, (i, j) => (j < 6 ? at(values, i, j) : at(ones, i, 0)));
+      const a = whole ? square(whole) : gram(rows());
+      const [{ gradient, g: fresh } = { gradient: g, g }] = curvatureByHand(network, loss, examples);
+      const moved = minus(outcome.network.layers[0] ?? gradient, network.layers[0] ?? gradient);
+      expect(relativeError(moved, scaled(direction(gradient, { a, g }), -rate))).toBeLessThan(1e-9);
+      const old = square(state['G.layer0.weight'] ?? Array.from(g.data, () => 0));
+      if (relativeError(g, old) > 0) {
+        const keep = Math.min(1 - 1 / (measured.length + 1), decay ** (step - (measured.at(-1) ?? 0)));
+        expect(relativeError(g, plus(scaled(old, keep), scaled(fresh, 1 - keep)))).toBeLessThan(1e-12);
+        measured.push(step);
+      } else {
+        const names = Object.keys(state).filter((name) => !name.startsWith('step.'));
+        for (const name of names) expect(outcome.state[name]).toEqual(state[name]);
+      }
+      ({ network, state, snapshots } = outcome);
     }
-    ({ network, state, snapshots } = outcome);
-  }
-  expect(measured).toEqual([0, 1, 4, 7]);
-});
+    expect(measured).toEqual([0, 1, 4, 7]);
+  },
+);

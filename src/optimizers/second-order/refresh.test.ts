@@ -44,44 +44,36 @@ describe('a schedule of measurements', () => {
 describe('a branch that runs at some steps', () => {
   const run = async (due: number) => {
     const b = new FedBuilder();
-    const step = declaredStep(b, { step: 5, state: { sum: [2, 3], square: [7] } });
+    const step = declaredStep(b, { step: 5, state: { sum: [2, 3], twice: [5, 6], numbers: [8, 9] } });
     const context = { b, ...step.declare } as unknown as StepContext; // a branch asks for no more
-    const { made, kept } = refreshed(
-      context,
-      b.greater(b.reshape(b.given([1], [due]), []), 0.5),
-      undefined,
-      (inner) => {
-        const sum = inner.state('sum', [2], (old) => inner.b.add(old, 1));
-        const square = inner.b.square(inner.b.sum(sum));
-        const one = inner.b.scalar(1, 'float64');
-        inner.report('size', square);
-        return {
-          sum,
-          square,
-          one,
-          keeps: new Map([
-            ['square', inner.b.reshape(square, [1])],
-            ['sum', sum],
-            ['one', one],
-          ]),
-        };
-      },
-    );
-    const square = made.keeps.get('square');
-    if (!square) throw new Error('no square');
-    expect([...step.states.keys()]).toEqual(['sum', 'square']); // a state is kept once, a constant not at all
-    expect(() => kept(made.square)).toThrow('is not kept');
+    const runs = b.greater(b.reshape(b.given([1], [due]), []), 0.5);
+    const { made, kept } = refreshed(context, 'numbers', runs, undefined, (inner) => {
+      const sum = inner.state('sum', [2], (old) => inner.b.add(old, 1));
+      const total = inner.b.sum(sum);
+      const [square, twice, one] = [inner.b.square(total), inner.b.mul(sum, 2), inner.b.scalar(1, 'float64')];
+      inner.report('size', square);
+      const keeps = new Map(Object.entries({ total, square, twice, sum, one }));
+      return { sum, total, square, twice, one, other: inner.b.mul(sum, 3), keeps };
+    });
+    // A state is kept once, a constant not at all, and numbers in one state.
+    expect([...step.states.keys()]).toEqual(['sum', 'twice', 'numbers']);
+    expect(() => kept(made.other)).toThrow('is not kept');
+    const { sum, total, square, twice, one } = made;
     return b.compute({
-      ...{ sum: kept(made.sum), square: kept(square), one: kept(made.one) },
-      ...{ size: step.reports.get('size') ?? made.square, next: step.states.get('sum') ?? made.sum },
+      ...{ sum: kept(sum), total: kept(total), square: kept(square), twice: kept(twice), one: kept(one) },
+      ...{ size: step.reports.get('size') ?? square, next: step.states.get('sum') ?? sum },
     });
   };
 
   it('changes its states and keeps what it makes when it runs', async () => {
-    expect(await run(1)).toEqual({ sum: [3, 4], square: [49], one: [1], size: [49], next: [3, 4] });
+    expect(await run(1)).toEqual({
+      ...{ sum: [3, 4], total: [7], square: [49], twice: [6, 8], one: [1], size: [49], next: [3, 4] },
+    });
   });
 
   it('keeps them when it does not, and reports that nothing was measured', async () => {
-    expect(await run(0)).toEqual({ sum: [2, 3], square: [7], one: [1], size: [Number.NaN], next: [2, 3] });
+    expect(await run(0)).toEqual({
+      ...{ sum: [2, 3], total: [8], square: [9], twice: [5, 6], one: [1], size: [Number.NaN], next: [2, 3] },
+    });
   });
 });

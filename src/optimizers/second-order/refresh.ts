@@ -61,18 +61,23 @@ export interface Refreshed<Made> {
 /**
  * Make something in a branch that runs only at some steps. States that are declared in it change only then; reports are NaN
  * at the other steps. Scalars are functions of the number of steps that ran the branch.
+ * @param part the name of the state that holds the numbers among what is kept
  * @param due a bool scalar: whether the branch runs; it must at the first step
  * @param schedule decides when the branch runs; undefined if nothing in the branch depends on it
  * @param make is given the context of the branch; `keeps` are further values to keep, by the names of their states
  */
 export function refreshed<Made extends { readonly keeps: ReadonlyMap<string, Value> }>(
   context: StepContext,
+  part: string,
   due: Value,
   schedule: RefreshSchedule | undefined,
   make: (context: StepContext) => Made,
 ): Refreshed<Made> {
   const held: { readonly state: HeldState; readonly next: () => Value }[] = [];
   const reports = new Map<string, Value>();
+  /** Numbers that are kept together: each state takes the runtime as long as an operator. */
+  const numbers: Value[] = [];
+  let packed: Value | undefined;
   let made: Made | undefined;
   const values = context.b.branch(
     due,
@@ -110,10 +115,21 @@ export function refreshed<Made extends { readonly keeps: ReadonlyMap<string, Val
         },
       });
       const known = new Set(held.map(({ next }) => next()));
+      const keep = (name: string, value: Value) => {
+        held.push({ state: context.hold(name, value.dims), next: () => value });
+      };
       for (const [name, value] of made.keeps) {
         if (known.has(value) || value.constant) continue;
         known.add(value);
-        held.push({ state: context.hold(name, value.dims), next: () => value });
+        if (value.rank === 0) numbers.push(value);
+        else keep(name, value);
+      }
+      if (numbers.length > 0) {
+        packed = b.concat(
+          numbers.map((number) => b.reshape(number, [1])),
+          0,
+        );
+        keep(part, packed);
       }
       return [...held.map(({ next }) => next()), ...reports.values()];
     },
@@ -126,10 +142,13 @@ export function refreshed<Made extends { readonly keeps: ReadonlyMap<string, Val
   const after = new Map(held.map(({ next }, i) => [next(), values[i] as Value])); // one value a state
   for (const { state, next } of held) state.become(after.get(next()) as Value); // just put there
   for (const [i, name] of [...reports.keys()].entries()) context.report(name, values[held.length + i] as Value);
+  const vector = packed && after.get(packed);
   return {
     made,
     kept(value) {
       if (value.constant) return value;
+      const index = numbers.indexOf(value);
+      if (vector && index >= 0) return context.b.gather(vector, context.b.scalar(index, 'int64'));
       const found = after.get(value);
       if (!found) throw new Error(`'${value.name}' is not kept`);
       return found;
@@ -166,6 +185,8 @@ export function measuring(
     const schedule = new RefreshSchedule(interval, burnIn);
     context.steer(schedule);
     const due = context.scalar('measureCurvature', () => (schedule.isDue ? 1 : 0));
-    return refreshed(context, context.b.greater(due, 0.5), schedule, (inner) => make(inner, blocksIn(inner.b)));
+    return refreshed(context, 'curvature', context.b.greater(due, 0.5), schedule, (inner) =>
+      make(inner, blocksIn(inner.b)),
+    );
   };
 }

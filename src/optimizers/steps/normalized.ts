@@ -90,9 +90,10 @@ export function normalized(options: NormalizedOptions = {}): StepRule {
         }),
         build({ blocks }) {
           report('learningRate', rate);
+          const backward = b.neg(rate);
           const moved = blocks.map(({ block, direction }) => {
             const square = b.mul(direction.dots(b, direction), 1 / direction.groupSize);
-            const factor = b.neg(b.div(rate, b.sqrt(b.max(square, 1e-36))));
+            const factor = b.div(backward, b.sqrt(b.max(square, 1e-36)));
             return { block, square, step: direction.map((part) => b.mul(part, factor)) };
           });
           const decaying = blocks.flatMap(({ block }) => (block.decays ? [block.weight] : []));
