@@ -207,7 +207,7 @@ export { KroneckerOperator, type PerSide } from './optimizers/second-order/krone
 export { type NaturalGradientOptions, naturalGradient } from './optimizers/second-order/natural-gradient.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
-export { tikhonov } from './optimizers/second-order/tikhonov.js';
+export { type TikhonovOptions, tikhonov } from './optimizers/second-order/tikhonov.js';
 export {
   additiveCorrection,
   balancingCorrection,
@@ -237,6 +237,16 @@ export type { MomentsOptions } from './optimizers/transforms/moments.js';
 export { type MomentumOptions, scaleByMomentum } from './optimizers/transforms/momentum.js';
 export { cautious, scaleBySign } from './optimizers/transforms/sign.js';
 export type { Mapped, StepNumber, Transform, Updates } from './optimizers/transforms/updates.js';
+export {
+  byProgress,
+  byResidual,
+  type ProgressOptions,
+  type ResidualOptions,
+  type SolveProgress,
+  type SolveStart,
+  type Stopping,
+  type StoppingState,
+} from './solvers/stopping.js';
 export type { EvaluatedModel } from './training/evaluation/evaluation.js';
 export type { Target } from './training/evaluation/schedule.js';
 export { DivergedError } from './training/run.js';

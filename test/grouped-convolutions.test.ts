@@ -17,6 +17,7 @@ import { scheduled } from '../src/optimizers/steps/scheduled.js';
 import { selfTuning } from '../src/optimizers/steps/self-tuning.js';
 import { random } from '../src/random.js';
 import { train } from '../src/training/trainer.js';
+import { byResidual } from '../src/solvers/stopping.js';
 
 const [channels, side, classes, examples] = [4, 7, 3, 12];
 const source = random(8, 'groups');
@@ -100,12 +101,12 @@ const optimizers: readonly (readonly [string, () => Optimizer])[] = [
   ['self-tuning steps', () => cgfac({ step: selfTuning() })],
   ['scheduled steps', () => cgfac({ step: scheduled({ learningRate: 0.1, weightDecay: 0.1 }) })],
   ['factors as rows', () => cgfac({ factors: sketches({ decay: 0, rank: 9 }), curvatureRows: 1 })],
-  ['Tikhonov damping', () => cgfac({ damping: tikhonov({ tolerance: 1e-7 }) })],
-  ['Tikhonov damping, self-tuning', () => cgfac({ step: selfTuning(), damping: tikhonov({ tolerance: 1e-7 }) })],
-  ['the primal form', () => cgfac({ damping: primal({ tolerance: 1e-7, maxIterations: 100 }) })],
+  ['Tikhonov damping', () => cgfac({ damping: tikhonov({ stopping: byResidual({ tolerance: 1e-7 }) }) })],
+  ['Tikhonov damping, self-tuning', () => cgfac({ step: selfTuning(), damping: tikhonov({ stopping: byResidual({ tolerance: 1e-7 }) }) })],
+  ['the primal form', () => cgfac({ damping: primal({ stopping: byResidual({ tolerance: 1e-7 }), maxIterations: 100 }) })],
   ['the exact Fisher', () => cgfac({ fisher: exact() })],
   ['K-FAC', () => kfac()],
-  ['K-FAC with Tikhonov damping', () => kfac({ damping: tikhonov({ tolerance: 1e-7 }) })],
+  ['K-FAC with Tikhonov damping', () => kfac({ damping: tikhonov({ stopping: byResidual({ tolerance: 1e-7 }) }) })],
 ];
 
 test('sketches of groups, of more rows than they have', async () => {

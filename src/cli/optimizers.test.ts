@@ -55,7 +55,7 @@ describe('chooseOptimizer', () => {
       ['cgfac:form=primal:rank=3', {}, /rank has no effect on the primal form; it is an option of the Gram form/],
       ['cgfac:form=primal:damping-kind=tikhonov', {}, /dampingKind has no effect on the primal form/],
       ['cgfac:form=primal', { rank: 3 }, /rank has no effect on the primal form/],
-      ['cgfac:warm-start=false', {}, /warmStart has no effect on the Gram form; it is an option of the primal form/],
+      ['cgfac:warm-start=false', {}, /warmStart has no effect on factored damping/],
       ['cgfac:max-iterations=3', {}, /maxIterations has no effect on factored damping; .* Tikhonov damping and of the/],
       ['kfac:tolerance=0.1', {}, /tolerance has no effect on factored damping/],
       ['kfac:damping-kind=tikhonov:inverse-interval=3', {}, /inverseInterval has no effect on Tikhonov damping/],
@@ -86,6 +86,7 @@ describe('words', () => {
   it('of every kind make optimizers', () => {
     for (const spec of [
       'cgfac:form=primal:warm-start=false:tolerance=0.1',
+      'cgfac:damping-kind=tikhonov:stopping=progress:max-iterations=9:shrinkage=0.5:warm-start=true',
       'cgfac:form=gram:damping-kind=tikhonov:max-iterations=3:rank=8:decay=0.5',
       'cgfac:damping-kind=factored:fisher=sampled:samples=2:curvature-rows=8',
       'cgfac:step=normalized:momentum=0.5:weight-decay=0.1:rest-learning-rate=0.1',
@@ -93,7 +94,7 @@ describe('words', () => {
       'kfac:kl-clip=0.1:learning-rate=0.1:iterate-averaging=0',
       'kfac:two-level=balancing',
       'cgfac:two-level=additive:coarse-basis=krylov:form=primal',
-      'hessian-free:max-iterations=20:tolerance=0.1:warm-start=false:damping=3',
+      'hessian-free:max-iterations=20:stopping=residual:tolerance=0.1:warm-start=false:damping=3',
       'natural-gradient:coupling=each-layer:step=normalized:momentum=0.5:fisher=empirical',
     ]) {
       expect(made(spec).name).toBe(spec.split(':')[0]);

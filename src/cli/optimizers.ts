@@ -21,12 +21,13 @@ import {
   naturalGradientBasis,
   onesBasis,
 } from '../optimizers/second-order/coarse-basis.js';
+import type { SolveOptions } from '../optimizers/second-order/convergence.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
 import { hessianFree } from '../optimizers/second-order/hessian-free.js';
 import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
 import { eachLayer, wholeNetwork } from '../optimizers/second-order/khatri-rao.js';
 import { naturalGradient } from '../optimizers/second-order/natural-gradient.js';
-import { primal } from '../optimizers/second-order/primal.js';
+import { type PrimalOptions, primal } from '../optimizers/second-order/primal.js';
 import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
 import { tikhonov } from '../optimizers/second-order/tikhonov.js';
 import { additiveCorrection, balancingCorrection, twoLevel } from '../optimizers/second-order/two-level.js';
@@ -36,6 +37,7 @@ import type { StepRule } from '../optimizers/steps/rule.js';
 import { scheduled } from '../optimizers/steps/scheduled.js';
 import { selfTuning } from '../optimizers/steps/self-tuning.js';
 import { clipByGlobalNorm } from '../optimizers/transforms/clip.js';
+import { byProgress, byResidual } from '../solvers/stopping.js';
 import { didYouMean } from '../suggest.js';
 import {
   camelCased,
@@ -111,13 +113,21 @@ const secondOrder = {
 
 const { fisher: _fisher, samples: _samples, ...withoutFisher } = secondOrder;
 
+/** Those of optimizers that solve by conjugate gradients. */
+const conjugateGradients = {
+  'max-iterations': 'number',
+  stopping: ['residual', 'progress'],
+  tolerance: 'number',
+  'warm-start': 'boolean',
+} as const;
+
 /** Those of optimizers that keep Kronecker factors. */
 const kronecker = {
   ...secondOrder,
   'damping-kind': ['factored', 'tikhonov'],
   decay: 'number',
-  'max-iterations': 'number',
-  tolerance: 'number',
+  ...conjugateGradients,
+  shrinkage: 'number',
   'two-level': Object.keys(corrections),
   'coarse-basis': Object.keys(bases),
 } as const;
@@ -126,7 +136,7 @@ const couplings = { 'whole-network': wholeNetwork, 'each-layer': eachLayer } as 
 
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
-    options: { ...kronecker, rank: 'number', form: ['gram', 'primal'], 'warm-start': 'boolean' },
+    options: { ...kronecker, rank: 'number', form: ['gram', 'primal'] },
     create: (options, setting) =>
       cgfac({ ...sharedParts(options, setting), ...acrossLayers(options), ...cgfacParts(options) }),
   },
@@ -144,9 +154,8 @@ const kinds: Readonly<Record<string, Kind>> = {
       }),
   },
   'hessian-free': {
-    options: { ...withoutFisher, 'max-iterations': 'number', tolerance: 'number', 'warm-start': 'boolean' },
-    create: (options, setting) =>
-      hessianFree({ ...sharedParts(options, setting), ...picked(options, [...solve, 'warmStart']) }),
+    options: { ...withoutFisher, ...conjugateGradients },
+    create: (options, setting) => hessianFree({ ...sharedParts(options, setting), ...solveOf(options) }),
   },
   adam: firstOrder(adam, moments),
   adamw: firstOrder(adamw, moments),
@@ -198,7 +207,20 @@ function fisherOf(options: OptionValues): Fisher {
   return fishers[word]();
 }
 
-const solve = ['maxIterations', 'tolerance'] as const;
+/** Options of conjugate gradients. */
+const solve = ['maxIterations', 'stopping', 'tolerance'] as const;
+
+const stoppings = { residual: byResidual, progress: byProgress } as const;
+
+function solveOf(options: OptionValues): SolveOptions & Pick<PrimalOptions, 'warmStart'> {
+  const word = (options.stopping ?? 'residual') as keyof typeof stoppings; // it was read as one of these words
+  return {
+    ...picked(options, ['maxIterations', 'warmStart']),
+    ...((options.stopping ?? options.tolerance) !== undefined && {
+      stopping: stoppings[word](picked(options, ['tolerance'])),
+    }),
+  };
+}
 
 function acrossLayers(options: OptionValues): AcrossLayersOption {
   const { twoLevel: correction, coarseBasis: basis } = options;
@@ -216,19 +238,21 @@ function acrossLayers(options: OptionValues): AcrossLayersOption {
 
 function cgfacParts(options: OptionValues): CgfacOptions {
   if (options.form === 'primal') {
-    refuseIdle(options, ['rank', 'decay', 'dampingKind'], 'the primal form', 'the Gram form');
-    return { damping: primal(picked(options, [...solve, 'warmStart'])) };
+    refuseIdle(options, ['rank', 'decay', 'dampingKind', 'shrinkage'], 'the primal form', 'the Gram form');
+    return { damping: primal(solveOf(options)) };
   }
-  refuseIdle(options, ['warmStart'], 'the Gram form', 'the primal form');
   const factors = sketches(picked(options, ['rank', 'decay']));
-  return isTikhonov(options) ? { factors, damping: tikhonov(picked(options, solve)) } : { factors };
+  return isTikhonov(options)
+    ? { factors, damping: tikhonov({ ...solveOf(options), ...picked(options, ['shrinkage']) }) }
+    : { factors };
 }
 
 function kfacParts(options: OptionValues): KfacOptions {
   const factors = picked(options, ['decay']);
   if (isTikhonov(options)) {
     refuseIdle(options, ['inverseInterval'], 'Tikhonov damping', 'factored damping');
-    return { factors: dense(factors), damping: tikhonov(picked(options, solve)) };
+    refuseIdle(options, ['shrinkage'], 'dense factors', 'sketches');
+    return { factors: dense(factors), damping: tikhonov(solveOf(options)) };
   }
   const { inverseInterval } = options;
   const interval = inverseInterval === undefined ? {} : { inverseInterval: Number(inverseInterval) };
@@ -238,7 +262,13 @@ function kfacParts(options: OptionValues): KfacOptions {
 /** Return whether damping is Tikhonov's; refuse options of conjugate gradients if it is factored. */
 function isTikhonov(options: OptionValues): boolean {
   const isChosen = options.dampingKind === 'tikhonov';
-  if (!isChosen) refuseIdle(options, solve, 'factored damping', 'Tikhonov damping and of the primal form');
+  if (!isChosen)
+    refuseIdle(
+      options,
+      [...solve, 'warmStart', 'shrinkage'],
+      'factored damping',
+      'Tikhonov damping and of the primal form',
+    );
   return isChosen;
 }
 

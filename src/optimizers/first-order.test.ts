@@ -8,6 +8,7 @@ import { stepOnce } from '../../test/support/optimizer-step.js';
 import { sampled } from '../curvature/fisher.js';
 import { OptionError } from '../errors.js';
 import { random } from '../random.js';
+import { byResidual } from '../solvers/stopping.js';
 import { type AdamOptions, adam, adamw } from './adam.js';
 import type { Optimizer } from './optimizer.js';
 import { type Schedule, at as valueAt } from './schedules.js';
@@ -131,7 +132,7 @@ describe('options out of range are errors that say so', () => {
     ['decay is 1; it must be a finite number, at least 0, less than 1', () => cgfac({ factors: dense({ decay: 1 }) })],
     [
       'tolerance is 0; it must be a finite number, greater than 0',
-      () => cgfac({ damping: tikhonov({ tolerance: 0 }) }),
+      () => cgfac({ damping: tikhonov({ stopping: byResidual({ tolerance: 0 }) }) }),
     ],
     [
       'maxIterations is 0; it must be a whole number, at least 1',
@@ -253,10 +254,12 @@ describe('what a second-order optimizer is made of', () => {
       () => scheduled({ klclip: 1 } as object),
     ],
     [
-      "unknown option 'warmStart' of tikhonov; it takes maxIterations, tolerance",
-      () => tikhonov({ warmStart: true } as object),
+      "unknown option 'rank' of tikhonov; it takes maxIterations, stopping, warmStart, shrinkage",
+      () => tikhonov({ rank: 3 } as object),
     ],
     ['warmStart is 1; it must be true or false', () => primal({ warmStart: 1 as unknown as boolean })],
+    ['shrinkage is 1; it must be a finite number, at least 0, less than 1', () => tikhonov({ shrinkage: 1 })],
+    ['stopping is 0.001; give byResidual() or byProgress()', () => tikhonov({ stopping: 1e-3 } as object)],
   ])('%s', (message, make) => {
     expect(refused(make)).toBe(message);
   });

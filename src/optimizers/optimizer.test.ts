@@ -7,6 +7,7 @@ import { nodeEngine } from '../engine/node.js';
 import { OptionError } from '../errors.js';
 import { lossOf } from '../losses/index.js';
 import { mlp } from '../nn/zoo.js';
+import { byResidual } from '../solvers/stopping.js';
 import { buildStep, scalarFeeds } from '../training/step-program.js';
 import { train } from '../training/trainer.js';
 import { adam } from './adam.js';
@@ -279,13 +280,22 @@ test('so does a rule of one’s own for the length of second-order steps', async
 
 test('conjugate gradients that mostly do not converge are warned of at the end', async () => {
   const factors = sketches({ rank: 8 });
-  const few = await run(cgfac({ damping: tikhonov({ maxIterations: 1, tolerance: 1e-6 }), factors }), 4);
+  const few = await run(
+    cgfac({ damping: tikhonov({ maxIterations: 1, stopping: byResidual({ tolerance: 1e-6 }) }), factors }),
+    4,
+  );
   expect(few.warnings).toContain(
     'In 4 of 4 steps conjugate gradients ended at maxIterations (1), before the residual fell to 0.000001: allow more of them, or raise the damping.',
   );
-  const rows = await run(cgfac({ damping: primal({ maxIterations: 1, tolerance: 1e-6 }) }), 2);
+  const rows = await run(
+    cgfac({ damping: primal({ maxIterations: 1, stopping: byResidual({ tolerance: 1e-6 }) }) }),
+    2,
+  );
   expect(rows.warnings.some((warning) => warning.includes('conjugate gradients ended'))).toBe(true);
-  const enough = await run(cgfac({ damping: tikhonov({ maxIterations: 200, tolerance: 0.1 }), factors }), 4);
+  const enough = await run(
+    cgfac({ damping: tikhonov({ maxIterations: 200, stopping: byResidual({ tolerance: 0.1 }) }), factors }),
+    4,
+  );
   expect(enough.warnings.some((warning) => warning.includes('conjugate gradients'))).toBe(false);
 });
 

@@ -15,6 +15,10 @@ import type { Value } from '../graph/graph.js';
 import { type DataType, tensorFrom, toNumbers } from '../graph/tensor.js';
 import { Builder } from '../ops/builder.js';
 import { type ConjugateGradientOptions, conjugateGradient } from './conjugate-gradient.js';
+import { byResidual } from './stopping.js';
+
+/** A residual that only zero is within. */
+const never = byResidual({ tolerance: Number.MIN_VALUE });
 
 interface Outcome {
   readonly value: number[];
@@ -58,7 +62,7 @@ function solved(
     operator: (inner, [x = a]) => [inner.matmul(a, x)],
     rightHandSide: [vector(b, dtype, rightHandSide)],
     maxIterations: 100,
-    tolerance: dtype === 'float64' ? 1e-10 : 1e-5,
+    stopping: byResidual({ tolerance: dtype === 'float64' ? 1e-10 : 1e-5 }),
     ...make(b),
   });
 }
@@ -80,7 +84,7 @@ function solvedBatch(matrices: readonly Matrix[], sides: readonly ArrayLike<numb
     operator: (inner, [x = a]) => [inner.matmul(a, x)],
     rightHandSide: [stack(order, 1, sides)],
     maxIterations: 100,
-    tolerance: 1e-10,
+    stopping: byResidual({ tolerance: 1e-10 }),
     batched: true,
     ...settings,
   });
@@ -144,7 +148,7 @@ describe('one system', () => {
       },
       rightHandSide: [b.reshape(vector(b, 'float64', side.slice(0, 6)), [2, 3]), vector(b, 'float64', side.slice(6))],
       maxIterations: 50,
-      tolerance: 1e-12,
+      stopping: byResidual({ tolerance: 1e-12 }),
     });
     expect(largestDifference(result.value, solve(matrix, side))).toBeLessThan(1e-9);
   });
@@ -170,9 +174,12 @@ describe('one system', () => {
 
   test('ends as soon as the residual is within the tolerance', async () => {
     const matrix = withEigenvalues(spectrum(20, 1e4), 3);
-    const loose = await solved(matrix, ramp(20), () => ({ tolerance: 0.05 }));
+    const loose = await solved(matrix, ramp(20), () => ({ stopping: byResidual({ tolerance: 0.05 }) }));
     expect(loose.residual).toBeLessThanOrEqual(0.05);
-    const before = await solved(matrix, ramp(20), () => ({ tolerance: 0.05, maxIterations: loose.iterations - 1 }));
+    const before = await solved(matrix, ramp(20), () => ({
+      stopping: byResidual({ tolerance: 0.05 }),
+      maxIterations: loose.iterations - 1,
+    }));
     expect(before.residual).toBeGreaterThan(0.05);
   });
 
@@ -193,12 +200,28 @@ describe('one system', () => {
     expect(largestDifference(warm.value, solve(matrix, ramp(30)))).toBeLessThan(1e-5);
   });
 
-  test('a start that is worse than zero, or NaN, is dropped', async () => {
-    const matrix = withEigenvalues(spectrum(10, 100), 5);
-    const cold = await solved(matrix, ramp(10));
-    for (const start of [1e6, Number.NaN, Number.POSITIVE_INFINITY]) {
-      const bad = ramp(10).map((_, i) => (i === 3 ? start : 0));
-      expect(await solved(matrix, ramp(10), (b) => ({ initial: [vector(b, 'float64', bad)] }))).toEqual(cold);
+  test('the start is the best multiple of what is given', async () => {
+    const matrix = withEigenvalues(spectrum(10, 100), 4);
+    const solution = solve(matrix, ramp(10));
+    for (const factor of [-3, 1e-6, 1e6]) {
+      const initial = solution.map((x) => factor * x);
+      const result = await solved(matrix, ramp(10), (b) => ({ initial: [vector(b, 'float64', initial)] }));
+      expect(result).toMatchObject({ iterations: 0 });
+      expect(largestDifference(result.value, solution)).toBeLessThan(1e-12);
+    }
+  });
+
+  test('a start whose residual is above that of zero, or that is NaN, is dropped', async () => {
+    const cold = await solved(diagonal([1, 100]), [1, 1]);
+    // φ is least at 0.13 of the first, with the residual (0.87, −2.9).
+    for (const start of [
+      [1, 0.3],
+      [Number.NaN, 0],
+      [Number.POSITIVE_INFINITY, 1],
+      [0, 0],
+    ]) {
+      const initial = (b: Builder) => ({ initial: [vector(b, 'float64', start)] });
+      expect(await solved(diagonal([1, 100]), [1, 1], initial)).toEqual(cold);
     }
   });
 
@@ -208,7 +231,7 @@ describe('one system', () => {
     const matrix = withEigenvalues(spectrum(5, 10), 6);
     expect(await solved(matrix, zero)).toEqual(expected);
     expect(await solved(matrix, zero, (b) => ({ initial: [vector(b, 'float64', ramp(5))] }))).toEqual(expected);
-    expect(await solved(matrix, zero, () => ({ tolerance: 0 }))).toEqual(expected);
+    expect(await solved(matrix, zero, () => ({ stopping: never }))).toEqual(expected);
   });
 
   test('scales with the right-hand side, bit by bit for powers of two', async () => {
@@ -254,7 +277,7 @@ describe('a batch of systems', () => {
       ],
       rightHandSide: parts,
       maxIterations: 3,
-      tolerance: 1e-12,
+      stopping: byResidual({ tolerance: 1e-12 }),
       batched: true,
     });
     expect(result.iterations).toBe(1);
@@ -294,7 +317,7 @@ describe('breakdowns', () => {
     const matrix = diagonal(ramp(9).map((__, i) => (i % 2 === 0 ? even : odd)));
     for (const scale of [1e-25, 1, 1e12]) {
       const side = ramp(9).map((x) => x * scale);
-      const result = await solved(matrix, side, () => ({ tolerance: 0, maxIterations: 60 }), 'float32');
+      const result = await solved(matrix, side, () => ({ stopping: never, maxIterations: 60 }), 'float32');
       expect(result.value.some(Number.isNaN)).toBe(false);
       expect(Number.isFinite(result.residual)).toBe(true);
     }
@@ -319,7 +342,7 @@ describe('breakdowns', () => {
 
   test('asking for more than rounding allows ends, and keeps the solution', async () => {
     const matrix = withEigenvalues(spectrum(10, 100), 9);
-    const result = await solved(matrix, ramp(10), () => ({ tolerance: 0, maxIterations: 500 }));
+    const result = await solved(matrix, ramp(10), () => ({ stopping: never, maxIterations: 500 }));
     expect(largestDifference(result.value, solve(matrix, ramp(10)))).toBeLessThan(1e-10);
   });
 
@@ -338,7 +361,7 @@ test('shapes that do not fit are refused', () => {
     operator: (_, x) => x,
     rightHandSide: [side],
     maxIterations: 1,
-    tolerance: 0,
+    stopping: never,
   };
   expect(() => conjugateGradient(b, { ...good, rightHandSide: [] })).toThrow(GraphError);
   expect(() => conjugateGradient(b, { ...good, operator: () => [other] })).toThrow(

@@ -3,9 +3,12 @@
 import { GraphError } from '../errors.js';
 import { formatType, type Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
+import type { Stopping } from './stopping.js';
 
 /** A linear map on lists of tensors, given the builder of the graph or body in which it is applied. */
 type LinearMap = (b: Builder, x: readonly Value[]) => readonly Value[];
+
+type InnerProduct = (b: Builder, x: readonly Value[], y: readonly Value[]) => Value;
 
 export interface ConjugateGradientOptions {
   /**
@@ -15,12 +18,25 @@ export interface ConjugateGradientOptions {
   readonly operator: LinearMap;
   /** b: the tensors that make up a vector, such as weights and bias. */
   readonly rightHandSide: readonly Value[];
-  /** The start, shaped as b; zero by default. A start whose residual exceeds that of zero, or is NaN, is not used. */
+  /**
+   * M⁻¹ of a symmetric positive definite M like A, by which the solve is preconditioned: the better it inverts A, the fewer
+   * iterations.
+   */
+  readonly preconditioner?: LinearMap;
+  /**
+   * The inner product in which A is symmetric: bilinear, a scalar, or `[systems]` of a batch; the sum of products of elements
+   * by default.
+   */
+  readonly inner?: InnerProduct;
+  /**
+   * The start, shaped as b, up to a factor: its best multiple, which minimizes φ(x) = ½·xᵀAx − bᵀx, is taken; zero by
+   * default. A start whose residual exceeds that of zero, or is NaN, is not used.
+   */
   readonly initial?: readonly Value[];
   /** Most applications of A after the first residual. */
   readonly maxIterations: number;
-  /** The solve ends when ‖b − A·x‖ ≤ tolerance·‖b‖. */
-  readonly tolerance: number;
+  /** When the solve ends before. */
+  readonly stopping: Stopping;
   /** Whether the leading axis of all tensors counts systems, each with its own step sizes and its own end. */
   readonly batched?: boolean;
 }
@@ -33,6 +49,8 @@ interface ConjugateGradientSolution {
   readonly iterations: Value;
   /** ‖b − A·x‖/‖b‖ by the solver's recurrence, a scalar: the largest of a batch. */
   readonly residual: Value;
+  /** What the stopping rule measured at the end, a scalar: the largest of a batch. */
+  readonly measure: Value;
 }
 
 /** In units of ‖b‖². In exact arithmetic it stays below the condition number: a larger one means that A is not positive definite. */
@@ -49,10 +67,17 @@ export function conjugateGradient(b: Builder, options: ConjugateGradientOptions)
   const { rightHandSide, batched = false } = options;
   const [first] = rightHandSide;
   if (!first) throw new GraphError('conjugate gradients: the right-hand side has no tensors');
-  const space = vectorSpace(batched);
+  const space = vectorSpace(batched, options.inner);
   const apply = checkedMap('operator', options.operator, rightHandSide);
-  const target = b.square(b.scalar(options.tolerance, first.dtype));
+  const precondition = options.preconditioner && checkedMap('preconditioner', options.preconditioner, rightHandSide);
+  const { stopping, maxIterations } = options;
   const smallest = first.dtype === 'float64' ? 1e-300 : 1e-36;
+  /** M⁻¹r, and ⟨r, M⁻¹r⟩ in a list; without a preconditioner r itself, and nothing, for ⟨r, r⟩ is known. */
+  const preconditioned = (at: Builder, r: readonly Value[]) => {
+    if (!precondition) return { z: r, rz: [] };
+    const z = precondition(at, r);
+    return { z, rz: [space.inner(at, r, z)] };
+  };
 
   // b is scaled to length 1: residuals are then relative, and do not underflow on the way.
   const squaredLength = space.inner(b, rightHandSide, rightHandSide);
@@ -60,43 +85,76 @@ export function conjugateGradient(b: Builder, options: ConjugateGradientOptions)
   const length = b.where(nonzero, b.sqrt(squaredLength), 1);
   const unit = space.divide(b, rightHandSide, length);
   const start = startingPoint(b, options, space, apply, { unit, length, nonzero });
-  const active = b.greater(start.squaredResidual, target);
+  const { squaredResidual } = start;
+  const begun = stopping.begin(b, {
+    squaredResidual,
+    // φ = −½(⟨r, x⟩ + ⟨b, x⟩)
+    quadratic: () =>
+      b.mul(
+        space.inner(
+          b,
+          pairwise(start.residual, unit, (r, part) => b.add(r, part)),
+          start.value,
+        ),
+        -0.5,
+      ),
+    maxIterations,
+  });
 
+  const opening = preconditioned(b, start.residual);
   const initial = {
     x: start.value,
     r: start.residual,
-    p: start.residual,
-    rr: start.squaredResidual,
-    running: active,
+    p: opening.z,
+    rr: squaredResidual,
+    rz: opening.rz,
+    running: begun.running,
+    memory: begun.memory,
     iterations: b.scalar(0, 'int64'),
   };
   const last = b.loop(
-    options.maxIterations,
+    maxIterations,
     initial,
-    (inner, iteration, { x, r, p, rr, running }) => {
+    (inner, iteration, { x, r, p, rr, rz: [ofPreconditioned], running, memory }) => {
+      const rz = ofPreconditioned ?? rr;
       const image = apply(inner, p);
       const curvature = space.inner(inner, p, image);
-      const positive = inner.and(inner.greater(curvature, smallest), inner.greater(rr, smallest));
+      const positive = inner.and(inner.greater(curvature, smallest), inner.greater(rz, smallest));
       const usable = inner.and(running, positive);
-      const step = inner.where(usable, inner.div(rr, curvature), 0);
+      const step = inner.where(usable, inner.div(rz, curvature), 0);
       const nextR = space.addScaled(inner, r, inner.neg(step), image);
       const squaredR = space.inner(inner, nextR, nextR);
       // Comparisons with NaN are false: a step of NaN is not taken either.
       const taken = inner.and(usable, inner.less(squaredR, largestSquaredResidual));
-      const nextX = space.addScaled(inner, x, inner.where(taken, step, 0), p);
+      const length = inner.where(taken, step, 0);
+      const nextX = space.addScaled(inner, x, length, p);
       const nextRr = inner.where(taken, squaredR, rr);
-      const nextP = space.addScaled(inner, nextR, inner.where(taken, inner.div(nextRr, rr), 0), p);
-      const nextRunning = inner.and(taken, inner.greater(nextRr, target));
+      const next = preconditioned(inner, nextR);
+      const [nextRz = nextRr] = next.rz;
+      const nextP = space.addScaled(inner, next.z, inner.where(taken, inner.div(nextRz, rz), 0), p);
+      const stopped = stopping.next(inner, {
+        iteration,
+        squaredResidual: nextRr,
+        decrease: () => inner.mul(inner.mul(length, rz), 0.5),
+        memory,
+      });
+      const nextRunning = inner.and(taken, stopped.running);
       return {
-        ...{ x: nextX, r: nextR, p: nextP, rr: nextRr, running: nextRunning },
+        ...{ x: nextX, r: nextR, p: nextP, rr: nextRr, rz: next.rz, running: nextRunning, memory: stopped.memory },
         iterations: inner.add(iteration, inner.scalar(1, 'int64')),
         again: space.any(inner, nextRunning),
       };
     },
-    space.any(b, active),
+    space.any(b, begun.running),
   );
-  const worst = batched ? b.reduceMax(last.rr) : last.rr;
-  return { value: space.multiply(b, last.x, length), iterations: last.iterations, residual: b.sqrt(worst) };
+  const worst = (measure: Value): Value => (batched ? b.reduceMax(measure) : measure);
+  const residual = b.sqrt(worst(last.rr));
+  return {
+    value: space.multiply(b, last.x, length),
+    iterations: last.iterations,
+    residual,
+    measure: stopping.measured ? worst(stopping.measured(last.memory)) : residual,
+  };
 }
 
 /** The start in units of ‖b‖: its value, its residual b − A·x and ‖b − A·x‖². */
@@ -112,8 +170,11 @@ function startingPoint(
   const ofZero = b.cast(nonzero, length.dtype);
   if (!initial) return { value: zero, residual: unit, squaredResidual: ofZero };
   checkShapes('initial', initial, unit);
-  const warm = space.divide(b, initial, length);
-  const image = apply(b, warm);
+  const direction = space.divide(b, initial, length);
+  const unscaled = apply(b, direction);
+  // φ(c·x) is least at c = ⟨x, b⟩/⟨x, A·x⟩.
+  const multiple = b.div(space.inner(b, direction, unit), space.inner(b, direction, unscaled));
+  const [warm, image] = [space.multiply(b, direction, multiple), space.multiply(b, unscaled, multiple)];
   const residual = pairwise(unit, image, (part, other) => b.sub(part, other));
   const squaredResidual = space.inner(b, residual, residual);
   // A start worse than zero (or NaN, for which every comparison is false) would cost iterations; it also covers b = 0.
@@ -137,15 +198,16 @@ interface VectorSpace {
   any(b: Builder, condition: Value): Value;
 }
 
-function vectorSpace(batched: boolean): VectorSpace {
+function vectorSpace(batched: boolean, given: InnerProduct | undefined): VectorSpace {
   /** A coefficient of each system, broadcast over the system's elements. */
   const over = (b: Builder, c: Value, part: Value): Value => (batched ? b.unsqueeze(c, elementAxes(part)) : c);
+  /** Sums of products of elements: a matrix product of a row and a column takes the runtime four times as long. */
+  const dot: InnerProduct = (b, x, y) =>
+    pairwise(x, y, (part, other) => b.sum(b.mul(part, other), batched ? elementAxes(part) : undefined)).reduce(
+      (total, term) => b.add(total, term),
+    );
   return {
-    // A product and a sum: a matrix product of a row and a column takes the runtime four times as long.
-    inner: (b, x, y) =>
-      pairwise(x, y, (part, other) => b.sum(b.mul(part, other), batched ? elementAxes(part) : undefined)).reduce(
-        (total, term) => b.add(total, term),
-      ),
+    inner: given ?? dot,
     addScaled: (b, x, c, y) => pairwise(x, y, (part, other) => b.add(part, b.mul(other, over(b, c, other)))),
     multiply: (b, x, c) => x.map((part) => b.mul(part, over(b, c, part))),
     divide: (b, x, c) => x.map((part) => b.div(part, over(b, c, part))),

@@ -22,8 +22,12 @@ export function identityLike(b: Builder, matrix: Value): Value {
  * Return the trace of a square matrix, a scalar, or of each matrix of a batch, `[batch, 1, 1]`. A single matrix's diagonal is
  * gathered: a pass over all elements would cost as much as a copy.
  */
-export function traceOf(b: Builder, matrix: Value): Value {
-  if (matrix.rank === 3) return b.sum(b.mul(matrix, identityLike(b, matrix)), [1, 2], true);
+export const traceOf = (b: Builder, matrix: Value): Value =>
+  matrix.rank === 3 ? b.sum(diagonalOf(b, matrix), [1, 2], true) : b.sum(diagonalOf(b, matrix));
+
+/** Return the diagonal of a matrix, `[order]`; of the matrices of a batch as matrices that are zero elsewhere. */
+export function diagonalOf(b: Builder, matrix: Value): Value {
+  if (matrix.rank === 3) return b.mul(matrix, identityLike(b, matrix));
   const order = matrix.dims[0] ?? 1;
   const diagonal = b.pooled(`diagonal.${order}`, () =>
     tensorFrom(
@@ -32,7 +36,7 @@ export function traceOf(b: Builder, matrix: Value): Value {
       Array.from({ length: 2 * order }, (_, i) => i >> 1),
     ),
   );
-  return b.sum(b.op('GatherND', [matrix, diagonal]));
+  return b.op('GatherND', [matrix, diagonal]);
 }
 
 /** Return the sum of products of two matrices' elements, a scalar; of each pair of two batches, `[batch, 1, 1]`. */
@@ -56,3 +60,12 @@ export function unstack(b: Builder, stacked: Value, matrices: readonly Value[], 
   const part = b.slice(stacked, 0, from, from + countOf(matrices[index]));
   return matrices[index]?.rank === 3 ? part : b.squeeze(part, [0]);
 }
+
+/** Return a number of a block once for each of its matrices: `[matrices, 1, 1]`, from a scalar or from `[groups, 1, 1]`. */
+export const numbersFor = (b: Builder, number: Value, { rank, dims: [matrices = 1] }: Value): Value =>
+  number.rank === 0 && rank === 3
+    ? b.op('Expand', [number, b.integers([matrices, 1, 1])])
+    : b.reshape(number, [rank === 3 ? matrices : 1, 1, 1]);
+
+/** Return a number that `unstack` gave for a block as the block has it: a scalar, or `[groups, 1, 1]`. */
+export const numberOfOne = (b: Builder, number: Value): Value => (number.rank === 3 ? number : b.reshape(number, []));

@@ -21,6 +21,8 @@ interface Side {
   readonly shape: readonly number[];
   /** Whether the factor, and so K̂, is a diagonal. */
   readonly diagonal: boolean;
+  /** Whether it is held as rows, which say nothing of the directions that they do not span. */
+  readonly isRows: boolean;
   /** Return δ·(F̂ + δI)⁻¹ applied to V, given (K̂ + δI)⁻¹. */
   damp(v: LayerTensor, inverse: Value, delta: Value): LayerTensor;
 }
@@ -95,6 +97,7 @@ export function inputRowsSide(b: Builder, given: InputRows, size: number): Input
     kernel: () => kernel,
     shape: kernel.dims,
     diagonal: false,
+    isRows: true,
     project,
     minusLifted,
     // (Â + δI)⁻¹ = (I − âᵀ(K̂ + δI)⁻¹â)/δ (Woodbury)
@@ -115,6 +118,7 @@ export function outputRowsSide(b: Builder, given: Value): OutputSide {
     kernel: () => kernel,
     shape: kernel.dims,
     diagonal: false,
+    isRows: true,
     project: (y) => b.gemm(y, rows, undefined, { transposeY: true }),
     lift: (s) => b.matmul(s, rows),
     // V(Ĝ + δI)⁻¹ = (V − (V·ĝᵀ)(K̂ + δI)⁻¹·ĝ)/δ
@@ -181,6 +185,7 @@ export function diagonalInputSide(b: Builder, diagonal: Value): InputSide {
     kernel,
     shape: diagonal.dims,
     diagonal: true,
+    isRows: false,
     project: (v) => v.joined(b),
     minusLifted: (v, y) => v.split(b, b.sub(v.joined(b), b.mul(b.unsqueeze(kernel(b), [1]), y))),
     damp: (v, inverse, delta) => v.scaledInputs(b, b.mul(inverse, delta)),
@@ -189,7 +194,13 @@ export function diagonalInputSide(b: Builder, diagonal: Value): InputSide {
 
 function denseSide(b: Builder, factor: Value) {
   const rootScale = rootOf(b, b.mul(traceOf(b, factor), 1 / (factor.dims.at(-1) ?? 1)));
-  return { rootScale, kernel: (at: Builder) => inUnitsOf(at, rootScale, factor), shape: factor.dims, diagonal: false };
+  return {
+    rootScale,
+    kernel: (at: Builder) => inUnitsOf(at, rootScale, factor),
+    shape: factor.dims,
+    diagonal: false,
+    isRows: false,
+  };
 }
 
 const inUnitsOf = (b: Builder, rootScale: Value, factor: Value): Value => b.div(factor, b.square(rootScale));

@@ -1,22 +1,26 @@
 // Options of conjugate gradients in optimizers, and a warning at the end of a run whose solves did not converge.
 import type { Value } from '../../graph/graph.js';
-import { checkedCount, checkedNumber } from '../../options.js';
+import { checkedCount, type OptionKeys } from '../../options.js';
+import { byResidual, type Stopping } from '../../solvers/stopping.js';
 import type { StepContext } from '../optimizer.js';
+import { checkedObject } from '../options.js';
 
 export interface SolveOptions {
   /** Most iterations of a solve; 50 by default. */
   readonly maxIterations?: number;
-  /** Relative residual at which a solve ends; 0.001 by default. */
-  readonly tolerance?: number;
+  /** When a solve ends before: `byResidual()` by default, or `byProgress()`. */
+  readonly stopping?: Stopping;
 }
+
+export const solveKeys: OptionKeys<SolveOptions> = { maxIterations: true, stopping: true };
 
 /**
  * Return the options with their defaults.
- * @throws OptionError for numbers out of range
+ * @throws OptionError for numbers out of range, and for anything but a stopping rule
  */
-export const checkedSolve = ({ maxIterations = 50, tolerance = 1e-3 }: SolveOptions): Required<SolveOptions> => ({
+export const checkedSolve = ({ maxIterations = 50, stopping }: SolveOptions): Required<SolveOptions> => ({
   maxIterations: checkedCount('maxIterations', maxIterations),
-  tolerance: checkedNumber('tolerance', tolerance, { above: 0 }),
+  stopping: checkedObject('stopping', stopping, 'begin', ['byResidual', 'byProgress']) ?? byResidual(),
 });
 
 export interface Solve {
@@ -24,23 +28,28 @@ export interface Solve {
   readonly iterations: Value;
   /** The relative residual at its end, a scalar. */
   readonly residual: Value;
+  /** What the stopping rule measured at its end, a scalar. */
+  readonly measure: Value;
 }
 
 /**
- * Report the most iterations and the largest residual of a step's solves, and warn at the end of the run if most steps
- * had one that did not reach the tolerance.
+ * Report the most iterations and the largest residual of a step's solves, and what ends them if it is not the residual, and
+ * warn at the end of the run if most steps had a solve that ran out of iterations.
  */
 export function reportSolves(context: StepContext, solves: readonly Solve[], options: Required<SolveOptions>): void {
   const { b } = context;
   const largest = (values: readonly Value[]): Value => values.reduce((x, y) => b.max(x, y));
   context.report('iterations', largest(solves.map(({ iterations, residual }) => b.cast(iterations, residual.dtype))));
   context.report('residual', largest(solves.map(({ residual }) => residual)));
+  const { stopping, maxIterations } = options;
+  const { measure, limit } = stopping;
+  if (stopping.measured) context.report(measure, largest(solves.map((solve) => solve.measure)));
   let [steps, unfinished] = [0, 0];
   context.steer({
-    observe(_step, { residual = Number.NaN }) {
+    observe(_step, { [measure]: measured = Number.NaN }) {
       steps += 1;
-      // Not "residual > tolerance": NaN counts as unfinished.
-      if (!(residual <= options.tolerance)) unfinished += 1;
+      // Not "measured > limit": NaN counts as unfinished.
+      if (!(measured <= limit)) unfinished += 1;
     },
     snapshot: () => ({ steps, unfinished }),
     restore: (snapshot) => {
@@ -48,7 +57,7 @@ export function reportSolves(context: StepContext, solves: readonly Solve[], opt
     },
     warning: () =>
       2 * unfinished > steps
-        ? `In ${unfinished} of ${steps} steps conjugate gradients ended at maxIterations (${options.maxIterations}), before the residual fell to ${options.tolerance}: allow more of them, or raise the damping.`
+        ? `In ${unfinished} of ${steps} steps conjugate gradients ended at maxIterations (${maxIterations}), before the ${measure} fell to ${limit}: allow more of them, or raise the damping.`
         : undefined,
   });
 }

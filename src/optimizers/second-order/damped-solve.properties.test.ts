@@ -34,6 +34,7 @@ import { dense } from '../../curvature/layers/dense.js';
 import type { Value } from '../../graph/graph.js';
 import type { DataType } from '../../graph/tensor.js';
 import { random } from '../../random.js';
+import { byResidual } from '../../solvers/stopping.js';
 import type { StepContext } from '../optimizer.js';
 import type { BlockGradient } from './block.js';
 import { absolute, type BlockDamping, type Damping, type DampingInput, relative } from './damping.js';
@@ -44,7 +45,7 @@ import { primal } from './primal.js';
 import { tikhonov } from './tikhonov.js';
 
 const runs = 40;
-const converged = { maxIterations: 500, tolerance: 1e-6 };
+const converged = { maxIterations: 500, stopping: byResidual({ tolerance: 1e-6 }) };
 
 class Float32Builder extends FedBuilder {
   override given(dims: readonly number[], elements: Iterable<number>, dtype: DataType = 'float32'): Value {
@@ -190,13 +191,13 @@ const solves = [
   { name: 'factored', solve: solvedBy(factored()), oracle: factoredOracle, change: (block: Block) => block },
   {
     name: 'Tikhonov by CG in Gram space',
-    solve: solvedBy(tikhonov(converged)),
+    solve: solvedBy(tikhonov({ ...converged, shrinkage: 0, warmStart: false })),
     oracle: tikhonovOracle,
     change: (block: Block) => block,
   },
   {
     name: 'primal CG',
-    solve: solvedBy(primal({ ...converged, warmStart: false })),
+    solve: solvedBy(primal({ ...converged, maxIterations: 200 })),
     oracle: tikhonovOracle,
     change: asRows,
   },

@@ -1,5 +1,6 @@
 // Every way to solve with a damped Kronecker block, run to convergence, against one dense float64 solve.
 import { describe, expect, test } from 'vitest';
+import { blockOf } from '../../../test/support/blocks.js';
 import {
   generate,
   gram,
@@ -18,6 +19,7 @@ import {
 } from '../../../test/support/dense.js';
 import { FedBuilder, randomMatrix } from '../../../test/support/fed-builder.js';
 import { inputRowsOf, joinedOf, type Layout, layerTensorOf, layouts } from '../../../test/support/layer-tensors.js';
+import { primalByHand } from '../../../test/support/primal-by-hand.js';
 import {
   denseInputSide,
   denseOutputSide,
@@ -25,18 +27,20 @@ import {
   inputRowsSide,
   outputRowsSide,
 } from '../../curvature/factors/sides.js';
-import { LayerTensor } from '../../curvature/layer-tensor.js';
+import type { LayerTensor } from '../../curvature/layer-tensor.js';
+import { dense } from '../../curvature/layers/dense.js';
 import type { LayerRows } from '../../curvature/statistics.js';
 import type { Value } from '../../graph/graph.js';
 import { type Random, random } from '../../random.js';
-import { conjugateGradient } from '../../solvers/conjugate-gradient.js';
+import { byResidual } from '../../solvers/stopping.js';
 import { absolute } from './damping.js';
 import { invertedKernels, KroneckerOperator } from './kronecker-operator.js';
-import { dampedFisher } from './primal.js';
+import { primalSolve } from './primal.js';
+import { RowCoordinates } from './row-coordinates.js';
 import { tikhonovSolve } from './tikhonov.js';
 
 const tight = 1e-10;
-const converged = { maxIterations: 500, tolerance: 1e-14 };
+const converged = { maxIterations: 500, stopping: byResidual({ tolerance: 1e-14 }) };
 
 interface System {
   readonly layout: Layout;
@@ -88,6 +92,9 @@ function factoredDirection(b: FedBuilder, operator: KroneckerOperator, v: LayerT
   return operator.factoredSolve(v, delta, { inputs: inverseOf(inputs), outputs: inverseOf(outputs) });
 }
 
+/** Factors as they are. */
+const none = { inputs: undefined, outputs: undefined };
+
 const scalar = (b: FedBuilder, x: number): Value => b.reshape(b.given([1], [x]), []);
 const damping = 0.05;
 const deltaOf = (b: FedBuilder, operator: KroneckerOperator): Value => absolute(scalar(b, damping))(b, operator);
@@ -97,47 +104,109 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
   const { a, g, v } = system;
   const exact = denseTikhonov(system, damping);
 
-  // With more rows than inputs the operator multiplies in another order.
-  test.each([3, 9])('primal conjugate gradients, %d rows', async (count) => {
-    const b = new FedBuilder();
-    const system = drawSystem(layout, random(21, String(layout.outputsFirst), String(layout.hasBias)), [5, 4], count);
-    const { a, g, v } = system;
-    const exact = denseTikhonov(system, damping);
-    const gradient = layerTensorOf(b, v, layout);
+  /** The system as the primal form has it. */
+  function primalOf(b: FedBuilder, { a, g, v }: System, initial?: Matrix) {
+    const block = blockOf('layer', [dense], { inputs: a.columns - Number(layout.hasBias), outputs: g.columns, layout });
     const rows: LayerRows = { inputs: inputRowsOf(b, a, layout), outputs: b.matrix(g) };
-    const lambda = scalar(b, damping);
-    const tensorOf = ([weight, bias]: readonly Value[]) =>
-      new LayerTensor(weight ?? gradient.weight, bias, layout.outputsFirst);
-    const partsOf = (x: LayerTensor) => (x.bias ? [x.weight, x.bias] : [x.weight]);
-    const solve = conjugateGradient(b, {
-      operator: (inner, x) => partsOf(dampedFisher(inner, tensorOf(x), rows, lambda)),
-      rightHandSide: partsOf(gradient),
-      ...converged,
-    });
-    const results = await b.matrices({
-      applied: joinedOf(b, dampedFisher(b, gradient, rows, lambda)),
-      solution: joinedOf(b, tensorOf(solve.value)),
-    });
-    const applied = multiplied(shifted(kronecker(gram(a), gram(g)), damping), vectorized(v));
-    expect(relativeError(vectorized(results.applied), applied)).toBeLessThan(1e-13);
-    expect(relativeError(results.solution, exact)).toBeLessThan(tight);
+    const coordinates = new RowCoordinates(b, block, rows);
+    const delta = absolute(scalar(b, damping))(b, coordinates);
+    const given = { coordinates, v: layerTensorOf(b, v, layout), delta };
+    return initial ? { ...given, initial: layerTensorOf(b, initial, layout) } : given;
+  }
+
+  // Few rows on both sides, on one side, on none; the sides of a block may have unequal numbers of rows.
+  test.each([
+    [3, 3],
+    [9, 9],
+    [3, 9],
+    [9, 2],
+    [5, 4],
+  ])('the primal form, %d and %d rows: the iterates of conjugate gradients on X', async (ofInputs, ofOutputs) => {
+    const source = random(21, String(layout.outputsFirst), String(layout.hasBias));
+    const size = 5 + Number(layout.hasBias);
+    const system: System = {
+      layout,
+      a: randomMatrix(source, ofInputs, size),
+      g: randomMatrix(source, ofOutputs, 4),
+      v: randomMatrix(source, size, 4),
+    };
+    const { a, g, v } = system;
+    const start = randomMatrix(source, size, 4);
+    for (const iterations of [1, 2, 5]) {
+      const options = { maxIterations: iterations, stopping: converged.stopping };
+      const b = new FedBuilder();
+      const [cold, warm] = [primalOf(b, system), primalOf(b, system, start)];
+      const [first, second] = [primalSolve(b, [cold], options), primalSolve(b, [warm], options)];
+      const [solve] = first.solves;
+      if (!solve) throw new Error('one solve');
+      const results = await b.matrices({
+        cold: joinedOf(b, first.solutionOf(cold)),
+        warm: joinedOf(b, second.solutionOf(warm)),
+        residual: b.reshape(solve.residual, [1, 1]),
+      });
+      // The units of the sides divide F and λ by one number.
+      const expected = primalByHand({ a, g, v }, damping, iterations);
+      expect(relativeError(results.cold, scaled(expected.x, damping))).toBeLessThan(tight);
+      expect(results.residual.data[0]).toBeCloseTo(expected.residual, 10);
+      const fromStart = primalByHand({ a, g, v, start }, damping, iterations);
+      expect(relativeError(results.warm, scaled(fromStart.x, damping))).toBeLessThan(tight);
+    }
+    const b = new FedBuilder();
+    const [cold, warm] = [primalOf(b, system), primalOf(b, system, start)];
+    const { solutionOf } = primalSolve(b, [cold, warm], converged);
+    const results = await b.matrices({ cold: joinedOf(b, solutionOf(cold)), warm: joinedOf(b, solutionOf(warm)) });
+    const exact = scaled(denseTikhonov(system, damping), damping);
+    expect(relativeError(results.cold, exact)).toBeLessThan(tight);
+    expect(relativeError(results.warm, exact)).toBeLessThan(tight);
   });
 
   test.each(combinations)('Gram-space conjugate gradients, %s × %s', async (...held) => {
     const b = new FedBuilder();
     const operator = operatorOf(b, system, held);
-    const given = { v: layerTensorOf(b, v, layout), operator, delta: deltaOf(b, operator) };
-    const { solutionOf, solves } = tikhonovSolve(b, [given], converged);
+    const given = { v: layerTensorOf(b, v, layout), operator, delta: deltaOf(b, operator), shrinkage: none };
+    const { directionOf, solves } = tikhonovSolve(b, [given], converged);
     const [solve] = solves;
     if (!solve) throw new Error('one solve');
     const results = await b.matrices({
-      direction: joinedOf(b, solutionOf(given)),
+      direction: joinedOf(b, directionOf(given)),
       residual: b.reshape(solve.residual, [1, 1]),
       iterations: b.reshape(b.cast(solve.iterations, 'float64'), [1, 1]),
     });
     expect(relativeError(results.direction, scaled(exact, damping))).toBeLessThan(tight);
     expect(results.residual.data[0]).toBeLessThan(1e-12);
     expect(results.iterations.data[0]).toBeGreaterThan(3);
+  });
+
+  // Shares of the identity in rows on both sides, on one, and in small shares.
+  test.each([
+    [0.3, 0.2],
+    [0.4, undefined],
+    [undefined, 0.1],
+    [1e-3, 0.9],
+  ])('Gram-space conjugate gradients with %s and %s of the identity', async (s, t) => {
+    const b = new FedBuilder();
+    const held = [s === undefined ? 'dense' : 'rows', t === undefined ? 'dense' : 'rows'] as const;
+    const operator = operatorOf(b, system, held);
+    const share = (x: number | undefined) => (x === undefined ? undefined : scalar(b, x));
+    const shrinkage = { inputs: share(s), outputs: share(t) };
+    const given = { v: layerTensorOf(b, v, layout), operator, delta: deltaOf(b, operator), shrinkage };
+    const warm = {
+      ...given,
+      initial: b.matrix(randomMatrix(random(24), s === undefined ? a.columns : 3, t === undefined ? 4 : 3)),
+    };
+    const { directionOf } = tikhonovSolve(b, [given, warm], converged);
+    const results = await b.matrices({
+      direction: joinedOf(b, directionOf(given)),
+      warm: joinedOf(b, directionOf(warm)),
+    });
+    const mixed = (rows: Matrix, x = 0) => {
+      const factor = gram(rows);
+      return shifted(scaled(factor, 1 - x), (x * trace(factor)) / rows.columns);
+    };
+    const dense = solved(shifted(kronecker(mixed(a, s), mixed(g, t)), damping), vectorized(v));
+    const exact = scaled(matrixOf(v.rows, v.columns, dense.data), damping);
+    expect(relativeError(results.direction, exact)).toBeLessThan(tight);
+    expect(relativeError(results.warm, exact)).toBeLessThan(tight);
   });
 
   test.each(combinations)('factored damping, %s × %s', async (...held) => {
@@ -177,12 +246,17 @@ test('blocks of equal Gram orders are solved together, each to its own solution'
   const b = new FedBuilder();
   const given = systems.map((system, i) => {
     const operator = operatorOf(b, system, held[i] ?? ['rows', 'rows']);
-    return { v: layerTensorOf(b, system.v, system.layout), operator, delta: deltaOf(b, operator) };
+    return {
+      v: layerTensorOf(b, system.v, system.layout),
+      operator,
+      delta: deltaOf(b, operator),
+      shrinkage: none,
+    };
   });
-  const { solutionOf, solves } = tikhonovSolve(b, given, converged);
+  const { directionOf, solves } = tikhonovSolve(b, given, converged);
   expect(solves).toHaveLength(2);
   const results = await b.matrices(
-    Object.fromEntries(given.map((each, i) => [`direction${i}`, joinedOf(b, solutionOf(each))])),
+    Object.fromEntries(given.map((each, i) => [`direction${i}`, joinedOf(b, directionOf(each))])),
   );
   for (const [i, system] of systems.entries()) {
     const found = results[`direction${i}`] ?? system.v;
@@ -246,9 +320,10 @@ test('a diagonal side solves as a dense one of the same factor, beside others of
   ];
   const given = operators.map((operator, i) => {
     const v = layerTensorOf(b, (i === 0 ? system : other).v, layout);
-    return { v, operator, delta: deltaOf(b, operator), kernels: operator.dampedKernels(b, deltaOf(b, operator)) };
+    const delta = deltaOf(b, operator);
+    return { v, operator, delta, kernels: operator.dampedKernels(b, delta), shrinkage: none };
   });
-  const { solutionOf } = tikhonovSolve(b, given, converged);
+  const { directionOf } = tikhonovSolve(b, given, converged);
   const inverseOf = invertedKernels(
     b,
     given.flatMap(({ kernels }) => [kernels.inputs, kernels.outputs]),
@@ -257,7 +332,7 @@ test('a diagonal side solves as a dense one of the same factor, beside others of
   for (const [i, each] of given.entries()) {
     const { v, operator, delta, kernels } = each;
     const inverses = { inputs: inverseOf(kernels.inputs), outputs: inverseOf(kernels.outputs) };
-    outputs[`tikhonov${i}`] = joinedOf(b, solutionOf(each));
+    outputs[`tikhonov${i}`] = joinedOf(b, directionOf(each));
     outputs[`factored${i}`] = joinedOf(b, operator.factoredSolve(v, delta, inverses));
   }
   const results = await b.matrices(outputs);

@@ -34,6 +34,7 @@ import { signs, stepOnce } from '../../../test/support/optimizer-step.js';
 import { decayAt } from '../../curvature/factors/moving-average.js';
 import { empirical } from '../../curvature/fisher.js';
 import { random } from '../../random.js';
+import { byResidual } from '../../solvers/stopping.js';
 import type { Optimizer } from '../optimizer.js';
 import { scheduled } from '../steps/scheduled.js';
 import { type CgfacOptions, cgfac } from './cgfac.js';
@@ -51,7 +52,7 @@ const bare = {
   step: scheduled({ learningRate: rate, momentum: 0, klClip: 0, damping }),
   fisher: empirical(),
 };
-const converged = { tolerance: 1e-14, maxIterations: 400 };
+const converged = { stopping: byResidual({ tolerance: 1e-14 }), maxIterations: 400 };
 
 const byTikhonov = (v: Matrix, { a, g }: Factors): Matrix =>
   matrixOf(v.rows, v.columns, solved(shifted(kronecker(a, g), damping), vectorized(v)).data);
@@ -67,16 +68,32 @@ function byFactors(v: Matrix, factors: Factors): Matrix {
 type Direction = (v: Matrix, factors: Factors) => Matrix;
 const ofBatch = (rank: number) => sketches({ rank, decay: 0 });
 const cgfacForms: readonly (readonly [string, CgfacOptions, Direction])[] = [
-  ['primal', { damping: primal({ ...converged, warmStart: false }) }, byTikhonov],
-  ['primal, warm', { damping: primal(converged) }, byTikhonov],
-  ['Gram space of all rows, Tikhonov', { factors: ofBatch(4), damping: tikhonov(converged) }, byTikhonov],
-  ['some sides dense, Tikhonov', { factors: ofBatch(5), damping: tikhonov(converged) }, byTikhonov],
-  ['all sides dense, Tikhonov', { factors: ofBatch(20), damping: tikhonov(converged) }, byTikhonov],
+  ['primal', { damping: primal(converged) }, byTikhonov],
+  ['primal, warm', { damping: primal({ ...converged, warmStart: true }) }, byTikhonov],
+  [
+    'Gram space of all rows, Tikhonov',
+    { factors: ofBatch(4), damping: tikhonov({ ...converged, shrinkage: 0 }) },
+    byTikhonov,
+  ],
+  [
+    'some sides dense, Tikhonov',
+    { factors: ofBatch(5), damping: tikhonov({ ...converged, shrinkage: 0 }) },
+    byTikhonov,
+  ],
+  [
+    'all sides dense, Tikhonov',
+    { factors: ofBatch(20), damping: tikhonov({ ...converged, shrinkage: 0 }) },
+    byTikhonov,
+  ],
   ['Gram space of all rows, factored', { factors: ofBatch(4) }, byFactors],
   ['some sides dense, factored', { factors: ofBatch(5) }, byFactors],
   ['all sides dense, factored', { factors: ofBatch(20) }, byFactors],
   ['dense factors, factored', { factors: dense({ decay: 0 }), damping: factored() }, byFactors],
-  ['dense factors, Tikhonov', { factors: dense({ decay: 0 }), damping: tikhonov(converged) }, byTikhonov],
+  [
+    'dense factors, Tikhonov',
+    { factors: dense({ decay: 0 }), damping: tikhonov({ ...converged, shrinkage: 0 }) },
+    byTikhonov,
+  ],
 ];
 
 // The damped solves are tested in all layouts: here one of each kind will do.
@@ -109,11 +126,11 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
 
   const averaged: readonly (readonly [string, Optimizer, Direction])[] = [
     ['kfac, factored', kfac({ ...bare, factors: dense({ inverseInterval: 1 }) }), byFactors],
-    ['kfac, Tikhonov', kfac({ ...bare, damping: tikhonov(converged) }), byTikhonov],
+    ['kfac, Tikhonov', kfac({ ...bare, damping: tikhonov({ ...converged, shrinkage: 0 }) }), byTikhonov],
     ['cgfac with dense sides, factored', cgfac({ ...bare, factors: sketches({ rank: 20 }) }), byFactors],
     [
       'cgfac with dense sides, Tikhonov',
-      cgfac({ ...bare, factors: sketches({ rank: 20 }), damping: tikhonov(converged) }),
+      cgfac({ ...bare, factors: sketches({ rank: 20 }), damping: tikhonov({ ...converged, shrinkage: 0 }) }),
       byTikhonov,
     ],
     ['cgfac with dense factors', cgfac({ ...bare, factors: dense() }), byFactors],

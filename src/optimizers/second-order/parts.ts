@@ -40,8 +40,10 @@ const nested: Readonly<Record<string, string>> = {
     ]),
   ),
   ...Object.fromEntries(['rank', 'decay'].map((key) => [key, `factors: sketches({ ${key} })`])),
-  ...Object.fromEntries(['maxIterations', 'tolerance'].map((key) => [key, `damping: tikhonov({ ${key} })`])),
-  warmStart: 'damping: primal({ warmStart })',
+  ...Object.fromEntries(
+    ['maxIterations', 'stopping', 'warmStart'].map((key) => [key, `damping: tikhonov({ ${key} })`]),
+  ),
+  tolerance: 'damping: tikhonov({ stopping: byResidual({ tolerance }) })',
   inverseInterval: 'factors: dense({ inverseInterval })',
   samples: 'fisher: sampled({ samples })',
   ...Object.fromEntries(['basis', 'correction'].map((key) => [key, `acrossLayers: twoLevel({ ${key} })`])),

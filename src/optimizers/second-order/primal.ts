@@ -1,20 +1,21 @@
 // The form of the CG-FAC paper: conjugate gradients for (A⊗G + λI)X = V with F[X] = aᵀ((a·X·gᵀ)g), without forming A or G.
-import { scaledInputRows, scaledOutputRows } from '../../curvature/factors/sides.js';
-import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
-import { LayerTensor } from '../../curvature/layer-tensor.js';
-import type { LayerRows } from '../../curvature/statistics.js';
+// Their iterates are computed in coordinates: V is read three times in a solve, however many iterations it takes.
+import { numberOfOne, numbersFor, stack, unstack } from '../../curvature/factors/matrices.js';
+import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
 import { checkedFlag, checkKeys } from '../../options.js';
-import { conjugateGradient } from '../../solvers/conjugate-gradient.js';
 import { type StepContext, states } from '../optimizer.js';
 import { stateNames, stateParts, stateShapes } from '../steps/rule.js';
 import type { BlockGradient } from './block.js';
-import { checkedSolve, reportSolves, type Solve, type SolveOptions } from './convergence.js';
+import { checkedSolve, reportSolves, type Solve, type SolveOptions, solveKeys } from './convergence.js';
+import { coordinateSolve } from './coordinate-solve.js';
 import { type RowDamping, rootDampingOf } from './damping.js';
+import { solvedInGroups } from './groups.js';
+import { RowCoordinates, stackedMaps } from './row-coordinates.js';
 
 export interface PrimalOptions extends SolveOptions {
-  /** Start each solve from the last step's solution; true by default. */
+  /** Start each solve from the last step's solution, which costs a copy of the parameters; false by default. */
   readonly warmStart?: boolean;
 }
 
@@ -25,95 +26,132 @@ export interface PrimalOptions extends SolveOptions {
  * const optimizer = cgfac({ damping: primal({ maxIterations: 20 }) });
  */
 export function primal(options: PrimalOptions = {}): RowDamping {
-  checkKeys('primal', options, { maxIterations: true, tolerance: true, warmStart: true });
+  checkKeys('primal', options, { ...solveKeys, warmStart: true });
   const solve = checkedSolve(options);
-  const warmStart = checkedFlag('warmStart', options.warmStart) ?? true;
+  const warmStart = checkedFlag('warmStart', options.warmStart) ?? false;
   return {
     name: 'primal',
     usesRows: true,
     precondition({ context, blocks, delta }) {
       const { b } = context;
-      const solved = blocks.map((each) => {
-        const scaled = scaledRows(b, each.rows, each.block);
-        const own = delta(b, scaled);
-        const system = { ...scaled, v: each.smoothed, ratio: b.square(own) };
-        const run = warmStart ? warmSolve(context, each, system, solve) : primalSolve(b, system, solve);
-        const direction = run.solution.map((part) => b.mul(part, system.ratio));
-        return { run, directed: { ...each, direction, rootDamping: rootDampingOf(b, own, scaled) } };
+      const systems = blocks.map((each) => {
+        const coordinates = new RowCoordinates(b, each.block, each.rows);
+        return { each, coordinates, v: each.smoothed, delta: delta(b, coordinates) };
       });
-      reportSolves(
-        context,
-        solved.map(({ run }) => run),
-        solve,
-      );
-      return solved.map(({ directed }) => directed);
+      const solved = warmStart ? warmSolve(context, systems, solve) : primalSolve(b, systems, solve);
+      reportSolves(context, solved.solves, solve);
+      return systems.map((system) => ({
+        ...system.each,
+        direction: solved.solutionOf(system),
+        rootDamping: rootDampingOf(b, system.delta, system.coordinates),
+      }));
     },
   };
 }
 
-interface PrimalSystem {
-  readonly rows: LayerRows;
+export interface PrimalSystem {
+  readonly coordinates: RowCoordinates;
   readonly v: LayerTensor;
-  /** δ²: λ in units of the mean eigenvalue. */
-  readonly ratio: Value;
+  /** δ: λ is δ² times the mean eigenvalue of A⊗G. */
+  readonly delta: Value;
+  /** A vector of which a multiple is the start; zero by default. */
+  readonly initial?: LayerTensor;
 }
 
-type PrimalSolve = Solve & { readonly solution: LayerTensor };
+export interface PrimalSolutions<System> {
+  /** Return λ·(A⊗G + λI)⁻¹·V. */
+  readonly solutionOf: (system: System) => LayerTensor;
+  readonly solves: readonly Solve[];
+}
 
-function primalSolve(
+/** Solve systems by conjugate gradients; those of equal orders are one batch. */
+export function primalSolve<System extends PrimalSystem>(
   b: Builder,
-  { rows, v, ratio }: PrimalSystem,
+  systems: readonly System[],
   options: Required<SolveOptions>,
-  initial?: LayerTensor,
-): PrimalSolve {
-  const partsOf = ({ weight, bias }: LayerTensor) => (bias ? [weight, bias] : [weight]);
-  const tensorOf = ([weight, bias]: readonly Value[]) => {
-    if (!weight) throw new Error('the solution has no weight');
-    return new LayerTensor(weight, bias, v.outputsFirst);
-  };
-  const { value, iterations, residual } = conjugateGradient(b, {
-    operator: (inner, x) => partsOf(dampedFisher(inner, tensorOf(x), rows, ratio)),
-    rightHandSide: partsOf(v),
-    ...options,
-    ...(initial && { initial: partsOf(initial) }),
-  });
-  return { solution: tensorOf(value), iterations, residual };
+): PrimalSolutions<System> {
+  const solves: Solve[] = [];
+  const solutionOf = solvedInGroups(
+    systems,
+    ({ coordinates: { key }, initial }) => `${key} ${initial !== undefined}`,
+    (group) => {
+      const prepared = group.map((system) => {
+        const { coordinates, v, initial, delta } = system;
+        const image = coordinates.project(v);
+        const vectors = initial ? [v, initial] : [v];
+        const products = coordinates.isWhole ? [] : vectors.map((x) => vectors.map((y) => x.dots(b, y)));
+        return {
+          image,
+          images: initial ? [image, coordinates.project(initial)] : [image],
+          numbers: [b.square(delta), ...products.flat()].map((number) => numbersFor(b, number, image)),
+        };
+      });
+      const images = stackedLists(
+        b,
+        prepared.map((each) => each.images),
+      );
+      const [damping, ...products] = stackedLists(
+        b,
+        prepared.map(({ numbers }) => numbers),
+      );
+      if (!damping) throw new Error('a group of systems is not empty');
+      const count = Math.sqrt(products.length);
+      const { coefficients, s, solve } = coordinateSolve(
+        b,
+        {
+          ...{ images, damping },
+          products: Array.from({ length: count }, (_, k) => products.slice(k * count, (k + 1) * count)),
+          ...stackedMaps(
+            b,
+            group.map(({ coordinates }) => coordinates),
+          ),
+        },
+        options,
+      );
+      const like = prepared.map(({ image }) => image);
+      solves.push(solve);
+      return group.map(({ v, initial, coordinates, delta }, i) => {
+        const ratio = b.square(delta);
+        const lifted = b.mul(unstack(b, s, like, i), ratio);
+        const [ofV, ofInitial] = coefficients.map((xi) => b.mul(numberOfOne(b, unstack(b, xi, like, i)), ratio));
+        if (!ofV) return v.split(b, lifted);
+        const inSpan =
+          initial && ofInitial
+            ? v.map((part, other) => b.add(b.mul(part, ofV), b.mul(other, ofInitial)), initial)
+            : v.map((part) => b.mul(part, ofV));
+        return coordinates.plusLifted(b, inSpan, lifted);
+      });
+    },
+  );
+  return { solutionOf, solves };
 }
 
-/** A solve that starts from the last step's solution. */
-function warmSolve(
+/** Lists of equal length as one list, whose parts are batches. */
+const stackedLists = (b: Builder, lists: readonly (readonly Value[])[]): Value[] =>
+  (lists[0] ?? []).map((_, k) =>
+    stack(
+      b,
+      lists.map((list) => list[k] as Value), // lists are of one length
+    ),
+  );
+
+/** Solve from the last step's solutions. */
+function warmSolve<System extends PrimalSystem & { readonly each: BlockGradient }>(
   context: StepContext,
-  { block }: BlockGradient,
-  system: PrimalSystem,
+  systems: readonly System[],
   options: Required<SolveOptions>,
-): PrimalSolve {
-  const names = stateNames('solution', block);
-  const { v } = system;
-  return states(context, new Map(stateShapes('solution', block, v)), (old) => {
-    const initial = v.mapNamed((_, kind) => old(names[kind]));
-    const solve = primalSolve(context.b, system, options, initial);
-    return { ...solve, next: new Map(stateParts('solution', block, solve.solution)) };
+): PrimalSolutions<System> {
+  const shapes = systems.flatMap(({ each: { block }, v }) => stateShapes('solution', block, v));
+  return states(context, new Map(shapes), (old) => {
+    const begun = systems.map((system) => {
+      const names = stateNames('solution', system.each.block);
+      return { system, ...system, initial: system.v.mapNamed((_, kind) => old(names[kind])) };
+    });
+    const { solutionOf, solves } = primalSolve(context.b, begun, options);
+    const found = new Map(begun.map((each) => [each.system, solutionOf(each)]));
+    const next = begun.flatMap(({ system }) =>
+      stateParts('solution', system.each.block, found.get(system) as LayerTensor),
+    );
+    return { solves, next: new Map(next), solutionOf: (system: System) => found.get(system) as LayerTensor };
   });
-}
-
-/** The rows of a layer, those of each side in units of its own mean eigenvalue. */
-function scaledRows(b: Builder, { inputs, outputs }: LayerRows, block: KroneckerBlock) {
-  const left = scaledInputRows(b, inputs, block.inputs + (inputs.homogeneous ? 1 : 0));
-  const right = scaledOutputRows(b, outputs);
-  return { inputs: left, outputs: right, rows: { inputs: left.rows, outputs: right.rows } };
-}
-
-/**
- * Return A·X·G + λX, as aᵀ((a·X·gᵀ)·g) + λX in 4Nmn + 4N²n operations; with more rows than inputs (convolutions, sequences)
- * as aᵀ(a·((X·gᵀ)·g)) + λX in 8Nmn operations, without a matrix of rows × rows.
- */
-export function dampedFisher(b: Builder, x: LayerTensor, { inputs, outputs }: LayerRows, damping: Value): LayerTensor {
-  const [rows = 1, size = 1] = inputs.values.dims.slice(-2);
-  const columns = () => {
-    if (rows <= size)
-      return b.matmul(b.gemm(x.contractInputs(b, inputs), outputs, undefined, { transposeY: true }), outputs);
-    const zero = x.map((part) => b.zerosLike(part));
-    return zero.plusProduct(b, x.contractOutputs(b, outputs), outputs).contractInputs(b, inputs);
-  };
-  return x.map((part) => b.mul(part, damping)).plusProduct(b, inputs, columns());
 }

@@ -30,6 +30,7 @@ import { type Layout, layouts } from '../../../test/support/layer-tensors.js';
 import { signs, stepOnce } from '../../../test/support/optimizer-step.js';
 import { empirical } from '../../curvature/fisher.js';
 import { random } from '../../random.js';
+import { byResidual } from '../../solvers/stopping.js';
 import type { Optimizer } from '../optimizer.js';
 import { cgfac } from '../second-order/cgfac.js';
 import { sketches } from '../second-order/factors.js';
@@ -46,7 +47,7 @@ const options = {
   fisher: empirical(),
 };
 const ofBatch = (rank: number) => sketches({ rank, decay: 0 });
-const converged = { tolerance: 1e-14, maxIterations: 400 };
+const converged = { stopping: byResidual({ tolerance: 1e-14 }), maxIterations: 400 };
 
 const meanEigenvalue = (x: Matrix): number => trace(x) / x.rows;
 /** A layer after weight decay: its bias, the last row, has none. */
@@ -71,7 +72,11 @@ const byTikhonov = (v: Matrix, { a, g }: Factors): Matrix =>
 const forms: readonly (readonly [string, Optimizer, typeof byFactors])[] = [
   ['Gram space of all rows', cgfac({ ...options, factors: ofBatch(4) }), byFactors],
   ['dense sides', cgfac({ ...options, factors: ofBatch(20) }), byFactors],
-  ['Tikhonov damping', cgfac({ ...options, factors: ofBatch(5), damping: tikhonov(converged) }), byTikhonov],
+  [
+    'Tikhonov damping',
+    cgfac({ ...options, factors: ofBatch(5), damping: tikhonov({ ...converged, shrinkage: 0 }) }),
+    byTikhonov,
+  ],
   ['the primal form', cgfac({ ...options, damping: primal(converged) }), byTikhonov],
 ];
 

@@ -1,0 +1,114 @@
+// Coordinates of what conjugate gradients reach on a block with the rows of one batch. F[X] = A·X·G always is E_a·S·E_gᵀ with a
+// small S: F̂ = E·C·Eᵀ for each side, E being the rows' transpose and C = I for few rows, E = I and C the factor itself if the
+// side is not larger than the number of rows. So every iterate is ξ·V + E_a·S·E_gᵀ, and conjugate gradients for
+// (F + λI)X = V work on (ξ, S), without a pass over X.
+import { stack } from '../../curvature/factors/matrices.js';
+import { joinedRows } from '../../curvature/factors/moving-average.js';
+import {
+  denseInputSide,
+  denseOutputSide,
+  diagonalInputSide,
+  type InputSide,
+  inputRowsSide,
+  type OutputSide,
+  outputRowsSide,
+} from '../../curvature/factors/sides.js';
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
+import type { LayerTensor } from '../../curvature/layer-tensor.js';
+import type { LayerRows } from '../../curvature/statistics.js';
+import type { Value } from '../../graph/graph.js';
+import type { Builder } from '../../ops/builder.js';
+import type { CoordinateSystems } from './coordinate-solve.js';
+
+/** How a side is held: as `rows`, E being their transpose, or as the factor itself, a matrix (`dense`) or a `diagonal`. */
+type Form = 'rows' | 'dense' | 'diagonal';
+
+interface RowSpace<Side> {
+  readonly side: Side;
+  readonly form: Form;
+}
+
+/** The row spaces of the two sides of a block, each in units of its own mean eigenvalue. */
+export class RowCoordinates {
+  readonly #inputs: RowSpace<InputSide>;
+  readonly #outputs: RowSpace<OutputSide>;
+
+  constructor(b: Builder, block: KroneckerBlock, { inputs, outputs, diagonal }: LayerRows) {
+    const size = block.inputs + (inputs.homogeneous ? 1 : 0);
+    const factor = (rows: Value): Value => b.gemm(rows, rows, undefined, { transposeX: true });
+    const isFew = ({ dims }: Value, columns: number): boolean => (dims.at(-2) ?? 1) < columns;
+    if (diagonal) this.#inputs = { side: diagonalInputSide(b, diagonal), form: 'diagonal' };
+    else if (isFew(inputs.values, size)) this.#inputs = { side: inputRowsSide(b, inputs, size), form: 'rows' };
+    else this.#inputs = { side: denseInputSide(b, factor(joinedRows(b, inputs))), form: 'dense' };
+    this.#outputs = isFew(outputs, block.outputs)
+      ? { side: outputRowsSide(b, outputs), form: 'rows' }
+      : { side: denseOutputSide(b, factor(outputs)), form: 'dense' };
+  }
+
+  /** The units of the factors. */
+  get inputs(): InputSide {
+    return this.#inputs.side;
+  }
+  get outputs(): OutputSide {
+    return this.#outputs.side;
+  }
+
+  /** Blocks of equal forms and equal orders are solved together. */
+  get key(): string {
+    const { shape } = this.#inputs.side;
+    return [this.#inputs.form, shape.at(-1), this.#outputs.form, this.#outputs.side.shape.at(-1)].join();
+  }
+
+  /** Whether both E are the identity. */
+  get isWhole(): boolean {
+    return this.#inputs.form !== 'rows' && this.#outputs.form !== 'rows';
+  }
+
+  /** Return E_aᵀ·V·E_g. */
+  project(v: LayerTensor): Value {
+    return this.#outputs.side.project(this.#inputs.side.project(v));
+  }
+
+  /** Return V + E_a·S·E_gᵀ. */
+  plusLifted(b: Builder, v: LayerTensor, s: Value): LayerTensor {
+    const lifted = this.#outputs.form === 'rows' ? this.#outputs.side.lift(s) : s;
+    if (this.#inputs.form === 'rows') return this.#inputs.side.minusLifted(v, b.neg(lifted));
+    return v.map((part, other) => b.add(part, other), v.split(b, lifted));
+  }
+
+  /** Return C or EᵀE of both sides, whichever is not the identity, so that maps of a batch can be made of them. */
+  kernels(b: Builder): { readonly inputs: Value; readonly outputs: Value } {
+    const { side, form } = this.#inputs;
+    const kernel = side.kernel(b);
+    return {
+      inputs: form === 'diagonal' ? b.unsqueeze(kernel, [1]) : kernel,
+      outputs: this.#outputs.side.kernel(b),
+    };
+  }
+
+  get forms(): { readonly inputs: Form; readonly outputs: Form } {
+    return { inputs: this.#inputs.form, outputs: this.#outputs.form };
+  }
+}
+
+/** Return the maps C_a·(…)·C_g and E_aᵀE_a·(…)·E_gᵀE_g of a batch of blocks whose keys are equal. */
+export function stackedMaps(b: Builder, batch: readonly RowCoordinates[]): Pick<CoordinateSystems, 'core' | 'gram'> {
+  const kernels = batch.map((each) => each.kernels(b));
+  const left = stack(
+    b,
+    kernels.map(({ inputs }) => inputs),
+  );
+  const right = stack(
+    b,
+    kernels.map(({ outputs }) => outputs),
+  );
+  const { inputs, outputs } = batch[0]?.forms ?? { inputs: 'rows', outputs: 'rows' };
+  const fromLeft = (at: Builder, x: Value): Value => (inputs === 'diagonal' ? at.mul(left, x) : at.matmul(left, x));
+  const map =
+    (isGram: boolean) =>
+    (at: Builder, x: Value): Value => {
+      const half = (inputs === 'rows') === isGram ? fromLeft(at, x) : x;
+      return (outputs === 'rows') === isGram ? at.matmul(half, right) : half;
+    };
+  return { core: map(false), gram: map(true) };
+}
