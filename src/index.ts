@@ -206,6 +206,7 @@ export { type Coupling, eachLayer, wholeNetwork } from './optimizers/second-orde
 export { KroneckerOperator, type PerSide } from './optimizers/second-order/kronecker-operator.js';
 export { type NaturalGradientOptions, naturalGradient } from './optimizers/second-order/natural-gradient.js';
 export { type PrimalOptions, primal } from './optimizers/second-order/primal.js';
+export { type BudgetOptions, byBudget, type LayerSize, type RankRule } from './optimizers/second-order/rank.js';
 export type { SecondOrderOptions } from './optimizers/second-order/second-order.js';
 export { type TikhonovOptions, tikhonov } from './optimizers/second-order/tikhonov.js';
 export {

@@ -16,8 +16,8 @@ import { tikhonov } from '../src/optimizers/second-order/tikhonov.js';
 import { scheduled } from '../src/optimizers/steps/scheduled.js';
 import { selfTuning } from '../src/optimizers/steps/self-tuning.js';
 import { random } from '../src/random.js';
-import { train } from '../src/training/trainer.js';
 import { byResidual } from '../src/solvers/stopping.js';
+import { train } from '../src/training/trainer.js';
 
 const [channels, side, classes, examples] = [4, 7, 3, 12];
 const source = random(8, 'groups');
@@ -102,8 +102,14 @@ const optimizers: readonly (readonly [string, () => Optimizer])[] = [
   ['scheduled steps', () => cgfac({ step: scheduled({ learningRate: 0.1, weightDecay: 0.1 }) })],
   ['factors as rows', () => cgfac({ factors: sketches({ decay: 0, rank: 9 }), curvatureRows: 1 })],
   ['Tikhonov damping', () => cgfac({ damping: tikhonov({ stopping: byResidual({ tolerance: 1e-7 }) }) })],
-  ['Tikhonov damping, self-tuning', () => cgfac({ step: selfTuning(), damping: tikhonov({ stopping: byResidual({ tolerance: 1e-7 }) }) })],
-  ['the primal form', () => cgfac({ damping: primal({ stopping: byResidual({ tolerance: 1e-7 }), maxIterations: 100 }) })],
+  [
+    'Tikhonov damping, self-tuning',
+    () => cgfac({ step: selfTuning(), damping: tikhonov({ stopping: byResidual({ tolerance: 1e-7 }) }) }),
+  ],
+  [
+    'the primal form',
+    () => cgfac({ damping: primal({ stopping: byResidual({ tolerance: 1e-7 }), maxIterations: 100 }) }),
+  ],
   ['the exact Fisher', () => cgfac({ fisher: exact() })],
   ['K-FAC', () => kfac()],
   ['K-FAC with Tikhonov damping', () => kfac({ damping: tikhonov({ stopping: byResidual({ tolerance: 1e-7 }) }) })],

@@ -7,9 +7,16 @@ import { isSchedule, readSchedule } from './schedules.js';
 
 /**
  * How to read an option's text: as a number (its user checks the range), a number or a schedule, a whole number of at least 1,
- * several of them, true or false, one of some words.
+ * several of them, true or false, one of some words, a number or one of some words.
  */
-type OptionKind = 'number' | 'schedule' | 'count' | 'counts' | 'boolean' | readonly string[];
+type OptionKind =
+  | 'number'
+  | 'schedule'
+  | 'count'
+  | 'counts'
+  | 'boolean'
+  | readonly string[]
+  | { readonly numberOr: readonly string[] };
 export type OptionValue = Schedule | boolean | string | readonly number[];
 
 export type OptionKinds = Readonly<Record<string, OptionKind>>;
@@ -68,6 +75,12 @@ function readOption(what: string, part: string, kinds: OptionKinds): [string, Op
     if (counts.some(Number.isNaN)) throw refuse('whole numbers with commas between them, such as 512,256');
     return [key, counts.map((count) => checkedCount(`${what}: ${key}`, count))];
   }
+  if ('numberOr' in kind) {
+    if (kind.numberOr.includes(text)) return [key, text];
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (Number.isNaN(value)) throw refuse(`a number or ${kind.numberOr.join(' or ')}`);
+    return [key, value];
+  }
   if (!kind.includes(text)) throw refuse(kind.join(' or '));
   return [key, text];
 }
@@ -80,7 +93,8 @@ export const describeOptions = (kinds: OptionKinds): string =>
   Object.entries(kinds)
     .map(([option, kind]) => {
       if (kind === 'counts') return `${option}=N,N,…`;
-      return typeof kind === 'string' ? option : `${option}=${kind.join('|')}`;
+      if (typeof kind === 'string') return option;
+      return `${option}=${'numberOr' in kind ? ['N', ...kind.numberOr].join('|') : kind.join('|')}`;
     })
     .join(', ');
 

@@ -49,6 +49,7 @@ describe('chooseOptimizer', () => {
       ['cgfac:rank=4', { rank: 3 }, /optimizer 'cgfac:rank=4' and --rank both give rank; give it once/],
       ['adam:learning-rate=0.2', { learningRate: 0.1 }, /and --learning-rate both give learning-rate/],
       ['sgd:momentum=0:nesterov', {}, /nesterov has no effect without momentum/],
+      ['cgfac:rank=x', {}, /rank is 'x'; it must be a number or auto/],
       ['cgfac:form=x', {}, /form is 'x'; it must be gram or primal/],
       ['cgfac:rank=1.5', {}, /rank is 1.5; it must be a whole number/],
       ['cgfac:rank', {}, /rank is ''; it must be a number/],
@@ -86,6 +87,7 @@ describe('words', () => {
   it('of every kind make optimizers', () => {
     for (const spec of [
       'cgfac:form=primal:warm-start=false:tolerance=0.1',
+      'cgfac:rank=auto:decay=0.9',
       'cgfac:damping-kind=tikhonov:stopping=progress:max-iterations=9:shrinkage=0.5:warm-start=true',
       'cgfac:form=gram:damping-kind=tikhonov:max-iterations=3:rank=8:decay=0.5',
       'cgfac:damping-kind=factored:fisher=sampled:samples=2:curvature-rows=8',

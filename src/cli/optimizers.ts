@@ -28,6 +28,7 @@ import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
 import { eachLayer, wholeNetwork } from '../optimizers/second-order/khatri-rao.js';
 import { naturalGradient } from '../optimizers/second-order/natural-gradient.js';
 import { type PrimalOptions, primal } from '../optimizers/second-order/primal.js';
+import { byBudget } from '../optimizers/second-order/rank.js';
 import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
 import { tikhonov } from '../optimizers/second-order/tikhonov.js';
 import { additiveCorrection, balancingCorrection, twoLevel } from '../optimizers/second-order/two-level.js';
@@ -136,7 +137,7 @@ const couplings = { 'whole-network': wholeNetwork, 'each-layer': eachLayer } as 
 
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
-    options: { ...kronecker, rank: 'number', form: ['gram', 'primal'] },
+    options: { ...kronecker, rank: { numberOr: ['auto'] }, form: ['gram', 'primal'] },
     create: (options, setting) =>
       cgfac({ ...sharedParts(options, setting), ...acrossLayers(options), ...cgfacParts(options) }),
   },
@@ -241,7 +242,8 @@ function cgfacParts(options: OptionValues): CgfacOptions {
     refuseIdle(options, ['rank', 'decay', 'dampingKind', 'shrinkage'], 'the primal form', 'the Gram form');
     return { damping: primal(solveOf(options)) };
   }
-  const factors = sketches(picked(options, ['rank', 'decay']));
+  const rank = options.rank === 'auto' ? { rank: byBudget() } : picked(options, ['rank']);
+  const factors = sketches({ ...rank, ...picked(options, ['decay']) });
   return isTikhonov(options)
     ? { factors, damping: tikhonov({ ...solveOf(options), ...picked(options, ['shrinkage']) }) }
     : { factors };

@@ -21,8 +21,6 @@ interface Side {
   readonly shape: readonly number[];
   /** Whether the factor, and so K̂, is a diagonal. */
   readonly diagonal: boolean;
-  /** Whether it is held as rows, which say nothing of the directions that they do not span. */
-  readonly isRows: boolean;
   /** Return δ·(F̂ + δI)⁻¹ applied to V, given (K̂ + δI)⁻¹. */
   damp(v: LayerTensor, inverse: Value, delta: Value): LayerTensor;
 }
@@ -33,6 +31,14 @@ export interface InputSide extends Side {
   project(v: LayerTensor): Value;
   /** Return V − L·Y for `Y: [order, outputs]`. */
   minusLifted(v: LayerTensor, y: Value): LayerTensor;
+  /** The rows in units of the factor, if it is held as rows: they say nothing of the directions that they do not span. */
+  readonly rows?: InputRows;
+  /**
+   * Return the result of `damp` of this side, and then of the side of G with the rows g, in one product that is subtracted
+   * from V: two passes over V fewer. Left out if the side is not held as rows.
+   * @param inverses (K̂ + δI)⁻¹ of both sides
+   */
+  dampBoth?(v: LayerTensor, g: Value, inverses: { readonly inputs: Value; readonly outputs: Value }): LayerTensor;
 }
 
 /** The factor G of the layer's pre-activation gradients: acts from the right. */
@@ -41,6 +47,8 @@ export interface OutputSide extends Side {
   project(y: Value): Value;
   /** Return S·Lᵀ for `S: [k, order]`, `[k, outputs]`. */
   lift(s: Value): Value;
+  /** The rows in units of the factor, if it is held as rows. */
+  readonly rows?: Value;
 }
 
 /**
@@ -97,11 +105,24 @@ export function inputRowsSide(b: Builder, given: InputRows, size: number): Input
     kernel: () => kernel,
     shape: kernel.dims,
     diagonal: false,
-    isRows: true,
     project,
     minusLifted,
     // (Â + δI)⁻¹ = (I − âᵀ(K̂ + δI)⁻¹â)/δ (Woodbury)
     damp: (v, inverse) => minusLifted(v, b.matmul(inverse, project(v))),
+    rows,
+    // V − âᵀY − U·ĝ with Y = (K̂_a + δ)⁻¹·â·V and Uᵀ = (K̂_g + δ)⁻¹·ĝ·(V − âᵀY)ᵀ
+    dampBoth(v, g, inverses) {
+      const y = b.matmul(inverses.inputs, project(v));
+      const across = b.gemm(g, y, undefined, { transposeY: true });
+      const seen = v.contractOutputs(b, g);
+      const joined = (own: Value, ofV: Value): Value =>
+        b.concat([own, b.matmul(inverses.outputs, b.gemm(across, own, ofV, { alpha: -1 }))], own.rank - 2);
+      const both: InputRows = {
+        values: joined(values, seen.values),
+        homogeneous: homogeneous && seen.homogeneous && joined(homogeneous, seen.homogeneous),
+      };
+      return v.minusProduct(b, both, b.concat([y, g], y.rank - 2));
+    },
   };
 }
 
@@ -118,9 +139,9 @@ export function outputRowsSide(b: Builder, given: Value): OutputSide {
     kernel: () => kernel,
     shape: kernel.dims,
     diagonal: false,
-    isRows: true,
     project: (y) => b.gemm(y, rows, undefined, { transposeY: true }),
     lift: (s) => b.matmul(s, rows),
+    rows,
     // V(Ĝ + δI)⁻¹ = (V − (V·ĝᵀ)(K̂ + δI)⁻¹·ĝ)/δ
     damp(v, inverse) {
       const projected = v.contractOutputs(b, rows);
@@ -185,7 +206,6 @@ export function diagonalInputSide(b: Builder, diagonal: Value): InputSide {
     kernel,
     shape: diagonal.dims,
     diagonal: true,
-    isRows: false,
     project: (v) => v.joined(b),
     minusLifted: (v, y) => v.split(b, b.sub(v.joined(b), b.mul(b.unsqueeze(kernel(b), [1]), y))),
     damp: (v, inverse, delta) => v.scaledInputs(b, b.mul(inverse, delta)),
@@ -199,7 +219,6 @@ function denseSide(b: Builder, factor: Value) {
     kernel: (at: Builder) => inUnitsOf(at, rootScale, factor),
     shape: factor.dims,
     diagonal: false,
-    isRows: false,
   };
 }
 

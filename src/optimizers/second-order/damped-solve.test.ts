@@ -36,7 +36,7 @@ import { byResidual } from '../../solvers/stopping.js';
 import { absolute } from './damping.js';
 import { invertedKernels, KroneckerOperator } from './kronecker-operator.js';
 import { primalSolve } from './primal.js';
-import { RowCoordinates } from './row-coordinates.js';
+import { batchOperator, RowCoordinates } from './row-coordinates.js';
 import { tikhonovSolve } from './tikhonov.js';
 
 const tight = 1e-10;
@@ -108,8 +108,8 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
   function primalOf(b: FedBuilder, { a, g, v }: System, initial?: Matrix) {
     const block = blockOf('layer', [dense], { inputs: a.columns - Number(layout.hasBias), outputs: g.columns, layout });
     const rows: LayerRows = { inputs: inputRowsOf(b, a, layout), outputs: b.matrix(g) };
-    const coordinates = new RowCoordinates(b, block, rows);
-    const delta = absolute(scalar(b, damping))(b, coordinates);
+    const coordinates = new RowCoordinates(batchOperator(b, block, rows));
+    const delta = absolute(scalar(b, damping))(b, coordinates.operator);
     const given = { coordinates, v: layerTensorOf(b, v, layout), delta };
     return initial ? { ...given, initial: layerTensorOf(b, initial, layout) } : given;
   }
@@ -225,6 +225,20 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
     expect(results.delta.data[0]).toBeCloseTo(deltaG / (trace(factorG) / g.columns), 12);
     const dense = multiplied(inverted(shifted(factorA, deltaA)), v, inverted(shifted(factorG, deltaG)));
     expect(relativeError(results.direction, scaled(dense, damping))).toBeLessThan(tight);
+  });
+
+  test('factored damping of both sides in one product', async () => {
+    const b = new FedBuilder();
+    const operator = operatorOf(b, system, ['rows', 'rows']);
+    const { inputs, outputs } = operator.dampedKernels(b, deltaOf(b, operator));
+    const inverseOf = invertedKernels(b, [inputs, outputs]);
+    const inverses = { inputs: inverseOf(inputs), outputs: inverseOf(outputs) };
+    const { rows } = operator.outputs;
+    const both = rows && operator.inputs.dampBoth?.(layerTensorOf(b, v, layout), rows, inverses);
+    if (!both) throw new Error('rows on both sides');
+    const one = factoredDirection(b, operator, layerTensorOf(b, v, layout), deltaOf(b, operator));
+    const results = await b.matrices({ both: joinedOf(b, both), one: joinedOf(b, one) });
+    expect(relativeError(results.both, results.one)).toBeLessThan(1e-13);
   });
 });
 

@@ -24,7 +24,9 @@ import type { Value } from '../../graph/graph.js';
 import { checkedCount, checkedNumber, checkKeys } from '../../options.js';
 import { decayOf } from '../averages.js';
 import type { StepContext } from '../optimizer.js';
+import { checkedObject } from '../options.js';
 import { KroneckerOperator } from './kronecker-operator.js';
+import { fixedRank, type RankRule, sizeOf } from './rank.js';
 
 /** Returns the factors of a block in a step, from its rows. */
 export type OperatorOf = (each: { readonly block: KroneckerBlock; readonly rows: LayerRows }) => KroneckerOperator;
@@ -53,8 +55,11 @@ export interface DenseFactorsOptions {
 }
 
 export interface SketchesOptions extends DenseFactorsOptions {
-  /** Rows R of a sketch; the factor of a side with at most R inputs or outputs is dense. 128 by default. */
-  readonly rank?: number;
+  /**
+   * Rows R of a sketch; the factor of a side with at most R inputs or outputs is dense. A number for all layers, 128 by
+   * default, or a rule such as `byBudget()`.
+   */
+  readonly rank?: number | RankRule;
 }
 
 export interface KeptInverses {
@@ -72,9 +77,10 @@ const checkedDecay = (decay = 0.95): number => checkedNumber('decay', decay, { a
  */
 export function sketches(options: SketchesOptions = {}): FreshFactors {
   checkKeys('sketches', options, { rank: true, decay: true });
-  const rank = checkedCount('rank', options.rank ?? defaultRank);
+  const { rank = defaultRank } = options;
+  const rule = typeof rank === 'number' ? fixedRank(checkedCount('rank', rank)) : checkedRule(rank);
   const decay = checkedDecay(options.decay);
-  return { name: 'sketches', begin: (context) => operatorsOf(context, rank, decay) };
+  return { name: 'sketches', begin: (context) => operatorsOf(context, rule, decay) };
 }
 
 /**
@@ -93,13 +99,20 @@ export function dense(options: DenseFactorsOptions & Partial<KeptInverses> = {})
     name: 'dense',
     areWhole: true,
     ...(interval !== undefined && { inverseInterval: checkedCount('inverseInterval', interval) }),
-    begin: (context) => operatorsOf(context, Number.POSITIVE_INFINITY, decay),
+    begin: (context) => operatorsOf(context, fixedRank(Number.POSITIVE_INFINITY), decay),
   };
 }
 
-function operatorsOf(context: StepContext, rank: number, decay: number): OperatorOf {
+/** @throws OptionError for anything but a rule, and for a rank of an own rule that is none */
+function checkedRule(given: RankRule): RankRule {
+  const rule = checkedObject('rank', given, 'rankOf', ['byBudget']) ?? given;
+  return { name: rule.name, rankOf: (layer) => checkedCount(`the rank of ${rule.name}()`, rule.rankOf(layer)) };
+}
+
+function operatorsOf(context: StepContext, rule: RankRule, decay: number): OperatorOf {
   const average = decay > 0 ? decayOf(context, 'factors', decay) : undefined;
   return ({ block, rows }) => {
+    const rank = rule.rankOf(sizeOf(block, rows, context.objective.batchSize));
     const sides = new BlockSides(context, block, rank, average);
     // Signs are drawn in the order in which they are declared: the outputs' first.
     const outputs = sides.outputs(rows);

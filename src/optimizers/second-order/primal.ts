@@ -12,7 +12,7 @@ import { checkedSolve, reportSolves, type Solve, type SolveOptions, solveKeys } 
 import { coordinateSolve } from './coordinate-solve.js';
 import { type RowDamping, rootDampingOf } from './damping.js';
 import { solvedInGroups } from './groups.js';
-import { RowCoordinates, stackedMaps } from './row-coordinates.js';
+import { batchOperator, RowCoordinates, stackedMaps } from './row-coordinates.js';
 
 export interface PrimalOptions extends SolveOptions {
   /** Start each solve from the last step's solution, which costs a copy of the parameters; false by default. */
@@ -35,15 +35,15 @@ export function primal(options: PrimalOptions = {}): RowDamping {
     precondition({ context, blocks, delta }) {
       const { b } = context;
       const systems = blocks.map((each) => {
-        const coordinates = new RowCoordinates(b, each.block, each.rows);
-        return { each, coordinates, v: each.smoothed, delta: delta(b, coordinates) };
+        const coordinates = new RowCoordinates(batchOperator(b, each.block, each.rows));
+        return { each, coordinates, v: each.smoothed, delta: delta(b, coordinates.operator) };
       });
       const solved = warmStart ? warmSolve(context, systems, solve) : primalSolve(b, systems, solve);
       reportSolves(context, solved.solves, solve);
       return systems.map((system) => ({
         ...system.each,
         direction: solved.solutionOf(system),
-        rootDamping: rootDampingOf(b, system.delta, system.coordinates),
+        rootDamping: rootDampingOf(b, system.delta, system.coordinates.operator),
       }));
     },
   };

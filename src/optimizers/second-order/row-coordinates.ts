@@ -19,75 +19,79 @@ import type { LayerRows } from '../../curvature/statistics.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
 import type { CoordinateSystems } from './coordinate-solve.js';
+import { KroneckerOperator, type PerSide } from './kronecker-operator.js';
 
 /** How a side is held: as `rows`, E being their transpose, or as the factor itself, a matrix (`dense`) or a `diagonal`. */
 type Form = 'rows' | 'dense' | 'diagonal';
 
-interface RowSpace<Side> {
-  readonly side: Side;
-  readonly form: Form;
+const formOf = ({ rows, diagonal }: InputSide | (OutputSide & { readonly diagonal: boolean })): Form => {
+  if (rows) return 'rows';
+  return diagonal ? 'diagonal' : 'dense';
+};
+
+/** Return the two sides of a block from the rows of one batch, each in the smaller form. */
+export function batchOperator(
+  b: Builder,
+  block: KroneckerBlock,
+  { inputs, outputs, diagonal }: LayerRows,
+): KroneckerOperator {
+  const size = block.inputs + (inputs.homogeneous ? 1 : 0);
+  const factor = (rows: Value): Value => b.gemm(rows, rows, undefined, { transposeX: true });
+  const isFew = ({ dims }: Value, columns: number): boolean => (dims.at(-2) ?? 1) < columns;
+  const inputSide = (): InputSide => {
+    if (diagonal) return diagonalInputSide(b, diagonal);
+    return isFew(inputs.values, size)
+      ? inputRowsSide(b, inputs, size)
+      : denseInputSide(b, factor(joinedRows(b, inputs)));
+  };
+  return new KroneckerOperator(
+    inputSide(),
+    isFew(outputs, block.outputs) ? outputRowsSide(b, outputs) : denseOutputSide(b, factor(outputs)),
+  );
 }
 
 /** The row spaces of the two sides of a block, each in units of its own mean eigenvalue. */
 export class RowCoordinates {
-  readonly #inputs: RowSpace<InputSide>;
-  readonly #outputs: RowSpace<OutputSide>;
+  readonly operator: KroneckerOperator;
+  readonly forms: { readonly inputs: Form; readonly outputs: Form };
 
-  constructor(b: Builder, block: KroneckerBlock, { inputs, outputs, diagonal }: LayerRows) {
-    const size = block.inputs + (inputs.homogeneous ? 1 : 0);
-    const factor = (rows: Value): Value => b.gemm(rows, rows, undefined, { transposeX: true });
-    const isFew = ({ dims }: Value, columns: number): boolean => (dims.at(-2) ?? 1) < columns;
-    if (diagonal) this.#inputs = { side: diagonalInputSide(b, diagonal), form: 'diagonal' };
-    else if (isFew(inputs.values, size)) this.#inputs = { side: inputRowsSide(b, inputs, size), form: 'rows' };
-    else this.#inputs = { side: denseInputSide(b, factor(joinedRows(b, inputs))), form: 'dense' };
-    this.#outputs = isFew(outputs, block.outputs)
-      ? { side: outputRowsSide(b, outputs), form: 'rows' }
-      : { side: denseOutputSide(b, factor(outputs)), form: 'dense' };
-  }
-
-  /** The units of the factors. */
-  get inputs(): InputSide {
-    return this.#inputs.side;
-  }
-  get outputs(): OutputSide {
-    return this.#outputs.side;
+  constructor(operator: KroneckerOperator) {
+    this.operator = operator;
+    this.forms = { inputs: formOf(operator.inputs), outputs: formOf(operator.outputs) };
   }
 
   /** Blocks of equal forms and equal orders are solved together. */
   get key(): string {
-    const { shape } = this.#inputs.side;
-    return [this.#inputs.form, shape.at(-1), this.#outputs.form, this.#outputs.side.shape.at(-1)].join();
+    const { inputs, outputs } = this.operator;
+    return [this.forms.inputs, inputs.shape.at(-1), this.forms.outputs, outputs.shape.at(-1)].join();
   }
 
   /** Whether both E are the identity. */
   get isWhole(): boolean {
-    return this.#inputs.form !== 'rows' && this.#outputs.form !== 'rows';
+    return this.forms.inputs !== 'rows' && this.forms.outputs !== 'rows';
   }
 
   /** Return E_aᵀ·V·E_g. */
   project(v: LayerTensor): Value {
-    return this.#outputs.side.project(this.#inputs.side.project(v));
+    return this.operator.project(v);
   }
 
   /** Return V + E_a·S·E_gᵀ. */
   plusLifted(b: Builder, v: LayerTensor, s: Value): LayerTensor {
-    const lifted = this.#outputs.form === 'rows' ? this.#outputs.side.lift(s) : s;
-    if (this.#inputs.form === 'rows') return this.#inputs.side.minusLifted(v, b.neg(lifted));
+    const { inputs, outputs } = this.operator;
+    const lifted = this.forms.outputs === 'rows' ? outputs.lift(s) : s;
+    if (this.forms.inputs === 'rows') return inputs.minusLifted(v, b.neg(lifted));
     return v.map((part, other) => b.add(part, other), v.split(b, lifted));
   }
 
   /** Return C or EᵀE of both sides, whichever is not the identity, so that maps of a batch can be made of them. */
-  kernels(b: Builder): { readonly inputs: Value; readonly outputs: Value } {
-    const { side, form } = this.#inputs;
-    const kernel = side.kernel(b);
+  kernels(b: Builder): PerSide<Value> {
+    const { inputs, outputs } = this.operator;
+    const kernel = inputs.kernel(b);
     return {
-      inputs: form === 'diagonal' ? b.unsqueeze(kernel, [1]) : kernel,
-      outputs: this.#outputs.side.kernel(b),
+      inputs: this.forms.inputs === 'diagonal' ? b.unsqueeze(kernel, [1]) : kernel,
+      outputs: outputs.kernel(b),
     };
-  }
-
-  get forms(): { readonly inputs: Form; readonly outputs: Form } {
-    return { inputs: this.#inputs.form, outputs: this.#outputs.form };
   }
 }
 

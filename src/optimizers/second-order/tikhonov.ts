@@ -42,8 +42,8 @@ export function tikhonov(options: TikhonovOptions = {}): ProductDamping {
     precondition({ context, blocks, factors, delta }) {
       const { b } = context;
       const operatorOf = factors.begin(context);
-      const shrinkageOf = ({ isRows, kernel }: KroneckerOperator['inputs'] | KroneckerOperator['outputs']) => {
-        if (!isRows || given === 0) return undefined;
+      const shrinkageOf = ({ rows: held, kernel }: KroneckerOperator['inputs'] | KroneckerOperator['outputs']) => {
+        if (!held || given === 0) return undefined;
         const rows = kernel(b);
         return given === undefined ? estimatedShrinkage(b, rows) : b.scalar(given, rows.dtype);
       };

@@ -1,5 +1,6 @@
 // Normalized steps: the natural gradient decides the direction of each block's step, the learning rate its length.
 import { total } from '../../curvature/factors/matrices.js';
+import type { Value } from '../../graph/graph.js';
 import { checkKeys, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
 import { checked, isSome, numberOf } from '../options.js';
@@ -72,7 +73,10 @@ export function normalized(options: NormalizedOptions = {}): StepRule {
         old: numberOf(context, 'momentum', momentum),
         decay: numberOf(context, 'weightDecay', weightDecay),
       };
-      const fresh = typeof weights.old === 'number' ? 1 - weights.old : b.sub(1, weights.old);
+      // With a constant β the sum Σ βᵏ·∇ is kept, 1/(1 − β) times the average: steps are of given length, and the share 1 − β
+      // of the new gradient would cost a pass over all parameters.
+      const taken = (part: Value): Value =>
+        typeof weights.old === 'number' ? part : b.mul(part, b.sub(1, weights.old));
       return {
         damping: scalar('damping', damping),
         watch,
@@ -80,7 +84,7 @@ export function normalized(options: NormalizedOptions = {}): StepRule {
           smooth(block, gradient) {
             const names = stateNames('momentum', block);
             return gradient.mapNamed((part, kind) =>
-              state(names[kind], part.dims, (old) => b.add(b.mul(old, weights.old), b.mul(part, fresh))),
+              state(names[kind], part.dims, (old) => b.add(b.mul(old, weights.old), taken(part))),
             );
           },
         }),
