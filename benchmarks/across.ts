@@ -1,10 +1,12 @@
 // What the interactions of layers are worth: K-FAC and CG-FAC alone, with two-level corrections, and exact natural gradients, by
 // steps and by seconds (as arXiv 2303.18083 asks). A deep and narrow tanh autoencoder, batch 500, one thread.
-// npm run bench:across -- [DATA steps seeds]   (DATA such as mnist:DIR or digits)
+// npm run bench:across -- [DATA steps seeds width]   (DATA such as mnist:DIR or digits)
+import { GaussNewton } from '../src/curvature/gauss-newton.js';
 import { loadData } from '../src/data/spec.js';
 import { nodeEngine } from '../src/engine/node.js';
 import { autoencoder } from '../src/nn/zoo.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
+import type { AcrossLayers } from '../src/optimizers/second-order/across-layers.js';
 import { cgfac } from '../src/optimizers/second-order/cgfac.js';
 import { krylovBasis, onesBasis } from '../src/optimizers/second-order/coarse-basis.js';
 import { hessianFree } from '../src/optimizers/second-order/hessian-free.js';
@@ -17,14 +19,37 @@ import { train } from '../src/training/trainer.js';
 import { median, positive, usage } from './measure.js';
 
 const [spec = 'digits', ...numbers] = process.argv.slice(2);
-const [steps = 100, seeds = 3] =
-  positive(numbers) ?? usage('npm run bench:across [-- DATA steps seeds]   (DATA such as mnist:DIR)');
-const sizes = [784, 100, 100, 50, 50, 20];
+const [steps = 100, seeds = 3, width = 100] =
+  positive(numbers) ?? usage('npm run bench:across [-- DATA steps seeds width]   (DATA such as mnist:DIR)');
+const sizes = [784, width, width, width >> 1, width >> 1, Math.ceil(width / 5)];
 const data = await loadData(spec, { task: 'autoencoding' });
 const engine = await nodeEngine({ threads: 1 });
 
+/** The best length of each layer's step by the same model, without regard to the others: what of a correction is no interaction. */
+const ownLengths: AcrossLayers = {
+  name: 'own lengths',
+  onlyLengths: true,
+  correct({ context: { b }, sample, blocks }) {
+    const network = new GaussNewton(
+      b,
+      sample,
+      blocks.map(({ block }) => block),
+    );
+    return blocks.map((each) => {
+      const { block, direction, smoothed, rootDamping } = each;
+      const tangent = network.tangent(b, [{ block, step: direction }]);
+      const damping = b.mul(b.dot(rootDamping, rootDamping), direction.dot(b, direction));
+      const curvature = b.add(b.dot(tangent, network.weighed(b, tangent)), damping);
+      // y = direction/λ goes to y·(yᵀV)/(yᵀ(F + λI)y).
+      const length = b.div(b.mul(direction.dot(b, smoothed), b.square(rootDamping)), b.max(curvature, 1e-30));
+      return { ...each, direction: direction.map((part) => b.mul(part, length)) };
+    });
+  },
+};
+
 const contenders: readonly (readonly [string, () => Optimizer])[] = [
   ['kfac', () => kfac()],
+  ['kfac, own lengths', () => kfac({ acrossLayers: ownLengths })],
   ['kfac, balancing', () => kfac({ acrossLayers: twoLevel() })],
   ['kfac, balancing, ones', () => kfac({ acrossLayers: twoLevel({ basis: onesBasis() }) })],
   ['kfac, balancing, Krylov 2', () => kfac({ acrossLayers: twoLevel({ basis: krylovBasis() }) })],
@@ -33,12 +58,13 @@ const contenders: readonly (readonly [string, () => Optimizer])[] = [
     () => kfac({ acrossLayers: twoLevel({ basis: onesBasis(), correction: additiveCorrection() }) }),
   ],
   ['cgfac', () => cgfac()],
+  ['cgfac, own lengths', () => cgfac({ acrossLayers: ownLengths })],
   ['cgfac, balancing', () => cgfac({ acrossLayers: twoLevel() })],
   ['cgfac, balancing, Krylov 2', () => cgfac({ acrossLayers: twoLevel({ basis: krylovBasis() }) })],
   ['natural gradient, each layer', () => naturalGradient({ coupling: eachLayer() })],
   ['natural gradient, network', () => naturalGradient({ coupling: wholeNetwork() })],
-  ['Hessian-free', () => hessianFree({ maxIterations: 30 })],
-  ['Hessian-free, whole batch', () => hessianFree({ maxIterations: 30, curvatureRows: 500 })],
+  ['Hessian-free', () => hessianFree()],
+  ['Hessian-free, whole batch', () => hessianFree({ curvatureRows: 500 })],
 ];
 
 /** Steps at which the training set is evaluated. */

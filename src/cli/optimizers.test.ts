@@ -104,7 +104,7 @@ describe('words', () => {
       'kfac:kl-clip=0.1:learning-rate=0.1:iterate-averaging=0',
       'kfac:two-level=balancing',
       'cgfac:two-level=additive:coarse-basis=krylov:form=primal',
-      'hessian-free:max-iterations=20:tolerance=0.1:warm-start=false:damping=3',
+      'hessian-free:max-iterations=20:stopping=residual:tolerance=0.1:warm-start=false:damping=3',
       'natural-gradient:coupling=each-layer:step=normalized:momentum=0.5:fisher=empirical',
     ]) {
       expect(made(spec).name).toBe(spec.split(':')[0]);

@@ -152,8 +152,8 @@ const secondOrder = {
 
 const { fisher: _fisher, samples: _samples, ...withoutFisher } = secondOrder;
 
-/** Those of conjugate gradients. */
-const solving = {
+/** Those of optimizers that solve by conjugate gradients. */
+const conjugateGradients = {
   'max-iterations': 'number',
   stopping: ['residual', 'progress'],
   tolerance: 'number',
@@ -166,7 +166,7 @@ const withFactors = {
   'damping-kind': ['factored', 'tikhonov'],
   pi: 'number',
   decay: 'number',
-  ...solving,
+  ...conjugateGradients,
   shrinkage: 'number',
   'two-level': Object.keys(corrections),
   'coarse-basis': Object.keys(bases),
@@ -196,7 +196,7 @@ const kinds: Readonly<Record<string, Kind>> = {
       }),
   },
   'hessian-free': {
-    options: { ...withoutFisher, ...solving },
+    options: { ...withoutFisher, ...conjugateGradients },
     create: (options, setting) => hessianFree({ ...sharedParts(options, setting), ...solveOf(options) }),
   },
   adam: firstOrder(adam, moments),

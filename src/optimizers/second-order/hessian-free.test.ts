@@ -1,18 +1,19 @@
 // Hessian-free steps against dense (F + λI)⁻¹∇ of the exact Gauss–Newton matrix, and against the exact natural gradient.
 import { describe, expect, test } from 'vitest';
 import type { Numbers } from '../../../test/support/declared-step.js';
-import { minus, relativeError, rowsOf, scaled, shifted, solved } from '../../../test/support/dense.js';
+import { at, generate, minus, relativeError, rowsOf, scaled, shifted, solved } from '../../../test/support/dense.js';
 import { denseNetwork, type Examples, examplesFor } from '../../../test/support/dense-network.js';
 import { layouts } from '../../../test/support/layer-tensors.js';
 import { stepOnce } from '../../../test/support/optimizer-step.js';
 import { manyExamples } from '../../../test/support/setting.js';
 import { fisherByHand, flat } from '../../../test/support/whole-network.js';
-import { exact } from '../../curvature/fisher.js';
+import { empirical, exact } from '../../curvature/fisher.js';
 import type { LossWord } from '../../losses/index.js';
 import { random } from '../../random.js';
 import { byResidual } from '../../solvers/stopping.js';
 import { scheduled } from '../steps/scheduled.js';
 import { selfTuning } from '../steps/self-tuning.js';
+import { dense, sketches } from './factors.js';
 import { hessianFree } from './hessian-free.js';
 import { naturalGradient } from './natural-gradient.js';
 
@@ -35,10 +36,12 @@ const scales: readonly (readonly [LossWord, number])[] = [
 
 describe.each(scales)('%s', (loss, scale) => {
   test.each([
-    ['cold', false],
-    ['warm', true],
-  ])('converged, two steps are (F + λI)⁻¹∇ of the dense matrix: %s', async (_name, warmStart) => {
-    const optimizer = hessianFree({ step, ...converged, warmStart, curvatureRows: 4 });
+    ['cold', { warmStart: false }],
+    ['warm', { warmStart: true }],
+    ['preconditioned', { warmStart: false, preconditioner: dense({ decay: 0 }), fisher: empirical() }],
+  ])('converged, two steps are (F + λI)⁻¹∇ of the dense matrix: %s', async (_name, own) => {
+    const { warmStart } = own;
+    const optimizer = hessianFree({ step, ...converged, ...own, curvatureRows: 4 });
     const source = random(91, loss);
     let network = denseNetwork([4, 3, 3, 2], {
       ...{ outputsFirst: false, hasBias: true, ...layouts[warmStart ? 1 : 2] },
@@ -108,9 +111,34 @@ test('a warm start saves iterations', async () => {
   expect(again.diagnostics.iterations).toBe(0);
 });
 
+test('Kronecker factors precondition: where they are exact, but for their damping, few iterations are left', async () => {
+  const loss = 'mean-squared-error';
+  const network = denseNetwork([20, 2], { outputsFirst: false, hasBias: true, activation: 'tanh', seed: 98 });
+  const { inputs, targets } = examplesFor(network, loss, 40, random(99));
+  const examples = { inputs: generate(40, 20, (i, j) => at(inputs, i, j) * 1.2 ** j), targets };
+  const small = { step: scheduled({ learningRate: rate, momentum: 0, klClip: 0, damping: 1e-6 }), warmStart: false };
+  const solve = { maxIterations: 200, stopping: byResidual({ tolerance: 1e-5 }) };
+  const [plain = 0, preconditioned = 0] = await Promise.all(
+    [
+      hessianFree({ ...small, ...solve }),
+      hessianFree({ ...small, ...solve, preconditioner: dense({ decay: 0 }), fisher: exact() }),
+    ].map(async (optimizer) => {
+      const { diagnostics } = await stepOnce({ network, loss, examples, optimizer, step: 0, noise });
+      return diagnostics.iterations;
+    }),
+  );
+  expect(plain).toBeGreaterThan(15);
+  expect(preconditioned).toBeLessThan(plain / 2);
+});
+
 test('options without effect are refused, and its own are not those of a part', () => {
   expect(() => hessianFree({ maxIterations: 0 })).toThrow('maxIterations is 0');
-  expect(() => hessianFree({ fisher: exact() } as object)).toThrow("unknown option 'fisher' of hessianFree");
+  expect(() => hessianFree({ fisher: exact() })).toThrow('fisher has no effect: the solve has the exact');
+  for (const preconditioner of [sketches(), dense({ inverseInterval: 3 })]) {
+    expect(() => hessianFree({ preconditioner } as object)).toThrow(
+      `preconditioner is ${preconditioner.name}(); it takes whole factors that are inverted in each step`,
+    );
+  }
   expect(() => hessianFree({ learningRate: 0.1 } as object)).toThrow(
     'learningRate is no option of hessianFree; write hessianFree({ step: scheduled({ learningRate }) })',
   );
