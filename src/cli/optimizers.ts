@@ -16,10 +16,13 @@ import type { Schedule } from '../optimizers/schedules.js';
 import type { BlockRule } from '../optimizers/second-order/block-choice.js';
 import { kronecker, none, reduced } from '../optimizers/second-order/block-form.js';
 import { type CgfacOptions, cgfac } from '../optimizers/second-order/cgfac.js';
+import type { WholeDamping } from '../optimizers/second-order/damping.js';
+import { eigenCorrected, eigenvalues } from '../optimizers/second-order/eigen-damping.js';
 import { factored } from '../optimizers/second-order/factored.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
 import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
 import { diagonal, full, scaledIdentity } from '../optimizers/second-order/measured-forms.js';
+import { gradientMoments } from '../optimizers/second-order/moments.js';
 import { primal } from '../optimizers/second-order/primal.js';
 import { type SecondOrderOptions, usualStep } from '../optimizers/second-order/second-order.js';
 import { tikhonov } from '../optimizers/second-order/tikhonov.js';
@@ -102,8 +105,11 @@ const secondOrder = {
   fisher: Object.keys(fishers),
   samples: 'number',
   blocks: { rules: Object.keys(forms) },
-  'damping-kind': ['factored', 'tikhonov'],
+  'damping-kind': ['factored', 'tikhonov', 'eigenvalues', 'eigen-corrected'],
   pi: 'number',
+  'basis-interval': 'number',
+  power: 'number',
+  moments: ['examples', 'gradient'],
   'damping-interval': 'number',
   'damping-decay': 'number',
   'minimum-damping': 'number',
@@ -180,24 +186,41 @@ function fisherOf(options: OptionValues): Fisher {
 
 const solve = ['maxIterations', 'tolerance'] as const;
 
+/** Each kind of damping with the options that it takes. */
+const dampings = {
+  factored: { words: 'factored damping', takes: ['pi', 'inverseInterval', 'rank'] },
+  tikhonov: { words: 'Tikhonov damping', takes: [...solve, 'rank'] },
+  eigenvalues: { words: 'damping by eigenvalues', takes: ['basisInterval', 'power'] },
+  'eigen-corrected': { words: 'eigenvalue-corrected damping', takes: ['basisInterval', 'power', 'moments'] },
+} as const;
+type DampingWord = keyof typeof dampings;
+const dampingWords = Object.keys(dampings) as readonly DampingWord[];
+/** Options of kinds of damping that the primal form does not take. */
+const ofOtherForms = ['rank', 'decay', 'dampingKind', 'pi', 'basisInterval', 'power', 'moments'];
+
 function cgfacParts(options: OptionValues): CgfacOptions {
   if (options.form === 'primal') {
-    refuseIdle(options, ['rank', 'decay', 'dampingKind', 'pi'], 'the primal form', 'the Gram form');
+    refuseIdle(options, ofOtherForms, 'the primal form', 'the Gram form');
     return { damping: primal(picked(options, [...solve, 'warmStart'])) };
   }
   refuseIdle(options, ['warmStart'], 'the Gram form', 'the primal form');
+  const kind = dampingKind(options);
+  if (kind === 'eigenvalues' || kind === 'eigen-corrected') {
+    return { factors: dense(picked(options, ['decay'])), damping: eigenDamping(kind, options) };
+  }
   const factors = sketches(picked(options, ['rank', 'decay']));
-  return isTikhonov(options)
+  return kind === 'tikhonov'
     ? { factors, damping: tikhonov(picked(options, solve)) }
     : { factors, damping: factored(picked(options, ['pi'])) };
 }
 
 function kfacParts(options: OptionValues): KfacOptions {
   const factors = picked(options, ['decay']);
-  if (isTikhonov(options)) {
-    refuseIdle(options, ['inverseInterval'], 'Tikhonov damping', 'factored damping');
-    return { factors: dense(factors), damping: tikhonov(picked(options, solve)) };
+  const kind = dampingKind(options);
+  if (kind === 'eigenvalues' || kind === 'eigen-corrected') {
+    return { factors: dense(factors), damping: eigenDamping(kind, options) };
   }
+  if (kind === 'tikhonov') return { factors: dense(factors), damping: tikhonov(picked(options, solve)) };
   const { inverseInterval } = options;
   const interval = inverseInterval === undefined ? {} : { inverseInterval: Number(inverseInterval) };
   return {
@@ -206,12 +229,25 @@ function kfacParts(options: OptionValues): KfacOptions {
   };
 }
 
-/** Return whether damping is Tikhonov's; refuse options of conjugate gradients if it is factored. */
-function isTikhonov(options: OptionValues): boolean {
-  const isChosen = options.dampingKind === 'tikhonov';
-  if (isChosen) refuseIdle(options, ['pi'], 'Tikhonov damping', 'factored damping');
-  else refuseIdle(options, solve, 'factored damping', 'Tikhonov damping and of the primal form');
-  return isChosen;
+function eigenDamping(kind: 'eigenvalues' | 'eigen-corrected', options: OptionValues): WholeDamping {
+  const { basisInterval: interval, moments } = options;
+  const basis = { ...picked(options, ['power']), ...(interval !== undefined && { interval: Number(interval) }) };
+  if (kind === 'eigenvalues') return eigenvalues(basis);
+  return eigenCorrected({ ...basis, ...(moments === 'gradient' && { moments: gradientMoments() }) });
+}
+
+/** Return the kind of damping; refuse the options of other kinds. */
+function dampingKind(options: OptionValues): DampingWord {
+  const kind = (options.dampingKind ?? 'factored') as DampingWord; // it was read as one of these words
+  const takes: readonly string[] = dampings[kind].takes;
+  for (const option of dampingWords.flatMap((word): readonly string[] => dampings[word].takes)) {
+    if (takes.includes(option)) continue;
+    const owners = dampingWords.filter((word) => (dampings[word].takes as readonly string[]).includes(option));
+    const names = owners.map((word) => dampings[word].words).join(' and of ');
+    const also = (solve as readonly string[]).includes(option) ? ' and of the primal form' : '';
+    refuseIdle(options, [option], dampings[kind].words, names + also);
+  }
+  return kind;
 }
 
 /** @throws OptionError if one of some options, which have no effect here, is given */
