@@ -70,7 +70,7 @@ const steps = {
   normalized: { make: normalized, takes: ['learningRate', 'damping', 'momentum', 'weightDecay'] },
   'self-tuning': {
     make: selfTuning,
-    takes: ['damping', 'dampingInterval', 'dampingDecay', 'minimumDamping', 'priorPrecision'],
+    takes: ['damping', 'dampingInterval', 'dampingDecay', 'minimumDamping', 'calibrationSteps', 'priorPrecision'],
   },
   scheduled: { make: scheduled, takes: ['learningRate', 'damping', 'momentum', 'weightDecay', 'klClip'] },
 } as const satisfies Readonly<Record<string, { make(options: object): StepRule; takes: readonly string[] }>>;
@@ -113,6 +113,7 @@ const secondOrder = {
   'damping-interval': 'number',
   'damping-decay': 'number',
   'minimum-damping': 'number',
+  'calibration-steps': 'number',
   'prior-precision': 'number',
   decay: 'number',
   'max-iterations': 'number',

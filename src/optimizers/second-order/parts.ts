@@ -42,7 +42,7 @@ const nested: Readonly<Record<string, string>> = {
     ['learningRate', 'momentum', 'weightDecay', 'klClip'].map((key) => [key, `step: scheduled({ ${key} })`]),
   ),
   ...Object.fromEntries(
-    ['dampingInterval', 'dampingDecay', 'minimumDamping', 'priorPrecision'].map((key) => [
+    ['dampingInterval', 'dampingDecay', 'minimumDamping', 'calibrationSteps', 'priorPrecision'].map((key) => [
       key,
       `step: selfTuning({ ${key} })`,
     ]),
