@@ -217,6 +217,7 @@ export {
   sketches,
   type WholeFactors,
 } from './optimizers/second-order/factors.js';
+export { type InverseFreeOptions, inverseFree } from './optimizers/second-order/inverse-free.js';
 export { type KfacOptions, kfac } from './optimizers/second-order/kfac.js';
 export { KroneckerOperator, type PerSide } from './optimizers/second-order/kronecker-operator.js';
 export {

@@ -20,6 +20,7 @@ import type { WholeDamping } from '../optimizers/second-order/damping.js';
 import { eigenCorrected, eigenvalues } from '../optimizers/second-order/eigen-damping.js';
 import { factored } from '../optimizers/second-order/factored.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
+import { inverseFree } from '../optimizers/second-order/inverse-free.js';
 import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
 import { diagonal, full, scaledIdentity } from '../optimizers/second-order/measured-forms.js';
 import { gradientMoments } from '../optimizers/second-order/moments.js';
@@ -124,7 +125,7 @@ const secondOrder = {
 
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
-    options: { ...secondOrder, rank: 'number', form: ['gram', 'primal'], 'warm-start': 'boolean' },
+    options: { ...secondOrder, rank: 'number', form: ['gram', 'primal', 'inverse-free'], 'warm-start': 'boolean' },
     create: (options, setting) => cgfac({ ...sharedParts(options, setting), ...cgfacParts(options) }),
   },
   kfac: {
@@ -203,6 +204,10 @@ function cgfacParts(options: OptionValues): CgfacOptions {
   if (options.form === 'primal') {
     refuseIdle(options, ofOtherForms, 'the primal form', 'the Gram form');
     return { damping: primal(picked(options, [...solve, 'warmStart'])) };
+  }
+  if (options.form === 'inverse-free') {
+    refuseIdle(options, [...ofOtherForms, ...solve, 'warmStart'], 'the inverse-free form', 'the other forms');
+    return { damping: inverseFree() };
   }
   refuseIdle(options, ['warmStart'], 'the Gram form', 'the primal form');
   const kind = dampingKind(options);

@@ -15,6 +15,7 @@ import { none, reduced } from './block-form.js';
 import { cgfac } from './cgfac.js';
 import { eigenCorrected, eigenvalues } from './eigen-damping.js';
 import { factored } from './factored.js';
+import { inverseFree } from './inverse-free.js';
 import { kfac } from './kfac.js';
 import { diagonal, full, scaledIdentity } from './measured-forms.js';
 import { gradientMoments } from './moments.js';
@@ -71,6 +72,7 @@ const optimizers: Readonly<Record<string, Optimizer>> = {
   }),
   eigenCorrected: kfac({ damping: eigenCorrected({ interval: 2 }) }),
   diagonal: cgfac({ blocks: [['*', diagonal()]] }),
+  'inverse-free': cgfac({ damping: inverseFree() }),
   'π = 1': kfac({ damping: factored({ pi: 1 }) }),
   'scaled identity': kfac({ blocks: [['*', scaledIdentity()]] }),
   'curvature propagation': cgfac({ fisher: curvaturePropagation({ samples: 2 }) }),

@@ -20,6 +20,7 @@ export function checkedParts(options: {
     'eigenCorrected',
     'tikhonov',
     'primal',
+    'inverseFree',
   ]);
   const factors = checkedObject('factors', options.factors, 'begin', ['sketches', 'dense']);
   if (damping?.usesRows && factors) {
