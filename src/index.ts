@@ -259,6 +259,7 @@ export {
   type WholeFactors,
 } from './optimizers/second-order/factors.js';
 export { type HessianFreeOptions, hessianFree } from './optimizers/second-order/hessian-free.js';
+export { type InverseFreeOptions, inverseFree } from './optimizers/second-order/inverse-free.js';
 export { type KfacOptions, kfac } from './optimizers/second-order/kfac.js';
 export { type Coupling, eachLayer, wholeNetwork } from './optimizers/second-order/khatri-rao.js';
 export { KroneckerOperator, type PerSide } from './optimizers/second-order/kronecker-operator.js';

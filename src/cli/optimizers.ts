@@ -34,12 +34,16 @@ import {
   onesBasis,
 } from '../optimizers/second-order/coarse-basis.js';
 import type { SolveOptions } from '../optimizers/second-order/convergence.js';
+import type { WholeDamping } from '../optimizers/second-order/damping.js';
+import { eigenCorrected, eigenvalues } from '../optimizers/second-order/eigen-damping.js';
 import { factored } from '../optimizers/second-order/factored.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
 import { hessianFree } from '../optimizers/second-order/hessian-free.js';
+import { inverseFree } from '../optimizers/second-order/inverse-free.js';
 import { type KfacOptions, kfac } from '../optimizers/second-order/kfac.js';
 import { eachLayer, wholeNetwork } from '../optimizers/second-order/khatri-rao.js';
 import { diagonal, full, scaledIdentity } from '../optimizers/second-order/measured-forms.js';
+import { gradientMoments } from '../optimizers/second-order/moments.js';
 import { naturalGradient } from '../optimizers/second-order/natural-gradient.js';
 import { type PrimalOptions, primal } from '../optimizers/second-order/primal.js';
 import { byBudget } from '../optimizers/second-order/rank.js';
@@ -96,7 +100,7 @@ const steps = {
   normalized: { make: normalized, takes: ['learningRate', 'damping', 'momentum', 'weightDecay'] },
   'self-tuning': {
     make: selfTuning,
-    takes: ['damping', 'dampingInterval', 'dampingDecay', 'minimumDamping', 'priorPrecision'],
+    takes: ['damping', 'dampingInterval', 'dampingDecay', 'minimumDamping', 'calibrationSteps', 'priorPrecision'],
   },
   scheduled: { make: scheduled, takes: ['learningRate', 'damping', 'momentum', 'weightDecay', 'klClip'] },
 } as const satisfies Readonly<Record<string, { make(options: object): StepRule; takes: readonly string[] }>>;
@@ -145,6 +149,7 @@ const secondOrder = {
   'damping-interval': 'number',
   'damping-decay': 'number',
   'minimum-damping': 'number',
+  'calibration-steps': 'number',
   'prior-precision': 'number',
   'iterate-averaging': 'number',
   'rest-learning-rate': 'schedule',
@@ -163,8 +168,11 @@ const conjugateGradients = {
 /** Those of optimizers that keep Kronecker factors. */
 const withFactors = {
   ...secondOrder,
-  'damping-kind': ['factored', 'tikhonov'],
+  'damping-kind': ['factored', 'tikhonov', 'eigenvalues', 'eigen-corrected'],
   pi: 'number',
+  'basis-interval': 'number',
+  power: 'number',
+  moments: ['examples', 'gradient'],
   decay: 'number',
   ...conjugateGradients,
   shrinkage: 'number',
@@ -178,7 +186,7 @@ const grafts = { adam: () => undefined, adagrad: scaleByAdagrad, sgd: () => scal
 
 const kinds: Readonly<Record<string, Kind>> = {
   cgfac: {
-    options: { ...withFactors, rank: { numberOr: ['auto'] }, form: ['gram', 'primal'] },
+    options: { ...withFactors, rank: { numberOr: ['auto'] }, form: ['gram', 'primal', 'inverse-free'] },
     create: (options, setting) =>
       cgfac({ ...sharedParts(options, setting), ...acrossLayers(options), ...cgfacParts(options) }),
   },
@@ -326,22 +334,45 @@ function acrossLayers(options: OptionValues): AcrossLayersOption {
   };
 }
 
+/** Each kind of damping with the options that it takes. */
+const dampings = {
+  factored: { words: 'factored damping', takes: ['pi', 'inverseInterval', 'rank'] },
+  tikhonov: { words: 'Tikhonov damping', takes: [...solve, 'warmStart', 'shrinkage', 'rank'] },
+  eigenvalues: { words: 'damping by eigenvalues', takes: ['basisInterval', 'power'] },
+  'eigen-corrected': { words: 'eigenvalue-corrected damping', takes: ['basisInterval', 'power', 'moments'] },
+} as const;
+type DampingWord = keyof typeof dampings;
+const dampingWords = Object.keys(dampings) as readonly DampingWord[];
+/** Options of kinds of damping that the primal form does not take. */
+const ofOtherForms = ['rank', 'decay', 'dampingKind', 'pi', 'shrinkage', 'basisInterval', 'power', 'moments'];
+
 function cgfacParts(options: OptionValues): CgfacOptions {
   if (options.form === 'primal') {
-    refuseIdle(options, ['rank', 'decay', 'dampingKind', 'pi', 'shrinkage'], 'the primal form', 'the Gram form');
+    refuseIdle(options, ofOtherForms, 'the primal form', 'the Gram form');
     return { damping: primal(solveOf(options)) };
+  }
+  if (options.form === 'inverse-free') {
+    refuseIdle(options, [...ofOtherForms, ...solve, 'warmStart'], 'the inverse-free form', 'the other forms');
+    return { damping: inverseFree() };
+  }
+  const kind = dampingKind(options);
+  if (kind === 'eigenvalues' || kind === 'eigen-corrected') {
+    return { factors: dense(picked(options, ['decay'])), damping: eigenDamping(kind, options) };
   }
   const rank = options.rank === 'auto' ? { rank: byBudget() } : picked(options, ['rank']);
   const factors = sketches({ ...rank, ...picked(options, ['decay']) });
-  return isTikhonov(options)
+  return kind === 'tikhonov'
     ? { factors, damping: tikhonov({ ...solveOf(options), ...picked(options, ['shrinkage']) }) }
     : { factors, damping: factored(picked(options, ['pi'])) };
 }
 
 function kfacParts(options: OptionValues): KfacOptions {
   const factors = picked(options, ['decay']);
-  if (isTikhonov(options)) {
-    refuseIdle(options, ['inverseInterval'], 'Tikhonov damping', 'factored damping');
+  const kind = dampingKind(options);
+  if (kind === 'eigenvalues' || kind === 'eigen-corrected') {
+    return { factors: dense(factors), damping: eigenDamping(kind, options) };
+  }
+  if (kind === 'tikhonov') {
     refuseIdle(options, ['shrinkage'], 'dense factors', 'sketches');
     return { factors: dense(factors), damping: tikhonov(solveOf(options)) };
   }
@@ -353,15 +384,25 @@ function kfacParts(options: OptionValues): KfacOptions {
   };
 }
 
-/** Return whether damping is Tikhonov's; refuse options of conjugate gradients if it is factored. */
-function isTikhonov(options: OptionValues): boolean {
-  const isChosen = options.dampingKind === 'tikhonov';
-  if (isChosen) refuseIdle(options, ['pi'], 'Tikhonov damping', 'factored damping');
-  else {
-    const own = [...solve, 'warmStart', 'shrinkage'];
-    refuseIdle(options, own, 'factored damping', 'Tikhonov damping and of the primal form');
+function eigenDamping(kind: 'eigenvalues' | 'eigen-corrected', options: OptionValues): WholeDamping {
+  const { basisInterval: interval, moments } = options;
+  const basis = { ...picked(options, ['power']), ...(interval !== undefined && { interval: Number(interval) }) };
+  if (kind === 'eigenvalues') return eigenvalues(basis);
+  return eigenCorrected({ ...basis, ...(moments === 'gradient' && { moments: gradientMoments() }) });
+}
+
+/** Return the kind of damping; refuse the options of other kinds. */
+function dampingKind(options: OptionValues): DampingWord {
+  const kind = (options.dampingKind ?? 'factored') as DampingWord; // it was read as one of these words
+  const takes: readonly string[] = dampings[kind].takes;
+  for (const option of dampingWords.flatMap((word): readonly string[] => dampings[word].takes)) {
+    if (takes.includes(option)) continue;
+    const owners = dampingWords.filter((word) => (dampings[word].takes as readonly string[]).includes(option));
+    const names = owners.map((word) => dampings[word].words).join(' and of ');
+    const also = [...solve, 'warmStart'].includes(option) ? ' and of the primal form' : '';
+    refuseIdle(options, [option], dampings[kind].words, names + also);
   }
-  return isChosen;
+  return kind;
 }
 
 /** @throws OptionError if one of some options, which have no effect here, is given */

@@ -15,6 +15,7 @@ import { type ProductDamping, rootDampingOf } from './damping.js';
 import type { FreshFactors } from './factors.js';
 import { KroneckerOperator } from './kronecker-operator.js';
 import { primalSolve } from './primal.js';
+import { measuredNow } from './refresh.js';
 import { RowCoordinates } from './row-coordinates.js';
 import { tikhonov } from './tikhonov.js';
 
@@ -49,7 +50,7 @@ const onX = (options: Required<SolveOptions>): ProductDamping => ({
   name: 'on X',
   precondition({ context, factors, delta, measure }) {
     const { b } = context;
-    const { blocks } = measure((_, measured) => ({ blocks: measured, keeps: new Map() })).made;
+    const blocks = measuredNow(measure);
     const operatorOf = factors.begin(context);
     const systems = blocks.map(({ rows, ...each }) => {
       const operator = operatorOf({ rows, ...each });

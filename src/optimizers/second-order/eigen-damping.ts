@@ -12,6 +12,7 @@ import { type BasisOptions, checkedBasis, eigenbases, type SideEigen, spectrumOf
 import type { KroneckerOperator, PerSide } from './kronecker-operator.js';
 import { measuredOperators } from './measured-operators.js';
 import { exampleMoments, type Moments } from './moments.js';
+import { measuredNow } from './refresh.js';
 
 export interface EigenOptions extends BasisOptions {
   /** p of the direction (F + λI)^p·∇: −1, the natural gradient, by default; −½ whitens gradients. */
@@ -75,7 +76,7 @@ export function eigenCorrected(options: EigenCorrectedOptions = {}): WholeDampin
     measuresAlways: true,
     precondition({ context, factors, delta, measure }) {
       const { b } = context;
-      const { blocks } = measure((_, measured) => ({ blocks: measured, keeps: new Map() })).made;
+      const blocks = measuredNow(measure);
       const operatorOf = factors.begin(context);
       const operators = blocks.map((each) => ({ each, operator: operatorOf(each) }));
       const { systems, renewed } = inBases(context, operators, basis);

@@ -19,6 +19,7 @@ import { type DampingInput, type RowDamping, rootDampingOf } from './damping.js'
 import { type FreshFactors, sketches, type WholeFactors } from './factors.js';
 import { invertedKernels } from './kronecker-operator.js';
 import { refuseNested } from './parts.js';
+import { measuredNow } from './refresh.js';
 import { type SecondOrderOptions, secondOrder, secondOrderKeys } from './second-order.js';
 
 export interface HessianFreeOptions extends SecondOrderOptions, SolveOptions {
@@ -70,7 +71,7 @@ const wholeNetworkSolve = (solve: Required<SolveOptions>, isWarm: boolean, isPre
   usesRows: true,
   precondition(input) {
     const { context } = input;
-    const { blocks } = input.measure((_, measured) => ({ blocks: measured, keeps: new Map() })).made;
+    const blocks = measuredNow(input.measure);
     const members = isPreconditioned
       ? preconditionedBlocks(input, blocks)
       : blocks.map((each) => dampedBlock(input, each));

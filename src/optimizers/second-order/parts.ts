@@ -22,6 +22,7 @@ export function checkedParts(options: {
     'eigenCorrected',
     'tikhonov',
     'primal',
+    'inverseFree',
   ]);
   const factors = checkedObject('factors', options.factors, 'begin', ['sketches', 'dense']);
   const acrossLayers = checkedObject('acrossLayers', options.acrossLayers, 'correct', ['twoLevel']);
@@ -45,7 +46,7 @@ const nested: Readonly<Record<string, string>> = {
     ['learningRate', 'momentum', 'weightDecay', 'klClip'].map((key) => [key, `step: scheduled({ ${key} })`]),
   ),
   ...Object.fromEntries(
-    ['dampingInterval', 'dampingDecay', 'minimumDamping', 'priorPrecision'].map((key) => [
+    ['dampingInterval', 'dampingDecay', 'minimumDamping', 'calibrationSteps', 'priorPrecision'].map((key) => [
       key,
       `step: selfTuning({ ${key} })`,
     ]),

@@ -12,6 +12,7 @@ import { checkedSolve, reportSolves, type Solve, type SolveOptions, solveKeys } 
 import { coordinateSolve } from './coordinate-solve.js';
 import { type RowDamping, rootDampingOf } from './damping.js';
 import { solvedInGroups } from './groups.js';
+import { measuredNow } from './refresh.js';
 import { batchOperator, RowCoordinates, stackedMaps } from './row-coordinates.js';
 
 export interface PrimalOptions extends SolveOptions {
@@ -34,7 +35,7 @@ export function primal(options: PrimalOptions = {}): RowDamping {
     usesRows: true,
     precondition({ context, measure, delta }) {
       const { b } = context;
-      const { blocks } = measure((_, measured) => ({ blocks: measured, keeps: new Map() })).made;
+      const blocks = measuredNow(measure);
       const systems = blocks.map(({ rows, ...each }) => {
         const coordinates = new RowCoordinates(batchOperator(b, each.block, rows));
         return { each, coordinates, v: each.smoothed, delta: delta(b, coordinates.operator) };

@@ -164,6 +164,10 @@ export type Measure = <Made extends { readonly keeps: ReadonlyMap<string, Value>
   make: (context: StepContext, blocks: readonly MeasuredBlock[]) => Made,
 ) => Refreshed<Made>;
 
+/** Return the blocks with the rows of this step, for what measures at each step. */
+export const measuredNow = (measure: Measure): readonly MeasuredBlock[] =>
+  measure((_, blocks) => ({ blocks, keeps: new Map() })).made.blocks;
+
 export interface MeasureSchedule {
   /** Steps from one measurement to the next. */
   readonly interval: number;

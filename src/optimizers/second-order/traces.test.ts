@@ -20,10 +20,12 @@ import { byResidual } from '../../solvers/stopping.js';
 import type { Optimizer, StepContext } from '../optimizer.js';
 import { at } from '../schedules.js';
 import { scheduled } from '../steps/scheduled.js';
-import type { FactorDamping, ProductDamping, WholeDamping } from './damping.js';
+import { type CgfacOptions, cgfac } from './cgfac.js';
+import type { Damping } from './damping.js';
 import { eigenCorrected, eigenvalues } from './eigen-damping.js';
 import { factored } from './factored.js';
 import type { WholeFactors } from './factors.js';
+import { inverseFree } from './inverse-free.js';
 import { type KfacOptions, kfac } from './kfac.js';
 import { KroneckerOperator } from './kronecker-operator.js';
 import { exampleMoments, gradientMoments, type Moments } from './moments.js';
@@ -81,7 +83,7 @@ interface Traced extends Kept {
   readonly damping: number;
   readonly learningRate: number | ((step: number) => number);
   readonly klClip?: number;
-  readonly preconditioner?: { readonly damping: FactorDamping | ProductDamping | WholeDamping };
+  readonly preconditioner?: { readonly damping: Damping };
   readonly fisher?: Fisher;
 }
 
@@ -97,14 +99,17 @@ function tracedOptimizer(network: string, traced: Traced): Optimizer {
     const [left, right] = scales(positions);
     return [left, right * unit ** 2];
   };
-  return kfac({
+  const usesRows = preconditioner?.damping.usesRows;
+  return (usesRows ? cgfac : kfac)({
     ...preconditioner,
     // Tikhonov damping keeps no inverses; factored damping inverts in each step.
-    factors: { ...factorsOf({ ...traced, scales: inUnits }), ...(inverts && { inverseInterval: 1 }) },
+    ...(!usesRows && {
+      factors: { ...factorsOf({ ...traced, scales: inUnits }), ...(inverts && { inverseInterval: 1 }) },
+    }),
     fisher,
     curvatureRows: 8,
     step: scheduled({ learningRate: (step) => at(learningRate, step) * unit, damping, klClip }),
-  } as KfacOptions); // each damping with factors that it takes
+  } as CgfacOptions & KfacOptions); // each damping with factors that it takes
 }
 
 /** θ·old + (1 − θ)·new, from the identity. */
@@ -186,6 +191,18 @@ const thrandisAveraged: Traced = {
   preconditioner: { damping: eigenCorrected({ interval: 5, burnIn: 1, decay: 0.75, moments: gradientMoments() }) },
 };
 
+// singd: no factors; gradients of the mean loss times N.
+const singd = (network: string): Traced => ({
+  ...{ damping: 0.003, learningRate: 0.02, preconditioner: { damping: inverseFree() } },
+  fisher: {
+    name: 'in units',
+    cotangents: (input) =>
+      empirical()
+        .cotangents(input)
+        .map((each) => input.b.mul(each, unitOf(network))),
+  },
+});
+
 const cases: readonly (readonly [name: string, network: string, Traced, Precision, rounding: number])[] = [
   ['thrandis-kfac', 'mlp', thrandis, 'float64', 1e-12],
   ['thrandis-kfac', 'mlp-mse', thrandis, 'float64', 1e-12],
@@ -213,6 +230,8 @@ const cases: readonly (readonly [name: string, network: string, Traced, Precisio
   ['ntselepidis-kfac-symeig', 'mlp', { ...ntselepidis, ...exactly }, 'float64', 1e-11],
   ['ntselepidis-kfac-symeig', 'mlp-mse', { ...ntselepidis, ...exactly }, 'float64', 1e-11],
   ['ntselepidis-kfac-symeig', 'conv', { ...ntselepidis, ...exactly }, 'float32', 1e-5],
+  ['singd-diagonal', 'mlp', singd('mlp'), 'float64', 1e-12],
+  ['singd-diagonal', 'mlp-mse', singd('mlp-mse'), 'float64', 1e-12],
   ['foof', 'mlp', foof, 'float64', 1e-12],
   ['foof', 'mlp-mse', foof, 'float64', 1e-12],
   ['foof', 'conv', foof, 'float32', 1e-5],

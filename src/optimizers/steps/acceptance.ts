@@ -53,7 +53,7 @@ export function acceptanceOf(
 export const isFiniteScalar = (b: Builder, x: Value): Value => b.equal(b.sub(x, x), 0);
 
 /** Number of steps at the start of a run, and after one that was taken back, that are all measured. */
-const measuredRun = 10;
+export const measuredRun = 10;
 
 /** Largest weight of the past in the average of squared rises from loss to loss. */
 const decay = 0.9;

@@ -15,7 +15,10 @@ export interface ScheduledOptions {
   readonly momentum?: Schedule;
   /** Decoupled weight decay w of all parameters of blocks, θ ← (1 − η·w)θ; 0 by default. */
   readonly weightDecay?: Schedule;
-  /** Bound κ on the squared Fisher norm of a step (Ba et al. 2017, section 5); 0.001 by default, 0 is none. */
+  /**
+   * Bound κ on the squared Fisher norm of a step (Ba et al. 2017, section 5), which others call the norm constraint; 0.001 by
+   * default, 0 is none.
+   */
   readonly klClip?: Schedule;
 }
 

@@ -236,6 +236,40 @@ describe('Levenberg–Marquardt', () => {
     expect([21, 30, 31].map((step) => tuned.watch.measures(step))).toEqual([true, true, false]);
   });
 
+  describe('the search for the first λ', () => {
+    /** λ after each step of given reduction ratios; NaN stands for a step that was taken back. */
+    const searched = (ratios: readonly number[], calibrationSteps = 6, minimumDamping = 1e-4) => {
+      const tuned = levenbergMarquardt({ damping: 1, calibrationSteps, minimumDamping, dampingInterval: 100 }, quiet);
+      return ratios.map((ratio, step) => {
+        const accepted = Number(!Number.isNaN(ratio));
+        tuned.observe(step, { predictedChange: -2, actualChange: -2 * ratio, accepted });
+        return tuned.damping;
+      });
+    };
+
+    test.each<readonly [string, readonly number[], readonly number[]]>([
+      ['falls while predictions are good', [1, 1, 0.9], [1 / 4, 1 / 16, 1 / 64]],
+      ['ends with a fair one', [1, 0.5, 1, 1], [1 / 4, 1 / 4, 1 / 4, 1 / 4]],
+      ['takes its last step back if it went too far', [1, 1, 0.1, 1], [1 / 4, 1 / 16, 1 / 4, 1 / 4]],
+      ['grows while they are bad, and ends with a good one', [0.1, -1, 1, 1], [4, 16, 16, 16]],
+      ['grows after a step that was taken back, and does not fall again', [Number.NaN, 1, 1], [4, 4, 4]],
+      ['ends after its steps', [1, 1, 1, 1, 1, 1, 1, 1], [1, 2, 3, 4, 5, 6, 6, 6].map((k) => 4 ** -k)],
+    ])('%s', (_, ratios, dampings) => {
+      expect(searched(ratios)).toEqual(dampings);
+    });
+
+    test('keeps to the lower bound, and goes on from a snapshot', () => {
+      expect(searched([1, 1, 1], 6, 0.1)).toEqual([0.25, 0.1, 0.1]);
+      const options = { damping: 1, calibrationSteps: 5, minimumDamping: 1e-4 };
+      const [first, second] = [levenbergMarquardt(options, quiet), levenbergMarquardt(options, quiet)];
+      first.observe(0, { predictedChange: -1, actualChange: -1 });
+      second.restore(JSON.parse(JSON.stringify(first.snapshot())));
+      for (const tuned of [first, second]) tuned.observe(1, { predictedChange: -1, actualChange: 0 });
+      expect([first.damping, second.damping]).toEqual([1, 1]);
+      expect(second.snapshot()).toEqual(first.snapshot());
+    });
+  });
+
   test('small batches keep λ higher, unless it is given', () => {
     const dampings = (batchSize: number, damping?: number) =>
       levenbergMarquardt(damping === undefined ? {} : { damping }, { batchSize }).damping;
@@ -255,6 +289,7 @@ describe('Levenberg–Marquardt', () => {
   test.each([
     ['dampingInterval is 0; it must be a whole number, at least 1', { dampingInterval: 0 }],
     ['dampingDecay is 1; it must be a finite number, greater than 0, less than 1', { dampingDecay: 1 }],
+    ['calibrationSteps is 11; it must be a whole number, at least 0, at most 10', { calibrationSteps: 11 }],
     ['minimumDamping is NaN; it must be a finite number, greater than 0', { minimumDamping: Number.NaN }],
   ])('%s', (message, wrong) => {
     expect(() => levenbergMarquardt(wrong, quiet)).toThrow(message);

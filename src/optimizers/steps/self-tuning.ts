@@ -33,6 +33,7 @@ const keys: OptionKeys<SelfTuningOptions> = {
   dampingInterval: true,
   dampingDecay: true,
   minimumDamping: true,
+  calibrationSteps: true,
   priorPrecision: true,
 };
 
