@@ -102,7 +102,8 @@ async function stepOf(
     ...Object.fromEntries(parameters.filter((entry): entry is [string, TensorData] => entry[1] !== undefined)),
     ...step.initialState,
   });
-  const averages = optimizer.iterateAveraging && (await IterateAverage.of(engine, model.parameters, optimizer.iterateAveraging));
+  const averages =
+    optimizer.iterateAveraging && (await IterateAverage.of(engine, model.parameters, optimizer.iterateAveraging));
   if (averages) {
     const initial = [...averages.keys].map(([name, key]) => [key, model.parameters.get(name)?.constant] as const);
     await engine.write(
