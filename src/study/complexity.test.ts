@@ -139,7 +139,7 @@ it('formulas are those of the mathematics, summed over layers', () => {
   expect(cost(primalCost(10)).bytes).toBe(4 * (5 * 7 + 25 + 36));
   // R = 2 is below both sides.
   expect(cost(sketchCost(2)).flops).toBe(360 + 8 * 2 * 12 + 2 * 4 * 7 + 2 * 8);
-  expect(cost(sketchCost(2)).bytes).toBe(4 * (2 * 7 + 2 * 4));
+  expect(cost(sketchCost(2)).bytes).toBe(4 * (2 * 7 + 4));
   // R = 3 keeps the matrix of the inputs: 3 × 3.
-  expect(cost(sketchCost(3)).bytes).toBe(4 * (2 * 9 + 3 * 4 + 9));
+  expect(cost(sketchCost(3)).bytes).toBe(4 * (2 * 9 + 3 * 4 + 9 / 2));
 });

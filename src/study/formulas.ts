@@ -55,9 +55,9 @@ export const primalCost = (iterations: number): CostFormula => ({
 /** CG-FAC on sketches of R rows with factored damping; a side of at most R keeps its matrix instead. */
 export const sketchCost = (rank: number): CostFormula => ({
   flops: ({ m, n, N }) => sum([m, n].map((side) => sideFlops(side, { m, n, N }, rank))),
-  numbers: ({ m, n }) => sum([m, n].map((side) => (side <= rank ? 2 * side ** 2 : rank * side + rank ** 2))),
+  numbers: ({ m, n }) => sum([m, n].map((side) => (side <= rank ? 2 * side ** 2 : rank * side + rank ** 2 / 2))),
   flopsText: `8Rmn + 2R²(m+n) + 2R³, R = ${rank}`,
-  numbersText: `R(m+n) + 2R², R = ${rank}`,
+  numbersText: `R(m+n) + R², R = ${rank}`,
 });
 
 function sideFlops(side: number, { m, n, N }: DenseShape, rank: number): number {
