@@ -249,7 +249,7 @@ describe('what a second-order optimizer is made of', () => {
     ['step is the function normalized; call it: normalized()', loose({ step: normalized })],
     ["damping is 'tikhonov'; call it: tikhonov()", loose({ damping: 'tikhonov' })],
     [
-      'damping is an object with name, areWhole, begin; give factored(), tikhonov() or primal()',
+      'damping is an object with name, areWhole, begin; give factored(), eigenvalues(), eigenCorrected(), tikhonov(), primal() or inverseFree()',
       loose({ damping: dense() }),
     ],
     ["factors is 'gram'; give sketches() or dense()", loose({ factors: 'gram' })],

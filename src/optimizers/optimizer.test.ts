@@ -17,7 +17,6 @@ import { type Optimizer, type Steering, type StepContext, scoped, states } from 
 import { checked } from './options.js';
 import { partition } from './partition.js';
 import { cgfac } from './second-order/cgfac.js';
-import { factored } from './second-order/factored.js';
 import { sketches } from './second-order/factors.js';
 import { primal } from './second-order/primal.js';
 import { tikhonov } from './second-order/tikhonov.js';
@@ -212,7 +211,6 @@ test('a step that trains nothing is refused, also in a part', () => {
 });
 
 test.each([
-  ['factored', factored],
   ['empirical', empirical],
   ['exact', exact],
   ['scaleBySign', scaleBySign],

@@ -21,7 +21,7 @@ export interface InverseRoot {
 
 /**
  * Return A^(−1/p) by M ← M̂^p·M and H ← H·M̂ with M̂ = ((p + 1)·I − M)/p, from multiples of A and I, until M is I (Guo & Higham
- * 2006, SIAM J. Matrix Anal. Appl. 28, equation 4.9; Anil et al. 2020, arXiv 2002.09018, section 4.4). A round takes 2 + log₂ p
+ * 2006, SIAM J. Matrix Anal. Appl. 28; Anil et al. 2020, arXiv 2002.09018). A round takes 2 + log₂ p
  * matrix products.
  * @param matrix A, symmetric positive semidefinite, `[n, n]` or `[batch, n, n]`
  * @param p a whole number above 0

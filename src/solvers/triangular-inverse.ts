@@ -8,7 +8,7 @@ const largestLu = 128;
 
 /**
  * Return the inverse of an upper triangular matrix, upper triangular.
- * @param matrix `[n, n]` or `[batch, n, n]`; it holds infinities or NaN after if its diagonal has a 0
+ * @param matrix `[n, n]` or `[batch, n, n]`; if its diagonal has a 0, the inverse holds infinities or NaN
  * @throws GraphError for a value that is not a square matrix or a batch of them, of known sizes
  */
 export function upperInverse(b: Builder, matrix: Value): Value {

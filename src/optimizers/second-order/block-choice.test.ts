@@ -27,7 +27,7 @@ import {
   outputCotangent,
 } from '../../../test/support/dense-network.js';
 import { layouts } from '../../../test/support/layer-tensors.js';
-import { stepOnce } from '../../../test/support/optimizer-step.js';
+import { type Snapshots, stepOnce } from '../../../test/support/optimizer-step.js';
 import { decayAt } from '../../curvature/factors/moving-average.js';
 import { empirical, inputOnly } from '../../curvature/fisher.js';
 import { random } from '../../random.js';
@@ -89,6 +89,7 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (one) => 
     const source = random(31);
     let network = denseNetwork([4, 3, 2], { ...one, activation: 'tanh', seed: 30 });
     let state: Numbers = {};
+    let snapshots: Snapshots = [];
     let averages: readonly Matrix[] | undefined;
     const optimizer = cgfac({ ...bare, blocks: [['*.weight', form]] });
     for (let k = 0; k < 2; k++) {
@@ -98,14 +99,14 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (one) => 
       const fresh = batch.map((factors, i) => approximation(whole[i] ?? factors.a, factors));
       const keep = decayAt(k, decay);
       averages = fresh.map((matrix, i) => plus(scaled(averages?.[i] ?? matrix, keep), scaled(matrix, 1 - keep)));
-      const outcome = await stepOnce({ network, loss, examples, optimizer, step: k, state });
+      const outcome = await stepOnce({ network, loss, examples, optimizer, step: k, state, snapshots });
       for (const [i, { gradient }] of batch.entries()) {
         const moved = minus(outcome.network.layers[i] ?? gradient, network.layers[i] ?? gradient);
         const direction = solved(shifted(averages[i] ?? gradient, damping), vectorized(gradient));
         const expected = matrixOf(gradient.rows, gradient.columns, scaled(direction, -rate).data);
         expect(relativeError(moved, expected)).toBeLessThan(1e-9);
       }
-      ({ network, state } = outcome);
+      ({ network, state, snapshots } = outcome);
     }
   });
 });
