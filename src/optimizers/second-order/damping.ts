@@ -19,6 +19,8 @@ export interface Damping {
   readonly usesRows?: true | undefined;
   /** Whether it inverts the damped factors, so that the inverses can be kept for several steps. */
   readonly invertsFactors?: true | undefined;
+  /** An option that was given and concerns only factors that are held as rows. */
+  readonly optionOfRows?: string | undefined;
   /** Return each block with its natural gradient. */
   precondition(input: DampingInput): readonly BlockDirection[];
 }

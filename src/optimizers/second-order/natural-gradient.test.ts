@@ -89,11 +89,7 @@ const cgfacForms: readonly (readonly [string, CgfacOptions, Direction])[] = [
   ['some sides dense, factored', { factors: ofBatch(5) }, byFactors],
   ['all sides dense, factored', { factors: ofBatch(20) }, byFactors],
   ['dense factors, factored', { factors: dense({ decay: 0 }), damping: factored() }, byFactors],
-  [
-    'dense factors, Tikhonov',
-    { factors: dense({ decay: 0 }), damping: tikhonov({ ...converged, shrinkage: 0 }) },
-    byTikhonov,
-  ],
+  ['dense factors, Tikhonov', { factors: dense({ decay: 0 }), damping: tikhonov(converged) }, byTikhonov],
 ];
 
 // The damped solves are tested in all layouts: here one of each kind will do.
@@ -126,7 +122,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
 
   const averaged: readonly (readonly [string, Optimizer, Direction])[] = [
     ['kfac, factored', kfac({ ...bare, factors: dense({ inverseInterval: 1 }) }), byFactors],
-    ['kfac, Tikhonov', kfac({ ...bare, damping: tikhonov({ ...converged, shrinkage: 0 }) }), byTikhonov],
+    ['kfac, Tikhonov', kfac({ ...bare, damping: tikhonov(converged) }), byTikhonov],
     ['cgfac with dense sides, factored', cgfac({ ...bare, factors: sketches({ rank: 20 }) }), byFactors],
     [
       'cgfac with dense sides, Tikhonov',

@@ -22,6 +22,9 @@ export function checkedParts(options: {
   if (damping && !damping.invertsFactors && factors?.inverseInterval !== undefined) {
     throw new OptionError(`inverseInterval has no effect: ${damping.name}() damping keeps no inverses`);
   }
+  if (damping?.optionOfRows !== undefined && factors?.areWhole) {
+    throw new OptionError(`${damping.optionOfRows} has no effect: ${factors.name}() factors are not held as rows`);
+  }
   return { ...(damping && { damping }), ...(factors && { factors }) };
 }
 

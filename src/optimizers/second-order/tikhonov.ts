@@ -39,6 +39,7 @@ export function tikhonov(options: TikhonovOptions = {}): ProductDamping {
   if (given !== undefined) checkedNumber('shrinkage', given, { atLeast: 0, below: 1 });
   return {
     name: 'tikhonov',
+    ...(given !== undefined && { optionOfRows: 'shrinkage' }),
     precondition({ context, blocks, factors, delta }) {
       const { b } = context;
       const operatorOf = factors.begin(context);
