@@ -301,6 +301,10 @@ describe('what a second-order optimizer is made of', () => {
       () => tikhonov({ rank: 3 } as object),
     ],
     ['warmStart is 1; it must be true or false', () => primal({ warmStart: 1 as unknown as boolean })],
+    [
+      'shrinkage has no effect: dense() factors are not held as rows',
+      () => kfac({ damping: tikhonov({ shrinkage: 0.1 }) }),
+    ],
     ['shrinkage is 1; it must be a finite number, at least 0, less than 1', () => tikhonov({ shrinkage: 1 })],
     ['stopping is 0.001; give byResidual() or byProgress()', () => tikhonov({ stopping: 1e-3 } as object)],
   ])('%s', (message, make) => {

@@ -7,7 +7,7 @@ import { nodeEngine } from '../engine/node.js';
 import { OptionError } from '../errors.js';
 import { lossOf } from '../losses/index.js';
 import { mlp } from '../nn/zoo.js';
-import { byResidual } from '../solvers/stopping.js';
+import { byProgress, byResidual } from '../solvers/stopping.js';
 import { buildStep, scalarFeeds } from '../training/step-program.js';
 import { train } from '../training/trainer.js';
 import { adam } from './adam.js';
@@ -305,6 +305,12 @@ test('conjugate gradients that mostly do not converge are warned of at the end',
     4,
   );
   expect(enough.warnings.some((warning) => warning.includes('conjugate gradients'))).toBe(false);
+  const short = await run(cgfac({ damping: tikhonov({ maxIterations: 5, stopping: byProgress() }), factors }), 2);
+  expect(short.record.steps.map(({ optimizer }) => optimizer.progress)).toEqual([1, 1]);
+  expect(short.warnings.some((warning) => warning.includes('before the progress fell to 0.0005'))).toBe(true);
+  const long = await run(cgfac({ damping: tikhonov({ maxIterations: 200, stopping: byProgress() }), factors }), 2);
+  for (const { optimizer } of long.record.steps) expect(optimizer.progress).toBeLessThanOrEqual(5e-4);
+  expect(long.warnings.some((warning) => warning.includes('conjugate gradients'))).toBe(false);
 });
 
 test('a part of a chain that is a maker of one, or makes no updates, is refused by its name', () => {

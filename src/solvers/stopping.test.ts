@@ -112,6 +112,13 @@ describe('by progress', () => {
     expect(await solved([matrix], [unit(60)], byProgress(), 5)).toMatchObject({ iterations: 5, measure: 1 });
   });
 
+  test('a solution that is exact ends the solve before there is a window', async () => {
+    const easy = withEigenvalues([1, 2, 3, 1, 2, 3], 3);
+    const result = await solved([easy], [unit(6)], byProgress());
+    expect(result.iterations).toBeLessThan(10);
+    expect(result.measure).toBe(0);
+  });
+
   test('a right-hand side of zero takes no iteration', async () => {
     expect(await solved([matrix], [new Float64Array(60)], byProgress())).toMatchObject({ iterations: 0 });
   });

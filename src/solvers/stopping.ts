@@ -119,8 +119,10 @@ export function byProgress(options: ProgressOptions = {}): Stopping {
         next.rank - 1,
       );
       const progress = b.div(b.div(b.sub(value, before), b.min(value, -1e-30)), b.cast(window, value.dtype));
-      const measure = b.where(b.and(b.greater(done, window), b.less(value, 0)), progress, 1);
-      const running = b.and(b.greater(measure, tolerance), b.greater(squaredResidual, 0));
+      const measured = b.where(b.and(b.greater(done, window), b.less(value, 0)), progress, 1);
+      // Only rounding is left of the residual: there is no more progress to be made.
+      const measure = b.where(b.greater(squaredResidual, value.dtype === 'float64' ? 1e-28 : 1e-12), measured, 0);
+      const running = b.greater(measure, tolerance);
       return { running, memory: [value, measure, next] };
     },
     measured([, measure]) {

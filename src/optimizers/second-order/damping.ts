@@ -29,6 +29,8 @@ export interface Damping {
   readonly invertsFactors?: true | undefined;
   /** Whether it needs the factors themselves, not sketches of them. */
   readonly needsWhole?: true | undefined;
+  /** An option that was given and concerns only factors that are held as rows. */
+  readonly optionOfRows?: string | undefined;
   /** Return each block with its natural gradient. */
   precondition(input: DampingInput): readonly BlockDirection[];
 }

@@ -44,6 +44,7 @@ export function kfac(options: KfacOptions = {}): Optimizer {
       `factors are ${factors.name}(); kfac keeps the factors themselves: give dense(), or use cgfac`,
     );
   }
+  checkedParts({ damping, factors });
   const { inverseInterval = usualInterval } = factors;
   const kept = damping.invertsFactors ? { ...factors, inverseInterval } : factors;
   return secondOrder('kfac', { damping, factors: kept, ...across }, options);

@@ -83,6 +83,19 @@ test.each(forms)('cgfac %s forms no factor', (_name, options) => {
   expect(largest).toBeLessThanOrEqual(Math.max(...layers.map(({ inputs, outputs }) => inputs * outputs), largestRows));
 });
 
+test.each([
+  ['Tikhonov damping', { factors: small, damping: tikhonov() }],
+  ['the primal form', { damping: primal() }],
+  ['the primal form, from the last solution', { damping: primal({ warmStart: true }) }],
+] as const)('%s: an iteration touches nothing of the size of a layer', (_name, options: CgfacOptions) => {
+  const loops = stepOf(cgfac({ curvatureRows: rank, ...options })).nodes.filter(({ op }) => op === 'Loop');
+  expect(loops.length).toBeGreaterThan(0);
+  const inside = loops.flatMap(subgraphs).flatMap((body) => [...valuesOf(body)]);
+  const largest = Math.max(...inside.map(({ dims }) => elementCount(dims)));
+  expect(largest).toBeLessThan(Math.min(...layers.map(({ inputs, outputs }) => inputs * outputs)));
+  expect(largest).toBeGreaterThanOrEqual(rank * rank);
+});
+
 test('the walk sees the bodies of loops and branches', () => {
   const bodies = stepOf(cgfac({ factors: small, step: selfTuning(), damping: tikhonov() })).nodes.filter(
     (node) => subgraphs(node).length > 0,

@@ -99,11 +99,7 @@ const cgfacForms: readonly (readonly [string, CgfacOptions, Direction])[] = [
   ['some sides dense, factored', { factors: ofBatch(5) }, byFactors],
   ['all sides dense, factored', { factors: ofBatch(20) }, byFactors],
   ['dense factors, factored', { factors: dense({ decay: 0 }), damping: factored() }, byFactors],
-  [
-    'dense factors, Tikhonov',
-    { factors: dense({ decay: 0 }), damping: tikhonov({ ...converged, shrinkage: 0 }) },
-    byTikhonov,
-  ],
+  ['dense factors, Tikhonov', { factors: dense({ decay: 0 }), damping: tikhonov(converged) }, byTikhonov],
   ['eigenvalues', { factors: dense({ decay: 0 }), damping: eigenvalues({ interval: 1 }) }, byTikhonov],
   [
     'inputs alone, eigenvalues',
@@ -147,7 +143,7 @@ describe.each(layouts.slice(1, 3))('outputs first: $outputsFirst, bias: $hasBias
 
   const averaged: readonly (readonly [string, Optimizer, Direction])[] = [
     ['kfac, factored', kfac({ ...bare, factors: dense({ inverseInterval: 1 }) }), byFactors],
-    ['kfac, Tikhonov', kfac({ ...bare, damping: tikhonov({ ...converged, shrinkage: 0 }) }), byTikhonov],
+    ['kfac, Tikhonov', kfac({ ...bare, damping: tikhonov(converged) }), byTikhonov],
     [
       'kfac, π = 1, kept inverses',
       kfac({ ...bare, damping: factored({ pi: 1 }), factors: dense({ inverseInterval: 1 }) }),

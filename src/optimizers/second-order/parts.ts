@@ -37,6 +37,9 @@ export function checkedParts(options: {
       `factors are ${factors.name}(); ${damping.name}() damping needs the factors themselves: give dense(), or leave them out`,
     );
   }
+  if (damping?.optionOfRows !== undefined && factors?.areWhole) {
+    throw new OptionError(`${damping.optionOfRows} has no effect: ${factors.name}() factors are not held as rows`);
+  }
   return { ...(damping && { damping }), ...(factors && { factors }), ...(acrossLayers && { acrossLayers }) };
 }
 

@@ -40,6 +40,7 @@ export function tikhonov(options: TikhonovOptions = {}): ProductDamping {
   if (given !== undefined) checkedNumber('shrinkage', given, { atLeast: 0, below: 1 });
   return {
     name: 'tikhonov',
+    ...(given !== undefined && { optionOfRows: 'shrinkage' }),
     precondition(input) {
       const { context, blocks, delta } = input;
       const { b } = context;
