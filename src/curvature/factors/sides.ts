@@ -69,7 +69,7 @@ const smallestScale = 1e-36;
 const rootOf = (b: Builder, meanEigenvalue: Value): Value => b.sqrt(b.max(meanEigenvalue, smallestScale));
 
 /** Return the rows of a factor A in units of its mean eigenvalue, r̂ = r/√s, and √s. */
-export function scaledInputRows(b: Builder, { values, homogeneous }: InputRows, size: number) {
+function scaledInputRows(b: Builder, { values, homogeneous }: InputRows, size: number) {
   const squares = elementDot(b, values, values);
   const trace = homogeneous ? b.add(squares, elementDot(b, homogeneous, homogeneous)) : squares;
   const rootScale = rootOf(b, b.mul(trace, 1 / size));
@@ -81,7 +81,7 @@ export function scaledInputRows(b: Builder, { values, homogeneous }: InputRows, 
 }
 
 /** Return the rows `[R, n]` of a factor G in units of its mean eigenvalue, r̂ = r/√s, and √s. */
-export function scaledOutputRows(b: Builder, rows: Value) {
+function scaledOutputRows(b: Builder, rows: Value) {
   const rootScale = rootOf(b, b.mul(elementDot(b, rows, rows), 1 / (rows.dims.at(-1) ?? 1)));
   return { rows: b.div(rows, rootScale), rootScale };
 }
