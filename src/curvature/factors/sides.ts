@@ -276,7 +276,7 @@ function diagonalOf(b: Builder, diagonal: Value, rootScale: Value): InputSide {
  * @param groups of the block
  * @example
  * // The step of a layer is (A + λI)⁻¹∇:
- * const outputs = (b: Builder, { block, rows }: BlockGradient) => identityOutputSide(b, block.groups, rows.outputs.dtype);
+ * const outputs = (b: Builder, { block, rows }: MeasuredBlock) => identityOutputSide(b, block.groups, rows.outputs.dtype);
  */
 export function identityOutputSide(b: Builder, groups: number, dtype: DataType): OutputSide {
   const shape = groups === 1 ? [1] : [groups, 1, 1];

@@ -94,7 +94,7 @@ const zoo: readonly Entry[] = [
 
 /** Beside two copies of the parameters, as many as Adam has: the averaged gradient or last step, and the average of the iterates. */
 test.each(zoo)(
-  '%s: the sketches by budget take at most 0.6 copies of the parameters',
+  '%s: the sketches by budget take at most 0.7 copies of the parameters',
   (_name, make, input, target, loss) => {
     const model = make();
     const parameters = [...model.parameters.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
@@ -103,7 +103,7 @@ test.each(zoo)(
     const own = copies(cgfac({ factors: sketches({ rank: byBudget() }) }));
     const ofAdam = copies(adam());
     expect(ofAdam).toBeCloseTo(2, 1);
-    expect(own).toBeLessThan(ofAdam + 0.6);
+    expect(own).toBeLessThan(ofAdam + 0.7);
     expect(own).toBeLessThan(copies(cgfac()));
   },
 );
