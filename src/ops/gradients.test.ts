@@ -12,7 +12,7 @@ import { logicCases } from '../../test/support/ops/logic.js';
 import { movementCases } from '../../test/support/ops/movement.js';
 import { normalizationCases } from '../../test/support/ops/normalization.js';
 import { poolingCases } from '../../test/support/ops/pooling.js';
-import { recurrentCases } from '../../test/support/ops/recurrent.js';
+import { gruCases, lstmCases, rnnCases } from '../../test/support/ops/recurrent.js';
 import { reductionCases } from '../../test/support/ops/reduction.js';
 import { resizeCases } from '../../test/support/ops/resize.js';
 import { zeroGradient } from './definition.js';
@@ -32,7 +32,9 @@ const families: Readonly<Record<string, CaseTable>> = {
   einsum: einsumCases,
   resizing: resizeCases,
   normalization: normalizationCases,
-  'recurrent operators': recurrentCases,
+  LSTM: lstmCases,
+  GRU: gruCases,
+  'Scan and RNN': rnnCases,
 };
 
 /** Cases of an operator: as written, or so many drawn from its generator. */

@@ -1,6 +1,7 @@
 // One direction of a recurrent operator over all steps at once: what a step begins with is what the step before gave out,
 // so that all pre-activations are two products of matrices.
 import type { Value } from '../../graph/graph.js';
+import { elementCount, tensorFrom } from '../../graph/tensor.js';
 import type { Builder } from '../builder.js';
 import type { NodeDraft } from '../definition.js';
 import { range } from '../shapes/shapes.js';
@@ -93,11 +94,9 @@ export function shifted(
   if (steps === 1) return first;
   const moved = b.concat(fromEnd ? [rest, first] : [first, rest], 0);
   if (!within || !fromEnd) return moved;
-  const next = b.concat(
-    [b.slice(within, 0, 1, steps), b.less(b.filled([1, ...within.dims.slice(1)], 1, 'float32'), 0)],
-    0,
-  );
-  return b.where(next, moved, first);
+  const none = within.dims.slice(1);
+  const never = b.constant(tensorFrom('bool', [1, ...none], Array(elementCount(none)).fill(0)));
+  return b.where(b.concat([b.slice(within, 0, 1, steps), never], 0), moved, first);
 }
 
 /** Return steps as rows, `[steps · batch, …]`. */

@@ -73,9 +73,6 @@ const to = (direction: 'reverse' | 'bidirectional') => ({ direction: text(direct
 const usual = (op: RecurrentName): readonly GradientCase[] => [
   check(op, op, { attributes: to('bidirectional'), lengths: [1, 2], steps: 2, order: 1 }),
   check(op, op, { attributes: to('reverse'), steps: 2, batch: 1 }),
-  check(op, op, { lengths: [3, 2], order: 1 }),
-  check(op, op, { steps: 1, isBare: true, order: 1 }),
-  check(op, op, { attributes: { clip: float(0.75) }, order: 1, steps: 2 }),
   check(op, 'native', { attributes: { ...to('bidirectional'), layout: int(1) }, steps: 2, order: 1 }),
 ];
 const shown = (op: RecurrentName, attributes: Attributes = {}): GradientCase =>
@@ -110,10 +107,11 @@ const scan = (steps: number, fromEnd: boolean): GradientCase => ({
   build: (b, x) => scanned(b, x, fromEnd),
 });
 
-export const recurrentCases = {
-  Scan: [scan(3, false), scan(3, true), scan(1, false)],
+export const lstmCases = {
   LSTM: [
     ...usual('LSTM'),
+    check('LSTM', 'LSTM', { isBare: true, order: 1 }),
+    check('LSTM', 'LSTM', { attributes: { clip: float(0.75) }, steps: 2, order: 1 }),
     check('LSTM', 'LSTM', { attributes: { input_forget: int(1) }, steps: 2, lengths: [2, 1], order: 1 }),
     check('LSTM', 'LSTM', {
       attributes: {
@@ -125,19 +123,27 @@ export const recurrentCases = {
       ...{ steps: 2, range: [-0.5, 0.5], order: 1 },
     }),
   ],
+  'cgfac.LSTM': [shown('LSTM')],
+} satisfies CaseTable;
+
+export const gruCases = {
   GRU: [
     ...usual('GRU'),
+    check('GRU', 'GRU', { attributes: { clip: float(0.75) }, steps: 2, order: 1 }),
     check('GRU', 'GRU', { attributes: { linear_before_reset: int(1), ...to('reverse') }, steps: 2, batch: 1 }),
     check('GRU', 'GRU', {
       attributes: { linear_before_reset: int(1), ...to('bidirectional') },
       ...{ lengths: [1, 2], steps: 2, order: 1 },
     }),
   ],
+  'cgfac.GRU': [shown('GRU'), shown('GRU', { linear_before_reset: int(1) })],
+} satisfies CaseTable;
+
+export const rnnCases = {
+  Scan: [scan(3, false), scan(3, true), scan(1, false)],
   RNN: [
     ...usual('RNN'),
     check('RNN', 'RNN', { attributes: { activations: texts(['Relu']) }, range: [0.1, 0.5], order: 1 }),
   ],
-  'cgfac.LSTM': [shown('LSTM')],
-  'cgfac.GRU': [shown('GRU'), shown('GRU', { linear_before_reset: int(1) })],
   'cgfac.RNN': [shown('RNN')],
 } satisfies CaseTable;
