@@ -4,6 +4,7 @@ import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import { OptionError } from '../errors.js';
 import { dependencies, type Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
+import { cotangentsOf } from './fisher.js';
 import type { FisherSample } from './fisher-sample.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows, LayerTensor } from './layer-tensor.js';
@@ -15,8 +16,8 @@ import { gradientRows } from './use-rows.js';
  * Return a function from each of the blocks to the gradients of single examples. There is a row of J for each example and each cotangent of the
  * Fisher matrix, divided by the root of the number of cases, so that JᵀJ is the Fisher matrix of the sample. A layer that
  * applies its weights at several positions adds up the products of its rows over them: nothing is approximated.
- * @throws OptionError for layers without rows of activations or of examples, and for a Fisher matrix whose cotangents cannot be
- *   added up over the cases of an example
+ * @throws OptionError for layers without rows of activations or of examples, for a Fisher matrix without cotangents, and for one
+ *   whose cotangents cannot be added up over the cases of an example
  */
 export function exampleJacobians(
   b: Builder,
@@ -27,13 +28,18 @@ export function exampleJacobians(
   const { output } = forward;
   const examples = output.dims[0] ?? 1;
   const cases = likelihood.cases(output);
+  if (fisher.inputsAlone) {
+    throw new OptionError(
+      `fisher is ${fisher.name}(), which measures inputs alone, and the Fisher matrix of examples is made of their gradients: use sampled(), or cgfac`,
+    );
+  }
   if (fisher.isRoot && cases !== examples) {
     throw new OptionError(
       `fisher is ${fisher.name}(), and an example has ${cases / examples} cases: its gradient is that of one draw for all of them; use sampled()`,
     );
   }
   const preActivations = blocks.flatMap(({ uses }) => uses.map((use) => use.preActivations));
-  const passes = fisher.cotangents({ b, ...sample }).map((cotangent) => {
+  const passes = cotangentsOf(fisher, { b, ...sample }).map((cotangent) => {
     const scaled = b.mul(cotangent, 1 / Math.sqrt(cases));
     const found = vectorJacobianProduct(b, [{ value: output, cotangent: scaled }], preActivations);
     return new Map(preActivations.map((value, i) => [value, found[i] as Value])); // one cotangent a value

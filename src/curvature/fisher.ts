@@ -153,6 +153,22 @@ export function inputOnly(options: NoOptions = {}): Fisher {
   return { name: 'inputOnly', inputsAlone: true, cotangents: () => [] };
 }
 
+/**
+ * Return the cotangents of a Fisher matrix, none if it measures the inputs alone.
+ * @throws OptionError if a Fisher matrix of a user's own has no cotangents, or ones of another shape than the output
+ */
+export function cotangentsOf(fisher: Fisher, input: FisherInput): readonly Value[] {
+  if (fisher.inputsAlone) return [];
+  const { output } = input.forward;
+  const cotangents = fisher.cotangents(input);
+  const wrong = cotangents.find(({ dims }) => dims.join() !== output.dims.join());
+  if (cotangents.length > 0 && !wrong) return cotangents;
+  const found = wrong ? `a cotangent [${wrong.dims.join(', ')}]` : 'no cotangent';
+  throw new OptionError(
+    `fisher '${fisher.name}' returns ${found}; return at least one, each in the shape of the output, [${output.dims.join(', ')}], or set inputsAlone`,
+  );
+}
+
 /** Return random numbers of one shape for each sample, drawn together along the first axis. */
 function drawn(
   b: Builder,

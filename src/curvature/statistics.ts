@@ -1,12 +1,11 @@
 // The rows that curvature is computed from: each layer's activations and per-example pre-activation gradients.
 import { vectorJacobianProduct } from '../autodiff/gradients.js';
-import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Cases, OutputLikelihood } from '../losses/likelihood.js';
 import type { Builder } from '../ops/builder.js';
 import { formedGradients, type Measured, reducedRows } from './example-rows.js';
 import { elementDot } from './factors/matrices.js';
-import type { Fisher, FisherInput } from './fisher.js';
+import { cotangentsOf, type Fisher, type FisherInput } from './fisher.js';
 import type { FormedGradients } from './formed-gradients.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows } from './layer-tensor.js';
@@ -102,19 +101,6 @@ export function layerRows(
     const diagonal = layer.inputDiagonal(b, block.uses, shares?.ofRows(block.uses, counts()));
     return { ...rows, diagonal: checkedDiagonal(block.uses[0], diagonal) };
   });
-}
-
-/** @throws OptionError if a Fisher matrix of a user's own has no cotangents, or ones of another shape than the output */
-function cotangentsOf(fisher: Fisher, input: FisherInput): readonly Value[] {
-  if (fisher.inputsAlone) return [];
-  const { output } = input.forward;
-  const cotangents = fisher.cotangents(input);
-  const wrong = cotangents.find(({ dims }) => dims.join() !== output.dims.join());
-  if (cotangents.length > 0 && !wrong) return cotangents;
-  const found = wrong ? `a cotangent [${wrong.dims.join(', ')}]` : 'no cotangent';
-  throw new OptionError(
-    `fisher '${fisher.name}' returns ${found}; return at least one, each in the shape of the output, [${output.dims.join(', ')}], or set inputsAlone`,
-  );
 }
 
 /** Rows of the two sides of one Kronecker product: L = leftᵀ·left, R = rightᵀ·right. */

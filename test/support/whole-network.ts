@@ -62,6 +62,13 @@ export const flat = (layers: readonly Matrix[]): Matrix => {
   return matrixOf(data.length, 1, data);
 };
 
+/** The block of a layer. */
+export function layerBlock(x: Matrix, { layers }: DenseNetwork, layer: number): Matrix {
+  const from = layers.slice(0, layer).reduce((sum, { data }) => sum + data.length, 0);
+  const size = layers[layer]?.data.length ?? 0;
+  return generate(size, size, (i, j) => at(x, from + i, from + j));
+}
+
 /** The block of some rows and columns, all others zero. */
 const within = (x: Matrix, from: number, to: number): Matrix =>
   generate(x.rows, x.columns, (i, j) => (i >= from && i < to && j >= from && j < to ? at(x, i, j) : 0));

@@ -17,17 +17,15 @@ import {
   vectorized,
 } from '../../../test/support/dense.js';
 import {
-  backwardByHand,
   curvatureByHand,
   type DenseNetwork,
   denseNetwork,
   type Examples,
   examplesFor,
-  forwardByHand,
-  outputCotangent,
 } from '../../../test/support/dense-network.js';
 import { layouts } from '../../../test/support/layer-tensors.js';
 import { type Snapshots, stepOnce } from '../../../test/support/optimizer-step.js';
+import { fisherByHand, layerBlock } from '../../../test/support/whole-network.js';
 import { decayAt } from '../../curvature/factors/moving-average.js';
 import { empirical, inputOnly } from '../../curvature/fisher.js';
 import { random } from '../../random.js';
@@ -49,20 +47,10 @@ const step = scheduled({ learningRate: rate, momentum: 0, klClip: 0, damping });
 const bare = { step, fisher: empirical() };
 const layout = { outputsFirst: false, hasBias: true };
 
-/** Each layer's Fisher matrix of one batch, in the order of a joined matrix row by row. */
-function fisherByHand(network: DenseNetwork, { inputs, targets }: Examples): Matrix[] {
-  const { activations, output } = forwardByHand(network, inputs);
-  const gradients = backwardByHand(network, activations, outputCotangent(loss, output, targets));
-  return gradients.map((g, layer) => {
-    const a = activations[layer] ?? g;
-    const element = (n: number, k: number): number => at(a, n, Math.floor(k / g.columns)) * at(g, n, k % g.columns);
-    const order = a.columns * g.columns;
-    return generate(order, order, (i, j) => {
-      let sum = 0;
-      for (let n = 0; n < a.rows; n++) sum += element(n, i) * element(n, j);
-      return sum / a.rows;
-    });
-  });
+/** Each layer's Fisher matrix of one batch. */
+function fishersByHand(network: DenseNetwork, examples: Examples): Matrix[] {
+  const whole = fisherByHand(network, loss, examples, 'empirical');
+  return network.layers.map((_, i) => layerBlock(whole, network, i));
 }
 
 /** The block's matrix by its whole Fisher matrix and its factors. */
@@ -94,7 +82,7 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (one) => 
     const optimizer = cgfac({ ...bare, blocks: [['*.weight', form]] });
     for (let k = 0; k < 2; k++) {
       const examples = examplesFor(network, loss, 5, source);
-      const whole = fisherByHand(network, examples);
+      const whole = fishersByHand(network, examples);
       const batch = curvatureByHand(network, loss, examples);
       const fresh = batch.map((factors, i) => approximation(whole[i] ?? factors.a, factors));
       const keep = decayAt(k, decay);
@@ -152,7 +140,7 @@ test('without shared weights a reduced block is the same Kronecker product', asy
 test('a single block of a chosen form needs neither factors nor damping of a product', async () => {
   const network = denseNetwork([3, 2], { ...layout, activation: 'tanh', seed: 34 });
   const examples = examplesFor(network, loss, 4, random(35));
-  const [whole = identity(1)] = fisherByHand(network, examples);
+  const [whole = identity(1)] = fishersByHand(network, examples);
   const [{ gradient } = { gradient: whole }] = curvatureByHand(network, loss, examples);
   const optimizer = cgfac({ ...bare, damping: primal(), blocks: [['*', full({ decay: 0 })]] });
   const outcome = await stepOnce({ network, loss, examples, optimizer, step: 0 });

@@ -5,7 +5,8 @@ import { OptionError } from '../../errors.js';
 import { described, isRecord } from '../../options.js';
 import type { StepContext } from '../optimizer.js';
 import { type ParameterRule, parameterRule, parametersOf } from '../parameters.js';
-import { type BlockForm, kronecker } from './block-form.js';
+import { type BlockForm, isMeasured, kronecker } from './block-form.js';
+import type { Damping } from './damping.js';
 
 /** A glob on the names of weights, such as `head.*`, or a predicate, and the form of the blocks that it takes. */
 export type BlockRule = readonly [ParameterRule, BlockForm];
@@ -27,6 +28,19 @@ export function checkedBlockRules(given: readonly BlockRule[] | undefined): read
     parameterRule(rule[0]);
   }
   return given;
+}
+
+/**
+ * @throws OptionError for a rule that gives layers a Kronecker product if none is made
+ */
+export function refuseIdleForms(name: string, { isExact }: Damping, rules: readonly BlockRule[]): void {
+  if (!isExact) return;
+  for (const [i, [, form]] of rules.entries()) {
+    if (isMeasured(form) || form.isRest) continue;
+    throw new OptionError(
+      `rule ${i + 1} of blocks has no effect: ${name} makes no Kronecker products of which ${form.name}() is a form; leave the rule out, or give diagonal(), full(), scaledIdentity() or none()`,
+    );
+  }
 }
 
 export interface ChosenBlocks {

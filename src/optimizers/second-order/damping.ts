@@ -23,6 +23,8 @@ export interface Damping {
   readonly name: string;
   /** Whether it solves with the rows of this batch alone, so that factors have no effect. */
   readonly usesRows?: true | undefined;
+  /** Whether it solves with the Fisher matrix itself: no Kronecker product is made, of which a form could be chosen. */
+  readonly isExact?: true | undefined;
   /** Whether it measures the curvature at each step. */
   readonly measuresAlways?: true | undefined;
   /** Whether it inverts the damped factors, so that the inverses can be kept for several steps. */

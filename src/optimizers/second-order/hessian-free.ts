@@ -69,6 +69,7 @@ export function hessianFree(options: HessianFreeOptions = {}): Optimizer {
 const wholeNetworkSolve = (solve: Required<SolveOptions>, isWarm: boolean, isPreconditioned: boolean): RowDamping => ({
   name: 'hessian-free',
   usesRows: true,
+  ...(!isPreconditioned && { isExact: true }),
   precondition(input) {
     const { context } = input;
     const blocks = measuredNow(input.measure);
@@ -136,7 +137,8 @@ function preconditionedBlocks(
     const rootDamping = rootDampingOf(b, own, operator);
     // The kernels are in units of s_A and s_G.
     const scale = b.mul(operator.inputs.rootScale, operator.outputs.rootScale);
-    const outputs = b.div(b.div(inverseOf(kernels.outputs), scale), scale);
+    const { identity } = operator.outputs;
+    const outputs = b.div(b.div(identity ? b.onesLike(scale) : inverseOf(kernels.outputs), scale), scale);
     const inputs = inverseOf(kernels.inputs);
     return {
       ...{ ...each, rootDamping, damping: b.square(rootDamping) },
@@ -144,7 +146,7 @@ function preconditionedBlocks(
         const left = operator.inputs.diagonal
           ? v.scaledInputs(inner, inputs).joined(inner)
           : inner.matmul(inputs, v.joined(inner));
-        return v.split(inner, inner.matmul(left, outputs));
+        return v.split(inner, identity ? inner.mul(left, outputs) : inner.matmul(left, outputs));
       },
     };
   });

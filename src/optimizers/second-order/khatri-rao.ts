@@ -61,6 +61,7 @@ const smallestTrace = 1e-36;
 export const khatriRao = (coupling: Coupling): RowDamping => ({
   name: 'khatri-rao',
   usesRows: true,
+  isExact: true,
   precondition({ context: { b }, blocks, sample, delta }) {
     const rowsOf = exampleJacobians(
       b,

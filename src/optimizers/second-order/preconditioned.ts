@@ -17,7 +17,7 @@ export function preconditioned(
   const products = blocks.filter(isProduct);
   if (products.length === blocks.length) return damping.precondition(input);
   const curvatures = new Map<string, Value>();
-  let kept: (value: Value) => Value = (value) => value;
+  let kept: ((value: Value) => Value) | undefined;
   const measure: Measure = (make) => {
     const refreshed = input.measure((inner, all) => {
       const made = make(inner, all.filter(isProduct));
@@ -33,13 +33,13 @@ export function preconditioned(
     return refreshed;
   };
   const solved = products.length > 0 ? damping.precondition({ ...input, blocks: products, measure }) : [];
-  if (products.length === 0) measure(() => ({ keeps: new Map() }));
+  // A damping need not measure: the Fisher matrix of the examples themselves has no use for rows.
+  const keptOf = kept ?? measure(() => ({ keeps: new Map() })).kept;
   const others = blocks.flatMap((block): BlockDirection[] => {
     const form = formOf(block.block);
-    const curvature = curvatures.get(block.block.weight);
-    return isMeasured(form) && curvature
-      ? [form.precondition({ context, block, curvature: kept(curvature), delta })]
-      : [];
+    if (!isMeasured(form)) return [];
+    const curvature = keptOf(curvatures.get(block.block.weight) as Value); // measured above
+    return [form.precondition({ context, block, curvature, delta })];
   });
   return [...solved, ...others];
 }

@@ -27,7 +27,7 @@ import type { StepRule, StepRuleResult, Watch } from '../steps/rule.js';
 import { selfTuning } from '../steps/self-tuning.js';
 import type { AcrossLayers } from './across-layers.js';
 import type { BlockGradient } from './block.js';
-import { type BlockRule, checkedBlockRules, chosenBlocks } from './block-choice.js';
+import { type BlockRule, checkedBlockRules, chosenBlocks, refuseIdleForms } from './block-choice.js';
 import { absolute, type Damping, relative } from './damping.js';
 import { type Estimate, estimated } from './dispersion.js';
 import type { Factors } from './factors.js';
@@ -117,6 +117,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     'inputOnly',
   ]);
   const blockRules = checkedBlockRules(options.blocks);
+  refuseIdleForms(name, preconditioner.damping, blockRules);
   if (curvatureRows !== undefined) checkedCount('curvatureRows', curvatureRows);
   const schedule = scheduleOf(preconditioner, options);
   checkedObject('rest', options.rest, 'build', ['adam', 'adamw', 'sgd']);
