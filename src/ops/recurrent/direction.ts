@@ -118,6 +118,16 @@ export function product(
   return b.gemm(rows, b.slice(weight, 0, from, to), bias && b.slice(bias, 0, from, to), { transposeY: true });
 }
 
+/** Return the pre-activations of some of the outputs, x·Wᵀ + b_W + h·Rᵀ + b_R, as rows; of all by default. */
+export function preActivations(
+  direction: Direction,
+  outputs: readonly [number, number] = [0, direction.outputs],
+): Value {
+  const { b, x, w, r, wBias, rBias, before } = direction;
+  const ofStates = asRows(direction, before);
+  return b.add(product(direction, x, w, wBias, outputs), product(direction, ofStates, r, rBias, outputs));
+}
+
 /** What a gate gives out, and its derivative by the pre-activations. */
 export interface Gated {
   readonly value: Value;

@@ -2,7 +2,7 @@
 // n = g(W_n·x + b_Wn + R_n·(r⊙h) + b_Rn), or r⊙(R_n·h + b_Rn) in the form that resets after the product.
 import type { Value } from '../../graph/graph.js';
 import type { Cell, Given, Pulled } from './cell.js';
-import { asRows, asSteps, type Direction, type Gated, gated, masked, product } from './direction.js';
+import { asRows, asSteps, type Direction, type Gated, gated, masked, preActivations, product } from './direction.js';
 
 export const gru: Cell = {
   gates: 3,
@@ -27,9 +27,8 @@ interface UpdateAndReset {
 }
 
 function updateAndReset(direction: Direction): UpdateAndReset {
-  const { b, x, w, r, wBias, rBias, hidden, before } = direction;
-  const both = [0, 2 * hidden] as const;
-  const s = b.add(product(direction, x, w, wBias, both), product(direction, asRows(direction, before), r, rBias, both));
+  const { b, hidden } = direction;
+  const s = preActivations(direction, [0, 2 * hidden]);
   return {
     update: gated(direction, 0, b.slice(s, 1, 0, hidden)),
     reset: gated(direction, 0, b.slice(s, 1, hidden, 2 * hidden)),

@@ -3,7 +3,17 @@
 import type { Value } from '../../graph/graph.js';
 import { range } from '../shapes/shapes.js';
 import type { Cell } from './cell.js';
-import { asRows, asSteps, beyond, type Direction, type Gated, gated, masked, product, shifted } from './direction.js';
+import {
+  asRows,
+  asSteps,
+  beyond,
+  type Direction,
+  type Gated,
+  gated,
+  masked,
+  preActivations,
+  shifted,
+} from './direction.js';
 
 export const lstm: Cell = {
   gates: 4,
@@ -67,9 +77,8 @@ interface Steps {
 }
 
 function stepsOf(direction: Direction): Steps {
-  const { b, x, w, r, wBias, rBias, outputs, hidden, initialCell, before } = direction;
-  const all = [0, outputs] as const;
-  const s = b.add(product(direction, x, w, wBias, all), product(direction, asRows(direction, before), r, rBias, all));
+  const { b, hidden, initialCell } = direction;
+  const s = preActivations(direction);
   const [into, out, plainForget, candidate] = range(0, 4).map((gate) =>
     gated(direction, gate === 3 ? 1 : 0, b.slice(s, 1, gate * hidden, (gate + 1) * hidden)),
   ) as [Gated, Gated, Gated, Gated]; // four

@@ -1,7 +1,6 @@
 // The simple recurrent cell: h_t = f(W·x_t + R·h_(t−1) + b).
-import type { Value } from '../../graph/graph.js';
 import type { Cell } from './cell.js';
-import { asRows, asSteps, beyond, type Direction, gated, masked, product } from './direction.js';
+import { asRows, asSteps, beyond, gated, masked, preActivations } from './direction.js';
 
 export const rnn: Cell = {
   gates: 1,
@@ -31,9 +30,3 @@ export const rnn: Cell = {
     return { ofInputs: ds, ofStates: ds, ofInitial: carried.dh };
   },
 };
-
-function preActivations(direction: Direction): Value {
-  const { b, x, w, r, wBias, rBias, outputs, before } = direction;
-  const all = [0, outputs] as const;
-  return b.add(product(direction, x, w, wBias, all), product(direction, asRows(direction, before), r, rBias, all));
-}
