@@ -1,5 +1,6 @@
 // The gradients of single examples by a layer's weights, the rows of J in F = JᵀJ, without forming them: their Gram matrix
-// JJᵀ, J·v and V − Jᵀ·y from the rows of activations and of pre-activation gradients.
+// JJᵀ, J·v and V − Jᵀ·y from the rows of activations and of pre-activation gradients. Their squares and their outer products
+// need them formed: see formed-gradients.ts.
 import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import { OptionError } from '../errors.js';
 import { dependencies, type Value } from '../graph/graph.js';
@@ -8,9 +9,8 @@ import { cotangentsOf } from './fisher.js';
 import type { FisherSample } from './fisher-sample.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows, LayerTensor } from './layer-tensor.js';
-import { checkedRows } from './layers/checks.js';
 import type { LayerUse } from './layers/layer-kind.js';
-import { gradientRows } from './use-rows.js';
+import { gradientRows, rowCount, rowsOf } from './use-rows.js';
 
 /**
  * Return a function from each of the blocks to the gradients of single examples. There is a row of J for each example and each cotangent of the
@@ -210,7 +210,7 @@ function dependsOnData(value: Value, parameters: ReadonlySet<Value>): boolean {
  * a time.
  */
 function wholeRows(b: Builder, use: LayerUse, cotangents: readonly Value[], examples: number): PositionRows {
-  const taken = rowsOf(b, use, cotangents);
+  const taken = sidesOf(b, use, cotangents);
   const [least, most] = [Math.min(...taken.counts), Math.max(...taken.counts)];
   const positions = most / examples;
   if (!Number.isInteger(positions)) {
@@ -224,7 +224,7 @@ function wholeRows(b: Builder, use: LayerUse, cotangents: readonly Value[], exam
     const [from, to] = [i * size, Math.min(examples, (i + 1) * size)];
     const part = (value: Value): Value => b.slice(value, 0, from, to);
     const some = { ...use, activations: part(use.activations), preActivations: part(use.preActivations) };
-    const rows = rowsOf(b, some, cotangents.map(part));
+    const rows = sidesOf(b, some, cotangents.map(part));
     if (rows.counts.every((count) => count === (to - from) * positions)) {
       return inPositions(b, use, rows, to - from, positions);
     }
@@ -244,11 +244,10 @@ interface UseRows {
   readonly counts: readonly number[];
 }
 
-function rowsOf(b: Builder, use: LayerUse, cotangents: readonly Value[]): UseRows {
-  if (use.layer.factor === 'identity') throw new Error(`no rows of activations for ${use.layer.kind}`);
-  const inputs = checkedRows('inputRows', use, use.inputs, use.layer.inputRows(b, use));
+function sidesOf(b: Builder, use: LayerUse, cotangents: readonly Value[]): UseRows {
+  const inputs = rowsOf(b, use);
   const gradients = cotangents.map((cotangent) => gradientRows(b, use, cotangent));
-  return { inputs, gradients, counts: [inputs, ...gradients].map(({ dims }) => dims.at(-2) ?? 1) };
+  return { inputs, gradients, counts: [inputs, ...gradients].map(rowCount) };
 }
 
 function inPositions(

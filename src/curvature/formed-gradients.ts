@@ -1,6 +1,11 @@
-// The gradient of each example in a layer, made of the layer's rows: what blocks are made of that are not Kronecker products.
+// The gradient of each example in a layer, formed of the layer's rows: its second moments are what blocks are made of that are
+// not Kronecker products. Products with all gradients at once need none of them formed: see example-jacobian.ts.
+import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
+import { firstExamples, type Measured, measuredExamples } from './example-rows.js';
+import type { KroneckerBlock } from './kronecker-block.js';
+import { rowsOf } from './use-rows.js';
 
 /** The rows of one use of a layer in one backward pass: an example's gradient is the sum of left·rightᵀ over its rows. */
 export interface PairedRows {
@@ -104,4 +109,38 @@ export class FormedGradients {
     );
     return b.concat(each, (each[0]?.rank ?? 3) - 3);
   }
+}
+
+/**
+ * Return the gradients of the examples of a block, of those that all its uses have rows of.
+ * @throws OptionError for a layer whose inputs are not measured, or whose rows do not belong to examples
+ */
+export function formedGradients(
+  b: Builder,
+  block: KroneckerBlock,
+  { batch, perCase, gradientsOf }: Measured,
+): FormedGradients {
+  if (block.factor === 'identity') {
+    throw new OptionError(
+      `the inputs of '${block.weight}' (${block.description}) are not measured: A is the identity; choose another form for it in blocks`,
+    );
+  }
+  const measured = measuredExamples(block, batch);
+  const scale = perCase * Math.sqrt(batch / measured);
+  const uses = block.uses.map((use) => {
+    const activations = firstExamples(b, block, rowsOf(b, use), use.layer.rowExamples?.(use) ?? batch, measured);
+    const ones = b.filled([...activations.dims.slice(0, -1), 1], 1, activations.dtype);
+    const left = block.bias === undefined ? activations : b.concat([activations, ones], activations.rank - 1);
+    return gradientsOf(use).map((rows): PairedRows => {
+      const right = firstExamples(b, block, rows, batch, measured);
+      return use.transposed ? { left: right, right: left } : { left, right };
+    });
+  });
+  const [first = []] = uses;
+  return new FormedGradients(
+    b,
+    measured,
+    scale,
+    first.map((_, pass) => uses.map((use) => use[pass] as PairedRows)), // as many passes in each use
+  );
 }

@@ -3,14 +3,15 @@ import { vectorJacobianProduct } from '../autodiff/gradients.js';
 import type { Value } from '../graph/graph.js';
 import type { Cases, OutputLikelihood } from '../losses/likelihood.js';
 import type { Builder } from '../ops/builder.js';
-import { formedGradients, type Measured, reducedRows } from './example-rows.js';
+import type { Measured } from './example-rows.js';
 import { elementDot } from './factors/matrices.js';
 import { cotangentsOf, type Fisher, type FisherInput } from './fisher.js';
-import type { FormedGradients } from './formed-gradients.js';
+import { type FormedGradients, formedGradients } from './formed-gradients.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows } from './layer-tensor.js';
 import { checkedDiagonal } from './layers/checks.js';
 import type { LayerUse } from './layers/layer-kind.js';
+import { reducedRows } from './reduced-rows.js';
 import { RowShares } from './row-shares.js';
 import { gradientRows, identityOutputs, identityRows, rowCount, rowsOf, stacked } from './use-rows.js';
 

@@ -2,7 +2,7 @@
 import type { Value } from '../graph/graph.js';
 import { tensorFrom } from '../graph/tensor.js';
 import type { Builder } from '../ops/builder.js';
-import { identityLike } from './factors/matrices.js';
+import { identityLike } from '../ops/identity.js';
 import type { KroneckerBlock } from './kronecker-block.js';
 import type { InputRows } from './layer-tensor.js';
 import { checkedRows } from './layers/checks.js';

@@ -2,8 +2,9 @@
 import { expect, test } from 'vitest';
 import { trace } from '../../../test/support/dense.js';
 import { FedBuilder, randomMatrix } from '../../../test/support/fed-builder.js';
+import { identityLike } from '../../ops/identity.js';
 import { random } from '../../random.js';
-import { elementDot, identityLike, stack, total, traceOf, unstack } from './matrices.js';
+import { elementDot, stack, total, traceOf, unstack } from './matrices.js';
 
 const source = random(4, 'matrices');
 const matrices = Array.from({ length: 4 }, () => randomMatrix(source, 3, 3));

@@ -1,10 +1,8 @@
-// Small matrix helpers of the curvature code: identities, traces, stacks.
+// Small matrix helpers of the curvature code: traces, sums of products, stacks.
 import type { Value } from '../../graph/graph.js';
 import { tensorFrom } from '../../graph/tensor.js';
 import type { Builder } from '../../ops/builder.js';
 import { identityLike } from '../../ops/identity.js';
-
-export { identityLike };
 
 /**
  * Return the trace of a square matrix, a scalar, or of each matrix of a batch, `[batch, 1, 1]`. A single matrix's diagonal is

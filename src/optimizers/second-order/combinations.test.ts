@@ -36,6 +36,7 @@ import { random } from '../../random.js';
 import { byResidual } from '../../solvers/stopping.js';
 import type { Optimizer } from '../optimizer.js';
 import { scheduled } from '../steps/scheduled.js';
+import type { CorrectionInput } from './across-layers.js';
 import type { BlockRule } from './block-choice.js';
 import { type BlockForm, kronecker, reduced } from './block-form.js';
 import { type CgfacOptions, cgfac } from './cgfac.js';
@@ -281,6 +282,20 @@ describe('exact matrices', () => {
     const own = { name: 'own', cotangents: () => [] };
     await expect(movedBy(naturalGradient({ step, fisher: own }))).rejects.toThrow("fisher 'own' returns no cotangent");
   });
+});
+
+test('parts of one’s own that leave out a block are refused', async () => {
+  const network = denseNetwork([4, 3, 2], { ...layout, activation: 'tanh', seed: 94 });
+  const examples = examplesFor(network, loss, 5, random(95));
+  const run = (optimizer: Optimizer) => stepOnce({ network, loss, examples, optimizer, step: 0, noise: signs(0) });
+  const damping = { ...eigenvalues(), name: 'own', precondition: () => [] };
+  await expect(run(kfac({ ...bare, damping }))).rejects.toThrow(
+    "damping 'own' returns no direction of 'layer0.weight'; return one for each block",
+  );
+  const acrossLayers = { name: 'own', correct: ({ blocks }: CorrectionInput) => blocks.slice(0, 1) };
+  await expect(run(cgfac({ ...bare, acrossLayers }))).rejects.toThrow(
+    "acrossLayers 'own' returns no direction of 'layer1.weight'",
+  );
 });
 
 test('a damping of one’s own that measures nothing leaves blocks their forms', async () => {

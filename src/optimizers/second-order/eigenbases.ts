@@ -2,6 +2,7 @@
 import { stack, unstack } from '../../curvature/factors/matrices.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
+import { identityLike } from '../../ops/identity.js';
 import { checkedCount } from '../../options.js';
 import { orthogonalIteration, rayleighQuotients } from '../../solvers/eigenbasis.js';
 import { descendingOrder, permuted, symmetricEigen } from '../../solvers/symmetric-eigen.js';
@@ -41,7 +42,10 @@ export interface FactorSide {
   };
 }
 
-/** Largest order that is decomposed anew: Jacobi's method takes hundreds of passes over the matrix. */
+/**
+ * Largest order that is decomposed anew, so that directions are those of `A⊗G + λI` exactly: Jacobi's method takes hundreds of
+ * passes over the matrix. What only turns gradients, as SOAP does, has a lower bound: see `firstEigenbasis`.
+ */
 const largestDecomposed = 256;
 
 /** Steps of orthogonal iteration in the first renewal, from the identity; later ones take one. */
@@ -140,8 +144,7 @@ function decompositions(b: Builder, sides: readonly FactorSide[]): Decomposed {
 
 /** Steps of orthogonal iteration from the basis before, whose columns are then put in order. */
 function followed(b: Builder, kernel: Value, before: Value, isFirst: Value, rounds: Value) {
-  const identity = b.op('EyeLike', [b.filled([...kernel.dims.slice(-2)], 0, kernel.dtype)]);
-  const start = b.add(before, b.mul(identity, isFirst)); // the state is zero before the first renewal
+  const start = b.add(before, b.mul(identityLike(b, kernel), isFirst)); // the state is zero before the first renewal
   const { basis } = b.loop(b.cast(rounds, 'int64'), { basis: start }, (inner, _, carried) => ({
     basis: orthogonalIteration(inner, kernel, carried.basis),
   }));

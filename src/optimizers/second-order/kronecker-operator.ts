@@ -1,9 +1,10 @@
 // A block's Kronecker product A ⊗ G in units of its mean eigenvalue, made of its two sides, and its damped inverses.
-import { identityLike, stack, unstack } from '../../curvature/factors/matrices.js';
+import { stack, unstack } from '../../curvature/factors/matrices.js';
 import type { InputSide, OutputSide } from '../../curvature/factors/sides.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
+import { identityLike } from '../../ops/identity.js';
 import { spdInverse } from '../../solvers/spd-inverse.js';
 import { smallestDelta } from './damping.js';
 import { solvedInGroups } from './groups.js';

@@ -1,6 +1,6 @@
 // Forms of a Fisher block that are no Kronecker product: its diagonal, the whole matrix, and a multiple of the identity.
 
-import { elementDot, identityLike, traceOf } from '../../curvature/factors/matrices.js';
+import { elementDot, traceOf } from '../../curvature/factors/matrices.js';
 import { averaged } from '../../curvature/factors/moving-average.js';
 import { smallestScale } from '../../curvature/factors/sides.js';
 import type { FormedGradients } from '../../curvature/formed-gradients.js';
@@ -9,6 +9,7 @@ import type { LayerRows } from '../../curvature/statistics.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
+import { identityLike } from '../../ops/identity.js';
 import { checkedNumber, checkKeys } from '../../options.js';
 import { spdInverse } from '../../solvers/spd-inverse.js';
 import { decayOf } from '../averages.js';

@@ -1,9 +1,12 @@
 // A Gaussian prior on weights, which a step minimizes with the negative log-likelihood: it keeps a network from fitting few
 // examples exactly.
+import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
-import type { Setting } from '../optimizer.js';
+import type { Setting, StepContext } from '../optimizer.js';
+import type { StepRule } from '../steps/rule.js';
+import type { Estimate } from './dispersion.js';
 
 /** A prior weaker than this, a hundredth of the least damping, is left out: it would cost a pass over all parameters. */
 const leastStrength = 1e-4;
@@ -67,6 +70,38 @@ export class Prior {
   derivativeAlong(b: Builder, step: LayerTensor): Value {
     return this.product(b, this.#distance, step);
   }
+}
+
+/**
+ * Return the priors of blocks; undefined for blocks whose weights do not decay, and for steps without a prior.
+ * @param priorPrecision p of the step rule
+ */
+export function priors(
+  context: StepContext,
+  { priorPrecision = 0 }: Pick<StepRule, 'priorPrecision'>,
+  estimate: Estimate | undefined,
+): (block: KroneckerBlock) => Prior | undefined {
+  const { b, setting } = context;
+  const strength = priorStrength(priorPrecision, setting);
+  if (!estimate || strength === 0) return () => undefined;
+  const scale = b.mul(estimate.dispersion, strength);
+  const distances = fromMean(context);
+  return (block) =>
+    block.decays
+      ? new Prior(block.take(b, distances), b.mul(scale, block.inputs * precisionPerInput(setting)))
+      : undefined;
+}
+
+/** The differences between the parameters and the mean of their prior: see `priorMean`. */
+function fromMean({ b, objective, parameters, setting }: StepContext): Map<string, Value> {
+  const begun = objective.model.parameters;
+  const share = priorMean(setting);
+  return new Map(
+    [...parameters].map(([name, value]) => {
+      const start = begun.get(name)?.constant;
+      return [name, start ? b.sub(value, b.mul(b.cast(b.constant(start), value.dtype), share)) : value];
+    }),
+  );
 }
 
 /** Return the sum of xᵀHy over all blocks that have a prior; undefined if none has. */

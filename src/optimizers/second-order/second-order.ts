@@ -2,39 +2,34 @@
 import { vectorJacobianProduct } from '../../autodiff/gradients.js';
 import type { BlockTable } from '../../curvature/blocks.js';
 import { empirical, type Fisher, type FisherInput, sampled } from '../../curvature/fisher.js';
+import type { FisherSample } from '../../curvature/fisher-sample.js';
 import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import { checkedKinds, type LayerKind } from '../../curvature/layers/index.js';
 import { type LayerRows, layerRows } from '../../curvature/statistics.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
-import { casesOf, unitLikelihood } from '../../losses/likelihood.js';
+import { casesOf, type Likelihood, unitLikelihood } from '../../losses/likelihood.js';
 import type { Loss } from '../../losses/loss.js';
+import type { Builder } from '../../ops/builder.js';
 import { checkedCount, checkedNumber, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
-import {
-  type Optimizer,
-  restricted,
-  type Setting,
-  type StepContext,
-  type StepResult,
-  scoped,
-  stepResult,
-} from '../optimizer.js';
+import type { Optimizer, Setting, StepContext, StepResult } from '../optimizer.js';
 import { checkedObject } from '../options.js';
-import { acceptanceOf, isFiniteScalar } from '../steps/acceptance.js';
 import { normalized } from '../steps/normalized.js';
-import type { StepRule, StepRuleResult, Watch } from '../steps/rule.js';
+import type { BegunStep, StepRule } from '../steps/rule.js';
 import { selfTuning } from '../steps/self-tuning.js';
 import type { AcrossLayers } from './across-layers.js';
-import type { BlockGradient } from './block.js';
+import type { BlockDirection, BlockGradient } from './block.js';
 import { type BlockRule, checkedBlockRules, chosenBlocks, refuseIdleForms } from './block-choice.js';
-import { absolute, type Damping, relative } from './damping.js';
-import { type Estimate, estimated } from './dispersion.js';
+import type { BlockForm } from './block-form.js';
+import { completeStep, restStep } from './complete-step.js';
+import { absolute, type BlockDamping, type Damping, relative } from './damping.js';
+import { estimated } from './dispersion.js';
 import type { Factors } from './factors.js';
 import { preconditioned } from './preconditioned.js';
-import { Prior, precisionPerInput, priorMean, priorStrength } from './prior.js';
+import { type Prior, priors } from './prior.js';
 import { type MeasureSchedule, measuring } from './refresh.js';
-import { CurvatureSample } from './sample.js';
+import { SampleNetwork } from './sample-network.js';
 
 export interface SecondOrderOptions {
   /** The kinds of layers that have Kronecker blocks; the library's own, `layerKinds`, by default. */
@@ -127,66 +122,36 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
   });
   const ruleFor = (setting: Setting) => step ?? usualStep(setting);
   const build = (context: StepContext): StepResult => {
-    const { b, objective, report } = context;
+    const { b, objective, forward } = context;
     const rule = ruleFor(context.setting);
-    if (rule.setsLengths && preconditioner.acrossLayers?.onlyLengths) {
-      throw new OptionError(
-        `acrossLayers has no effect: the ${preconditioner.acrossLayers.name} correction of ${name} changes lengths of steps alone, and ${rule.name} steps set them; give step: selfTuning(), or another basis`,
-      );
-    }
+    refuseIdleCorrection(name, rule, preconditioner.acrossLayers);
     const estimate = rule.estimatesVariance ? estimated(context) : undefined;
     const likelihood = estimate?.likelihood ?? unitLikelihood(b, objective.loss);
-    const examples = Math.min(curvatureRows ?? rule.curvatureRows ?? usualRows(context), objective.batchSize);
-    const sample = new CurvatureSample(context, {
-      ...{ examples, kinds },
+    const network = new SampleNetwork(context, {
+      ...{ examples: Math.min(curvatureRows ?? rule.curvatureRows ?? usualRows(context), objective.batchSize), kinds },
       inBranches: schedule.interval > 1 && !rule.readsSample && !preconditioner.acrossLayers,
     });
-    const { table, formOf } = chosenBlocks(context, sample.table, blockRules);
-    checkBlocks(name, context, table);
+    const chosen = chosenBlocks(context, network.table, blockRules);
+    checkBlocks(name, context, chosen.table);
     const fisher = fisherOf(name, objective.loss, given);
-    let drawn: Value | undefined;
-    const noise: FisherInput['noise'] = (dims, distribution) => {
-      drawn ??= context.noise('targets', dims, distribution);
-      return drawn;
-    };
-    const weight = likelihood.weight(context.forward.output);
+    const weight = likelihood.weight(forward.output);
     const gradients = likelihoodGradients(context, weight);
     const priorOf = priors(context, rule, estimate);
     const begun = rule.begin(context);
-    report('damping', begun.damping);
-    const { damping, factors, acrossLayers } = preconditioner;
-    const delta = rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping);
-    const own = table.blocks.map((block): BlockGradient => {
-      const ofLikelihood = block.take(b, gradients);
-      const prior = priorOf(block);
-      const gradient = prior ? prior.addedTo(b, ofLikelihood) : ofLikelihood;
-      const smoothed = begun.smooth?.(block, gradient) ?? gradient;
-      return { block, gradient, smoothed, ...(prior && { prior }) };
+    context.report('damping', begun.damping);
+    const blocks = naturalGradients(context, preconditioner, {
+      ...{ network, likelihood, fisher, schedule, formOf: chosen.formOf },
+      delta: rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping),
+      blocks: chosen.table.blocks.map((block) => blockGradient(b, block, gradients, priorOf(block), begun)),
     });
-    const reduces = (block: KroneckerBlock) => formOf(block).reduces === true;
-    const measuredOn = () => ({ forward: sample.forward, likelihood, fisher, noise });
-    const ofBlocks = preconditioned(damping, formOf, {
-      context,
-      blocks: own,
-      sample: measuredOn,
-      factors,
-      delta,
-      measure: measuring(context, schedule, (at) => {
-        const { forward, blocks: found } = sample.within(at);
-        const measured = own.map(({ block }) => found.find(({ weight }) => weight === block.weight) as KroneckerBlock); // the same network
-        const rows = layerRows(at, forward, likelihood, measured, fisher, noise, reduces);
-        return own.map((each, i) => ({ ...each, rows: rows[i] as LayerRows })); // one a block
-      }),
-    });
-    const blocks = acrossLayers?.correct({ context, sample: measuredOn(), blocks: ofBlocks }) ?? ofBlocks;
     const stepped = begun.build({
       likelihood,
       get sample() {
-        return sample.forward;
+        return network.forward;
       },
       blocks,
     });
-    const others = restStep(options.rest ?? rule.rest ?? adam(), context, table, gradients, weight);
+    const others = restStep(options.rest ?? rule.rest ?? adam(), context, chosen.table, gradients, weight);
     return completeStep(context, begun.watch, stepped, others, weight);
   };
   return {
@@ -221,6 +186,14 @@ function scheduleOf({ damping, usualInterval = 1 }: Preconditioner, options: Sec
   return { interval, burnIn: checkedCount('curvatureBurnIn', curvatureBurnIn ?? usualBurnIn) };
 }
 
+/** @throws OptionError for a correction of lengths beside steps that set them */
+function refuseIdleCorrection(name: string, rule: StepRule, acrossLayers: AcrossLayers | undefined): void {
+  if (!rule.setsLengths || !acrossLayers?.onlyLengths) return;
+  throw new OptionError(
+    `acrossLayers has no effect: the ${acrossLayers.name} correction of ${name} changes lengths of steps alone, and ${rule.name} steps set them; give step: selfTuning(), or another basis`,
+  );
+}
+
 /** @throws OptionError if the loss does not have the likelihood that the Fisher matrix needs */
 function fisherOf(name: string, loss: Loss, given: Fisher | undefined): Fisher {
   const fisher = given ?? (loss.likelihood ? sampled() : empirical());
@@ -230,93 +203,78 @@ function fisherOf(name: string, loss: Loss, given: Fisher | undefined): Fisher {
   );
 }
 
-/** The priors of blocks; undefined for blocks whose weights do not decay, and for steps without a prior. */
-function priors(
-  context: StepContext,
-  { priorPrecision = 0 }: StepRule,
-  estimate: Estimate | undefined,
-): (block: KroneckerBlock) => Prior | undefined {
-  const { b, setting } = context;
-  const strength = priorStrength(priorPrecision, setting);
-  if (!estimate || strength === 0) return () => undefined;
-  const scale = b.mul(estimate.dispersion, strength);
-  const distances = fromMean(context);
-  return (block) =>
-    block.decays
-      ? new Prior(block.take(b, distances), b.mul(scale, block.inputs * precisionPerInput(setting)))
-      : undefined;
-}
-
-/** The steps of the blocks and of the other parameters together, and whether they are kept. */
-function completeStep(
-  context: StepContext,
-  watch: Watch | undefined,
-  stepped: StepRuleResult,
-  others: StepResult,
-  weight: Value,
-): StepResult {
-  const { b, report } = context;
-  const parameters = new Map([...stepped.parameters, ...others.parameters]);
-  const squaredLength = [...others.parameters.values()].reduce(
-    (sum, value) => b.add(sum, b.dot(value, value)),
-    stepped.squaredLength,
-  );
-  const finite = isFiniteScalar(b, squaredLength);
-  const acceptance = watch && acceptanceOf(context, watch, parameters, finite);
-  if (acceptance) {
-    const change = b.mul(acceptance.change, weight);
-    // The change of what the step predicts: the mean negative log-likelihood, with the prior if there is one.
-    report('actualChange', stepped.priorChange ? b.add(change, stepped.priorChange) : change);
-  }
-  const accept = acceptance ? acceptance.accept : finite;
-  return {
-    parameters,
-    accept: others.accept ? b.and(accept, others.accept) : accept,
-    ...(others.evaluated && { evaluated: others.evaluated }),
-  };
-}
-
 function checkBlocks(name: string, { objective }: StepContext, { blocks, rest }: BlockTable): void {
   if (blocks.length > 0) return;
   const reasons = [...rest].map(([parameter, reason]) => `${parameter}: ${reason}`).join('; ');
   throw new OptionError(`${name} finds no Kronecker block in '${objective.model.name}' (${reasons}); use adam instead`);
 }
 
-/** The differences between the parameters and the mean of their prior: see `priorMean`. */
-function fromMean({ b, objective, parameters, setting }: StepContext): Map<string, Value> {
-  const begun = objective.model.parameters;
-  const share = priorMean(setting);
-  return new Map(
-    [...parameters].map(([name, value]) => {
-      const start = begun.get(name)?.constant;
-      return [name, start ? b.sub(value, b.mul(b.cast(b.constant(start), value.dtype), share)) : value];
-    }),
-  );
+/** A block with its gradient, with the prior's, and what is preconditioned of it. */
+function blockGradient(
+  b: Builder,
+  block: KroneckerBlock,
+  gradients: ReadonlyMap<string, Value>,
+  prior: Prior | undefined,
+  begun: BegunStep,
+): BlockGradient {
+  const ofLikelihood = block.take(b, gradients);
+  const gradient = prior ? prior.addedTo(b, ofLikelihood) : ofLikelihood;
+  return { block, gradient, smoothed: begun.smooth?.(block, gradient) ?? gradient, ...(prior && { prior }) };
+}
+
+/** What the curvature of a step is measured on, and how it is damped. */
+interface Measurement {
+  readonly network: SampleNetwork;
+  readonly likelihood: Likelihood;
+  readonly fisher: Fisher;
+  readonly schedule: MeasureSchedule;
+  readonly blocks: readonly BlockGradient[];
+  readonly formOf: (block: KroneckerBlock) => BlockForm;
+  readonly delta: BlockDamping;
+}
+
+/** The blocks with their natural gradients, corrected for the interactions of layers if that is asked for. */
+function naturalGradients(
+  context: StepContext,
+  { damping, factors, acrossLayers }: Preconditioner,
+  { network, likelihood, fisher, schedule, blocks, formOf, delta }: Measurement,
+): readonly BlockDirection[] {
+  const noise = drawnOnce(context);
+  const sample = (): FisherSample => ({ forward: network.forward, likelihood, fisher, noise });
+  const reduces = (block: KroneckerBlock) => formOf(block).reduces === true;
+  const measure = measuring(context, schedule, (at) => {
+    const { forward, blocks: found } = network.within(at);
+    const own = blocks.map(({ block }) => found.find(({ weight }) => weight === block.weight) as KroneckerBlock); // the same network
+    const rows = layerRows(at, forward, likelihood, own, fisher, noise, reduces);
+    return blocks.map((each, i) => ({ ...each, rows: rows[i] as LayerRows })); // one a block
+  });
+  const solved = preconditioned(damping, formOf, { context, blocks, sample, factors, delta, measure });
+  refuseLostBlocks(`damping '${damping.name}'`, blocks, solved);
+  if (!acrossLayers) return solved;
+  const corrected = acrossLayers.correct({ context, sample: sample(), blocks: solved });
+  refuseLostBlocks(`acrossLayers '${acrossLayers.name}'`, blocks, corrected);
+  return corrected;
+}
+
+/** @throws OptionError if a part of a user's own leaves out a block, which would not be trained */
+function refuseLostBlocks(part: string, blocks: readonly BlockGradient[], found: readonly BlockDirection[]): void {
+  const lost = blocks.find(({ block }) => !found.some((each) => each.block === block));
+  if (lost) throw new OptionError(`${part} returns no direction of '${lost.block.weight}'; return one for each block`);
+}
+
+/** The random numbers of targets: rows of all layers, and corrections, are of the same draw. */
+function drawnOnce(context: StepContext): FisherInput['noise'] {
+  let drawn: Value | undefined;
+  return (dims, distribution) => {
+    drawn ??= context.noise('targets', dims, distribution);
+    return drawn;
+  };
 }
 
 /** The default of `curvatureRows`. A case is an example, or a position of a sequence. */
 function usualRows({ objective, forward }: StepContext): number {
   const cases = casesOf(objective.loss, forward.output) / objective.batchSize;
   return Math.max(4, Math.min(32, Math.ceil(256 / cases)));
-}
-
-/** The step of parameters outside all blocks, by the gradients of the loss and by the number of kept steps. */
-function restStep(
-  rest: Optimizer,
-  context: StepContext,
-  table: BlockTable,
-  ofLikelihood: ReadonlyMap<string, Value>,
-  weight: Value,
-): StepResult {
-  const own = [...ofLikelihood].filter(([name]) => table.rest.has(name));
-  const gradients = new Map(own.map(([name, gradient]) => [name, context.b.div(gradient, weight)]));
-  const within = restricted(scoped({ ...context, gradients }, 'rest'), table.rest);
-  if (within.parameters.size === 0) return { parameters: within.parameters };
-  return stepResult(rest, {
-    ...within,
-    scalar: (name, at) => within.scalar(name, typeof at === 'number' ? at : (_, kept) => at(kept, kept)),
-    report: () => undefined, // only the step of the blocks is reported
-  });
 }
 
 /**

@@ -1,10 +1,11 @@
 // Tikhonov damping (A⊗G + λI)⁻¹ of factors with a floor: what rows do not tell of a factor is spread over all directions. By
 // conjugate gradients in the Gram space of the two sides.
-import { identityLike, numbersFor, stack, unstack } from '../../curvature/factors/matrices.js';
+import { numbersFor, stack, unstack } from '../../curvature/factors/matrices.js';
 import { estimatedShrinkage } from '../../curvature/factors/shrinkage.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
+import { identityLike } from '../../ops/identity.js';
 import { checkedFlag, checkedNumber, checkKeys } from '../../options.js';
 import { conjugateGradient } from '../../solvers/conjugate-gradient.js';
 import { type StepContext, states } from '../optimizer.js';

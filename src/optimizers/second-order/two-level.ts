@@ -1,12 +1,13 @@
 // Two-level corrections, as in domain decomposition: interactions of layers, which Kronecker blocks leave out, restored in a
 // space of a few vectors a layer (Tselepidis et al. 2020, arXiv 2011.00573; Koroko et al. 2023, arXiv 2303.18083).
-import { identityLike, total } from '../../curvature/factors/matrices.js';
+import { total } from '../../curvature/factors/matrices.js';
 import { GaussNewton } from '../../curvature/gauss-newton.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import { elementCount } from '../../graph/tensor.js';
 import type { Builder } from '../../ops/builder.js';
+import { identityLike } from '../../ops/identity.js';
 import { checkKeys, type NoOptions } from '../../options.js';
 import { spdInverse } from '../../solvers/spd-inverse.js';
 import { checkedObject } from '../options.js';
