@@ -88,14 +88,11 @@ export function primalSolve<System extends PrimalSystem>(
           numbers: [b.square(delta), ...products.flat()].map((number) => numbersFor(b, number, image)),
         };
       });
-      const images = stackedLists(
-        b,
-        prepared.map((each) => each.images),
-      );
-      const [damping, ...products] = stackedLists(
-        b,
-        prepared.map(({ numbers }) => numbers),
-      );
+      const given = prepared[0]?.image.dtype ?? 'float64';
+      const dtype = group.every(({ coordinates }) => coordinates.isWhole) ? given : 'float64';
+      const stacked = (lists: readonly (readonly Value[])[]) => stackedLists(b, lists).map((x) => b.cast(x, dtype));
+      const images = stacked(prepared.map((each) => each.images));
+      const [damping, ...products] = stacked(prepared.map(({ numbers }) => numbers));
       if (!damping) throw new Error('a group of systems is not empty');
       const count = Math.sqrt(products.length);
       const { coefficients, s, solve } = coordinateSolve(
@@ -106,16 +103,20 @@ export function primalSolve<System extends PrimalSystem>(
           ...stackedMaps(
             b,
             group.map(({ coordinates }) => coordinates),
+            dtype,
           ),
         },
         options,
       );
       const like = prepared.map(({ image }) => image);
-      solves.push(solve);
+      const [residual, measure] = [b.cast(solve.residual, given), b.cast(solve.measure, given)];
+      solves.push({ ...solve, residual, measure });
       return group.map(({ v, initial, coordinates, delta }, i) => {
-        const ratio = b.square(delta);
-        const lifted = b.mul(unstack(b, s, like, i), ratio);
-        const [ofV, ofInitial] = coefficients.map((xi) => b.mul(numberOfOne(b, unstack(b, xi, like, i)), ratio));
+        const ratio = b.cast(b.square(delta), dtype);
+        const lifted = b.cast(b.mul(unstack(b, s, like, i), ratio), given);
+        const [ofV, ofInitial] = coefficients.map((xi) =>
+          b.cast(b.mul(numberOfOne(b, unstack(b, xi, like, i)), ratio), given),
+        );
         if (!ofV) return v.split(b, lifted);
         const inSpan =
           initial && ofInitial
