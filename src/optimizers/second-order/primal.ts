@@ -66,6 +66,12 @@ export interface PrimalSolutions<System> {
   readonly solves: readonly Solve[];
 }
 
+/**
+ * How much ⟨V, V⟩ is raised: without it the products, which are rounded, could give a residual a negative square. It stands
+ * for a part of V that F does not see, and does not change the solution.
+ */
+const marginOf = ({ dtype }: Value): number => 16 * (dtype === 'float64' ? 2 ** -52 : 2 ** -23);
+
 /** Solve systems by conjugate gradients; those of equal orders are one batch. */
 export function primalSolve<System extends PrimalSystem>(
   b: Builder,
@@ -81,21 +87,22 @@ export function primalSolve<System extends PrimalSystem>(
         const { coordinates, v, initial, delta } = system;
         const image = coordinates.project(v);
         const vectors = initial ? [v, initial] : [v];
-        const products = coordinates.isWhole ? [] : vectors.map((x) => vectors.map((y) => x.dots(b, y)));
+        const product = (x: LayerTensor, y: LayerTensor): Value =>
+          x === y ? b.mul(x.dots(b, y), 1 + marginOf(image)) : x.dots(b, y);
+        const products = coordinates.isWhole ? [] : vectors.map((x) => vectors.map((y) => product(x, y)));
         return {
           image,
           images: initial ? [image, coordinates.project(initial)] : [image],
           numbers: [b.square(delta), ...products.flat()].map((number) => numbersFor(b, number, image)),
         };
       });
-      const images = stackedLists(
-        b,
-        prepared.map((each) => each.images),
-      );
-      const [damping, ...products] = stackedLists(
-        b,
-        prepared.map(({ numbers }) => numbers),
-      );
+      // A vector that the rows span has two sets of coordinates, and its square cancels: float32 would resolve no residual below
+      // √ε·‖V‖. If S alone is X, nothing cancels.
+      const given = prepared[0]?.image.dtype ?? 'float64';
+      const dtype = group.every(({ coordinates }) => coordinates.isWhole) ? given : 'float64';
+      const stacked = (lists: readonly (readonly Value[])[]) => stackedLists(b, lists).map((x) => b.cast(x, dtype));
+      const images = stacked(prepared.map((each) => each.images));
+      const [damping, ...products] = stacked(prepared.map(({ numbers }) => numbers));
       if (!damping) throw new Error('a group of systems is not empty');
       const count = Math.sqrt(products.length);
       const { coefficients, s, solve } = coordinateSolve(
@@ -106,16 +113,20 @@ export function primalSolve<System extends PrimalSystem>(
           ...stackedMaps(
             b,
             group.map(({ coordinates }) => coordinates),
+            dtype,
           ),
         },
         options,
       );
       const like = prepared.map(({ image }) => image);
-      solves.push(solve);
+      const [residual, measure] = [b.cast(solve.residual, given), b.cast(solve.measure, given)];
+      solves.push({ ...solve, residual, measure });
       return group.map(({ v, initial, coordinates, delta }, i) => {
-        const ratio = b.square(delta);
-        const lifted = b.mul(unstack(b, s, like, i), ratio);
-        const [ofV, ofInitial] = coefficients.map((xi) => b.mul(numberOfOne(b, unstack(b, xi, like, i)), ratio));
+        const ratio = b.cast(b.square(delta), dtype);
+        const lifted = b.cast(b.mul(unstack(b, s, like, i), ratio), given);
+        const [ofV, ofInitial] = coefficients.map((xi) =>
+          b.cast(b.mul(numberOfOne(b, unstack(b, xi, like, i)), ratio), given),
+        );
         if (!ofV) return v.split(b, lifted);
         const inSpan =
           initial && ofInitial

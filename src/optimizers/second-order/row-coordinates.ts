@@ -17,6 +17,7 @@ import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { LayerRows } from '../../curvature/statistics.js';
 import type { Value } from '../../graph/graph.js';
+import type { DataType } from '../../graph/tensor.js';
 import type { Builder } from '../../ops/builder.js';
 import type { CoordinateSystems } from './coordinate-solve.js';
 import { KroneckerOperator, type PerSide } from './kronecker-operator.js';
@@ -95,17 +96,16 @@ export class RowCoordinates {
   }
 }
 
-/** Return the maps C_a·(…)·C_g and E_aᵀE_a·(…)·E_gᵀE_g of a batch of blocks whose keys are equal. */
-export function stackedMaps(b: Builder, batch: readonly RowCoordinates[]): Pick<CoordinateSystems, 'core' | 'gram'> {
+/** Return the maps C_a·(…)·C_g and E_aᵀE_a·(…)·E_gᵀE_g of a batch of blocks whose keys are equal, on matrices of a type. */
+export function stackedMaps(
+  b: Builder,
+  batch: readonly RowCoordinates[],
+  dtype: DataType,
+): Pick<CoordinateSystems, 'core' | 'gram'> {
   const kernels = batch.map((each) => each.kernels(b));
-  const left = stack(
-    b,
-    kernels.map(({ inputs }) => inputs),
-  );
-  const right = stack(
-    b,
-    kernels.map(({ outputs }) => outputs),
-  );
+  const stacked = (of: (each: PerSide<Value>) => Value): Value => b.cast(stack(b, kernels.map(of)), dtype);
+  const left = stacked(({ inputs }) => inputs);
+  const right = stacked(({ outputs }) => outputs);
   const { inputs, outputs } = batch[0]?.forms ?? { inputs: 'rows', outputs: 'rows' };
   const fromLeft = (at: Builder, x: Value): Value => (inputs === 'diagonal' ? at.mul(left, x) : at.matmul(left, x));
   const map =
