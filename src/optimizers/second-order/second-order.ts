@@ -28,7 +28,10 @@ import { selfTuning } from '../steps/self-tuning.js';
 import type { AcrossLayers } from './across-layers.js';
 import type { BlockGradient } from './block.js';
 import { type BlockRule, checkedBlockRules, chosenBlocks } from './block-choice.js';
-import { absolute, type Damping, relative } from './damping.js';
+import { isMeasured } from './block-form.js';
+import { absolute, type Damping, type DampingInput, relative } from './damping.js';
+import { reportSteps, withDiagnostics } from './diagnosed.js';
+import type { Diagnostics } from './diagnostics.js';
 import { type Estimate, estimated } from './dispersion.js';
 import type { Factors } from './factors.js';
 import { preconditioned } from './preconditioned.js';
@@ -77,6 +80,8 @@ export interface SecondOrderOptions {
    * by default, and less early on: the average covers the last ninth of the run.
    */
   readonly iterateAveraging?: number;
+  /** What the run reports of each layer, such as `layerDiagnostics()`; nothing by default, and nothing is computed for it. */
+  readonly diagnostics?: Diagnostics;
 }
 
 export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
@@ -89,6 +94,7 @@ export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
   curvatureBurnIn: true,
   rest: true,
   iterateAveraging: true,
+  diagnostics: true,
 };
 
 /** Turns gradients into natural gradients. */
@@ -124,6 +130,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     atLeast: 0,
     below: 1,
   });
+  const diagnostics = checkedObject('diagnostics', options.diagnostics, 'step', ['layerDiagnostics']);
   const ruleFor = (setting: Setting) => step ?? usualStep(setting);
   const build = (context: StepContext): StepResult => {
     const { b, objective, report } = context;
@@ -164,7 +171,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     });
     const reduces = (block: KroneckerBlock) => formOf(block).reduces === true;
     const measuredOn = () => ({ forward: sample.forward, likelihood, fisher, noise });
-    const ofBlocks = preconditioned(damping, formOf, {
+    const input: DampingInput = {
       context,
       blocks: own,
       sample: measuredOn,
@@ -176,7 +183,13 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
         const rows = layerRows(at, forward, likelihood, measured, fisher, noise, reduces);
         return own.map((each, i) => ({ ...each, rows: rows[i] as LayerRows })); // one a block
       }),
-    });
+    };
+    const isProduct = (block: KroneckerBlock) => !isMeasured(formOf(block));
+    const ofBlocks = preconditioned(
+      damping,
+      formOf,
+      diagnostics ? withDiagnostics(diagnostics, damping, isProduct, input) : input,
+    );
     const blocks = acrossLayers?.correct({ context, sample: measuredOn(), blocks: ofBlocks }) ?? ofBlocks;
     const stepped = begun.build({
       likelihood,
@@ -185,6 +198,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       },
       blocks,
     });
+    if (diagnostics) reportSteps(diagnostics, context, blocks, stepped);
     const others = restStep(options.rest ?? rule.rest ?? adam(), context, table, gradients, weight);
     return completeStep(context, begun.watch, stepped, others, weight);
   };
