@@ -227,7 +227,7 @@ export {
   naturalGradientBasis,
   onesBasis,
 } from './optimizers/second-order/coarse-basis.js';
-export type { SolveOptions } from './optimizers/second-order/convergence.js';
+export type { BlockSolve, SolveOptions } from './optimizers/second-order/convergence.js';
 export {
   type BlockDamping,
   type BlockScales,
@@ -239,6 +239,12 @@ export {
   rootDampingOf,
   type WholeDamping,
 } from './optimizers/second-order/damping.js';
+export {
+  type BlockOutcome,
+  type Diagnostics,
+  layerDiagnostics,
+  type MeasuredFactors,
+} from './optimizers/second-order/diagnostics.js';
 export {
   type EigenCorrectedOptions,
   type EigenOptions,

@@ -92,6 +92,10 @@ export function runFlags(): Option[] {
     new Option('--rank <r>', 'number of rows R that cgfac keeps for each Kronecker factor').argParser(
       number('--rank', count),
     ),
+    new Option(
+      '--diagnostics',
+      'report what second-order optimizers do in each layer: in metrics.jsonl and report.html',
+    ),
     lossFlag('chosen from the model and the data'),
     new Option(
       '--metrics <list>',

@@ -46,6 +46,9 @@ describe('chooseOptimizer', () => {
       ['adam:beta1=0.8:beta1=0.9', {}, /beta1 is given twice; give it once/],
       ['adam:beta3=1', {}, /unknown option 'beta3' \(did you mean 'beta1'\?\); it takes learning-rate/],
       ['adam', { rank: 3 }, /--rank is not an option of adam/],
+      ['adam', { diagnostics: true }, /--diagnostics is not an option of adam/],
+      ['cgfac:diagnostics', { diagnostics: true }, /and --diagnostics both give diagnostics/],
+      ['kfac:diagnostics=all', {}, /diagnostics is 'all'; it must be true or false/],
       ['cgfac:rank=4', { rank: 3 }, /optimizer 'cgfac:rank=4' and --rank both give rank; give it once/],
       ['adam:learning-rate=0.2', { learningRate: 0.1 }, /and --learning-rate both give learning-rate/],
       ['sgd:momentum=0:nesterov', {}, /nesterov has no effect without momentum/],
@@ -101,6 +104,7 @@ describe('words', () => {
       'cgfac:rank=auto:decay=0.9',
       'cgfac:damping-kind=tikhonov:stopping=progress:max-iterations=9:shrinkage=0.5:warm-start=true',
       'cgfac:form=gram:damping-kind=tikhonov:max-iterations=3:rank=8:decay=0.5',
+      'hessian-free:diagnostics',
       'cgfac:damping-kind=factored:fisher=sampled:samples=2:curvature-rows=8:curvature-interval=3:curvature-burn-in=9',
       'kfac:damping-kind=eigen-corrected:moments=gradient:basis-interval=50',
       'cgfac:damping-kind=eigenvalues:power=-0.5:decay=0.9',
@@ -152,6 +156,8 @@ describe('sharedFor', () => {
     expect(sharedFor('adam:learning-rate=0.5', shared)).toEqual({});
     expect(sharedFor('kfac', shared)).toEqual({ damping: 2 });
     expect(sharedFor('cgfac', shared)).toEqual({ damping: 2, rank: 3 });
+    expect(sharedFor('adam', { diagnostics: true })).toEqual({});
+    expect(sharedFor('natural-gradient', { diagnostics: true })).toEqual({ diagnostics: true });
   });
 });
 

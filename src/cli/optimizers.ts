@@ -35,6 +35,7 @@ import {
 } from '../optimizers/second-order/coarse-basis.js';
 import type { SolveOptions } from '../optimizers/second-order/convergence.js';
 import type { WholeDamping } from '../optimizers/second-order/damping.js';
+import { layerDiagnostics } from '../optimizers/second-order/diagnostics.js';
 import { eigenCorrected, eigenvalues } from '../optimizers/second-order/eigen-damping.js';
 import { factored } from '../optimizers/second-order/factored.js';
 import { dense, sketches } from '../optimizers/second-order/factors.js';
@@ -152,6 +153,7 @@ const secondOrder = {
   'calibration-steps': 'number',
   'prior-precision': 'number',
   'iterate-averaging': 'number',
+  diagnostics: 'boolean',
   'rest-learning-rate': 'schedule',
 } as const;
 
@@ -288,6 +290,7 @@ function sharedParts(options: OptionValues, setting: Setting | undefined): Secon
     ...(step && { step }),
     ...picked(options, ['curvatureRows', 'curvatureInterval', 'curvatureBurnIn', 'iterateAveraging']),
     ...(options.blocks !== undefined && { blocks: blockRules(options.blocks as readonly NamedRule[]) }), // it was read as such
+    ...(options.diagnostics === true && { diagnostics: layerDiagnostics() }),
     ...((fisher !== undefined || options.samples !== undefined) && { fisher: fisherOf(options) }),
     ...(options.restLearningRate !== undefined && {
       rest: adam({ learningRate: options.restLearningRate as Schedule }),
@@ -472,6 +475,7 @@ export interface SharedOptions {
   readonly learningRate?: Schedule;
   readonly damping?: Schedule;
   readonly rank?: number;
+  readonly diagnostics?: boolean;
 }
 
 /** Make the optimizer of a spec. @throws OptionError for an unknown optimizer or option, or a value that it does not take */
@@ -515,10 +519,11 @@ export function checkOptimizer(spec: string, shared: SharedOptions): void {
 }
 
 /** Return the shared options among a command's flags. */
-export const sharedOptions = ({ learningRate, damping, rank }: SharedOptions): SharedOptions => ({
+export const sharedOptions = ({ learningRate, damping, rank, diagnostics }: SharedOptions): SharedOptions => ({
   ...(learningRate !== undefined && { learningRate }),
   ...(damping !== undefined && { damping }),
   ...(rank !== undefined && { rank }),
+  ...(diagnostics !== undefined && { diagnostics }),
 });
 
 /**

@@ -39,8 +39,9 @@ describe('renderProgress', () => {
     expect(fields(renderProgress(state, width))).toEqual(fields(line));
   });
 
-  it('leaves out what was not measured, and counts the steps that were taken back', () => {
-    const optimizer = { damping: 0.31, accepted: 1, actualChange: Number.NaN, predictedChange: -0.5 };
+  it('leaves out what was not measured and what is of single layers, and counts the steps that were taken back', () => {
+    const ofLayer = { 'cosine[fc1.weight]': 0.5 };
+    const optimizer = { damping: 0.31, accepted: 1, actualChange: Number.NaN, predictedChange: -0.5, ...ofLayer };
     const line = renderProgress({ ...state, optimizer, takenBack: 3 }, 200);
     expect(line).toMatch(/ 1 min 15 s left {2}3 taken back {2}λ 0.31 {2}predicted change -0.5$/);
   });

@@ -2,6 +2,7 @@
 // line that stays for each finished run.
 
 import { formatCount, formatMetric, formatNumber, formatSeconds, words } from '../format.js';
+import { layerReportParts } from '../layer-report.js';
 import type { RunRecord, StepRecord } from '../training/run-record.js';
 import { lowerFirstLoss, stepsDone, stepsTakenBack } from '../training/verdict.js';
 import { paint, wantsColour } from './colour.js';
@@ -170,7 +171,9 @@ interface Field {
 
 /** The fields after the count, in the order of the line. */
 function progressFields({ step, steps, loss, metric, rate, takenBack, optimizer }: ProgressState): Field[] {
-  const names = Object.keys(optimizer).filter((name) => name !== 'accepted' && Number.isFinite(optimizer[name]));
+  const names = Object.keys(optimizer).filter(
+    (name) => name !== 'accepted' && !layerReportParts(name) && Number.isFinite(optimizer[name]),
+  );
   const ordered = new Set([...firstDiagnostics.filter((name) => names.includes(name)), ...names]);
   const diagnostics = [...ordered].map((name, index): Field => {
     const value = formatNumber(optimizer[name] ?? Number.NaN);

@@ -284,6 +284,42 @@ describe('a batch of systems', () => {
     expect(largestDifference(result.value, [1, 1, 2, 2, 3, 2, 1, 1, 3])).toBeLessThan(1e-14);
   });
 
+  test('tells what each system took, if asked: what it takes alone', async () => {
+    const b = new Builder();
+    const a = b.constant(
+      tensorFrom(
+        'float64',
+        [4, orders, orders],
+        matrices.flatMap((each) => Array.from(each)),
+      ),
+    );
+    const options = {
+      operator: (inner: Builder, [x = a]: readonly Value[]) => [inner.matmul(a, x)],
+      rightHandSide: [
+        b.constant(
+          tensorFrom(
+            'float64',
+            [4, orders, 1],
+            sides.flatMap((side) => Array.from(side)),
+          ),
+        ),
+      ],
+      maxIterations: 100,
+      stopping: byResidual({ tolerance: 1e-10 }),
+      batched: true,
+    };
+    expect(conjugateGradient(b, options).systems).toBeUndefined();
+    const { systems } = conjugateGradient(b, { ...options, apart: true });
+    if (!systems) throw new Error('it was asked');
+    const results = await evaluate({ ...systems }, b);
+    const told = (name: string) => toNumbers(results[name] ?? tensorFrom('float32', [0], []));
+    const apart = await Promise.all(matrices.map((matrix, i) => solved(matrix, sides[i] ?? [])));
+    expect(told('iterations')).toEqual(apart.map(({ iterations }) => iterations));
+    expect(new Set(told('iterations')).size).toBeGreaterThan(2);
+    for (const [i, { residual }] of apart.entries())
+      expect(Math.abs(entry(told('residual'), i) - residual)).toBeLessThan(1e-10);
+  });
+
   test('a system that is zero, or breaks down, leaves the others alone', async () => {
     const indefinite = diagonal(ramp(orders).map((_, i) => (i % 2 === 0 ? 1 : -1)));
     const systems = [...matrices, indefinite, diagonal(new Float64Array(orders))];

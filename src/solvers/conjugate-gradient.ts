@@ -39,6 +39,8 @@ export interface ConjugateGradientOptions {
   readonly stopping: Stopping;
   /** Whether the leading axis of all tensors counts systems, each with its own step sizes and its own end. */
   readonly batched?: boolean;
+  /** Whether to tell what each system of a batch took, too. */
+  readonly apart?: boolean;
 }
 
 /** A solve that runs out of iterations has a result, too. */
@@ -51,6 +53,14 @@ interface ConjugateGradientSolution {
   readonly residual: Value;
   /** What the stopping rule measured at the end, a scalar: the largest of a batch. */
   readonly measure: Value;
+  /** What each system of the batch took, if asked for: `[systems]`, of the type of b. */
+  readonly systems?: SystemSolves;
+}
+
+export interface SystemSolves {
+  /** Passes of the loop until the system froze. */
+  readonly iterations: Value;
+  readonly residual: Value;
 }
 
 /** In units of ‖b‖². In exact arithmetic it stays below the condition number: a larger one means that A is not positive definite. */
@@ -64,7 +74,7 @@ const largestSquaredResidual = 1e16;
  * @throws GraphError if operator or initial do not have the shapes of the right-hand side
  */
 export function conjugateGradient(b: Builder, options: ConjugateGradientOptions): ConjugateGradientSolution {
-  const { rightHandSide, batched = false } = options;
+  const { rightHandSide, batched = false, apart = false } = options;
   const [first] = rightHandSide;
   if (!first) throw new GraphError('conjugate gradients: the right-hand side has no tensors');
   const space = vectorSpace(batched, options.inner);
@@ -111,11 +121,12 @@ export function conjugateGradient(b: Builder, options: ConjugateGradientOptions)
     running: begun.running,
     memory: begun.memory,
     iterations: b.scalar(0, 'int64'),
+    counts: apart ? [b.zerosLike(squaredResidual)] : [],
   };
   const last = b.loop(
     maxIterations,
     initial,
-    (inner, iteration, { x, r, p, rr, rz: [ofPreconditioned], running, memory }) => {
+    (inner, iteration, { x, r, p, rr, rz: [ofPreconditioned], running, memory, counts }) => {
       const rz = ofPreconditioned ?? rr;
       const image = apply(inner, p);
       const curvature = space.inner(inner, p, image);
@@ -142,6 +153,7 @@ export function conjugateGradient(b: Builder, options: ConjugateGradientOptions)
       return {
         ...{ x: nextX, r: nextR, p: nextP, rr: nextRr, rz: next.rz, running: nextRunning, memory: stopped.memory },
         iterations: inner.add(iteration, inner.scalar(1, 'int64')),
+        counts: counts.map((count) => inner.add(count, inner.cast(running, count.dtype))),
         again: space.any(inner, nextRunning),
       };
     },
@@ -149,11 +161,13 @@ export function conjugateGradient(b: Builder, options: ConjugateGradientOptions)
   );
   const worst = (measure: Value): Value => (batched ? b.reduceMax(measure) : measure);
   const residual = b.sqrt(worst(last.rr));
+  const [count] = last.counts;
   return {
     value: space.multiply(b, last.x, length),
     iterations: last.iterations,
     residual,
     measure: stopping.measured ? worst(stopping.measured(last.memory)) : residual,
+    ...(count && { systems: { iterations: count, residual: b.sqrt(last.rr) } }),
   };
 }
 

@@ -15,7 +15,7 @@ export interface StepRecord {
   /**
    * The optimizer's reports: `damping`, `learningRate`, `momentum`, `iterations` (of CG), `residual`, …, without those that
    * were not measured at this step. `accepted` is 1, or 0 at a step that was taken back; it is left out for optimizers that
-   * take no step back.
+   * take no step back. Numbers of single layers have names such as `cosine[fc1.weight]`.
    */
   readonly optimizer: Readonly<Record<string, number>>;
 }

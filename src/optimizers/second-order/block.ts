@@ -3,6 +3,7 @@ import type { KroneckerBlock } from '../../curvature/kronecker-block.js';
 import type { LayerTensor } from '../../curvature/layer-tensor.js';
 import type { LayerRows } from '../../curvature/statistics.js';
 import type { Value } from '../../graph/graph.js';
+import type { BlockSolve } from './convergence.js';
 import type { Prior } from './prior.js';
 
 export interface BlockGradient {
@@ -26,4 +27,6 @@ export interface BlockDirection extends BlockGradient {
   readonly direction: LayerTensor;
   /** √λ: a scalar, or `[groups, 1, 1]`. */
   readonly rootDamping: Value;
+  /** What the solve of this block took, if it was solved by conjugate gradients and diagnostics read it. */
+  readonly solve?: BlockSolve;
 }

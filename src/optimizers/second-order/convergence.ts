@@ -1,6 +1,9 @@
 // Options of conjugate gradients in optimizers, and a warning at the end of a run whose solves did not converge.
+import { unstack } from '../../curvature/factors/matrices.js';
 import type { Value } from '../../graph/graph.js';
+import type { Builder } from '../../ops/builder.js';
 import { checkedCount, type OptionKeys } from '../../options.js';
+import type { SystemSolves } from '../../solvers/conjugate-gradient.js';
 import { byResidual, type Stopping } from '../../solvers/stopping.js';
 import type { StepContext } from '../optimizer.js';
 import { checkedObject } from '../options.js';
@@ -23,6 +26,12 @@ export const checkedSolve = ({ maxIterations = 50, stopping }: SolveOptions): Re
   stopping: checkedObject('stopping', stopping, 'begin', ['byResidual', 'byProgress']) ?? byResidual(),
 });
 
+/** How solves are to be done. */
+export interface SolveSettings extends Required<SolveOptions> {
+  /** Whether to tell what the solve of each block took, too. */
+  readonly apart?: boolean;
+}
+
 export interface Solve {
   /** Iterations of the solve, a scalar. */
   readonly iterations: Value;
@@ -30,6 +39,27 @@ export interface Solve {
   readonly residual: Value;
   /** What the stopping rule measured at its end, a scalar. */
   readonly measure: Value;
+  /** The same of each system, if asked for. */
+  readonly systems?: SystemSolves;
+}
+
+/** What the solve of one block took, scalars: the most of its groups. */
+export type BlockSolve = Pick<Solve, 'iterations' | 'residual'>;
+
+/**
+ * Return what the solve of one block of a batch took, to be added to the block; nothing if it was not asked for.
+ * @param stacked the matrices that `stack` made the batch of
+ * @param index of the block's matrix
+ */
+export function ownSolve(
+  b: Builder,
+  { systems }: Solve,
+  stacked: readonly Value[],
+  index: number,
+): { readonly solve?: BlockSolve } {
+  if (!systems) return {};
+  const own = (values: Value): Value => b.reduceMax(unstack(b, b.unsqueeze(values, [1, 2]), stacked, index));
+  return { solve: { iterations: own(systems.iterations), residual: own(systems.residual) } };
 }
 
 /**

@@ -4,7 +4,7 @@
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
 import { conjugateGradient } from '../../solvers/conjugate-gradient.js';
-import type { Solve, SolveOptions } from './convergence.js';
+import type { Solve, SolveSettings } from './convergence.js';
 
 type SmallMap = (b: Builder, x: Value) => Value;
 
@@ -40,7 +40,7 @@ interface Coordinates {
 export function coordinateSolve(
   b: Builder,
   { images, products, damping, core, gram }: CoordinateSystems,
-  options: Required<SolveOptions>,
+  options: SolveSettings,
 ): CoordinateSolution {
   const count = products.length;
   const joined = ({ xi, s, image }: Coordinates): Value[] => [...xi, s, image];

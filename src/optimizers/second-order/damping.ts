@@ -16,6 +16,8 @@ export interface DampingInput {
   readonly delta: BlockDamping;
   /** Measures the curvature, at this step or at an earlier one. */
   readonly measure: Measure;
+  /** Whether blocks that conjugate gradients solve are to tell what their own solve took. */
+  readonly tellsSolves?: boolean;
 }
 
 /** Damps and inverts Fisher matrices: turns gradients into natural gradients. */

@@ -8,7 +8,16 @@ import { checkedFlag, checkKeys } from '../../options.js';
 import { type StepContext, states } from '../optimizer.js';
 import { stateNames, stateParts, stateShapes } from '../steps/rule.js';
 import type { BlockGradient } from './block.js';
-import { checkedSolve, reportSolves, type Solve, type SolveOptions, solveKeys } from './convergence.js';
+import {
+  type BlockSolve,
+  checkedSolve,
+  ownSolve,
+  reportSolves,
+  type Solve,
+  type SolveOptions,
+  type SolveSettings,
+  solveKeys,
+} from './convergence.js';
 import { coordinateSolve } from './coordinate-solve.js';
 import { type RowDamping, rootDampingOf } from './damping.js';
 import { solvedInGroups } from './groups.js';
@@ -33,17 +42,19 @@ export function primal(options: PrimalOptions = {}): RowDamping {
   return {
     name: 'primal',
     usesRows: true,
-    precondition({ context, measure, delta }) {
+    precondition({ context, measure, delta, tellsSolves = false }) {
       const { b } = context;
       const blocks = measuredNow(measure);
       const systems = blocks.map(({ rows, ...each }) => {
         const coordinates = new RowCoordinates(batchOperator(b, each.block, rows));
         return { each, coordinates, v: each.smoothed, delta: delta(b, coordinates.operator) };
       });
-      const solved = warmStart ? warmSolve(context, systems, solve) : primalSolve(b, systems, solve);
+      const settings = { ...solve, apart: tellsSolves };
+      const solved = warmStart ? warmSolve(context, systems, settings) : primalSolve(b, systems, settings);
       reportSolves(context, solved.solves, solve);
       return systems.map((system) => ({
         ...system.each,
+        ...solved.ownSolveOf(system),
         direction: solved.solutionOf(system),
         rootDamping: rootDampingOf(b, system.delta, system.coordinates.operator),
       }));
@@ -63,6 +74,7 @@ export interface PrimalSystem {
 export interface PrimalSolutions<System> {
   /** Return λ·(A⊗G + λI)⁻¹·V. */
   readonly solutionOf: (system: System) => LayerTensor;
+  readonly ownSolveOf: (system: System) => { readonly solve?: BlockSolve };
   readonly solves: readonly Solve[];
 }
 
@@ -76,10 +88,10 @@ const marginOf = ({ dtype }: Value): number => 16 * (dtype === 'float64' ? 2 ** 
 export function primalSolve<System extends PrimalSystem>(
   b: Builder,
   systems: readonly System[],
-  options: Required<SolveOptions>,
+  options: SolveSettings,
 ): PrimalSolutions<System> {
   const solves: Solve[] = [];
-  const solutionOf = solvedInGroups(
+  const resultOf = solvedInGroups(
     systems,
     ({ coordinates: { key }, initial }) => `${key} ${initial !== undefined}`,
     (group) => {
@@ -119,24 +131,35 @@ export function primalSolve<System extends PrimalSystem>(
         options,
       );
       const like = prepared.map(({ image }) => image);
-      const [residual, measure] = [b.cast(solve.residual, given), b.cast(solve.measure, given)];
-      solves.push({ ...solve, residual, measure });
+      const { iterations, systems: each } = solve;
+      const told: Solve = {
+        ...{ iterations, residual: b.cast(solve.residual, given), measure: b.cast(solve.measure, given) },
+        ...(each && {
+          systems: { iterations: b.cast(each.iterations, given), residual: b.cast(each.residual, given) },
+        }),
+      };
+      solves.push(told);
       return group.map(({ v, initial, coordinates, delta }, i) => {
         const ratio = b.cast(b.square(delta), dtype);
         const lifted = b.cast(b.mul(unstack(b, s, like, i), ratio), given);
         const [ofV, ofInitial] = coefficients.map((xi) =>
           b.cast(b.mul(numberOfOne(b, unstack(b, xi, like, i)), ratio), given),
         );
-        if (!ofV) return v.split(b, lifted);
+        const own = ownSolve(b, told, like, i);
+        if (!ofV) return { solution: v.split(b, lifted), own };
         const inSpan =
           initial && ofInitial
             ? v.map((part, other) => b.add(b.mul(part, ofV), b.mul(other, ofInitial)), initial)
             : v.map((part) => b.mul(part, ofV));
-        return coordinates.plusLifted(b, inSpan, lifted);
+        return { solution: coordinates.plusLifted(b, inSpan, lifted), own };
       });
     },
   );
-  return { solutionOf, solves };
+  return {
+    solutionOf: (system) => resultOf(system).solution,
+    ownSolveOf: (system) => resultOf(system).own,
+    solves,
+  };
 }
 
 /** Lists of equal length as one list, whose parts are batches. */
@@ -152,7 +175,7 @@ const stackedLists = (b: Builder, lists: readonly (readonly Value[])[]): Value[]
 function warmSolve<System extends PrimalSystem & { readonly each: BlockGradient }>(
   context: StepContext,
   systems: readonly System[],
-  options: Required<SolveOptions>,
+  options: SolveSettings,
 ): PrimalSolutions<System> {
   const shapes = systems.flatMap(({ each: { block }, v }) => stateShapes('solution', block, v));
   return states(context, new Map(shapes), (old) => {
@@ -160,11 +183,17 @@ function warmSolve<System extends PrimalSystem & { readonly each: BlockGradient 
       const names = stateNames('solution', system.each.block);
       return { system, ...system, initial: system.v.mapNamed((_, kind) => old(names[kind])) };
     });
-    const { solutionOf, solves } = primalSolve(context.b, begun, options);
+    const { solutionOf, ownSolveOf, solves } = primalSolve(context.b, begun, options);
     const found = new Map(begun.map((each) => [each.system, solutionOf(each)]));
+    const own = new Map(begun.map((each) => [each.system, ownSolveOf(each)]));
     const next = begun.flatMap(({ system }) =>
       stateParts('solution', system.each.block, found.get(system) as LayerTensor),
     );
-    return { solves, next: new Map(next), solutionOf: (system: System) => found.get(system) as LayerTensor };
+    return {
+      solves,
+      next: new Map(next),
+      solutionOf: (system: System) => found.get(system) as LayerTensor, // one a system
+      ownSolveOf: (system: System) => own.get(system) ?? {},
+    };
   });
 }

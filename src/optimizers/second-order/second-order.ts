@@ -21,9 +21,11 @@ import { selfTuning } from '../steps/self-tuning.js';
 import type { AcrossLayers } from './across-layers.js';
 import type { BlockDirection, BlockGradient } from './block.js';
 import { type BlockRule, checkedBlockRules, chosenBlocks, refuseIdleForms } from './block-choice.js';
-import type { BlockForm } from './block-form.js';
+import { type BlockForm, isMeasured } from './block-form.js';
 import { completeStep, restStep } from './complete-step.js';
-import { absolute, type BlockDamping, type Damping, relative } from './damping.js';
+import { absolute, type BlockDamping, type Damping, type DampingInput, relative } from './damping.js';
+import { reportSteps, withDiagnostics } from './diagnosed.js';
+import type { Diagnostics } from './diagnostics.js';
 import { estimated } from './dispersion.js';
 import type { Factors } from './factors.js';
 import { preconditioned } from './preconditioned.js';
@@ -72,6 +74,8 @@ export interface SecondOrderOptions {
    * by default, and less early on: the average covers the last ninth of the run.
    */
   readonly iterateAveraging?: number;
+  /** What the run reports of each layer, such as `layerDiagnostics()`; nothing by default, and nothing is computed for it. */
+  readonly diagnostics?: Diagnostics;
 }
 
 export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
@@ -84,6 +88,7 @@ export const secondOrderKeys: OptionKeys<SecondOrderOptions> = {
   curvatureBurnIn: true,
   rest: true,
   iterateAveraging: true,
+  diagnostics: true,
 };
 
 /** Turns gradients into natural gradients. */
@@ -120,6 +125,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     atLeast: 0,
     below: 1,
   });
+  const diagnostics = checkedObject('diagnostics', options.diagnostics, 'step', ['layerDiagnostics']);
   const ruleFor = (setting: Setting) => step ?? usualStep(setting);
   const build = (context: StepContext): StepResult => {
     const { b, objective, forward } = context;
@@ -140,7 +146,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     const begun = rule.begin(context);
     context.report('damping', begun.damping);
     const blocks = naturalGradients(context, preconditioner, {
-      ...{ network, likelihood, fisher, schedule, formOf: chosen.formOf },
+      ...{ network, likelihood, fisher, schedule, diagnostics, formOf: chosen.formOf },
       delta: rule.relativeDamping ? relative(begun.damping) : absolute(begun.damping),
       blocks: chosen.table.blocks.map((block) => blockGradient(b, block, gradients, priorOf(block), begun)),
     });
@@ -151,6 +157,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
       },
       blocks,
     });
+    if (diagnostics) reportSteps(diagnostics, context, blocks, stepped);
     const others = restStep(options.rest ?? rule.rest ?? adam(), context, chosen.table, gradients, weight);
     return completeStep(context, begun.watch, stepped, others, weight);
   };
@@ -228,6 +235,7 @@ interface Measurement {
   readonly likelihood: Likelihood;
   readonly fisher: Fisher;
   readonly schedule: MeasureSchedule;
+  readonly diagnostics: Diagnostics | undefined;
   readonly blocks: readonly BlockGradient[];
   readonly formOf: (block: KroneckerBlock) => BlockForm;
   readonly delta: BlockDamping;
@@ -237,7 +245,7 @@ interface Measurement {
 function naturalGradients(
   context: StepContext,
   { damping, factors, acrossLayers }: Preconditioner,
-  { network, likelihood, fisher, schedule, blocks, formOf, delta }: Measurement,
+  { network, likelihood, fisher, schedule, diagnostics, blocks, formOf, delta }: Measurement,
 ): readonly BlockDirection[] {
   const noise = drawnOnce(context);
   const sample = (): FisherSample => ({ forward: network.forward, likelihood, fisher, noise });
@@ -248,7 +256,10 @@ function naturalGradients(
     const rows = layerRows(at, forward, likelihood, own, fisher, noise, reduces);
     return blocks.map((each, i) => ({ ...each, rows: rows[i] as LayerRows })); // one a block
   });
-  const solved = preconditioned(damping, formOf, { context, blocks, sample, factors, delta, measure });
+  const input: DampingInput = { context, blocks, sample, factors, delta, measure };
+  const isProduct = (block: KroneckerBlock) => !isMeasured(formOf(block));
+  const observed = diagnostics ? withDiagnostics(diagnostics, damping, isProduct, input) : input;
+  const solved = preconditioned(damping, formOf, observed);
   refuseLostBlocks(`damping '${damping.name}'`, blocks, solved);
   if (!acrossLayers) return solved;
   const corrected = acrossLayers.correct({ context, sample: sample(), blocks: solved });

@@ -10,7 +10,16 @@ import { checkedFlag, checkedNumber, checkKeys } from '../../options.js';
 import { conjugateGradient } from '../../solvers/conjugate-gradient.js';
 import { type StepContext, states } from '../optimizer.js';
 import type { BlockGradient } from './block.js';
-import { checkedSolve, reportSolves, type Solve, type SolveOptions, solveKeys } from './convergence.js';
+import {
+  type BlockSolve,
+  checkedSolve,
+  ownSolve,
+  reportSolves,
+  type Solve,
+  type SolveOptions,
+  type SolveSettings,
+  solveKeys,
+} from './convergence.js';
 import { type ProductDamping, rootDampingOf } from './damping.js';
 import { solvedInGroups } from './groups.js';
 import { type DampedKernel, invertedKernels, type KroneckerOperator, type PerSide } from './kronecker-operator.js';
@@ -43,7 +52,7 @@ export function tikhonov(options: TikhonovOptions = {}): ProductDamping {
     name: 'tikhonov',
     ...(given !== undefined && { optionOfRows: 'shrinkage' }),
     precondition(input) {
-      const { context, blocks, delta } = input;
+      const { context, blocks, delta, tellsSolves = false } = input;
       const { b } = context;
       const { operators } = measuredOperators(input, () => new Map());
       const shrinkageOf = ({ rows: held, kernel }: KroneckerOperator['inputs'] | KroneckerOperator['outputs']) => {
@@ -60,10 +69,13 @@ export function tikhonov(options: TikhonovOptions = {}): ProductDamping {
       const [iterated, direct] = [systems.filter(isIterated), systems.filter((system) => !isIterated(system))];
       const directly = factoredSolve(b, direct);
       if (iterated.length === 0) return direct.map((system) => directed(b, system, directly(system)));
-      const solved = warmStart ? warmSolve(context, iterated, solve) : tikhonovSolve(b, iterated, solve);
+      const settings = { ...solve, apart: tellsSolves };
+      const solved = warmStart ? warmSolve(context, iterated, settings) : tikhonovSolve(b, iterated, settings);
       reportSolves(context, solved.solves, solve);
       return systems.map((system) =>
-        directed(b, system, isIterated(system) ? solved.directionOf(system) : directly(system)),
+        isIterated(system)
+          ? { ...directed(b, system, solved.directionOf(system)), ...solved.ownSolveOf(system) }
+          : directed(b, system, directly(system)),
       );
     },
   };
@@ -119,7 +131,7 @@ export interface TikhonovSystem {
 export function tikhonovSolve<System extends TikhonovSystem>(
   b: Builder,
   systems: readonly System[],
-  options: Required<SolveOptions>,
+  options: SolveSettings,
 ): TikhonovSolutions<System> {
   const solves: Solve[] = [];
   const prepared = preparedSystems(b, systems);
@@ -131,7 +143,7 @@ export function tikhonovSolve<System extends TikhonovSystem>(
       shrunk.inputs.isShrunk,
       shrunk.outputs.isShrunk,
     ].join();
-  const solutionOf = solvedInGroups(prepared, shape, (group) => {
+  const resultOf = solvedInGroups(prepared, shape, (group) => {
     const targets = group.map(({ target }) => target);
     const stacked = (of: (each: Prepared<System>) => Value) => stack(b, group.map(of));
     const diagonal = group.every(({ system }) => system.operator.inputs.diagonal);
@@ -158,12 +170,14 @@ export function tikhonovSolve<System extends TikhonovSystem>(
       ...options,
     });
     solves.push(solve);
-    return value.flatMap((solution) => group.map((_, i) => unstack(b, solution, targets, i)));
+    return value.flatMap((solution) =>
+      group.map((_, i) => ({ solution: unstack(b, solution, targets, i), own: ownSolve(b, solve, targets, i) })),
+    );
   });
   const found = new Map(
     prepared.map((each) => {
-      const solution = solutionOf(each);
-      return [each.system, { solution, direction: directionOf(b, each, solution) }];
+      const { solution, own } = resultOf(each);
+      return [each.system, { solution, own, direction: directionOf(b, each, solution) }];
     }),
   );
   const of = (system: System) => {
@@ -171,13 +185,19 @@ export function tikhonovSolve<System extends TikhonovSystem>(
     if (!result) throw new Error('not one of the systems that were solved');
     return result;
   };
-  return { directionOf: (system) => of(system).direction, solutionOf: (system) => of(system).solution, solves };
+  return {
+    directionOf: (system) => of(system).direction,
+    solutionOf: (system) => of(system).solution,
+    ownSolveOf: (system) => of(system).own,
+    solves,
+  };
 }
 
 export interface TikhonovSolutions<System> {
   readonly directionOf: (system: System) => LayerTensor;
   /** Z in the Gram space. */
   readonly solutionOf: (system: System) => Value;
+  readonly ownSolveOf: (system: System) => { readonly solve?: BlockSolve };
   readonly solves: readonly Solve[];
 }
 
@@ -281,7 +301,7 @@ function directionOf<System extends TikhonovSystem>(b: Builder, each: Prepared<S
 function warmSolve<System extends TikhonovSystem & { readonly each: BlockGradient }>(
   context: StepContext,
   systems: readonly System[],
-  options: Required<SolveOptions>,
+  options: SolveSettings,
 ): TikhonovSolutions<System> {
   const nameOf = ({ each: { block } }: System): string => `solution.${block.weight}`;
   const shapes = systems.map((system): [string, readonly number[]] => {
@@ -298,6 +318,7 @@ function warmSolve<System extends TikhonovSystem & { readonly each: BlockGradien
       next: new Map(systems.map((system) => [nameOf(system), solved.solutionOf(of(system))])),
       directionOf: (system: System) => solved.directionOf(of(system)),
       solutionOf: (system: System) => solved.solutionOf(of(system)),
+      ownSolveOf: (system: System) => solved.ownSolveOf(of(system)),
     };
   });
 }

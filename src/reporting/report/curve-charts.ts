@@ -1,6 +1,7 @@
 // The charts of an experiment: loss and metric by steps and by seconds, and the optimizers' own numbers.
 
 import { capitalized, formatNumber, isShare, words } from '../../format.js';
+import { layerReportParts } from '../../layer-report.js';
 import type { Experiment, RunRecord, StepRecord } from '../../training/run-record.js';
 import { hasDiverged, isSound } from '../../training/verdict.js';
 import { type CurvePoint, curveOf, lossCurve, smoothed, thinned } from '../curves.js';
@@ -213,13 +214,13 @@ function valueScale(curves: readonly Curve[], goal: number | undefined): Scale {
   return logScale(values, tickCount, exploded ? 1.5 * usual : undefined);
 }
 
-/** Return charts of the numbers that the optimizers report, and a line on those that stayed constant. */
+/** Return charts of the numbers that the optimizers report of whole steps, and a line on those that stayed constant. */
 export function optimizerCharts(experiment: Experiment, inks: Inks): { charts: Html[]; constants: Html | undefined } {
   const names = new Set(
     experiment.runs.flatMap(({ steps }) => steps.flatMap(({ optimizer }) => Object.keys(optimizer))),
   );
   const ordered = [...firstDiagnostics.filter((name) => names.has(name)), ...names].filter(
-    (name) => !withoutCurve.has(name),
+    (name) => !withoutCurve.has(name) && !layerReportParts(name),
   );
   const charts: Html[] = [];
   const constants: string[] = [];

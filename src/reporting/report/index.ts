@@ -11,6 +11,7 @@ import { optimizerCharts, trainingCharts } from './curve-charts.js';
 import { htmlDocument, unbroken } from './document.js';
 import { confusionGallery, reconstructionGallery } from './galleries.js';
 import { type Html, html } from './html.js';
+import { layerMaps } from './layer-maps.js';
 import { assignInks, type Ink } from './palette.js';
 
 /**
@@ -51,6 +52,7 @@ ${summaryTable(experiment, inks)}
 <div class="charts">${trainingCharts(experiment, inks)}</div>
 ${sample && html`<p class="note">${sample}</p>`}
 ${own && html`<h3>What the optimizers did</h3><div class="charts small">${charts}</div>${constants}`}
+${layerMaps(experiment.runs)}
 <h3>What it cost</h3>
 ${costs(experiment.runs, inks)}
 ${reconstructionGallery(experiment, inks)}

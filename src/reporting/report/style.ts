@@ -74,6 +74,9 @@ caption{caption-side:bottom;text-align:left;color:var(--quiet);font-size:.85rem;
 .study{margin:0 0 1.8rem}.study figcaption{margin-bottom:.4rem;font-weight:600;font-size:.92rem;overflow-wrap:anywhere}
 .study tbody th:first-child{padding-left:0;max-width:18rem}
 .study td.heat{background:color-mix(in srgb,var(--ink-1) var(--strength),var(--paper));color:var(--ink);padding-right:.6rem}
+.layers{margin:0 0 1.8rem}.layers figcaption{margin-bottom:.4rem;font-weight:600}.layers small{font-weight:400;color:var(--quiet)}
+.layers th{padding:0 .9rem 0 0;text-align:left;font-weight:400;font-size:.85rem;white-space:nowrap}
+.layers td{min-width:.9rem;height:1.3rem;padding:0;background:color-mix(in srgb,var(--ink-1) var(--strength,0%),var(--card))}
 footer{margin-top:4.5rem;border-top:2px solid var(--ink)}footer h3{margin-top:1.5rem}
 pre{margin:0;padding:.9rem 1.1rem;background:var(--card);border-radius:6px;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 code span{display:inline-block}
