@@ -154,7 +154,7 @@ export const studyFlags: readonly { readonly option: Option; readonly of: readon
     of: ['batch-size', 'defaults'],
   },
   {
-    option: new Option('--text <file>', 'a text, for the character transformer (default: the text of a grammar)'),
+    option: new Option('--text <file>', 'a text, for the character models (default: the text of a grammar)'),
     of: ['batch-size', 'defaults'],
   },
 ];
@@ -226,7 +226,7 @@ export const studies: Readonly<Record<StudyName, StudyEntry>> = {
     },
   },
   defaults: {
-    summary: 'one configuration of each optimizer on ten problems, against AdamW tuned on each',
+    summary: 'one configuration of each optimizer on eleven problems, against AdamW tuned on each',
     async make(flags, context) {
       const usual = flags.quick ? quickDefaults : usualDefaults;
       const { rates, baseline = usual.baseline } = flags;

@@ -2,7 +2,16 @@
 
 import { shortLabels } from '../reporting/names.js';
 import { longestLabel } from '../reporting/report/line-chart.js';
-import { adamCost, type CostFormula, kfacCost, primalCost, sgdCost, sketchCost } from './formulas.js';
+import {
+  adamCost,
+  budgetCost,
+  type CostFormula,
+  kfacCost,
+  primalCost,
+  publishedCost,
+  sgdCost,
+  sketchCost,
+} from './formulas.js';
 import { groupedBy, type PowerFit, powerFit } from './statistics.js';
 
 /** What is varied: each axis from the same base, the others as there. */
@@ -24,6 +33,8 @@ interface Contender {
   /** For charts. */
   readonly label?: string;
   readonly formula: CostFormula | null;
+  /** What the same iterates cost if they are computed as their paper writes them. */
+  readonly published?: CostFormula;
 }
 
 const known: readonly Contender[] = [
@@ -38,10 +49,12 @@ const known: readonly Contender[] = [
   },
   {
     word: 'cgfac:form=primal:max-iterations=10',
-    title: 'CG-FAC as published, 10 iterations',
+    title: 'CG-FAC in the paper’s form, 10 iterations',
     label: 'cgfac paper',
     formula: primalCost(10),
+    published: publishedCost(10),
   },
+  { word: 'cgfac:rank=auto', title: 'CG-FAC, ranks by budget', label: 'cgfac auto', formula: budgetCost },
   { word: 'cgfac', title: 'CG-FAC by default', label: 'cgfac', formula: sketchCost(128) },
 ];
 export const usualContenders: readonly string[] = known.map(({ word }) => word);
@@ -51,6 +64,11 @@ export const contenderOf = (word: string): Contender => {
   if (rank !== undefined) return { word, title: `CG-FAC, rank ${rank}`, formula: sketchCost(Number(rank)) };
   return known.find((each) => each.word === word) ?? { word, title: word, formula: null };
 };
+
+interface FormulaCost {
+  readonly flops: number;
+  readonly bytes: number;
+}
 
 /** One optimizer at one shape. Numbers are null if its process failed, for the reason in `failed`. */
 export interface ComplexityRow extends Shape {
@@ -65,7 +83,9 @@ export interface ComplexityRow extends Shape {
   readonly steps: number;
   readonly stateBytes: number | null;
   readonly peakBytes: number | null;
-  readonly formula: { readonly flops: number; readonly bytes: number } | null;
+  readonly formula: FormulaCost | null;
+  /** By the paper's own count, where what is computed has another. */
+  readonly published?: FormulaCost;
   readonly failed?: string;
 }
 
@@ -76,6 +96,8 @@ export interface Exponents {
   readonly peak: PowerFit | null;
   readonly formulaFlops: PowerFit | null;
   readonly formulaBytes: PowerFit | null;
+  readonly publishedFlops: PowerFit | null;
+  readonly publishedBytes: PowerFit | null;
 }
 
 export interface ComplexityResult {
@@ -90,6 +112,8 @@ export interface ComplexityResult {
     readonly label: string;
     readonly flops: string | null;
     readonly numbers: string | null;
+    /** The paper's own count, where what is computed has another. */
+    readonly published?: { readonly flops: string; readonly numbers: string };
   }[];
   /** Against width. */
   readonly exponents: Readonly<Record<string, Exponents>>;
@@ -97,8 +121,10 @@ export interface ComplexityResult {
   readonly rows: readonly ComplexityRow[];
 }
 
-/** Steps after which every optimizer has done all of its periodic work: inverses every 20, measurements every 10, averages every 4. */
+/** Steps after which every optimizer has done all of its periodic work: inverses every 20, measurements every 5, averages every 4. */
 export const period = 20;
+/** Steps before those that are timed: CG-FAC measures the curvature in each of the first 20, K-FAC inverts in the first 3. */
+export const warmUp = 20;
 
 /** Where a study measures: along each axis from the base, at these values. */
 export interface ComplexityPlan {
@@ -130,12 +156,13 @@ export function complexityResult(rows: readonly ComplexityRow[], plan: Complexit
     base,
     values,
     period,
-    optimizers: optimizers.map(contenderOf).map(({ word, title, label, formula }) => ({
+    optimizers: optimizers.map(contenderOf).map(({ word, title, label, formula, published }) => ({
       word,
       title,
       label: label ?? short.get(word) ?? word,
       flops: formula?.flopsText ?? null,
       numbers: formula?.numbersText ?? null,
+      ...(published && { published: { flops: published.flopsText, numbers: published.numbersText } }),
     })),
     exponents: fits('width'),
     exponentsAgainst: { batch: fits('batch'), depth: fits('depth'), rank: fits('rank') },
@@ -156,6 +183,8 @@ function exponentsOf(axis: Axis, rows: readonly ComplexityRow[]): Record<string,
         peak: fitted(({ peakBytes }) => peakBytes),
         formulaFlops: fitted(({ formula }) => formula?.flops),
         formulaBytes: fitted(({ formula }) => formula?.bytes),
+        publishedFlops: fitted(({ published }) => published?.flops),
+        publishedBytes: fitted(({ published }) => published?.bytes),
       };
       return [optimizer, exponents];
     }),

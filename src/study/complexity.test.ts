@@ -1,8 +1,20 @@
 import { describe, expect, it } from 'vitest';
+import { chooseOptimizer } from '../cli/optimizers.js';
+import { lossOf } from '../losses/index.js';
+import { mlp } from '../nn/zoo.js';
+import { buildStep, scalarFeeds } from '../training/step-program.js';
 import { complexityPresentation, ratiosOf } from './complexity-page.js';
-import { type ComplexityRow, complexityResult, rowsAlong } from './complexity-result.js';
-import { chainCost, kfacCost, primalCost, sgdCost, sketchCost } from './formulas.js';
+import {
+  type ComplexityRow,
+  complexityResult,
+  period,
+  rowsAlong,
+  usualContenders,
+  warmUp,
+} from './complexity-result.js';
+import { budgetCost, chainCost, kfacCost, primalCost, publishedCost, sgdCost, sketchCost } from './formulas.js';
 import { studyPage } from './page.js';
+import { DrawnTensors, settingOf } from './stepper.js';
 
 const base = { width: 512, batch: 128, depth: 2 };
 
@@ -133,13 +145,54 @@ it('formulas are those of the mathematics, summed over layers', () => {
   // One layer with 2 inputs and a bias: m = 3, n = 4; N = 5.
   const cost = (formula: typeof sgdCost) => chainCost(formula, [2, 4], 5);
   expect(cost(sgdCost)).toEqual({ flops: 6 * 5 * 12 + 4 * 12, bytes: 4 * 12 });
-  expect(cost(kfacCost(10)).flops).toBeCloseTo(360 + 2 * 5 * 25 + (27 + 64) / 10 + 2 * 12 * 7, 10);
+  expect(cost(kfacCost(10)).flops).toBeCloseTo(360 + 240 + 2 * 5 * 25 + (27 + 64) / 10 + 2 * 12 * 7, 10);
   expect(cost(kfacCost(10)).bytes).toBe(4 * 2 * 25);
-  expect(cost(primalCost(10)).flops).toBe(360 + 10 * (4 * 5 * 12 + 4 * 25 * 4));
-  expect(cost(primalCost(10)).bytes).toBe(4 * (5 * 7 + 25 + 36));
+  expect(cost(publishedCost(10)).flops).toBe(360 + 240 + 10 * (4 * 5 * 12 + 4 * 25 * 4));
+  expect(cost(publishedCost(10)).bytes).toBe(4 * (5 * 7 + 25 + 36));
+  // Both sides are smaller than the 5 rows, so both are matrices.
+  expect(cost(primalCost(10)).flops).toBe(360 + 240 + 2 * 5 * 25 + 10 * 2 * 12 * 7);
+  expect(cost(primalCost(10)).bytes).toBe(4 * (5 * 7 + 9 + 16 + 6 * 12));
   // R = 2 is below both sides.
-  expect(cost(sketchCost(2)).flops).toBe(360 + 8 * 2 * 12 + 2 * 4 * 7 + 2 * 8);
+  expect(cost(sketchCost(2)).flops).toBeCloseTo(360 + 8 * 2 * 12 + (240 + 2 * 4 * 7 + 2 * 8) / 5, 10);
   expect(cost(sketchCost(2)).bytes).toBe(4 * (2 * 7 + 4));
   // R = 3 keeps the matrix of the inputs: 3 × 3.
   expect(cost(sketchCost(3)).bytes).toBe(4 * (2 * 9 + 3 * 4 + 9 / 2));
+  // Wide layers, 32 rows of 128: 8rmn + 2r²(m+3n) + 4kr³.
+  const [r, m, n] = [32, 1001, 1000];
+  const wide = (formula: typeof sgdCost) => chainCost(formula, [m - 1, n], 128);
+  const gradient = 6 * 128 * m * n;
+  expect(wide(primalCost(10)).flops - gradient).toBe(8 * r * m * n + 2 * r ** 2 * (m + 3 * n) + 10 * 4 * r ** 3);
+  expect(wide(primalCost(10)).bytes).toBe(4 * (r * (m + n) + 8 * r ** 2));
+  expect(wide(budgetCost)).toEqual(wide(sketchCost(32)));
 });
+
+it.each(usualContenders)('the timed steps of %s are of its steady state: each period does the same work', (word) => {
+  const draws = new DrawnTensors(1);
+  const loss = lossOf('softmax-cross-entropy');
+  const [input, target] = [draws.uniform([8, 12]), draws.integers([8], 4)];
+  const setting = settingOf({ model: mlp({ sizes: [12, 10, 4], seed: 1 }), loss, input, target });
+  const { optimizer } = chooseOptimizer(word, {}, setting);
+  const step = buildStep({
+    ...{ model: mlp({ sizes: [12, 10, 4], seed: 1 }), loss, metric: loss.metric, optimizer, setting },
+    inputs: { dtype: input.dtype, shape: input.dims },
+    targets: { dtype: target.dtype, shape: target.dims },
+  });
+  // What steers the branches of the step: 1 at the steps that measure or invert.
+  const work = Array.from({ length: warmUp + 2 * period }, (_, k) => {
+    const feeds = Object.entries(scalarFeeds(step, k, k)).filter(([name]) => /measureCurvature|refresh/.test(name));
+    for (const steering of step.steering) steering.observe(k, { accepted: 1 });
+    return feeds.map(([, { data }]) => Number(data[0])).join();
+  });
+  const ofPeriod = (i: number) => work.slice(warmUp + i * period, warmUp + (i + 1) * period);
+  expect(ofPeriod(1)).toEqual(ofPeriod(0));
+  const due = ofPeriod(0).filter((each) => each === '1').length;
+  expect(due).toBe(dueInPeriod.get(word) ?? 0);
+});
+
+/** Steps of a period that run a branch. */
+const dueInPeriod = new Map([
+  ['cgfac', 4],
+  ['cgfac:rank=auto', 4],
+  ['kfac:inverse-interval=1', 20],
+  ['kfac:inverse-interval=20', 1],
+]);

@@ -10,6 +10,7 @@ import {
   period,
   type Shape,
   usualContenders,
+  warmUp,
 } from './complexity-result.js';
 import { chainCost } from './formulas.js';
 import { MeasuredProcess } from './measured-process.js';
@@ -53,8 +54,6 @@ export interface ComplexityCell {
   readonly rows: readonly ComplexityRow[];
 }
 
-/** The first three steps invert each time. */
-const warmUp = 4;
 /** Milliseconds of measured steps after which no further period begins. */
 const enough = 4000;
 
@@ -174,7 +173,7 @@ async function measuredTogether(
         memory = await run.process.memory();
       });
       const number = (value: number) => (run.failed === undefined && Number.isFinite(value) ? value : null);
-      const { formula } = contenderOf(word);
+      const { formula, published } = contenderOf(word);
       rows.push({
         optimizer: word,
         rank,
@@ -186,6 +185,7 @@ async function measuredTogether(
         stateBytes: number(memory.stateBytes),
         peakBytes: number(memory.peakBytes),
         formula: formula && chainCost(formula, sizesOf(shape), shape.batch),
+        ...(published && { published: chainCost(published, sizesOf(shape), shape.batch) }),
         ...(run.failed !== undefined && { failed: run.failed }),
       });
     }

@@ -1,4 +1,4 @@
-// `study defaults`: one configuration of each optimizer, its default, on ten problems, against AdamW tuned on each.
+// `study defaults`: one configuration of each optimizer, its default, on eleven problems, against AdamW tuned on each.
 
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
@@ -24,14 +24,19 @@ export interface DefaultsOptions extends ProblemOptions {
 }
 
 export const usualDefaults = {
-  optimizers: ['cgfac', 'kfac', 'adamw', 'sgd', 'muon'],
+  optimizers: ['cgfac', 'kfac', 'adamw', 'sgd', 'muon', 'schedule-free-adamw', 'prodigy'],
   baseline: 'adamw',
   rates: [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2],
   seeds: 3,
   budget: 1,
 } as const satisfies Partial<DefaultsOptions>;
 
-export const quickDefaults = { ...usualDefaults, rates: [1e-3, 4e-3, 1.6e-2], optimizers: ['cgfac', 'kfac'], seeds: 1 };
+export const quickDefaults = {
+  ...usualDefaults,
+  rates: [1e-3, 4e-3, 1.6e-2],
+  optimizers: ['cgfac', 'kfac', 'schedule-free-adamw'],
+  seeds: 1,
+};
 
 /** Evaluations of a run. */
 const evaluations = 50;

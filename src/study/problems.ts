@@ -54,6 +54,11 @@ export function problemsOf({ mnist, text, quick }: ProblemOptions): readonly Pro
   const transformerWords = `${quick ? '1 layer' : '2 layers'}, width ${transformer.width}`;
   const steps = (full: number) => (quick ? 20 : full);
   const batch = (full: number) => (quick ? 50 : full);
+  const characters = once(async () =>
+    text === undefined ? madeText(0, quick ? 20_000 : 200_000, context) : await readText(text, { context }),
+  );
+  const textWords = text === undefined ? 'the text of a grammar (no text was given)' : text;
+  const recurrent = quick ? { width: 16, hidden: 32 } : { width: 32, hidden: 64 };
   const table = { train: quick ? 1000 : 8000, test: quick ? 300 : 1000 };
   return [
     {
@@ -108,14 +113,21 @@ export function problemsOf({ mnist, text, quick }: ProblemOptions): readonly Pro
     {
       name: 'char-transformer',
       uses: 'text',
-      title: `character transformer of ${transformerWords}, on ${text === undefined ? 'the text of a grammar (no text was given)' : text}`,
+      title: `character transformer of ${transformerWords}, on ${textWords}`,
       batchSize: quick ? 16 : 64,
       steps: steps(400),
-      data: once(async () =>
-        text === undefined ? madeText(0, quick ? 20_000 : 200_000, context) : await readText(text, { context }),
-      ),
+      data: characters,
       model: (seed, { train: { classes = [] } }) =>
         charTransformer({ seed, context, vocabulary: classes.length, ...transformer }),
+    },
+    {
+      name: 'char-lstm',
+      uses: 'text',
+      title: `character LSTM of ${recurrent.hidden} units, on ${textWords}`,
+      batchSize: quick ? 16 : 64,
+      steps: steps(400),
+      data: characters,
+      model: (seed, { train: { classes = [] } }) => charLstm(seed, classes.length, recurrent),
     },
     {
       name: 'table-classes',
@@ -153,8 +165,10 @@ export function chosenProblems(options: ProblemOptions, names: readonly string[]
   const chosen = names ? all.filter(({ name }) => names.includes(name)) : all;
   for (const key of ['mnist', 'text'] as const) {
     if (options[key] === undefined || chosen.some(({ uses }) => uses === key)) continue;
-    const owner = all.find(({ uses }) => uses === key)?.name ?? '';
-    throw new OptionError(`--${key} has no effect without the problem ${owner}: leave it out, or add the problem`);
+    const owners = all.filter(({ uses }) => uses === key).map(({ name }) => name);
+    throw new OptionError(
+      `--${key} has no effect without the problem ${owners.join(' or ')}: leave it out, or add the problem`,
+    );
   }
   return chosen;
 }
@@ -188,6 +202,14 @@ function visionTransformer(seed: number, { width, layers, heads }: TransformerSi
     x = b.add(x, network.dense(network.activation(up, 'gelu'), `${forward}.down`, width));
   }
   return network.model(network.dense(b.mean(network.layerNorm(x, 'norm'), [1]), 'head', 10));
+}
+
+/** Logits of the next character at every position, from the states of a recurrent layer on embedded characters. */
+function charLstm(seed: number, vocabulary: number, { width, hidden }: { width: number; hidden: number }): Model {
+  const network = new Network('char-lstm', { seed });
+  const tokens = network.input('input', [context], 'int64');
+  const { states } = network.lstm(network.embedding(tokens, 'token', vocabulary, width), 'lstm', { hidden });
+  return network.model(network.dense(states, 'head', vocabulary));
 }
 
 /** The first examples of both sets. */
