@@ -55,16 +55,17 @@ export interface ChosenBlocks {
  * @throws OptionError for a glob that matches no parameter, and for a rule that decides no block
  */
 export function chosenBlocks(context: StepContext, found: BlockTable, rules: readonly BlockRule[]): ChosenBlocks {
-  const forms = new Map<KroneckerBlock, BlockForm>();
+  // By name: steps that measure in a branch find the blocks once more.
+  const forms = new Map<string, BlockForm>();
   const all = rules.length > 0 ? parametersOf(context) : [];
   for (const [i, [rule, form]] of rules.entries()) {
     const wanted = new Set(parameterRule(rule)(all).map(({ name }) => name));
-    const own = found.blocks.filter((block) => wanted.has(block.weight) && !forms.has(block));
-    for (const block of own) forms.set(block, form);
+    const own = found.blocks.filter((block) => wanted.has(block.weight) && !forms.has(block.weight));
+    for (const block of own) forms.set(block.weight, form);
     if (own.length === 0 && rule !== '*') throw new OptionError(`rule ${i + 1} of blocks ${idle(found, wanted)}`);
   }
   const usual = kronecker();
-  const formOf = (block: KroneckerBlock): BlockForm => forms.get(block) ?? usual;
+  const formOf = (block: KroneckerBlock): BlockForm => forms.get(block.weight) ?? usual;
   const rest = new Map(found.rest);
   for (const block of found.blocks.filter((each) => formOf(each).isRest)) {
     for (const name of [block.weight, ...(block.bias === undefined ? [] : [block.bias])])

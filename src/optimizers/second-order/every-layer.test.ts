@@ -11,7 +11,8 @@ import { random } from '../../random.js';
 import { train } from '../../training/trainer.js';
 import type { Optimizer } from '../optimizer.js';
 import { isEmbedding, isMatrix } from '../parameters.js';
-import { none, reduced } from './block-form.js';
+import { scheduled } from '../steps/scheduled.js';
+import { type BlockForm, kronecker, none, reduced } from './block-form.js';
 import { cgfac } from './cgfac.js';
 import { eigenCorrected, eigenvalues } from './eigen-damping.js';
 import { factored } from './factored.js';
@@ -120,4 +121,23 @@ test.each(runs)('$name on $problem', async ({ problem, optimizer }) => {
   const losses = record.steps.map(({ loss }) => loss);
   expect(losses).toHaveLength(3);
   for (const loss of losses) expect(loss).toBeLessThan(10);
+});
+
+/** The losses of three steps on pictures, all of which measure the curvature. */
+async function losses(curvatureInterval: number, form: BlockForm) {
+  const { model, data } = problems.pictures;
+  const optimizer = cgfac({ step: scheduled({ learningRate: 0.5 }), curvatureInterval, blocks: [['*', form]] });
+  const { record } = await train(model, {
+    engine,
+    data: { train: data, test: data },
+    optimizer,
+    ...{ batchSize: 8, steps: 3, seed: 1, evaluateEvery: 3 },
+  });
+  return record.steps.map(({ loss }) => loss);
+}
+
+test.each([reduced(), diagonal(), scaledIdentity()])('$name in steps that measure in a branch', async (form) => {
+  const [each, inBranch, product] = [await losses(1, form), await losses(5, form), await losses(5, kronecker())];
+  for (const [k, loss] of inBranch.entries()) expect(loss).toBeCloseTo(each[k] ?? 0, 4);
+  expect(Math.abs((inBranch[2] ?? 0) - (product[2] ?? 0))).toBeGreaterThan(0.001);
 });
