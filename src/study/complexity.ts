@@ -46,7 +46,7 @@ export const quickComplexity: Omit<ComplexityOptions, 'threads'> = {
   batches: [32, 64, 128],
   depths: [1, 2, 3],
   ranks: [16, 32, 64],
-  periods: 2,
+  periods: 1,
 };
 
 /** Rows that were measured together, in turns. */
