@@ -1,5 +1,6 @@
 // Dampings in the eigenbases of the factors: the whole product A⊗G + λI, exactly or with corrected eigenvalues, to any power.
 import { averaged, type Decay } from '../../curvature/factors/moving-average.js';
+import { smallestScale } from '../../curvature/factors/sides.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
@@ -85,7 +86,7 @@ export function eigenCorrected(options: EigenCorrectedOptions = {}): WholeDampin
         const products = spectrumOf(b, system.eigen);
         const fresh = momentsOf(b, moments, system);
         if (!fresh) return direction(b, system, products, delta, power);
-        const scale = b.square(rootScaleOf(b, system.operator));
+        const scale = b.max(b.square(rootScaleOf(b, system.operator)), smallestScale); // both factors may be 0
         if (decay === 0) return direction(b, system, b.div(fresh, scale), delta, power);
         const start = b.mul(products, scale);
         // Of the bases before a renewal, the old moments mean nothing.
@@ -132,6 +133,9 @@ function inBases<Block extends BlockGradient>(
   };
 }
 
+/** Smaller roots of scales count as this in powers below −1, which would be infinite for a layer without curvature. */
+const smallestUnit = 1e-12;
+
 /** √(s_A·s_G): the root of the product's mean eigenvalue. */
 const rootScaleOf = (b: Builder, { inputs, outputs }: KroneckerOperator): Value =>
   b.mul(inputs.rootScale, outputs.rootScale);
@@ -149,7 +153,9 @@ function direction(
   const own = delta(b, operator);
   const square = b.square(own);
   const damped = b.add(spectrum, square);
-  const unit = (): Value => b.mul(square, b.pow(rootScaleOf(b, operator), 2 + 2 * power));
+  const rootScale = rootScaleOf(b, operator);
+  const bounded = power < -1 ? b.max(rootScale, smallestUnit) : rootScale;
+  const unit = (): Value => b.mul(square, b.pow(bounded, 2 + 2 * power));
   const factors = power === -1 ? b.div(square, damped) : b.mul(b.pow(damped, power), unit());
   const seen = turned(b, each.smoothed.joined(b), eigen, false);
   const back = turned(b, b.mul(seen, factors), eigen, true);

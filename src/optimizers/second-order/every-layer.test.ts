@@ -141,3 +141,41 @@ test.each([reduced(), diagonal(), scaledIdentity()])('$name in steps that measur
   for (const [k, loss] of inBranch.entries()) expect(loss).toBeCloseTo(each[k] ?? 0, 4);
   expect(Math.abs((inBranch[2] ?? 0) - (product[2] ?? 0))).toBeGreaterThan(0.001);
 });
+
+/** A part of the network whose units are all dead: of its second layer, both factors are 0. */
+function dead() {
+  const network = new Network('dead', { seed: 1 });
+  const { b } = network;
+  const x = network.input('input', [4]);
+  let none = b.relu(b.sub(network.dense(x, 'first', 3, { bias: false }), b.scalar(1e4, 'float32')));
+  for (const name of ['second', 'third']) none = b.relu(network.dense(none, name, 3, { bias: false }));
+  const model = network.model(network.dense(b.concat([b.relu(network.dense(x, 'own', 8)), none], 1), 'head', 2));
+  const numbers = Float32Array.from({ length: 32 * 4 }, () => source.normal());
+  const labels = Array.from({ length: 32 }, (_, i) => Number((numbers[4 * i] ?? 0) > 0));
+  const inputs = { dtype: 'float32', shape: [4], data: numbers } as const;
+  return { model, data: dataset({ name: 'signs', size: 32, inputs, targets: integers([], labels) }) };
+}
+
+const onDead: Readonly<Record<string, Optimizer>> = {
+  ...optimizers,
+  'power −2': kfac({ damping: eigenvalues({ power: -2 }) }),
+  ...Object.fromEntries(
+    [tikhonov(), eigenvalues(), eigenCorrected()].map((damping) => [
+      `scheduled, ${damping.name}`,
+      kfac({ step: scheduled(), damping }),
+    ]),
+  ),
+  scheduled: kfac({ step: scheduled() }),
+  'scheduled, primal': cgfac({ step: scheduled(), damping: primal() }),
+  'scheduled, diagonal': cgfac({ step: scheduled(), blocks: [['*', diagonal()]] }),
+};
+
+test.each(Object.entries(onDead))('%s with layers whose curvature is 0', async (_name, optimizer) => {
+  const { model, data } = dead();
+  const { record } = await train(model, {
+    ...{ engine, data: { train: data, test: data }, optimizer },
+    ...{ batchSize: 16, steps: 8, seed: 1, evaluateEvery: 8 },
+  });
+  expect(record.steps.map(({ optimizer: { accepted = 1 } }) => accepted)).toEqual(Array(8).fill(1));
+  expect(record.train.loss).toBeLessThan(record.steps[0]?.loss ?? 0);
+});

@@ -91,7 +91,7 @@ export function levenbergMarquardt(
       const ratio = actualChange / predictedChange;
       if (ratio > 0.75) damping = Math.max(damping * decay ** interval, minimum);
       // Not "ratio < 0.25": a ratio that is not a number is a bad prediction, too.
-      else if (!(ratio >= 0.25)) damping /= decay ** interval;
+      else if (!(ratio >= 0.25)) damping = Math.min(damping / decay ** interval, largestDamping);
     },
     snapshot: () => ({
       ...{ ...watch.snapshot(), damping },

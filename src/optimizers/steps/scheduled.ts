@@ -55,11 +55,17 @@ export function scheduled(options: ScheduledOptions = {}): StepRule {
         numberOf(context, 'weightDecay', weightDecay),
         numberOf(context, 'klClip', klClip),
       ];
+      const lambda = scalar('damping', damping);
       return {
-        damping: scalar('damping', damping),
+        damping: lambda,
         build({ blocks }) {
-          // Directions carry a factor λ: the scalars are divided by it, by its root twice so that nothing overflows.
-          const withoutDamping = (x: Value, root: Value): Value => b.div(b.div(x, root), root);
+          // Directions carry a factor λ: the scalars are divided by it, by its root twice so that nothing overflows. A block
+          // without curvature damps by less than λ, which its direction, the gradient, does not depend on.
+          const least = b.sqrt(lambda);
+          const withoutDamping = (x: Value, own: Value): Value => {
+            const root = b.max(own, least);
+            return b.div(b.div(x, root), root);
+          };
           const product = sumOf(
             context,
             blocks.map(({ direction, gradient, rootDamping }) =>

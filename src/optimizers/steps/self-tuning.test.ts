@@ -223,6 +223,12 @@ describe('Levenberg–Marquardt', () => {
     expect(dampingAfter(1, 0.11, 0.1)).toBe(0.1);
   });
 
+  test('λ stays finite in float32, however many predictions are bad', () => {
+    const tuned = levenbergMarquardt({ damping: 2, dampingInterval: 1, dampingDecay: 0.01 }, quiet);
+    for (let step = 0; step < 30; step++) tuned.observe(step, { predictedChange: 0, actualChange: 0 });
+    expect(tuned.damping).toBe(1e30);
+  });
+
   test('it asks for the change at the first ten steps, and at the last of each interval', () => {
     const tuned = levenbergMarquardt({ dampingInterval: 3 }, quiet);
     const measured = Array.from({ length: 16 }, (_, step) => Number(tuned.watch.measures(step)));
