@@ -301,6 +301,20 @@ describe('other commands', () => {
     expect(stdout).toMatch(/Gemm/);
   });
 
+  it('optimizers describes one, or all', async () => {
+    expect((await cgfac(['optimizers', 'adamw'])).stdout).toMatchSnapshot();
+    const { optimizers } = JSON.parse((await cgfac(['optimizers', '--json'])).stdout);
+    const one = JSON.parse((await cgfac(['optimizers', 'kfac', '--json'])).stdout);
+    expect(optimizers).toContainEqual(one);
+    expect(one.options).toContainEqual({
+      name: 'pi',
+      summary: expect.any(String),
+      values: 'number',
+      default: expect.any(String),
+      onlyWith: ['damping-kind=factored'],
+    });
+  });
+
   it('data describes', async () => {
     expect((await cgfac(['data', few])).stdout).toMatch(/train +200 examples[\s\S]*test +40 examples/);
   });
@@ -310,6 +324,7 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
   const out = () => join(folder, 'refused');
   const cases: [string, string[], RegExp][] = [
     ['an unknown flag', ['train', '--optimzer', 'adam'], /unknown option '--optimzer' \(Did you mean --optimizer\?\)/],
+    ['the options of an unknown optimizer', ['optimizers', 'adm'], /unknown optimizer 'adm' \(did you mean 'adam'\?\)/],
     ['help of an unknown command', ['help', 'trian'], /unknown command 'trian' \(did you mean 'train'\?\)/],
     ['an unknown command', ['trian'], /unknown command 'trian' \(Did you mean train\?\)/],
     [
@@ -451,9 +466,12 @@ describe('bad input is one line on stderr, exit code 2, and nothing written', ()
 });
 
 describe('help', () => {
-  it.each(['', 'train', 'compare', 'inspect', 'check', 'data', 'demo', 'study'])('cgfac %s --help', async (command) => {
-    const { code, stdout } = await cgfac([...(command ? [command] : []), '--help']);
-    expect(code).toBe(0);
-    expect(stdout).toMatchSnapshot();
-  });
+  it.each(['', 'train', 'compare', 'inspect', 'check', 'data', 'optimizers', 'demo', 'study'])(
+    'cgfac %s --help',
+    async (command) => {
+      const { code, stdout } = await cgfac([...(command ? [command] : []), '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toMatchSnapshot();
+    },
+  );
 });

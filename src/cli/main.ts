@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, Entry>> = {
   inspect: { summary: 'Show the layers of a model and their Kronecker blocks', load: () => import('./inspect.js') },
   check: { summary: 'Check the gradients of a model against finite differences', load: () => import('./check.js') },
   data: { summary: 'Show what a data set contains', load: () => import('./data.js') },
+  optimizers: { summary: 'List the optimizers, or the options of one', load: () => import('./list-optimizers.js') },
   study: { summary: 'Measure costs, batch sizes and defaults over many runs', load: () => import('./study.js') },
   demo: { summary: 'Watch CG-FAC, K-FAC, Adam and SGD race on the built-in digits', load: () => import('./demo.js') },
 };

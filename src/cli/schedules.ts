@@ -119,7 +119,7 @@ const scheduleNames: readonly string[] = Object.keys(kinds);
 export function scheduleHelp(): string {
   const lines = Object.entries(kinds).map(([name, { usage, summary }]) => `  ${name}:${usage}\n      ${summary}`);
   return [
-    'Schedules for learning rates, weight decay, damping, momentum and clipping; k = 0, 1, … is the number of the step',
+    'Schedules for learning rates, weight decay, damping, momentum and clipping; k is the step, from 0',
     ...lines,
   ].join('\n');
 }

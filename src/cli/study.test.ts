@@ -23,7 +23,11 @@ describe('a study refuses', () => {
     ['defaults', ['--problems', 'mpl'], "unknown problem 'mpl' (did you mean 'mlp'?)"],
     ['defaults', ['--baseline', 'adamx'], "unknown optimizer 'adamx'"],
     ['defaults', ['--baseline', 'cgfac'], "the baseline 'cgfac' takes no learning rate from the grid"],
-    ['defaults', ['--text', 'a.txt', '--problems', 'mlp'], '--text has no effect without the problem char-transformer or char-lstm'],
+    [
+      'defaults',
+      ['--text', 'a.txt', '--problems', 'mlp'],
+      '--text has no effect without the problem char-transformer or char-lstm',
+    ],
     ['batch-size', ['--optimizers', 'sgd', '--dampings', '2'], '--dampings has no effect on sgd'],
     ['batch-size', ['--problem', 'lenet', '--quick'], '--target is missing: say what to reach on lenet'],
     ['batch-size', ['--batches', '5000', '--quick'], '--batches has 5000, and mlp has 1000 training examples'],
