@@ -31,6 +31,7 @@ export interface PrimalOptions extends SolveOptions {
 
 /**
  * Return Tikhonov damping with this batch's rows alone, as in the paper (arXiv 2101.00218); each layer is a separate system.
+ * Its small systems are in float64, which WebGPU does not have.
  * @throws OptionError for unknown options and numbers out of range
  * @example
  * const optimizer = cgfac({ damping: primal({ maxIterations: 20 }) });
