@@ -11,7 +11,7 @@ const sections = [
   ['Losses', /^losses\//],
   ['Metrics', /^metrics\//],
   ['Schedules', /^optimizers\/schedules/],
-  ['Second-order optimizers', /^optimizers\/(second-order|steps)\/|^curvature\/fisher/],
+  ['Second-order optimizers', /^optimizers\/(second-order|steps)\/|^curvature\/fisher|^solvers\//],
   ['Transforms of chains', /^optimizers\/transforms\//],
   ['First-order optimizers, and the contract of all', /^optimizers\//],
   ['Curvature', /^curvature\//],
@@ -65,6 +65,8 @@ function summaryOf({ file, declared }) {
 }
 
 const names = ['index.ts', 'node.ts', 'web.ts'].flatMap(exportsOf);
+const lost = names.find(({ file }) => !sections.some(([, pattern]) => pattern.test(file)));
+if (lost) throw new Error(`no section for '${lost.name}' of ${lost.file}: name its folder in scripts/api-page.mjs`);
 const page = [
   '# The public parts',
   '',

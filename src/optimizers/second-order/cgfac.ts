@@ -9,7 +9,7 @@ import { checkedParts, refuseNested } from './parts.js';
 import { type SecondOrderOptions, secondOrder, secondOrderKeys } from './second-order.js';
 
 /**
- * `damping`: `factored()` by default, `tikhonov()`, or `primal()`, which takes no factors; `eigenvalues()` and
+ * `damping`: `factored()` by default, `tikhonov()`; `primal()` and `inverseFree()`, which take no factors; `eigenvalues()` and
  * `eigenCorrected()` with dense factors. `factors`: `sketches()` by default, or `dense()`.
  */
 export type CgfacOptions = SecondOrderOptions &

@@ -1,4 +1,4 @@
-// The contract of dampings (factored, tikhonov, primal), which damp and invert a block's Fisher matrix, and the strength δ.
+// The contract of dampings (factored, tikhonov, primal, …), which damp and invert a block's Fisher matrix, and the strength δ.
 import type { FisherSample } from '../../curvature/fisher-sample.js';
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
