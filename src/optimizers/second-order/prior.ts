@@ -66,6 +66,11 @@ export class Prior {
     return b.mul(b.dot(x.weight, y.weight), this.#precision);
   }
 
+  /** Return the prior itself, ½·(w − c·w₀)ᵀH(w − c·w₀), a scalar. */
+  value(b: Builder): Value {
+    return b.mul(this.product(b, this.#distance, this.#distance), 0.5);
+  }
+
   /** Return (w − c·w₀)ᵀHδ, a scalar: the derivative along a step δ. */
   derivativeAlong(b: Builder, step: LayerTensor): Value {
     return this.product(b, this.#distance, step);

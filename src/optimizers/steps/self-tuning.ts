@@ -158,9 +158,13 @@ function minimizer(
   const momentum = b.where(regular, b.div(b.sub(b.mul(q12, c1), b.mul(q11, c2)), determinant), 0);
   const decrease = b.mul(b.add(b.mul(rate, c1), b.mul(momentum, c2)), 0.5);
   const { forward, objective } = context;
-  const trust = objective.loss.mayBeNegative
-    ? b.scalar(1, decrease.dtype)
-    : trusted(b, decrease, b.mul(forward.loss, likelihood.weight(forward.output)));
+  /** What the model predicts the decrease of: the likelihood with the priors. */
+  const whole = (): Value =>
+    blocks.reduce(
+      (sum, { prior }) => (prior ? b.add(sum, prior.value(b)) : sum),
+      b.mul(forward.loss, likelihood.weight(forward.output)),
+    );
+  const trust = objective.loss.mayBeNegative ? b.scalar(1, decrease.dtype) : trusted(b, decrease, whole());
   const [alpha, mu] = [b.mul(rate, trust), b.mul(momentum, trust)];
   // |αΔ + μδ₀|², the next step's |δ₀|²
   const squaredLength = b.add(
@@ -176,7 +180,7 @@ function minimizer(
 }
 
 /**
- * The share c of the minimizing step whose predicted decrease is at most the whole loss: for losses that are never negative,
+ * The share c of the minimizing step whose predicted decrease is at most the whole loss with its priors: for losses that are never negative,
  * a model that predicts more is wrong. Along the step the model is (2c − c²)·M, so c = 1 − √(1 − loss/|M|).
  */
 function trusted(b: Builder, decrease: Value, likelihood: Value): Value {
