@@ -27,6 +27,7 @@ function valuesOf(kind: OptimizerKind, option: string): readonly string[] {
   const { kind: values, usual = '' } = kind.options[option] ?? {};
   if (Array.isArray(values)) return values;
   if (values === 'boolean') return ['true'];
+  if (typeof values === 'object' && 'rules' in values) return [`*=${values.rules[0]}`];
   if (isTyped(kind, option)) return [usual];
   return option === 'curvature-burn-in' ? ['3:curvature-interval=5'] : ['0.5', '3'];
 }

@@ -43,14 +43,10 @@ export const fishers = {
 } as const satisfies Readonly<Record<string, Branch & { make(options: object): Fisher }>>;
 
 /** Forms of blocks. */
-export const blockForms = {
-  kronecker,
-  reduced,
-  diagonal,
-  full,
-  'scaled-identity': scaledIdentity,
-  none,
-} as const;
+/** Forms of blocks that are no Kronecker products. */
+export const exactForms = { diagonal, full, 'scaled-identity': scaledIdentity, none } as const;
+
+export const blockForms = { kronecker, reduced, ...exactForms } as const;
 
 const solve = ['maxIterations', 'stopping', 'tolerance', 'warmStart'] as const;
 const basis = ['basisInterval', 'power'] as const;

@@ -29,6 +29,7 @@ import {
   corrections,
   dampingKind,
   dampings,
+  exactForms,
   fisherOf,
   fishers,
   solverForms,
@@ -48,7 +49,15 @@ const stoppings = { residual: byResidual, progress: byProgress } as const;
 
 const atEachStep = secondOrderOptions('1');
 // Their curvature is of each step: a burn-in has no effect.
-const { 'curvature-burn-in': _burnIn, ...alwaysMeasured } = atEachStep;
+const { 'curvature-burn-in': _burnIn, ...eachStep } = atEachStep;
+const alwaysMeasured = {
+  ...eachStep,
+  blocks: option(
+    { rules: Object.keys(exactForms) },
+    'form of the Fisher blocks of the weights that match',
+    'exact ones',
+  ),
+};
 const { fisher: _fisher, samples: _samples, ...withoutFisher } = alwaysMeasured;
 
 export const secondOrderKinds: OptimizerKinds = {
