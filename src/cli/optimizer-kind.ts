@@ -23,7 +23,7 @@ interface Takes {
   readonly takes: readonly string[];
 }
 /** Words by the option that chooses one. */
-export type Choices = Readonly<Record<string, Readonly<Record<string, Takes>>>>;
+type Choices = Readonly<Record<string, Readonly<Record<string, Takes>>>>;
 
 /** A word of a choice with what messages call it. */
 export interface Branch extends Takes {
