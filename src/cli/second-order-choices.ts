@@ -42,10 +42,10 @@ export const fishers = {
   'input-only': { called: 'the input-only Fisher matrix', make: () => inputOnly(), takes: [] },
 } as const satisfies Readonly<Record<string, Branch & { make(options: object): Fisher }>>;
 
-/** Forms of blocks. */
 /** Forms of blocks that are no Kronecker products. */
 export const exactForms = { diagonal, full, 'scaled-identity': scaledIdentity, none } as const;
 
+/** Forms of blocks. */
 export const blockForms = { kronecker, reduced, ...exactForms } as const;
 
 const solve = ['maxIterations', 'stopping', 'tolerance', 'warmStart'] as const;

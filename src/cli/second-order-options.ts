@@ -2,8 +2,12 @@
 import { type DescribedOptions, option } from './named-options.js';
 import { blockForms, coarseBases, corrections, dampings, fishers, solverForms, steps } from './second-order-choices.js';
 
-/** The options of all second-order optimizers; `curvature-interval` by its default. */
-export const secondOrderOptions = (interval: string) =>
+/**
+ * The options of all second-order optimizers.
+ * @param interval the default of `curvature-interval`
+ * @param forms what `blocks` can be, by their words, and its default
+ */
+export const secondOrderOptions = (interval: string, forms: object = blockForms, usualForm = '*=kronecker') =>
   ({
     step: option(
       Object.keys(steps),
@@ -36,11 +40,7 @@ export const secondOrderOptions = (interval: string) =>
     ),
     fisher: option(Object.keys(fishers), 'what targets the curvature of outputs is of', 'sampled'),
     samples: option('number', 'targets drawn for each example', '1'),
-    blocks: option(
-      { rules: Object.keys(blockForms) },
-      'form of the Fisher blocks of the weights that match',
-      '*=kronecker',
-    ),
+    blocks: option({ rules: Object.keys(forms) }, 'form of the Fisher blocks of the weights that match', usualForm),
     'damping-interval': option('number', 'steps between adaptations of the damping', '5'),
     'damping-decay': option('number', 'factor on the damping for one step of good predictions', '0.95'),
     'minimum-damping': option(

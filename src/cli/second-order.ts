@@ -47,17 +47,8 @@ import {
 const couplings = { 'whole-network': wholeNetwork, 'each-layer': eachLayer } as const;
 const stoppings = { residual: byResidual, progress: byProgress } as const;
 
-const atEachStep = secondOrderOptions('1');
 // Their curvature is of each step: a burn-in has no effect.
-const { 'curvature-burn-in': _burnIn, ...eachStep } = atEachStep;
-const alwaysMeasured = {
-  ...eachStep,
-  blocks: option(
-    { rules: Object.keys(exactForms) },
-    'form of the Fisher blocks of the weights that match',
-    'exact ones',
-  ),
-};
+const { 'curvature-burn-in': _burnIn, ...alwaysMeasured } = secondOrderOptions('1', exactForms, 'exact ones');
 const { fisher: _fisher, samples: _samples, ...withoutFisher } = alwaysMeasured;
 
 export const secondOrderKinds: OptimizerKinds = {
@@ -76,7 +67,7 @@ export const secondOrderKinds: OptimizerKinds = {
   },
   kfac: {
     summary: 'K-FAC: natural gradients from Kronecker factors and their inverses',
-    options: { ...kfacOptions, ...atEachStep, ...withFactors, ...conjugateGradients('residual', 'true') },
+    options: { ...kfacOptions, ...secondOrderOptions('1'), ...withFactors, ...conjugateGradients('residual', 'true') },
     choices: { step: steps, fisher: fishers, 'damping-kind': dampings, 'two-level': corrections },
     example: 'mlp --data digits --optimizer kfac:learning-rate=0.1:damping=0.03:inverse-interval=10',
     create: (options, setting) =>

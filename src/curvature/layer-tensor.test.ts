@@ -1,15 +1,6 @@
 // Layer tensors against the dense matrices they stand for, in both orientations, with bias and without.
 import { describe, expect, test } from 'vitest';
-import {
-  identity,
-  minus,
-  multiplied,
-  plus,
-  relativeError,
-  scaled,
-  trace,
-  transposed,
-} from '../../test/support/dense.js';
+import { identity, minus, multiplied, relativeError, scaled, trace, transposed } from '../../test/support/dense.js';
 import { FedBuilder, randomMatrix } from '../../test/support/fed-builder.js';
 import { inputRowsOf, joinedOf, layerTensorOf, layouts } from '../../test/support/layer-tensors.js';
 import { random } from '../random.js';
@@ -38,7 +29,6 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
       contractInputs: tensor.contractInputs(b, rows),
       contractOutputs: joinedRows(b, tensor.contractOutputs(b, columns)),
       minusProduct: joinedOf(b, tensor.minusProduct(b, rows, columns)),
-      plusProduct: joinedOf(b, tensor.plusProduct(b, rows, columns)),
       timesOutputs: joinedOf(b, tensor.timesOutputs(b, b.matrix(h))),
       splitTimesOutputs: joinedOf(b, tensor.split(b, b.matrix(w)).timesOutputs(b, b.matrix(h))),
       splitJoined: tensor.split(b, b.matrix(w)).joined(b),
@@ -49,7 +39,6 @@ describe.each(layouts)('outputs first: $outputsFirst, bias: $hasBias', (layout) 
     expect(relativeError(results.contractInputs, multiplied(a, v))).toBeLessThan(rounding);
     expect(relativeError(results.contractOutputs, multiplied(g, transposed(v)))).toBeLessThan(rounding);
     expect(relativeError(results.minusProduct, minus(v, product))).toBeLessThan(rounding);
-    expect(relativeError(results.plusProduct, plus(v, product))).toBeLessThan(rounding);
     expect(relativeError(results.timesOutputs, multiplied(v, h))).toBeLessThan(rounding);
     expect(relativeError(results.splitTimesOutputs, multiplied(w, h))).toBeLessThan(rounding);
     expect(relativeError(results.splitJoined, w)).toBe(0);

@@ -85,19 +85,10 @@ export class LayerTensor {
 
   /** Return V − rowsᵀ·columns for input rows and `columns: [rows, outputs]`. */
   minusProduct(b: Builder, rows: InputRows, columns: Value): LayerTensor {
-    return this.#addProduct(b, rows, columns, -1);
-  }
-
-  /** Return V + rowsᵀ·columns for input rows and `columns: [rows, outputs]`. */
-  plusProduct(b: Builder, rows: InputRows, columns: Value): LayerTensor {
-    return this.#addProduct(b, rows, columns, 1);
-  }
-
-  #addProduct(b: Builder, rows: InputRows, columns: Value, alpha: number): LayerTensor {
     const [left, right] = this.outputsFirst ? [columns, rows.values] : [rows.values, columns];
-    const weight = b.gemm(left, right, this.weight, { transposeX: true, alpha });
+    const weight = b.gemm(left, right, this.weight, { transposeX: true, alpha: -1 });
     if (!this.bias || !rows.homogeneous) return new LayerTensor(weight, this.bias, this.outputsFirst);
-    const bias = b.gemm(rows.homogeneous, columns, this.#biasRow(b, this.bias), { transposeX: true, alpha });
+    const bias = b.gemm(rows.homogeneous, columns, this.#biasRow(b, this.bias), { transposeX: true, alpha: -1 });
     return new LayerTensor(weight, this.#biasOf(b, bias), this.outputsFirst);
   }
 

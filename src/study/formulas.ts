@@ -1,6 +1,8 @@
 // Operations and memory of a step by formula (docs/mathematics.md): multiplications and additions of a chain of dense layers, and
 // bytes of what an optimizer keeps beside parameters and gradients.
+import { measureInterval } from '../optimizers/second-order/cgfac.js';
 import { byBudget, fixedRank, type RankRule } from '../optimizers/second-order/rank.js';
+import { mostMeasured } from '../optimizers/second-order/second-order.js';
 
 /** A dense layer: m inputs, its bias's 1 among them, and n outputs; N examples, r of which measure the curvature. */
 interface DenseShape {
@@ -9,11 +11,6 @@ interface DenseShape {
   readonly N: number;
   readonly r: number;
 }
-
-/** Examples that normalized steps measure the curvature on, by default. */
-const measuredExamples = 32;
-/** Steps from one measurement to the next that CG-FAC takes by default. */
-const measureInterval = 5;
 
 /** FLOPs beyond the gradient, and float32 numbers, of one layer. */
 export interface LayerCost {
@@ -125,7 +122,7 @@ export function chainCost(
   const layers = sizes.slice(1).map(
     (n, i): DenseShape => ({
       ...{ m: (sizes[i] ?? 0) + 1, n, N: batchSize },
-      r: Math.min(measuredExamples, batchSize),
+      r: Math.min(mostMeasured, batchSize),
     }),
   );
   return {

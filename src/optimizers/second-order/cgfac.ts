@@ -28,8 +28,8 @@ const keys: OptionKeys<Pick<CgfacOptions, keyof CgfacOptions>> = {
   acrossLayers: true,
 };
 
-/** Steps from one measurement of the curvature to the next if inverses are kept with it. */
-const measureInterval = 5;
+/** Steps from one measurement of the curvature to the next, by default, if inverses are kept with it. */
+export const measureInterval = 5;
 
 /**
  * Return the CG-FAC optimizer. It needs no tuning: by default the loss and the data decide the kind of step, normalized for

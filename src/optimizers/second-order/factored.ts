@@ -6,7 +6,7 @@ import { checkedNumber, checkKeys } from '../../options.js';
 import type { StepContext } from '../optimizer.js';
 import type { BlockGradient } from './block.js';
 import { type BlockDamping, type FactorDamping, rootDampingOf } from './damping.js';
-import { invertedKernels, type KroneckerOperator } from './kronecker-operator.js';
+import { invertedDampers, type KroneckerOperator } from './kronecker-operator.js';
 import { measuredOperators } from './measured-operators.js';
 import { refreshed } from './refresh.js';
 
@@ -73,22 +73,13 @@ function dampersOf(
   delta: BlockDamping,
   pi: number | undefined,
 ): Map<string, Value> {
-  const systems = operators.map((operator) => {
-    const own = delta(b, operator);
-    return { operator, delta: own, kernels: operator.dampedKernels(b, own, pi) };
-  });
-  const inverseOf = invertedKernels(
-    b,
-    systems.flatMap(({ kernels }) => [kernels.inputs, kernels.outputs]),
-  );
-  const values = systems.flatMap(({ operator, delta: own, kernels }, i): [string, Value][] => {
-    const inverses = { inputs: inverseOf(kernels.inputs), outputs: inverseOf(kernels.outputs) };
-    const { inputs, outputs } = operator.dampers(b, kernels, inverses);
+  const systems = operators.map((operator) => ({ operator, delta: delta(b, operator) }));
+  const values = [...invertedDampers(b, systems, pi)].flatMap(([system, { inputs, outputs }], i): [string, Value][] => {
     const names = namesOf((blocks[i] as BlockGradient).block); // one an operator
     return [
       [names.inputs, inputs],
       [names.outputs, outputs],
-      [names.root, rootDampingOf(b, own, operator)],
+      [names.root, rootDampingOf(b, system.delta, system.operator)],
     ];
   });
   return new Map(values);

@@ -109,11 +109,6 @@ export class KroneckerOperator {
   project(v: LayerTensor): Value {
     return this.outputs.project(this.inputs.project(v));
   }
-
-  /** Return V − L_a·S·L_gᵀ for S in the Gram space. */
-  minusLifted(v: LayerTensor, s: Value): LayerTensor {
-    return this.inputs.minusLifted(v, this.outputs.lift(s));
-  }
 }
 
 /** Invert K̂ + δI of many kernels, those of equal order together as one batch; the result returns the inverse of each. */
@@ -131,3 +126,27 @@ export const invertedKernels = (b: Builder, systems: readonly DampedKernel[]): (
       return shifted.map((_, i) => unstack(b, inverse, shifted, i));
     },
   );
+
+/**
+ * Return what `damped` multiplies with for each of many operators with factored damping δ; inverses of equal order are one
+ * batch.
+ * @param pi another π than that of the traces
+ */
+export function invertedDampers<System extends { readonly operator: KroneckerOperator; readonly delta: Value }>(
+  b: Builder,
+  systems: readonly System[],
+  pi?: number,
+): Map<System, PerSide<Value>> {
+  const kernels = systems.map(({ operator, delta }) => operator.dampedKernels(b, delta, pi));
+  const inverseOf = invertedKernels(
+    b,
+    kernels.flatMap(({ inputs, outputs }) => [inputs, outputs]),
+  );
+  return new Map(
+    systems.map((system, i) => {
+      const own = kernels[i] as PerSide<DampedKernel>; // one a system
+      const inverses = { inputs: inverseOf(own.inputs), outputs: inverseOf(own.outputs) };
+      return [system, system.operator.dampers(b, own, inverses)];
+    }),
+  );
+}

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { normals } from '../../../test/support/fed-builder.js';
 import { runner } from '../../../test/support/runner.js';
 import { manyExamples } from '../../../test/support/setting.js';
+import type { Fisher } from '../../curvature/fisher.js';
 import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import { type TensorData, tensorFrom, toNumbers } from '../../graph/tensor.js';
@@ -17,7 +18,9 @@ import { sgd } from '../sgd.js';
 import { normalized } from '../steps/normalized.js';
 import { scheduled } from '../steps/scheduled.js';
 import { cgfac } from './cgfac.js';
+import { onesBasis } from './coarse-basis.js';
 import { kfac } from './kfac.js';
+import { twoLevel } from './two-level.js';
 
 /** x·W (or x alone), scaled and shifted elementwise. */
 function scaledModel(hasLayer: boolean): Model {
@@ -111,4 +114,32 @@ test('what to change names only what there is to change', () => {
   expect(remedy(cgfac({ step: normalized({ learningRate: 0.01 }) }))).toMatch(/^Lower the learning rate/);
   expect(remedy(kfac({ step: scheduled() }))).toMatch(/^Lower the learning rate or raise the damping/);
   for (const optimizer of [adam(), sgd()]) expect(remedy(optimizer)).toMatch(/^Lower the learning rate/);
+});
+
+test('a Fisher matrix that draws twice has two draws, which are those of the step wherever it is measured', () => {
+  const twoDraws: Fisher = {
+    name: 'two draws',
+    cotangents({ b, forward: { output }, noise }) {
+      const signs = [noise(output.dims, 'sign'), noise(output.dims, 'sign')];
+      return signs.map((sign) => b.mul(output, sign));
+    },
+  };
+  const type = { dtype: 'float32', shape: [rows, 4] } as const;
+  const optimizers = [
+    cgfac({ fisher: twoDraws, step: scheduled() }),
+    cgfac({
+      fisher: twoDraws,
+      step: normalized(),
+      curvatureInterval: 1,
+      acrossLayers: twoLevel({ basis: onesBasis() }),
+    }),
+  ];
+  for (const optimizer of optimizers) {
+    const step = buildStep({
+      ...{ model: scaledModel(true), loss, metric: loss.metric, optimizer, setting: manyExamples(loss) },
+      ...{ inputs: type, targets: type },
+    });
+    const names = step.noise.filter(({ distribution }) => distribution === 'sign').map(({ name }) => name);
+    expect(names.filter((name) => name.includes('targets'))).toHaveLength(2);
+  }
 });

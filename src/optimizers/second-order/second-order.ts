@@ -247,13 +247,13 @@ function naturalGradients(
   { damping, factors, acrossLayers }: Preconditioner,
   { network, likelihood, fisher, schedule, diagnostics, blocks, formOf, delta }: Measurement,
 ): readonly BlockDirection[] {
-  const noise = drawnOnce(context);
-  const sample = (): FisherSample => ({ forward: network.forward, likelihood, fisher, noise });
+  const draws = drawnOnce(context);
+  const sample = (): FisherSample => ({ forward: network.forward, likelihood, fisher, noise: draws() });
   const reduces = (block: KroneckerBlock) => formOf(block).reduces === true;
   const measure = measuring(context, schedule, (at) => {
     const { forward, blocks: found } = network.within(at);
     const own = blocks.map(({ block }) => found.find(({ weight }) => weight === block.weight) as KroneckerBlock); // the same network
-    const rows = layerRows(at, forward, likelihood, own, fisher, noise, reduces);
+    const rows = layerRows(at, forward, likelihood, own, fisher, draws(), reduces);
     return blocks.map((each, i) => ({ ...each, rows: rows[i] as LayerRows })); // one a block
   });
   const input: DampingInput = { context, blocks, sample, factors, delta, measure };
@@ -273,19 +273,30 @@ function refuseLostBlocks(part: string, blocks: readonly BlockGradient[], found:
   if (lost) throw new OptionError(`${part} returns no direction of '${lost.block.weight}'; return one for each block`);
 }
 
-/** The random numbers of targets: rows of all layers, and corrections, are of the same draw. */
-function drawnOnce(context: StepContext): FisherInput['noise'] {
-  let drawn: Value | undefined;
-  return (dims, distribution) => {
-    drawn ??= context.noise('targets', dims, distribution);
-    return drawn;
+/**
+ * The random numbers of targets, which are drawn once a step: rows of all layers, and corrections, begin with the first of them.
+ * Those that one Fisher matrix asks for one after the other are different.
+ */
+function drawnOnce(context: StepContext): () => FisherInput['noise'] {
+  const drawn: Value[] = [];
+  return () => {
+    let count = 0;
+    return (dims, distribution) => {
+      count += 1;
+      const value = drawn[count - 1] ?? context.noise(count === 1 ? 'targets' : `targets.${count}`, dims, distribution);
+      drawn[count - 1] = value;
+      return value;
+    };
   };
 }
+
+/** Most examples that the curvature is measured on by default, unless the rule of the step says otherwise. */
+export const mostMeasured = 32;
 
 /** The default of `curvatureRows`. A case is an example, or a position of a sequence. */
 function usualRows({ objective, forward }: StepContext): number {
   const cases = casesOf(objective.loss, forward.output) / objective.batchSize;
-  return Math.max(4, Math.min(32, Math.ceil(256 / cases)));
+  return Math.max(4, Math.min(mostMeasured, Math.ceil(256 / cases)));
 }
 
 /**

@@ -22,7 +22,13 @@ import {
 } from './convergence.js';
 import { type ProductDamping, rootDampingOf } from './damping.js';
 import { solvedInGroups } from './groups.js';
-import { type DampedKernel, invertedKernels, type KroneckerOperator, type PerSide } from './kronecker-operator.js';
+import {
+  type DampedKernel,
+  invertedDampers,
+  invertedKernels,
+  type KroneckerOperator,
+  type PerSide,
+} from './kronecker-operator.js';
 import { measuredOperators } from './measured-operators.js';
 
 export interface TikhonovOptions extends SolveOptions {
@@ -67,15 +73,17 @@ export function tikhonov(options: TikhonovOptions = {}): ProductDamping {
       });
       // A⊗I + λI = (A + λI)⊗I is one inverse.
       const [iterated, direct] = [systems.filter(isIterated), systems.filter((system) => !isIterated(system))];
-      const directly = factoredSolve(b, direct);
-      if (iterated.length === 0) return direct.map((system) => directed(b, system, directly(system)));
+      const dampers = invertedDampers(b, direct);
+      const directly = (system: (typeof direct)[number]) =>
+        directed(b, system, system.operator.damped(system.v, dampers.get(system) as PerSide<Value>)); // one of those
+      if (iterated.length === 0) return direct.map(directly);
       const settings = { ...solve, apart: tellsSolves };
       const solved = warmStart ? warmSolve(context, iterated, settings) : tikhonovSolve(b, iterated, settings);
       reportSolves(context, solved.solves, solve);
       return systems.map((system) =>
         isIterated(system)
           ? { ...directed(b, system, solved.directionOf(system)), ...solved.ownSolveOf(system) }
-          : directed(b, system, directly(system)),
+          : directly(system),
       );
     },
   };
@@ -88,23 +96,6 @@ const directed = (b: Builder, system: TikhonovSystem & { readonly each: BlockGra
   direction,
   rootDamping: rootDampingOf(b, system.delta, system.operator),
 });
-
-/** The directions of systems whose sides are damped apart. */
-function factoredSolve<System extends TikhonovSystem>(
-  b: Builder,
-  systems: readonly System[],
-): (system: System) => LayerTensor {
-  const kernelsOf = new Map(systems.map((system) => [system, system.operator.dampedKernels(b, system.delta)]));
-  const inverseOf = invertedKernels(
-    b,
-    [...kernelsOf.values()].flatMap(({ inputs, outputs }) => [inputs, outputs]),
-  );
-  return (system) => {
-    const kernels = kernelsOf.get(system) as PerSide<DampedKernel>; // of those systems
-    const inverses = { inputs: inverseOf(kernels.inputs), outputs: inverseOf(kernels.outputs) };
-    return system.operator.damped(system.v, system.operator.dampers(b, kernels, inverses));
-  };
-}
 
 export interface TikhonovSystem {
   readonly v: LayerTensor;
