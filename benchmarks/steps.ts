@@ -17,8 +17,10 @@ import { Builder } from '../src/ops/builder.js';
 import { adam } from '../src/optimizers/adam.js';
 import type { Optimizer } from '../src/optimizers/optimizer.js';
 import { cgfac } from '../src/optimizers/second-order/cgfac.js';
-import { dense } from '../src/optimizers/second-order/factors.js';
+import { dense, sketches } from '../src/optimizers/second-order/factors.js';
 import { kfac } from '../src/optimizers/second-order/kfac.js';
+import { primal } from '../src/optimizers/second-order/primal.js';
+import { byBudget } from '../src/optimizers/second-order/rank.js';
 import { sgd } from '../src/optimizers/sgd.js';
 import { normalized } from '../src/optimizers/steps/normalized.js';
 import { selfTuning } from '../src/optimizers/steps/self-tuning.js';
@@ -29,11 +31,20 @@ const draws = new DrawnTensors(1);
 const uniform = (dims: readonly number[]) => draws.uniform(dims);
 const integers = (dims: readonly number[], bound: number) => draws.integers(dims, bound);
 
+interface Measured {
+  readonly name: string;
+  readonly optimizer: Optimizer;
+  /** It takes its turn only every so many rounds. */
+  readonly everyRounds?: number;
+}
+
 interface Workload {
   readonly model: Model;
   readonly loss: LossWord;
   readonly batchSize: number;
   readonly isTable?: boolean;
+  /** Second-order optimizers; `usual` if left out. */
+  readonly optimizers?: readonly Measured[];
   batch(size: number): { readonly input: TensorData; readonly target: TensorData };
 }
 
@@ -43,6 +54,35 @@ const classifying = (model: Model, picture: readonly number[]): Workload => ({
   batchSize: 128,
   batch: (size) => ({ input: uniform([size, ...picture]), target: integers([size], 10) }),
 });
+
+/** Steps after which the optimizers below do the same again: K-FAC's inverses are the rarest. */
+const period = 20;
+
+const usual: readonly Measured[] = [
+  { name: 'cgfac (normalized)', optimizer: cgfac({ step: normalized() }) },
+  { name: 'kfac (normalized)', optimizer: kfac({ step: normalized() }) },
+  { name: 'cgfac (self-tuning)', optimizer: cgfac({ step: selfTuning() }) },
+  { name: 'kfac (self-tuning)', optimizer: kfac({ step: selfTuning() }) },
+  {
+    name: 'kfac, inverses every step',
+    optimizer: kfac({ factors: dense({ inverseInterval: 1 }) }),
+    everyRounds: period / 2,
+  },
+];
+
+/** Of layers whose inverses take many seconds: normalized steps alone. */
+const ofWideLayers: readonly Measured[] = [
+  { name: 'cgfac', optimizer: cgfac({ step: normalized() }) },
+  { name: 'cgfac, rank auto', optimizer: cgfac({ step: normalized(), factors: sketches({ rank: byBudget() }) }) },
+  {
+    name: "cgfac, paper's form, 10 iterations",
+    optimizer: cgfac({ step: normalized(), damping: primal({ maxIterations: 10 }) }),
+  },
+  {
+    name: 'kfac, inverses every 10 steps',
+    optimizer: kfac({ step: normalized(), factors: dense({ inverseInterval: 10 }) }),
+  },
+];
 
 const workloads: Readonly<Record<string, () => Workload>> = {
   autoencoder: () => ({
@@ -63,11 +103,11 @@ const workloads: Readonly<Record<string, () => Workload>> = {
     batch: (size) => ({ input: integers([size, 64], 65), target: integers([size, 64], 65) }),
   }),
   mlp: () => ({ ...classifying(mlp({ sizes: [64, 256, 128, 10], seed: 1 }), [64]), batchSize: 64, isTable: true }),
-  wide: () => classifying(mlp({ sizes: [784, 4096, 4096, 10], seed: 1 }), [784]),
+  wide: () => ({
+    ...classifying(mlp({ sizes: [784, 4096, 4096, 10], seed: 1 }), [784]),
+    optimizers: ofWideLayers,
+  }),
 };
-
-/** Steps after which the optimizers below do the same again: K-FAC's inverses are the rarest. */
-const period = 20;
 
 const words = process.argv.slice(2);
 const isShared = words.at(-1) === 'cpu';
@@ -123,19 +163,15 @@ const fresh = async (): Promise<Engine> => {
   engines.push(engine);
   return engine;
 };
-const everyStep = dense({ inverseInterval: 1 });
-const steps = [
-  await stepOf(await fresh(), 'sgd', sgd()),
-  await stepOf(await fresh(), 'adam', adam()),
-  await stepOf(await fresh(), 'cgfac (normalized)', cgfac({ step: normalized() })),
-  await stepOf(await fresh(), 'kfac (normalized)', kfac({ step: normalized() })),
-  await stepOf(await fresh(), 'cgfac (self-tuning)', cgfac({ step: selfTuning() })),
-  await stepOf(await fresh(), 'kfac (self-tuning)', kfac({ step: selfTuning() })),
-  {
-    ...(await stepOf(await fresh(), 'kfac, inverses every step', kfac({ factors: everyStep }))),
-    everyRounds: period / 2,
-  },
+const steps: (Contender & Stepper)[] = [];
+const all: readonly Measured[] = [
+  { name: 'sgd', optimizer: sgd() },
+  { name: 'adam', optimizer: adam() },
+  ...(workload.optimizers ?? usual),
 ];
+for (const { name: label, optimizer, ...turns } of all) {
+  steps.push({ ...(await stepOf(await fresh(), label, optimizer)), ...turns });
+}
 const [plain, second] = steps;
 if (!plain || !second) throw new Error('no steps to measure');
 const contenders = [plain, await bareProducts(await fresh(), plain.graph), ...steps.slice(1)];
