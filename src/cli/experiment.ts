@@ -7,6 +7,7 @@ import { normalizedInput } from '../model/edit/normalize.js';
 import type { Model } from '../model/model.js';
 import { describeNormalization, type Normalization } from '../normalization.js';
 import { resolveTarget } from '../training/evaluation/schedule.js';
+import { microBatchSize } from '../training/micro-batch-size.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { standardizedTask } from '../training/task/standardization.js';
 import type { LearningTask } from '../training/task/task.js';
@@ -27,6 +28,7 @@ export interface Plan {
   /** Warnings about the data, a sentence each. */
   readonly warnings: readonly string[];
   readonly task: LearningTask;
+  /** Examples of a step. */
   readonly batchSize: number;
   /** Steps of each run. */
   readonly total: number;
@@ -55,15 +57,17 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   if (flags.target) resolveTarget(flags.target, runMetrics(task, flags));
   const wanted = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
   const { size } = task.data.train;
-  const batchSize = Math.min(wanted, size);
+  const { accumulate = 1 } = flags;
+  const atOnce = microBatchSize(size, { batchSize: wanted, accumulate });
+  const batchSize = accumulate * atOnce;
+  const of = accumulate > 1 ? `${accumulate} batches` : 'a batch';
+  const all = batchSize === size ? `all ${size}` : `${batchSize} of ${size}`;
   const notes =
-    batchSize < wanted
-      ? [`Each step takes all ${size} training examples: there are fewer than a batch of ${wanted}.`]
-      : [];
+    atOnce < wanted ? [`Each step takes ${all} training examples: there are fewer than ${of} of ${wanted}.`] : [];
   const epochs = flags.epochs ?? defaultEpochs / overlapOf(splits.train);
   const length = flags.steps === undefined ? { epochs } : { steps: flags.steps };
   const augment = flags.augment && { augment: flags.augment };
-  const total = plannedSteps(task, { batchSize, seed, ...augment, ...length });
+  const total = plannedSteps(task, { batchSize: atOnce, accumulate, seed, ...augment, ...length });
   const title = modelTitle(modelName);
   return {
     ...{ title, dataSpec: flags.data, model, task, batchSize, total, flags, warnings, notes },

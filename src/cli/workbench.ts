@@ -141,7 +141,7 @@ export class Workbench {
       } = await runTask(model, task, {
         engine: this.#engine,
         optimizer: chosen.optimizer,
-        batchSize,
+        ...{ batchSize: batchSize / (flags.accumulate ?? 1), accumulate: flags.accumulate ?? 1 },
         steps: total,
         seed: flags.seed,
         signal: this.#interruption.signal,

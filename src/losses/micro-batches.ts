@@ -26,6 +26,8 @@ export interface Accumulated {
   /** Number of micro-batches, at least 2. */
   readonly count: number;
   readonly training: TrainingMode;
+  /** Called for each evaluation with the number of examples that it computes at once. */
+  evaluates?(examples: number): void;
 }
 
 export interface MicroBatchEvaluation {
@@ -61,13 +63,14 @@ export function inMicroBatches(
   loss: Loss,
   batch: BatchValues,
   parameters: ReadonlyMap<string, Value>,
-  { count, training }: Accumulated,
+  { count, training, evaluates }: Accumulated,
   { trained = new Map(), sums = () => ({}), evaluate }: MicroBatchEvaluation,
 ): MicroBatchResult {
   const examples = batch.targets.dims[0] ?? 1;
   if (examples % count !== 0) {
     throw new OptionError(`a batch of ${examples} examples has no ${count} micro-batches of equal size`);
   }
+  evaluates?.(examples / count);
   // Built to be dropped: it declares the masks of the whole batch in the order in which one piece does, and has its types.
   const whole = evaluate(new Builder(b), batch, training.declareMasks);
   const parts = (value: Value): Value => b.reshape(value, [count, examples / count, ...value.dims.slice(1)]);

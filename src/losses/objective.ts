@@ -97,6 +97,7 @@ export class Objective {
     if (rows === undefined && this.#accumulated) return this.#inMicroBatches(this.#accumulated, parameters).forward;
     const { b } = this;
     const first = rows ?? this.batchSize;
+    this.#accumulated?.evaluates?.(first);
     const { inputs, targets, weights } = this.#batch;
     const some = {
       inputs: mapInputs(inputs, (input) => b.slice(input, 0, 0, first)),

@@ -50,6 +50,8 @@ export interface StepProgram {
   readonly noise: readonly NoiseInput[];
   /** The metric's parts of the program; undefined if they are not scalars. */
   readonly metric: MetricParts | undefined;
+  /** Most examples that the step evaluates at once. */
+  readonly atOnce: number;
   /** Names of the scalar outputs beside `loss` and those of the metric. */
   readonly diagnostics: readonly string[];
   /** Bytes of optimizer state and of what is evaluated instead of parameters; parameters and gradients excluded. */
@@ -120,7 +122,11 @@ export function buildStep(options: StepOptions): StepProgram {
   const training = new TrainingMode(model, (name, dims) => declared.context.noise(name, dims, 'uniform'));
   const weights = options.weights && b.input(weightsKey, options.weights.dtype, options.weights.shape);
   const { accumulate: count = 1 } = options;
-  const accumulated = count > 1 ? { count, training } : undefined;
+  let atOnce = 0;
+  const evaluates = (examples: number) => {
+    atOnce = Math.max(atOnce, examples);
+  };
+  const accumulated = count > 1 ? { count, training, evaluates } : undefined;
   const objective = new Objective(b, model, loss, inputs, targets, training.rewrite, weights, accumulated);
   const ofMetric = new MetricSums(metric);
   const { forward, sums } = objective.measure(new Map([...parameters, ...statistics]), parameters, ofMetric.add);
@@ -168,6 +174,7 @@ export function buildStep(options: StepOptions): StepProgram {
     steering: declared.steering,
     noise: [...declared.noise.values()],
     metric: measured,
+    atOnce: accumulated ? atOnce : objective.batchSize,
     diagnostics: [...declared.reports.keys()],
     stateBytes: others.reduce(
       (bytes, [, { dims }]) => bytes + 4 * elementCount(dims),
