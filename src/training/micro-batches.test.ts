@@ -248,6 +248,23 @@ describe('a run of the trainer', () => {
     ).toHaveLength(1);
   });
 
+  it('names the first tensor that is not finite, inside the micro-batches', async () => {
+    const network = new Network('overflowing', { seed: 2 });
+    const hidden = network.b.exp(network.b.mul(network.dense(network.input('x', [6]), 'one', 8), 1000));
+    const model = network.model(network.dense(hidden, 'two', 3));
+    const messageOf = async (accumulate: number): Promise<string> => {
+      const own = { ...options, engine, batchSize: 12 / accumulate, accumulate };
+      const error = await train(model, own).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      return String(error);
+    };
+    const whole = await messageOf(1);
+    expect(whole).toContain("the first tensor that is not finite is 'exp', computed by a Exp node");
+    expect(await messageOf(3)).toBe(whole);
+  });
+
   it.each([
     [0, /accumulate is 0; it must be/],
     [2.5, /accumulate is 2.5/],
