@@ -1,7 +1,7 @@
 // The evaluation in micro-batches in float64: equal to that in one piece to rounding, and so are its derivatives.
 import { describe, expect, it } from 'vitest';
 import { FedBuilder, normals } from '../../test/support/fed-builder.js';
-import { modelBytes } from '../../test/support/onnx-models.js';
+import { type ModelSpec, modelBytes } from '../../test/support/onnx-models.js';
 import { gradients } from '../autodiff/gradients.js';
 import { OptionError, UnsupportedError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
@@ -14,8 +14,15 @@ import { random } from '../random.js';
 import { crossEntropy } from './cross-entropy.js';
 import { lossGradients, Objective } from './objective.js';
 
+type NodeSpec = ModelSpec['nodes'][number];
+
 const [rows, inputs, hidden, classes] = [6, 3, 4, 2];
 const elements = normals(random(1, 'float64'), 100);
+/** Uniform, as masks are made of. */
+const drawnNumbers = (() => {
+  const source = random(2, 'masks');
+  return Array.from({ length: 50 }, () => source.uniform());
+})();
 const initial = (from: number, ...dims: readonly number[]) =>
   tensorFrom('float64', dims, elements.slice(from, from + dims.reduce((x, y) => x * y, 1)));
 
@@ -38,7 +45,17 @@ const network = (): Model =>
 /** The network on the same examples, in so many micro-batches. */
 function evaluation(count: number, model = network()) {
   const b = new FedBuilder();
-  const training = new TrainingMode(model, (name, dims) => b.named(name, dims, elements, 'float32'));
+  const training = new TrainingMode(model, (name, dims) =>
+    b.named(
+      name,
+      dims,
+      drawnNumbers.slice(
+        0,
+        dims.reduce((x, y) => x * y, 1),
+      ),
+      'float32',
+    ),
+  );
   const objective = new Objective(
     b,
     model,
@@ -92,7 +109,47 @@ describe.each(Object.entries(derivatives))('%s', (_, derive) => {
   });
 });
 
+/** Dropout between some nodes that make `before` of x and others that make `y` of `after`. */
+function dropping(before: readonly NodeSpec[], after: readonly NodeSpec[]): Model {
+  const drop = { op: 'Dropout', name: 'drop', inputs: ['before', 'ratio'], outputs: ['after'] };
+  const ratio = tensorFrom('float32', [], [0.5]);
+  return modelFromBytes(
+    modelBytes({
+      opset: 17,
+      inputs: { x: ['float64', ['batch', inputs]] },
+      initializers: { one: initial(0, inputs, classes), ratio },
+      nodes: [...before, drop, ...after],
+      outputs: ['y'],
+    }),
+    semantics,
+  );
+}
+const product = (x: string, y: string, outputs: string): NodeSpec => ({
+  op: 'MatMul',
+  inputs: [x, y],
+  outputs: [outputs],
+});
+const transposed = (x: string, y: string): NodeSpec => ({ op: 'Transpose', inputs: [x], outputs: [y] });
+
+it('masks are those of the whole batch, also along another axis than the first', async () => {
+  const lossIn = async (count: number) => {
+    const model = dropping([transposed('x', 'before')], [transposed('after', 'back'), product('back', 'one', 'y')]);
+    const { b, objective, parameters } = evaluation(count, model);
+    return (await b.compute({ loss: objective.evaluate(parameters).loss })).loss[0] ?? Number.NaN;
+  };
+  const whole = await lossIn(1);
+  for (const count of [2, 3, 6]) expect(await lossIn(count)).toBeCloseTo(whole, 12);
+});
+
 describe('what cannot be evaluated in parts', () => {
+  it('dropout of values that belong to pairs of examples', () => {
+    const pairs = [product('x', 'one', 'h'), transposed('h', 't'), product('h', 't', 'before')];
+    const { objective, parameters } = evaluation(3, dropping(pairs, [product('after', 'h', 'y')]));
+    expect(() => objective.evaluate(parameters)).toThrow(
+      /dropout is given float32\[6, 6\] by the whole batch and \[2, 2\] by one of 3 micro-batches: its examples lie along no axis/,
+    );
+  });
+
   it('a batch that does not divide', () => {
     const { objective, parameters } = evaluation(4);
     const message = 'a batch of 6 examples has no 4 micro-batches of equal size';
