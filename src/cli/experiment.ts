@@ -7,14 +7,16 @@ import { normalizedInput } from '../model/edit/normalize.js';
 import type { Model } from '../model/model.js';
 import { describeNormalization, type Normalization } from '../normalization.js';
 import { resolveTarget } from '../training/evaluation/schedule.js';
-import { microBatchSize } from '../training/micro-batch-size.js';
+import { splitsOf } from '../training/evaluation/splits.js';
+import { type BatchOptions, microBatchSize } from '../training/micro-batch-size.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { standardizedTask } from '../training/task/standardization.js';
 import type { LearningTask } from '../training/task/task.js';
-import { plannedSteps, runMetrics, settingOf } from '../training/trainer.js';
+import { monitoredValue, plannedSteps, runMetrics, settingOf } from '../training/trainer.js';
 import type { RunFlags } from './flags.js';
 import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
+import { overfitSteps, steeredData, stoppingOptions } from './stopping-flags.js';
 
 /** A model, a task, and what is decided before the first step. */
 export interface Plan {
@@ -30,6 +32,8 @@ export interface Plan {
   readonly task: LearningTask;
   /** Examples of a step. */
   readonly batchSize: number;
+  /** The same as the options of a run. */
+  readonly batches: BatchOptions;
   /** Steps of each run. */
   readonly total: number;
   /** Notes to print before the first step, a line each. */
@@ -53,24 +57,30 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
     ...(lora !== undefined && { lora }),
   };
   const tuned = fineTuned(create(seed, splits.train), { ...tuning, seed });
-  const { model, task, inputs, targets, warnings } = standardizedTask(tuned, splits, flags);
-  if (flags.target) resolveTarget(flags.target, runMetrics(task, flags));
+  const { model, task, inputs, targets, warnings } = standardizedTask(tuned, steeredData(splits, flags, seed), flags);
+  const metrics = runMetrics(task, flags);
+  if (flags.target) resolveTarget(flags.target, metrics, splitsOf(task.data));
+  monitoredValue(task, metrics, stoppingOptions(flags));
   const wanted = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
   const { size } = task.data.train;
   const { accumulate = 1 } = flags;
   const atOnce = microBatchSize(size, { batchSize: wanted, accumulate });
+  const batches = { batchSize: atOnce, accumulate };
   const batchSize = accumulate * atOnce;
   const of = accumulate > 1 ? `${accumulate} batches` : 'a batch';
   const all = batchSize === size ? `all ${size}` : `${batchSize} of ${size}`;
   const notes =
-    atOnce < wanted ? [`Each step takes ${all} training examples: there are fewer than ${of} of ${wanted}.`] : [];
+    atOnce < wanted && flags.overfit === undefined
+      ? [`Each step takes ${all} training examples: there are fewer than ${of} of ${wanted}.`]
+      : [];
   const epochs = flags.epochs ?? defaultEpochs / overlapOf(splits.train);
-  const length = flags.steps === undefined ? { epochs } : { steps: flags.steps };
+  const steps = flags.steps ?? (flags.overfit !== undefined && flags.epochs === undefined ? overfitSteps : undefined);
+  const length = steps === undefined ? { epochs } : { steps };
   const augment = flags.augment && { augment: flags.augment };
-  const total = plannedSteps(task, { batchSize: atOnce, accumulate, seed, ...augment, ...length });
+  const total = plannedSteps(task, { ...batches, seed, ...augment, ...length });
   const title = modelTitle(modelName);
   return {
-    ...{ title, dataSpec: flags.data, model, task, batchSize, total, flags, warnings, notes },
+    ...{ title, dataSpec: flags.data, model, task, batches, batchSize, total, flags, warnings, notes },
     ...(inputs && { normalization: inputs }),
     ...(targets && { targetNormalization: targets }),
   };

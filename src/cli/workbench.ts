@@ -16,6 +16,7 @@ import { type Interruption, interruption } from './interruption.js';
 import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
 import type { ChosenOptimizer } from './optimizers.js';
 import { fileNames, RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
+import { stoppingOptions } from './stopping-flags.js';
 
 /** The results of a run. */
 export interface Outcome {
@@ -106,7 +107,7 @@ export class Workbench {
    * run was interrupted before its first step.
    */
   async run(
-    { model, task, batchSize, total, flags }: Plan,
+    { model, task, batches, total, flags }: Plan,
     chosen: ChosenOptimizer,
     ...name: readonly string[]
   ): Promise<Outcome | undefined> {
@@ -141,13 +142,14 @@ export class Workbench {
       } = await runTask(model, task, {
         engine: this.#engine,
         optimizer: chosen.optimizer,
-        ...{ batchSize: batchSize / (flags.accumulate ?? 1), accumulate: flags.accumulate ?? 1 },
+        ...batches,
         steps: total,
         seed: flags.seed,
         signal: this.#interruption.signal,
         ...(flags.augment && { augment: flags.augment }),
         ...(flags.metrics && { metrics: flags.metrics }),
         ...(flags.target && { target: flags.target }),
+        ...stoppingOptions(flags),
         ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
         ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
         callbacks: {
