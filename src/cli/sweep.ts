@@ -156,7 +156,7 @@ async function trialsOf(plan: SweepPlan, threads: number): Promise<Trials> {
         const { record } = await runTask(trial.model, trial.task, {
           engine,
           optimizer: optimizerFor(trial, flags.optimizer, shared).optimizer,
-          batchSize: trial.batchSize,
+          ...trial.batches,
           steps,
           seed: flags.seed,
           signal,

@@ -107,7 +107,7 @@ export class Workbench {
    * run was interrupted before its first step.
    */
   async run(
-    { model, task, batchSize, total, flags }: Plan,
+    { model, task, batches, total, flags }: Plan,
     chosen: ChosenOptimizer,
     ...name: readonly string[]
   ): Promise<Outcome | undefined> {
@@ -142,7 +142,7 @@ export class Workbench {
       } = await runTask(model, task, {
         engine: this.#engine,
         optimizer: chosen.optimizer,
-        batchSize,
+        ...batches,
         steps: total,
         seed: flags.seed,
         signal: this.#interruption.signal,

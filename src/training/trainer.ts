@@ -20,6 +20,7 @@ import { picturesOf } from './evaluation/pictures.js';
 import { type EvaluationOptions, EvaluationSchedule } from './evaluation/schedule.js';
 import { type EvaluatedValue, evaluatedValue, splitsOf } from './evaluation/splits.js';
 import { IterateAverage } from './iterate-average.js';
+import { type BatchOptions, microBatchSize } from './micro-batch-size.js';
 import { Monitor, type MonitorOptions } from './monitor.js';
 import { settle } from './outcome.js';
 import { DivergedError, Run } from './run.js';
@@ -31,12 +32,10 @@ import type { LearningTask } from './task/task.js';
 import { checkParameters, checkTrainOptions } from './train-options.js';
 import { warningsOf } from './warnings.js';
 
-export interface RunOptions extends EvaluationOptions, MonitorOptions {
+export interface RunOptions extends BatchOptions, EvaluationOptions, MonitorOptions {
   /** The engine that computes. Several trainings can share it: each has a separate store. */
   readonly engine: Engine;
   readonly optimizer: Optimizer;
-  /** Examples of each step; 128 by default, or all of a smaller training set. */
-  readonly batchSize?: number;
   /** Number of optimizer steps. Give either `steps` or `epochs`. */
   readonly steps?: number;
   /** Number of passes over the training set, which may be fractional. */
@@ -114,9 +113,10 @@ export function plannedSteps(task: LearningTask, options: Omit<RunOptions, 'engi
 
 function batchesFor(
   { data }: LearningTask,
-  { batchSize = 128, seed = 0, augment }: Pick<RunOptions, 'batchSize' | 'seed' | 'augment'>,
+  { batchSize, accumulate = 1, seed = 0, augment }: Pick<RunOptions, keyof BatchOptions | 'seed' | 'augment'>,
 ): BatchSequence {
-  const batches = trainingBatches(data.train, { batchSize, seed });
+  const atOnce = microBatchSize(data.train.size, { ...(batchSize !== undefined && { batchSize }), accumulate });
+  const batches = trainingBatches(data.train, { batchSize: accumulate * atOnce, seed });
   return augment ? augmentedBatches(batches, data.train, augment, seed) : batches;
 }
 
@@ -176,6 +176,7 @@ function stepFor(model: Model, task: LearningTask, options: RunOptions): Setup {
     inputs: mapInputs(inputs, ({ dtype, dims }) => ({ dtype, shape: dims })),
     targets: { dtype: target.dtype, shape: target.dims },
     weights: weights && { dtype: weights.dtype, shape: weights.dims },
+    accumulate: options.accumulate,
   });
   return { model, task, metrics, batches, total, setting, step };
 }
@@ -314,6 +315,7 @@ class Training {
       ...(optimizer.warnings?.(setting) ?? []),
       ...warningsOf(record, optimizer.remedy?.(setting)),
       ...step.steering.flatMap((steering) => steering.warning?.() ?? []),
+      ...memoryWarning(step, batches.batchSize / (this.#options.accumulate ?? 1)),
     ];
     const { stopped } = run;
     return { model: model.with(parameters), parameters, record, interrupted: run.step < total, stopped, warnings };
@@ -337,6 +339,14 @@ export function monitoredValue(
     'early stopping needs a value to watch: hold out a part of the training set (validation: 0.1, on the command line --validation 0.1), or name one (monitor)',
   );
 }
+
+/** A sentence about memory that micro-batches do not bound. */
+const memoryWarning = ({ atOnce }: StepProgram, microBatch: number): string[] =>
+  atOnce <= microBatch
+    ? []
+    : [
+        `The optimizer computes ${atOnce} examples at once, more than a micro-batch of ${microBatch}: memory is that of ${atOnce}. Set curvatureRows to ${microBatch}, or take larger micro-batches.`,
+      ];
 
 /** Steps between evaluations that choose the parameters: patience is counted in them. */
 const monitoredEvery = (total: number, { stepsPerEpoch }: BatchSequence): number =>
