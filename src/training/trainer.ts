@@ -9,6 +9,7 @@ import type { TensorData } from '../graph/tensor.js';
 import { type MetricWord, metricsOf } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
+import { headStart } from '../optimizers/head-start.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checkedNumber, mostSteps } from '../options.js';
 import { ModelEvaluator } from './evaluation/evaluation.js';
@@ -19,6 +20,7 @@ import { IterateAverage } from './iterate-average.js';
 import { settle } from './outcome.js';
 import { DivergedError, Run } from './run.js';
 import type { RunRecord, StepRecord } from './run-record.js';
+import { type Start, startLossOf, startOf } from './start.js';
 import { acceptedKey, buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
 import { type StandardizationOptions, standardizedTask } from './task/standardization.js';
 import type { LearningTask } from './task/task.js';
@@ -116,7 +118,8 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
   const { loss } = task;
   const metrics = runMetrics(task, options);
   const { inputs, target, weights } = batches.at(0);
-  const setting = settingOf(model, task, target.dims[0] ?? 1);
+  const start = model.isPretrained ? await startOf(options.engine, model, loss, data.train) : undefined;
+  const setting = settingOf(model, task, target.dims[0] ?? 1, start);
   const step = buildStep({
     model,
     loss,
@@ -135,7 +138,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
     const averages =
       iterateAveraging === undefined || averaged.size === 0
         ? undefined
-        : await IterateAverage.of(engine, averaged, iterateAveraging);
+        : await IterateAverage.of(engine, averaged, iterateAveraging, headStart(setting));
     const keys = new Map([...step.parameters, ...(averages?.keys ?? []), ...step.evaluated, ...step.statistics]);
     const evaluated = new Set(keys.values());
     const evaluator = new ModelEvaluator(engine, model, loss, metrics, keys);
@@ -230,11 +233,22 @@ function renamed(
   return Object.fromEntries(pairs.filter((pair): pair is [string, TensorData] => pair[1] !== undefined));
 }
 
-/** Return the setting of a task for the optimizer. */
-export function settingOf(model: Model, { loss, data: { train } }: LearningTask, batchSize: number): Setting {
+/**
+ * Return the setting of a task for the optimizer.
+ * @param start of a pretrained model, if it was measured
+ */
+export function settingOf(
+  model: Model,
+  { loss, data: { train } }: LearningTask,
+  batchSize: number,
+  start?: Start,
+): Setting {
   const { inputs, picture } = train;
   const isTable = !picture && isUnnamed(inputs) && inputs.dtype === 'float32' && inputs.shape.length === 1;
-  return { loss, examples: train.size, batchSize, isTable, isPretrained: model.isPretrained };
+  const startLoss = start ? startLossOf(start, loss) : 1;
+  // Behind a new head trained weights do no better than chance.
+  const isPretrained = model.isPretrained && (!start || startLoss < 1 || model.hasNewHead === true);
+  return { loss, examples: train.size, batchSize, isTable, isPretrained, startLoss };
 }
 
 /** @param keys of the parameters that are evaluated: an average begins at the initial parameters */
