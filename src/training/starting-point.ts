@@ -3,6 +3,7 @@ import { gatherBatch } from '../data/batches.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
 import { mapInputs } from '../graph/inputs.js';
+import type { TensorData } from '../graph/tensor.js';
 import type { Loss } from '../losses/loss.js';
 import { Objective } from '../losses/objective.js';
 import type { Model } from '../model/model.js';
@@ -10,13 +11,16 @@ import { Builder } from '../ops/builder.js';
 import { sampledExamples } from './evaluation/examples.js';
 import { batchFeeds, inputKey, targetKey, weightsKey } from './step-program.js';
 
-export interface Start {
+/** How good the weights of a model from a file, or from training, are at the task before the first step. */
+export interface StartingPoint {
   /** The loss of the model on a sample of the training set, in the units of its targets or in standardized ones. */
   readonly loss: number;
   /** The loss there of the mean of the model's outputs: what it would be if the model did not look at its inputs. */
   readonly chance: number;
   /** Examples of the sample. */
   readonly examples: number;
+  /** The loss over that of chance, from 0 to 1; 1 if the weights do not look trained. */
+  readonly share: number;
 }
 
 /** Most examples of the sample: the error of a few hundred matters little to a ratio of two losses of the same examples. */
@@ -26,11 +30,11 @@ const mostExamples = 500;
 const trainedShare = 0.9;
 
 /**
- * Return the start of a model. The mean output needs no knowledge of the loss: of logits it is nearly the base rates, of
+ * Return the starting point of a model. The mean output needs no knowledge of the loss: of logits it is nearly the base rates, of
  * predicted numbers their mean.
  * @param engine whose store does not change
  */
-export async function startOf(engine: Engine, model: Model, loss: Loss, train: Dataset): Promise<Start> {
+export async function startingPoint(engine: Engine, model: Model, loss: Loss, train: Dataset): Promise<StartingPoint> {
   const batch = gatherBatch(train, sampledExamples(train, mostExamples));
   const { inputs, target, weights } = batch;
   const b = new Builder();
@@ -43,25 +47,33 @@ export async function startOf(engine: Engine, model: Model, loss: Loss, train: D
     undefined,
     weights && b.input(weightsKey, weights.dtype, weights.dims),
   );
-  const { output, targets, weights: own, loss: value } = objective.evaluate(new Map());
+  const { output, targets, weights: counts, loss: value } = objective.evaluate(new Map());
   const mean = b.expandLike(b.mean(output, [0], true), output);
-  const graph = b.build(`start of ${model.name}`, { loss: value, chance: loss.value(b, mean, targets, own) });
+  const graph = b.build(`starting point of ${model.name}`, {
+    loss: value,
+    chance: loss.value(b, mean, targets, counts),
+  });
   const store = engine.open();
   try {
     const program = await store.compile(graph);
     const results = await program.run(batchFeeds(batch));
-    const [found, chance] = [results.loss, results.chance].map((result) => Number(result?.data[0]));
-    return { loss: found ?? Number.NaN, chance: chance ?? Number.NaN, examples: target.dims[0] ?? 1 };
+    const own = { loss: numberOf(results.loss), chance: numberOf(results.chance) };
+    return { ...own, examples: target.dims[0] ?? 1, share: shareOf(own, loss) };
   } finally {
     await store.close();
   }
 }
 
+const numberOf = (scalar: TensorData | undefined): number => Number(scalar?.data[0]);
+
 /**
- * Return the loss over that of chance, from 0 to 1; 1 if the weights do not look trained. A loss that may be negative is a negative
- * log-likelihood, or measured as one: its ratio is that of the likelihoods.
+ * Return the loss over that of chance; 1 if the weights do not look trained. A loss that may be negative counts as a negative
+ * log-likelihood: the share is that of the likelihoods.
  */
-export function startLossOf({ loss, chance }: Start, { mayBeNegative }: Pick<Loss, 'mayBeNegative'>): number {
-  const ratio = mayBeNegative ? Math.exp(loss - chance) : loss / chance;
-  return ratio < trainedShare ? ratio : 1;
+function shareOf(
+  { loss, chance }: Pick<StartingPoint, 'loss' | 'chance'>,
+  { mayBeNegative }: Pick<Loss, 'mayBeNegative'>,
+): number {
+  const share = mayBeNegative ? Math.exp(loss - chance) : loss / chance;
+  return share < trainedShare ? share : 1;
 }
