@@ -27,7 +27,7 @@ export interface StartingPoint {
 const mostExamples = 500;
 
 /** Weights look trained if the loss is below this share of that of chance: random outputs differ from their mean by less. */
-const trainedShare = 0.9;
+const trainedShare = 0.75;
 
 /**
  * Return the starting point of a model. The mean output needs no knowledge of the loss: of logits it is nearly the base rates, of
