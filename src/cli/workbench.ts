@@ -16,6 +16,7 @@ import { type Interruption, interruption } from './interruption.js';
 import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
 import type { ChosenOptimizer } from './optimizers.js';
 import { fileNames, RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
+import { startingLine } from './starting-line.js';
 import { stoppingOptions } from './stopping-flags.js';
 
 /** The results of a run. */
@@ -153,6 +154,10 @@ export class Workbench {
         ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
         ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
         callbacks: {
+          onStart: ({ startingPoint }) => {
+            if (startingPoint === undefined) return;
+            this.progress.print(startingLine(startingPoint, chosen.optimizer, model.hasNewHead === true));
+          },
           onStep: async (step) => {
             if (!this.#begun()) return;
             await metrics.append(step);
