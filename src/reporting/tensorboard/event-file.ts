@@ -1,0 +1,83 @@
+// A file of events in a folder that TensorBoard watches: each event is handed to the operating system as soon as it is written. A run
+// that is resumed begins a new file, and takes out of the older ones what they have of later steps: no step is there twice, and a
+// TensorBoard that has read them already drops it, too.
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { readdir, readFile, truncate } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { FileError } from '../../errors.js';
+import { advice, ensureWritableFolder, systemCode } from '../../files/write.js';
+import { fileVersionEvent, sessionStartEvent, stepOf } from './events.js';
+import { framed, records } from './records.js';
+
+const namePattern = /^events\.out\.tfevents\.(\d+)\./;
+
+export class EventFile {
+  readonly path: string;
+  #descriptor: number | undefined;
+
+  private constructor(path: string) {
+    this.path = path;
+    try {
+      this.#descriptor = openSync(path, 'ax');
+    } catch (cause) {
+      throw new FileError(`cannot make '${path}': ${advice(cause)}`, { cause });
+    }
+  }
+
+  /**
+   * Begin a file for the steps after `resumedAt`, 0 for a new run.
+   * @throws FileError, OptionError if the folder cannot be made or its files cannot be changed
+   */
+  static async open(folder: string, resumedAt: number, now = Date.now()): Promise<EventFile> {
+    await ensureWritableFolder(folder);
+    const older = (await readdir(folder)).filter((name) => namePattern.test(name));
+    for (const name of older) await cutAfter(join(folder, name), resumedAt);
+    // TensorBoard reads files in the order of their names.
+    const seconds = Math.max(Math.floor(now / 1000), ...older.map((name) => 1 + Number(namePattern.exec(name)?.[1])));
+    const file = new EventFile(
+      join(folder, `events.out.tfevents.${String(seconds).padStart(10, '0')}.${host()}.${process.pid}.0`),
+    );
+    file.append(fileVersionEvent(now / 1000));
+    if (older.length > 0) file.append(sessionStartEvent(now / 1000, resumedAt + 1));
+    return file;
+  }
+
+  /** @throws FileError if the event cannot be written */
+  append(event: Uint8Array): void {
+    try {
+      if (this.#descriptor === undefined) throw new Error('it is closed');
+      const bytes = framed(event);
+      for (let written = 0; written < bytes.length; ) written += writeSync(this.#descriptor, bytes, written);
+    } catch (cause) {
+      throw new FileError(`cannot append to '${this.path}': ${advice(cause)}`, { cause });
+    }
+  }
+
+  /** Sync the file to the disk and close it; further calls do nothing. */
+  close(): void {
+    if (this.#descriptor === undefined) return;
+    fsyncSync(this.#descriptor);
+    closeSync(this.#descriptor);
+    this.#descriptor = undefined;
+  }
+}
+
+/** The host's name with the characters of host names only. */
+const host = (): string => hostname().replace(/[^\w-]+/g, '-') || 'localhost';
+
+/** Cut a file before its first event of a later step, or where it is torn. */
+async function cutAfter(path: string, step: number): Promise<void> {
+  try {
+    const file = await readFile(path);
+    let end = 0;
+    for (const found of records(file)) {
+      if (stepOf(found.record) > step) break;
+      end = found.end;
+    }
+    if (end < file.length) await truncate(path, end);
+  } catch (cause) {
+    if (systemCode(cause) === undefined) throw cause;
+    throw new FileError(`cannot take the events after step ${step} out of '${path}': ${advice(cause)}`, { cause });
+  }
+}
