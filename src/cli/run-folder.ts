@@ -23,7 +23,7 @@ export interface RunFolderOptions {
 /** How a run ended; `running` also if its process was killed. */
 export type RunState = 'running' | 'finished' | 'interrupted' | 'diverged' | 'failed';
 
-const manifestName = 'run.json';
+export const manifestName = 'run.json';
 /** The folder of a run that is being replaced. */
 const asideName = '.cgfac-old';
 export const fileNames = { model: 'model.onnx', metrics: 'metrics.jsonl', report: 'report.html' } as const;
