@@ -1,28 +1,22 @@
 // A file of events in a folder that TensorBoard watches: each event is handed to the operating system as soon as it is written. A run
 // that is resumed begins a new file, and takes out of the older ones what they have of later steps: no step is there twice, and a
 // TensorBoard that has read them already drops it, too.
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { readdir, readFile, truncate } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { FileError } from '../../errors.js';
 import { advice, ensureWritableFolder, systemCode } from '../../files/write.js';
+import { AppendedFile } from '../appended-file.js';
 import { fileVersionEvent, sessionStartEvent, stepOf } from './events.js';
 import { framed, records } from './records.js';
 
 const namePattern = /^events\.out\.tfevents\.(\d+)\./;
 
 export class EventFile {
-  readonly path: string;
-  #descriptor: number | undefined;
+  readonly #file: AppendedFile;
 
   private constructor(path: string) {
-    this.path = path;
-    try {
-      this.#descriptor = openSync(path, 'ax');
-    } catch (cause) {
-      throw new FileError(`cannot make '${path}': ${advice(cause)}`, { cause });
-    }
+    this.#file = new AppendedFile(path, 'ax');
   }
 
   /**
@@ -45,21 +39,12 @@ export class EventFile {
 
   /** @throws FileError if the event cannot be written */
   append(event: Uint8Array): void {
-    try {
-      if (this.#descriptor === undefined) throw new Error('it is closed');
-      const bytes = framed(event);
-      for (let written = 0; written < bytes.length; ) written += writeSync(this.#descriptor, bytes, written);
-    } catch (cause) {
-      throw new FileError(`cannot append to '${this.path}': ${advice(cause)}`, { cause });
-    }
+    this.#file.append(framed(event));
   }
 
   /** Sync the file to the disk and close it; further calls do nothing. */
   close(): void {
-    if (this.#descriptor === undefined) return;
-    fsyncSync(this.#descriptor);
-    closeSync(this.#descriptor);
-    this.#descriptor = undefined;
+    this.#file.close();
   }
 }
 
