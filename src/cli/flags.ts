@@ -9,18 +9,19 @@ import { metricNames, metricsOf } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Schedule } from '../optimizers/schedules.js';
 import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js';
+import { listSchema, numberSchema, reads } from './flag-schema.js';
 import { readOptions } from './named-options.js';
 import { readSchedule } from './schedules.js';
 
 /** Return a reader of a flag's number. */
 export function number(flag: string, range: Range): (text: string) => number {
-  return (text) => {
+  return reads(numberSchema(range), (text: string) => {
     const value = text.trim() === '' ? Number.NaN : Number(text);
     if (Number.isNaN(value) && text.toLowerCase() !== 'nan') {
       throw new OptionError(`${flag} is '${text}', which is not a number`);
     }
     return checkedNumber(flag, value, range);
-  };
+  });
 }
 
 /** Return a reader of a flag's number or schedule. */
@@ -34,7 +35,7 @@ const schedule =
 const count: Range = { atLeast: 1, integer: true };
 
 /** Collect a flag that may be given several times. */
-const repeated = (text: string, before: readonly string[] = []): string[] => [...before, text];
+const repeated = reads(listSchema(), (text: string, before: readonly string[] = []): string[] => [...before, text]);
 
 /** The values of the shared flags. */
 export interface RunFlags {
@@ -100,7 +101,7 @@ export function runFlags(): Option[] {
     new Option(
       '--metrics <list>',
       `metrics to report, separated by commas: ${metricNames.join(', ')} (default: the metric of the loss)`,
-    ).argParser((text) => metricsOf(text.split(',').map((word) => word.trim()))),
+    ).argParser(reads(listSchema(','), (text: string) => metricsOf(text.split(',').map((word) => word.trim())))),
     new Option(
       '--target <metric=value>',
       'report when a metric first reaches a value, e.g. squaredError=6 or testAccuracy=0.98',
@@ -120,7 +121,7 @@ export function runFlags(): Option[] {
     new Option(
       '--augment <list>',
       'vary pictures during training: flip (left to right), crop=N (shift by up to N pixels, filling with 0), or flip,crop=N',
-    ).argParser(augmentation),
+    ).argParser(reads(listSchema(','), augmentation)),
     new Option('--seed <n>', 'seed for the initial parameters, the order of the examples, and all other random numbers')
       .argParser(number('--seed', { atLeast: 0, integer: true }))
       .default(0),

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { TrainingError } from '../errors.js';
+import { withConfig } from './config.js';
 import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { modelHelp, modelTitle } from './models.js';
@@ -38,7 +39,7 @@ export function command(): Command {
     .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder')
     .option('--optimizer <name>', 'the optimizer, optionally with options, e.g. adam:learning-rate=0.003', 'cgfac');
   for (const flag of runFlags()) train.addOption(flag);
-  return train.addHelpText('after', examples).action(run);
+  return withConfig(train).addHelpText('after', examples).action(run);
 }
 
 async function run(modelName: string, flags: TrainFlags): Promise<void> {
