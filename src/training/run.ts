@@ -47,8 +47,13 @@ export interface RunParts {
   readonly checkpointing: Checkpointing | undefined;
   /** The tensors of the store that the run remembers. */
   readonly stored: readonly string[];
-  /** Return the parameters that are kept, from the store. */
-  readonly parameters: () => Promise<ReadonlyMap<string, TensorData>>;
+  /** What callbacks may ask for. */
+  readonly views: RunViews;
+}
+
+/** What a run shows of itself; gradients are those on the batch of a step. */
+export interface RunViews extends Pick<RunControl, 'model' | 'parameters' | 'reconstructions' | 'confusion'> {
+  gradients(step: number): Promise<ReadonlyMap<string, TensorData>>;
 }
 
 /** The results of a run that diverged. */
@@ -150,8 +155,24 @@ export class Run implements Remembered, RunControl {
     this.#stopped ??= 'callback';
   }
 
+  get model(): Model {
+    return this.#parts.views.model;
+  }
+
   parameters(): Promise<ReadonlyMap<string, TensorData>> {
-    return this.#parts.parameters();
+    return this.#parts.views.parameters();
+  }
+
+  gradients(): Promise<ReadonlyMap<string, TensorData>> {
+    return this.#parts.views.gradients(this.step);
+  }
+
+  reconstructions(): Promise<RunRecord['reconstructions']> {
+    return this.#parts.views.reconstructions();
+  }
+
+  confusion(): Promise<RunRecord['confusion']> {
+    return this.#parts.views.confusion();
   }
 
   /** Go on from a state, whose tensors are in the store. */

@@ -16,13 +16,14 @@ import { checkedNumber, mostSteps } from '../options.js';
 import { type Callbacks, callbacksOf, type StopReason } from './callbacks.js';
 import { ModelEvaluator } from './evaluation/evaluation.js';
 import { evaluatedExamples } from './evaluation/examples.js';
-import { picturesOf } from './evaluation/pictures.js';
+import { confusionOf, picturesOf, reconstructionsOf } from './evaluation/pictures.js';
 import { type EvaluationOptions, EvaluationSchedule } from './evaluation/schedule.js';
 import { type EvaluatedValue, evaluatedValue, splitNames } from './evaluation/splits.js';
+import { GradientProgram } from './gradient-program.js';
 import { IterateAverage } from './iterate-average.js';
 import { Monitor, type MonitorOptions } from './monitor.js';
 import { settle } from './outcome.js';
-import { DivergedError, Run } from './run.js';
+import { DivergedError, Run, type RunViews } from './run.js';
 import type { RunRecord } from './run-record.js';
 import type { Checkpointing, RunState } from './run-state.js';
 import { acceptedKey, buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
@@ -217,7 +218,7 @@ class Training {
       ...{ engine, step, program, averages, monitor, optimizer, setting, metrics, schedule, batches, total, seed },
       ...{ signal, maxTime, callbacks: callbacksOf(callbacks), checkpointing },
       stored: Object.keys(start),
-      parameters: () => this.#parameters(keys),
+      views: this.#views(keys, evaluator),
     });
     if (resumeFrom) run.resume(resumeFrom);
     try {
@@ -226,6 +227,20 @@ class Training {
       throw error instanceof TrainingError ? await this.#diverged(run, keys, error) : error;
     }
     return await this.#conclude(run, evaluator, { keys, initial, averages, monitor });
+  }
+
+  #views(keys: ReadonlyMap<string, string>, evaluator: ModelEvaluator): RunViews {
+    const { model, task, batches } = this.#setup;
+    const { seed = 0 } = this.#options;
+    const batchAt = (step: number) => batches.at(step);
+    const gradients = new GradientProgram({ engine: this.#engine, model, loss: task.loss, batchAt, seed });
+    return {
+      model,
+      parameters: () => this.#parameters(keys),
+      gradients: (step) => gradients.at(step),
+      reconstructions: () => reconstructionsOf(evaluator, task),
+      confusion: () => confusionOf(evaluator, task),
+    };
   }
 
   async #averages(): Promise<IterateAverage | undefined> {

@@ -45,6 +45,12 @@ it('has no step twice after a run is resumed, however it was killed', async () =
   expect(starts).toEqual([3, 5]);
 });
 
+it('does not mix two runs', async () => {
+  const path = folder();
+  await write(path, 0, [1]);
+  await expect(write(path, 0, [1])).rejects.toThrow(/holds events of another run \(events\.out\.tfevents\./);
+});
+
 it('says which file cannot be made', async () => {
   const path = folder();
   const blocked = join(path, 'file');

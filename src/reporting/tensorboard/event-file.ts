@@ -4,7 +4,7 @@
 import { readdir, readFile, truncate } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { FileError } from '../../errors.js';
+import { FileError, OptionError } from '../../errors.js';
 import { advice, ensureWritableFolder, systemCode } from '../../files/write.js';
 import { AppendedFile } from '../appended-file.js';
 import { fileVersionEvent, sessionStartEvent, stepOf } from './events.js';
@@ -21,11 +21,15 @@ export class EventFile {
 
   /**
    * Begin a file for the steps after `resumedAt`, 0 for a new run.
-   * @throws FileError, OptionError if the folder cannot be made or its files cannot be changed
+   * @throws OptionError if the run is new and the folder has events of another one; FileError, OptionError if the folder cannot be
+   *   made or its files cannot be changed
    */
   static async open(folder: string, resumedAt: number, now = Date.now()): Promise<EventFile> {
     await ensureWritableFolder(folder);
     const older = (await readdir(folder)).filter((name) => namePattern.test(name));
+    if (older.length > 0 && resumedAt === 0) {
+      throw new OptionError(`'${folder}' holds events of another run (${older[0]}): give each run a folder of its own`);
+    }
     for (const name of older) await cutAfter(join(folder, name), resumedAt);
     // TensorBoard reads files in the order of their names.
     const seconds = Math.max(Math.floor(now / 1000), ...older.map((name) => 1 + Number(namePattern.exec(name)?.[1])));

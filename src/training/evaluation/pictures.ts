@@ -11,16 +11,30 @@ import type { Evaluator } from './evaluation.js';
 /** Most reconstructions, and most mistakes, in a record. */
 const mostPictures = 12;
 
+/** Return the first pictures of the test set as an autoencoder gives them back; undefined for other tasks. */
+export async function reconstructionsOf(
+  evaluator: Evaluator,
+  { kind, data: { test } }: LearningTask,
+): Promise<RunRecord['reconstructions']> {
+  return kind === 'autoencoding' && test.picture ? await reconstructions(evaluator, test) : undefined;
+}
+
+/** Return what a classifier takes for what on the test set; undefined for other tasks. */
+export async function confusionOf(
+  evaluator: Evaluator,
+  { kind, data: { test } }: LearningTask,
+): Promise<RunRecord['confusion']> {
+  const isOfClasses = kind === 'classification' && test.classes && test.targets.shape.length === 0;
+  return isOfClasses ? await confusion(evaluator, test, test.classes ?? []) : undefined;
+}
+
 /** Return the part of a run's record with pictures of the test set; empty if there are none. */
 export async function picturesOf(
   evaluator: Evaluator,
-  { kind, data: { test } }: LearningTask,
+  task: LearningTask,
 ): Promise<Pick<RunRecord, 'reconstructions' | 'confusion'>> {
-  if (kind === 'autoencoding' && test.picture) return { reconstructions: await reconstructions(evaluator, test) };
-  if (kind === 'classification' && test.classes && test.targets.shape.length === 0) {
-    return { confusion: await confusion(evaluator, test, test.classes) };
-  }
-  return {};
+  const [reconstructions, confusion] = [await reconstructionsOf(evaluator, task), await confusionOf(evaluator, task)];
+  return { ...(reconstructions && { reconstructions }), ...(confusion && { confusion }) };
 }
 
 /** The first examples of the test set with their reconstructions. */
