@@ -11,6 +11,7 @@ import type { Schedule } from '../optimizers/schedules.js';
 import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js';
 import { listSchema, numberSchema, reads } from './flag-schema.js';
 import { readOptions } from './named-options.js';
+import { type LogFlags, logFlags } from './run-logs.js';
 import { readSchedule } from './schedules.js';
 
 /** Return a reader of a flag's number. */
@@ -38,7 +39,7 @@ const count: Range = { atLeast: 1, integer: true };
 const repeated = reads(listSchema(), (text: string, before: readonly string[] = []): string[] => [...before, text]);
 
 /** The values of the shared flags. */
-export interface RunFlags {
+export interface RunFlags extends LogFlags {
   readonly data: string;
   readonly steps?: number;
   readonly epochs?: number;
@@ -139,6 +140,7 @@ export function runFlags(): Option[] {
       '--lora <r>',
       'train low-rank adapters of rank r on the dense layers; they are merged into model.onnx',
     ).argParser(number('--lora', count)),
+    ...logFlags(),
     outFlag('model.onnx, metrics.jsonl and report.html', 'runs/…'),
     overwriteFlag(),
     new Option('--json', 'print the result as one JSON object on the last line'),

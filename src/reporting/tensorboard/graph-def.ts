@@ -80,12 +80,13 @@ class GraphWriter {
     return unique;
   }
 
-  /** A node without a name stands beside the parameters that it reads. */
+  /** A node without a name stands beside the parameter that it reads, or beside the node whose output it reads. */
   #nameOf(node: Node): string {
     if (node.name !== '') return node.name;
+    const [first] = node.inputs;
     const parameter = node.inputs.flatMap((input) => (input && this.#parameters.get(input)) ?? []).at(0);
-    const scope = parameter?.includes('.') ? `${parameter.slice(0, parameter.lastIndexOf('.'))}.` : '';
-    return `${scope}${node.op}`;
+    const beside = scoped(parameter ?? (first && this.#sources.get(first)) ?? '');
+    return `${beside.slice(0, beside.lastIndexOf('/') + 1)}${node.op}`;
   }
 }
 
