@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { OptionError, TrainingError } from '../errors.js';
+import { dataName } from '../reporting/names.js';
 import { experimentOf, makePlan, optimizerFor, type Plan } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { modelHelp, modelTitle } from './models.js';
@@ -59,7 +60,7 @@ async function run(modelName: string, flags: CompareFlags): Promise<void> {
       plan,
       outcomes.map(({ record }) => record),
     );
-    const path = await bench.report(`${plan.title} on ${plan.dataSpec}`, [experiment]);
+    const path = await bench.report(`${plan.title} on ${dataName(plan.dataSpec)}`, [experiment]);
     if (flags.json) {
       const runs = outcomes.map(({ record, warnings, diverged }) => ({
         ...runSummary(record, warnings),

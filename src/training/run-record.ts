@@ -67,6 +67,14 @@ export interface RunRecord {
   readonly sampled?: { readonly train?: number; readonly test?: number };
   /** Steps and seconds to the experiment's target on the whole set, if there is a target; null if it was not reached. */
   readonly toTarget?: { readonly steps: number; readonly seconds: number } | null;
+  /**
+   * Metrics of the best answer that is the same for all examples, computed from the targets of the training set and evaluated on
+   * the test set: what a model must beat.
+   */
+  readonly baseline?: {
+    readonly answer: 'commonest class' | 'mean';
+    readonly test: Readonly<Record<string, number>>;
+  };
   /** Autoencoders: inputs and their reconstructions, in pairs. */
   readonly reconstructions?: readonly { readonly input: Picture; readonly output: Picture }[];
   /** Classifiers: counts by true class (row) and predicted class (column), and pictures with a wrong prediction. */

@@ -28,7 +28,7 @@ export function reconstructionGallery(experiment: Experiment, inks: Inks): Html 
     const some = pairs.slice(0, rowLength(pairs[0]?.input));
     const [inputs, outputs] = [some.map(({ input }) => input), some.map(({ output }) => output)];
     const inputRow = shared && index > 0 ? [] : [pictureRow('input', 'var(--quiet)', inputs)];
-    return [...inputRow, pictureRow(name, inks.get(name)?.colour ?? '', outputs)];
+    return [...inputRow, pictureRow(name, inks.get(name)?.colour ?? 'var(--ink)', outputs)];
   });
   return html`<h3>Reconstructions</h3><p class="note">Pictures of the test set above, their reconstructions by each trained model below.</p><div class="gallery">${rows}</div>`;
 }
