@@ -12,8 +12,8 @@ import type { Model } from '../model/model.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checkedNumber, mostSteps } from '../options.js';
 import { ModelEvaluator } from './evaluation/evaluation.js';
+import { examined } from './evaluation/examination.js';
 import { evaluatedExamples } from './evaluation/examples.js';
-import { picturesOf } from './evaluation/pictures.js';
 import { type EvaluationOptions, EvaluationSchedule } from './evaluation/schedule.js';
 import { IterateAverage } from './iterate-average.js';
 import { settle } from './outcome.js';
@@ -200,7 +200,7 @@ export async function runTask(model: Model, task: LearningTask, options: RunOpti
       ...run.record(onTrain, onTest),
       ...(outcome.start && { start: outcome.start }),
       ...(outcome.takenBack && { takenBack: true as const }),
-      ...(await picturesOf(evaluator, task)),
+      ...(await examined(evaluator, task)),
     };
     const warnings = [
       ...(optimizer.warnings?.(setting) ?? []),
