@@ -224,7 +224,7 @@ function numbersOf({ title, curves, format }: Quantity): Html[] {
     return html`<tr><th scope="row">${formatNumber(step)}</th>${cells}</tr>`;
   });
   return [
-    html`<details class="numbers"><summary>${capitalized(title)} in numbers</summary><div class="scroll" tabindex="0" role="region" aria-label="${capitalized(title)} in numbers"><table class="list"><thead><tr><th scope="col">Step</th>${head}</tr></thead><tbody>${rows}</tbody></table></div></details>`,
+    html`<details class="numbers"><summary>${capitalized(title)} in numbers</summary><div class="scroll" tabindex="0" role="group" aria-label="${capitalized(title)} in numbers"><table class="list"><thead><tr><th scope="col">Step</th>${head}</tr></thead><tbody>${rows}</tbody></table></div></details>`,
   ];
 }
 

@@ -2,10 +2,12 @@
 
 import { capitalized, formatCount, listed } from '../../format.js';
 import type { Experiment, ReportData } from '../../training/run-record.js';
+import { againstBaseline } from '../baseline.js';
 import { findings } from '../headline.js';
 import { dataName, renamed, shortNames, withDistinctNames } from '../names.js';
 import { summaryColumns, summaryNotes } from '../summary.js';
 import { goalOf } from '../target.js';
+import { classifierCharts } from './classifier-charts.js';
 import { costs } from './cost-bars.js';
 import { optimizerCharts, trainingCharts } from './curve-charts.js';
 import { htmlDocument, unbroken } from './document.js';
@@ -13,6 +15,7 @@ import { confusionGallery, reconstructionGallery } from './galleries.js';
 import { type Html, html } from './html.js';
 import { layerMaps } from './layer-maps.js';
 import { assignInks, chip, type Ink } from './palette.js';
+import { predictionCharts, worstRows } from './worst-examples.js';
 
 /**
  * Return a report as one HTML document.
@@ -69,7 +72,10 @@ ${layerMaps(experiment.runs)}
 <h3>What it cost</h3>
 ${costs(experiment.runs, inks)}
 ${reconstructionGallery(experiment, inks)}
+${predictionCharts(experiment.runs, inks)}
+${classifierCharts(experiment.runs, inks)}
 ${confusionGallery(experiment, inks)}
+${worstRows(experiment.runs, inks)}
 </section>`;
 }
 
@@ -94,6 +100,12 @@ function sampleNote({ runs }: Experiment): string | undefined {
 /** `ms/step`: units keep their case. */
 const isUnit = (header: string): boolean => header.includes('/');
 
+/** What takes no learning comes to on the same data. */
+function baselineNote({ runs }: Experiment): string | false {
+  const known = runs.find(({ baseline }) => baseline);
+  return (known && againstBaseline(known)?.note) ?? false;
+}
+
 /** A long name breaks between its options. */
 const breakable = (name: string): Html =>
   html`${name.split(':').map((part, index) => (index === 0 ? part : html`:<wbr>${part}`))}`;
@@ -113,6 +125,6 @@ function summaryTable(experiment: Experiment, { inks, full }: Appearance): Html 
     return html`<tr><th scope="row">${chip(inks.get(name))}${name}${details}</th>${cells}</tr>`;
   });
   const best = columns.some(({ cells }) => cells.some((cell) => cell.best)) && 'Bold: the best of its column.';
-  const notes = [best, ...summaryNotes(experiment)].filter((note) => note !== false);
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Results"><table class="summary"><thead><tr><th scope="col">Optimizer</th>${head}</tr></thead><tbody>${rows}</tbody></table></div>${notes.map((note) => html`<p class="note">${note}</p>`)}`;
+  const notes = [best, baselineNote(experiment), ...summaryNotes(experiment)].filter((note) => note !== false);
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Results"><table class="summary"><thead><tr><th scope="col">Optimizer</th>${head}</tr></thead><tbody>${rows}</tbody></table></div>${notes.map((note) => html`<p class="note">${note}</p>`)}`;
 }

@@ -49,12 +49,12 @@ table{border-collapse:collapse}
 .chart>svg.narrow{display:none}
 svg text{font-family:inherit}.raw{stroke-width:1;stroke-opacity:.25}.lead{fill:none;stroke-opacity:.6;stroke-dasharray:1 3}
 .mark{stroke-width:1.2}.dots{stroke-width:4;stroke-linecap:round;stroke-opacity:.45}
-.numbers{grid-column:1/-1;margin-top:-1rem;font-size:.9rem}.numbers summary{color:var(--quiet)}
+.numbers{grid-column:1/-1;font-size:.9rem}.charts>.numbers{margin-top:-1rem}.numbers summary{color:var(--quiet)}
 .numbers td,.numbers th+th{text-align:right}.numbers table{margin-top:.5rem}
 .bars{width:100%;font-size:.92rem}
 .bars th{font-weight:500;text-align:left;padding:.28rem .9rem .28rem 0;white-space:nowrap}
 .bars td:last-child{text-align:right;padding-left:.9rem;white-space:nowrap}
-.bars th{max-width:11rem;white-space:normal;overflow-wrap:break-word}.bars .track{width:100%}.bars .track div{position:relative;height:1.05rem}
+.bars th.long{max-width:11rem;white-space:normal;overflow-wrap:anywhere}.bars .track{width:100%}.bars .track div{position:relative;height:1.05rem}
 .bars b{display:block;height:100%;min-width:2px;border-radius:2px}
 .whisker{position:absolute;top:50%;height:2px;margin-top:-1px;background:var(--ink)}
 .whisker::before,.whisker::after{content:'';position:absolute;top:-3px;height:8px;width:2px;background:var(--ink)}
@@ -75,14 +75,18 @@ caption{caption-side:bottom;text-align:left;color:var(--quiet);font-size:.85rem;
 .list{font-size:.9rem}.list th,.list td{padding:.25rem 1.2rem .25rem 0;text-align:left}.list thead th{color:var(--quiet);font-weight:500}
 .mistakes>div{display:grid;grid-template-columns:repeat(auto-fill,minmax(4.6rem,1fr));gap:.8rem .6rem}
 .mistakes figure{margin:0}.mistakes figcaption{font-size:.82rem;font-weight:600;margin-top:.2rem;overflow-wrap:anywhere}
-.mistakes span{color:var(--ink-0)}.mistakes .note{margin-top:0}
+.mistakes span{color:var(--ink-0)}.mistakes .note{margin-top:0}.mistakes small{font-weight:400;color:var(--quiet);white-space:nowrap}
+.worst{margin-top:.8rem}
 .part{padding-top:0}.part+.part{margin-top:3rem}.part>.charts{margin-bottom:1.5rem}.part .note{max-width:52em}
 .study{margin:0 0 1.8rem}.study figcaption{margin-bottom:.4rem;font-weight:600;font-size:.92rem;overflow-wrap:anywhere}
 .study tbody th:first-child{padding-left:0;max-width:18rem}
 .study td.heat{background:color-mix(in srgb,var(--ink-1) var(--strength),var(--paper));color:var(--ink);padding-right:.6rem}
-.layers{margin:0 0 1.8rem}.layers figcaption{margin-bottom:.4rem;font-weight:600}.layers small{font-weight:400;color:var(--quiet)}
-.layers th{padding:0 .9rem 0 0;text-align:left;font-weight:400;font-size:.85rem;white-space:nowrap}
-.layers td{min-width:.9rem;height:1.3rem;padding:0;background:color-mix(in srgb,var(--ink-1) var(--strength,0%),var(--card))}
+.layers{margin:0;min-width:0}.layers figcaption{margin-bottom:.4rem;font-weight:600}.layers small{font-weight:400;color:var(--quiet)}
+.layers table{width:100%;font-size:.85rem}.layers th{padding:0 .9rem 0 0;text-align:left;font-weight:400;white-space:nowrap;width:1%}
+.layers td{padding:1px 0;width:auto}.layers td:last-child{padding-left:.9rem;white-space:nowrap;text-align:right;width:1%;color:var(--quiet)}
+.strip{display:block;width:100%;min-width:8rem;height:1.2rem;fill:var(--ink-1);background:var(--card)}
+.shades{display:flex;gap:.5rem;align-items:center;font-size:.8rem;font-weight:400;color:var(--quiet)}.shades .strip{height:.6rem;width:8rem}
+.steps td{color:var(--quiet);font-size:.8rem}.steps td:nth-child(2){display:flex;justify-content:space-between}
 footer{margin-top:4.5rem;border-top:2px solid var(--ink)}footer h3{margin-top:1.5rem}
 pre{margin:0;padding:.9rem 1.1rem;background:var(--card);border-radius:6px;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 code span{display:inline-block}
