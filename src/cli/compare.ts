@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { OptionError, TrainingError } from '../errors.js';
+import { dataName } from '../reporting/names.js';
 import { withConfig } from './config.js';
 import { experimentOf, makePlan, optimizerFor, type Plan } from './experiment.js';
 import { listSchema, reads } from './flag-schema.js';
@@ -65,7 +66,7 @@ async function run(modelName: string, flags: CompareFlags): Promise<void> {
       plan,
       outcomes.map(({ record }) => record),
     );
-    const path = await bench.report(`${plan.title} on ${plan.dataSpec}`, [experiment]);
+    const path = await bench.report(`${plan.title} on ${dataName(plan.dataSpec)}`, [experiment]);
     if (flags.json) {
       const runs = outcomes.map(({ record, warnings, diverged }) => ({
         ...runSummary(record, warnings),

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { TrainingError } from '../errors.js';
+import { dataName } from '../reporting/names.js';
 import { withConfig } from './config.js';
 import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
@@ -10,6 +11,7 @@ import { modelHelp, modelTitle } from './models.js';
 import { checkOptimizer, optimizerHelp, sharedOptions } from './optimizers.js';
 import { printTable, printWarnings, runSummary } from './output.js';
 import { fileNames } from './run-folder.js';
+import { endingLines } from './stopping-flags.js';
 import { Workbench } from './workbench.js';
 
 const examples = `
@@ -55,7 +57,7 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
     const { record, diverged, warnings } = outcome;
     const { normalization, targetNormalization } = plan;
     const experiment = experimentOf(plan, [record]);
-    await bench.report(`${plan.title} on ${plan.dataSpec}`, [experiment]);
+    await bench.report(`${plan.title} on ${dataName(plan.dataSpec)}`, [experiment]);
     if (diverged !== undefined) throw new TrainingError(diverged);
     if (flags.json) {
       const result = {
@@ -68,6 +70,7 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
       return;
     }
     printTable(experiment);
+    for (const line of endingLines(record, flags)) console.log(line);
     printWarnings(warnings);
     const files = Object.values(fileNames)
       .map((file) => join(bench.folder, file))

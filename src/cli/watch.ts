@@ -3,8 +3,9 @@ import { basename, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { OptionError } from '../errors.js';
 import { packageVersion } from './environment.js';
-import { debugFlag, number } from './flags.js';
+import { debugFlag } from './flags.js';
 import { isLocked } from './folder-lock.js';
+import { number } from './number.js';
 import { fileNames, manifestName } from './run-folder.js';
 
 const usualPort = 6363;

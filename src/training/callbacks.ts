@@ -4,6 +4,7 @@ import { OptionError } from '../errors.js';
 import type { TensorData } from '../graph/tensor.js';
 import type { Model } from '../model/model.js';
 import { checkKeys, described, isRecord, type OptionKeys } from '../options.js';
+import type { Examined } from './evaluation/examination.js';
 import type { RunRecord, StepRecord } from './run-record.js';
 
 /** Why a run ended: all its steps are done, its signal, its time, no more progress, a callback, or an error. */
@@ -31,8 +32,11 @@ export interface RunControl {
   gradients(): Promise<ReadonlyMap<string, TensorData>>;
   /** Return the first pictures of the test set as an autoencoder gives them back now; undefined for other runs. */
   reconstructions(): Promise<RunRecord['reconstructions']>;
-  /** Return what a classifier takes for what now; undefined for other runs. It costs a pass over the test set. */
-  confusion(): Promise<RunRecord['confusion']>;
+  /**
+   * Return what a record tells of the trained model on the test set, for the parameters as they are now: mistakes of a classifier,
+   * the worst examples, and the like. It costs a pass over the test set.
+   */
+  examine(): Promise<Examined>;
 }
 
 /** The start of a run. */

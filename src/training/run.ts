@@ -10,6 +10,7 @@ import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { type Random, random } from '../random.js';
 import type { Callbacks, RunControl, StopReason } from './callbacks.js';
 import { diagnose, isFiniteBatch } from './diagnosis.js';
+import type { Examined } from './evaluation/examination.js';
 import type { EvaluationSchedule } from './evaluation/schedule.js';
 import { History } from './history.js';
 import type { IterateAverage } from './iterate-average.js';
@@ -52,7 +53,7 @@ export interface RunParts {
 }
 
 /** What a run shows of itself; gradients are those on the batch of a step. */
-export interface RunViews extends Pick<RunControl, 'model' | 'parameters' | 'reconstructions' | 'confusion'> {
+export interface RunViews extends Pick<RunControl, 'model' | 'parameters' | 'reconstructions' | 'examine'> {
   gradients(step: number): Promise<ReadonlyMap<string, TensorData>>;
 }
 
@@ -171,8 +172,8 @@ export class Run implements Remembered, RunControl {
     return this.#parts.views.reconstructions();
   }
 
-  confusion(): Promise<RunRecord['confusion']> {
-    return this.#parts.views.confusion();
+  examine(): Promise<Examined> {
+    return this.#parts.views.examine();
   }
 
   /** Go on from a state, whose tensors are in the store. */

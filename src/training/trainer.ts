@@ -15,10 +15,11 @@ import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checkedNumber, mostSteps } from '../options.js';
 import { type Callbacks, callbacksOf, type StopReason } from './callbacks.js';
 import { ModelEvaluator } from './evaluation/evaluation.js';
+import { examined } from './evaluation/examination.js';
 import { evaluatedExamples } from './evaluation/examples.js';
-import { confusionOf, picturesOf, reconstructionsOf } from './evaluation/pictures.js';
+import { firstReconstructions } from './evaluation/pictures.js';
 import { type EvaluationOptions, EvaluationSchedule } from './evaluation/schedule.js';
-import { type EvaluatedValue, evaluatedValue, splitNames } from './evaluation/splits.js';
+import { type EvaluatedValue, evaluatedValue, splitsOf } from './evaluation/splits.js';
 import { GradientProgram } from './gradient-program.js';
 import { IterateAverage } from './iterate-average.js';
 import { Monitor, type MonitorOptions } from './monitor.js';
@@ -238,8 +239,8 @@ class Training {
       model,
       parameters: () => this.#parameters(keys),
       gradients: (step) => gradients.at(step),
-      reconstructions: () => reconstructionsOf(evaluator, task),
-      confusion: () => confusionOf(evaluator, task),
+      reconstructions: () => firstReconstructions(evaluator, task),
+      examine: () => examined(evaluator, task),
     };
   }
 
@@ -323,7 +324,7 @@ class Training {
       ...run.record(onTrain, onTest, onValidation),
       ...(outcome.start && { start: outcome.start }),
       ...(outcome.takenBack && { takenBack: true as const }),
-      ...(await picturesOf(evaluator, task)),
+      ...(await examined(evaluator, task)),
     };
     const warnings = [
       ...(optimizer.warnings?.(setting) ?? []),
@@ -344,7 +345,7 @@ export function monitoredValue(
   metrics: readonly Metric[],
   { monitor, earlyStopping }: MonitorOptions,
 ): EvaluatedValue | undefined {
-  const splits = splitNames.filter((split) => data[split] !== undefined);
+  const splits = splitsOf(data);
   if (monitor !== undefined) return evaluatedValue('monitor', monitor, metrics, splits);
   if (data.validation) return evaluatedValue('monitor', 'validationLoss', metrics, splits);
   if (earlyStopping === undefined) return undefined;

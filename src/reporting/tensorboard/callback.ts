@@ -101,7 +101,7 @@ class Board implements Callbacks {
 
   async onStop({ step, reason }: StopEvent, run: RunControl): Promise<void> {
     const isFailure = reason === 'error';
-    const mistakes = isFailure ? [] : ((await run.confusion())?.mistakes ?? []);
+    const mistakes = isFailure ? [] : ((await run.examine()).confusion?.mistakes ?? []);
     const pictures = mistakes.map(({ picture, actual, predicted }, i) =>
       image(`mistakes/${i + 1}: ${actual}, taken for ${predicted}`, picture),
     );
