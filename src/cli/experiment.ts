@@ -90,6 +90,25 @@ export function optimizerFor({ model, task, batchSize }: Plan, spec: string, sha
   return chooseOptimizer(spec, shared, settingOf(model, task, batchSize));
 }
 
+/** Return what distinguishes a run from others: the words of the command line. @param label the optimizer with its options */
+export function hyperParametersOf(
+  { title, dataSpec, batchSize, total, flags }: Plan,
+  label: string,
+): Record<string, string | number> {
+  const [optimizer = label, ...options] = label.split(':');
+  const own = options.flatMap((option): [string, string | number][] => {
+    const [, name = '', text = ''] = /^([^=]+)=(.*)$/.exec(option) ?? [];
+    return name === '' ? [] : [[name, Number.isFinite(Number(text)) && text !== '' ? Number(text) : text]];
+  });
+  return {
+    ...{ model: title, data: dataSpec, optimizer, 'batch-size': batchSize, steps: total, seed: flags.seed },
+    ...(typeof flags.learningRate === 'number' && { 'learning-rate': flags.learningRate }),
+    ...(typeof flags.damping === 'number' && { damping: flags.damping }),
+    ...(flags.rank !== undefined && { rank: flags.rank }),
+    ...Object.fromEntries(own),
+  };
+}
+
 /** Return sentences about the normalizations in the model and their numbers. */
 export function standardizationLines({ model, normalization, targetNormalization }: Plan): string[] {
   const input = model.graph.inputs.length > 1 ? `its input '${normalizedInput(model)}'` : 'its input';

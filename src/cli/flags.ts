@@ -9,8 +9,10 @@ import { metricNames, metricsOf } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Schedule } from '../optimizers/schedules.js';
 import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js';
+import { listSchema, reads } from './flag-schema.js';
 import { readOptions } from './named-options.js';
 import { count, number } from './number.js';
+import { type LogFlags, logFlags } from './run-logs.js';
 import { readSchedule } from './schedules.js';
 import { type StoppingFlags, stoppingFlags } from './stopping-flags.js';
 
@@ -23,10 +25,10 @@ const schedule =
   };
 
 /** Collect a flag that may be given several times. */
-const repeated = (text: string, before: readonly string[] = []): string[] => [...before, text];
+const repeated = reads(listSchema(), (text: string, before: readonly string[] = []): string[] => [...before, text]);
 
 /** The values of the shared flags. */
-export interface RunFlags extends StoppingFlags {
+export interface RunFlags extends StoppingFlags, LogFlags {
   readonly data: string;
   readonly steps?: number;
   readonly epochs?: number;
@@ -94,7 +96,7 @@ export function runFlags(): Option[] {
     new Option(
       '--metrics <list>',
       `metrics to report, separated by commas: ${metricNames.join(', ')} (default: the metric of the loss)`,
-    ).argParser((text) => metricsOf(text.split(',').map((word) => word.trim()))),
+    ).argParser(reads(listSchema(','), (text: string) => metricsOf(text.split(',').map((word) => word.trim())))),
     new Option(
       '--target <metric=value>',
       'report when a metric first reaches a value, e.g. squaredError=6 or testAccuracy=0.98',
@@ -115,7 +117,7 @@ export function runFlags(): Option[] {
     new Option(
       '--augment <list>',
       'vary pictures during training: flip (left to right), crop=N (shift by up to N pixels, filling with 0), or flip,crop=N',
-    ).argParser(augmentation),
+    ).argParser(reads(listSchema(','), augmentation)),
     new Option('--seed <n>', 'seed for the initial parameters, the order of the examples, and all other random numbers')
       .argParser(number('--seed', { atLeast: 0, integer: true }))
       .default(0),
@@ -133,6 +135,7 @@ export function runFlags(): Option[] {
       '--lora <r>',
       'train low-rank adapters of rank r on the dense layers; they are merged into model.onnx',
     ).argParser(number('--lora', count)),
+    ...logFlags(),
     outFlag('model.onnx, metrics.jsonl and report.html', 'runs/…'),
     overwriteFlag(),
     new Option('--json', 'print the result as one JSON object on the last line'),

@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { TrainingError } from '../errors.js';
+import { dataName } from '../reporting/names.js';
+import { withConfig } from './config.js';
 import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { modelHelp, modelTitle } from './models.js';
@@ -51,7 +53,7 @@ export function command(): Command {
   const train = new Command('train')
     .description('Train a model with one optimizer and save it')
     .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder');
-  return withFlags(train).addHelpText('after', examples).action(run);
+  return withConfig(withFlags(train)).addHelpText('after', examples).action(run);
 }
 
 async function run(modelName: string, flags: TrainFlags): Promise<void> {
@@ -67,7 +69,7 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
     const { record, diverged, warnings } = outcome;
     const { normalization, targetNormalization } = plan;
     const experiment = experimentOf(plan, [record]);
-    await bench.report(`${plan.title} on ${plan.dataSpec}`, [experiment]);
+    await bench.report(`${plan.title} on ${dataName(plan.dataSpec)}`, [experiment]);
     if (diverged !== undefined) throw new TrainingError(diverged);
     if (flags.json) {
       const result = {

@@ -10,6 +10,7 @@ import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { type Random, random } from '../random.js';
 import type { Callbacks, RunControl, StopReason } from './callbacks.js';
 import { diagnose, isFiniteBatch } from './diagnosis.js';
+import type { Examined } from './evaluation/examination.js';
 import type { EvaluationSchedule } from './evaluation/schedule.js';
 import { History } from './history.js';
 import type { IterateAverage } from './iterate-average.js';
@@ -50,8 +51,13 @@ export interface RunParts {
   readonly startingPoint: StartingPoint | undefined;
   /** The tensors of the store that the run remembers. */
   readonly stored: readonly string[];
-  /** Return the parameters that are kept, from the store. */
-  readonly parameters: () => Promise<ReadonlyMap<string, TensorData>>;
+  /** What callbacks may ask for. */
+  readonly views: RunViews;
+}
+
+/** What a run shows of itself; gradients are those on the batch of a step. */
+export interface RunViews extends Pick<RunControl, 'model' | 'parameters' | 'reconstructions' | 'examine'> {
+  gradients(step: number): Promise<ReadonlyMap<string, TensorData>>;
 }
 
 /** The results of a run that diverged. */
@@ -153,8 +159,24 @@ export class Run implements Remembered, RunControl {
     this.#stopped ??= 'callback';
   }
 
+  get model(): Model {
+    return this.#parts.views.model;
+  }
+
   parameters(): Promise<ReadonlyMap<string, TensorData>> {
-    return this.#parts.parameters();
+    return this.#parts.views.parameters();
+  }
+
+  gradients(): Promise<ReadonlyMap<string, TensorData>> {
+    return this.#parts.views.gradients(this.step);
+  }
+
+  reconstructions(): Promise<RunRecord['reconstructions']> {
+    return this.#parts.views.reconstructions();
+  }
+
+  examine(): Promise<Examined> {
+    return this.#parts.views.examine();
   }
 
   /** Go on from a state, whose tensors are in the store. */

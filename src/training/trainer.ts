@@ -16,15 +16,17 @@ import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checkedNumber, mostSteps } from '../options.js';
 import { type Callbacks, callbacksOf, type StopReason } from './callbacks.js';
 import { ModelEvaluator } from './evaluation/evaluation.js';
+import { examined } from './evaluation/examination.js';
 import { evaluatedExamples } from './evaluation/examples.js';
-import { picturesOf } from './evaluation/pictures.js';
+import { firstReconstructions } from './evaluation/pictures.js';
 import { type EvaluationOptions, EvaluationSchedule } from './evaluation/schedule.js';
 import { type EvaluatedValue, evaluatedValue, splitsOf } from './evaluation/splits.js';
+import { GradientProgram } from './gradient-program.js';
 import { IterateAverage } from './iterate-average.js';
 import { type BatchOptions, microBatchSize } from './micro-batch-size.js';
 import { Monitor, type MonitorOptions } from './monitor.js';
 import { settle } from './outcome.js';
-import { DivergedError, Run } from './run.js';
+import { DivergedError, Run, type RunViews } from './run.js';
 import type { RunRecord } from './run-record.js';
 import type { Checkpointing, RunState } from './run-state.js';
 import { type StartingPoint, startingPoint } from './starting-point.js';
@@ -224,7 +226,7 @@ class Training {
       ...{ signal, maxTime, callbacks: callbacksOf(callbacks), checkpointing },
       startingPoint,
       stored: Object.keys(start),
-      parameters: () => this.#parameters(keys),
+      views: this.#views(keys, evaluator),
     });
     if (resumeFrom) run.resume(resumeFrom);
     try {
@@ -233,6 +235,20 @@ class Training {
       throw error instanceof TrainingError ? await this.#diverged(run, keys, error) : error;
     }
     return await this.#conclude(run, evaluator, { keys, initial, averages, monitor });
+  }
+
+  #views(keys: ReadonlyMap<string, string>, evaluator: ModelEvaluator): RunViews {
+    const { model, task, batches } = this.#setup;
+    const { seed = 0 } = this.#options;
+    const batchAt = (step: number) => batches.at(step);
+    const gradients = new GradientProgram({ engine: this.#engine, model, loss: task.loss, batchAt, seed });
+    return {
+      model,
+      parameters: () => this.#parameters(keys),
+      gradients: (step) => gradients.at(step),
+      reconstructions: () => firstReconstructions(evaluator, task),
+      examine: () => examined(evaluator, task),
+    };
   }
 
   async #averages(): Promise<IterateAverage | undefined> {
@@ -315,7 +331,7 @@ class Training {
       ...run.record(onTrain, onTest, onValidation),
       ...(outcome.start && { start: outcome.start }),
       ...(outcome.takenBack && { takenBack: true as const }),
-      ...(await picturesOf(evaluator, task)),
+      ...(await examined(evaluator, task)),
     };
     const warnings = [
       ...(optimizer.warnings?.(setting) ?? []),
