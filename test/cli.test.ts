@@ -211,6 +211,11 @@ describe('cgfac train', () => {
     const { stderr, stdout } = await cgfac([...parameters, '--out', join(folder, 'small'), '--json']);
     expect(stderr).toContain('Each step takes all 50 training examples: there are fewer than a batch of 128.\n');
     expect(JSON.parse(stdout)).toMatchObject({ steps: 2, batchSize: 50, warnings: [] });
+    const accumulated = await cgfac([...parameters, '--accumulate', '4', '--out', join(folder, 'parts'), '--json']);
+    expect(accumulated.stderr).toContain(
+      'Each step takes 48 of 50 training examples: there are fewer than 4 batches of',
+    );
+    expect(JSON.parse(accumulated.stdout)).toMatchObject({ steps: 2, batchSize: 48, warnings: [] });
   });
 
   it('warns of a run that made the model worse', async () => {

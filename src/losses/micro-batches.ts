@@ -5,7 +5,6 @@ import { OptionError, UnsupportedError } from '../errors.js';
 import { formatType, type Value } from '../graph/graph.js';
 import type { Rewrite } from '../graph/inline.js';
 import { type Inputs, listInputs, mapInputs } from '../graph/inputs.js';
-import { tensorFrom } from '../graph/tensor.js';
 import type { Moments, TrainingMode } from '../model/training-mode.js';
 import { Builder } from '../ops/builder.js';
 import type { Loss } from './loss.js';
@@ -66,41 +65,21 @@ export function inMicroBatches(
   { count, training, evaluates }: Accumulated,
   { trained = new Map(), sums = () => ({}), evaluate }: MicroBatchEvaluation,
 ): MicroBatchResult {
-  const examples = batch.targets.dims[0] ?? 1;
-  if (examples % count !== 0) {
-    throw new OptionError(`a batch of ${examples} examples has no ${count} micro-batches of equal size`);
-  }
-  evaluates?.(examples / count);
+  const sequences = sequencesOf(b, batch, count);
+  evaluates?.((batch.targets.dims[0] ?? 1) / count);
   // Built to be dropped: it declares the masks of the whole batch in the order in which one piece does, and has its types.
   const whole = evaluate(new Builder(b), batch, training.declareMasks);
-  const parts = (value: Value): Value => b.reshape(value, [count, examples / count, ...value.dims.slice(1)]);
-  const { weights } = batch;
-  const sequences = {
-    index: b.constant(
-      tensorFrom(
-        'int64',
-        [count],
-        Array.from({ length: count }, (_, i) => i),
-      ),
-    ),
-    targets: parts(batch.targets),
-    ...(weights && { weights: parts(weights) }),
-    ...Object.fromEntries(listInputs(batch.inputs).map(([name, input]) => [inputKey(name), parts(input)])),
-  };
   const names = [...trained.keys()];
   const zeros = Object.fromEntries([...trained].map(([name, value]) => [name, b.zerosLike(value)]));
   let found: { readonly own: Forward; readonly moments: readonly Moments[]; readonly isWeighted: boolean } | undefined;
   const { carried, given } = b.scan(zeros, sequences, (inner, before, slices: Readonly<Record<string, Value>>) => {
     const slice = (name: string): Value => slices[name] as Value; // one for each sequence
     const mode = training.microBatch((mask, dims) => partOf(b, inner, mask, dims, count, slice('index')));
-    const own = evaluate(
-      inner,
-      {
-        inputs: mapInputs(batch.inputs, (_, name) => slice(inputKey(name))),
-        ...{ targets: slice('targets'), weights: weights && slice('weights') },
-      },
-      mode.rewrite,
-    );
+    const part = {
+      inputs: mapInputs(batch.inputs, (_, name) => slice(inputKey(name))),
+      ...{ targets: slice('targets'), weights: slices.weights },
+    };
+    const own = evaluate(inner, part, mode.rewrite);
     const mass = loss.mass?.(inner, own.output, own.targets, own.weights) ?? (own.weights && inner.sum(own.weights));
     const share = (value: Value): Value =>
       mass ? inner.cast(mass, value.dtype) : inner.scalar(1 / count, value.dtype);
@@ -114,9 +93,9 @@ export function inMicroBatches(
         reported: inner.mul(own.reported, share(own.reported)),
         ...(mass && { mass }),
         ...{ prediction: own.prediction, output: own.output },
-        ...Object.fromEntries(mode.moments.map(({ mean }, i) => [`mean.${i}`, mean])),
-        ...Object.fromEntries(mode.moments.map(({ variance }, i) => [`variance.${i}`, variance])),
-        ...Object.fromEntries(Object.entries(sums(inner, own)).map(([name, value]) => [`sum.${name}`, value])),
+        ...prefixed('mean', Object.entries(mode.moments.map(({ mean }) => mean))),
+        ...prefixed('variance', Object.entries(mode.moments.map(({ variance }) => variance))),
+        ...prefixed('sum', Object.entries(sums(inner, own))),
       } as Readonly<Record<string, Value>>,
     };
   });
@@ -146,6 +125,24 @@ export function inMicroBatches(
     ),
   };
 }
+
+/** What each round of the Scan reads: a micro-batch, and its index. */
+function sequencesOf(b: Builder, { inputs, targets, weights }: BatchValues, count: number): Record<string, Value> {
+  const [examples = 1] = targets.dims;
+  if (examples % count !== 0) {
+    throw new OptionError(`a batch of ${examples} examples has no ${count} micro-batches of equal size`);
+  }
+  const parts = (value: Value): Value => b.reshape(value, [count, examples / count, ...value.dims.slice(1)]);
+  return {
+    index: b.integers(Array.from({ length: count }, (_, i) => i)),
+    targets: parts(targets),
+    ...(weights && { weights: parts(weights) }),
+    ...Object.fromEntries(listInputs(inputs).map(([name, input]) => [inputKey(name), parts(input)])),
+  };
+}
+
+const prefixed = (prefix: string, values: readonly (readonly [string, Value])[]): Record<string, Value> =>
+  Object.fromEntries(values.map(([name, value]) => [`${prefix}.${name}`, value]));
 
 const inputKey = (name: string | undefined): string => `input.${name ?? ''}`;
 
