@@ -14,9 +14,9 @@ export function startingLine(
   if (share < 1) {
     const meaning =
       iterateAveraging === undefined
-        ? `${name} takes its usual steps: if the loss rises at first, take shorter ones`
-        : 'the run goes on from them, with averages and default lengths of steps that keep what they know';
-    return `The weights look trained: ${found}. So ${meaning}.`;
+        ? `Still, ${name} takes its usual steps: if the loss rises at first, give it shorter ones`
+        : 'The run goes on from them, with averages and default lengths of steps that keep what they know';
+    return `The weights look trained: ${found}. ${meaning}.`;
   }
   return hasNewHead
     ? `Behind the new last layer the loss does not show whether the other weights are trained: ${found}.`

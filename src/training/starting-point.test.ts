@@ -14,6 +14,7 @@ import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { cgfac } from '../optimizers/second-order/cgfac.js';
 import { kfac } from '../optimizers/second-order/kfac.js';
 import { normalized } from '../optimizers/steps/normalized.js';
+import { random } from '../random.js';
 import { evaluateModel } from './evaluation/evaluation.js';
 import type { Checkpointing, RunState } from './run-state.js';
 import { type StartingPoint, startingPoint } from './starting-point.js';
@@ -91,6 +92,35 @@ describe('a classifier that is good already', () => {
     const resumed = await run({ ...(resumeFrom && { resumeFrom }) });
     expect(resumed.parameters).toEqual(whole.parameters);
   });
+});
+
+it('keeps a good model of a table from harm, whose steps tune themselves', async () => {
+  const table = (label: string, size: number) => {
+    const x = new Float32Array(6 * size);
+    random(1, label).fillNormal(x);
+    const of = (i: number): number => {
+      const [a = 0, b = 0, c = 0, d = 0] = x.subarray(6 * i, 6 * i + 4);
+      return 3 * Math.sin(2 * a) + 3 * b * c + d;
+    };
+    return dataset({
+      ...{ name: label, size },
+      inputs: { dtype: 'float32', shape: [6], data: x },
+      targets: { dtype: 'float32', shape: [1], data: Float32Array.from({ length: size }, (_, i) => of(i)) },
+    });
+  };
+  const data = { train: table('rows', 1000), test: table('other rows', 500) };
+  const given = { engine, data, batchSize: 128 };
+  const good = await train(mlp({ sizes: [6, 32, 32, 1], activation: 'tanh', seed: 1 }), {
+    ...{ ...given, optimizer: cgfac(), steps: 200, evaluateEvery: 200, seed: 1 },
+  });
+  const harm = async (model: Model) => {
+    const { record } = await train(model, {
+      ...{ ...given, optimizer: cgfac(), steps: 60, evaluateEvery: 2, seed: 3, normalize: false },
+    });
+    return Math.max(...record.steps.map(({ metrics: { trainLoss = 0 } }) => trainLoss)) / good.record.train.loss;
+  };
+  expect(await harm(good.model)).toBeLessThan(1.1);
+  expect(await harm({ ...good.model, isPretrained: false })).toBeGreaterThan(1.1);
 });
 
 /** What an optimizer and the callbacks are told in a run. */
