@@ -63,8 +63,8 @@ function experimentSection(experiment: Experiment, index: number, { inks, full }
 <section id="experiment-${index + 1}">
 <p class="setting">${setting(experiment)}</p>
 <h2>${unbroken(headline)}</h2>
-${notes.length > 0 && html`<ul class="findings warnings">${notes.map((note) => html`<li>${unbroken(note)}</li>`)}</ul>`}
 ${details.length > 0 && html`<ul class="findings">${details.map((detail) => html`<li>${unbroken(detail)}</li>`)}</ul>`}
+${notes.length > 0 && html`<ul class="findings warnings">${notes.map((note) => html`<li>${unbroken(note)}</li>`)}</ul>`}
 ${summaryTable(experiment, { inks, full })}
 ${differenceTable(experiment)}
 <h3>Training</h3>
