@@ -81,6 +81,7 @@ caption{caption-side:bottom;text-align:left;color:var(--quiet);font-size:.85rem;
 .part{padding-top:0}.part+.part{margin-top:3rem}.part>.charts{margin-bottom:1.5rem}.part .note{max-width:52em}
 .study{margin:0 0 1.8rem}.study figcaption{margin-bottom:.4rem;font-weight:600;font-size:.92rem;overflow-wrap:anywhere}
 .study tbody th:first-child{padding-left:0;max-width:18rem}
+.study .text{white-space:normal;text-align:left;min-width:13rem}
 .study td.heat{background:color-mix(in srgb,var(--ink-1) var(--strength),var(--paper));color:var(--ink);padding-right:.6rem}
 .layers{margin:0;min-width:0}.layers figcaption{margin-bottom:.4rem;font-weight:600}.layers small{font-weight:400;color:var(--quiet)}
 .layers table{width:100%;font-size:.85rem}.layers th{padding:0 .9rem 0 0;text-align:left;font-weight:400;white-space:nowrap;width:1%}
