@@ -8,6 +8,7 @@ import type { Model } from '../model/model.js';
 import { describeNormalization, type Normalization } from '../normalization.js';
 import { resolveTarget } from '../training/evaluation/schedule.js';
 import { splitsOf } from '../training/evaluation/splits.js';
+import { type BatchOptions, microBatchSize } from '../training/micro-batch-size.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { standardizedTask } from '../training/task/standardization.js';
 import type { LearningTask } from '../training/task/task.js';
@@ -29,7 +30,10 @@ export interface Plan {
   /** Warnings about the data, a sentence each. */
   readonly warnings: readonly string[];
   readonly task: LearningTask;
+  /** Examples of a step. */
   readonly batchSize: number;
+  /** The same as the options of a run. */
+  readonly batches: BatchOptions;
   /** Steps of each run. */
   readonly total: number;
   /** Notes to print before the first step, a line each. */
@@ -59,19 +63,24 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   monitoredValue(task, metrics, stoppingOptions(flags));
   const wanted = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
   const { size } = task.data.train;
-  const batchSize = Math.min(wanted, size);
+  const { accumulate = 1 } = flags;
+  const atOnce = microBatchSize(size, { batchSize: wanted, accumulate });
+  const batches = { batchSize: atOnce, accumulate };
+  const batchSize = accumulate * atOnce;
+  const of = accumulate > 1 ? `${accumulate} batches` : 'a batch';
+  const all = batchSize === size ? `all ${size}` : `${batchSize} of ${size}`;
   const notes =
-    batchSize < wanted && flags.overfit === undefined
-      ? [`Each step takes all ${size} training examples: there are fewer than a batch of ${wanted}.`]
+    atOnce < wanted && flags.overfit === undefined
+      ? [`Each step takes ${all} training examples: there are fewer than ${of} of ${wanted}.`]
       : [];
   const epochs = flags.epochs ?? defaultEpochs / overlapOf(splits.train);
   const steps = flags.steps ?? (flags.overfit !== undefined && flags.epochs === undefined ? overfitSteps : undefined);
   const length = steps === undefined ? { epochs } : { steps };
   const augment = flags.augment && { augment: flags.augment };
-  const total = plannedSteps(task, { batchSize, seed, ...augment, ...length });
+  const total = plannedSteps(task, { ...batches, seed, ...augment, ...length });
   const title = modelTitle(modelName);
   return {
-    ...{ title, dataSpec: flags.data, model, task, batchSize, total, flags, warnings, notes },
+    ...{ title, dataSpec: flags.data, model, task, batches, batchSize, total, flags, warnings, notes },
     ...(inputs && { normalization: inputs }),
     ...(targets && { targetNormalization: targets }),
   };

@@ -33,6 +33,7 @@ export interface RunFlags extends StoppingFlags, LogFlags {
   readonly steps?: number;
   readonly epochs?: number;
   readonly batchSize?: number;
+  readonly accumulate?: number;
   readonly learningRate?: Schedule;
   readonly damping?: Schedule;
   readonly rank?: number;
@@ -70,8 +71,12 @@ export function runFlags(): Option[] {
     ).argParser(number('--epochs', { above: 0 })),
     new Option(
       '--batch-size <n>',
-      'examples per step; at most the training set (default: 500 for autoencoders, otherwise 128)',
+      'examples per batch; at most the training set (default: 500 for autoencoders, otherwise 128)',
     ).argParser(number('--batch-size', count)),
+    new Option(
+      '--accumulate <k>',
+      'take k batches in a step, one after the other: the step of one batch k times as large, in the memory of one (default: 1)',
+    ).argParser(number('--accumulate', count)),
     new Option(
       '--learning-rate <x>',
       'learning rate, a number or a schedule; cgfac and kfac choose their own unless you set one, which selects scheduled steps',

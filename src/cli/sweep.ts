@@ -15,11 +15,10 @@ import { type SweepPlan, sweepPlan, sweepStudy, type TrialOutcome, type Trials }
 import { evaluatedValue, splitsOf } from '../training/evaluation/splits.js';
 import { DivergedError } from '../training/run.js';
 import { runMetrics, runTask } from '../training/trainer.js';
-import { makePlan, optimizerFor, type Plan } from './experiment.js';
+import { makePlan, optimizerFor } from './experiment.js';
 import { debugFlag } from './flags.js';
 import { number } from './number.js';
 import { checkOptimizer, sharedOptions } from './optimizers.js';
-import { wordsOf } from './settings.js';
 import { stoppingOptions } from './stopping-flags.js';
 import { carriedOut, inFolder } from './study.js';
 import { trainFlagsOf } from './train.js';
@@ -31,15 +30,15 @@ The file
     "train": { "data": "digits", "validation": 0.1, "epochs": 3 },
     "vary": {
       "optimizer": ["cgfac", "adam", "sgd"],
-      "batch-size": [64, 128],
-      "learning-rate": { "from": 1e-4, "to": 0.1, "scale": "log" }
+      "batchSize": [64, 128],
+      "learningRate": { "from": 1e-4, "to": 0.1, "scale": "log" }
     },
     "search": { "kind": "random", "trials": 20 },
     "by": "val.accuracy",
     "seed": 1
   }
 
-  train      options of 'cgfac train', by the names of their flags
+  train      options of 'cgfac train', as a file for --config has them
   vary       options to vary: a list of values, or a range of numbers (scale linear or log, integer, count for a grid)
   search     grid: all combinations; random: so many draws; halving: so many short trials, of which the best third
              ("eta": 3) goes on to a training three times as long, and so on
@@ -87,24 +86,15 @@ async function run(path: string, flags: SweepFlags): Promise<void> {
     await inFolder(folder, flags.overwrite === true, async () => {
       const result = await carriedOut(study, folder, threads, flags.json === true);
       if (!result?.best) return;
-      const best = { ...plan.train, ...result.best.settings };
       const file = join(folder, 'best.json');
-      await writeFileAtomically(file, `${JSON.stringify({ model: plan.model, train: best }, undefined, 2)}\n`);
-      if (!flags.json) console.log(`\nTrain the best:\n  ${trainCommand(plan.model, best)}`);
+      const best = { model: plan.model, ...plan.train, ...result.best.settings };
+      await writeFileAtomically(file, `${JSON.stringify(best, undefined, 2)}\n`);
+      if (!flags.json) console.log(`\nTrain the best:\n  npx cgfac train --config ${file}`);
     });
   } finally {
     await study.close();
   }
 }
-
-const trainCommand = (model: string, settings: Readonly<Record<string, unknown>>): string =>
-  [
-    'npx cgfac train',
-    model,
-    ...wordsOf('train', settings).map((word) =>
-      /^[\w.,:=/-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`,
-    ),
-  ].join(' ');
 
 async function readJson(path: string): Promise<unknown> {
   const text = decodeText(await readBytes(path, 'sweep'), path);
@@ -116,11 +106,9 @@ async function readJson(path: string): Promise<unknown> {
 }
 
 /** The options of a single run that a sweep has no use for. */
-const ofOneRun = ['out', 'overwrite', 'json', 'threads', 'debug', 'overfit'];
+const ofOneRun = ['model', 'out', 'overwrite', 'json', 'threads', 'overfit'];
 
-function planOf({ model, train }: SweepPlan, settings: Settings, data?: DataSplits): Promise<Plan> {
-  return makePlan(model, trainFlagsOf(wordsOf('train', { ...train, ...settings })), data);
-}
+const flagsOf = ({ train }: SweepPlan, settings: Settings) => trainFlagsOf({ ...train, ...settings }, 'the sweep');
 
 /** @throws OptionError for options that no training takes: before the first trial, for every value that is listed */
 async function trialsOf(plan: SweepPlan, threads: number): Promise<Trials> {
@@ -130,10 +118,10 @@ async function trialsOf(plan: SweepPlan, threads: number): Promise<Trials> {
   if (alien !== undefined)
     throw new OptionError(`'${alien}' is no option of a trial; leave it out, or give --${alien} to the sweep`);
   for (const settings of probesOf(plan)) {
-    const flags = trainFlagsOf(wordsOf('train', { ...plan.train, ...settings }));
+    const flags = flagsOf(plan, settings);
     checkOptimizer(flags.optimizer, sharedOptions(flags));
   }
-  const first = await planOf(plan, probesOf(plan)[0] ?? {});
+  const first = await makePlan(plan.model, flagsOf(plan, probesOf(plan)[0] ?? {}));
   const metrics = runMetrics(first.task, first.flags);
   const by = plan.by ?? (first.task.data.validation ? 'validationLoss' : 'testLoss');
   const value = evaluatedValue('by', by, metrics, splitsOf(first.task.data));
@@ -143,7 +131,7 @@ async function trialsOf(plan: SweepPlan, threads: number): Promise<Trials> {
     metric: value.key,
     lowerIsBetter: value.lowerIsBetter,
     async run(settings, share, signal): Promise<TrialOutcome> {
-      const flags = trainFlagsOf(wordsOf('train', { ...plan.train, ...settings }));
+      const flags = flagsOf(plan, settings);
       const shared = sharedOptions(flags);
       // A set that several trials share is read once.
       const key = `${flags.data} ${flags.seed}`;
@@ -156,7 +144,7 @@ async function trialsOf(plan: SweepPlan, threads: number): Promise<Trials> {
         const { record } = await runTask(trial.model, trial.task, {
           engine,
           optimizer: optimizerFor(trial, flags.optimizer, shared).optimizer,
-          batchSize: trial.batchSize,
+          ...trial.batches,
           steps,
           seed: flags.seed,
           signal,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { TrainingError } from '../errors.js';
 import { dataName } from '../reporting/names.js';
-import { withConfig } from './config.js';
+import { applyConfig, withConfig } from './config.js';
 import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { modelHelp, modelTitle } from './models.js';
@@ -35,12 +35,15 @@ interface TrainFlags extends RunFlags {
   readonly optimizer: string;
 }
 
-/** Return the flags of these words. @throws OptionError; commander's error for an unknown flag */
-export function trainFlagsOf(words: readonly string[]): TrainFlags {
-  const parser = withFlags(new Command('train'))
-    .exitOverride()
-    .configureOutput({ writeErr: () => undefined });
-  return parser.parse(words, { from: 'user' }).opts();
+/**
+ * Return the flags of a run whose options are those of a file for --config.
+ * @param where the file, for messages
+ * @throws OptionError for what no flag can have
+ */
+export function trainFlagsOf(config: Readonly<Record<string, unknown>>, where: string): TrainFlags {
+  const train = withFlags(new Command('train')).parse([], { from: 'user' });
+  applyConfig(train, config, where);
+  return train.opts();
 }
 
 function withFlags(train: Command): Command {

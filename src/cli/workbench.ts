@@ -20,6 +20,7 @@ import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
 import type { ChosenOptimizer } from './optimizers.js';
 import { fileNames, RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
 import { logsOf } from './run-logs.js';
+import { startingLine } from './starting-line.js';
 import { stoppingOptions } from './stopping-flags.js';
 
 /** The results of a run. */
@@ -112,7 +113,7 @@ export class Workbench {
    */
   async run(plan: Plan, chosen: ChosenOptimizer, ...name: readonly string[]): Promise<Outcome | undefined> {
     if (this.interrupted) return undefined;
-    const { model, task, batchSize, total, flags } = plan;
+    const { model, task, batches, total, flags } = plan;
     const metrics = new LastingMetrics(
       () => this.#folder.write([...name, fileNames.metrics], openMetricsFile),
       (line) => this.progress.print(line),
@@ -143,7 +144,7 @@ export class Workbench {
       } = await runTask(model, task, {
         engine: this.#engine,
         optimizer: chosen.optimizer,
-        batchSize,
+        ...batches,
         steps: total,
         seed: flags.seed,
         signal: this.#interruption.signal,
@@ -155,6 +156,10 @@ export class Workbench {
         ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
         callbacks: [
           {
+            onStart: ({ startingPoint }) => {
+              if (startingPoint === undefined) return;
+              this.progress.print(startingLine(startingPoint, chosen.optimizer, model.hasNewHead === true));
+            },
             onStep: async (step) => {
               if (!this.#begun()) return;
               await metrics.append(step);

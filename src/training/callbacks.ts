@@ -6,6 +6,7 @@ import type { Model } from '../model/model.js';
 import { checkKeys, described, isRecord, type OptionKeys } from '../options.js';
 import type { Examined } from './evaluation/examination.js';
 import type { RunRecord, StepRecord } from './run-record.js';
+import type { StartingPoint } from './starting-point.js';
 
 /** Why a run ended: all its steps are done, its signal, its time, no more progress, a callback, or an error. */
 export type StopReason = 'finished' | 'interrupted' | 'time' | 'early stopping' | 'callback' | 'error';
@@ -47,6 +48,8 @@ export interface StartEvent {
   readonly stepsPerEpoch: number;
   /** Number of steps that were taken already: 0, or that of the checkpoint that the run resumes. */
   readonly resumedAt: number;
+  /** Whether the weights look trained already; only for a model from a file or from training. */
+  readonly startingPoint?: StartingPoint;
 }
 
 /** The end of a pass over the training set. */

@@ -17,6 +17,7 @@ import type { IterateAverage } from './iterate-average.js';
 import type { Monitor } from './monitor.js';
 import type { Evaluation, RunRecord, StepRecord } from './run-record.js';
 import type { Checkpointing, Json, Remembered, RunState } from './run-state.js';
+import type { StartingPoint } from './starting-point.js';
 import {
   acceptedKey,
   batchFeeds,
@@ -46,6 +47,8 @@ export interface RunParts {
   readonly maxTime: number | undefined;
   readonly callbacks: readonly Callbacks[];
   readonly checkpointing: Checkpointing | undefined;
+  /** Of a pretrained model. */
+  readonly startingPoint: StartingPoint | undefined;
   /** The tensors of the store that the run remembers. */
   readonly stored: readonly string[];
   /** What callbacks may ask for. */
@@ -203,11 +206,14 @@ export class Run implements Remembered, RunControl {
    *   and what a callback throws
    */
   async go(): Promise<void> {
-    const { total, batches } = this.#parts;
+    const { total, batches, startingPoint } = this.#parts;
     this.#began = performance.now();
     let failure: { readonly error: unknown } | undefined;
     try {
-      const event = { steps: total, stepsPerEpoch: batches.stepsPerEpoch, resumedAt: this.step };
+      const event = {
+        ...{ steps: total, stepsPerEpoch: batches.stepsPerEpoch, resumedAt: this.step },
+        ...(startingPoint && { startingPoint }),
+      };
       await this.#call('onStart', event);
       await this.#steps();
     } catch (error) {

@@ -11,6 +11,7 @@ import type { TensorData } from '../graph/tensor.js';
 import { type MetricWord, metricsOf } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
+import { headStart } from '../optimizers/head-start.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checkedNumber, mostSteps } from '../options.js';
 import { type Callbacks, callbacksOf, type StopReason } from './callbacks.js';
@@ -22,23 +23,23 @@ import { type EvaluationOptions, EvaluationSchedule } from './evaluation/schedul
 import { type EvaluatedValue, evaluatedValue, splitsOf } from './evaluation/splits.js';
 import { GradientProgram } from './gradient-program.js';
 import { IterateAverage } from './iterate-average.js';
+import { type BatchOptions, microBatchSize } from './micro-batch-size.js';
 import { Monitor, type MonitorOptions } from './monitor.js';
 import { settle } from './outcome.js';
 import { DivergedError, Run, type RunViews } from './run.js';
 import type { RunRecord } from './run-record.js';
 import type { Checkpointing, RunState } from './run-state.js';
+import { type StartingPoint, startingPoint } from './starting-point.js';
 import { acceptedKey, buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
 import { type StandardizationOptions, standardizedTask } from './task/standardization.js';
 import type { LearningTask } from './task/task.js';
 import { checkParameters, checkTrainOptions } from './train-options.js';
 import { warningsOf } from './warnings.js';
 
-export interface RunOptions extends EvaluationOptions, MonitorOptions {
+export interface RunOptions extends BatchOptions, EvaluationOptions, MonitorOptions {
   /** The engine that computes. Several trainings can share it: each has a separate store. */
   readonly engine: Engine;
   readonly optimizer: Optimizer;
-  /** Examples of each step; 128 by default, or all of a smaller training set. */
-  readonly batchSize?: number;
   /** Number of optimizer steps. Give either `steps` or `epochs`. */
   readonly steps?: number;
   /** Number of passes over the training set, which may be fractional. */
@@ -116,9 +117,10 @@ export function plannedSteps(task: LearningTask, options: Omit<RunOptions, 'engi
 
 function batchesFor(
   { data }: LearningTask,
-  { batchSize = 128, seed = 0, augment }: Pick<RunOptions, 'batchSize' | 'seed' | 'augment'>,
+  { batchSize, accumulate = 1, seed = 0, augment }: Pick<RunOptions, keyof BatchOptions | 'seed' | 'augment'>,
 ): BatchSequence {
-  const batches = trainingBatches(data.train, { batchSize, seed });
+  const atOnce = microBatchSize(data.train.size, { ...(batchSize !== undefined && { batchSize }), accumulate });
+  const batches = trainingBatches(data.train, { batchSize: accumulate * atOnce, seed });
   return augment ? augmentedBatches(batches, data.train, augment, seed) : batches;
 }
 
@@ -141,7 +143,7 @@ export async function runTask(
   persistence: Persistence = {},
 ): Promise<TrainingResult> {
   checkParameters(model);
-  const setup = stepFor(model, task, options);
+  const setup = await stepFor(model, task, options);
   // A separate store: models may have parameters of equal names.
   const engine = options.engine.open();
   try {
@@ -158,17 +160,20 @@ interface Setup {
   readonly metrics: readonly Metric[];
   readonly batches: BatchSequence;
   readonly total: number;
+  /** Of a pretrained model. */
+  readonly start: StartingPoint | undefined;
   readonly setting: Setting;
   readonly step: StepProgram;
 }
 
-function stepFor(model: Model, task: LearningTask, options: RunOptions): Setup {
+async function stepFor(model: Model, task: LearningTask, options: RunOptions): Promise<Setup> {
   const batches = batchesFor(task, options);
   const total = stepsOf(options, batches.stepsPerEpoch);
   const { loss } = task;
   const metrics = runMetrics(task, options);
   const { inputs, target, weights } = batches.at(0);
-  const setting = settingOf(model, task, target.dims[0] ?? 1);
+  const start = model.isPretrained ? await startingPoint(options.engine, model, loss, task.data.train) : undefined;
+  const setting = settingOf(model, task, target.dims[0] ?? 1, start);
   const step = buildStep({
     model,
     loss,
@@ -178,8 +183,9 @@ function stepFor(model: Model, task: LearningTask, options: RunOptions): Setup {
     inputs: mapInputs(inputs, ({ dtype, dims }) => ({ dtype, shape: dims })),
     targets: { dtype: target.dtype, shape: target.dims },
     weights: weights && { dtype: weights.dtype, shape: weights.dims },
+    accumulate: options.accumulate,
   });
-  return { model, task, metrics, batches, total, setting, step };
+  return { model, task, metrics, batches, total, start, setting, step };
 }
 
 /** One training on its own engine: compiles its programs, runs them, and evaluates what they leave. */
@@ -195,7 +201,7 @@ class Training {
   }
 
   async run({ checkpointing, resumeFrom }: Persistence): Promise<TrainingResult> {
-    const { model, task, metrics, step, total, batches, setting } = this.#setup;
+    const { model, task, metrics, step, total, batches, start: startingPoint, setting } = this.#setup;
     const { data, loss } = task;
     const engine = this.#engine;
     const { optimizer, signal, maxTime, callbacks, seed = 0 } = this.#options;
@@ -218,6 +224,7 @@ class Training {
     const run = new Run({
       ...{ engine, step, program, averages, monitor, optimizer, setting, metrics, schedule, batches, total, seed },
       ...{ signal, maxTime, callbacks: callbacksOf(callbacks), checkpointing },
+      startingPoint,
       stored: Object.keys(start),
       views: this.#views(keys, evaluator),
     });
@@ -245,12 +252,12 @@ class Training {
   }
 
   async #averages(): Promise<IterateAverage | undefined> {
-    const { model, step } = this.#setup;
+    const { model, step, setting } = this.#setup;
     const { iterateAveraging } = this.#options.optimizer;
     const averaged = new Map([...model.parameters].filter(([name]) => !step.evaluated.has(name)));
     return iterateAveraging === undefined || averaged.size === 0
       ? undefined
-      : await IterateAverage.of(this.#engine, averaged, iterateAveraging);
+      : await IterateAverage.of(this.#engine, averaged, iterateAveraging, headStart(setting));
   }
 
   /** What watches the run's evaluations; undefined if no value is monitored. */
@@ -330,6 +337,7 @@ class Training {
       ...(optimizer.warnings?.(setting) ?? []),
       ...warningsOf(record, optimizer.remedy?.(setting)),
       ...step.steering.flatMap((steering) => steering.warning?.() ?? []),
+      ...memoryWarning(step, batches.batchSize / (this.#options.accumulate ?? 1)),
     ];
     const { stopped } = run;
     return { model: model.with(parameters), parameters, record, interrupted: run.step < total, stopped, warnings };
@@ -353,6 +361,14 @@ export function monitoredValue(
     'early stopping needs a value to watch: hold out a part of the training set (validation: 0.1, on the command line --validation 0.1), or name one (monitor)',
   );
 }
+
+/** A sentence about memory that micro-batches do not bound. */
+const memoryWarning = ({ atOnce }: StepProgram, microBatch: number): string[] =>
+  atOnce <= microBatch
+    ? []
+    : [
+        `The optimizer computes ${atOnce} examples at once, more than a micro-batch of ${microBatch}: memory is that of ${atOnce}. Set curvatureRows to ${microBatch}, or take larger micro-batches.`,
+      ];
 
 /** Steps between evaluations that choose the parameters: patience is counted in them. */
 const monitoredEvery = (total: number, { stepsPerEpoch }: BatchSequence): number =>
@@ -395,11 +411,22 @@ function renamed(
   return Object.fromEntries(pairs.filter((pair): pair is [string, TensorData] => pair[1] !== undefined));
 }
 
-/** Return the setting of a task for the optimizer. */
-export function settingOf(model: Model, { loss, data: { train } }: LearningTask, batchSize: number): Setting {
+/**
+ * Return the setting of a task for the optimizer.
+ * @param start of a pretrained model, if it was measured
+ */
+export function settingOf(
+  model: Model,
+  { loss, data: { train } }: LearningTask,
+  batchSize: number,
+  start?: StartingPoint,
+): Setting {
   const { inputs, picture } = train;
   const isTable = !picture && isUnnamed(inputs) && inputs.dtype === 'float32' && inputs.shape.length === 1;
-  return { loss, examples: train.size, batchSize, isTable, isPretrained: model.isPretrained };
+  const startLoss = start?.share ?? 1;
+  // Behind a new head trained weights do no better than chance.
+  const isPretrained = model.isPretrained && (!start || startLoss < 1 || model.hasNewHead === true);
+  return { loss, examples: train.size, batchSize, isTable, isPretrained, startLoss };
 }
 
 /** @param keys of the parameters that are evaluated: an average begins at the initial parameters */
