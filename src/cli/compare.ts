@@ -117,4 +117,5 @@ function specsOf({ optimizers }: CompareFlags): string[] {
   throw new OptionError(`--optimizers names '${twice}' twice; give each its own options, such as ${twice}:…`);
 }
 
-const folderName = (label: string): string => label.replace(/[^\w.=-]+/g, '-');
+/** Return the name of the folder of a run in that of a comparison. */
+export const folderName = (label: string): string => label.replace(/[^\w.=-]+/g, '-');

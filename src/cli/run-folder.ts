@@ -5,6 +5,7 @@ import { mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { FileError, OptionError } from '../errors.js';
 import { advice, ensureWritableFolder, removeLeftovers, systemCode, writeFileAtomically } from '../files/write.js';
+import { finiteOrText, type RunResult } from '../reporting/run-result.js';
 import { lockFolder, unlockFolder } from './folder-lock.js';
 
 export interface RunFolderOptions {
@@ -48,6 +49,7 @@ export class RunFolder {
   #isAside = false;
   readonly #files = new Set<string>();
   readonly #started = new Date().toISOString();
+  #results: readonly RunResult[] = [];
 
   private constructor(path: string, command: string, made: readonly string[], old: readonly string[]) {
     this.path = path;
@@ -167,9 +169,15 @@ export class RunFolder {
     await removeEmptyFolders(this.path, old);
   }
 
+  /** Keep what the runs came to: the manifest has it from the next file on. */
+  set results(results: readonly RunResult[]) {
+    this.#results = results;
+  }
+
   #note(state: RunState): Promise<void> {
-    const manifest = { command: this.#command, started: this.#started, state, files: [...this.#files] };
-    return writeFileAtomically(join(this.path, manifestName), `${JSON.stringify(manifest, undefined, 2)}\n`);
+    const results = this.#results.length > 0 && { results: this.#results };
+    const manifest = { command: this.#command, started: this.#started, state, files: [...this.#files], ...results };
+    return writeFileAtomically(join(this.path, manifestName), `${JSON.stringify(manifest, finiteOrText, 2)}\n`);
   }
 }
 

@@ -8,6 +8,7 @@ import { writeFileAtomically } from '../files/write.js';
 import { mostThreads } from '../options.js';
 import { openMetricsFile } from '../reporting/metrics-file.js';
 import { createProgress, type Progress } from '../reporting/progress.js';
+import { runResults } from '../reporting/run-result.js';
 import type { Callbacks } from '../training/callbacks.js';
 import { DivergedError } from '../training/run.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
@@ -203,6 +204,7 @@ export class Workbench {
   async report(title: string, experiments: readonly Experiment[]): Promise<string> {
     const environment = await describeEnvironment(this.#threads);
     const { renderReport } = await import('../reporting/report/index.js');
+    this.#folder.results = runResults(experiments);
     const content = renderReport({ title, command: typedCommand(), environment, experiments });
     return await this.#folder.write([fileNames.report], async (path) => {
       await writeFileAtomically(path, content);

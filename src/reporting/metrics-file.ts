@@ -4,6 +4,7 @@ import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { FileError } from '../errors.js';
 import { advice, writeFileAtomically } from '../files/write.js';
 import type { StepRecord } from '../training/run-record.js';
+import { finiteOrText } from './run-result.js';
 
 /** A metrics file that is open for appending. */
 export interface MetricsFile {
@@ -53,7 +54,5 @@ function openToAppend(path: string): number {
 
 /** One line of the file, its line feed included. */
 function metricsLine({ step, epoch, loss, metrics, seconds, optimizer }: StepRecord): string {
-  const replacer = (_: string, value: unknown) =>
-    typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
-  return `${JSON.stringify({ step, epoch, loss, metrics, seconds, optimizer }, replacer)}\n`;
+  return `${JSON.stringify({ step, epoch, loss, metrics, seconds, optimizer }, finiteOrText)}\n`;
 }

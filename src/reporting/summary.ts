@@ -72,6 +72,12 @@ export function summaryNotes({ runs }: Experiment): string[] {
   ];
 }
 
+const known = (value: number): number | undefined => (Number.isNaN(value) ? undefined : value);
+
+/** NaN stands for a loss that stopped being finite; of a run that goes on it is not known. */
+const testLoss = ({ train, test }: RunRecord): number | undefined =>
+  Number.isFinite(train.loss) ? known(test.loss) : test.loss;
+
 const takenBack: Measure = {
   header: 'taken back',
   value: ({ rejected }) => rejected,
@@ -117,14 +123,19 @@ function measures({ runs, target }: Experiment): Measure[] {
       lowerIsBetter: true,
       warns: (run) => lowerFirstLoss(run) !== undefined,
     },
-    { header: 'test loss', value: (run) => run.test.loss, format: formatMeasured, lowerIsBetter: true },
+    { header: 'test loss', value: testLoss, format: formatMeasured, lowerIsBetter: true },
     ...metrics,
     ...others,
     { header: 'steps', value: (run) => run.steps.at(-1)?.step, format: (_, run) => stepCount(run) },
     ...(runs.some((run) => run.rejected) ? [takenBack] : []),
     { header: 'time', value: (run) => run.seconds, format: formatSeconds, lowerIsBetter: true },
-    { header: 'ms/step', value: (run) => run.stepMilliseconds.median, format: formatMeasured, lowerIsBetter: true },
+    {
+      header: 'ms/step',
+      value: (run) => known(run.stepMilliseconds.median),
+      format: formatMeasured,
+      lowerIsBetter: true,
+    },
     ...targets,
-    { header: 'optimizer memory', value: (run) => run.stateBytes, format: formatBytes, lowerIsBetter: true },
+    { header: 'optimizer memory', value: (run) => known(run.stateBytes), format: formatBytes, lowerIsBetter: true },
   ];
 }

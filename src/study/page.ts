@@ -13,10 +13,12 @@ export interface PageOptions {
 /** Return the page as one HTML document. */
 export function studyPage({ headline, findings, sections }: Presentation, options: PageOptions): string {
   const contents = sections.map(({ title }, i) => html`<li><a href="#part-${i + 1}">${title}</a></li>`);
+  const more = findings.slice(mostFindings);
   const lead = html`
 <section>
 <h2>${unbroken(headline)}</h2>
-${findings.length > 0 && html`<ul class="findings">${findings.map((finding) => html`<li>${unbroken(finding)}</li>`)}</ul>`}
+${findingList(findings.slice(0, mostFindings))}
+${more.length > 0 && html`<details><summary>${more.length === 1 ? 'One more finding' : `${more.length} more findings`}</summary>${findingList(more)}</details>`}
 </section>`;
   return htmlDocument({
     ...options,
@@ -24,6 +26,13 @@ ${findings.length > 0 && html`<ul class="findings">${findings.map((finding) => h
     main: [lead, ...sections.map(sectionHtml)],
   });
 }
+
+/** Findings that are read at once; a study puts those against us first. */
+const mostFindings = 5;
+
+const findingList = (findings: readonly string[]): Html | false =>
+  findings.length > 0 &&
+  html`<ul class="findings">${findings.map((finding) => html`<li>${unbroken(finding)}</li>`)}</ul>`;
 
 function sectionHtml({ title, notes, tables, charts }: Section, index: number): Html {
   return html`

@@ -40,21 +40,27 @@ export function textTable({ caption, columns, rows }: StudyTable): string {
 
 /** Return the table as HTML that scrolls within its own box if the page is narrow. */
 export function tableHtml({ caption, columns, rows }: StudyTable): Html {
-  const head = columns.map((text) => html`<th scope="col">${text}</th>`);
+  // Sentences and formulas break between their words, numbers do not.
+  const areTexts = columns.map((_, i) => i > 0 && rows.some((row) => cellOf(row[i] ?? '').text.length > longestNumber));
+  const head = columns.map((text, i) => html`<th scope="col"${areTexts[i] && html` class="text"`}>${text}</th>`);
   const body = rows.map((row) => {
     const [name = '', ...others] = row.map(cellOf);
     const first = typeof name === 'string' ? name : name.text;
-    return html`<tr><th scope="row">${first}</th>${others.map(cellHtml)}</tr>`;
+    return html`<tr><th scope="row">${first}</th>${others.map((cell, i) => cellHtml(cell, areTexts[i + 1] === true))}</tr>`;
   });
   // A caption inside would be as wide as the table, and scroll with it.
   return html`<figure class="study"><figcaption>${caption}</figcaption><div class="scroll" tabindex="0" role="group" aria-label="${caption}"><table class="summary" aria-label="${caption}"><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div></figure>`;
 }
 
+/** Letters of a number with its unit, or of a mark in words. */
+const longestNumber = 24;
 /** Colour in percent of the deepest cell, on which text can still be read. */
 const deepest = 45;
 
-function cellHtml({ text, mark, strength }: StudyCell): Html {
-  const classes = [mark, strength !== undefined && 'heat'].filter((name) => typeof name === 'string').join(' ');
+function cellHtml({ text, mark, strength }: StudyCell, isText: boolean): Html {
+  const classes = [mark, strength !== undefined && 'heat', isText && 'text']
+    .filter((name) => typeof name === 'string')
+    .join(' ');
   const shade = strength !== undefined && html` style="--strength:${Math.round(deepest * strength)}%"`;
   return html`<td${classes !== '' && html` class="${classes}"`}${shade}>${text}${mark === 'warning' && ' !'}</td>`;
 }

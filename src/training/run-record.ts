@@ -157,6 +157,10 @@ export interface Experiment {
   /** The target of the runs: a value of a metric by its name in the steps' `metrics`. */
   readonly target?: { readonly metric: string; readonly value: number };
   readonly runs: readonly RunRecord[];
+  /** Sentences that a reader should know before comparing, such as that a run is still running. */
+  readonly notes?: readonly string[];
+  /** The options in which the runs differ, with the value of each run; undefined for one that does not have it. */
+  readonly differences?: readonly { readonly option: string; readonly values: readonly (string | undefined)[] }[];
 }
 
 /** Everything a report shows. */

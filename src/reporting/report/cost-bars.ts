@@ -20,7 +20,7 @@ interface Bar {
 export function costs(runs: readonly RunRecord[], inks: Inks): Html | undefined {
   const [first] = runs;
   if (first === undefined) return undefined;
-  if (runs.length > 1) return html`<div class="charts">${costBars(runs, inks)}</div>`;
+  if (runs.length > 1 || Number.isNaN(first.stateBytes)) return html`<div class="charts">${costBars(runs, inks)}</div>`;
   const { median, p10, p90 } = first.stepMilliseconds;
   return html`<p>${formatMeasured(median)} ms for a step (the middle 80 % of steps: ${formatMeasured(p10)} to ${formatMeasured(p90)} ms), and ${formatBytes(first.stateBytes)} of optimizer state besides parameters and gradients.</p>`;
 }
@@ -34,12 +34,15 @@ function costBars(runs: readonly RunRecord[], inks: Inks): Html[] {
   }));
   const memory = runs.map(({ name, stateBytes }) => ({ name, value: stateBytes, text: formatBytes(stateBytes) }));
   return [
-    barChart('Time for a step', 'median, and the middle 80 % of steps', times, inks),
-    barChart('Optimizer memory', 'state besides parameters and gradients', memory, inks),
+    ...barChart('Time for a step', 'median, and the middle 80 % of steps', times, inks),
+    ...barChart('Optimizer memory', 'state besides parameters and gradients', memory, inks),
   ];
 }
 
-function barChart(title: string, note: string, bars: readonly Bar[], inks: Inks): Html {
+/** @param given those without a number are left out */
+function barChart(title: string, note: string, given: readonly Bar[], inks: Inks): Html[] {
+  const bars = given.filter(({ value }) => !Number.isNaN(value));
+  if (bars.length === 0) return [];
   const longest = bars.reduce((most, { value, spread }) => Math.max(most, value, spread?.to ?? 0), 0) || 1;
   const percent = (value: number) => `${Number(((100 * value) / longest).toFixed(2))}%`;
   const rows = bars.map(({ name, value, text, spread }) => {
@@ -49,5 +52,7 @@ function barChart(title: string, note: string, bars: readonly Bar[], inks: Inks)
     const bar = value > 0 && html`<b style="width:${percent(value)};background:${colour}"></b>`;
     return html`<tr><th scope="row"${name.length > longestLine && html` class="long"`}>${chip(inks.get(name))}${name}</th><td class="track"><div>${bar}${whisker}</div></td><td>${text}</td></tr>`;
   });
-  return html`<figure class="chart"><figcaption>${title} <small>${note}</small></figcaption><table class="bars"><tbody>${rows}</tbody></table></figure>`;
+  return [
+    html`<figure class="chart"><figcaption>${title} <small>${note}</small></figcaption><table class="bars"><tbody>${rows}</tbody></table></figure>`,
+  ];
 }

@@ -36,6 +36,8 @@ const drawnPointCount = 160;
 const tickCount = 6;
 /** Points of the raw curve behind it. */
 const rawPointCount = 120;
+/** Runs that are so many times as long as the shortest one are drawn on a logarithmic axis with it. */
+const mostLengths = 15;
 /** Rows of a table of numbers. */
 const mostRows = 12;
 const plainInk: Ink = { colour: 'var(--quiet)', marker: 0 };
@@ -150,10 +152,7 @@ function twoCharts({ title, curves, solid, format, goal }: Quantity, inks: Inks)
         : undefined;
   const log = y.knee === undefined ? 'log scale' : `log scale, denser above ${format(y.knee)}`;
   return (['step', 'seconds'] as const).map((along) => {
-    const x = tightScale(
-      drawable.flatMap(({ points }) => points.map((point) => point[along])),
-      tickCount,
-    );
+    const x = lengthScale(drawable, along);
     const series = drawable.map((curve): ChartSeries => {
       const { run, set, points, raw } = curve;
       const text = label(curve);
@@ -178,7 +177,10 @@ function twoCharts({ title, curves, solid, format, goal }: Quantity, inks: Inks)
     if (goal) series.push(guide(goal, both, x));
     return lineChart({
       title: capitalized(both ? title : `training ${title}`),
-      note: `${along === 'step' ? 'by steps' : 'by time'}${y.kind === 'log' ? `, ${log}` : ''}`,
+      note: [
+        along === 'step' ? 'by steps' : 'by time',
+        ...(x.kind === 'log' ? ['log scales'] : y.kind === 'log' ? [log] : []),
+      ].join(', '),
       key: key(solid, drawable),
       xName: along === 'step' ? 'steps' : 'seconds of training',
       x,
@@ -188,6 +190,15 @@ function twoCharts({ title, curves, solid, format, goal }: Quantity, inks: Inks)
       series,
     });
   });
+}
+
+/** Logarithmic if the shortest run would not be seen beside the longest one. */
+function lengthScale(curves: readonly Curve[], along: 'step' | 'seconds'): Scale {
+  const values = curves.flatMap(({ points }) => points.map((point) => point[along]));
+  const ends = curves.flatMap(({ set, points }) => (set === 'train' ? (points.at(-1)?.[along] ?? []) : []));
+  const isWide = Math.max(...ends) > mostLengths * Math.min(...ends.filter((end) => end > 0));
+  if (!isWide) return tightScale(values, tickCount);
+  return logScale(values, tickCount);
 }
 
 function key(solid: string, curves: readonly Curve[]): Html | undefined {

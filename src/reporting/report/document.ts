@@ -22,6 +22,7 @@ export function htmlDocument({ title, command, environment, contents, main, scri
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
+<meta name="generator" content="cgfac">
 <title>${title}</title>
 <style>${trusted(reportCss)}</style>${script !== undefined && html`<script src="${script}" defer></script>`}
 </head>

@@ -31,11 +31,34 @@ const classifier = madeUpExperiment([
         [9, 1],
         [0, 10],
       ],
-      mistakes: [{ picture: picture(0.5), actual: 'zero', predicted: hostile }],
+      mistakes: [{ picture: picture(0.5), actual: 'zero', predicted: hostile, probability: 0.0004 }],
     },
+    roc: {
+      classes: [{ name: hostile, area: 0.875 }],
+      points: [
+        [0, 0],
+        [0.25, 1],
+        [1, 1],
+      ],
+      examples: 20,
+    },
+    calibration: { error: 0.05, bins: [{ count: 20, confidence: 0.9, accuracy: 0.95 }] },
+    worst: [{ example: 1234, loss: 7, actual: 'zero', predicted: hostile, probability: 0.001, inputs: [0.5, 2] }],
+    baseline: { answer: 'commonest class', test: { squaredError: 500 } },
   }),
 ]);
-const data = madeUpReport([autoencoder, classifier], {
+const regression = madeUpExperiment([
+  madeUpRun('cgfac', (step) => 1 / step, {
+    predictions: [
+      [
+        [1, 2],
+        [3, Number.NaN],
+      ],
+    ],
+    worst: [{ example: 3, loss: 2.5, actual: [1], predicted: [3.5], inputs: [9] }],
+  }),
+]);
+const data = madeUpReport([autoencoder, classifier, regression], {
   title: hostile,
   command: `cgfac compare --out ${hostile}`,
   environment: { [hostile]: hostile },
@@ -67,7 +90,7 @@ describe('renderReport', () => {
     }
     expect(open).toEqual([]);
     const ids = [...report.matchAll(/\sid="([^"]*)"/g)].map(([, id]) => id);
-    expect(ids).toEqual(['experiment-1', 'experiment-2']);
+    expect(ids).toEqual(['experiment-1', 'experiment-2', 'experiment-3']);
     expect(report).not.toMatch(/NaN|undefined|Infinity/);
   });
 
@@ -86,6 +109,18 @@ describe('renderReport', () => {
     expect(report.match(/<img /g)).toHaveLength(1 + 3 + 1); // the shared input, its reconstructions, the mistake
     expect(report).toMatch(/<td class="wrong"[^>]*>1<\/td>/);
     expect(report).toContain('Constant throughout: cgfac learning rate 0.1');
+  });
+
+  it('shows what a classifier and a regression do on single examples', () => {
+    expect(report).toContain('ROC curve <small>of the class &lt;script&gt;');
+    expect(report).toMatch(/<th scope="row">&lt;script&gt;[^<]*<\/th><td>0\.8750<\/td>/);
+    expect(report).toContain('mean gap between confidence and accuracy: 5 %');
+    expect(report).toContain('<small>&lt; 0.1 %</small>');
+    expect(report).toContain('<th scope="row">1,234</th><td>zero</td>');
+    expect(report).toContain('<th scope="row">3</th><td>1</td><td>3.5</td><td>2.50</td><td>9</td>');
+    expect(report).toContain('Always answering the commonest class: test squared error 500.');
+    const [, dots = ''] = /class="dots"[^>]* d="([^"]*)"/.exec(report) ?? [];
+    expect(dots.match(/M/g)).toHaveLength(1); // what is not finite has no place
   });
 
   it('depends on its data only', () => expect(renderReport(data)).toBe(report));

@@ -55,6 +55,7 @@ interface Appearance {
 
 function experimentSection(experiment: Experiment, index: number, { inks, full }: Appearance): Html {
   const { headline, details } = findings(experiment);
+  const { notes = [] } = experiment;
   const sample = sampleNote(experiment);
   const { charts, constants } = optimizerCharts(experiment, inks);
   const own = charts.length > 0 || constants;
@@ -63,7 +64,9 @@ function experimentSection(experiment: Experiment, index: number, { inks, full }
 <p class="setting">${setting(experiment)}</p>
 <h2>${unbroken(headline)}</h2>
 ${details.length > 0 && html`<ul class="findings">${details.map((detail) => html`<li>${unbroken(detail)}</li>`)}</ul>`}
+${notes.length > 0 && html`<ul class="findings warnings">${notes.map((note) => html`<li>${unbroken(note)}</li>`)}</ul>`}
 ${summaryTable(experiment, { inks, full })}
+${differenceTable(experiment)}
 <h3>Training</h3>
 <div class="charts">${trainingCharts(experiment, inks)}</div>
 ${sample && html`<p class="note">${sample}</p>`}
@@ -83,7 +86,19 @@ function setting(experiment: Experiment): Html {
   const { model, data, parameters, batchSize, standardized = [] } = experiment;
   const inside = standardized.length > 0 && html` · standardizes ${standardized.join(' and ')}`;
   const goal = goalOf(experiment);
-  return html`<strong>${model}</strong> on <strong>${dataName(data)}</strong> · ${formatCount(parameters)} parameters · batches of ${formatCount(batchSize)}${inside}${goal && html` · target: ${unbroken(goal.text)}`}`;
+  return html`<strong>${model}</strong> on <strong>${dataName(data)}</strong> ${Number.isFinite(parameters) && ` · ${formatCount(parameters)} parameters`}${Number.isFinite(batchSize) && ` · batches of ${formatCount(batchSize)}`}${inside}${goal && html` · target: ${unbroken(goal.text)}`}`;
+}
+
+/** What was not the same for all runs, as a table that unfolds; undefined if that is not known. */
+function differenceTable({ runs, differences }: Experiment): Html | undefined {
+  if (differences === undefined || runs.length < 2) return undefined;
+  if (differences.length === 0) return html`<p class="note">No option differs between the runs.</p>`;
+  const head = runs.map(({ name }) => html`<th scope="col">${name}</th>`);
+  const rows = differences.map(
+    ({ option, values }) =>
+      html`<tr><th scope="row">${option}</th>${values.map((value) => html`<td>${value ?? '–'}</td>`)}</tr>`,
+  );
+  return html`<h3>Differences of configuration</h3><div class="scroll" tabindex="0" role="group" aria-label="Differences of configuration"><table class="list"><thead><tr><th scope="col">Option</th>${head}</tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
 /** The number of examples in the evaluations along the way, if it is not all. */

@@ -5,7 +5,7 @@ import { optimizerOf } from '../names.js';
 import { type Html, html } from './html.js';
 
 /** Colours on a light and on a dark ground: all can be read as text, with a contrast of at least 4.5. */
-export const colours = [
+const colours = [
   { light: '#bd4509', dark: '#ff8f4f' }, // vermilion
   { light: '#0068b0', dark: '#5fb2ff' }, // blue
   { light: '#007a56', dark: '#3dd3a0' }, // green

@@ -24,6 +24,7 @@ section{padding-top:3rem}section+section{margin-top:4.5rem;border-top:1px solid 
 .setting{margin:0;overflow-wrap:anywhere;color:var(--quiet);font-size:.95rem}.setting strong{color:var(--ink);font-weight:600}
 .findings{margin:0 0 2rem;padding:0;list-style:none;max-width:46em;color:var(--quiet);overflow-wrap:anywhere}
 .findings li{margin:.25rem 0}.findings li:first-child{color:var(--ink);font-size:1.08rem}
+.findings.warnings{padding-left:.9rem;border-left:3px solid var(--ink-0)}.findings.warnings li{font-size:.95rem;color:var(--quiet)}
 .note{margin:.5rem 0;color:var(--quiet);font-size:.85rem}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
 table{border-collapse:collapse}
@@ -80,6 +81,7 @@ caption{caption-side:bottom;text-align:left;color:var(--quiet);font-size:.85rem;
 .part{padding-top:0}.part+.part{margin-top:3rem}.part>.charts{margin-bottom:1.5rem}.part .note{max-width:52em}
 .study{margin:0 0 1.8rem}.study figcaption{margin-bottom:.4rem;font-weight:600;font-size:.92rem;overflow-wrap:anywhere}
 .study tbody th:first-child{padding-left:0;max-width:18rem}
+.study .text{white-space:normal;text-align:left;min-width:13rem}
 .study td.heat{background:color-mix(in srgb,var(--ink-1) var(--strength),var(--paper));color:var(--ink);padding-right:.6rem}
 .layers{margin:0;min-width:0}.layers figcaption{margin-bottom:.4rem;font-weight:600}.layers small{font-weight:400;color:var(--quiet)}
 .layers table{width:100%;font-size:.85rem}.layers th{padding:0 .9rem 0 0;text-align:left;font-weight:400;white-space:nowrap;width:1%}
@@ -103,7 +105,7 @@ dt{color:var(--quiet);font-size:.82rem}dd{margin:0;overflow-wrap:anywhere}
 @media print{
   body{max-width:none;padding:0;font-size:11pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}
   figure,.row,tr,pre{break-inside:avoid}h2,h3{break-after:avoid}section+section{break-before:page}.part+.part{break-before:auto}
-  .scroll{overflow:visible}nav,.numbers{display:none}
+  .charts,.charts.small{grid-template-columns:1fr 1fr;gap:1.2rem 1.5rem}.scroll{overflow:visible}nav,.numbers{display:none}
   details::details-content{content-visibility:visible;display:block;height:auto}summary{list-style:none}
 }
 `;

@@ -15,7 +15,10 @@ const states: readonly WatchedState[] = ['running', 'finished', 'interrupted', '
 /** The steps of one optimizer. */
 export interface WatchedRun {
   readonly name: string;
+  readonly path: string;
   readonly records: readonly StepRecord[];
+  /** The numbers of the lines of metrics.jsonl, from 1, that hold no record. */
+  readonly damaged: readonly number[];
 }
 
 /** A folder of one command, and its runs. */
@@ -123,7 +126,9 @@ export class WatchedFolder {
     const isLocked = await this.#names.isLocked(path);
     const runs = folders.map((folder) => ({
       name: relative(path, folder).split(sep).join('/') || title,
+      path: folder,
       records: this.#tails.get(folder)?.records ?? [],
+      damaged: this.#tails.get(folder)?.damaged ?? [],
     }));
     return { title, path, state: stateOf(state, isLocked, runs), ...(command !== undefined && { command }), runs };
   }

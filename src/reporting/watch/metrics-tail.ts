@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { FileError } from '../../errors.js';
 import { advice, systemCode } from '../../files/write.js';
 import type { StepRecord } from '../../training/run-record.js';
+import { numberOfText } from '../run-result.js';
 
 const lineFeed = 0x0a;
 /** Bytes of one read. */
@@ -11,6 +12,8 @@ const blockLength = 1 << 20;
 export class MetricsTail {
   readonly path: string;
   #records: StepRecord[] = [];
+  #lines = 0;
+  #damaged: number[] = [];
   /** The position behind the last whole line. */
   #position = 0;
   #file = '';
@@ -21,6 +24,11 @@ export class MetricsTail {
 
   get records(): readonly StepRecord[] {
     return this.#records;
+  }
+
+  /** The numbers of the lines, from 1, that hold no record. */
+  get damaged(): readonly number[] {
+    return this.#damaged;
   }
 
   /**
@@ -36,7 +44,10 @@ export class MetricsTail {
         const { size, dev, ino } = await handle.stat();
         const file = `${dev}:${ino}`;
         const isNew = size < this.#position || file !== this.#file;
-        if (isNew) [this.#records, this.#position, this.#file] = [[], 0, file];
+        if (isNew) {
+          [this.#records, this.#position, this.#file] = [[], 0, file];
+          [this.#lines, this.#damaged] = [0, []];
+        }
         const before = this.#position;
         await this.#read(
           size,
@@ -68,9 +79,14 @@ export class MetricsTail {
   }
 
   #take(lines: string): void {
-    for (const line of lines.split('\n')) {
+    // The text ends with a line feed.
+    for (const line of lines.split('\n').slice(0, -1)) {
+      this.#lines += 1;
       const record = recordOf(line);
-      if (!record) continue;
+      if (!record) {
+        this.#damaged.push(this.#lines);
+        continue;
+      }
       // A run that was resumed between two looks writes steps again.
       while ((this.#records.at(-1)?.step ?? 0) >= record.step) this.#records.pop();
       this.#records.push(record);
@@ -78,13 +94,11 @@ export class MetricsTail {
   }
 }
 
-const notFinite: readonly unknown[] = ['NaN', 'Infinity', '-Infinity'];
-
 /** The record of a line; undefined for a line that holds none. */
 function recordOf(line: string): StepRecord | undefined {
   if (line === '') return undefined;
   try {
-    const record = JSON.parse(line, (_, value) => (notFinite.includes(value) ? Number(value) : value));
+    const record = JSON.parse(line, numberOfText);
     return typeof record?.step === 'number' &&
       typeof record.metrics === 'object' &&
       typeof record.optimizer === 'object'
