@@ -1,5 +1,5 @@
-// `--config FILE.json`: what the flags of a command say, in a file. A key is the name of a flag as a word of JavaScript (`batchSize` is
-// --batch-size); its value goes through the reader of the flag. A flag on the command line overrides the file.
+// `--config FILE.json`: what the flags of a command say, in a file. A key is the name of a flag (`batch-size` is --batch-size); its value
+// goes through the reader of the flag. A flag on the command line overrides the file.
 import { readFile } from 'node:fs/promises';
 import { type Argument, type Command, Option } from 'commander';
 import { FileError, messageOf, OptionError } from '../errors.js';
@@ -60,11 +60,12 @@ export function applyConfig(command: Command, config: Readonly<Record<string, un
         : `cgfac ${command.name()} has no such flag`;
       throw new OptionError(`${where}: unknown key '${key}'${didYouMean(key, names)}; ${only}`);
     }
-    if (flag) read.set(key, readValue(flag, key, value, where) ?? (canBeOff(command, key) ? value : undefined));
+    if (flag) read.set(key, readValue(flag, key, value, where) ?? (canBeOff(command, flag) ? value : undefined));
     else if (typeof value !== 'string') throw wrong(where, key, value, 'a text');
     else if (command.args[at] === undefined) command.processedArgs[at] = value;
   }
-  const isTyped = (key: string) => command.getOptionValueSource(key) === 'cli';
+  const attributeOf = (key: string) => flags.get(key)?.attributeName() ?? key;
+  const isTyped = (key: string) => command.getOptionValueSource(attributeOf(key)) === 'cli';
   for (const [key, value] of read) {
     const rivals = [...flags.keys()].filter((other) => areRivals(flags, key, other));
     const rival = rivals.find((other) => read.has(other));
@@ -73,27 +74,29 @@ export function applyConfig(command: Command, config: Readonly<Record<string, un
     }
     // A flag that is typed takes the place of those that it cannot go with, too.
     if (isTyped(key) || rivals.some(isTyped) || value === undefined) continue;
-    command.setOptionValueWithSource(key, value, 'config');
+    command.setOptionValueWithSource(attributeOf(key), value, 'config');
   }
 }
 
-/** The flags that a file can give, by their keys; of `--x` and `--no-x` the first one. */
-export function flagsOf(command: Command): ReadonlyMap<string, Option> {
+/** The flags that a file can give, by their names; of `--x` and `--no-x` the first one. */
+function flagsOf(command: Command): ReadonlyMap<string, Option> {
   const flags = new Map<string, Option>();
   for (const option of command.options) {
-    const key = option.attributeName();
+    const key = (option.long ?? '').replace(/^--(no-)?/, '');
     if (!onlyTyped.includes(key) && !flags.has(key)) flags.set(key, option);
   }
   return flags;
 }
 
-/** Keys of flags that cannot go with a flag. */
-const rivalsOf = (flag: Option | undefined): readonly string[] =>
-  // commander's own field, which its types leave out.
-  (flag as (Option & { readonly conflictsWith?: readonly string[] }) | undefined)?.conflictsWith ?? [];
-
-const areRivals = (flags: ReadonlyMap<string, Option>, a: string, b: string): boolean =>
-  rivalsOf(flags.get(a)).includes(b) || rivalsOf(flags.get(b)).includes(a);
+/** Whether two flags cannot be given together. */
+function areRivals(flags: ReadonlyMap<string, Option>, a: string, b: string): boolean {
+  const excludes = (one: string, other: string): boolean => {
+    // commander's own field, which its types leave out.
+    const flag = flags.get(one) as (Option & { readonly conflictsWith?: readonly string[] }) | undefined;
+    return flag?.conflictsWith?.includes(flags.get(other)?.attributeName() ?? '') ?? false;
+  };
+  return excludes(a, b) || excludes(b, a);
+}
 
 /** The value as the flag's reader returns it; undefined for a flag that is off. */
 function readValue(flag: Option, key: string, value: unknown, where: string): unknown {
@@ -113,8 +116,8 @@ function readValue(flag: Option, key: string, value: unknown, where: string): un
 }
 
 /** Whether `false` says more than that the flag is not given: there is a `--no-…`. */
-const canBeOff = (command: Command, key: string): boolean =>
-  command.options.some((option) => option.negate && option.attributeName() === key);
+const canBeOff = (command: Command, flag: Option): boolean =>
+  command.options.some((option) => option.negate && option.attributeName() === flag.attributeName());
 
 const typeNames: Readonly<Record<string, string>> = {
   number: 'a number',
@@ -150,14 +153,14 @@ export function configSchema(command: Command): Record<string, unknown> {
     const description = flag.description.replace(/\n/g, '; ');
     return [key, { ...schema, description, ...(usual !== undefined && { default: usual }) }];
   });
-  const pairs = [...flags.keys()].flatMap((key) => rivalsOf(flags.get(key)).map((rival) => [key, rival].sort()));
-  const unique = [...new Map(pairs.map((pair) => [pair.join(), pair])).values()];
+  const keys = [...flags.keys()];
+  const rivals = keys.flatMap((a, i) => keys.slice(i + 1).flatMap((b) => (areRivals(flags, a, b) ? [[a, b]] : [])));
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: `The flags of cgfac ${command.name()}`,
     type: 'object',
     properties: { $schema: { type: 'string' }, ...Object.fromEntries([...parameters, ...own]) },
     additionalProperties: false,
-    ...(unique.length > 0 && { allOf: unique.map((pair) => ({ not: { required: pair } })) }),
+    ...(rivals.length > 0 && { allOf: rivals.map((pair) => ({ not: { required: pair } })) }),
   };
 }
