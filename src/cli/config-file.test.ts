@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { FileError, OptionError } from '../errors.js';
 import { command as compareCommand } from './compare.js';
-import { configSchema } from './config.js';
+import { configSchema } from './config-file.js';
 import { command as trainCommand } from './train.js';
 
 const commands = { train: trainCommand, compare: compareCommand };
