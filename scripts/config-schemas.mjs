@@ -1,6 +1,6 @@
 // Writes the JSON schemas of the files that `--config` takes, out of the flags of the built commands: npm run schemas.
 import { mkdir, writeFile } from 'node:fs/promises';
-import { configSchema } from '../dist/cli/config.js';
+import { configSchema } from '../dist/cli/config-file.js';
 
 const folder = new URL('../schemas/', import.meta.url);
 await mkdir(folder, { recursive: true });

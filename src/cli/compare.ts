@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { OptionError, TrainingError } from '../errors.js';
 import { dataName } from '../reporting/names.js';
-import { withConfig } from './config.js';
+import { withConfig } from './config-file.js';
 import { experimentOf, makePlan, optimizerFor, type Plan } from './experiment.js';
 import { listSchema, reads } from './flag-schema.js';
 import { type RunFlags, runFlags } from './flags.js';

@@ -6,6 +6,7 @@ import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { FileError, OptionError } from '../errors.js';
 import { advice, ensureWritableFolder, removeLeftovers, systemCode, writeFileAtomically } from '../files/write.js';
 import { finiteOrText, type RunResult } from '../reporting/run-result.js';
+import { mayWriteCard } from '../reporting/own-card.js';
 import { lockFolder, unlockFolder } from './folder-lock.js';
 
 export interface RunFolderOptions {
@@ -33,6 +34,8 @@ export const fileNames = {
   csv: 'metrics.csv',
   report: 'report.html',
 } as const;
+/** The model card: a name that others use as well. */
+export const cardName = 'README.md';
 /** The folder of events for TensorBoard in that of a run. */
 export const eventsFolder = 'tensorboard';
 const isEventFile = (name: string): boolean => name.startsWith('events.out.tfevents.');
@@ -256,7 +259,12 @@ async function filesOf(path: string): Promise<string[]> {
     const events = await readdir(join(path, folder, eventsFolder)).catch((): string[] => []);
     external.push(...events.filter(isEventFile).map((name) => join(folder, eventsFolder, name)));
   }
-  return [...new Set([...marks.filter((mark) => names.includes(mark)), ...noted, ...external])];
+  const own: string[] = [];
+  for (const name of noted) {
+    // A card that the user has taken over stays.
+    if (basename(name) !== cardName || (await mayWriteCard(join(path, name)))) own.push(name);
+  }
+  return [...new Set([...marks.filter((mark) => names.includes(mark)), ...own, ...external])];
 }
 
 /** The files in a manifest; only names of runs' files inside the folder are believed. */
@@ -269,7 +277,7 @@ async function filesNoted(manifest: string): Promise<string[]> {
         typeof name === 'string' &&
         !name.split('/').includes('..') &&
         !name.startsWith('/') &&
-        marks.includes(basename(name)),
+        (marks.includes(basename(name)) || basename(name) === cardName),
     );
   } catch {
     return []; // damaged: the files that it lists stay

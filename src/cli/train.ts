@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { TrainingError } from '../errors.js';
 import { dataName } from '../reporting/names.js';
-import { applyConfig, withConfig } from './config.js';
+import { applyConfig, withConfig } from './config-file.js';
 import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { modelHelp, modelTitle } from './models.js';

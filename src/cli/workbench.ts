@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { saveModel } from '../api/load-save.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
+import { FileError } from '../errors.js';
 import { writeFileAtomically } from '../files/write.js';
 import { mostThreads } from '../options.js';
 import { openMetricsFile } from '../reporting/metrics-file.js';
+import { mayWriteCard } from '../reporting/own-card.js';
 import { createProgress, type Progress } from '../reporting/progress.js';
 import { runResults } from '../reporting/run-result.js';
 import type { Callbacks } from '../training/callbacks.js';
@@ -17,8 +19,9 @@ import { describeEnvironment, typedCommand } from './environment.js';
 import { hyperParametersOf, type Plan } from './experiment.js';
 import { type Interruption, interruption } from './interruption.js';
 import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
+import { cardOf } from './model-card.js';
 import type { ChosenOptimizer } from './optimizers.js';
-import { fileNames, RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
+import { cardName, fileNames, RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
 import { logsOf } from './run-logs.js';
 import { startingLine } from './starting-line.js';
 import { stoppingOptions } from './stopping-flags.js';
@@ -172,6 +175,7 @@ export class Workbench {
       if (made.steps.length === 0) return undefined;
       const record = { ...made, name: chosen.label };
       const path = await save(trained);
+      await this.#card(plan, record, warnings, name);
       this.progress.finish(record);
       return { record, model: path, warnings };
     } catch (error) {
@@ -198,6 +202,19 @@ export class Workbench {
       warn: (line: string) => this.progress.print(line),
     };
     return logsOf(plan.flags, place, hyperParametersOf(plan, label));
+  }
+
+  /** Write the model card, unless there is a README.md of the user's. */
+  async #card(plan: Plan, record: RunRecord, warnings: readonly string[], name: readonly string[]): Promise<void> {
+    if (!(await mayWriteCard(join(this.folder, ...name, cardName)))) return;
+    const environment = await describeEnvironment(this.#threads);
+    const text = cardOf(plan, record, { command: typedCommand(), environment, warnings });
+    try {
+      await this.#folder.write([...name, cardName], (path) => writeFileAtomically(path, text));
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      this.progress.print(`Warning: there is no model card: ${error.message}`); // the model is saved
+    }
   }
 
   /** Write report.html and return its path. */

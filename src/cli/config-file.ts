@@ -1,5 +1,6 @@
-// `--config FILE.json`: what the flags of a command say, in a file. A key is the name of a flag as a word of JavaScript (`batchSize` is
-// --batch-size); its value goes through the reader of the flag. A flag on the command line overrides the file.
+// `--config FILE.json`: what the flags of a command say, in a file. A key is the name of a flag (`batch-size` is --batch-size); its value
+// goes through the reader of the flag. A flag on the command line overrides the file.
+import type { EventEmitter } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type Argument, type Command, Option } from 'commander';
 import { FileError, messageOf, OptionError } from '../errors.js';
@@ -49,7 +50,7 @@ export function applyConfig(command: Command, config: Readonly<Record<string, un
   const flags = flagsOf(command);
   const parameters = command.registeredArguments;
   const names = [...flags.keys(), ...parameters.map((parameter) => parameter.name())];
-  const read = new Map<string, unknown>();
+  const given = new Map<string, readonly Word[]>();
   for (const [key, value] of Object.entries(config)) {
     if (key === '$schema') continue;
     const flag = flags.get(key);
@@ -60,61 +61,72 @@ export function applyConfig(command: Command, config: Readonly<Record<string, un
         : `cgfac ${command.name()} has no such flag`;
       throw new OptionError(`${where}: unknown key '${key}'${didYouMean(key, names)}; ${only}`);
     }
-    if (flag) read.set(key, readValue(flag, key, value, where) ?? (canBeOff(command, key) ? value : undefined));
+    if (flag) given.set(key, wordsOf(command, flag, key, value, where));
     else if (typeof value !== 'string') throw wrong(where, key, value, 'a text');
     else if (command.args[at] === undefined) command.processedArgs[at] = value;
   }
-  const isTyped = (key: string) => command.getOptionValueSource(key) === 'cli';
-  for (const [key, value] of read) {
+  const attributeOf = (key: string) => flags.get(key)?.attributeName() ?? key;
+  const typed = new Set([...flags.keys()].filter((key) => command.getOptionValueSource(attributeOf(key)) === 'cli'));
+  // As commander tells of a flag that is typed: whoever listens hears of these, too. Its types leave out that it emits.
+  const emitter = command as Command & Pick<EventEmitter, 'emit'>;
+  for (const [key, words] of given) {
     const rivals = [...flags.keys()].filter((other) => areRivals(flags, key, other));
-    const rival = rivals.find((other) => read.has(other));
-    if (rival !== undefined && !isTyped(key) && !isTyped(rival)) {
+    const rival = rivals.find((other) => given.has(other));
+    if (rival !== undefined && !typed.has(key) && !typed.has(rival)) {
       throw new OptionError(`${where}: '${key}' and '${rival}' cannot be given together; remove one`);
     }
     // A flag that is typed takes the place of those that it cannot go with, too.
-    if (isTyped(key) || rivals.some(isTyped) || value === undefined) continue;
-    command.setOptionValueWithSource(key, value, 'config');
+    if (typed.has(key) || rivals.some((other) => typed.has(other))) continue;
+    for (const { name, word } of words) emitter.emit(`option:${name}`, word);
   }
 }
 
-/** The flags that a file can give, by their keys; of `--x` and `--no-x` the first one. */
-export function flagsOf(command: Command): ReadonlyMap<string, Option> {
+/** A flag as commander tells of it: its name, with `no-` if it is off, and its word if it takes one. */
+interface Word {
+  readonly name: string;
+  readonly word?: string;
+}
+
+/** The flags that a file can give, by their names; of `--x` and `--no-x` the first one. */
+function flagsOf(command: Command): ReadonlyMap<string, Option> {
   const flags = new Map<string, Option>();
   for (const option of command.options) {
-    const key = option.attributeName();
+    const key = (option.long ?? '').replace(/^--(no-)?/, '');
     if (!onlyTyped.includes(key) && !flags.has(key)) flags.set(key, option);
   }
   return flags;
 }
 
-/** Keys of flags that cannot go with a flag. */
-const rivalsOf = (flag: Option | undefined): readonly string[] =>
-  // commander's own field, which its types leave out.
-  (flag as (Option & { readonly conflictsWith?: readonly string[] }) | undefined)?.conflictsWith ?? [];
+/** Whether two flags cannot be given together. */
+function areRivals(flags: ReadonlyMap<string, Option>, a: string, b: string): boolean {
+  const excludes = (one: string, other: string): boolean => {
+    // commander's own field, which its types leave out.
+    const flag = flags.get(one) as (Option & { readonly conflictsWith?: readonly string[] }) | undefined;
+    return flag?.conflictsWith?.includes(flags.get(other)?.attributeName() ?? '') ?? false;
+  };
+  return excludes(a, b) || excludes(b, a);
+}
 
-const areRivals = (flags: ReadonlyMap<string, Option>, a: string, b: string): boolean =>
-  rivalsOf(flags.get(a)).includes(b) || rivalsOf(flags.get(b)).includes(a);
-
-/** The value as the flag's reader returns it; undefined for a flag that is off. */
-function readValue(flag: Option, key: string, value: unknown, where: string): unknown {
+/** The words of a flag that has a value; none for one that is off. @throws OptionError for a value that it refuses */
+function wordsOf(command: Command, flag: Option, key: string, value: unknown, where: string): readonly Word[] {
   const schema = schemaOf(flag);
   const types = typesOf(schema);
-  if (types.includes('boolean') && typeof value === 'boolean') return value || undefined;
-  const words = wordsOf(value, types);
-  if (!words) throw wrong(where, key, value, types.map((type) => typeNames[type] ?? type).join(' or '));
+  const name = flag.name();
+  if (types.includes('boolean') && typeof value === 'boolean') {
+    const off = command.options.find((option) => option.negate && option.attributeName() === flag.attributeName());
+    if (value) return [{ name }];
+    return off ? [{ name: off.name() }] : [];
+  }
+  const texts = textsOf(value, types);
+  if (!texts) throw wrong(where, key, value, types.map((type) => typeNames[type] ?? type).join(' or '));
+  const words = schema.separator === undefined ? texts : [texts.join(schema.separator)];
   try {
-    const read = flag.parseArg;
-    if (!read) return words[0];
-    if (schema.separator !== undefined) return read(words.join(schema.separator), undefined);
-    return words.reduce<unknown>((before, word) => read(word, before), undefined);
+    for (const word of words) flag.parseArg?.(word, undefined);
   } catch (cause) {
     throw new OptionError(`${where}: ${key}: ${messageOf(cause)}`, { cause });
   }
+  return words.map((word) => ({ name, word }));
 }
-
-/** Whether `false` says more than that the flag is not given: there is a `--no-…`. */
-const canBeOff = (command: Command, key: string): boolean =>
-  command.options.some((option) => option.negate && option.attributeName() === key);
 
 const typeNames: Readonly<Record<string, string>> = {
   number: 'a number',
@@ -126,8 +138,8 @@ const typeNames: Readonly<Record<string, string>> = {
 
 const typesOf = ({ type }: ValueSchema): readonly string[] => (typeof type === 'string' ? [type] : type);
 
-/** The words that the command line would have for the value; undefined if it is of another type. */
-function wordsOf(value: unknown, types: readonly string[]): string[] | undefined {
+/** The texts that the command line would have for the value; undefined if it is of another type. */
+function textsOf(value: unknown, types: readonly string[]): string[] | undefined {
   const isNumber = typeof value === 'number' && (types.includes('number') || types.includes('integer'));
   if (isNumber || (typeof value === 'string' && types.includes('string'))) return [String(value)];
   const isList = Array.isArray(value) && types.includes('array') && value.length > 0;
@@ -150,14 +162,14 @@ export function configSchema(command: Command): Record<string, unknown> {
     const description = flag.description.replace(/\n/g, '; ');
     return [key, { ...schema, description, ...(usual !== undefined && { default: usual }) }];
   });
-  const pairs = [...flags.keys()].flatMap((key) => rivalsOf(flags.get(key)).map((rival) => [key, rival].sort()));
-  const unique = [...new Map(pairs.map((pair) => [pair.join(), pair])).values()];
+  const keys = [...flags.keys()];
+  const rivals = keys.flatMap((a, i) => keys.slice(i + 1).flatMap((b) => (areRivals(flags, a, b) ? [[a, b]] : [])));
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: `The flags of cgfac ${command.name()}`,
     type: 'object',
     properties: { $schema: { type: 'string' }, ...Object.fromEntries([...parameters, ...own]) },
     additionalProperties: false,
-    ...(unique.length > 0 && { allOf: unique.map((pair) => ({ not: { required: pair } })) }),
+    ...(rivals.length > 0 && { allOf: rivals.map((pair) => ({ not: { required: pair } })) }),
   };
 }

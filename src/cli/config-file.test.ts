@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { FileError, OptionError } from '../errors.js';
 import { command as compareCommand } from './compare.js';
-import { configSchema } from './config.js';
+import { configSchema } from './config-file.js';
 import { command as trainCommand } from './train.js';
 
 const commands = { train: trainCommand, compare: compareCommand };
@@ -45,8 +45,8 @@ describe('a config file', () => {
         data: 'digits?train=9',
         optimizer: 'adam',
         steps: 7,
-        batchSize: 3,
-        learningRate: 'cosine:0.1:7',
+        'batch-size': 3,
+        'learning-rate': 'cosine:0.1:7',
       },
       ...{ damping: 2, rank: 4, diagnostics: true, metrics: ['accuracy', 'log-loss'], target: 'accuracy=0.9' },
       ...{ normalize: false, augment: ['flip', 'crop=2'], seed: 5, freeze: ['a.*', 'b.*'], json: true, out: 'x' },
@@ -77,9 +77,9 @@ describe('a config file', () => {
     [
       'a key that is unknown',
       { batchsize: 3 },
-      /c\.json: unknown key 'batchsize' \(did you mean 'batchSize'\?\); cgfac train has/,
+      /c\.json: unknown key 'batchsize' \(did you mean 'batch-size'\?\); cgfac train has/,
     ],
-    ['a key as on the command line', { 'batch-size': 3 }, /did you mean 'batchSize'/],
+    ['a key as in the library', { batchSize: 3 }, /did you mean 'batch-size'/],
     ['a flag for the command line', { debug: true }, /unknown key 'debug'.*--debug is for the command line/],
     ['a number of the wrong kind', { steps: 2.5 }, /c\.json: steps: --steps is 2\.5; it must be a whole number/],
     ['a text for a number', { steps: '7' }, /c\.json: steps is '7'; it must be a whole number$/],
@@ -120,9 +120,9 @@ describe.each(Object.entries(commands))('the schema of %s', (name, make) => {
         { epochs: 0.5, $schema: 'x' },
         { freeze: 'a' },
         { freeze: ['a', 'b'] },
-        { learningRate: 0.1 },
+        { 'learning-rate': 0.1 },
       ],
-      ...[{ learningRate: 'cosine:0.1:7' }, { normalize: false }, { metrics: ['accuracy'] }, { model: 'mlp' }],
+      ...[{ 'learning-rate': 'cosine:0.1:7' }, { normalize: false }, { metrics: ['accuracy'] }, { model: 'mlp' }],
       ...[{ steps: 0 }, { steps: 1.5 }, { epochs: 0 }, { steps: 1, epochs: 1 }, { freeze: [] }, { freeze: [1] }],
       ...[{ normalize: 'no' }, { unknown: 1 }, { debug: true }, { model: 1 }, { seed: -1 }, { json: null }],
     ];
