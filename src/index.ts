@@ -141,6 +141,7 @@ export { adamax, scaleByAdamax } from './optimizers/adamax.js';
 export { type AdanMoments, type AdanOptions, adan, scaleByAdan } from './optimizers/adan.js';
 export { adopt, scaleByAdopt } from './optimizers/adopt.js';
 export { type Chain, chain, namedChain } from './optimizers/chain.js';
+export { type Group, type GroupOptions, type OwnNumber, parameterGroups } from './optimizers/groups.js';
 export { type LambOptions, lamb } from './optimizers/lamb.js';
 export { type LarsOptions, type LayerRateOptions, lars, scaleByLars } from './optimizers/lars.js';
 export { type LbfgsOptions, lbfgs } from './optimizers/lbfgs.js';
@@ -170,6 +171,7 @@ export {
   parametersOf,
 } from './optimizers/parameters.js';
 export { partition } from './optimizers/partition.js';
+export { type PlateauOptions, reduceOnPlateau } from './optimizers/plateau.js';
 export { type ProdigyOptions, prodigy } from './optimizers/prodigy.js';
 export {
   type KroneckerWhiteningOptions,
@@ -321,6 +323,14 @@ export { type MomentumOptions, scaleByMomentum } from './optimizers/transforms/m
 export { cautious, scaleBySign } from './optimizers/transforms/sign.js';
 export { scaleByTrustRatio, type TrustRatioOptions } from './optimizers/transforms/trust-ratio.js';
 export type { Mapped, Placed, StepNumber, Transform, Updates } from './optimizers/transforms/updates.js';
+export {
+  type DecayGroup,
+  type Tuning,
+  tunedDecays,
+  tunedRate,
+  tunedShare,
+  withLearningRate,
+} from './optimizers/tuning.js';
 export {
   byProgress,
   byResidual,

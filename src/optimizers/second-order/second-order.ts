@@ -172,6 +172,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
             `The loss ${loss.name} has no likelihood to draw targets from: ${name} measures curvature by the targets of the data (fisher: empirical()).`,
           ],
     remedy: (setting) => ruleFor(setting).remedy,
+    rateless: (setting) => ruleFor(setting).rateless,
   };
 }
 
@@ -303,7 +304,11 @@ function usualRows({ objective, forward }: StepContext): number {
  * Gradients of the mean negative log-likelihood, `weight` times the loss. The weight is the first cotangent of the backward
  * pass: multiplying the gradients would take a pass over all parameters.
  */
-function likelihoodGradients({ b, forward, parameters }: StepContext, weight: Value): Map<string, Value> {
+function likelihoodGradients(context: StepContext, weight: Value): Map<string, Value> {
+  const { b, forward, parameters } = context;
+  if (context.lossGradients) {
+    return new Map([...context.gradients].map(([name, gradient]) => [name, b.mul(gradient, weight)]));
+  }
   const names = [...parameters.keys()];
   const seed = { value: forward.loss, cotangent: weight };
   const gradients = vectorJacobianProduct(b, [seed], [...parameters.values()]);
