@@ -359,3 +359,10 @@ export { DivergedError } from './training/run.js';
 export type { Evaluation, Experiment, Picture, ReportData, RunRecord, StepRecord } from './training/run-record.js';
 export { type LearningTask, learningTask } from './training/task/task.js';
 export type { TrainingResult } from './training/trainer.js';
+export {
+  type AverageRule,
+  exponentialAverage,
+  iterateAverage,
+  lastIterate,
+  type WeightAverage,
+} from './training/weight-average.js';

@@ -14,6 +14,7 @@ import {
   sharedOptions,
 } from './optimizers.js';
 import { printTable, printWarnings, runSummary } from './output.js';
+import { steeringFlags } from './steering-flags.js';
 import { type Outcome, Workbench } from './workbench.js';
 
 const examples = `
@@ -39,7 +40,7 @@ export function command(): Command {
     .description('Train a model with several optimizers, from the same initial parameters and on the same batches')
     .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder')
     .option('--optimizers <names>', 'the optimizers, separated by commas', 'cgfac,kfac,adam,sgd');
-  for (const flag of runFlags()) compare.addOption(flag);
+  for (const flag of [...runFlags(), ...steeringFlags()]) compare.addOption(flag);
   return compare.addHelpText('after', examples).action(run);
 }
 
@@ -52,7 +53,7 @@ async function run(modelName: string, flags: CompareFlags): Promise<void> {
   await Workbench.use({ given, usual, overwrite, reads: [modelName] }, flags.threads, async (bench) => {
     const plan = await makePlan(modelName, flags);
     bench.announce(plan);
-    const optimizers = specs.map((spec) => optimizerFor(plan, spec, sharedFor(spec, shared)));
+    const optimizers = specs.map((spec) => optimizerFor(plan, spec, sharedFor(spec, shared), true));
     const outcomes = await raceOf(bench, plan, optimizers);
     if (outcomes.length === 0) return;
     const experiment = experimentOf(

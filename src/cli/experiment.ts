@@ -14,6 +14,7 @@ import { plannedSteps, runMetrics, settingOf } from '../training/trainer.js';
 import type { RunFlags } from './flags.js';
 import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
+import { steered } from './steering-flags.js';
 
 /** A model, a task, and what is decided before the first step. */
 export interface Plan {
@@ -72,8 +73,11 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   };
 }
 
-export function optimizerFor({ model, task, batchSize }: Plan, spec: string, shared: SharedOptions): ChosenOptimizer {
-  return chooseOptimizer(spec, shared, settingOf(model, task, batchSize));
+/** @param isOneOfSeveral whether a schedule that has no effect on this optimizer may concern others */
+export function optimizerFor(plan: Plan, spec: string, shared: SharedOptions, isOneOfSeveral = false): ChosenOptimizer {
+  const setting = settingOf(plan.model, plan.task, plan.batchSize);
+  const { label, optimizer } = chooseOptimizer(spec, shared, setting);
+  return { label, optimizer: steered(optimizer, spec, { ...plan, setting }, isOneOfSeveral) };
 }
 
 /** Return sentences about the normalizations in the model and their numbers. */

@@ -11,6 +11,7 @@ import type { Schedule } from '../optimizers/schedules.js';
 import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js';
 import { readOptions } from './named-options.js';
 import { readSchedule } from './schedules.js';
+import type { SteeringFlags } from './steering-flags.js';
 
 /** Return a reader of a flag's number. */
 export function number(flag: string, range: Range): (text: string) => number {
@@ -24,7 +25,7 @@ export function number(flag: string, range: Range): (text: string) => number {
 }
 
 /** Return a reader of a flag's number or schedule. */
-const schedule =
+export const schedule =
   (flag: string, range: Range): ((text: string) => Schedule) =>
   (text) => {
     const value = readSchedule(flag, text);
@@ -37,7 +38,7 @@ const count: Range = { atLeast: 1, integer: true };
 const repeated = (text: string, before: readonly string[] = []): string[] => [...before, text];
 
 /** The values of the shared flags. */
-export interface RunFlags {
+export interface RunFlags extends SteeringFlags {
   readonly data: string;
   readonly steps?: number;
   readonly epochs?: number;

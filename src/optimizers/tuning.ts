@@ -4,7 +4,7 @@ import type { Value } from '../graph/graph.js';
 import type { Optimizer, StepContext, StepResult } from './optimizer.js';
 import { stepResult } from './optimizer.js';
 import { isSome, numberOf } from './options.js';
-import type { Schedule } from './schedules.js';
+import { at, type Schedule } from './schedules.js';
 
 /** What is made of an optimizer's own numbers. Each is asked by the part of an optimizer that has such a number. */
 export interface Tuning {
@@ -135,16 +135,22 @@ export const refusal = (optimizer: string, what: string, reason: string): string
   `${what} has no effect on ${optimizer}: ${reason}`;
 
 /**
- * Return the optimizer with another learning rate, made of its own.
- * @param change makes the rate from the optimizer's own, a number or a function of the step
+ * Return the optimizer with another learning rate, made of its own. Each part of an optimizer that has a rate (`partition`) gets
+ * one made of that.
+ * @param change makes the rate from the optimizer's own: from its first number, and from the whole, a number or a function of the step
  * @throws OptionError when a run begins, if the optimizer has no learning rate
  * @example
- * const optimizer = withLearningRate(cgfac({ step: normalized() }), (own) => warmUp(100, cosine(at(own, 0), 5000)));
+ * const optimizer = withLearningRate(cgfac({ step: normalized() }), (peak) => warmUp(100, cosine(peak, 5000)));
  */
-export function withLearningRate(optimizer: Optimizer, change: (own: Schedule) => Schedule): Optimizer {
+export function withLearningRate(optimizer: Optimizer, change: (peak: number, own: Schedule) => Schedule): Optimizer {
   return {
     ...optimizer,
     build: (context) =>
-      tunedStep(optimizer, context, { what: 'another learning rate', needs: ['learning rate'] }, { rate: change }),
+      tunedStep(
+        optimizer,
+        context,
+        { what: 'another learning rate', needs: ['learning rate'] },
+        { rate: (own) => change(at(own, 0), own) },
+      ),
   };
 }

@@ -1,27 +1,14 @@
-// The average of the iterates: a small separate program that runs every few steps.
+// The average of the iterates: a small separate program that runs after the steps whose iterates join it.
 import type { Engine, Program } from '../engine/engine.js';
 import { elementCount } from '../graph/tensor.js';
 import type { Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
 import type { Json, Remembered } from './run-state.js';
 import { parameterKey } from './step-program.js';
-
-/** Steps between updates: an average over every fourth iterate is as good, and costs fewer passes over all parameters. */
-const interval = 4;
+import type { AverageRule } from './weight-average.js';
 
 /** The key of a parameter's average in the engine's store. */
 const averageKey = (name: string): string => `average.${name}`;
-
-/**
- * Return the weight of the past for the iterate after `steps` steps, `since` of them after the last iterate in the average:
- * ∏ min(1 − (η + 1)/(k + η + 1), maximum) over the steps k between, with η = 8. It is the polynomial-decay average of Shamir
- * & Zhang 2013, section 4, which forgets the beginning of a run of any length.
- */
-export function weightOfPast(steps: number, since: number, maximum: number): number {
-  let weight = 1;
-  for (let k = steps - since; k < steps; k++) weight *= Math.min(1 - 9 / (k + 9), maximum);
-  return weight;
-}
 
 /**
  * ξ·average + (1 − ξ)·θ for each parameter (Polyak & Juditsky 1992; exponential as in Martens & Grosse 2015, section
@@ -30,7 +17,7 @@ export function weightOfPast(steps: number, since: number, maximum: number): num
 export class IterateAverage implements Remembered {
   readonly name = 'average';
   readonly #program: Program;
-  readonly #maximum: number;
+  readonly #rule: AverageRule;
   /** Keys in the engine's store, by parameter. */
   readonly keys: ReadonlyMap<string, string>;
   /** Memory of the averages, float32. */
@@ -38,16 +25,15 @@ export class IterateAverage implements Remembered {
   #joined = 0;
   #before = 0;
 
-  private constructor(program: Program, maximum: number, parameters: Model['parameters']) {
+  private constructor(program: Program, rule: AverageRule, parameters: Model['parameters']) {
     this.#program = program;
-    this.#maximum = maximum;
+    this.#rule = rule;
     this.keys = new Map([...parameters.keys()].map((name) => [name, averageKey(name)]));
     const elements = [...parameters.values()].map(({ dims }) => elementCount(dims));
     this.bytes = 4 * elements.reduce((sum, count) => sum + count, 0);
   }
 
-  /** @param maximum largest weight of the past, in (0, 1) */
-  static async of(engine: Engine, parameters: Model['parameters'], maximum: number): Promise<IterateAverage> {
+  static async of(engine: Engine, parameters: Model['parameters'], rule: AverageRule): Promise<IterateAverage> {
     const b = new Builder();
     const keep = b.input('keep', 'float32', []);
     const outputs: Record<string, ReturnType<Builder['add']>> = {};
@@ -58,16 +44,15 @@ export class IterateAverage implements Remembered {
     const updates = new Map([...parameters.keys()].map((name) => [`next.${name}`, averageKey(name)]));
     return new IterateAverage(
       await engine.compile(b.build('average', outputs), { updates, undoable: true }),
-      maximum,
+      rule,
       parameters,
     );
   }
 
   /** Add the iterate after a step to the average, if it is due or the step is the last. */
   async after(steps: number, isLast: boolean): Promise<void> {
-    // The first steps change the parameters most: each of them counts.
-    if (steps > 2 * interval && steps % interval !== 0 && !isLast) return;
-    const keep = weightOfPast(steps, steps - this.#joined, this.#maximum);
+    if (!this.#rule.joins(steps) && !isLast) return;
+    const keep = this.#rule.weightOfPast(steps, steps - this.#joined);
     this.#before = this.#joined;
     this.#joined = steps;
     await this.#program.run({ keep: { dtype: 'float32', dims: [], data: Float32Array.of(keep) } });

@@ -22,11 +22,13 @@ import {
 import { callbacksOf } from './callbacks.js';
 import { checkMonitorOptions } from './monitor.js';
 import type { RunOptions, TrainOptions } from './trainer.js';
+import { checkWeightAverage } from './weight-average.js';
 
 const runKeys: OptionKeys<RunOptions> = {
   engine: true,
   optimizer: true,
   batchSize: true,
+  average: true,
   steps: true,
   epochs: true,
   augment: true,
@@ -75,6 +77,7 @@ function checkRunOptions(options: RunOptions): void {
   checkSignal(options.signal);
   if (options.maxTime !== undefined) checkedNumber('maxTime', options.maxTime, { above: 0 });
   checkMonitorOptions(options);
+  checkWeightAverage(options.average);
   callbacksOf(options.callbacks);
 }
 

@@ -30,6 +30,7 @@ import { type StandardizationOptions, standardizedTask } from './task/standardiz
 import type { LearningTask } from './task/task.js';
 import { checkParameters, checkTrainOptions } from './train-options.js';
 import { warningsOf } from './warnings.js';
+import { iterateAverage, lastIterate, type WeightAverage } from './weight-average.js';
 
 export interface RunOptions extends EvaluationOptions, MonitorOptions {
   /** The engine that computes. Several trainings can share it: each has a separate store. */
@@ -43,6 +44,8 @@ export interface RunOptions extends EvaluationOptions, MonitorOptions {
   readonly epochs?: number;
   /** Seconds after which the run ends, evaluations and earlier parts of a resumed run included; no end by default. */
   readonly maxTime?: number;
+  /** What is evaluated and kept of the weights; by default what the optimizer averages, or the last iterate. */
+  readonly average?: WeightAverage;
   /** Flips and crops the pictures of training batches, but not those that are evaluated; none by default. */
   readonly augment?: Augmentation;
   /** Seed of the order of the examples, of their augmentation and of the random numbers of the optimizer; 0 by default. */
@@ -230,11 +233,16 @@ class Training {
 
   async #averages(): Promise<IterateAverage | undefined> {
     const { model, step } = this.#setup;
-    const { iterateAveraging } = this.#options.optimizer;
+    const { optimizer, average } = this.#options;
+    const { iterateAveraging } = optimizer;
+    if (average && step.evaluated.size > 0) {
+      throw new OptionError(
+        `average is ${average.name}, and ${optimizer.name} keeps an average of its own: leave it out`,
+      );
+    }
     const averaged = new Map([...model.parameters].filter(([name]) => !step.evaluated.has(name)));
-    return iterateAveraging === undefined || averaged.size === 0
-      ? undefined
-      : await IterateAverage.of(this.#engine, averaged, iterateAveraging);
+    const chosen = average ?? (iterateAveraging === undefined ? lastIterate() : iterateAverage(iterateAveraging));
+    return chosen.rule && averaged.size > 0 ? await IterateAverage.of(this.#engine, averaged, chosen.rule) : undefined;
   }
 
   /** What watches the run's evaluations; undefined if no value is monitored. */
