@@ -14,7 +14,6 @@ import {
   sharedOptions,
 } from './optimizers.js';
 import { printTable, printWarnings, runSummary } from './output.js';
-import { steeringFlags } from './steering-flags.js';
 import { type Outcome, Workbench } from './workbench.js';
 
 const examples = `
@@ -40,7 +39,7 @@ export function command(): Command {
     .description('Train a model with several optimizers, from the same initial parameters and on the same batches')
     .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder')
     .option('--optimizers <names>', 'the optimizers, separated by commas', 'cgfac,kfac,adam,sgd');
-  for (const flag of [...runFlags(), ...steeringFlags()]) compare.addOption(flag);
+  for (const flag of runFlags()) compare.addOption(flag);
   return compare.addHelpText('after', examples).action(run);
 }
 

@@ -10,35 +10,15 @@ import type { Metric } from '../metrics/metric.js';
 import type { Schedule } from '../optimizers/schedules.js';
 import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js';
 import { readOptions } from './named-options.js';
-import { readSchedule } from './schedules.js';
-import type { SteeringFlags } from './steering-flags.js';
-
-/** Return a reader of a flag's number. */
-export function number(flag: string, range: Range): (text: string) => number {
-  return (text) => {
-    const value = text.trim() === '' ? Number.NaN : Number(text);
-    if (Number.isNaN(value) && text.toLowerCase() !== 'nan') {
-      throw new OptionError(`${flag} is '${text}', which is not a number`);
-    }
-    return checkedNumber(flag, value, range);
-  };
-}
-
-/** Return a reader of a flag's number or schedule. */
-export const schedule =
-  (flag: string, range: Range): ((text: string) => Schedule) =>
-  (text) => {
-    const value = readSchedule(flag, text);
-    return typeof value === 'number' ? checkedNumber(flag, value, range) : value;
-  };
-
-const count: Range = { atLeast: 1, integer: true };
+import { count, number, schedule } from './number.js';
+import { type SteeringFlags, steeringFlags } from './steering-flags.js';
+import { type StoppingFlags, stoppingFlags } from './stopping-flags.js';
 
 /** Collect a flag that may be given several times. */
 const repeated = (text: string, before: readonly string[] = []): string[] => [...before, text];
 
 /** The values of the shared flags. */
-export interface RunFlags extends SteeringFlags {
+export interface RunFlags extends StoppingFlags, SteeringFlags {
   readonly data: string;
   readonly steps?: number;
   readonly epochs?: number;
@@ -113,6 +93,8 @@ export function runFlags(): Option[] {
       '--evaluation-examples <n>',
       'examples of each set to use for evaluations during training (default: 5000; for text, 500)',
     ).argParser(number('--evaluation-examples', count)),
+    ...stoppingFlags(),
+    ...steeringFlags(),
     new Option(
       '--normalize',
       'standardize inputs inside the model, per channel, and the targets of a regression; model.onnx then takes and predicts values in the units of the data (default: for tables, unless the model is a file)',

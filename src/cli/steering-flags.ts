@@ -12,8 +12,9 @@ import { evaluatedValue, splitNames } from '../training/evaluation/splits.js';
 import type { LearningTask } from '../training/task/task.js';
 import { runMetrics } from '../training/trainer.js';
 import { exponentialAverage, iterateAverage, lastIterate, type WeightAverage } from '../training/weight-average.js';
-import { number, type RunFlags, schedule } from './flags.js';
+import type { RunFlags } from './flags.js';
 import { type OptionKinds, readOptions } from './named-options.js';
+import { number, schedule } from './number.js';
 import { isSchedule } from './schedules.js';
 import { readShape, type Shape, shaped, shapeHelp } from './shaped-schedules.js';
 

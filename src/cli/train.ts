@@ -9,7 +9,7 @@ import { modelHelp, modelTitle } from './models.js';
 import { checkOptimizer, optimizerHelp, sharedOptions } from './optimizers.js';
 import { printTable, printWarnings, runSummary } from './output.js';
 import { fileNames } from './run-folder.js';
-import { steeringFlags } from './steering-flags.js';
+import { endingLines } from './stopping-flags.js';
 import { Workbench } from './workbench.js';
 
 const examples = `
@@ -38,7 +38,7 @@ export function command(): Command {
     .description('Train a model with one optimizer and save it')
     .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder')
     .option('--optimizer <name>', 'the optimizer, optionally with options, e.g. adam:learning-rate=0.003', 'cgfac');
-  for (const flag of [...runFlags(), ...steeringFlags()]) train.addOption(flag);
+  for (const flag of runFlags()) train.addOption(flag);
   return train.addHelpText('after', examples).action(run);
 }
 
@@ -68,6 +68,7 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
       return;
     }
     printTable(experiment);
+    for (const line of endingLines(record, flags)) console.log(line);
     printWarnings(warnings);
     const files = Object.values(fileNames)
       .map((file) => join(bench.folder, file))
