@@ -6,6 +6,7 @@
  */
 
 export { type EvaluateOptions, evaluate } from './api/evaluate.js';
+export { type FindLearningRateOptions, findLearningRate } from './api/find-learning-rate.js';
 export type { ArrayLike, ModelInputs, NestedArray } from './api/given.js';
 export { type JvpRequest, type JvpResult, jvp } from './api/jvp.js';
 export { type LoadModelOptions, loadModel, saveModel } from './api/load-save.js';
@@ -355,6 +356,7 @@ export type {
 export type { EvaluatedModel } from './training/evaluation/evaluation.js';
 export type { Target } from './training/evaluation/schedule.js';
 export type { EarlyStopping } from './training/monitor.js';
+export type { RatePoint, RateSearch, RateSweep } from './training/rate-search.js';
 export { DivergedError } from './training/run.js';
 export type { Evaluation, Experiment, Picture, ReportData, RunRecord, StepRecord } from './training/run-record.js';
 export { type LearningTask, learningTask } from './training/task/task.js';

@@ -8,7 +8,7 @@ import type { Loss } from '../losses/loss.js';
 import { metricNames, metricsOf } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Schedule } from '../optimizers/schedules.js';
-import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js';
+import { mostSteps, mostThreads } from '../options.js';
 import { readOptions } from './named-options.js';
 import { count, number, schedule } from './number.js';
 import { type SteeringFlags, steeringFlags } from './steering-flags.js';

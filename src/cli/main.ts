@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, Entry>> = {
   compare: { summary: 'Train a model with several optimizers and compare them', load: () => import('./compare.js') },
   inspect: { summary: 'Show the layers of a model and their Kronecker blocks', load: () => import('./inspect.js') },
   check: { summary: 'Check the gradients of a model against finite differences', load: () => import('./check.js') },
+  'find-rate': { summary: 'Find a learning rate for an optimizer', load: () => import('./find-rate.js') },
   data: { summary: 'Show what a data set contains', load: () => import('./data.js') },
   optimizers: { summary: 'List the optimizers, or the options of one', load: () => import('./list-optimizers.js') },
   study: { summary: 'Measure costs, batch sizes and defaults over many runs', load: () => import('./study.js') },

@@ -142,15 +142,16 @@ export const refusal = (optimizer: string, what: string, reason: string): string
  * @example
  * const optimizer = withLearningRate(cgfac({ step: normalized() }), (peak) => warmUp(100, cosine(peak, 5000)));
  */
-export function withLearningRate(optimizer: Optimizer, change: (peak: number, own: Schedule) => Schedule): Optimizer {
-  return {
-    ...optimizer,
-    build: (context) =>
-      tunedStep(
-        optimizer,
-        context,
-        { what: 'another learning rate', needs: ['learning rate'] },
-        { rate: (own) => change(at(own, 0), own) },
-      ),
-  };
-}
+export const withLearningRate = (optimizer: Optimizer, change: (peak: number, own: Schedule) => Schedule): Optimizer =>
+  rated(optimizer, 'another learning rate', change);
+
+/** @param what what the rate is changed by, for messages */
+export const rated = (
+  optimizer: Optimizer,
+  what: string,
+  change: (peak: number, own: Schedule) => Schedule,
+): Optimizer => ({
+  ...optimizer,
+  build: (context) =>
+    tunedStep(optimizer, context, { what, needs: ['learning rate'] }, { rate: (own) => change(at(own, 0), own) }),
+});
