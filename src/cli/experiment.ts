@@ -1,6 +1,7 @@
 // The plan of a run, for `train`, `compare` and `demo`: a model, data and options, checked before anything is computed.
 import { type DataSplits, overlapOf } from '../data/dataset.js';
 import { loadData } from '../data/spec.js';
+import { OptionError } from '../errors.js';
 import { elementCount } from '../graph/tensor.js';
 import { fineTuned } from '../model/edit/fine-tuning.js';
 import { normalizedInput } from '../model/edit/normalize.js';
@@ -41,9 +42,13 @@ export interface Plan {
 /** For data without overlap; in overlapping windows over a text, one pass shows each character several times. */
 const defaultEpochs = 5;
 
+const autoForOne =
+  '--batch-size auto finds a size for one optimizer: use it with cgfac train, and give the number here';
+
 /** Make a plan. @param data loaded already, if several plans share it */
 export async function makePlan(modelName: string, flags: RunFlags, data?: DataSplits): Promise<Plan> {
   const { seed } = flags;
+  if (flags.batchSize === 'auto') throw new OptionError(autoForOne);
   const create = await openModel(modelName);
   const splits = data ?? (await loadData(flags.data, { seed, ...(create.inputs && { modelInputs: create.inputs }) }));
   const { train, freeze, newHead, lora } = flags;

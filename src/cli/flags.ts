@@ -22,7 +22,7 @@ export interface RunFlags extends StoppingFlags, SteeringFlags {
   readonly data: string;
   readonly steps?: number;
   readonly epochs?: number;
-  readonly batchSize?: number;
+  readonly batchSize?: number | 'auto';
   readonly learningRate?: Schedule;
   readonly damping?: Schedule;
   readonly rank?: number;
@@ -60,8 +60,8 @@ export function runFlags(): Option[] {
     ).argParser(number('--epochs', { above: 0 })),
     new Option(
       '--batch-size <n>',
-      'examples per step; at most the training set (default: 500 for autoencoders, otherwise 128)',
-    ).argParser(number('--batch-size', count)),
+      'examples per step; at most the training set; or auto, for one optimizer: the largest power of two that fits into memory and is still faster an example (default: 500 for autoencoders, otherwise 128)',
+    ).argParser((text) => (text === 'auto' ? text : number('--batch-size', count)(text))),
     new Option(
       '--learning-rate <x>',
       'learning rate, a number or a schedule; cgfac and kfac choose their own unless you set one, which selects scheduled steps',
