@@ -333,6 +333,7 @@ export {
   tunedShare,
   withLearningRate,
 } from './optimizers/tuning.js';
+export { type UnfreezingOptions, unfreezing } from './optimizers/unfreezing.js';
 export {
   byProgress,
   byResidual,

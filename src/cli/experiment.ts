@@ -7,6 +7,7 @@ import { fineTuned } from '../model/edit/fine-tuning.js';
 import { normalizedInput } from '../model/edit/normalize.js';
 import type { Model } from '../model/model.js';
 import { describeNormalization, type Normalization } from '../normalization.js';
+import type { UnfreezingOptions } from '../optimizers/unfreezing.js';
 import { resolveTarget } from '../training/evaluation/schedule.js';
 import { splitsOf } from '../training/evaluation/splits.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
@@ -18,6 +19,7 @@ import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
 import { steered } from './steering-flags.js';
 import { overfitSteps, steeredData, stoppingOptions } from './stopping-flags.js';
+import { unfreezingOf, unfrozenLater } from './unfreezing.js';
 
 /** A model, a task, and what is decided before the first step. */
 export interface Plan {
@@ -37,6 +39,8 @@ export interface Plan {
   /** Notes to print before the first step, a line each. */
   readonly notes: readonly string[];
   readonly flags: RunFlags;
+  /** What waits before it is trained. */
+  readonly unfreezing?: UnfreezingOptions;
 }
 
 /** For data without overlap; in overlapping windows over a text, one pass shows each character several times. */
@@ -58,7 +62,10 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
     ...(newHead !== undefined && { newHead }),
     ...(lora !== undefined && { lora }),
   };
-  const tuned = fineTuned(create(seed, splits.train), { ...tuning, seed });
+  const { unfreezeAfter } = flags;
+  const whole = create(seed, splits.train);
+  const later = unfreezeAfter === undefined ? undefined : unfrozenLater(whole, { ...tuning, seed });
+  const tuned = later?.model ?? fineTuned(whole, { ...tuning, seed });
   const { model, task, inputs, targets, warnings } = standardizedTask(tuned, steeredData(splits, flags, seed), flags);
   const metrics = runMetrics(task, flags);
   if (flags.target) resolveTarget(flags.target, metrics, splitsOf(task.data));
@@ -76,10 +83,14 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   const augment = flags.augment && { augment: flags.augment };
   const total = plannedSteps(task, { batchSize, seed, ...augment, ...length });
   const title = modelTitle(modelName);
+  const unfreezing =
+    later &&
+    unfreezingOf(later.waiting, plannedSteps(task, { batchSize, seed, ...augment, epochs: unfreezeAfter ?? 0 }), total);
   return {
     ...{ title, dataSpec: flags.data, model, task, batchSize, total, flags, warnings, notes },
     ...(inputs && { normalization: inputs }),
     ...(targets && { targetNormalization: targets }),
+    ...(unfreezing && { unfreezing }),
   };
 }
 

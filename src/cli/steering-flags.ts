@@ -6,6 +6,7 @@ import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { type PlateauOptions, reduceOnPlateau } from '../optimizers/plateau.js';
 import type { Schedule } from '../optimizers/schedules.js';
 import { refusal, withLearningRate } from '../optimizers/tuning.js';
+import { type UnfreezingOptions, unfreezing } from '../optimizers/unfreezing.js';
 import { checkedNumber } from '../options.js';
 import { didYouMean } from '../suggest.js';
 import { evaluatedValue, splitNames } from '../training/evaluation/splits.js';
@@ -26,6 +27,7 @@ export interface SteeringFlags {
   readonly clipValue?: Schedule;
   readonly group?: readonly Group[];
   readonly average?: WeightAverage;
+  readonly unfreezeAfter?: number;
 }
 
 /** A shape over the run, or a rate that falls on plateaus. */
@@ -57,6 +59,10 @@ export const steeringFlags = (): Option[] => [
     '--average <kind>',
     'what is kept of the weights: iterate[:0.99] (an average of the last ninth of the run), ema[:0.999] or none, the last ones (default: what the optimizer averages)',
   ).argParser(readAverage),
+  new Option(
+    '--unfreeze-after <epochs>',
+    'train what --freeze and --train leave out, or all but the new head of --new-head, too, after so many epochs',
+  ).argParser(number('--unfreeze-after', { above: 0 })),
 ];
 
 const plateauKinds: OptionKinds = {
@@ -131,6 +137,7 @@ interface SteeredRun {
   readonly total: number;
   readonly setting: Setting;
   readonly flags: RunFlags;
+  readonly unfreezing?: UnfreezingOptions;
 }
 
 /**
@@ -144,7 +151,8 @@ export function steered(optimizer: Optimizer, spec: string, run: SteeredRun, isO
   if (average && /:iterate-averaging=/.test(spec)) {
     throw new OptionError(`optimizer '${spec}' and --average both say what is averaged; give it once`);
   }
-  const grouped = group ? parameterGroups(optimizer, group) : optimizer;
+  const inParts = run.unfreezing ? unfreezing(optimizer, run.unfreezing) : optimizer;
+  const grouped = group ? parameterGroups(inParts, group) : inParts;
   const { flags, setting, total } = run;
   if (!flags.schedule && flags.warmUp === undefined) return grouped;
   const reason = optimizer.rateless?.(setting);
