@@ -1,5 +1,5 @@
 // What a sweep shows: its best trial, how far the choice can be trusted, all trials as a table and as parallel coordinates.
-import { formatCount, formatMeasured, formatMetric, formatNumber, formatSeconds, words } from '../../format.js';
+import { formatCount, formatMeasured, formatMetric, formatSeconds, words } from '../../format.js';
 import type { Presentation, Section } from '../study.js';
 import type { StudyTable } from '../table.js';
 import { parallelCoordinates } from './parallel-coordinates.js';
