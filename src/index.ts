@@ -146,6 +146,7 @@ export { type Chain, chain, namedChain } from './optimizers/chain.js';
 export { type Group, type GroupOptions, type OwnNumber, parameterGroups } from './optimizers/groups.js';
 export { type LambOptions, lamb } from './optimizers/lamb.js';
 export { type LarsOptions, type LayerRateOptions, lars, scaleByLars } from './optimizers/lars.js';
+export { layerwiseDecay } from './optimizers/layer-decay.js';
 export { type LbfgsOptions, lbfgs } from './optimizers/lbfgs.js';
 export { type LionBetas, type LionOptions, lion, scaleByLion } from './optimizers/lion.js';
 export { type MuonOptions, muon, type OrthogonalMomentumOptions, scaleByMuon } from './optimizers/muon.js';

@@ -36,7 +36,7 @@ interface FindRateFlags extends RunFlags, RateSweep {
 /** Those of `train` that decide what a step computes. */
 const taken = [
   ...['data', 'batch-size', 'damping', 'rank', 'loss', 'normalize', 'no-normalize', 'augment', 'seed', 'threads'],
-  ...['train', 'freeze', 'new-head', 'lora', 'clip-norm', 'clip-value', 'group', 'json', 'debug'],
+  ...['train', 'freeze', 'new-head', 'lora', 'clip-norm', 'clip-value', 'group', 'layer-decay', 'json', 'debug'],
 ];
 
 export function command(): Command {

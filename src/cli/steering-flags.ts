@@ -2,6 +2,7 @@
 import { Option } from 'commander';
 import { OptionError } from '../errors.js';
 import { type Group, type GroupOptions, type OwnNumber, parameterGroups } from '../optimizers/groups.js';
+import { layerwiseDecay } from '../optimizers/layer-decay.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { type PlateauOptions, reduceOnPlateau } from '../optimizers/plateau.js';
 import type { Schedule } from '../optimizers/schedules.js';
@@ -26,6 +27,7 @@ export interface SteeringFlags {
   readonly clipNorm?: Schedule;
   readonly clipValue?: Schedule;
   readonly group?: readonly Group[];
+  readonly layerDecay?: number;
   readonly average?: WeightAverage;
   readonly unfreezeAfter?: number;
 }
@@ -55,6 +57,10 @@ export const steeringFlags = (): Option[] => [
     '--group <glob:option=value>',
     "train the parameters whose names match otherwise: 'head.*:learning-rate=10x' or '*.bias:learning-rate=2x,weight-decay=0'; repeatable, the first that matches counts",
   ).argParser((text, before: readonly Group[] = []) => [...before, readGroup(text)]),
+  new Option(
+    '--layer-decay <x>',
+    'factor on the learning rate of a layer for each layer between it and the output, e.g. 0.8',
+  ).argParser(number('--layer-decay', { above: 0, atMost: 1 })),
   new Option(
     '--average <kind>',
     'what is kept of the weights: iterate[:0.99] (an average of the last ninth of the run), ema[:0.999] or none, the last ones (default: what the optimizer averages)',
@@ -147,12 +153,13 @@ interface SteeredRun {
  * @throws OptionError for flags without an effect on it
  */
 export function steered(optimizer: Optimizer, spec: string, run: SteeredRun, isOneOfSeveral = false): Optimizer {
-  const { group, average } = run.flags;
+  const { group, average, layerDecay } = run.flags;
   if (average && /:iterate-averaging=/.test(spec)) {
     throw new OptionError(`optimizer '${spec}' and --average both say what is averaged; give it once`);
   }
   const inParts = run.unfreezing ? unfreezing(optimizer, run.unfreezing) : optimizer;
-  const grouped = group ? parameterGroups(inParts, group) : inParts;
+  const layered = layerDecay === undefined ? inParts : layerwiseDecay(inParts, layerDecay);
+  const grouped = group ? parameterGroups(layered, group) : layered;
   const { flags, setting, total } = run;
   if (!flags.schedule && flags.warmUp === undefined) return grouped;
   const reason = optimizer.rateless?.(setting);
