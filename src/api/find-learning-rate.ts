@@ -36,7 +36,7 @@ const keys: OptionKeys<FindLearningRateOptions> = {
  * steeply. The given model does not change.
  * @throws OptionError for unknown options and numbers out of range, and for an optimizer without a learning rate
  * @example
- * const { suggestion, points } = await findLearningRate(mlp({ seed: 1 }), { data: 'digits', optimizer: adam(), steps: 60 });
+ * const { suggestion, points } = await findLearningRate(mlp({ seed: 1 }), { data: 'digits', optimizer: adam() });
  * console.log(suggestion, points.length);
  */
 export async function findLearningRate(model: Model, options: FindLearningRateOptions): Promise<RateSearch> {
