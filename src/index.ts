@@ -6,6 +6,7 @@
  */
 
 export { type EvaluateOptions, evaluate } from './api/evaluate.js';
+export { type FindLearningRateOptions, findLearningRate } from './api/find-learning-rate.js';
 export type { ArrayLike, ModelInputs, NestedArray } from './api/given.js';
 export { type JvpRequest, type JvpResult, jvp } from './api/jvp.js';
 export { type LoadModelOptions, loadModel, saveModel } from './api/load-save.js';
@@ -142,8 +143,10 @@ export { adamax, scaleByAdamax } from './optimizers/adamax.js';
 export { type AdanMoments, type AdanOptions, adan, scaleByAdan } from './optimizers/adan.js';
 export { adopt, scaleByAdopt } from './optimizers/adopt.js';
 export { type Chain, chain, namedChain } from './optimizers/chain.js';
+export { type Group, type GroupOptions, type OwnNumber, parameterGroups } from './optimizers/groups.js';
 export { type LambOptions, lamb } from './optimizers/lamb.js';
 export { type LarsOptions, type LayerRateOptions, lars, scaleByLars } from './optimizers/lars.js';
+export { layerwiseDecay } from './optimizers/layer-decay.js';
 export { type LbfgsOptions, lbfgs } from './optimizers/lbfgs.js';
 export { type LionBetas, type LionOptions, lion, scaleByLion } from './optimizers/lion.js';
 export { type MuonOptions, muon, type OrthogonalMomentumOptions, scaleByMuon } from './optimizers/muon.js';
@@ -171,6 +174,7 @@ export {
   parametersOf,
 } from './optimizers/parameters.js';
 export { partition } from './optimizers/partition.js';
+export { type PlateauOptions, reduceOnPlateau } from './optimizers/plateau.js';
 export { type ProdigyOptions, prodigy } from './optimizers/prodigy.js';
 export {
   type KroneckerWhiteningOptions,
@@ -323,6 +327,15 @@ export { cautious, scaleBySign } from './optimizers/transforms/sign.js';
 export { scaleByTrustRatio, type TrustRatioOptions } from './optimizers/transforms/trust-ratio.js';
 export type { Mapped, Placed, StepNumber, Transform, Updates } from './optimizers/transforms/updates.js';
 export {
+  type DecayGroup,
+  type Tuning,
+  tunedDecays,
+  tunedRate,
+  tunedShare,
+  withLearningRate,
+} from './optimizers/tuning.js';
+export { type UnfreezingOptions, unfreezing } from './optimizers/unfreezing.js';
+export {
   byProgress,
   byResidual,
   type ProgressOptions,
@@ -345,8 +358,16 @@ export type {
 export type { EvaluatedModel } from './training/evaluation/evaluation.js';
 export type { Target } from './training/evaluation/schedule.js';
 export type { EarlyStopping } from './training/monitor.js';
+export type { RatePoint, RateSearch, RateSweep } from './training/rate-search.js';
 export { DivergedError } from './training/run.js';
 export type { Evaluation, Experiment, Picture, ReportData, RunRecord, StepRecord } from './training/run-record.js';
 export type { StartingPoint } from './training/starting-point.js';
 export { type LearningTask, learningTask } from './training/task/task.js';
 export type { TrainingResult } from './training/trainer.js';
+export {
+  type AverageRule,
+  exponentialAverage,
+  iterateAverage,
+  lastIterate,
+  type WeightAverage,
+} from './training/weight-average.js';

@@ -59,7 +59,7 @@ async function run(modelName: string, flags: CompareFlags): Promise<void> {
   await Workbench.use({ given, usual, overwrite, reads: [modelName] }, flags.threads, async (bench) => {
     const plan = await makePlan(modelName, flags);
     bench.announce(plan);
-    const optimizers = specs.map((spec) => optimizerFor(plan, spec, sharedFor(spec, shared)));
+    const optimizers = specs.map((spec) => optimizerFor(plan, spec, sharedFor(spec, shared), true));
     const outcomes = await raceOf(bench, plan, optimizers);
     if (outcomes.length === 0) return;
     const experiment = experimentOf(

@@ -1,11 +1,13 @@
 // The plan of a run, for `train`, `compare` and `demo`: a model, data and options, checked before anything is computed.
 import { type DataSplits, overlapOf } from '../data/dataset.js';
 import { loadData } from '../data/spec.js';
+import { OptionError } from '../errors.js';
 import { elementCount } from '../graph/tensor.js';
 import { fineTuned } from '../model/edit/fine-tuning.js';
 import { normalizedInput } from '../model/edit/normalize.js';
 import type { Model } from '../model/model.js';
 import { describeNormalization, type Normalization } from '../normalization.js';
+import type { UnfreezingOptions } from '../optimizers/unfreezing.js';
 import { resolveTarget } from '../training/evaluation/schedule.js';
 import { splitsOf } from '../training/evaluation/splits.js';
 import { type BatchOptions, microBatchSize } from '../training/micro-batch-size.js';
@@ -16,7 +18,9 @@ import { monitoredValue, plannedSteps, runMetrics, settingOf } from '../training
 import type { RunFlags } from './flags.js';
 import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
+import { steered } from './steering-flags.js';
 import { overfitSteps, steeredData, stoppingOptions } from './stopping-flags.js';
+import { unfreezingOf, unfrozenLater } from './unfreezing.js';
 
 /** A model, a task, and what is decided before the first step. */
 export interface Plan {
@@ -39,14 +43,20 @@ export interface Plan {
   /** Notes to print before the first step, a line each. */
   readonly notes: readonly string[];
   readonly flags: RunFlags;
+  /** What waits before it is trained. */
+  readonly unfreezing?: UnfreezingOptions;
 }
 
 /** For data without overlap; in overlapping windows over a text, one pass shows each character several times. */
 const defaultEpochs = 5;
 
+const autoForOne =
+  '--batch-size auto finds a size for one optimizer: use it with cgfac train, and give the number here';
+
 /** Make a plan. @param data loaded already, if several plans share it */
 export async function makePlan(modelName: string, flags: RunFlags, data?: DataSplits): Promise<Plan> {
   const { seed } = flags;
+  if (flags.batchSize === 'auto') throw new OptionError(autoForOne);
   const create = await openModel(modelName);
   const splits = data ?? (await loadData(flags.data, { seed, ...(create.inputs && { modelInputs: create.inputs }) }));
   const { train, freeze, newHead, lora } = flags;
@@ -56,7 +66,10 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
     ...(newHead !== undefined && { newHead }),
     ...(lora !== undefined && { lora }),
   };
-  const tuned = fineTuned(create(seed, splits.train), { ...tuning, seed });
+  const { unfreezeAfter } = flags;
+  const whole = create(seed, splits.train);
+  const later = unfreezeAfter === undefined ? undefined : unfrozenLater(whole, { ...tuning, seed });
+  const tuned = later?.model ?? fineTuned(whole, { ...tuning, seed });
   const { model, task, inputs, targets, warnings } = standardizedTask(tuned, steeredData(splits, flags, seed), flags);
   const metrics = runMetrics(task, flags);
   if (flags.target) resolveTarget(flags.target, metrics, splitsOf(task.data));
@@ -79,15 +92,22 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   const augment = flags.augment && { augment: flags.augment };
   const total = plannedSteps(task, { ...batches, seed, ...augment, ...length });
   const title = modelTitle(modelName);
+  const unfreezing =
+    later &&
+    unfreezingOf(later.waiting, plannedSteps(task, { batchSize, seed, ...augment, epochs: unfreezeAfter ?? 0 }), total);
   return {
     ...{ title, dataSpec: flags.data, model, task, batches, batchSize, total, flags, warnings, notes },
     ...(inputs && { normalization: inputs }),
     ...(targets && { targetNormalization: targets }),
+    ...(unfreezing && { unfreezing }),
   };
 }
 
-export function optimizerFor({ model, task, batchSize }: Plan, spec: string, shared: SharedOptions): ChosenOptimizer {
-  return chooseOptimizer(spec, shared, settingOf(model, task, batchSize));
+/** @param isOneOfSeveral whether a schedule that has no effect on this optimizer may concern others */
+export function optimizerFor(plan: Plan, spec: string, shared: SharedOptions, isOneOfSeveral = false): ChosenOptimizer {
+  const setting = settingOf(plan.model, plan.task, plan.batchSize);
+  const { label, optimizer } = chooseOptimizer(spec, shared, setting);
+  return { label, optimizer: steered(optimizer, spec, { ...plan, setting }, isOneOfSeveral) };
 }
 
 /** Return what distinguishes a run from others: the words of the command line. @param label the optimizer with its options */

@@ -5,35 +5,22 @@ import { adam, adamw } from '../optimizers/adam.js';
 import { adamax } from '../optimizers/adamax.js';
 import { adan } from '../optimizers/adan.js';
 import { adopt } from '../optimizers/adopt.js';
-import { type Chain, namedChain } from '../optimizers/chain.js';
+import type { Chain } from '../optimizers/chain.js';
 import { lamb } from '../optimizers/lamb.js';
 import { lars } from '../optimizers/lars.js';
 import { lion } from '../optimizers/lion.js';
 import { nadam } from '../optimizers/nadam.js';
 import { radam } from '../optimizers/radam.js';
 import { rmsprop } from '../optimizers/rmsprop.js';
-import type { Schedule } from '../optimizers/schedules.js';
 import { sgd } from '../optimizers/sgd.js';
-import { clipByGlobalNorm } from '../optimizers/transforms/clip.js';
 import { type DescribedOptions, type OptionValues, option } from './named-options.js';
 import type { OptimizerKind, OptimizerKinds } from './optimizer-kind.js';
 
-/** Return a first-order optimizer: a chain that may begin with a bound on the norm of the gradient. */
+/** Return a first-order optimizer. */
 export const firstOrder = (
   make: (options: OptionValues) => Chain,
   about: Pick<OptimizerKind, 'summary' | 'options' | 'example'>,
-): OptimizerKind => ({
-  ...about,
-  options: {
-    ...about.options,
-    'clip-norm': option('schedule', 'largest norm of the gradient of all parameters: longer ones are cut', 'none'),
-  },
-  create({ clipNorm, ...own }) {
-    const optimizer = make(own);
-    if (clipNorm === undefined) return optimizer;
-    return namedChain(optimizer.name, clipByGlobalNorm(clipNorm as Schedule), optimizer); // it was read as one
-  },
-});
+): OptimizerKind => ({ ...about, create: make });
 
 export const rates = (learningRate: string, weightDecay = '0', decay = 'decoupled weight decay') =>
   ({

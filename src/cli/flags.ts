@@ -8,31 +8,23 @@ import type { Loss } from '../losses/loss.js';
 import { metricNames, metricsOf } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Schedule } from '../optimizers/schedules.js';
-import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js';
+import { mostSteps, mostThreads } from '../options.js';
 import { listSchema, reads } from './flag-schema.js';
 import { readOptions } from './named-options.js';
-import { count, number } from './number.js';
+import { count, number, schedule } from './number.js';
 import { type LogFlags, logFlags } from './run-logs.js';
-import { readSchedule } from './schedules.js';
+import { type SteeringFlags, steeringFlags } from './steering-flags.js';
 import { type StoppingFlags, stoppingFlags } from './stopping-flags.js';
-
-/** Return a reader of a flag's number or schedule. */
-const schedule =
-  (flag: string, range: Range): ((text: string) => Schedule) =>
-  (text) => {
-    const value = readSchedule(flag, text);
-    return typeof value === 'number' ? checkedNumber(flag, value, range) : value;
-  };
 
 /** Collect a flag that may be given several times. */
 const repeated = reads(listSchema(), (text: string, before: readonly string[] = []): string[] => [...before, text]);
 
 /** The values of the shared flags. */
-export interface RunFlags extends StoppingFlags, LogFlags {
+export interface RunFlags extends StoppingFlags, SteeringFlags, LogFlags {
   readonly data: string;
   readonly steps?: number;
   readonly epochs?: number;
-  readonly batchSize?: number;
+  readonly batchSize?: number | 'auto';
   readonly accumulate?: number;
   readonly learningRate?: Schedule;
   readonly damping?: Schedule;
@@ -71,8 +63,8 @@ export function runFlags(): Option[] {
     ).argParser(number('--epochs', { above: 0 })),
     new Option(
       '--batch-size <n>',
-      'examples per batch; at most the training set (default: 500 for autoencoders, otherwise 128)',
-    ).argParser(number('--batch-size', count)),
+      'examples per batch; at most the training set; or auto, for one optimizer: the largest power of two that fits into memory and is still faster an example (default: 500 for autoencoders, otherwise 128)',
+    ).argParser((text) => (text === 'auto' ? text : number('--batch-size', count)(text))),
     new Option(
       '--accumulate <k>',
       'take k batches in a step, one after the other: the step of one batch k times as large, in the memory of one (default: 1)',
@@ -109,6 +101,7 @@ export function runFlags(): Option[] {
       'examples of each set to use for evaluations during training (default: 5000; for text, 500)',
     ).argParser(number('--evaluation-examples', count)),
     ...stoppingFlags(),
+    ...steeringFlags(),
     new Option(
       '--normalize',
       'standardize inputs inside the model, per channel, and the targets of a regression; model.onnx then takes and predicts values in the units of the data (default: for tables, unless the model is a file)',

@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, Entry>> = {
   watch: { summary: 'Follow the runs in a folder on a page in the browser', load: () => import('./watch.js') },
   inspect: { summary: 'Show the layers of a model and their Kronecker blocks', load: () => import('./inspect.js') },
   check: { summary: 'Check the gradients of a model against finite differences', load: () => import('./check.js') },
+  'find-rate': { summary: 'Find a learning rate for an optimizer', load: () => import('./find-rate.js') },
   data: { summary: 'Show what a data set contains', load: () => import('./data.js') },
   optimizers: { summary: 'List the optimizers, or the options of one', load: () => import('./list-optimizers.js') },
   study: { summary: 'Measure costs, batch sizes and defaults over many runs', load: () => import('./study.js') },

@@ -1,7 +1,9 @@
 // The reader of numbers in flags.
 import { OptionError } from '../errors.js';
+import type { Schedule } from '../optimizers/schedules.js';
 import { checkedNumber, type Range } from '../options.js';
 import { numberSchema, reads } from './flag-schema.js';
+import { readSchedule } from './schedules.js';
 
 export const count: Range = { atLeast: 1, integer: true };
 
@@ -15,3 +17,11 @@ export function number(flag: string, range: Range): (text: string) => number {
     return checkedNumber(flag, value, range);
   });
 }
+
+/** Return a reader of a flag's number or schedule. */
+export const schedule =
+  (flag: string, range: Range): ((text: string) => Schedule) =>
+  (text) => {
+    const value = readSchedule(flag, text);
+    return typeof value === 'number' ? checkedNumber(flag, value, range) : value;
+  };

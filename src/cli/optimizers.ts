@@ -3,6 +3,7 @@ import { OptionError } from '../errors.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import type { Schedule } from '../optimizers/schedules.js';
 import { didYouMean } from '../suggest.js';
+import { withClipping } from './clipping.js';
 import { firstOrderKinds } from './first-order.js';
 import { diagonalKinds, matrixKinds, parameterFreeKinds, wholeSetKinds } from './further-optimizers.js';
 import { camelCased, kindsOf, known, type OptionValue, readOptions, someOf } from './named-options.js';
@@ -12,12 +13,12 @@ import { secondOrderKinds } from './second-order.js';
 
 /** Optimizers in the groups of the help. */
 export const optimizerGroups: Readonly<Record<string, OptimizerKinds>> = {
-  'Second order': secondOrderKinds,
-  'First order': firstOrderKinds,
-  Matrices: matrixKinds,
-  'Diagonal of the Hessian': diagonalKinds,
-  'Without a rate to tune, or a schedule': parameterFreeKinds,
-  'Whole training set': wholeSetKinds,
+  'Second order': withClipping(secondOrderKinds),
+  'First order': withClipping(firstOrderKinds),
+  Matrices: withClipping(matrixKinds),
+  'Diagonal of the Hessian': withClipping(diagonalKinds),
+  'Without a rate to tune, or a schedule': withClipping(parameterFreeKinds),
+  'Whole training set': wholeSetKinds, // its line searches need the gradient itself
 };
 
 const kinds: OptimizerKinds = Object.assign({}, ...Object.values(optimizerGroups));
@@ -59,6 +60,8 @@ export interface SharedOptions {
   readonly learningRate?: Schedule;
   readonly damping?: Schedule;
   readonly rank?: number;
+  readonly clipNorm?: Schedule;
+  readonly clipValue?: Schedule;
   readonly diagnostics?: boolean;
 }
 
@@ -97,10 +100,19 @@ export function checkOptimizer(spec: string, shared: SharedOptions): void {
 }
 
 /** Return the shared options among a command's flags. */
-export const sharedOptions = ({ learningRate, damping, rank, diagnostics }: SharedOptions): SharedOptions => ({
+export const sharedOptions = ({
+  learningRate,
+  damping,
+  rank,
+  clipNorm,
+  clipValue,
+  diagnostics,
+}: SharedOptions): SharedOptions => ({
   ...(learningRate !== undefined && { learningRate }),
   ...(damping !== undefined && { damping }),
   ...(rank !== undefined && { rank }),
+  ...(clipNorm !== undefined && { clipNorm }),
+  ...(clipValue !== undefined && { clipValue }),
   ...(diagnostics !== undefined && { diagnostics }),
 });
 

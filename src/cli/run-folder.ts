@@ -5,8 +5,8 @@ import { mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { FileError, OptionError } from '../errors.js';
 import { advice, ensureWritableFolder, removeLeftovers, systemCode, writeFileAtomically } from '../files/write.js';
-import { finiteOrText, type RunResult } from '../reporting/run-result.js';
 import { mayWriteCard } from '../reporting/own-card.js';
+import { finiteOrText, type RunResult } from '../reporting/run-result.js';
 import { lockFolder, unlockFolder } from './folder-lock.js';
 
 export interface RunFolderOptions {

@@ -107,8 +107,8 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
 };
 
-/** The parts as numbers; undefined if one is not a number. */
-function numbersOf(parts: readonly string[]): readonly number[] | undefined {
+/** Return the parts as numbers; undefined if one is not a number. */
+export function numbersOf(parts: readonly string[]): readonly number[] | undefined {
   const numbers = parts.map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
   return numbers.some(Number.isNaN) ? undefined : numbers;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { TrainingError } from '../errors.js';
 import { dataName } from '../reporting/names.js';
+import { withBatchSize } from './batch-size.js';
 import { applyConfig, withConfig } from './config-file.js';
 import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
@@ -59,12 +60,14 @@ export function command(): Command {
   return withConfig(withFlags(train)).addHelpText('after', examples).action(run);
 }
 
-async function run(modelName: string, flags: TrainFlags): Promise<void> {
-  const shared = sharedOptions(flags);
-  checkOptimizer(flags.optimizer, shared);
-  const usual = join('runs', `${modelTitle(modelName)}-${flags.optimizer.split(':')[0]}`);
-  const { out: given, overwrite } = flags;
-  await Workbench.use({ given, usual, overwrite, reads: [modelName] }, flags.threads, async (bench) => {
+async function run(modelName: string, typed: TrainFlags): Promise<void> {
+  const shared = sharedOptions(typed);
+  checkOptimizer(typed.optimizer, shared);
+  const usual = join('runs', `${modelTitle(modelName)}-${typed.optimizer.split(':')[0]}`);
+  const { out: given, overwrite } = typed;
+  await Workbench.use({ given, usual, overwrite, reads: [modelName] }, typed.threads, async (bench) => {
+    const { flags, notes } = await withBatchSize(modelName, typed.optimizer, typed);
+    for (const note of notes) bench.progress.print(note);
     const plan = await makePlan(modelName, flags);
     bench.announce(plan);
     const outcome = await bench.run(plan, optimizerFor(plan, flags.optimizer, shared));

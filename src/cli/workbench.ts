@@ -152,6 +152,7 @@ export class Workbench {
         seed: flags.seed,
         signal: this.#interruption.signal,
         ...(flags.augment && { augment: flags.augment }),
+        ...(flags.average && { average: flags.average }),
         ...(flags.metrics && { metrics: flags.metrics }),
         ...(flags.target && { target: flags.target }),
         ...stoppingOptions(flags),

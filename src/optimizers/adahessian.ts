@@ -76,7 +76,8 @@ export function scaleByHessian(options: HessianOptions = {}): Transform {
 
 /** |z∘Hz| of each parameter, averaged. */
 function hessianDiagonals(context: StepContext): ReadonlyMap<string, Value> {
-  const { b, gradients, noise } = context;
+  const { b, noise } = context;
+  const gradients = context.lossGradients ?? context.gradients; // those of the loss are differentiated
   const known = parametersOf(context).filter(({ name }) => gradients.has(name));
   const signs = known.map(({ name, dims }) => noise(`signs.${name}`, dims, 'sign'));
   const seeds = known.map(({ name }, i) => ({

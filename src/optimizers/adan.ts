@@ -8,6 +8,7 @@ import { addDecayedWeights } from './transforms/decay.js';
 import { scaleByLearningRate } from './transforms/learning-rate.js';
 import { average } from './transforms/moments.js';
 import type { StepNumber, Transform } from './transforms/updates.js';
+import { tunedDecay, tunedRate, tunedShare } from './tuning.js';
 
 export interface AdanMoments {
   /** Decay of the average of gradients; 0.98 by default. */
@@ -44,17 +45,26 @@ export function adan(options: AdanOptions = {}): Chain {
     scaleByAdan(moments),
     addDecayedWeights(weightDecay),
     scaleByLearningRate(learningRate),
-    ...(isSome(weightDecay) ? [proximal(learningRate, weightDecay)] : []),
+    proximal(learningRate, weightDecay),
   );
 }
 
 /** (θ − η·u)/(1 + η·w) = θ − η·(u + w·θ)/(1 + η·w) */
 function proximal(learningRate: Schedule, weightDecay: Schedule): Transform {
-  const shrinking: StepNumber = {
-    name: 'proximal',
-    at: (step) => 1 + at(learningRate, step) * at(checked('weightDecay', weightDecay, { atLeast: 0 }), step),
+  return (context, updates) => {
+    if (!isSome(weightDecay) && !context.tuning) return updates;
+    const rate = tunedRate(context, learningRate);
+    const numbers = new Map<string, StepNumber>();
+    return updates.over((parameter) => {
+      const share = tunedShare(context, parameter, learningRate);
+      const decay = checked('weightDecay', tunedDecay(context, parameter, weightDecay), { atLeast: 0 });
+      const own = share === 1 && decay === weightDecay;
+      const name = own ? 'proximal' : `proximal.${parameter}`;
+      const number = numbers.get(name) ?? { name, at: (step) => 1 + share * at(rate, step) * at(decay, step) };
+      numbers.set(name, number);
+      return number;
+    });
   };
-  return (_, updates) => updates.over(shrinking);
 }
 
 /**

@@ -2,12 +2,13 @@
 // of its gradient, for large batches.
 import { checkedNumber, checkKeys, type OptionKeys } from '../options.js';
 import { type Chain, namedChain } from './chain.js';
-import { checked, isSome, numberOf } from './options.js';
+import { checked } from './options.js';
 import type { Schedule } from './schedules.js';
 import { scaleByLearningRate } from './transforms/learning-rate.js';
 import { scaleByMomentum } from './transforms/momentum.js';
 import { norm, ratioOr1 } from './transforms/trust-ratio.js';
 import type { Transform } from './transforms/updates.js';
+import { tunedDecays } from './tuning.js';
 
 export interface LayerRateOptions {
   /** c: each parameter changes by this share of its norm, times η; 0.001 by default. */
@@ -58,8 +59,9 @@ export function scaleByLars(options: LayerRateOptions = {}): Transform {
   const weightDecay = checked('weightDecay', options.weightDecay ?? 0, { atLeast: 0 });
   return (context, updates) => {
     const { b } = context;
-    const weight = isSome(weightDecay) ? numberOf(context, 'weightDecay', weightDecay) : undefined;
-    return updates.map((update, _, parameter) => {
+    const decays = tunedDecays(context, weightDecay, () => true);
+    return updates.map((update, name, parameter) => {
+      const weight = decays.find(({ names }) => names.has(name))?.weight;
       const [own, length] = [norm(b, parameter), norm(b, update)];
       const whole = weight === undefined ? length : b.add(length, b.mul(own, weight));
       const decayed = weight === undefined ? update : b.add(update, b.mul(parameter, weight));

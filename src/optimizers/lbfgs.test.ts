@@ -8,6 +8,7 @@ import { OptionError } from '../errors.js';
 import { random } from '../random.js';
 import { chain } from './chain.js';
 import { lbfgs } from './lbfgs.js';
+import { clipByGlobalNorm } from './transforms/clip.js';
 
 const loss = 'mean-squared-error';
 const network = denseNetwork([3, 2], { outputsFirst: true, hasBias: true, activation: 'linear', seed: 5 });
@@ -45,6 +46,23 @@ test('a step of a part of the training set is refused', async () => {
   await expect(run).rejects.toThrow(/each must be of the whole training set: batchSize is 1000; set it to 1000000/);
 });
 
-test('is no part of a chain', () => {
-  expect(() => chain(lbfgs() as never)).toThrow(/a part of a chain is an object with name, build/);
+test('takes no transformed gradients', async () => {
+  const clipped = chain(clipByGlobalNorm(1), lbfgs());
+  const run = stepOnce({
+    network,
+    loss,
+    examples,
+    optimizer: clipped,
+    about: { ...manyExamples(loss), examples: 8, batchSize: 8 },
+    step: 0,
+  });
+  await expect(run).rejects.toThrow(
+    /lbfgs searches along lines by the gradients of the loss itself: leave out clipping/,
+  );
+});
+
+test('is only the last part of a chain', () => {
+  expect(() => chain(lbfgs() as never, clipByGlobalNorm(1))).toThrow(
+    /a part of a chain is an object with name, build.*; another optimizer can only be the last part/,
+  );
 });

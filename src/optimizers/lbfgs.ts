@@ -42,6 +42,11 @@ export function lbfgs(options: LbfgsOptions = {}): Optimizer {
     name: 'lbfgs',
     build(context) {
       checkWhole(context);
+      if (context.lossGradients) {
+        throw new OptionError(
+          'lbfgs searches along lines by the gradients of the loss itself: leave out clipping and other transforms of gradients',
+        );
+      }
       const { b, forward, parameters, report } = context;
       const names = [...parameters.keys()].filter((name) => context.gradients.has(name));
       const flat = new Flat(names.map((name) => parameters.get(name)?.dims ?? []));
@@ -90,6 +95,7 @@ export function lbfgs(options: LbfgsOptions = {}): Optimizer {
       });
     },
     remedy: () => 'Start from smaller weights',
+    rateless: () => 'a line search sets the length of its steps; choose an optimizer such as adam',
   };
 }
 

@@ -6,6 +6,7 @@ import type { Distribution, Loss } from '../losses/loss.js';
 import type { Forward, Objective } from '../losses/objective.js';
 import type { Builder } from '../ops/builder.js';
 import { described, isRecord } from '../options.js';
+import type { Tuning } from './tuning.js';
 
 /** The properties of a run that an optimizer may depend on. */
 export interface Setting {
@@ -40,6 +41,10 @@ export interface Steering {
    * if the step was taken back.
    */
   observe(step: number, diagnostics: Readonly<Record<string, number>>): void;
+  /**
+   * Called after an evaluation that follows a step, with its figures by their names in the records: `trainLoss`, `testAccuracy`.
+   */
+  evaluated?(step: number, figures: Readonly<Record<string, number>>): void;
   /** Return the numbers that `observe` has changed so far, for checkpoints. */
   snapshot(): Record<string, number>;
   restore(snapshot: Readonly<Record<string, number>>): void;
@@ -65,6 +70,10 @@ export interface StepContext {
   readonly parameters: ReadonlyMap<string, Value>;
   /** Gradients of the mean loss by the parameters, in their shapes. */
   readonly gradients: ReadonlyMap<string, Value>;
+  /** Gradients of the loss itself, if `gradients` are what transforms such as a clip made of them. */
+  readonly lossGradients?: ReadonlyMap<string, Value>;
+  /** What the run changes about learning rates and weight decay: see `tunedRate`. Nothing by default. */
+  readonly tuning?: Tuning;
   /** Declare a scalar input: the trainer feeds it before each step. */
   scalar(name: string, at: ScalarSource): Value;
   /**
@@ -117,6 +126,11 @@ export interface Optimizer {
   readonly iterateAveraging?: number;
   /** Add one step to the graph; called anew for each run. Return the new parameters, alone if every finite step is kept. */
   build(context: StepContext): StepResult | ReadonlyMap<string, Value>;
+  /**
+   * Return why its steps have no learning rate that a run could schedule, with what to do instead; undefined, or left out, if they
+   * have one.
+   */
+  readonly rateless?: (setting: Setting) => string | undefined;
   /** Return what to change about it if training fails, to begin a sentence: `Lower the learning rate`. Nothing by default. */
   readonly remedy?: (setting: Setting) => string;
   /** Return sentences that a user should read about it in a run. */
@@ -217,6 +231,7 @@ function steeredWithin(steering: Steering, prefix: string): Steering {
         step,
         Object.fromEntries(Object.entries(diagnostics).map(([name, value]) => [own(name), value])),
       ),
+    evaluated: (step, figures) => steering.evaluated?.(step, figures),
     snapshot: () => steering.snapshot(),
     restore: (snapshot) => steering.restore(snapshot),
     warning: () => steering.warning?.(),

@@ -65,6 +65,10 @@ export function partition(rules: readonly (readonly [ParameterRule, Optimizer])[
       };
     },
     ...(advised?.remedy && { remedy: advised.remedy }),
+    rateless: (setting) => {
+      const reasons = parts.map(({ optimizer }) => optimizer.rateless?.(setting));
+      return reasons.every((reason) => reason !== undefined) ? reasons[0] : undefined;
+    },
     warnings: (setting) => parts.flatMap(({ optimizer }) => optimizer.warnings?.(setting) ?? []),
   };
 }

@@ -5,10 +5,12 @@ import type { Builder } from '../ops/builder.js';
 import { checkedFlag, checkedNumber, checkKeys, type OptionKeys } from '../options.js';
 import { type Chain, namedChain } from './chain.js';
 import { states } from './optimizer.js';
-import { checked, isSome, numberOf } from './options.js';
+import { checked } from './options.js';
 import type { Schedule } from './schedules.js';
+import { LearningRates } from './transforms/learning-rate.js';
 import { average, checkedMoments, type MomentsOptions, momentKeys } from './transforms/moments.js';
 import type { StepNumber, Transform } from './transforms/updates.js';
+import { tunedDecays } from './tuning.js';
 
 export interface ProdigyOptions extends MomentsOptions {
   /** Factor on the estimated rate, for schedules that begin at 1, such as `cosine(1, 5000)`; 1 by default. */
@@ -51,7 +53,7 @@ export function prodigy(options: ProdigyOptions = {}): Chain {
   const { beta1, beta2, epsilon } = checkedMoments('prodigy', moments);
   checked('weightDecay', weightDecay, { atLeast: 0 });
   const corrects = checkedFlag('biasCorrection', biasCorrection) ?? false;
-  const rate: StepNumber = { name: 'learningRate', at: checked('learningRate', learningRate, { above: 0 }) };
+  const own = checked('learningRate', learningRate, { above: 0 });
   const correction: StepNumber = {
     name: 'biasCorrection',
     at: (_, kept) => Math.sqrt(1 - beta2 ** (kept + 1)) / (1 - beta1 ** (kept + 1)),
@@ -66,6 +68,8 @@ export function prodigy(options: ProdigyOptions = {}): Chain {
   const transform: Transform = (context, updates) => {
     const { b, state, report } = context;
     const gradients = updates.values();
+    const rates = new LearningRates(context, own);
+    const { common: rate } = rates;
     const scale = corrects ? b.mul(updates.scalar(rate), updates.scalar(correction)) : updates.scalar(rate);
     const { stepped, after } = states(context, distance.shapes(gradients), (old) => {
       const { next, before, after } = distance.estimated(b, gradients, scale, old);
@@ -76,8 +80,12 @@ export function prodigy(options: ProdigyOptions = {}): Chain {
         const square = state(`square.${name}`, dims, (past) => average(b, past, b.square(step), beta2));
         return { numerator: b.mul(mean, before), denominator: b.add(b.sqrt(square), floor) };
       });
-      const decay = isSome(weightDecay) ? b.mul(before, numberOf(context, 'weightDecay', weightDecay)) : undefined;
-      const rated = (decay ? adapted.decayed(decay, () => true) : adapted).times(rate);
+      const decays = tunedDecays(context, weightDecay, () => true);
+      const decayed = decays.reduce(
+        (given, { weight, names }) => given.decayed(b.mul(before, weight), (name) => names.has(name)),
+        adapted,
+      );
+      const rated = decayed.times((name) => rates.of(name));
       const stepped = corrects ? rated.times(correction) : rated;
       for (const [name, update] of stepped.values()) next.set(movedKey(name), b.sub(old(movedKey(name)), update));
       return { next, stepped, after };

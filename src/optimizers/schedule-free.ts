@@ -10,6 +10,7 @@ import { addDecayedWeights } from './transforms/decay.js';
 import { scaleByLearningRate } from './transforms/learning-rate.js';
 import type { MomentsOptions } from './transforms/moments.js';
 import type { Transform } from './transforms/updates.js';
+import { tunedRate } from './tuning.js';
 
 export interface AveragingOptions {
   /** Share β of the average x in y = βx + (1 − β)z, where gradients are taken; 0.9 by default, more for very long runs. */
@@ -96,9 +97,10 @@ export function scheduleFree(options: ScheduleFreeOptions): Chain {
   const stepPower = checkedNumber('stepPower', options.stepPower ?? 0, { atLeast: 0 });
   const ratePower = checkedNumber('ratePower', options.ratePower ?? 2, { atLeast: 0 });
   const learningRate = checked('learningRate', options.learningRate, { above: 0 });
-  const share = shares((k, largestRate) => (k + 1) ** stepPower * largestRate ** ratePower, learningRate);
   const averaged: Transform = (context, updates) => {
     const { b, state } = context;
+    const weight = (k: number, largestRate: number) => (k + 1) ** stepPower * largestRate ** ratePower;
+    const share = shares(weight, tunedRate(context, learningRate));
     const taken = context.scalar('averageShare', (_, kept) => share(kept));
     return updates.placed((update, name, { dims }) => {
       const initial = initialParameter(context, name);

@@ -8,6 +8,7 @@ import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { random } from '../random.js';
 import { IterateAverage } from '../training/iterate-average.js';
 import { acceptedKey, buildStep, parameterKey, scalarFeeds } from '../training/step-program.js';
+import { iterateAverage, lastIterate } from '../training/weight-average.js';
 
 /** Numbers drawn by a seed, in the place of data. */
 export class DrawnTensors {
@@ -77,8 +78,8 @@ export async function openStepper(engine: Engine, workload: SteppedWorkload, opt
       [...model.parameters].flatMap(([name, { constant }]) => (constant ? [[key(name), constant] as const] : [])),
     );
   await engine.write({ ...parameters(parameterKey), ...step.initialState });
-  const averages =
-    optimizer.iterateAveraging && (await IterateAverage.of(engine, model.parameters, optimizer.iterateAveraging));
+  const { rule } = optimizer.iterateAveraging ? iterateAverage(optimizer.iterateAveraging) : lastIterate();
+  const averages = rule && (await IterateAverage.of(engine, model.parameters, rule));
   if (averages) await engine.write(parameters((name) => averages.keys.get(name) ?? parameterKey(name)));
   const draws = new DrawnTensors(2);
   const noise = Object.fromEntries(step.noise.map(({ name, dims }) => [name, draws.uniform(dims)]));

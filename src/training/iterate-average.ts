@@ -1,37 +1,24 @@
-// The average of the iterates: a small separate program that runs every few steps.
+// The average of the iterates: a small separate program that runs after the steps whose iterates join it.
 import type { Engine, Program } from '../engine/engine.js';
 import { elementCount } from '../graph/tensor.js';
 import type { Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
 import type { Json, Remembered } from './run-state.js';
 import { parameterKey } from './step-program.js';
-
-/** Steps between updates: an average over every fourth iterate is as good, and costs fewer passes over all parameters. */
-const interval = 4;
+import type { AverageRule } from './weight-average.js';
 
 /** The key of a parameter's average in the engine's store. */
 const averageKey = (name: string): string => `average.${name}`;
 
 /**
- * Return the weight of the past for the iterate after `steps` steps, `since` of them after the last iterate in the average:
- * ∏ min(1 − (η + 1)/(k + s·(η + 1)), maximum) over the steps k between, with η = 8. It is the polynomial-decay average of Shamir
- * & Zhang 2013, section 4, which forgets the beginning of a run of any length.
- * @param headStart s: see `headStart`
- */
-export function weightOfPast(steps: number, since: number, maximum: number, headStart = 1): number {
-  let weight = 1;
-  for (let k = steps - since; k < steps; k++) weight *= Math.min(1 - 9 / (k + 9 * headStart), maximum);
-  return weight;
-}
 
-/**
  * ξ·average + (1 − ξ)·θ for each parameter (Polyak & Juditsky 1992; exponential as in Martens & Grosse 2015, section
  * 10): iterates that fit the noise of their batches scatter about the solution, and their average is close to it.
  */
 export class IterateAverage implements Remembered {
   readonly name = 'average';
   readonly #program: Program;
-  readonly #maximum: number;
+  readonly #rule: AverageRule;
   readonly #headStart: number;
   /** Keys in the engine's store, by parameter. */
   readonly keys: ReadonlyMap<string, string>;
@@ -40,23 +27,20 @@ export class IterateAverage implements Remembered {
   #joined = 0;
   #before = 0;
 
-  private constructor(program: Program, maximum: number, headStart: number, parameters: Model['parameters']) {
+  private constructor(program: Program, rule: AverageRule, headStart: number, parameters: Model['parameters']) {
     this.#program = program;
-    this.#maximum = maximum;
+    this.#rule = rule;
     this.#headStart = headStart;
     this.keys = new Map([...parameters.keys()].map((name) => [name, averageKey(name)]));
     const elements = [...parameters.values()].map(({ dims }) => elementCount(dims));
     this.bytes = 4 * elements.reduce((sum, count) => sum + count, 0);
   }
 
-  /**
-   * @param maximum largest weight of the past, in (0, 1)
-   * @param headStart of the run: see `headStart`
-   */
+  /** @param headStart of the run: see `headStart` */
   static async of(
     engine: Engine,
     parameters: Model['parameters'],
-    maximum: number,
+    rule: AverageRule,
     headStart = 1,
   ): Promise<IterateAverage> {
     const b = new Builder();
@@ -69,7 +53,7 @@ export class IterateAverage implements Remembered {
     const updates = new Map([...parameters.keys()].map((name) => [`next.${name}`, averageKey(name)]));
     return new IterateAverage(
       await engine.compile(b.build('average', outputs), { updates, undoable: true }),
-      maximum,
+      rule,
       headStart,
       parameters,
     );
@@ -77,9 +61,8 @@ export class IterateAverage implements Remembered {
 
   /** Add the iterate after a step to the average, if it is due or the step is the last. */
   async after(steps: number, isLast: boolean): Promise<void> {
-    // The first steps change the parameters most: each of them counts.
-    if (steps > 2 * interval && steps % interval !== 0 && !isLast) return;
-    const keep = weightOfPast(steps, steps - this.#joined, this.#maximum, this.#headStart);
+    if (!this.#rule.joins(steps) && !isLast) return;
+    const keep = this.#rule.weightOfPast(steps, steps - this.#joined, this.#headStart);
     this.#before = this.#joined;
     this.#joined = steps;
     await this.#program.run({ keep: { dtype: 'float32', dims: [], data: Float32Array.of(keep) } });

@@ -370,6 +370,7 @@ export class Run implements Remembered, RunControl {
     const observed = { ...optimizer, loss: numbers[objectiveKey] ?? loss, accepted };
     for (const steering of step.steering) steering.observe(k, observed);
     const values = fatal ? {} : await schedule.after(k + 1, this.#seconds, k + 1 === total);
+    if (Object.keys(values).length > 0) for (const steering of step.steering) steering.evaluated?.(k, values);
     const epoch = (k + 1) / batches.stepsPerEpoch;
     const record = { step: k + 1, epoch, loss, metrics: { ...metrics, ...values }, seconds: this.#seconds, optimizer };
     this.#history.add(record, milliseconds);

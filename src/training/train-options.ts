@@ -22,12 +22,14 @@ import {
 import { callbacksOf } from './callbacks.js';
 import { checkMonitorOptions } from './monitor.js';
 import type { RunOptions, TrainOptions } from './trainer.js';
+import { checkWeightAverage } from './weight-average.js';
 
 const runKeys: OptionKeys<RunOptions> = {
   engine: true,
   optimizer: true,
   batchSize: true,
   accumulate: true,
+  average: true,
   steps: true,
   epochs: true,
   augment: true,
@@ -77,6 +79,7 @@ function checkRunOptions(options: RunOptions): void {
   checkSignal(options.signal);
   if (options.maxTime !== undefined) checkedNumber('maxTime', options.maxTime, { above: 0 });
   checkMonitorOptions(options);
+  checkWeightAverage(options.average);
   callbacksOf(options.callbacks);
 }
 

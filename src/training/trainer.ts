@@ -35,6 +35,7 @@ import { type StandardizationOptions, standardizedTask } from './task/standardiz
 import type { LearningTask } from './task/task.js';
 import { checkParameters, checkTrainOptions } from './train-options.js';
 import { warningsOf } from './warnings.js';
+import { iterateAverage, lastIterate, type WeightAverage } from './weight-average.js';
 
 export interface RunOptions extends BatchOptions, EvaluationOptions, MonitorOptions {
   /** The engine that computes. Several trainings can share it: each has a separate store. */
@@ -46,6 +47,8 @@ export interface RunOptions extends BatchOptions, EvaluationOptions, MonitorOpti
   readonly epochs?: number;
   /** Seconds after which the run ends, evaluations and earlier parts of a resumed run included; no end by default. */
   readonly maxTime?: number;
+  /** What is evaluated and kept of the weights; by default what the optimizer averages, or the last iterate. */
+  readonly average?: WeightAverage;
   /** Flips and crops the pictures of training batches, but not those that are evaluated; none by default. */
   readonly augment?: Augmentation;
   /** Seed of the order of the examples, of their augmentation and of the random numbers of the optimizer; 0 by default. */
@@ -253,11 +256,17 @@ class Training {
 
   async #averages(): Promise<IterateAverage | undefined> {
     const { model, step, setting } = this.#setup;
-    const { iterateAveraging } = this.#options.optimizer;
+    const { optimizer, average } = this.#options;
+    const { iterateAveraging } = optimizer;
+    if (average && step.evaluated.size > 0) {
+      throw new OptionError(
+        `average is ${average.name}, and ${optimizer.name} keeps an average of its own: leave it out`,
+      );
+    }
     const averaged = new Map([...model.parameters].filter(([name]) => !step.evaluated.has(name)));
-    return iterateAveraging === undefined || averaged.size === 0
-      ? undefined
-      : await IterateAverage.of(this.#engine, averaged, iterateAveraging, headStart(setting));
+    const { rule } = average ?? (iterateAveraging === undefined ? lastIterate() : iterateAverage(iterateAveraging));
+    if (!rule || averaged.size === 0) return undefined;
+    return await IterateAverage.of(this.#engine, averaged, rule, headStart(setting));
   }
 
   /** What watches the run's evaluations; undefined if no value is monitored. */

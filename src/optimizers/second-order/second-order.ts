@@ -141,7 +141,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     checkBlocks(name, context, chosen.table);
     const fisher = fisherOf(name, objective.loss, given);
     const weight = likelihood.weight(forward.output);
-    const gradients = lossGradients(b, forward, context.parameters, weight);
+    const gradients = likelihoodGradients(context, weight);
     const priorOf = priors(context, rule, estimate);
     const begun = rule.begin(context);
     context.report('damping', begun.damping);
@@ -172,6 +172,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
             `The loss ${loss.name} has no likelihood to draw targets from: ${name} measures curvature by the targets of the data (fisher: empirical()).`,
           ],
     remedy: (setting) => ruleFor(setting).remedy,
+    rateless: (setting) => ruleFor(setting).rateless,
   };
 }
 
@@ -297,4 +298,14 @@ export const mostMeasured = 32;
 function usualRows({ objective, forward }: StepContext): number {
   const cases = casesOf(objective.loss, forward.output) / objective.batchSize;
   return Math.max(4, Math.min(mostMeasured, Math.ceil(256 / cases)));
+}
+
+/**
+ * Gradients of the mean negative log-likelihood, `weight` times the loss. If transforms have made the gradients, theirs are taken;
+ * else the weight is the first cotangent of the backward pass: multiplying the gradients would take a pass over all parameters.
+ */
+function likelihoodGradients(context: StepContext, weight: Value): ReadonlyMap<string, Value> {
+  const { b, forward, parameters } = context;
+  if (!context.lossGradients) return lossGradients(b, forward, parameters, weight);
+  return new Map([...context.gradients].map(([name, gradient]) => [name, b.mul(gradient, weight)]));
 }

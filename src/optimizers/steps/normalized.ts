@@ -7,8 +7,9 @@ import { headStart } from '../head-start.js';
 import type { Optimizer, Setting } from '../optimizer.js';
 import { checked, isSome, numberOf } from '../options.js';
 import { at, type Schedule } from '../schedules.js';
+import { tunedRate } from '../tuning.js';
 import { StepWatch } from './acceptance.js';
-import { type StepRule, shrunk, stateNames, steppedParameters, sumOf } from './rule.js';
+import { decayedParameters, partFactor, type StepRule, stateNames, steppedParameters, sumOf } from './rule.js';
 
 export interface NormalizedOptions {
   /**
@@ -89,15 +90,12 @@ export function normalized(options: NormalizedOptions = {}): StepRule {
         },
       });
       const length = learningRate ?? fading(2e-3, setting);
-      const rate = scalar('learningRate', (step) => share * at(length, step));
-      const weights = {
-        old: numberOf(context, 'momentum', momentum),
-        decay: numberOf(context, 'weightDecay', weightDecay),
-      };
+      const tuned = tunedRate(context, length);
+      const rate = scalar('learningRate', (step) => share * at(tuned, step));
+      const past = numberOf(context, 'momentum', momentum);
       // With a constant β the sum Σ βᵏ·∇ is kept, 1/(1 − β) times the average: steps are of given length, and the share 1 − β
       // of the new gradient would cost a pass over all parameters.
-      const taken = (part: Value): Value =>
-        typeof weights.old === 'number' ? part : b.mul(part, b.sub(1, weights.old));
+      const taken = (part: Value): Value => (typeof past === 'number' ? part : b.mul(part, b.sub(1, past)));
       return {
         damping: scalar('damping', damping),
         watch,
@@ -105,7 +103,7 @@ export function normalized(options: NormalizedOptions = {}): StepRule {
           smooth(block, gradient) {
             const names = stateNames('momentum', block);
             return gradient.mapNamed((part, kind) =>
-              state(names[kind], part.dims, (old) => b.add(b.mul(old, weights.old), taken(part))),
+              state(names[kind], part.dims, (old) => b.add(b.mul(old, past), taken(part))),
             );
           },
         }),
@@ -115,10 +113,17 @@ export function normalized(options: NormalizedOptions = {}): StepRule {
           const moved = blocks.map(({ block, direction }) => {
             const square = b.mul(direction.dots(b, direction), 1 / direction.groupSize);
             const factor = b.div(backward, b.sqrt(b.max(square, 1e-36)));
-            return { block, square, step: direction.map((part) => b.mul(part, factor)) };
+            const step = direction.mapNamed((part, kind) =>
+              b.mul(part, partFactor(context, block, kind, factor, length)),
+            );
+            return { block, square, step };
           });
           const decaying = blocks.flatMap(({ block }) => (block.decays ? [block.weight] : []));
-          const from = isSome(weightDecay) ? shrunk(context, decaying, b.sub(1, b.mul(rate, weights.decay))) : context;
+          const from = decayedParameters(context, {
+            rate,
+            own: { learningRate: length, weightDecay },
+            names: decaying,
+          });
           return {
             parameters: steppedParameters(from, moved),
             squaredLength: sumOf(

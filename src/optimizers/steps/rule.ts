@@ -5,7 +5,9 @@ import type { Value } from '../../graph/graph.js';
 import type { Likelihood } from '../../losses/likelihood.js';
 import type { Forward } from '../../losses/objective.js';
 import type { Optimizer, StepContext } from '../optimizer.js';
+import type { Schedule } from '../schedules.js';
 import type { BlockDirection } from '../second-order/block.js';
+import { tunedDecays, tunedShare } from '../tuning.js';
 
 export interface StepRule {
   readonly name: string;
@@ -27,6 +29,8 @@ export interface StepRule {
   readonly rest?: Optimizer;
   /** What to change if training fails, to begin a sentence. */
   readonly remedy: string;
+  /** Why a run cannot schedule the learning rate, with what to do instead; left out if it can (`tunedRate`). */
+  readonly rateless?: string;
   /** Begin to add the step to the graph of a run. */
   begin(context: StepContext): BegunStep;
 }
@@ -123,8 +127,52 @@ export function steppedParameters(
   return updated;
 }
 
+/**
+ * Return the factor on the part of a block's direction that belongs to one of its parameters.
+ * @param factor of all parameters
+ * @param own the rule's learning rate
+ */
+export function partFactor(
+  context: Pick<StepContext, 'b' | 'tuning'>,
+  { weight, ownBias }: KroneckerBlock,
+  kind: 'weight' | 'bias',
+  factor: Value,
+  own: Schedule,
+): Value {
+  const parameter = kind === 'weight' ? weight : ownBias;
+  return parameter === undefined ? factor : context.b.mul(factor, tunedShare(context, parameter, own));
+}
+
+/** The learning rate of a step and its decoupled weight decay. */
+interface Shrinking {
+  /** η, a scalar. */
+  readonly rate: Value;
+  /** The rule's own learning rate and weight decay. */
+  readonly own: { readonly learningRate: Schedule; readonly weightDecay: Schedule };
+  /** Names of the parameters that decay, unless the run says otherwise. */
+  readonly names: Iterable<string>;
+}
+
+/** Return the context with the parameters after decoupled weight decay, (1 − η·w)θ. */
+export function decayedParameters(context: StepContext, { rate, own, names }: Shrinking): StepContext {
+  const { b } = context;
+  const decaying = new Set(names);
+  const groups = tunedDecays(context, own.weightDecay, (name) => decaying.has(name));
+  return groups.reduce((before, { weight, names: alike }) => {
+    const byShare = new Map<number, string[]>();
+    for (const name of alike) {
+      const share = tunedShare(context, name, own.learningRate);
+      byShare.set(share, [...(byShare.get(share) ?? []), name]);
+    }
+    return [...byShare].reduce(
+      (given, [share, some]) => shrunk(given, some, b.sub(1, b.mul(b.mul(rate, share), weight))),
+      before,
+    );
+  }, context);
+}
+
 /** Return the same context with some of the parameters multiplied by a scalar: decoupled weight decay. */
-export function shrunk(context: StepContext, names: Iterable<string>, factor: Value): StepContext {
+function shrunk(context: StepContext, names: Iterable<string>, factor: Value): StepContext {
   const parameters = new Map(context.parameters);
   for (const name of names) {
     const value = parameters.get(name);

@@ -4,7 +4,8 @@ import type { Value } from '../../graph/graph.js';
 import { checkKeys, type OptionKeys } from '../../options.js';
 import { checked, isSome, numberOf } from '../options.js';
 import type { Schedule } from '../schedules.js';
-import { type StepRule, shrunk, stateNames, steppedParameters, sumOf } from './rule.js';
+import { tunedRate } from '../tuning.js';
+import { decayedParameters, partFactor, type StepRule, stateNames, steppedParameters, sumOf } from './rule.js';
 
 export interface ScheduledOptions {
   /** η; 0.1 by default. */
@@ -49,12 +50,8 @@ export function scheduled(options: ScheduledOptions = {}): StepRule {
     remedy: 'Lower the learning rate or raise the damping',
     begin(context) {
       const { b, scalar, state, report } = context;
-      const rate = scalar('learningRate', learningRate);
-      const [past, decay, bound] = [
-        numberOf(context, 'momentum', momentum),
-        numberOf(context, 'weightDecay', weightDecay),
-        numberOf(context, 'klClip', klClip),
-      ];
+      const rate = scalar('learningRate', tunedRate(context, learningRate));
+      const [past, bound] = [numberOf(context, 'momentum', momentum), numberOf(context, 'klClip', klClip)];
       const lambda = scalar('damping', damping);
       return {
         damping: lambda,
@@ -81,14 +78,14 @@ export function scheduled(options: ScheduledOptions = {}): StepRule {
           const steps = blocks.map(({ block, direction, rootDamping }) => {
             const length = withoutDamping(factor, rootDamping);
             const names = stateNames('step', block);
-            const step = direction.mapNamed((part, kind) =>
-              state(names[kind], part.dims, (old) => b.add(b.mul(old, past), b.mul(part, length))),
-            );
+            const step = direction.mapNamed((part, kind) => {
+              const own = partFactor(context, block, kind, length, learningRate);
+              return state(names[kind], part.dims, (old) => b.add(b.mul(old, past), b.mul(part, own)));
+            });
             return { block, step };
           });
-          const decayed = isSome(weightDecay)
-            ? shrunk(context, context.parameters.keys(), b.sub(1, b.mul(rate, decay)))
-            : context;
+          const names = context.parameters.keys();
+          const decayed = decayedParameters(context, { rate, own: { learningRate, weightDecay }, names });
           return {
             parameters: steppedParameters(decayed, steps),
             squaredLength: sumOf(

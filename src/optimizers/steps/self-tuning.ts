@@ -56,6 +56,8 @@ export function selfTuning(options: SelfTuningOptions = {}): StepRule {
     readsSample: true,
     priorPrecision,
     remedy: 'Take larger batches, or raise the damping',
+    rateless:
+      'self-tuning steps choose their length from the quadratic model of the loss; choose normalized steps (step=normalized) or an optimizer such as adam',
     begin(context) {
       const { b, report } = context;
       const tuned = levenbergMarquardt(options, context.setting);

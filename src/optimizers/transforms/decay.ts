@@ -1,7 +1,8 @@
 // Weight decay: the parameters shrink towards 0.
-import { checked, isSome, numberOf } from '../options.js';
+import { checked, isSome } from '../options.js';
 import { type ParameterRule, parameterRule, parametersOf } from '../parameters.js';
 import type { Schedule } from '../schedules.js';
+import { tunedDecays } from '../tuning.js';
 import type { Transform } from './updates.js';
 
 /**
@@ -16,8 +17,11 @@ export function addDecayedWeights(weight: Schedule, of: ParameterRule = '*'): Tr
   checked('weightDecay', weight, { atLeast: 0 });
   const takes = parameterRule(of);
   return (context, updates) => {
-    if (!isSome(weight)) return updates;
+    if (!isSome(weight) && !context.tuning) return updates;
     const taken = new Set(takes(parametersOf(context)).map(({ name }) => name));
-    return updates.decayed(numberOf(context, 'weightDecay', weight), (name) => taken.has(name));
+    return tunedDecays(context, weight, (name) => taken.has(name)).reduce(
+      (given, { weight: own, names }) => given.decayed(own, (name) => names.has(name)),
+      updates,
+    );
   };
 }

@@ -89,14 +89,14 @@ export class Updates {
     return this.#each((update, name) => ({ ...update, placed: next(this.#value(update), name, update.parameter) }));
   }
 
-  /** Return the updates times a number of the step. */
-  times(number: StepNumber): Updates {
-    return this.#scaled(({ times, over }) => ({ times: [...times, number], over }));
+  /** Return the updates times a number of the step, or times one of each parameter's own. */
+  times(number: StepNumber | ((name: string) => StepNumber)): Updates {
+    return this.#scaled(({ times, over }, name) => ({ times: [...times, numberFor(number, name)], over }));
   }
 
-  /** Return the updates over a number of the step. */
-  over(number: StepNumber): Updates {
-    return this.#scaled(({ times, over }) => ({ times, over: [...over, number] }));
+  /** Return the updates over a number of the step, or over one of each parameter's own. */
+  over(number: StepNumber | ((name: string) => StepNumber)): Updates {
+    return this.#scaled(({ times, over }, name) => ({ times, over: [...over, numberFor(number, name)] }));
   }
 
   /**
@@ -154,10 +154,10 @@ export class Updates {
     return isOne(factor) ? weight : this.#context.b.mul(this.#numbers.value(factor), weight);
   }
 
-  #scaled(next: (factor: Factor) => Factor): Updates {
-    return this.#each((update) => {
+  #scaled(next: (factor: Factor, name: string) => Factor): Updates {
+    return this.#each((update, name) => {
       const { decay, factor } = update;
-      return { ...update, factor: next(factor), decay: decay && { ...decay, factor: next(decay.factor) } };
+      return { ...update, factor: next(factor, name), decay: decay && { ...decay, factor: next(decay.factor, name) } };
     });
   }
 
@@ -174,6 +174,9 @@ function checkOpen(update: Update): Update {
     'a transform follows one that ends a chain, since it makes the new parameters: put the averaging of iterates last',
   );
 }
+
+const numberFor = (number: StepNumber | ((name: string) => StepNumber), name: string): StepNumber =>
+  typeof number === 'function' ? number(name) : number;
 
 const isOne = ({ times, over }: Factor): boolean => times.length + over.length === 0;
 
