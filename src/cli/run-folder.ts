@@ -4,8 +4,8 @@
 import { mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { FileError, OptionError } from '../errors.js';
+import { lockFolder, unlockFolder } from '../files/folder-lock.js';
 import { advice, ensureWritableFolder, removeLeftovers, systemCode, writeFileAtomically } from '../files/write.js';
-import { lockFolder, unlockFolder } from './folder-lock.js';
 
 export interface RunFolderOptions {
   /** The folder that the user gives: refused if it holds a run, unless that is to be replaced. */
