@@ -2,10 +2,10 @@
 // SHA-256 of all bytes before it, so that no torn, truncated or changed file is taken for a whole one.
 import { createHash } from 'node:crypto';
 import { FileError, messageOf } from '../errors.js';
+import { exactJson, type Json, readExactJson } from '../exact-json.js';
 import type { TensorData } from '../graph/tensor.js';
 import { isRecord } from '../options.js';
 import type { Disk } from './disk.js';
-import { exactJson, type Json, readExactJson } from './exact-json.js';
 import { readSafetensors, safetensorsParts } from './safetensors.js';
 import { writeFileAtomically } from './write.js';
 
@@ -15,6 +15,8 @@ export interface Checkpoint {
   readonly step: number;
   readonly numbers: Readonly<Record<string, Json>>;
   readonly tensors: Readonly<Record<string, TensorData>>;
+  /** What the run is made of, to tell whether another one may go on from here. */
+  readonly origin: Readonly<Record<string, Json>>;
 }
 
 const format = 'cgfac checkpoint';
@@ -24,10 +26,20 @@ const checksumName = '__sha256__';
 const checksumBytes = 32;
 
 /** @throws FileError if the file cannot be written: what was at the path is untouched */
-export function writeCheckpoint(path: string, { step, numbers, tensors }: Checkpoint, disk?: Disk): Promise<void> {
+export function writeCheckpoint(
+  path: string,
+  { step, numbers, tensors, origin }: Checkpoint,
+  disk?: Disk,
+): Promise<void> {
   const checksum = new Uint8Array(checksumBytes);
   const parts = safetensorsParts({
-    metadata: { format, version: String(version), step: String(step), numbers: exactJson(numbers) },
+    metadata: {
+      format,
+      version: String(version),
+      step: String(step),
+      numbers: exactJson(numbers),
+      origin: exactJson(origin),
+    },
     tensors: { ...tensors, [checksumName]: { dtype: 'uint8', dims: [checksumBytes], data: checksum } },
   });
   return writeFileAtomically(path, withChecksum(parts.slice(0, -1), checksum), disk);
@@ -72,10 +84,15 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
     );
   }
   try {
-    const numbers = readExactJson(metadata.numbers ?? '');
-    if (!isRecord(numbers)) throw new FileError('its numbers are no object');
-    return { step: Number(metadata.step), numbers: numbers as Checkpoint['numbers'], tensors: own };
+    const [numbers, origin] = [recordIn(metadata.numbers), recordIn(metadata.origin)];
+    return { step: Number(metadata.step), numbers, tensors: own, origin };
   } catch (cause) {
     throw new FileError(`'${path}' is no checkpoint that cgfac wrote: ${messageOf(cause)}`, { cause });
   }
+}
+
+function recordIn(text: string | undefined): Record<string, Json> {
+  const value = readExactJson(text ?? '');
+  if (isRecord(value)) return value as Record<string, Json>;
+  throw new FileError('its numbers are no object');
 }

@@ -18,6 +18,7 @@ afterEach(() => rm(root, { recursive: true }));
 
 const at = (step: number): Checkpoint => ({
   step,
+  origin: { threads: 2, data: 'abc' },
   numbers: { step, losses: [1 / step, Number.NaN, -0], draws: 2n ** 63n + BigInt(step) },
   tensors: {
     'parameter.w': { dtype: 'float32', dims: [2, 3], data: Float32Array.from({ length: 6 }, (_, i) => step / (1 + i)) },

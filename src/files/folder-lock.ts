@@ -65,7 +65,8 @@ async function takeAway(path: string, stale: string): Promise<void> {
 }
 
 export async function unlockFolder(folder: string): Promise<void> {
-  await rm(join(folder, lockName), { force: true });
+  // A lock that cannot be removed is taken over later: its process has ended.
+  await rm(join(folder, lockName), { force: true }).catch(() => undefined);
 }
 
 /** Make the lock with its content in it, so that nobody reads half of it; return false if there is one. */

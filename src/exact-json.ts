@@ -1,7 +1,7 @@
 // JSON that loses nothing of a value: NaN, infinities, −0 and 64-bit integers are written as `{ "$": "NaN" }`. A key of the value
 // itself that begins with `$` gets one more.
-import { FileError } from '../errors.js';
-import { described, isRecord } from '../options.js';
+import { FileError } from './errors.js';
+import { described, isRecord } from './options.js';
 
 /** Numbers of any kind, texts, booleans and null, in arrays and objects. A key whose value is undefined counts as absent. */
 export type Json =

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { FileError } from '../errors.js';
+import { FileError } from './errors.js';
 import { exactJson, type Json, readExactJson } from './exact-json.js';
 
 const value = fc.letrec<{ json: Json }>((tie) => ({
