@@ -15,7 +15,7 @@ import type { Persistence } from '../training/trainer.js';
 export interface CheckpointOptions {
   /** The folder of the checkpoints; it is made if need be. */
   readonly dir: string;
-  /** How often: a number of steps, `'30s'`, `'5min'`, `'2epochs'`; every minute by default. */
+  /** How often: a number of steps, `'30s'`, `'5m'`, `'2epochs'`; every minute by default. */
   readonly every?: Every;
   /** Number of checkpoints to keep, the newest ones; 3 by default. Each holds the best parameters so far, if a value is monitored. */
   readonly keep?: number;
@@ -28,7 +28,7 @@ export interface ResumeOptions {
   readonly force?: boolean;
 }
 
-export const usualEvery: Every = '1min';
+export const usualEvery: Every = '1m';
 export const usualKeep = 3;
 
 /** What a run is made of: if it is the same, a run that goes on ends with the same bits. */
@@ -36,16 +36,20 @@ export type Origin = Readonly<Record<string, Json>>;
 
 /** Writes checkpoints to a folder. One that cannot be written is a warning: the ones before it stay. */
 export class FileCheckpointing implements Checkpointing {
-  readonly #folder: CheckpointFolder;
+  readonly #open: () => Promise<CheckpointFolder>;
+  #folder: CheckpointFolder | undefined;
   readonly #cadence: Cadence;
   readonly #origin: Origin;
   readonly #warn: (line: string) => void;
   readonly #before: () => void;
   #hasFailed = false;
 
-  /** @param before called before each write: what belongs to a checkpoint must be on the disk first */
+  /**
+   * @param open called before the first write
+   * @param before called before each write: what belongs to a checkpoint must be on the disk first
+   */
   constructor(
-    folder: CheckpointFolder,
+    open: () => Promise<CheckpointFolder>,
     {
       every,
       origin,
@@ -58,7 +62,7 @@ export class FileCheckpointing implements Checkpointing {
       readonly before?: () => void;
     },
   ) {
-    this.#folder = folder;
+    this.#open = open;
     this.#cadence = every;
     this.#origin = origin;
     this.#warn = warn;
@@ -72,6 +76,7 @@ export class FileCheckpointing implements Checkpointing {
   async save(state: RunState): Promise<{ readonly path: string } | undefined> {
     try {
       this.#before();
+      this.#folder ??= await this.#open();
       const path = await this.#folder.save({ ...state, origin: this.#origin });
       this.#hasFailed = false;
       return { path };
@@ -135,7 +140,7 @@ export async function withCheckpoints<Result>(
       );
     }
     const folder = await CheckpointFolder.open(dir, keep);
-    const checkpointing = new FileCheckpointing(folder, { every, origin: madeOf, warn });
+    const checkpointing = new FileCheckpointing(async () => folder, { every, origin: madeOf, warn });
     return await use({ checkpointing, ...(state && { resumeFrom: state }) });
   } finally {
     await unlockFolder(dir);

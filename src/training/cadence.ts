@@ -1,17 +1,15 @@
 // How often something is done during a run: every so many steps, seconds or passes over the training set.
+import { secondsOf } from '../duration.js';
 import { OptionError } from '../errors.js';
 import { checkedNumber, described, mostSteps } from '../options.js';
 
-/** A number of steps (`100`), seconds (`'30s'`, `'5min'`, `'2h'`) or passes over the training set (`'1epoch'`, `'2epochs'`). */
+/** A number of steps (`100`), a time (`'30s'`, `'5m'`, `'1h30m'`) or passes over the training set (`'1epoch'`, `'2epochs'`). */
 export type Every = number | string;
 
 export interface Cadence {
   /** Return whether it is due before the next step, and count from there if it is. */
   due(at: { readonly step: number; readonly epoch: number }): boolean;
 }
-
-const unitSeconds: Readonly<Record<string, number>> = { s: 1, sec: 1, min: 60, m: 60, h: 3600 };
-const units = '100 (steps), 30s, 5min, 2h, 1epoch or 2epochs';
 
 /**
  * Return a cadence, which counts from its first call.
@@ -20,21 +18,25 @@ const units = '100 (steps), 30s, 5min, 2h, 1epoch or 2epochs';
  * @throws OptionError if it is none
  */
 export function cadence(name: string, every: Every, now: () => number = () => performance.now()): Cadence {
-  const [, digits, unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/.exec(String(every)) ?? [];
+  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?) ?(|steps?|epochs?)$/.exec(String(every)) ?? [];
+  const seconds = digits === undefined && typeof every === 'string' ? secondsOf(every) : undefined;
+  if (seconds !== undefined && seconds > 0) return timer(1000 * seconds, now);
   const amount = Number(digits);
-  const wrong = new OptionError(`${name} is ${described(every)}; it must be a number of ${units}`);
-  if ((typeof every !== 'number' && typeof every !== 'string') || !(amount > 0)) throw wrong;
-  if (unit === '' || unit === 'step' || unit === 'steps') {
-    checkedNumber(name, amount, { atLeast: 1, atMost: mostSteps, integer: true });
-    return crossing(({ step }) => step / amount);
+  if (!(amount > 0)) {
+    throw new OptionError(
+      `${name} is ${described(every)}; write a number of steps, or such as 30s, 5m, 1h30m or 2epochs`,
+    );
   }
-  if (unit === 'epoch' || unit === 'epochs') return crossing(({ epoch }) => epoch / amount);
-  const seconds = Object.hasOwn(unitSeconds, unit) ? unitSeconds[unit] : undefined;
-  if (seconds === undefined) throw wrong;
+  if (unit.startsWith('epoch')) return crossing(({ epoch }) => epoch / amount);
+  checkedNumber(name, amount, { atLeast: 1, atMost: mostSteps, integer: true });
+  return crossing(({ step }) => step / amount);
+}
+
+function timer(milliseconds: number, now: () => number): Cadence {
   let last: number | undefined;
   return {
     due() {
-      const isDue = last !== undefined && now() - last >= 1000 * amount * seconds;
+      const isDue = last !== undefined && now() - last >= milliseconds;
       if (last === undefined || isDue) last = now();
       return isDue;
     },
