@@ -2,12 +2,17 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { TrainingError } from '../errors.js';
+import { OptionError, TrainingError } from '../errors.js';
+import { cadence } from '../training/cadence.js';
+import { type CheckpointFlags, checkpointFlags } from './checkpoint-flags.js';
+import { commandOf, configOf, type GivenRun, type RunConfig } from './config.js';
 import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
+import { type GivenOptions, parametersOf, recordGiven } from './given-options.js';
 import { modelHelp, modelTitle } from './models.js';
 import { checkOptimizer, optimizerHelp, sharedOptions } from './optimizers.js';
 import { printTable, printWarnings, runSummary } from './output.js';
+import { type Resumption, resumeCommand, resumption as resumptionOf, stoppedRun } from './resume.js';
 import { fileNames } from './run-folder.js';
 import { endingLines } from './stopping-flags.js';
 import { Workbench } from './workbench.js';
@@ -27,35 +32,74 @@ Examples
   cgfac train classifier.onnx --data images:photos --new-head 5 --freeze 'features.*'
   cgfac train bert.onnx --data 'npy:sentences.npz?targets=labels'
   cgfac train encoder.onnx --data 'csv:rows.csv?label=kind' --lora 8 --train '*.bias'
-  cgfac train autoencoder --data digits --optimizer cgfac:damping=10 --rank 64 --steps 200 --json`;
+  cgfac train autoencoder --data digits --optimizer cgfac:damping=10 --rank 64 --steps 200 --json
+  cgfac train --resume runs/first --epochs 5`;
 
-interface TrainFlags extends RunFlags {
+interface TrainFlags extends RunFlags, CheckpointFlags {
   readonly optimizer: string;
 }
 
-export function command(): Command {
+/** The command with its options, and what it was given. */
+function bareCommand(): { readonly train: Command; readonly options: () => GivenOptions } {
   const train = new Command('train')
     .description('Train a model with one optimizer and save it')
     .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder')
     .option('--optimizer <name>', 'the optimizer, optionally with options, e.g. adam:learning-rate=0.003', 'cgfac');
-  for (const flag of runFlags()) train.addOption(flag);
-  return train.addHelpText('after', examples).action(run);
+  for (const flag of [...runFlags(), ...checkpointFlags()]) train.addOption(flag);
+  return { train, options: recordGiven(train) };
 }
 
-async function run(modelName: string, flags: TrainFlags): Promise<void> {
+export function command(): Command {
+  const { train, options } = bareCommand();
+  return train.addHelpText('after', examples).action(async (model: string, flags: TrainFlags) => {
+    const given = { model, options: options(), folder: process.cwd() };
+    if (flags.resume === undefined) await begin(given, flags);
+    else await goOn(flags.resume, { model: train.args[0], options: given.options }, flags.force === true);
+  });
+}
+
+async function begin(given: GivenRun, flags: TrainFlags): Promise<void> {
+  if (flags.force) throw new OptionError('--force has no effect without --resume');
+  const usual = join('runs', `${modelTitle(given.model)}-${flags.optimizer.split(':')[0]}`);
+  const { out, overwrite } = flags;
+  await run({ given: out, usual, overwrite, reads: [given.model] }, given, flags, async () => undefined);
+}
+
+async function goOn(folder: string, anew: Parameters<typeof stoppedRun>[1], force: boolean): Promise<void> {
+  const stopped = await stoppedRun(folder, anew);
+  const { path, given } = stopped;
+  const { train } = bareCommand();
+  train.exitOverride().parse([given.model, ...parametersOf(given.options)], { from: 'user' });
+  const where = { given: path, usual: path, resume: true, command: commandOf(given) };
+  const flags = { ...train.opts<TrainFlags>(), threads: train.opts<TrainFlags>().threads ?? stopped.config.threads };
+  await run(where, given, flags, (config, warn) => resumptionOf(stopped, config, { force, warn }));
+}
+
+async function run(
+  where: Parameters<typeof Workbench.use>[0],
+  given: GivenRun,
+  flags: TrainFlags,
+  resumed: (config: RunConfig, warn: (line: string) => void) => Promise<Resumption | undefined>,
+): Promise<void> {
   const shared = sharedOptions(flags);
   checkOptimizer(flags.optimizer, shared);
-  const usual = join('runs', `${modelTitle(modelName)}-${flags.optimizer.split(':')[0]}`);
-  const { out: given, overwrite } = flags;
-  await Workbench.use({ given, usual, overwrite, reads: [modelName] }, flags.threads, async (bench) => {
-    const plan = await makePlan(modelName, flags);
+  await Workbench.use(where, flags.threads, async (bench) => {
+    const plan = await makePlan(given.model, flags);
+    const optimizer = optimizerFor(plan, flags.optimizer, shared);
+    const config = await configOf(given, plan, optimizer, bench.threads);
+    const resumption = await resumed(config, (line) => bench.warn(line));
     bench.announce(plan);
-    const outcome = await bench.run(plan, optimizerFor(plan, flags.optimizer, shared));
+    if (resumption) bench.progress.print(`Going on after step ${resumption.state.step}, from ${resumption.path}.`);
+    else if (where.resume) bench.progress.print('The run was killed before its first checkpoint: it begins anew.');
+    const every = flags.checkpoints ? cadence('--checkpoint-every', flags.checkpointEvery) : undefined;
+    const continuation = { config, every, keep: flags.keep, resumption };
+    const outcome = await bench.run(plan, optimizer, [], continuation);
     if (!outcome) return;
     const { record, diverged, warnings } = outcome;
     const { normalization, targetNormalization } = plan;
     const experiment = experimentOf(plan, [record]);
     await bench.report(`${plan.title} on ${plan.dataSpec}`, [experiment]);
+    if (bench.isStopped && every) bench.progress.print(`To go on: ${resumeCommand(bench.folder)}`);
     if (diverged !== undefined) throw new TrainingError(diverged);
     if (flags.json) {
       const result = {

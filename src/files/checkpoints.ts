@@ -1,7 +1,7 @@
 // The checkpoints of one run in a folder: the newest ones stay, an older one is removed only after a new one is on the disk, and
 // the newest good one is found, whatever happened to the others.
 import { readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { FileError, messageOf } from '../errors.js';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { type Disk, disk as theDisk } from './disk.js';
@@ -13,6 +13,9 @@ const stepOf = (name: string): number | undefined => {
   const [, digits] = /^step-(\d{10,})\.safetensors$/.exec(name) ?? [];
   return digits === undefined ? undefined : Number(digits);
 };
+
+/** Return whether a path is that of a checkpoint, good or not. */
+export const isCheckpoint = (path: string): boolean => stepOf(basename(path)) !== undefined;
 
 export interface FoundCheckpoint {
   readonly path: string;
@@ -78,10 +81,7 @@ export class CheckpointFolder {
 async function listed(folder: string): Promise<string[]> {
   try {
     const names = await readdir(folder);
-    return names
-      .filter((name) => stepOf(name) !== undefined)
-      .sort()
-      .reverse();
+    return names.filter(isCheckpoint).sort().reverse();
   } catch (cause) {
     if (systemCode(cause) === 'ENOENT') return [];
     throw new FileError(`cannot read the folder '${folder}': ${advice(cause)}`, { cause });
