@@ -102,7 +102,7 @@ export function checkSameOrigin(
   const found = differences(was, is);
   if (found.length === 0) return;
   const all = found.join('; ');
-  if (!force) throw new OptionError(`${what} is of another run: ${all}; ${advice}`);
+  if (!force) throw new OptionError(`${what}: ${all}; ${advice}`);
   warn(`the run goes on as another one: ${all}`);
 }
 
@@ -177,6 +177,6 @@ async function resumedState(
   const { origin, step, numbers, tensors } = checkpoint;
   const advice =
     'give the model, the data and the options that it had, or go on all the same by resumeFrom: { dir, force: true }';
-  checkSameOrigin(`'${path}'`, origin, madeOf, { force, advice, warn });
+  checkSameOrigin(`'${path}' is of another run`, origin, madeOf, { force, advice, warn });
   return { step, numbers: numbers as RunState['numbers'], tensors };
 }

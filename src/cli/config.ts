@@ -96,7 +96,11 @@ function plain(flags: object): Record<string, unknown> {
 /** Return what must be the same for a run to go on with the same bits. */
 export function originOf({ options, threads, versions, fingerprints }: RunConfig): Origin {
   const own = Object.entries(options).filter(([name]) => !free.has(name) && !comparedElsewhere.has(name));
-  return { ...fingerprints, options: Object.fromEntries(own), threads, versions };
+  const digits = ({ model, data }: RunConfig['fingerprints']) => ({
+    model: model.slice(0, 12),
+    data: data.slice(0, 12),
+  });
+  return { ...digits(fingerprints), options: Object.fromEntries(own), threads, versions };
 }
 
 /**

@@ -88,7 +88,7 @@ export async function resumption(
   }
   const found = await newestCheckpoint(folder, warn);
   const { step, numbers, tensors, origin } = found.checkpoint;
-  checkSameOrigin(`'${found.path}'`, origin, originOf(config), { force, advice, warn });
+  checkSameOrigin(`'${found.path}' is of another run`, origin, originOf(config), { force, advice, warn });
   return { path: found.path, state: { step, numbers: numbers as RunState['numbers'], tensors } };
 }
 

@@ -151,6 +151,18 @@ export class RunFolder {
     this.#files.delete(name.join('/'));
   }
 
+  /** Whether the run can go on from a checkpoint. */
+  get isResumable(): Promise<boolean> {
+    return isResumable(this.path);
+  }
+
+  /** Remove all checkpoints but the newest one, to make room; return whether there were others. */
+  async keepNewestCheckpoint(): Promise<boolean> {
+    const older = (await checkpointsIn(this.path)).sort().slice(0, -1);
+    for (const name of older) await rm(join(this.path, name), { force: true });
+    return older.length > 0;
+  }
+
   /** Whether nothing has been written. */
   get isEmpty(): boolean {
     return this.#files.size === 0;

@@ -93,14 +93,18 @@ async function run(
     else if (where.resume) bench.progress.print('The run was killed before its first checkpoint: it begins anew.');
     const every = flags.checkpoints ? cadence('--checkpoint-every', flags.checkpointEvery) : undefined;
     const continuation = { config, every, keep: flags.keep, resumption };
-    const outcome = await bench.run(plan, optimizer, [], continuation);
+    const further = `Go on with it by: ${resumeCommand(bench.folder)}`;
+    const outcome = await bench.run(plan, optimizer, [], continuation).catch(async (error: unknown) => {
+      if (await bench.isResumable) bench.progress.print(further);
+      throw error;
+    });
     if (!outcome) return;
     const { record, diverged, warnings } = outcome;
     const { normalization, targetNormalization } = plan;
     const experiment = experimentOf(plan, [record]);
     await bench.report(`${plan.title} on ${plan.dataSpec}`, [experiment]);
-    if (bench.isStopped && every) bench.progress.print(`To go on: ${resumeCommand(bench.folder)}`);
     if (diverged !== undefined) throw new TrainingError(diverged);
+    const goesOn = bench.isStopped && (await bench.isResumable);
     if (flags.json) {
       const result = {
         ...runSummary(record, [...plan.warnings, ...warnings]),
@@ -109,6 +113,7 @@ async function run(
         out: bench.folder,
       };
       console.log(JSON.stringify(result));
+      if (goesOn) bench.progress.print(further);
       return;
     }
     printTable(experiment);
@@ -119,5 +124,6 @@ async function run(
       .filter(existsSync);
     console.log(`\n${warnings.length > 0 ? 'Saved all the same:' : 'Saved'} ${files.join(', ')}`);
     for (const line of standardizationLines(plan)) console.log(line);
+    if (goesOn) console.log(further);
   });
 }

@@ -127,6 +127,11 @@ export class Workbench {
     return this.#folder.path;
   }
 
+  /** Whether the run can go on from a checkpoint. */
+  get isResumable(): Promise<boolean> {
+    return this.#folder.isResumable;
+  }
+
   get threads(): number {
     return this.#threads;
   }
@@ -171,12 +176,7 @@ export class Workbench {
       };
       return await saveWithRoom(
         () => this.#folder.write([...name, fileNames.model], write),
-        async () => {
-          await this.#folder.discard(...name, fileNames.metrics);
-          this.progress.print(
-            `Warning: the disk is full; ${fileNames.metrics} was removed to make room for the model.`,
-          );
-        },
+        () => this.#makeRoom([...name, fileNames.metrics]),
       );
     };
     try {
@@ -233,6 +233,16 @@ export class Workbench {
       return { record, model: path, warnings: [], diverged: `${error.message}. ${left}` };
     } finally {
       metrics.close();
+    }
+  }
+
+  /** Remove what is worth less than the model: older checkpoints; the metrics, if the run could not be repeated with them. */
+  async #makeRoom(metrics: readonly string[]): Promise<void> {
+    if (await this.#folder.keepNewestCheckpoint()) {
+      this.warn('the disk is full; all checkpoints but the newest were removed to make room for the model.');
+    } else if (!(await this.#folder.isResumable)) {
+      await this.#folder.discard(...metrics);
+      this.warn(`the disk is full; ${fileNames.metrics} was removed to make room for the model.`);
     }
   }
 
