@@ -22,10 +22,12 @@ export const checkpointFlags = (): Option[] => [
       cadence('--checkpoint-every', text);
       return text;
     })
-    .default(usualEvery),
+    .default(usualEvery)
+    .conflicts('checkpoints'),
   new Option('--keep <n>', 'number of checkpoints to keep, the newest ones')
     .argParser(number('--keep', count))
-    .default(usualKeep),
+    .default(usualKeep)
+    .conflicts('checkpoints'),
   new Option('--no-checkpoints', 'write none: a run that is stopped cannot go on'),
   new Option(
     '--resume <dir>',
