@@ -69,7 +69,7 @@ describe('a finished run', () => {
       versions: { cgfac: expect.any(String), onnxruntime: expect.any(String), node: process.version },
       fingerprints: { model: expect.stringMatching(/^[0-9a-f]{64}$/), data: expect.stringMatching(/^[0-9a-f]{64}$/) },
     });
-    expect(config.command).toMatch(/^cgfac train mlp:hidden=6 --optimizer adam .*--steps 30 --checkpoint-every 10$/);
+    expect(config.command).toMatch(/^cgfac train mlp:hidden=6 --optimizer=adam .*--steps=30 --checkpoint-every=10$/);
     expect((await readdir(join(folder, 'done', 'checkpoints'))).at(-1)).toBe('step-0000000029.safetensors');
   });
 

@@ -8,9 +8,10 @@ import { advice, systemCode } from '../files/write.js';
 import { isRecord } from '../options.js';
 import { describeEnvironment, typedCommand } from './environment.js';
 import type { Plan } from './experiment.js';
-import { areGivenOptions, type GivenOptions, parametersOf } from './given-options.js';
+import { areGivenOptions, type GivenOptions } from './given-options.js';
 import type { ChosenOptimizer } from './optimizers.js';
 import { configName } from './run-folder.js';
+import { wordsOf } from './settings.js';
 
 /** What was typed, and where. */
 export interface GivenRun {
@@ -44,7 +45,7 @@ const comparedElsewhere: ReadonlySet<string> = new Set(['data', 'threads']);
 
 /** Return the command that gives a model and options. */
 export const commandOf = ({ model, options }: Pick<GivenRun, 'model' | 'options'>): string =>
-  typedCommand(['train', model, ...parametersOf(options)]);
+  typedCommand(['train', model, ...wordsOf('options', options)]);
 
 /** Return the configuration of a run. */
 export async function configOf(

@@ -21,13 +21,6 @@ export function recordGiven(command: Command): () => GivenOptions {
   return () => given;
 }
 
-/** Return the words of a command line that gives the options again. */
-export const parametersOf = (given: GivenOptions): string[] =>
-  Object.entries(given).flatMap(([name, word]) => {
-    if (word === true) return [`--${name}`];
-    return (typeof word === 'string' ? [word] : word).flatMap((each) => [`--${name}`, each]);
-  });
-
 /** Return whether a value of JSON is options as they were given. */
 export const areGivenOptions = (value: unknown): value is GivenOptions =>
   isRecord(value) &&

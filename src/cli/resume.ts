@@ -77,8 +77,9 @@ export async function resumption(
     );
   const folder = join(path, checkpointsName);
   if (!(await holdsCheckpoints(folder))) {
-    // It was killed, and has nothing that could be lost.
-    if (state === 'running' && !existsSync(join(path, fileNames.model))) return undefined;
+    // It was killed, perhaps before it had a manifest, and has nothing that could be lost.
+    const wasKilled = state === 'running' || state === undefined;
+    if (wasKilled && !existsSync(join(path, fileNames.model))) return undefined;
     throw new OptionError(
       `the run in '${path}' has no checkpoint to go on from: it was begun with --no-checkpoints, or they were removed`,
     );

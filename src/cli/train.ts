@@ -8,12 +8,13 @@ import { type CheckpointFlags, checkpointFlags } from './checkpoint-flags.js';
 import { commandOf, configOf, type GivenRun, type RunConfig } from './config.js';
 import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
-import { type GivenOptions, parametersOf, recordGiven } from './given-options.js';
+import { recordGiven } from './given-options.js';
 import { modelHelp, modelTitle } from './models.js';
 import { checkOptimizer, optimizerHelp, sharedOptions } from './optimizers.js';
 import { printTable, printWarnings, runSummary } from './output.js';
 import { type Resumption, resumeCommand, resumption as resumptionOf, stoppedRun } from './resume.js';
 import { fileNames } from './run-folder.js';
+import { wordsOf } from './settings.js';
 import { endingLines } from './stopping-flags.js';
 import { Workbench } from './workbench.js';
 
@@ -39,18 +40,25 @@ interface TrainFlags extends RunFlags, CheckpointFlags {
   readonly optimizer: string;
 }
 
-/** The command with its options, and what it was given. */
-function bareCommand(): { readonly train: Command; readonly options: () => GivenOptions } {
-  const train = new Command('train')
-    .description('Train a model with one optimizer and save it')
-    .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder')
-    .option('--optimizer <name>', 'the optimizer, optionally with options, e.g. adam:learning-rate=0.003', 'cgfac');
+/** Return the flags of these words. @throws OptionError; commander's error for an unknown flag */
+export function trainFlagsOf(words: readonly string[]): TrainFlags {
+  const parser = withFlags(new Command('train'))
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+  return parser.parse(words, { from: 'user' }).opts();
+}
+
+function withFlags(train: Command): Command {
+  train.option('--optimizer <name>', 'the optimizer, optionally with options, e.g. adam:learning-rate=0.003', 'cgfac');
   for (const flag of [...runFlags(), ...checkpointFlags()]) train.addOption(flag);
-  return { train, options: recordGiven(train) };
+  return train;
 }
 
 export function command(): Command {
-  const { train, options } = bareCommand();
+  const train = new Command('train')
+    .description('Train a model with one optimizer and save it')
+    .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder');
+  const options = recordGiven(withFlags(train));
   return train.addHelpText('after', examples).action(async (model: string, flags: TrainFlags) => {
     const given = { model, options: options(), folder: process.cwd() };
     if (flags.resume === undefined) await begin(given, flags);
@@ -68,10 +76,8 @@ async function begin(given: GivenRun, flags: TrainFlags): Promise<void> {
 async function goOn(folder: string, anew: Parameters<typeof stoppedRun>[1], force: boolean): Promise<void> {
   const stopped = await stoppedRun(folder, anew);
   const { path, given } = stopped;
-  const { train } = bareCommand();
-  train.exitOverride().parse([given.model, ...parametersOf(given.options)], { from: 'user' });
+  const flags = trainFlagsOf(wordsOf('options', { threads: stopped.config.threads, ...given.options }));
   const where = { given: path, usual: path, resume: true, command: commandOf(given) };
-  const flags = { ...train.opts<TrainFlags>(), threads: train.opts<TrainFlags>().threads ?? stopped.config.threads };
   await run(where, given, flags, (config, warn) => resumptionOf(stopped, config, { force, warn }));
 }
 
