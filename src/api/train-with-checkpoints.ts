@@ -30,8 +30,8 @@ export async function trainWithCheckpoints(
     versions: { cgfac: await packageVersion(), ...(await runtimeVersion()) },
     engine: options.engine.name,
     threads: threads ?? availableParallelism(),
-    model: modelFingerprint(model),
     data: dataFingerprint(options.data),
+    model: modelFingerprint(model),
     options: optionWords(options, free),
   });
   const result = await withCheckpoints(persistence, origin, warn, (persisted) => train(model, options, persisted));

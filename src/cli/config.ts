@@ -97,11 +97,9 @@ function plain(flags: object): Record<string, unknown> {
 /** Return what must be the same for a run to go on with the same bits. */
 export function originOf({ options, threads, versions, fingerprints }: RunConfig): Origin {
   const own = Object.entries(options).filter(([name]) => !free.has(name) && !comparedElsewhere.has(name));
-  const digits = ({ model, data }: RunConfig['fingerprints']) => ({
-    model: model.slice(0, 12),
-    data: data.slice(0, 12),
-  });
-  return { ...digits(fingerprints), options: Object.fromEntries(own), threads, versions };
+  // The data first: a model may be normalized by them.
+  const digits = { data: fingerprints.data.slice(0, 12), model: fingerprints.model.slice(0, 12) };
+  return { ...digits, options: Object.fromEntries(own), threads, versions };
 }
 
 /**

@@ -1,6 +1,6 @@
 // `--resume DIR`: what a run that was stopped began as, and whether it may go on.
 import { existsSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { checkSameOrigin } from '../api/checkpointing.js';
 import { OptionError } from '../errors.js';
 import { holdsCheckpoints, newestCheckpoint } from '../files/checkpoints.js';
@@ -12,7 +12,7 @@ import { checkpointsName, fileNames, stateOf } from './run-folder.js';
 
 /** A run that is to go on. */
 export interface StoppedRun {
-  /** Its folder, as it is reached from the folder in which the run began. */
+  /** Its folder, as it is reached from the folder in which the run goes on. */
   readonly path: string;
   readonly config: RunConfig;
   /** What the run is given now. */
@@ -33,9 +33,9 @@ export async function stoppedRun(
   const { steps, epochs, ...rest } = config.options;
   const length = 'steps' in anew || 'epochs' in anew ? {} : { ...(steps && { steps }), ...(epochs && { epochs }) };
   const given = { ...config, model: model ?? config.model, options: { ...rest, ...length, ...anew } };
-  const absolute = resolve(folder);
-  if (config.folder !== process.cwd() && existsSync(config.folder)) process.chdir(config.folder);
-  const path = relative(process.cwd(), absolute) || '.';
+  const isElsewhere = config.folder !== process.cwd() && existsSync(config.folder);
+  const path = isElsewhere ? resolve(folder) : folder;
+  if (isElsewhere) process.chdir(config.folder);
   return { path, config, given: { model: given.model, options: given.options, folder: process.cwd() } };
 }
 
