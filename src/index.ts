@@ -5,6 +5,7 @@
  * @module
  */
 
+export type { CheckpointOptions, ResumeOptions } from './api/checkpointing.js';
 export { type EvaluateOptions, evaluate } from './api/evaluate.js';
 export { type FindLearningRateOptions, findLearningRate } from './api/find-learning-rate.js';
 export type { ArrayLike, ModelInputs, NestedArray } from './api/given.js';
@@ -345,6 +346,7 @@ export {
   type Stopping,
   type StoppingState,
 } from './solvers/stopping.js';
+export type { Every } from './training/cadence.js';
 export type {
   Callbacks,
   CheckpointEvent,

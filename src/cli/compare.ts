@@ -94,7 +94,7 @@ export async function raceOf(
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const chosen of optimizers) {
-    const outcome = await bench.run(plan, chosen, ...within, folderName(chosen.label));
+    const outcome = await bench.run(plan, chosen, [...within, folderName(chosen.label)]);
     if (!outcome) break;
     if (outcome.diverged !== undefined) bench.progress.print(`${chosen.label}: ${outcome.diverged}`);
     outcomes.push(outcome);

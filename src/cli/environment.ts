@@ -1,13 +1,7 @@
 // The environment and the command line of a run, for its report.
-import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { packageVersion } from '../api/package-version.js';
 import { describeRuntime } from '../engine/node-runtime.js';
-
-/** Return the version of this package. */
-export async function packageVersion(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  return String((JSON.parse(text) as { version: unknown }).version);
-}
 
 /** Return versions, threads, processor and date, by name. */
 export async function describeEnvironment(threads: number): Promise<Record<string, string>> {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { OptionError } from '../errors.js';
+import { isLocked } from '../files/folder-lock.js';
 import { listed } from '../format.js';
 import { metricNames, metricsOf } from '../metrics/index.js';
 import { isRecord } from '../options.js';
@@ -10,7 +11,6 @@ import { numberOfText, type RunResult, unfinishedRecord } from '../reporting/run
 import { WatchedFolder, type WatchedGroup, type WatchedRun } from '../reporting/watch/folder.js';
 import type { RunRecord, StepRecord } from '../training/run-record.js';
 import { folderName } from './compare.js';
-import { isLocked } from './folder-lock.js';
 import { modelTitle } from './models.js';
 import { fileNames, manifestName } from './run-folder.js';
 import { typedOptions } from './typed-options.js';

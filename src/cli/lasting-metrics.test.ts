@@ -13,6 +13,7 @@ it('warns once if a step cannot be written, and writes no further', async () => 
       if (number === 2) throw diskFull();
       written.push(number);
     },
+    sync: () => undefined,
     close: () => {
       throw diskFull();
     },

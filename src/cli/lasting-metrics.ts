@@ -28,6 +28,15 @@ export class LastingMetrics {
     }
   }
 
+  /** Bring what was appended to the disk. */
+  sync(): void {
+    try {
+      this.#file?.sync();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
   close(): void {
     try {
       this.#file?.close();

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // The program `cgfac`: finds the command, loads only that one, and turns errors into one line.
 import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../api/package-version.js';
 import { CgfacError, messageOf, OptionError, TrainingError } from '../errors.js';
 import { didYouMean } from '../suggest.js';
-import { packageVersion } from './environment.js';
 
 interface Entry {
   readonly summary: string;

@@ -2,11 +2,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { packageVersion } from '../api/package-version.js';
 import { FileError, OptionError } from '../errors.js';
 import { advice, ensureWritableFolder, systemCode, writeFileAtomically } from '../files/write.js';
 import { comparisonOf, type FoundRun } from '../reporting/comparison.js';
 import { dataName } from '../reporting/names.js';
-import { packageVersion, typedCommand } from './environment.js';
+import { typedCommand } from './environment.js';
 import { debugFlag } from './flags.js';
 import { foundRuns } from './found-runs.js';
 import { printTable } from './output.js';

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
-import { RunFolder } from './run-folder.js';
+import { RunFolder, stateOf } from './run-folder.js';
 
 let root: string;
 beforeEach(async () => {
@@ -143,8 +143,10 @@ it.each(['closed', 'killed'])('puts the old run back where the new one has no mo
   await folder.write(['sgd', 'metrics.jsonl'], (file) => writeFile(file, 'new'));
   await expect(folder.write(['sgd', 'model.onnx'], full)).rejects.toThrow('no space left');
   if (end === 'closed') expect(await folder.close('failed')).toBe(true);
-  // The lock names this process, which counts as ended: a folder is not locked twice within one.
-  else await expect(open({ given: path })).rejects.toThrow(/holds a run already/);
+  else {
+    await writeFile(join(path, '.cgfac-lock'), JSON.stringify({ process: deadProcess(), host: hostname() }));
+    await expect(open({ given: path })).rejects.toThrow(/holds a run already/);
+  }
   expect((await readdir(path, { recursive: true })).sort()).toEqual(
     ['adam', join('adam', 'model.onnx'), 'report.html', 'run.json'].sort(),
   );
@@ -174,3 +176,81 @@ it.each(['', 'not JSON'])(
     expect(await readdir(path)).toEqual([]);
   },
 );
+
+describe('a run that can go on', () => {
+  const checkpoint = join('checkpoints', 'step-0000000005.safetensors');
+  /** Leaves a run without a model, as a kill does. */
+  async function killed(path: string, ...names: string[]): Promise<void> {
+    const folder = await open({ given: path, overwrite: true });
+    await folder.write(['config.json'], (file) => writeFile(file, '{}'));
+    await folder.write(['metrics.jsonl'], (file) => writeFile(file, 'new'));
+    for (const name of names) {
+      await mkdir(join(path, dirname(name)), { recursive: true });
+      await writeFile(join(path, name), 'state');
+    }
+    await writeFile(join(path, '.cgfac-lock'), JSON.stringify({ process: deadProcess(), host: hostname() }));
+  }
+
+  it('is not replaced by the one that waits, nor lost to a new one', async () => {
+    const path = join(root, 'run');
+    await finished({ given: path }, ['model.onnx'], ['report.html']);
+    await killed(path, checkpoint);
+    await expect(open({ given: path })).rejects.toThrow(
+      /holds a run already \(.*\): go on with it by cgfac train --resume \S+run, choose another --out/,
+    );
+    expect(existsSync(join(path, checkpoint))).toBe(true);
+    // It goes on: what waits is still there until it has a model.
+    const failed = await open({ given: path, resume: true });
+    expect(await failed.close('failed')).toBe(false);
+    expect(existsSync(join(path, checkpoint))).toBe(true);
+    expect(existsSync(join(path, '.cgfac-old', 'model.onnx'))).toBe(true);
+    const again = await open({ given: path, resume: true });
+    await again.write(['model.onnx'], (file) => writeFile(file, 'trained'));
+    await again.close('finished');
+    expect((await readdir(path)).sort()).toEqual(
+      ['checkpoints', 'config.json', 'metrics.jsonl', 'model.onnx', 'run.json'].sort(),
+    );
+    expect(await stateOf(path)).toBe('finished');
+  });
+
+  it('keeps its state if nothing was written when it was to go on', async () => {
+    const path = join(root, 'run');
+    await finished({ given: path }, ['config.json'], ['model.onnx']);
+    await (await open({ given: path, resume: true })).close('failed');
+    expect(await stateOf(path)).toBe('finished');
+    expect(existsSync(join(path, '.cgfac-lock'))).toBe(false);
+  });
+
+  it('is replaced with its checkpoints, and nothing else in their folder', async () => {
+    const path = join(root, 'run');
+    await killed(path, checkpoint, join('checkpoints', 'notes.txt'));
+    const folder = await open({ given: path, overwrite: true });
+    await folder.write(['model.onnx'], (file) => writeFile(file, 'new'));
+    await folder.close('finished');
+    expect((await readdir(path, { recursive: true })).sort()).toEqual(
+      ['checkpoints', join('checkpoints', 'notes.txt'), 'model.onnx', 'run.json'].sort(),
+    );
+  });
+
+  it('makes room by its older checkpoints', async () => {
+    const path = join(root, 'run');
+    await killed(path, checkpoint, checkpoint.replace('5', '6'), checkpoint.replace('5', '7'));
+    const folder = await open({ given: path, resume: true });
+    expect(await folder.isResumable).toBe(true);
+    expect(await folder.keepNewestCheckpoint()).toBe(true);
+    expect(await readdir(join(path, 'checkpoints'))).toEqual(['step-0000000007.safetensors']);
+    expect(await folder.keepNewestCheckpoint()).toBe(false);
+    await folder.close('failed');
+  });
+});
+
+it('takes no config.json and no folder of checkpoints for its own without a manifest that says so', async () => {
+  const path = join(root, 'run');
+  await mkdir(join(path, 'checkpoints'), { recursive: true });
+  await writeFile(join(path, 'config.json'), 'mine');
+  await writeFile(join(path, 'checkpoints', 'step-0000000005.safetensors'), 'mine');
+  await writeFile(join(path, 'run.json'), JSON.stringify({ files: ['model.onnx'] }));
+  await finished({ given: path, overwrite: true }, ['model.onnx']);
+  expect(await readFile(join(path, 'config.json'), 'utf8')).toBe('mine');
+  expect(await readFile(join(path, 'checkpoints', 'step-0000000005.safetensors'), 'utf8')).toBe('mine');
+});

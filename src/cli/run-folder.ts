@@ -1,13 +1,14 @@
 // The folder of a run: one run at a time, and never files of two runs side by side. `run.json` lists the files of the run; only
-// these are removed when it is replaced. The replaced run waits in a hidden folder until the new one has a model, and comes back
-// if it ends without one.
+// these, and its checkpoints, are removed when it is replaced. The replaced run waits in a hidden folder until the new one has a
+// model, and comes back if it ends without one, unless it can be resumed.
 import { mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { FileError, OptionError } from '../errors.js';
+import { isCheckpoint } from '../files/checkpoints.js';
+import { lockFolder, unlockFolder } from '../files/folder-lock.js';
 import { advice, ensureWritableFolder, removeLeftovers, systemCode, writeFileAtomically } from '../files/write.js';
 import { mayWriteCard } from '../reporting/own-card.js';
 import { finiteOrText, type RunResult } from '../reporting/run-result.js';
-import { lockFolder, unlockFolder } from './folder-lock.js';
 
 export interface RunFolderOptions {
   /** The folder that the user gives: refused if it holds a run, unless that is to be replaced. */
@@ -16,9 +17,11 @@ export interface RunFolderOptions {
   readonly usual: string;
   /** Whether to replace the run that the folder holds. */
   readonly overwrite?: boolean | undefined;
+  /** Whether to go on with the run that the given folder holds. */
+  readonly resume?: boolean | undefined;
   /** Files that the run reads, and must not replace. */
   readonly reads?: readonly string[];
-  /** The command that was typed. */
+  /** The command that makes the run from its start. */
   readonly command: string;
 }
 
@@ -34,8 +37,10 @@ export const fileNames = {
   csv: 'metrics.csv',
   report: 'report.html',
 } as const;
-/** The model card: a name that others use as well. */
+/** The model card, the configuration of a run, and the folder of its checkpoints: all have names that others use as well. */
 export const cardName = 'README.md';
+export const configName = 'config.json';
+export const checkpointsName = 'checkpoints';
 /** The folder of events for TensorBoard in that of a run. */
 export const eventsFolder = 'tensorboard';
 const isEventFile = (name: string): boolean => name.startsWith('events.out.tfevents.');
@@ -45,18 +50,19 @@ const isExternalData = (name: string): boolean => /^model\.onnx\.[0-9a-f]{12}\.d
 
 export class RunFolder {
   readonly path: string;
-  readonly #command: string;
+  readonly command: string;
   readonly #made: readonly string[];
   /** Files of the run that is to be replaced. */
   #old: readonly string[];
   #isAside = false;
+  #hasWritten = false;
   readonly #files = new Set<string>();
   readonly #started = new Date().toISOString();
   #results: readonly RunResult[] = [];
 
   private constructor(path: string, command: string, made: readonly string[], old: readonly string[]) {
     this.path = path;
-    this.#command = command;
+    this.command = command;
     this.#made = made;
     this.#old = old;
   }
@@ -67,9 +73,11 @@ export class RunFolder {
    * @throws OptionError if it holds a run or another process writes to it
    * @throws OptionError, FileError if it cannot be written
    */
-  static async open({ given, usual, overwrite = false, reads = [], command }: RunFolderOptions): Promise<RunFolder> {
+  static async open(options: RunFolderOptions): Promise<RunFolder> {
+    const { given, usual, overwrite = false, resume = false, reads = [], command } = options;
     if (given?.trim() === '') throw new OptionError('--out is empty; give a folder, or leave it out');
     const chosen = given ?? usual;
+    if (resume) return await RunFolder.#reopen(chosen, command);
     for (let number = 1; ; number++) {
       const path = number === 1 ? chosen : `${chosen}-${number}`;
       const isFixed = given !== undefined || overwrite;
@@ -90,7 +98,7 @@ export class RunFolder {
         }
         if (old.length > 0 && !overwrite) {
           throw new OptionError(
-            `'${path}' holds a run already (${old.slice(0, 3).join(', ')}): choose another --out, or replace it with --overwrite`,
+            `'${path}' holds a run already (${old.slice(0, 3).join(', ')}): ${await resumeHint(path)}choose another --out, or replace it with --overwrite`,
           );
         }
         const read = reads.find((file) => old.some((name) => resolve(path, name) === resolve(file)));
@@ -103,6 +111,22 @@ export class RunFolder {
         await removeMade(made);
         throw error;
       }
+    }
+  }
+
+  /** Lock the folder of a run that is to go on. */
+  static async #reopen(path: string, command: string): Promise<RunFolder> {
+    const holder = await lockFolder(path);
+    if (holder !== undefined) throw new OptionError(`the run in '${path}' is in progress: it is written by ${holder}`);
+    try {
+      await removeLeftovers(path);
+      const folder = new RunFolder(path, command, [], []);
+      folder.#isAside = (await readdir(path)).includes(asideName);
+      for (const name of await filesOf(path)) if (!isCheckpoint(name)) folder.#files.add(name);
+      return folder;
+    } catch (error) {
+      await unlockFolder(path);
+      throw error;
     }
   }
 
@@ -120,6 +144,7 @@ export class RunFolder {
       await removeLeftovers(dirname(path));
     }
     const result = await write(path);
+    this.#hasWritten = true;
     const own = relative(this.path, path).split(sep).join('/');
     if (!this.#files.has(own)) {
       this.#files.add(own);
@@ -138,6 +163,18 @@ export class RunFolder {
     this.#files.delete(name.join('/'));
   }
 
+  /** Whether the run can go on from a checkpoint. */
+  get isResumable(): Promise<boolean> {
+    return isResumable(this.path);
+  }
+
+  /** Remove all checkpoints but the newest one, to make room; return whether there were others. */
+  async keepNewestCheckpoint(): Promise<boolean> {
+    const older = (await checkpointsIn(this.path)).sort().slice(0, -1);
+    for (const name of older) await rm(join(this.path, name), { force: true });
+    return older.length > 0;
+  }
+
   /** Whether nothing has been written. */
   get isEmpty(): boolean {
     return this.#files.size === 0;
@@ -148,13 +185,13 @@ export class RunFolder {
    * @returns whether the old run was put back, since the new one has no model
    */
   async close(state: RunState): Promise<boolean> {
-    const isBack = this.#isAside;
+    const isBack = this.#isAside && !(await isResumable(this.path));
     try {
       if (isBack) {
         await putBack(this.path, [...this.#files]);
         this.#files.clear();
         this.#isAside = false;
-      } else if (!this.isEmpty) await this.#note(state);
+      } else if (this.#hasWritten) await this.#note(state);
     } finally {
       await unlockFolder(this.path);
     }
@@ -166,6 +203,8 @@ export class RunFolder {
     const old = this.#old;
     if (old.length === 0) return;
     this.#isAside = true;
+    // A run that waits there was to be replaced by the one that is replaced now.
+    await rm(join(this.path, asideName), { recursive: true, force: true });
     // The manifest first: even if this process is killed, it lists what else belongs to the moved run.
     await move([...old].sort(manifestFirst), this.path, join(this.path, asideName));
     this.#old = [];
@@ -179,7 +218,7 @@ export class RunFolder {
 
   #note(state: RunState): Promise<void> {
     const results = this.#results.length > 0 && { results: this.#results };
-    const manifest = { command: this.#command, started: this.#started, state, files: [...this.#files], ...results };
+    const manifest = { command: this.command, started: this.#started, state, files: [...this.#files], ...results };
     return writeFileAtomically(join(this.path, manifestName), `${JSON.stringify(manifest, finiteOrText, 2)}\n`);
   }
 }
@@ -187,14 +226,17 @@ export class RunFolder {
 const isModel = (name: string): boolean => basename(name) === fileNames.model;
 const manifestFirst = (a: string, b: string): number => Number(b === manifestName) - Number(a === manifestName);
 
-/** Finish a replacement that a killed process began: the new run stays if it has a model, else the old one comes back. */
+/**
+ * Finish a replacement that a killed process began: the new run stays if it has a model, both stay if it can be resumed, else the
+ * old one comes back.
+ */
 async function settle(path: string): Promise<void> {
   const names = await readdir(path);
   if (!names.includes(asideName)) return;
   // Without a manifest the new run has written nothing: the files are those of the old one that were not moved yet.
   const own = names.includes(manifestName) ? await filesOf(path) : [];
   if (own.some(isModel)) await rm(join(path, asideName), { recursive: true, force: true });
-  else await putBack(path, own);
+  else if (!own.some(isCheckpoint)) await putBack(path, own);
 }
 
 /** Remove files of a new run, and put the old run in their place. */
@@ -264,7 +306,34 @@ async function filesOf(path: string): Promise<string[]> {
     // A card that the user has taken over stays.
     if (basename(name) !== cardName || (await mayWriteCard(join(path, name)))) own.push(name);
   }
-  return [...new Set([...marks.filter((mark) => names.includes(mark)), ...own, ...external])];
+  const checkpoints = noted.includes(configName) ? await checkpointsIn(path) : [];
+  return [...new Set([...marks.filter((mark) => names.includes(mark)), ...own, ...external, ...checkpoints])];
+}
+
+/** The checkpoints of the run in a folder, relative to it. */
+async function checkpointsIn(path: string): Promise<string[]> {
+  const inside = await readdir(join(path, checkpointsName)).catch((): string[] => []);
+  return inside.filter(isCheckpoint).map((name) => join(checkpointsName, name));
+}
+
+/** Whether the run in a folder, which is in progress or has ended, left checkpoints. */
+const isResumable = async (path: string): Promise<boolean> => (await checkpointsIn(path)).length > 0;
+
+/** What to do about a run that was stopped, to put into a sentence. */
+async function resumeHint(path: string): Promise<string> {
+  const state = await stateOf(path);
+  const isStopped = (await isResumable(path)) && (state === 'running' || state === 'interrupted' || state === 'failed');
+  return isStopped ? `go on with it by cgfac train --resume ${path}, ` : '';
+}
+
+/** Return how the run in a folder ended; undefined if it does not say. */
+export async function stateOf(path: string): Promise<RunState | undefined> {
+  try {
+    const { state } = JSON.parse(await readFile(join(path, manifestName), 'utf8')) as { state?: RunState };
+    return state;
+  } catch {
+    return undefined; // there is none, or it is damaged
+  }
 }
 
 /** The files in a manifest; only names of runs' files inside the folder are believed. */
@@ -277,7 +346,7 @@ async function filesNoted(manifest: string): Promise<string[]> {
         typeof name === 'string' &&
         !name.split('/').includes('..') &&
         !name.startsWith('/') &&
-        (marks.includes(basename(name)) || basename(name) === cardName),
+        [...marks, cardName, configName].includes(basename(name)),
     );
   } catch {
     return []; // damaged: the files that it lists stay

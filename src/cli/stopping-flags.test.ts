@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { madeUpRun } from '../../test/support/made-up.js';
-import { secondsOf } from './duration.js';
+import { secondsOf } from '../duration.js';
 import { endingLines, stoppingFlags, stoppingOptions } from './stopping-flags.js';
 
 function parsed(...words: readonly string[]) {

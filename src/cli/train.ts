@@ -2,16 +2,22 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { TrainingError } from '../errors.js';
+import { OptionError, TrainingError } from '../errors.js';
 import { dataName } from '../reporting/names.js';
+import { cadence } from '../training/cadence.js';
 import { withBatchSize } from './batch-size.js';
+import { type CheckpointFlags, checkpointFlags } from './checkpoint-flags.js';
 import { applyConfig, withConfig } from './config-file.js';
 import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
+import { recordGiven } from './given-options.js';
 import { modelHelp, modelTitle } from './models.js';
 import { checkOptimizer, optimizerHelp, sharedOptions } from './optimizers.js';
 import { printTable, printWarnings, runSummary } from './output.js';
+import { type Resumption, resumeCommand, resumption as resumptionOf, stoppedRun } from './resume.js';
+import { commandOf, configOf, type GivenRun, type RunConfig } from './run-config.js';
 import { fileNames } from './run-folder.js';
+import { wordsOf } from './settings.js';
 import { endingLines } from './stopping-flags.js';
 import { Workbench } from './workbench.js';
 
@@ -30,9 +36,10 @@ Examples
   cgfac train classifier.onnx --data images:photos --new-head 5 --freeze 'features.*'
   cgfac train bert.onnx --data 'npy:sentences.npz?targets=labels'
   cgfac train encoder.onnx --data 'csv:rows.csv?label=kind' --lora 8 --train '*.bias'
-  cgfac train autoencoder --data digits --optimizer cgfac:damping=10 --rank 64 --steps 200 --json`;
+  cgfac train autoencoder --data digits --optimizer cgfac:damping=10 --rank 64 --steps 200 --json
+  cgfac train --resume runs/first --epochs 5`;
 
-interface TrainFlags extends RunFlags {
+interface TrainFlags extends RunFlags, CheckpointFlags {
   readonly optimizer: string;
 }
 
@@ -47,9 +54,17 @@ export function trainFlagsOf(config: Readonly<Record<string, unknown>>, where: s
   return train.opts();
 }
 
+/** Return the flags of these words. @throws OptionError; commander's error for an unknown flag */
+function trainFlagsOfWords(words: readonly string[]): TrainFlags {
+  const parser = withFlags(new Command('train'))
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+  return parser.parse(words, { from: 'user' }).opts();
+}
+
 function withFlags(train: Command): Command {
   train.option('--optimizer <name>', 'the optimizer, optionally with options, e.g. adam:learning-rate=0.003', 'cgfac');
-  for (const flag of runFlags()) train.addOption(flag);
+  for (const flag of [...runFlags(), ...checkpointFlags()]) train.addOption(flag);
   return train;
 }
 
@@ -57,26 +72,65 @@ export function command(): Command {
   const train = new Command('train')
     .description('Train a model with one optimizer and save it')
     .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder');
-  return withConfig(withFlags(train)).addHelpText('after', examples).action(run);
+  const options = recordGiven(withConfig(withFlags(train)));
+  return train.addHelpText('after', examples).action(async (model: string, flags: TrainFlags) => {
+    const { config: _, ...words } = options(); // what the file says is among the others
+    const given = { model, options: words, folder: process.cwd() };
+    if (flags.resume === undefined) await begin(given, flags);
+    else await goOn(flags.resume, { model: train.args[0], options: given.options }, flags.force === true);
+  });
 }
 
-async function run(modelName: string, typed: TrainFlags): Promise<void> {
-  const shared = sharedOptions(typed);
-  checkOptimizer(typed.optimizer, shared);
-  const usual = join('runs', `${modelTitle(modelName)}-${typed.optimizer.split(':')[0]}`);
-  const { out: given, overwrite } = typed;
-  await Workbench.use({ given, usual, overwrite, reads: [modelName] }, typed.threads, async (bench) => {
-    const { flags, notes } = await withBatchSize(modelName, typed.optimizer, typed);
+async function begin(given: GivenRun, flags: TrainFlags): Promise<void> {
+  if (flags.force) throw new OptionError('--force has no effect without --resume');
+  const usual = join('runs', `${modelTitle(given.model)}-${flags.optimizer.split(':')[0]}`);
+  const { out, overwrite } = flags;
+  await run({ given: out, usual, overwrite, reads: [given.model] }, given, flags, async () => undefined);
+}
+
+async function goOn(folder: string, anew: Parameters<typeof stoppedRun>[1], force: boolean): Promise<void> {
+  const stopped = await stoppedRun(folder, anew);
+  const { path, given } = stopped;
+  const flags = trainFlagsOfWords(wordsOf('options', { threads: stopped.config.threads, ...given.options }));
+  const where = { given: path, usual: path, resume: true, command: commandOf(given) };
+  await run(where, given, flags, (config, warn) => resumptionOf(stopped, config, { force, warn }));
+}
+
+async function run(
+  where: Parameters<typeof Workbench.use>[0],
+  typed: GivenRun,
+  typedFlags: TrainFlags,
+  resumed: (config: RunConfig, warn: (line: string) => void) => Promise<Resumption | undefined>,
+): Promise<void> {
+  const shared = sharedOptions(typedFlags);
+  checkOptimizer(typedFlags.optimizer, shared);
+  await Workbench.use(where, typedFlags.threads, async (bench) => {
+    const { flags, notes } = await withBatchSize(typed.model, typedFlags.optimizer, typedFlags);
     for (const note of notes) bench.progress.print(note);
-    const plan = await makePlan(modelName, flags);
+    // A run that goes on takes the size that was found.
+    const found = flags.batchSize === typedFlags.batchSize ? {} : { 'batch-size': String(flags.batchSize) };
+    const given = { ...typed, options: { ...typed.options, ...found } };
+    const plan = await makePlan(given.model, flags);
+    const optimizer = optimizerFor(plan, flags.optimizer, shared);
+    const config = await configOf(given, plan, optimizer, bench.threads);
+    const resumption = await resumed(config, (line) => bench.warn(line));
     bench.announce(plan);
-    const outcome = await bench.run(plan, optimizerFor(plan, flags.optimizer, shared));
+    if (resumption) bench.progress.print(`Going on after step ${resumption.state.step}, from ${resumption.path}.`);
+    else if (where.resume) bench.progress.print('The run was killed before its first checkpoint: it begins anew.');
+    const every = flags.checkpoints ? cadence('--checkpoint-every', flags.checkpointEvery) : undefined;
+    const continuation = { config, every, keep: flags.keep, resumption };
+    const further = `Go on with it by: ${resumeCommand(bench.folder)}`;
+    const outcome = await bench.run(plan, optimizer, [], continuation).catch(async (error: unknown) => {
+      if (await bench.isResumable) bench.progress.print(further);
+      throw error;
+    });
     if (!outcome) return;
     const { record, diverged, warnings } = outcome;
     const { normalization, targetNormalization } = plan;
     const experiment = experimentOf(plan, [record]);
     await bench.report(`${plan.title} on ${dataName(plan.dataSpec)}`, [experiment]);
     if (diverged !== undefined) throw new TrainingError(diverged);
+    const goesOn = bench.isStopped && (await bench.isResumable);
     if (flags.json) {
       const result = {
         ...runSummary(record, [...plan.warnings, ...warnings]),
@@ -85,6 +139,7 @@ async function run(modelName: string, typed: TrainFlags): Promise<void> {
         out: bench.folder,
       };
       console.log(JSON.stringify(result));
+      if (goesOn) bench.progress.print(further);
       return;
     }
     printTable(experiment);
@@ -95,5 +150,6 @@ async function run(modelName: string, typed: TrainFlags): Promise<void> {
       .filter(existsSync);
     console.log(`\n${warnings.length > 0 ? 'Saved all the same:' : 'Saved'} ${files.join(', ')}`);
     for (const line of standardizationLines(plan)) console.log(line);
+    if (goesOn) console.log(further);
   });
 }

@@ -1,10 +1,10 @@
 // `cgfac watch`: a page that follows the runs in a folder, on this machine only.
 import { basename, resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { packageVersion } from '../api/package-version.js';
 import { OptionError } from '../errors.js';
-import { packageVersion } from './environment.js';
+import { isLocked } from '../files/folder-lock.js';
 import { debugFlag } from './flags.js';
-import { isLocked } from './folder-lock.js';
 import { number } from './number.js';
 import { fileNames, manifestName } from './run-folder.js';
 

@@ -1,16 +1,19 @@
 // Runs optimizers on a plan one after another: progress, metrics files and models on the way, a report at the end.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { FileCheckpointing } from '../api/checkpointing.js';
 import { saveModel } from '../api/load-save.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
 import { FileError } from '../errors.js';
+import { CheckpointFolder } from '../files/checkpoints.js';
 import { writeFileAtomically } from '../files/write.js';
 import { mostThreads } from '../options.js';
-import { openMetricsFile } from '../reporting/metrics-file.js';
+import { type MetricsFile, openMetricsFile } from '../reporting/metrics-file.js';
 import { mayWriteCard } from '../reporting/own-card.js';
 import { createProgress, type Progress } from '../reporting/progress.js';
 import { runResults } from '../reporting/run-result.js';
+import type { Cadence } from '../training/cadence.js';
 import type { Callbacks } from '../training/callbacks.js';
 import { DivergedError } from '../training/run.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
@@ -21,7 +24,17 @@ import { type Interruption, interruption } from './interruption.js';
 import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
 import { cardOf } from './model-card.js';
 import type { ChosenOptimizer } from './optimizers.js';
-import { cardName, fileNames, RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
+import type { Resumption } from './resume.js';
+import { originOf, type RunConfig } from './run-config.js';
+import {
+  cardName,
+  checkpointsName,
+  configName,
+  fileNames,
+  RunFolder,
+  type RunFolderOptions,
+  type RunState,
+} from './run-folder.js';
 import { logsOf } from './run-logs.js';
 import { startingLine } from './starting-line.js';
 import { stoppingOptions } from './stopping-flags.js';
@@ -37,6 +50,16 @@ export interface Outcome {
   readonly diverged?: string;
 }
 
+/** How a run can go on later, and what it goes on from. */
+export interface Continuation {
+  readonly config: RunConfig;
+  /** When checkpoints are written; undefined if none are. */
+  readonly every: Cadence | undefined;
+  /** Number of checkpoints to keep. */
+  readonly keep: number;
+  readonly resumption?: Resumption | undefined;
+}
+
 export class Workbench {
   readonly progress: Progress;
   readonly #folder: RunFolder;
@@ -44,6 +67,8 @@ export class Workbench {
   readonly #interruption: Interruption;
   #engine: Engine | undefined;
   #diverged = false;
+  /** Whether it ended before its time. */
+  #isStopped = false;
 
   private constructor(folder: RunFolder, threads: number) {
     this.#folder = folder;
@@ -62,11 +87,11 @@ export class Workbench {
    * @throws what `RunFolder.open` and `use` throw
    */
   static async use(
-    where: Omit<RunFolderOptions, 'command'>,
+    where: Omit<RunFolderOptions, 'command'> & { readonly command?: string },
     threads: number | undefined,
     use: (bench: Workbench) => Promise<void>,
   ): Promise<void> {
-    const folder = await RunFolder.open({ ...where, command: typedCommand() });
+    const folder = await RunFolder.open({ command: typedCommand(), ...where });
     const bench = new Workbench(folder, threads ?? Math.min(availableParallelism(), mostThreads));
     // Each part is closed whatever happens to the others; the first error is the one to report.
     const errors: unknown[] = [];
@@ -91,7 +116,7 @@ export class Workbench {
   }
 
   #state(isDone: boolean): RunState {
-    if (this.interrupted) return 'interrupted';
+    if (this.interrupted || this.#isStopped) return 'interrupted';
     if (this.#diverged) return 'diverged';
     return isDone ? 'finished' : 'failed';
   }
@@ -110,18 +135,48 @@ export class Workbench {
     return this.#folder.path;
   }
 
+  /** Whether the run can go on from a checkpoint. */
+  get isResumable(): Promise<boolean> {
+    return this.#folder.isResumable;
+  }
+
+  get threads(): number {
+    return this.#threads;
+  }
+
+  warn(line: string): void {
+    this.progress.print(`Warning: ${line}`);
+  }
+
+  /** Whether the run ended before its time, by a signal or its own limit. */
+  get isStopped(): boolean {
+    return this.interrupted || this.#isStopped;
+  }
+
   /**
    * Train with one optimizer; the folder, or the one of that name in it, gets metrics.jsonl and model.onnx. Return undefined if the
    * run was interrupted before its first step.
+   * @param name of the folder in it; empty for itself
+   * @param continuation if the run can go on later
    */
-  async run(plan: Plan, chosen: ChosenOptimizer, ...name: readonly string[]): Promise<Outcome | undefined> {
+  async run(
+    plan: Plan,
+    chosen: ChosenOptimizer,
+    name: readonly string[] = [],
+    continuation?: Continuation,
+  ): Promise<Outcome | undefined> {
     if (this.interrupted) return undefined;
     const { model, task, batches, total, flags } = plan;
+    const resumed = continuation?.resumption?.state;
+    const taken = resumed?.step ?? 0;
     const metrics = new LastingMetrics(
-      () => this.#folder.write([...name, fileNames.metrics], openMetricsFile),
+      async () => {
+        if (continuation) await this.#writeConfig(continuation.config);
+        return await this.#folder.write([...name, fileNames.metrics], (path) => this.#metricsAfter(path, taken));
+      },
       (line) => this.progress.print(line),
     );
-    this.progress.begin(chosen.label, total, runMetrics(task, flags)[0]?.name);
+    this.progress.begin(chosen.label, total, runMetrics(task, flags)[0]?.name, taken);
     const save = async (trained: Plan['model']) => {
       metrics.close();
       const write = async (path: string) => {
@@ -130,12 +185,7 @@ export class Workbench {
       };
       return await saveWithRoom(
         () => this.#folder.write([...name, fileNames.model], write),
-        async () => {
-          await this.#folder.discard(...name, fileNames.metrics);
-          this.progress.print(
-            `Warning: the disk is full; ${fileNames.metrics} was removed to make room for the model.`,
-          );
-        },
+        () => this.#makeRoom([...name, fileNames.metrics]),
       );
     };
     try {
@@ -144,35 +194,45 @@ export class Workbench {
         model: trained,
         record: made,
         warnings,
-      } = await runTask(model, task, {
-        engine: this.#engine,
-        optimizer: chosen.optimizer,
-        ...batches,
-        steps: total,
-        seed: flags.seed,
-        signal: this.#interruption.signal,
-        ...(flags.augment && { augment: flags.augment }),
-        ...(flags.average && { average: flags.average }),
-        ...(flags.metrics && { metrics: flags.metrics }),
-        ...(flags.target && { target: flags.target }),
-        ...stoppingOptions(flags),
-        ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
-        ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
-        callbacks: [
-          {
-            onStart: ({ startingPoint }) => {
-              if (startingPoint === undefined) return;
-              this.progress.print(startingLine(startingPoint, chosen.optimizer, model.hasNewHead === true));
+        stopped,
+      } = await runTask(
+        model,
+        task,
+        {
+          engine: this.#engine,
+          optimizer: chosen.optimizer,
+          ...batches,
+          steps: total,
+          seed: flags.seed,
+          signal: this.#interruption.signal,
+          ...(flags.augment && { augment: flags.augment }),
+          ...(flags.average && { average: flags.average }),
+          ...(flags.metrics && { metrics: flags.metrics }),
+          ...(flags.target && { target: flags.target }),
+          ...stoppingOptions(flags),
+          ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
+          ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
+          callbacks: [
+            {
+              onStart: ({ startingPoint }) => {
+                if (startingPoint === undefined) return;
+                this.progress.print(startingLine(startingPoint, chosen.optimizer, model.hasNewHead === true));
+              },
+              onStep: async (step) => {
+                if (!this.#begun()) return;
+                await metrics.append(step);
+                this.progress.update(step);
+              },
             },
-            onStep: async (step) => {
-              if (!this.#begun()) return;
-              await metrics.append(step);
-              this.progress.update(step);
-            },
-          },
-          ...this.#logs(plan, chosen, name),
-        ],
-      });
+            ...this.#logs(plan, chosen, name),
+          ],
+        },
+        {
+          ...(continuation?.every && { checkpointing: this.#checkpointing(continuation, continuation.every, metrics) }),
+          ...(resumed && { resumeFrom: resumed }),
+        },
+      );
+      this.#isStopped = stopped === 'time';
       if (made.steps.length === 0) return undefined;
       const record = { ...made, name: chosen.label };
       const path = await save(trained);
@@ -218,12 +278,45 @@ export class Workbench {
     }
   }
 
+  /** Remove what is worth less than the model: older checkpoints; the metrics, if the run could not be repeated with them. */
+  async #makeRoom(metrics: readonly string[]): Promise<void> {
+    if (await this.#folder.keepNewestCheckpoint()) {
+      this.warn('the disk is full; all checkpoints but the newest were removed to make room for the model.');
+    } else if (!(await this.#folder.isResumable)) {
+      await this.#folder.discard(...metrics);
+      this.warn(`the disk is full; ${fileNames.metrics} was removed to make room for the model.`);
+    }
+  }
+
+  /** Open the metrics of a run that goes on after some steps. */
+  async #metricsAfter(path: string, taken: number): Promise<MetricsFile> {
+    const file = await openMetricsFile(path, taken);
+    if (file.lines < taken) this.warn(`${path} has ${file.lines} of the ${taken} steps before: the others are lost`);
+    return file;
+  }
+
+  #writeConfig(config: RunConfig): Promise<void> {
+    return this.#folder.write([configName], (path) =>
+      writeFileAtomically(path, `${JSON.stringify(config, undefined, 2)}\n`),
+    );
+  }
+
+  #checkpointing({ config, keep }: Continuation, every: Cadence, metrics: LastingMetrics): FileCheckpointing {
+    const folder = join(this.folder, checkpointsName);
+    return new FileCheckpointing(() => CheckpointFolder.open(folder, keep), {
+      every,
+      origin: originOf(config),
+      warn: (line) => this.warn(line),
+      before: () => metrics.sync(),
+    });
+  }
+
   /** Write report.html and return its path. */
   async report(title: string, experiments: readonly Experiment[]): Promise<string> {
     const environment = await describeEnvironment(this.#threads);
     const { renderReport } = await import('../reporting/report/index.js');
     this.#folder.results = runResults(experiments);
-    const content = renderReport({ title, command: typedCommand(), environment, experiments });
+    const content = renderReport({ title, command: this.#folder.command, environment, experiments });
     return await this.#folder.write([fileNames.report], async (path) => {
       await writeFileAtomically(path, content);
       return path;

@@ -3,33 +3,13 @@ import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { failingDisk } from '../../test/support/failing-disk.js';
 import { FileError, OptionError } from '../errors.js';
 import { ensureWritableFolder, writeFileAtomically } from './write.js';
 
-/** The disk fails at this operation of the next file opened for writing, half of the content being written by then. */
-let failure: 'write' | 'sync' | 'rename' | undefined;
-
-vi.mock('node:fs/promises', async (importOriginal) => {
-  const real = await importOriginal<typeof import('node:fs/promises')>();
-  const full = () => Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
-  return {
-    ...real,
-    open: async (path: string, flags: string) => {
-      const file = await real.open(path, flags);
-      if (flags !== 'wx') return file;
-      const write = file.writeFile.bind(file);
-      if (failure === 'write') file.writeFile = (content) => write(String(content).slice(0, 3)).then(full);
-      if (failure === 'sync') file.sync = full;
-      return file;
-    },
-    rename: (from: string, to: string) => (failure === 'rename' ? full() : real.rename(from, to)),
-  };
-});
-
 let folder = '';
 beforeEach(async () => {
-  failure = undefined;
   folder = await mkdtemp(join(tmpdir(), 'cgfac-files-'));
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
@@ -44,19 +24,28 @@ describe('writeFileAtomically', () => {
     expect(await readdir(folder)).toEqual(['model.onnx']);
   });
 
-  it.each(['write', 'sync', 'rename'] as const)(
+  it.each(['create', 'write', 'sync', 'close', 'rename'].map((name, call) => [name, call] as const))(
     'keeps the old file when the disk fills up at %s',
-    async (operation) => {
+    async (_, call) => {
       const path = join(folder, 'checkpoint');
       await writeFile(path, 'the old content');
-      failure = operation;
-      await expect(writeFileAtomically(path, 'the new content')).rejects.toThrow(
-        /cannot write '.*checkpoint'.*disk is full/,
-      );
+      await expect(
+        writeFileAtomically(path, 'the new content', failingDisk(call, 'ENOSPC', call === 1)),
+      ).rejects.toThrow(/cannot write '.*checkpoint'.*disk is full/);
       expect(await readFile(path, 'utf8')).toBe('the old content');
       expect(await readdir(folder)).toEqual(['checkpoint']);
     },
   );
+
+  it('writes on if the system takes fewer bytes than it is given', async () => {
+    const path = join(folder, 'model.onnx');
+    await writeFileAtomically(
+      path,
+      [Buffer.from('one, '), new Uint8Array(), Buffer.from('two')],
+      failingDisk(2, 'short', true),
+    );
+    expect(await readFile(path, 'utf8')).toBe('one, two');
+  });
 
   it('takes a name as long as the file system allows', async () => {
     const path = join(folder, 'n'.repeat(255));

@@ -2,9 +2,10 @@
 // training, not after.
 
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FileError, messageOf, OptionError } from '../errors.js';
+import { type Disk, disk as theDisk } from './disk.js';
 
 /** What to do about each error of the operating system, by its code. */
 const adviceByCode: Readonly<Record<string, string>> = {
@@ -41,11 +42,15 @@ export function advice(error: unknown): string {
  * Write a file whole or not at all: to a temporary name in the same folder, synced to the disk, then renamed over `path`.
  * After it resolves the new content survives a power cut; if it rejects, whatever was at `path` is untouched. A link stays
  * a link: the file that it leads to is replaced.
- * @param content bytes as they are, or text as UTF-8
+ * @param content bytes as they are, in one or several parts, or text as UTF-8
  * @throws FileError if any of it fails; the temporary file is removed. Also for a device, a pipe and a socket, which a rename
  *   would replace
  */
-export async function writeFileAtomically(path: string, content: Uint8Array | string): Promise<void> {
+export async function writeFileAtomically(
+  path: string,
+  content: Uint8Array | string | Iterable<Uint8Array>,
+  disk: Disk = theDisk,
+): Promise<void> {
   const target = await realpath(path).catch(() => path); // nothing is there yet, or it cannot be followed
   const found = await stat(target).catch(() => undefined);
   if (found && !found.isFile() && !found.isDirectory()) {
@@ -53,47 +58,52 @@ export async function writeFileAtomically(path: string, content: Uint8Array | st
   }
   const folder = dirname(target);
   const temporary = temporaryIn(folder);
+  const whole = typeof content === 'string' ? Buffer.from(content) : content;
   try {
-    const file = await open(temporary, 'wx');
+    const file = await disk.create(temporary);
     try {
-      await file.writeFile(content);
+      for (const part of whole instanceof Uint8Array ? [whole] : whole) {
+        for (let written = 0; written < part.length; ) {
+          const count = await file.write(part.subarray(written, written + mostAtOnce));
+          if (count <= 0) throw new Error('the system takes no more bytes, and does not say why');
+          written += count;
+        }
+      }
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, target);
-    await syncFolder(folder);
+    await disk.rename(temporary, target);
+    await syncFolder(folder, disk);
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to report
+    await disk.remove(temporary).catch(() => undefined); // the first error is the one to report
     throw new FileError(`cannot write '${path}': ${advice(error)}`, { cause: error });
   }
 }
 
-/** Make a rename in the folder durable. Windows cannot open folders and some network file systems cannot sync them. */
-async function syncFolder(folder: string): Promise<void> {
-  let handle: FileHandle | undefined;
+/** Bytes of one call: between two of them the process does other work. */
+const mostAtOnce = 2 ** 22;
+
+/** Make what was renamed in the folder durable. Windows cannot open folders and some network file systems cannot sync them. */
+export async function syncFolder(folder: string, disk: Disk = theDisk): Promise<void> {
   try {
-    handle = await open(folder, 'r');
-    await handle.sync();
+    await disk.syncFolder(folder);
   } catch (error) {
-    const code = systemCode(error) ?? '';
-    if (!['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM', 'EACCES'].includes(code)) throw error;
-  } finally {
-    await handle?.close();
+    if (!['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM', 'EACCES'].includes(systemCode(error) ?? '')) throw error;
   }
 }
 
 /** Like `mkdir` with `recursive`, which never returns if the system says ENOENT inside a folder that exists (/proc). */
-async function makeFolder(path: string): Promise<string[]> {
+async function makeFolder(path: string, disk: Disk): Promise<string[]> {
   try {
-    await mkdir(path);
+    await disk.makeFolder(path);
   } catch (error) {
     const code = systemCode(error);
     if (code === 'EEXIST' && (await stat(path)).isDirectory()) return [];
     const parent = dirname(path);
     if (code !== 'ENOENT' || parent === path || (await stat(parent).catch(() => undefined))?.isDirectory()) throw error;
-    const above = await makeFolder(parent);
-    return [...above, ...(await makeFolder(path))];
+    const above = await makeFolder(parent, disk);
+    return [...above, ...(await makeFolder(path, disk))];
   }
   return [path];
 }
@@ -104,10 +114,10 @@ async function makeFolder(path: string): Promise<string[]> {
  * @throws OptionError if there is a file at `path` or above it: another path must be given
  * @throws FileError if the system refuses to make the folder or to write in it
  */
-export async function ensureWritableFolder(path: string): Promise<readonly string[]> {
+export async function ensureWritableFolder(path: string, disk: Disk = theDisk): Promise<readonly string[]> {
   let made: string[];
   try {
-    made = await makeFolder(path);
+    made = await makeFolder(path, disk);
   } catch (error) {
     const blocked = ['EEXIST', 'ENOTDIR'].includes(systemCode(error) ?? '');
     const found = await stat(path).catch(() => undefined);
@@ -118,8 +128,8 @@ export async function ensureWritableFolder(path: string): Promise<readonly strin
   }
   const probe = temporaryIn(path);
   try {
-    await (await open(probe, 'wx')).close();
-    await rm(probe);
+    await (await disk.create(probe)).close();
+    await disk.remove(probe);
   } catch (error) {
     throw new FileError(`cannot write in the folder '${path}': ${advice(error)}`, { cause: error });
   }
@@ -134,11 +144,10 @@ export const temporaryIn = (folder: string): string =>
   join(folder, `.cgfac-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
 
 /** Remove the temporary files that killed processes have left in a folder. */
-export async function removeLeftovers(folder: string): Promise<void> {
-  for (const name of await readdir(folder).catch(() => [])) {
+export async function removeLeftovers(folder: string, disk: Disk = theDisk): Promise<void> {
+  for (const name of await disk.list(folder).catch(() => [])) {
     const [, owner] = /^\.cgfac-(\d+)-[0-9a-f]{12}\.tmp$/.exec(name) ?? [];
-    if (owner !== undefined && !isRunning(Number(owner)))
-      await rm(join(folder, name), { force: true }).catch(() => undefined);
+    if (owner !== undefined && !isRunning(Number(owner))) await disk.remove(join(folder, name)).catch(() => undefined);
   }
 }
 

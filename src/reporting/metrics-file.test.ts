@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -49,4 +49,27 @@ it('starts empty for a new run', async () => {
   first.close();
   (await openMetricsFile(path)).close();
   expect(await readMetricsFile(path)).toEqual([]);
+});
+
+/** A file with these lines, opened to go on after a step. */
+async function goingOn(content: string, after: number) {
+  await writeFile(path, content);
+  const file = await openMetricsFile(path, after);
+  file.append(record(after + 1));
+  file.sync();
+  file.close();
+  return { lines: file.lines, steps: (await readMetricsFile(path)).map(({ step }) => step) };
+}
+
+it('goes on after a step: later lines and one that was cut short are gone, and none is there twice', async () => {
+  const lines = [1, 2, 3, 4].map((step) => `${JSON.stringify(record(step))}\n`);
+  const long = `${JSON.stringify({ ...record(3), note: 'x'.repeat(200_000) })}\n`;
+  expect(await goingOn(lines.join(''), 2)).toEqual({ lines: 2, steps: [1, 2, 3] });
+  expect(await goingOn(lines.join(''), 4)).toEqual({ lines: 4, steps: [1, 2, 3, 4, 5] });
+  expect(await goingOn(`${lines[0]}${lines[1]}${long}${lines[3]}`, 3)).toEqual({ lines: 3, steps: [1, 2, 3, 4] });
+  expect(await goingOn(`${lines[0]}${lines[1]?.slice(0, -1)}`, 2)).toEqual({ lines: 1, steps: [1, 3] });
+  expect(await goingOn(`${lines[0]}nonsense\n${lines[2]}`, 3)).toEqual({ lines: 1, steps: [1, 4] });
+  expect(await goingOn('', 3)).toEqual({ lines: 0, steps: [4] });
+  await rm(path);
+  expect((await openMetricsFile(path, 3)).lines).toBe(0);
 });

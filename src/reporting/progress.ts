@@ -33,8 +33,8 @@ interface ProgressStream {
 
 /** Shows one run after another. */
 export interface Progress {
-  /** Begin a run of so many steps. `metric`: the name of the metric to show. */
-  begin(name: string, steps: number, metric?: string): void;
+  /** Begin a run of so many steps. `metric`: the name of the metric to show; `from`: steps that were taken before. */
+  begin(name: string, steps: number, metric?: string, from?: number): void;
   /** Show a step that was logged. */
   update(record: StepRecord): void;
   /** Print a line that stays, above the bar if there is one. */
@@ -92,8 +92,8 @@ export function createProgress(options: ProgressOptions = {}): Progress {
   };
 
   return {
-    begin(name, steps, metric) {
-      state = { name, step: 0, steps, optimizer: {} };
+    begin(name, steps, metric, from = 0) {
+      state = { name, step: from, steps, optimizer: {} };
       metricName = metric;
       updatedAt = drawnAt = now();
       drawnStep = -1;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FileError, OptionError } from '../errors.js';
-import { CellFile, cellsName, differenceOf, type Identity, measured } from './cells.js';
+import { CellFile, cellsName, type Identity, measured } from './cells.js';
 import type { Cell } from './study.js';
 
 let root: string;
@@ -137,9 +137,5 @@ describe('rows that do not belong together are refused', () => {
     const refused = CellFile.open<Row>(path, identity);
     await expect(refused).rejects.toThrow(FileError);
     await expect(refused).rejects.toThrow(/line 2 of '.*cells\.jsonl' is damaged/);
-  });
-
-  it('equal values are no difference, whatever the order of their keys', () => {
-    expect(differenceOf({ a: 1, b: { c: [1, 2] } }, { b: { c: [1, 2] }, a: 1 })).toBeUndefined();
   });
 });

@@ -3,6 +3,7 @@
 import { open, readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FileError, OptionError } from '../errors.js';
+import { differences } from '../files/differences.js';
 import { advice, systemCode, writeFileAtomically } from '../files/write.js';
 import { isRecord } from '../options.js';
 import type { Cell, Study } from './study.js';
@@ -46,7 +47,7 @@ export class CellFile<Row> {
     const end = text.lastIndexOf('\n') + 1;
     const [header = '', ...lines] = text.slice(0, end).split('\n').slice(0, -1);
     const found = parsed(path, header, 1);
-    const difference = differenceOf(found, JSON.parse(JSON.stringify(identity)));
+    const [difference] = differences(found, JSON.parse(JSON.stringify(identity)));
     if (difference !== undefined) {
       throw new OptionError(
         `'${folder}' holds the rows of another study: ${difference}; choose another --out, or replace it with --overwrite`,
@@ -130,17 +131,3 @@ const damaged = (path: string, line: number): FileError =>
   new FileError(
     `line ${line} of '${path}' is damaged: it is no row of a study; remove the file (or give --overwrite) to measure anew`,
   );
-
-/** The first difference of two values of JSON, in words: `options.seeds was 3 and is 1`. */
-export function differenceOf(was: unknown, is: unknown, at: readonly string[] = []): string | undefined {
-  if (isRecord(was) && isRecord(is)) {
-    for (const key of new Set([...Object.keys(was), ...Object.keys(is)])) {
-      const found = differenceOf(was[key], is[key], [...at, key]);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  }
-  const [before, now] = [JSON.stringify(was), JSON.stringify(is)];
-  if (before === now) return undefined;
-  return `${at.join('.') || 'it'} was ${before ?? 'not given'} and is ${now ?? 'not given'}`;
-}

@@ -1,8 +1,8 @@
 // All that a run remembers from step to step, as data: a checkpoint is this, and a run that is given one goes on with the same bits.
+import type { Json } from '../exact-json.js';
 import type { TensorData } from '../graph/tensor.js';
 
-/** A value of JSON, with NaN and infinities, which the writer of a file must keep. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+export type { Json };
 
 /**
  * What a run remembers beside its model, its data and its options. Random numbers need no state: each is a function of the seed,
@@ -33,7 +33,7 @@ export interface Checkpointing {
   due(at: { readonly step: number; readonly epoch: number; readonly seconds: number }): boolean;
   /**
    * Keep a state; called again only after it is done, while the run goes on.
-   * @returns where it is
+   * @returns where it is; undefined if it could not be kept and the run is to go on all the same
    */
-  save(state: RunState): Promise<{ readonly path: string }>;
+  save(state: RunState): Promise<{ readonly path: string } | undefined>;
 }

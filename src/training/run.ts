@@ -300,8 +300,8 @@ export class Run implements Remembered, RunControl {
     if (!checkpointing) return;
     await this.#saving;
     const save = async () => {
-      const { path } = await checkpointing.save(state);
-      this.#saved.push({ step: state.step, path });
+      const saved = await checkpointing.save(state);
+      if (saved) this.#saved.push({ step: state.step, path: saved.path });
     };
     this.#saving = save()
       .catch((error: unknown) => {

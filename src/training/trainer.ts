@@ -223,6 +223,9 @@ class Training {
       (monitor?.keys ?? []).map((key) => [key, named(initial, key.replace(/^best\./, ''))]),
     );
     const start = { ...step.initialState, ...initial, ...best };
+    if (resumeFrom && resumeFrom.step >= total) {
+      throw new OptionError(`the checkpoint is of step ${resumeFrom.step}, and the run has ${total}: raise its steps`);
+    }
     await engine.write(resumeFrom ? sameTensors(resumeFrom, start) : start);
     const run = new Run({
       ...{ engine, step, program, averages, monitor, optimizer, setting, metrics, schedule, batches, total, seed },
