@@ -1,7 +1,9 @@
 // The loss of a model on a batch, as a function of the parameters in a graph.
+import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Rewrite } from '../graph/inline.js';
 import { type Inputs, mapInputs } from '../graph/inputs.js';
+import { usesBefore } from '../graph/uses.js';
 import type { EvaluatedBatch } from '../metrics/metric.js';
 import { appliedModel, asDeclared } from '../model/apply.js';
 import { targetTailOf } from '../model/edit/target-normalization.js';
@@ -34,6 +36,7 @@ export class Objective {
   readonly #targets: Value;
   readonly #rewrite: Rewrite | undefined;
   readonly #weights: Value | undefined;
+  #isChecked = false;
 
   /**
    * @param inputs the model's one input, or its inputs by name
@@ -82,6 +85,7 @@ export class Objective {
       const output = loss.contained?.(b, prediction, targets.shape) ?? prediction;
       const given = asDeclared(b, targets, output.shape);
       const value = loss.value(b, output, given, weights);
+      this.#checkWeighted(value, weights);
       const expected = loss.expected?.(b, output) ?? output;
       return { ...common, output, expected, given, targets: given, loss: value, reported: value };
     }
@@ -91,14 +95,27 @@ export class Objective {
     ];
     const given = asDeclared(b, targets, inner.shape);
     const standardized = b.div(b.sub(given, mean), deviation);
+    const value = loss.value(b, inner, standardized, weights);
+    this.#checkWeighted(value, weights);
     return {
       ...common,
       output: inner,
       expected: prediction,
       given,
       targets: standardized,
-      loss: loss.value(b, inner, standardized, weights),
+      loss: value,
       reported: loss.inUnits(b, inner, standardized, deviation, weights),
     };
+  }
+  /** @throws OptionError if weights have no effect: examples would count that must not */
+  #checkWeighted(value: Value, weights: Value | undefined): void {
+    if (!weights || this.#isChecked) return;
+    if (!usesBefore(value).has(weights)) {
+      throw new OptionError(
+        `the loss '${this.loss.name}' leaves the weights of examples aside, which the data have, or batches that lack an example: ` +
+          'let its value use them, as by weightedMean(b, values, weights), or choose a batch size that divides the examples',
+      );
+    }
+    this.#isChecked = true;
   }
 }

@@ -20,6 +20,7 @@ import { settle } from './outcome.js';
 import { DivergedError, Run } from './run.js';
 import type { RunRecord, StepRecord } from './run-record.js';
 import { acceptedKey, buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
+import { mixedTargets } from './task/mixed-targets.js';
 import { type StandardizationOptions, standardizedTask } from './task/standardization.js';
 import type { LearningTask } from './task/task.js';
 import { checkParameters, checkTrainOptions } from './train-options.js';
@@ -88,11 +89,12 @@ export function plannedSteps(task: LearningTask, options: Omit<RunOptions, 'engi
 }
 
 function batchesFor(
-  { data }: LearningTask,
+  task: LearningTask,
   { batchSize = 128, seed = 0, augment }: Pick<RunOptions, 'batchSize' | 'seed' | 'augment'>,
 ): BatchSequence {
-  const batches = trainingBatches(data.train, { batchSize, seed });
-  return augment ? augmentedBatches(batches, data.train, augment, seed) : batches;
+  const { train } = task.data;
+  const batches = trainingBatches(train, { batchSize, seed });
+  return augment ? augmentedBatches(batches, train, augment, seed, () => mixedTargets(task)) : batches;
 }
 
 function stepsOf({ steps, epochs }: Pick<RunOptions, 'steps' | 'epochs'>, stepsPerEpoch: number): number {

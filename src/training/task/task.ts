@@ -28,6 +28,8 @@ export interface LearningTask {
   readonly kind: 'classification' | 'autoencoding' | 'regression';
   readonly loss: Loss;
   readonly data: DataSplits;
+  /** Shape of an example's output. */
+  readonly output: readonly number[];
   /** What a person should know of what is learned: labels that are left aside. */
   readonly warnings: readonly string[];
 }
@@ -68,7 +70,7 @@ export function learningTask(model: Model, data: DataSplits, given?: Loss | Loss
       : [];
   const learned = { train: targets(fitted.train), test: targets(fitted.test) };
   checkSomeCount(learned.train, chosen);
-  return { kind, loss: chosen, data: learned, warnings };
+  return { kind, loss: chosen, data: learned, output: output.shape, warnings };
 }
 
 /** @throws OptionError if the loss ignores all labels of a set: there is nothing to learn */
