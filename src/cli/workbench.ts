@@ -150,10 +150,12 @@ export class Workbench {
         ...(flags.target && { target: flags.target }),
         ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
         ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
-        onStep: async (step) => {
-          if (!this.#begun()) return;
-          await metrics.append(step);
-          this.progress.update(step);
+        callbacks: {
+          onStep: async (step) => {
+            if (!this.#begun()) return;
+            await metrics.append(step);
+            this.progress.update(step);
+          },
         },
       });
       if (made.steps.length === 0) return undefined;

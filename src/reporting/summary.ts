@@ -11,7 +11,7 @@ import {
   words,
 } from '../format.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
-import { isSound, lowerFirstLoss, stepCount, stepsTakenBack } from '../training/verdict.js';
+import { isSound, lowerFirstLoss, stepCount } from '../training/verdict.js';
 
 /** One cell: its text, and whether no run is better in this column. */
 export interface SummaryCell {
@@ -74,7 +74,7 @@ export function summaryNotes({ runs }: Experiment): string[] {
 
 const takenBack: Measure = {
   header: 'taken back',
-  value: stepsTakenBack,
+  value: ({ rejected }) => rejected,
   format: (count, { steps }) => `${formatCount(count)} of ${formatCount(steps.at(-1)?.step ?? 0)}`,
 };
 
@@ -120,7 +120,7 @@ function measures({ runs, target }: Experiment): Measure[] {
     ...metrics,
     ...others,
     { header: 'steps', value: (run) => run.steps.at(-1)?.step, format: (_, run) => stepCount(run) },
-    ...(runs.some((run) => stepsTakenBack(run)) ? [takenBack] : []),
+    ...(runs.some((run) => run.rejected) ? [takenBack] : []),
     { header: 'time', value: (run) => run.seconds, format: formatSeconds, lowerIsBetter: true },
     { header: 'ms/step', value: (run) => run.stepMilliseconds.median, format: formatMeasured, lowerIsBetter: true },
     ...targets,

@@ -29,12 +29,6 @@ export function endsWorse(run: RunRecord): string | undefined {
 export const isSound = (run: RunRecord): boolean =>
   !hasDiverged(run) && !run.takenBack && lowerFirstLoss(run) === undefined;
 
-/** Return the number of steps that were taken back; undefined for optimizers that take none back. */
-export function stepsTakenBack({ steps }: RunRecord): number | undefined {
-  const measured = steps.flatMap(({ optimizer: { accepted } }) => (accepted === undefined ? [] : [accepted]));
-  return measured.length === 0 ? undefined : measured.filter((accepted) => accepted === 0).length;
-}
-
 /** Return `400 steps`, or `122 of 400 steps` if the run ended early. */
 export function stepsDone(run: RunRecord): string {
   return endedEarly(run) ? `${stepCount(run)} steps` : formatSteps(run.steps.at(-1)?.step ?? 0);
@@ -51,7 +45,7 @@ export function remarks(run: RunRecord): string[] {
   const { name, steps } = run;
   const done = steps.at(-1)?.step ?? 0;
   const worse = endsWorse(run);
-  const takenBack = stepsTakenBack(run) ?? 0;
+  const takenBack = run.rejected ?? 0;
   const found: string[] = [];
   if (hasDiverged(run)) {
     const where = done > 0 ? ` at step ${stepCount(run)}` : '';
