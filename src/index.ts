@@ -46,10 +46,12 @@ export {
   type Reading,
 } from './curvature/layers/index.js';
 export type { Augmentation } from './data/augment.js';
-export { type BatchArray, batchOf, type ExampleTensors } from './data/batches.js';
+export { type Batch, type BatchArray, batchOf, type ExampleTensors } from './data/batches.js';
+export type { ClassWeights } from './data/class-weights.js';
 export { type DataSplits, type Dataset, dataset, type ExampleArray, onlyInput, type Task } from './data/dataset.js';
 export { type DigitsOptions, drawnDigits } from './data/digits/digits.js';
 export { measureNormalization, measureTargetNormalization } from './data/normalization.js';
+export { type ExampleOrder, oversampled, type Sampling } from './data/sampling.js';
 export { dataKinds, type LoadOptions, loadData } from './data/spec.js';
 export { type ValidationOptions, withValidation } from './data/split.js';
 export { autoencoding, withInputShape } from './data/views.js';
@@ -322,6 +324,7 @@ export { type MomentumOptions, scaleByMomentum } from './optimizers/transforms/m
 export { cautious, scaleBySign } from './optimizers/transforms/sign.js';
 export { scaleByTrustRatio, type TrustRatioOptions } from './optimizers/transforms/trust-ratio.js';
 export type { Mapped, Placed, StepNumber, Transform, Updates } from './optimizers/transforms/updates.js';
+export { type Random, random } from './random.js';
 export {
   byProgress,
   byResidual,

@@ -1,5 +1,6 @@
 // The plan of a run, for `train`, `compare` and `demo`: a model, data and options, checked before anything is computed.
 import { type DataSplits, overlapOf } from '../data/dataset.js';
+import { oversampled } from '../data/sampling.js';
 import { loadData } from '../data/spec.js';
 import { elementCount } from '../graph/tensor.js';
 import { fineTuned } from '../model/edit/fine-tuning.js';
@@ -8,9 +9,10 @@ import type { Model } from '../model/model.js';
 import { describeNormalization, type Normalization } from '../normalization.js';
 import { resolveTarget } from '../training/evaluation/schedule.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
+import { weightedByClass } from '../training/task/class-weights.js';
 import { standardizedTask } from '../training/task/standardization.js';
 import type { LearningTask } from '../training/task/task.js';
-import { plannedSteps, runMetrics, settingOf } from '../training/trainer.js';
+import { type PlannedRun, plannedRun, type RunOptions, runMetrics, settingOf } from '../training/trainer.js';
 import type { RunFlags } from './flags.js';
 import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
@@ -51,19 +53,15 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
     ...(lora !== undefined && { lora }),
   };
   const tuned = fineTuned(create(seed, splits.train), { ...tuning, seed });
-  const { model, task, inputs, targets, warnings } = standardizedTask(tuned, splits, flags);
+  const { model, task: given, inputs, targets, warnings } = standardizedTask(tuned, splits, flags);
+  const task = weightedByClass(given, flags.classWeights);
   if (flags.target) resolveTarget(flags.target, runMetrics(task, flags));
   const wanted = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
-  const { size } = task.data.train;
-  const batchSize = Math.min(wanted, size);
-  const notes =
-    batchSize < wanted
-      ? [`Each step takes all ${size} training examples: there are fewer than a batch of ${wanted}.`]
-      : [];
   const epochs = flags.epochs ?? defaultEpochs / overlapOf(splits.train);
   const length = flags.steps === undefined ? { epochs } : { steps: flags.steps };
-  const augment = flags.augment && { augment: flags.augment };
-  const total = plannedSteps(task, { batchSize, seed, ...augment, ...length });
+  const { steps: total, ...batches } = plannedRun(task, { batchSize: wanted, seed, ...variationOf(flags), ...length });
+  const { batchSize } = batches;
+  const notes = batchSize < wanted ? [smallerBatches(batches, wanted)] : [];
   const title = modelTitle(modelName);
   return {
     ...{ title, dataSpec: flags.data, model, task, batchSize, total, flags, warnings, notes },
@@ -71,6 +69,17 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
     ...(targets && { targetNormalization: targets }),
   };
 }
+
+/** What the flags say of the examples that a step sees. */
+export const variationOf = ({ augment, oversample }: RunFlags): Pick<RunOptions, 'augment' | 'sampling'> => ({
+  ...(augment && { augment }),
+  ...(oversample && { sampling: oversampled() }),
+});
+
+const smallerBatches = ({ batchSize, stepsPerEpoch }: Omit<PlannedRun, 'steps'>, wanted: number): string =>
+  stepsPerEpoch === 1
+    ? `Each step takes all ${batchSize} training examples: there are fewer than a batch of ${wanted}.`
+    : `An epoch is ${stepsPerEpoch} steps of at most ${batchSize} examples, not ${wanted}, so that all steps have about as many.`;
 
 export function optimizerFor({ model, task, batchSize }: Plan, spec: string, shared: SharedOptions): ChosenOptimizer {
   return chooseOptimizer(spec, shared, settingOf(model, task, batchSize));

@@ -11,7 +11,7 @@ import { DivergedError } from '../training/run.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { runMetrics, runTask } from '../training/trainer.js';
 import { describeEnvironment, typedCommand } from './environment.js';
-import type { Plan } from './experiment.js';
+import { type Plan, variationOf } from './experiment.js';
 import { type Interruption, interruption } from './interruption.js';
 import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
 import type { ChosenOptimizer } from './optimizers.js';
@@ -145,7 +145,7 @@ export class Workbench {
         steps: total,
         seed: flags.seed,
         signal: this.#interruption.signal,
-        ...(flags.augment && { augment: flags.augment }),
+        ...variationOf(flags),
         ...(flags.metrics && { metrics: flags.metrics }),
         ...(flags.target && { target: flags.target }),
         ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),

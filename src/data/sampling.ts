@@ -31,8 +31,6 @@ export interface Sampling {
 
 /**
  * Each example once an epoch, shuffled. This is the default.
- * @example
- * const batches = trainingBatches(train, { batchSize: 32, seed: 1, sampling: shuffled() });
  */
 export function shuffled(): Sampling {
   return { over: ({ size }) => ({ size, order: (seed, epoch) => permutation(size, seed, epoch) }) };
@@ -43,9 +41,7 @@ export function shuffled(): Sampling {
  * often as any other or once more, and the whole is shuffled.
  * @throws OptionError (from `over`) if the targets are no labels, one for each example
  * @example
- * const sampling = oversampled();
- * const { size, order } = sampling.over(train);
- * console.log(size, order(1, 0)); // the seed and the epoch
+ * const { record } = await train(model, { data, optimizer: cgfac(), sampling: oversampled(), steps: 5 });
  */
 export function oversampled(): Sampling {
   return {

@@ -30,6 +30,7 @@ const runKeys: OptionKeys<RunOptions> = {
   steps: true,
   epochs: true,
   augment: true,
+  sampling: true,
   seed: true,
   signal: true,
   maxTime: true,
@@ -45,6 +46,7 @@ const runKeys: OptionKeys<RunOptions> = {
 export const trainKeys: OptionKeys<TrainOptions> = {
   ...runKeys,
   data: true,
+  classWeights: true,
   loss: true,
   normalize: true,
   validation: true,

@@ -1,7 +1,9 @@
 // Trains a model: fits the data to it, compiles and runs the step, and evaluates the result.
 import { type Augmentation, augmentedBatches } from '../data/augment.js';
 import { type BatchSequence, trainingBatches } from '../data/batches.js';
+import type { ClassWeights } from '../data/class-weights.js';
 import type { DataSplits, Dataset } from '../data/dataset.js';
+import type { Sampling } from '../data/sampling.js';
 import { withValidation } from '../data/split.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
@@ -26,6 +28,7 @@ import { DivergedError, Run } from './run.js';
 import type { RunRecord } from './run-record.js';
 import type { Checkpointing, RunState } from './run-state.js';
 import { acceptedKey, buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
+import { weightedByClass } from './task/class-weights.js';
 import { mixedTargets } from './task/mixed-targets.js';
 import { type StandardizationOptions, standardizedTask } from './task/standardization.js';
 import type { LearningTask } from './task/task.js';
@@ -36,7 +39,7 @@ export interface RunOptions extends EvaluationOptions, MonitorOptions {
   /** The engine that computes. Several trainings can share it: each has a separate store. */
   readonly engine: Engine;
   readonly optimizer: Optimizer;
-  /** Examples of each step; 128 by default, or all of a smaller training set. */
+  /** Most examples of a step; 128 by default. Those of an epoch are divided into as few batches as there must be, all of one size. */
   readonly batchSize?: number;
   /** Number of optimizer steps. Give either `steps` or `epochs`. */
   readonly steps?: number;
@@ -44,8 +47,10 @@ export interface RunOptions extends EvaluationOptions, MonitorOptions {
   readonly epochs?: number;
   /** Seconds after which the run ends, evaluations and earlier parts of a resumed run included; no end by default. */
   readonly maxTime?: number;
-  /** Flips and crops the pictures of training batches, but not those that are evaluated; none by default. */
+  /** Varies the examples of training batches, but not those that are evaluated; nothing by default. */
   readonly augment?: Augmentation;
+  /** Which examples make an epoch, such as `oversampled()`; each once, shuffled, by default. */
+  readonly sampling?: Sampling;
   /** Seed of the order of the examples, of their augmentation and of the random numbers of the optimizer; 0 by default. */
   readonly seed?: number;
   /** Ends training after the current step, or the next if checkpoints are written; the model trained until then is returned. */
@@ -68,6 +73,8 @@ export interface Persistence {
 
 export interface TrainOptions extends RunOptions, StandardizationOptions {
   readonly data: DataSplits;
+  /** How much the training examples of each class count; equally by default. Sets that are evaluated keep their weights. */
+  readonly classWeights?: ClassWeights;
   /** A share of the training set to hold out for validation, of each class if there are classes; none by default. */
   readonly validation?: number;
 }
@@ -98,27 +105,36 @@ export async function train(
   persistence: Persistence = {},
 ): Promise<TrainingResult> {
   checkTrainOptions(given, options);
-  const { seed = 0, validation } = options;
+  const { seed = 0, validation, classWeights } = options;
   const data = validation === undefined ? options.data : withValidation(options.data, { share: validation, seed });
   const { model, task, warnings } = standardizedTask(given, data, options);
-  const result = await runTask(model, task, options, persistence);
+  const result = await runTask(model, weightedByClass(task, classWeights), options, persistence);
   return { ...result, warnings: [...warnings, ...result.warnings] };
 }
 
+/** How long a run is. */
+export interface PlannedRun {
+  readonly steps: number;
+  /** Rows of each step's batch, at most the wanted ones. */
+  readonly batchSize: number;
+  readonly stepsPerEpoch: number;
+}
+
 /**
- * Return the number of steps of a run.
+ * Return how long a run will be.
  * @throws OptionError unless exactly one of steps and epochs is given
  */
-export function plannedSteps(task: LearningTask, options: Omit<RunOptions, 'engine' | 'optimizer'>): number {
-  return stepsOf(options, batchesFor(task, options).stepsPerEpoch);
+export function plannedRun(task: LearningTask, options: Omit<RunOptions, 'engine' | 'optimizer'>): PlannedRun {
+  const { batchSize, stepsPerEpoch } = batchesFor(task, options);
+  return { steps: stepsOf(options, stepsPerEpoch), batchSize, stepsPerEpoch };
 }
 
 function batchesFor(
   task: LearningTask,
-  { batchSize = 128, seed = 0, augment }: Pick<RunOptions, 'batchSize' | 'seed' | 'augment'>,
+  { batchSize = 128, seed = 0, augment, sampling }: Pick<RunOptions, 'batchSize' | 'seed' | 'augment' | 'sampling'>,
 ): BatchSequence {
   const { train } = task.data;
-  const batches = trainingBatches(train, { batchSize, seed });
+  const batches = trainingBatches(train, { batchSize, seed, ...(sampling && { sampling }) });
   return augment ? augmentedBatches(batches, train, augment, seed, () => mixedTargets(task)) : batches;
 }
 

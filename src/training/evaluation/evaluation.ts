@@ -118,7 +118,7 @@ export class ModelEvaluator implements Evaluator {
   readonly #metrics: readonly Metric[];
   readonly #keys: ReadonlyMap<string, string>;
   readonly #batchSize: number;
-  /** One program for each batch size: the full one and a set's remainder. */
+  /** One program for each batch size, with weights and without: the full one and a set's remainder. */
   readonly #programs = new Map<string, Compiled>();
 
   /**
@@ -202,8 +202,8 @@ export class ModelEvaluator implements Evaluator {
   }
 
   async #programFor(batch: Batch): Promise<Compiled> {
-    const columns = [...listInputs(batch.inputs).map(([, input]) => input), batch.target];
-    const key = columns.map(({ dims }) => dims.join()).join('|');
+    const columns = [...listInputs(batch.inputs).map(([, input]) => input), batch.target, batch.weights];
+    const key = columns.map((column) => column?.dims.join() ?? 'none').join('|');
     const known = this.#programs.get(key);
     if (known) return known;
     const { graph, metrics } = this.#graph(batch);
