@@ -43,19 +43,21 @@ interface Factors {
 /** Change one picture in place. */
 export function recolour(picture: Float32Array, size: PictureSize, factors: Factors): void {
   const { brightness, contrast, saturation } = factors;
-  const sum = picture.reduce((total, pixel) => total + pixel, 0);
-  const mean = (brightness * sum) / picture.length;
-  for (let i = 0; i < picture.length; i++) {
-    picture[i] = contrast * brightness * (picture[i] as number) + (1 - contrast) * mean; // within
-  }
+  let sum = 0;
+  for (const pixel of picture) sum += pixel;
+  const shift = ((1 - contrast) * brightness * sum) / picture.length;
+  const factor = contrast * brightness;
+  for (let i = 0; i < picture.length; i++) picture[i] = factor * (picture[i] as number) + shift; // within
   if (size.channels !== 3) return;
   const area = size.width * size.height;
   for (let i = 0; i < area; i++) {
     // The weights of grey are those of ITU-R BT.601.
-    const [red, green, blue] = [picture[i], picture[i + area], picture[i + 2 * area]] as [number, number, number];
-    const grey = 0.299 * red + 0.587 * green + 0.114 * blue;
-    for (const [channel, value] of [red, green, blue].entries()) {
-      picture[i + channel * area] = saturation * value + (1 - saturation) * grey;
-    }
+    const red = picture[i] as number; // three planes: within
+    const green = picture[i + area] as number;
+    const blue = picture[i + 2 * area] as number;
+    const grey = (1 - saturation) * (0.299 * red + 0.587 * green + 0.114 * blue);
+    picture[i] = saturation * red + grey;
+    picture[i + area] = saturation * green + grey;
+    picture[i + 2 * area] = saturation * blue + grey;
   }
 }
