@@ -8,14 +8,23 @@ import { normalizedInput } from '../model/edit/normalize.js';
 import type { Model } from '../model/model.js';
 import { describeNormalization, type Normalization } from '../normalization.js';
 import { resolveTarget } from '../training/evaluation/schedule.js';
+import { splitsOf } from '../training/evaluation/splits.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { weightedByClass } from '../training/task/class-weights.js';
 import { standardizedTask } from '../training/task/standardization.js';
 import type { LearningTask } from '../training/task/task.js';
-import { type PlannedRun, plannedRun, type RunOptions, runMetrics, settingOf } from '../training/trainer.js';
+import {
+  monitoredValue,
+  type PlannedRun,
+  plannedRun,
+  type RunOptions,
+  runMetrics,
+  settingOf,
+} from '../training/trainer.js';
 import type { RunFlags } from './flags.js';
 import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
+import { overfitSteps, steeredData, stoppingOptions } from './stopping-flags.js';
 
 /** A model, a task, and what is decided before the first step. */
 export interface Plan {
@@ -53,15 +62,19 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
     ...(lora !== undefined && { lora }),
   };
   const tuned = fineTuned(create(seed, splits.train), { ...tuning, seed });
-  const { model, task: given, inputs, targets, warnings } = standardizedTask(tuned, splits, flags);
-  const task = weightedByClass(given, flags.classWeights);
-  if (flags.target) resolveTarget(flags.target, runMetrics(task, flags));
+  const standardized = standardizedTask(tuned, steeredData(splits, flags, seed), flags);
+  const { model, inputs, targets, warnings } = standardized;
+  const task = weightedByClass(standardized.task, flags.classWeights);
+  const metrics = runMetrics(task, flags);
+  if (flags.target) resolveTarget(flags.target, metrics, splitsOf(task.data));
+  monitoredValue(task, metrics, stoppingOptions(flags));
   const wanted = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
   const epochs = flags.epochs ?? defaultEpochs / overlapOf(splits.train);
-  const length = flags.steps === undefined ? { epochs } : { steps: flags.steps };
+  const steps = flags.steps ?? (flags.overfit !== undefined && flags.epochs === undefined ? overfitSteps : undefined);
+  const length = steps === undefined ? { epochs } : { steps };
   const { steps: total, ...batches } = plannedRun(task, { batchSize: wanted, seed, ...variationOf(flags), ...length });
   const { batchSize } = batches;
-  const notes = batchSize < wanted ? [smallerBatches(batches, wanted)] : [];
+  const notes = batchSize < wanted && flags.overfit === undefined ? [smallerBatches(batches, wanted)] : [];
   const title = modelTitle(modelName);
   return {
     ...{ title, dataSpec: flags.data, model, task, batchSize, total, flags, warnings, notes },

@@ -16,13 +16,18 @@ export function printWarnings(warnings: readonly string[]): void {
 
 /** Return a run's result for `--json`. */
 export function runSummary(record: RunRecord, warnings: readonly string[]) {
-  const { name, steps, seconds, train, test, batchSize, stateBytes, stepMilliseconds, toTarget, rejected } = record;
+  const { name, steps, seconds, train, test, validation, batchSize, stateBytes, stepMilliseconds, toTarget, rejected } =
+    record;
+  const { best, stopped = 'finished' } = record;
   return {
     steps: steps.at(-1)?.step ?? 0,
     ...(rejected !== undefined && { takenBack: rejected }),
+    stopped,
     seconds,
     train,
+    ...(validation && { validation }),
     test,
+    ...(best && { best }),
     optimizer: { name, stateBytes },
     batchSize,
     stepMilliseconds,

@@ -13,9 +13,10 @@ import type { Presentation, Study } from '../study/study.js';
 import { textTable } from '../study/table.js';
 import { didYouMean } from '../suggest.js';
 import { describeEnvironment, typedCommand } from './environment.js';
-import { debugFlag, number } from './flags.js';
+import { debugFlag } from './flags.js';
 import { lockFolder, unlockFolder } from './folder-lock.js';
 import { interruption } from './interruption.js';
+import { number } from './number.js';
 import { checkOptimizer, chooseOptimizer, sharedFor } from './optimizers.js';
 import { type StudyFlags, type StudyName, studies, studyFlags, studyNames } from './studies.js';
 

@@ -9,6 +9,7 @@ import { modelHelp, modelTitle } from './models.js';
 import { checkOptimizer, optimizerHelp, sharedOptions } from './optimizers.js';
 import { printTable, printWarnings, runSummary } from './output.js';
 import { fileNames } from './run-folder.js';
+import { endingLines } from './stopping-flags.js';
 import { Workbench } from './workbench.js';
 
 const examples = `
@@ -67,6 +68,7 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
       return;
     }
     printTable(experiment);
+    for (const line of endingLines(record, flags)) console.log(line);
     printWarnings(warnings);
     const files = Object.values(fileNames)
       .map((file) => join(bench.folder, file))

@@ -128,6 +128,16 @@ function heldOut(rows: readonly number[], count: number, stream: Random): number
   return held;
 }
 
+/**
+ * Return some examples of a set, chosen at random by the seed, in the order of the set.
+ * @throws OptionError if it has fewer
+ */
+export function sampled(set: Dataset, count: number, seed: number): Dataset {
+  if (count > set.size) throw new OptionError(`'${set.name}' has ${set.size} examples, fewer than ${count}`);
+  const every = Array.from({ length: set.size }, (_, row) => row);
+  return takeRows(set, heldOut(every, count, random(seed, 'sample')));
+}
+
 const takeRows = (set: Dataset, rows: readonly number[]): Dataset => ({
   ...set,
   size: rows.length,

@@ -211,6 +211,7 @@ function renderFinished(run: RunRecord, colour: boolean): string {
   const warning = first === undefined ? '' : ` (no success: ${formatNumber(first)} at the start)`;
   const train = `loss ${formatNumber(run.train.loss)}${warning}${name === 'loss' ? '' : `  ${result(run.train)}`}`;
   const takenBack = run.rejected;
+  const validation = run.validation ? `  validation ${result(run.validation)}` : '';
   const cost = `${stepsDone(run)} in ${formatSeconds(run.seconds)}${takenBack ? `, ${formatCount(takenBack)} taken back` : ''}`;
-  return `${bold(run.name)}  ${train}  test ${result(run.test)}  ${dim(cost)}`;
+  return `${bold(run.name)}  ${train}${validation}  test ${result(run.test)}  ${dim(cost)}`;
 }

@@ -80,12 +80,13 @@ const takenBack: Measure = {
 
 function measures({ runs, target }: Experiment): Measure[] {
   const metric = runs[0]?.metric;
+  const sets = (['train', 'validation', 'test'] as const).filter((set) => runs.some((run) => run[set] !== undefined));
   const metrics: Measure[] =
     metric === undefined || metric.name === 'loss'
       ? []
-      : (['train', 'test'] as const).map((set) => ({
+      : sets.map((set) => ({
           header: `${set} ${words(metric.name)}`,
-          value: (run) => run[set][metric.name],
+          value: (run) => run[set]?.[metric.name],
           format: (value) => formatMetric(metric.name, value),
           lowerIsBetter: metric.lowerIsBetter,
         }));

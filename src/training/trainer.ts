@@ -20,7 +20,7 @@ import { ModelEvaluator } from './evaluation/evaluation.js';
 import { evaluatedExamples } from './evaluation/examples.js';
 import { picturesOf } from './evaluation/pictures.js';
 import { type EvaluationOptions, EvaluationSchedule } from './evaluation/schedule.js';
-import { type EvaluatedValue, evaluatedValue, splitNames } from './evaluation/splits.js';
+import { type EvaluatedValue, evaluatedValue, splitsOf } from './evaluation/splits.js';
 import { IterateAverage } from './iterate-average.js';
 import { Monitor, type MonitorOptions } from './monitor.js';
 import { settle } from './outcome.js';
@@ -347,7 +347,7 @@ export function monitoredValue(
   metrics: readonly Metric[],
   { monitor, earlyStopping }: MonitorOptions,
 ): EvaluatedValue | undefined {
-  const splits = splitNames.filter((split) => data[split] !== undefined);
+  const splits = splitsOf(data);
   if (monitor !== undefined) return evaluatedValue('monitor', monitor, metrics, splits);
   if (data.validation) return evaluatedValue('monitor', 'validationLoss', metrics, splits);
   if (earlyStopping === undefined) return undefined;

@@ -1,4 +1,5 @@
 // The sets that a run is evaluated on, and the names of their values: `trainLoss`, `validationAccuracy`, `testLoss`.
+import type { DataSplits } from '../../data/dataset.js';
 import { OptionError } from '../../errors.js';
 import { metricWordOf } from '../../metrics/index.js';
 import type { Metric } from '../../metrics/metric.js';
@@ -6,6 +7,9 @@ import type { Evaluation } from '../run-record.js';
 
 export const splitNames = ['train', 'validation', 'test'] as const;
 export type Split = (typeof splitNames)[number];
+
+/** Return the names of the sets that there are. */
+export const splitsOf = (data: DataSplits): Split[] => splitNames.filter((split) => data[split] !== undefined);
 
 /** Other names of a set in front of a metric: `val.loss`. */
 const synonyms: Readonly<Record<Split, readonly string[]>> = {
