@@ -2,7 +2,7 @@
 // npm run bench:input [-- steps threads]
 // The next batch is made in this thread while the engine's worker computes, so that a step waits only for what takes longer than
 // the step, and for what happens between two steps. A wait is the time from the results of a step to the call of the next.
-import { type Augmentation, augmentedBatches } from '../src/data/augment.js';
+import { type Augmentation, variation } from '../src/data/augment.js';
 import { trainingBatches } from '../src/data/batches.js';
 import { drawnDigits } from '../src/data/digits/digits.js';
 import type { Engine, Program } from '../src/engine/engine.js';
@@ -34,10 +34,11 @@ const kinds: Readonly<Record<string, Augmentation | undefined>> = {
 function making(augmentation: Augmentation | undefined): number {
   const plain = trainingBatches(data.train, { batchSize, seed });
   const targets = () => ({ classes: 10 });
-  const batches = augmentation ? augmentedBatches(plain, data.train, augmentation, seed, targets) : plain;
+  const vary = augmentation && variation(data.train, augmentation, seed, targets);
   const times = Array.from({ length: 60 }, (_, step) => {
     const started = processorTime();
-    batches.at(step);
+    const batch = plain.at(step);
+    vary?.(batch, step);
     return processorTime() - started;
   });
   return median(times.slice(20));

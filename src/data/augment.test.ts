@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
 import { inputNamed } from '../graph/inputs.js';
 import { random } from '../random.js';
-import { type Augmentation, augmentedBatches } from './augment.js';
+import { type Augmentation, variation } from './augment.js';
 import { moved } from './augmentation/move.js';
 import { trainingBatches } from './batches.js';
 import { type Dataset, dataset, onlyInput, type PictureSize } from './dataset.js';
@@ -89,10 +89,13 @@ const labelled = dataset({
   picture: { channels: 2, height: 3, width: 4 },
 });
 const varied = { flip: true, crop: 1 };
-const sequence = (set: Dataset, augmentation: Augmentation, seed = 1) =>
-  augmentedBatches(trainingBatches(set, { batchSize: 6, seed }), set, augmentation, seed, () => ({ classes: 10 }));
+const sequence = (set: Dataset, augmentation: Augmentation, seed = 1) => {
+  const batches = trainingBatches(set, { batchSize: 6, seed });
+  const vary = variation(set, augmentation, seed, () => ({ classes: 10 }));
+  return { at: (step: number) => vary(batches.at(step), step) };
+};
 
-describe('augmentedBatches', () => {
+describe('varied batches', () => {
   it('are a function of the seed and the step, in any order', () => {
     const [batches, again] = [sequence(labelled, varied), sequence(labelled, varied)];
     const inOrder = [0, 1, 2, 3].map((step) => batches.at(step));

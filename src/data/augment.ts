@@ -11,7 +11,7 @@ import { type MixedTargets, mixed } from './augmentation/mix.js';
 import { moved } from './augmentation/move.js';
 import { addNoise } from './augmentation/noise.js';
 import { rotate } from './augmentation/rotate.js';
-import type { Batch, BatchArray, BatchSequence } from './batches.js';
+import type { Batch, BatchArray } from './batches.js';
 import { type Dataset, type ExampleArray, onlyInput, pictureInputs } from './dataset.js';
 import { measureDeviations } from './normalization.js';
 
@@ -58,22 +58,25 @@ const keys: OptionKeys<Augmentation> = {
   cutmix: true,
 };
 
+/** Returns the batch of a step with its examples varied. */
+export type Variation = (batch: Batch, step: number) => Batch;
+
 /**
- * Return the batches with each example varied by draws from (seed, step, row). The targets of an autoencoder are the inputs as they
- * were moved, turned and recoloured.
+ * Return how batches are varied, by draws from (seed, step, row). The targets of an autoencoder are the inputs as they were moved,
+ * turned and recoloured.
  * @param targets what mixed targets are, for mixup and cutmix
  * @throws OptionError for unknown options and those out of range, and if the data cannot be varied so, or their targets would have to
  *   move with them
  * @example
- * const batches = augmentedBatches(trainingBatches(train, { batchSize, seed }), train, { flip: true, crop: 4 }, seed);
+ * const vary = variation(train, { flip: true, crop: 4 }, seed, () => ({ classes: 10 }));
+ * const batch = vary(trainingBatches(train, { batchSize, seed }).at(0), 0);
  */
-export function augmentedBatches(
-  batches: BatchSequence,
+export function variation(
   set: Dataset,
   augmentation: Augmentation,
   seed: number,
   targets: () => MixedTargets,
-): BatchSequence {
+): Variation {
   checkAugmentation(augmentation);
   const { own } = augmentation;
   const stages = [
@@ -82,12 +85,8 @@ export function augmentedBatches(
     ...(own ? [ownStage(own, seed)] : []),
     ...mixingStages(set, augmentation, seed, targets),
   ];
-  const at = (step: number): Batch => stages.reduce((batch, stage) => stage(batch, step), batches.at(step));
-  return { ...batches, at };
+  return (batch, step) => stages.reduce((varied, stage) => stage(varied, step), batch);
 }
-
-/** One variation of the batch of a step. */
-type Stage = (batch: Batch, step: number) => Batch;
 
 function checkAugmentation(augmentation: Augmentation): void {
   checkKeys('augment', augmentation, keys);
@@ -107,14 +106,14 @@ function checkAugmentation(augmentation: Augmentation): void {
 }
 
 /** The stages that move, turn, recolour and hide; none if nothing of it is wanted. */
-function pictureStages(set: Dataset, augmentation: Augmentation, seed: number): Stage[] {
+function pictureStages(set: Dataset, augmentation: Augmentation, seed: number): Variation[] {
   const { flip = false, crop = 0, rotate: degrees = 0, colour = 0, erase: probability = 0, fill = 0 } = augmentation;
   const wanted = { flip, crop, rotate: degrees, colour, erase: probability, fill };
   if (Object.values(wanted).every((value) => value === 0 || value === false)) return [];
   const { name, column, picture } = checkedPicture(set, augmentation);
   const isAutoencoding = set.targets.data === column.data;
   const streams = (what: string, step: number) => (row: number) => random(seed, what, step, row);
-  const seen: Stage = (batch, step) => {
+  const seen: Variation = (batch, step) => {
     const source = floatsOf(inputNamed(batch.inputs, name));
     const data = moved(source.data, picture, augmentation, random(seed, 'augment', step));
     if (degrees > 0) rotate(data, picture, { degrees, fill }, streams('rotate', step));
@@ -125,7 +124,7 @@ function pictureStages(set: Dataset, augmentation: Augmentation, seed: number): 
     if (!isAutoencoding) return made;
     return { ...made, target: batch.target === source ? array : { ...array, dims: batch.target.dims } };
   };
-  const hidden: Stage = (batch, step) => {
+  const hidden: Variation = (batch, step) => {
     const source = floatsOf(inputNamed(batch.inputs, name));
     const data = source.data.slice();
     erase(data, picture, { probability, fill }, streams('erase', step));
@@ -141,7 +140,7 @@ function rangeOf(column: ExampleArray): { readonly low: number; readonly high: n
   return { low: Math.min(0, end), high: Math.max(0, end) };
 }
 
-function noiseStages(set: Dataset, { noise = 0 }: Augmentation, seed: number): Stage[] {
+function noiseStages(set: Dataset, { noise = 0 }: Augmentation, seed: number): Variation[] {
   if (noise === 0) return [];
   const [numbers, ...others] = listInputs(set.inputs).filter(([, { dtype }]) => dtype === 'float32');
   if (!numbers || others.length > 0) {
@@ -163,7 +162,7 @@ function noiseStages(set: Dataset, { noise = 0 }: Augmentation, seed: number): S
 }
 
 const ownStage =
-  (own: NonNullable<Augmentation['own']>, seed: number): Stage =>
+  (own: NonNullable<Augmentation['own']>, seed: number): Variation =>
   (batch, step) => {
     const made = own(batch, random(seed, 'own', step));
     const shapes = (given: Batch) =>
@@ -180,7 +179,7 @@ function mixingStages(
   { mixup = 0, cutmix = 0 }: Augmentation,
   seed: number,
   mixedTargets: () => MixedTargets,
-): Stage[] {
+): Variation[] {
   if (mixup === 0 && cutmix === 0) return [];
   const names = [...(mixup > 0 ? ['mixup'] : []), ...(cutmix > 0 ? ['cutmix'] : [])].join(' and ');
   const whole = listInputs(set.inputs).find(([, { dtype }]) => dtype !== 'float32');

@@ -22,15 +22,20 @@ export interface Batch {
   readonly weights?: BatchArray;
 }
 
-/** The endless sequence of a data set's training batches. */
-export interface BatchSequence {
+/** The endless sequence of a data set's training batches, made in memory or read. */
+export interface Batches {
   /** Rows of each batch: at most the wanted batch size. */
   readonly batchSize: number;
   /** Batches in one epoch. */
   readonly stepsPerEpoch: number;
+  /** The batch of step k (0, 1, …). */
+  at(step: number): Batch | Promise<Batch>;
+}
+
+/** The batches of a data set in memory. */
+export interface BatchSequence extends Batches {
   /** Which examples count in step k (0, 1, …): batchSize of them, or one fewer. */
   indices(step: number): Uint32Array;
-  /** The batch of step k. */
   at(step: number): Batch;
 }
 

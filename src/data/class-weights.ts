@@ -3,6 +3,7 @@ import { OptionError } from '../errors.js';
 import { checkedNumber, described, isRecord } from '../options.js';
 import { didYouMean } from '../suggest.js';
 import { type Dataset, dataset, exampleStride } from './dataset.js';
+import { withParts } from './views.js';
 
 /**
  * Weights of classes: 'balanced' gives each class the same total weight, n / (classes · n_class), so that the mean weight is 1; or
@@ -21,13 +22,15 @@ export type ClassWeights = 'balanced' | Readonly<Record<string, number>>;
 export function withClassWeights(set: Dataset, weights: ClassWeights): Dataset {
   const labels = labelsOf(dataset(set), 'weighted by class');
   const weightOf = weights === 'balanced' ? balanced(labels) : chosen(set, labels, weights);
-  const own = set.weights;
-  const stride = own ? exampleStride(own) : 0;
-  const data = Float32Array.from(
-    labels,
-    (label, i) => (weightOf.get(label) ?? 1) * (own ? Number(own.data[i * stride]) : 1),
-  );
-  return dataset({ ...set, weights: { dtype: 'float32', shape: [], data } });
+  return withParts(set, (each) => {
+    const own = each.weights;
+    const stride = own ? exampleStride(own) : 0;
+    const data = Float32Array.from(
+      labelsOf(each, 'weighted by class'),
+      (label, i) => (weightOf.get(label) ?? 1) * (own ? Number(own.data[i * stride]) : 1),
+    );
+    return dataset({ ...each, weights: { dtype: 'float32', shape: [], data } });
+  });
 }
 
 function balanced(labels: Int32Array): Map<number, number> {

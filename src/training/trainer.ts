@@ -1,10 +1,11 @@
 // Trains a model: fits the data to it, compiles and runs the step, and evaluates the result.
-import { type Augmentation, augmentedBatches } from '../data/augment.js';
-import { type BatchSequence, trainingBatches } from '../data/batches.js';
+import { type Augmentation, variation } from '../data/augment.js';
+import { type Batches, trainingBatches } from '../data/batches.js';
 import type { ClassWeights } from '../data/class-weights.js';
-import type { DataSplits, Dataset } from '../data/dataset.js';
+import { type DataSplits, type Dataset, exampleCount } from '../data/dataset.js';
 import type { Sampling } from '../data/sampling.js';
 import { withValidation } from '../data/split.js';
+import { streamedBatches } from '../data/stream-batches.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
 import { formatType } from '../graph/graph.js';
@@ -132,10 +133,20 @@ export function plannedRun(task: LearningTask, options: Omit<RunOptions, 'engine
 function batchesFor(
   task: LearningTask,
   { batchSize = 128, seed = 0, augment, sampling }: Pick<RunOptions, 'batchSize' | 'seed' | 'augment' | 'sampling'>,
-): BatchSequence {
+): Batches {
   const { train } = task.data;
-  const batches = trainingBatches(train, { batchSize, seed, ...(sampling && { sampling }) });
-  return augment ? augmentedBatches(batches, train, augment, seed, () => mixedTargets(task)) : batches;
+  if (train.parts && sampling) {
+    throw new OptionError(
+      `'${train.name}' is streamed: its parts decide the order of its examples; leave sampling out`,
+    );
+  }
+  const batches = train.parts
+    ? streamedBatches(train.name, train.parts, { batchSize, seed })
+    : trainingBatches(train, { batchSize, seed, ...(sampling && { sampling }) });
+  if (!augment) return batches;
+  const vary = variation(train, augment, seed, () => mixedTargets(task));
+  const { batchSize: rows, stepsPerEpoch } = batches;
+  return { batchSize: rows, stepsPerEpoch, at: async (step) => vary(await batches.at(step), step) };
 }
 
 function stepsOf({ steps, epochs }: Pick<RunOptions, 'steps' | 'epochs'>, stepsPerEpoch: number): number {
@@ -157,7 +168,7 @@ export async function runTask(
   persistence: Persistence = {},
 ): Promise<TrainingResult> {
   checkParameters(model);
-  const setup = stepFor(model, task, options);
+  const setup = await stepFor(model, task, options);
   // A separate store: models may have parameters of equal names.
   const engine = options.engine.open();
   try {
@@ -172,18 +183,18 @@ interface Setup {
   readonly model: Model;
   readonly task: LearningTask;
   readonly metrics: readonly Metric[];
-  readonly batches: BatchSequence;
+  readonly batches: Batches;
   readonly total: number;
   readonly setting: Setting;
   readonly step: StepProgram;
 }
 
-function stepFor(model: Model, task: LearningTask, options: RunOptions): Setup {
+async function stepFor(model: Model, task: LearningTask, options: RunOptions): Promise<Setup> {
   const batches = batchesFor(task, options);
   const total = stepsOf(options, batches.stepsPerEpoch);
   const { loss } = task;
   const metrics = runMetrics(task, options);
-  const { inputs, target, weights } = batches.at(0);
+  const { inputs, target, weights } = await batches.at(0);
   const setting = settingOf(model, task, target.dims[0] ?? 1);
   const step = buildStep({
     model,
@@ -299,7 +310,7 @@ class Training {
     const { optimizer } = this.#options;
     const engine = this.#engine;
     const evaluated = new Set(keys.values());
-    const whole = (set: Dataset) => evaluator.evaluate(set, evaluatedExamples(set));
+    const whole = (set: Dataset) => evaluator.evaluate(set, set.parts ? undefined : evaluatedExamples(set));
     await monitor?.putBack();
     const outcome = await settle({
       engine,
@@ -309,7 +320,7 @@ class Training {
         monitor?.best === undefined && (averages || step.evaluated.size > 0)
           ? renamed(await engine.read([...step.parameters.values()]), step.parameters, keys)
           : undefined,
-      ...(data.train.size > quickSet && { firstBatch: { loss: run.firstLoss, size: batches.batchSize } }),
+      ...(exampleCount(data.train) > quickSet && { firstBatch: { loss: run.firstLoss, size: batches.batchSize } }),
       mayTakeBack: run.recovers,
     });
     const parameters = await this.#parameters(keys);
@@ -357,7 +368,7 @@ export function monitoredValue(
 }
 
 /** Steps between evaluations that choose the parameters: patience is counted in them. */
-const monitoredEvery = (total: number, { stepsPerEpoch }: BatchSequence): number =>
+const monitoredEvery = (total: number, { stepsPerEpoch }: Batches): number =>
   Math.max(1, Math.min(Math.ceil(total / 10), Math.ceil(stepsPerEpoch)));
 
 /** The tensors of a state, if they are those of this run. @throws OptionError that names the first difference */
@@ -401,7 +412,7 @@ function renamed(
 export function settingOf(model: Model, { loss, data: { train } }: LearningTask, batchSize: number): Setting {
   const { inputs, picture } = train;
   const isTable = !picture && isUnnamed(inputs) && inputs.dtype === 'float32' && inputs.shape.length === 1;
-  return { loss, examples: train.size, batchSize, isTable, isPretrained: model.isPretrained };
+  return { loss, examples: exampleCount(train), batchSize, isTable, isPretrained: model.isPretrained };
 }
 
 /** @param keys of the parameters that are evaluated: an average begins at the initial parameters */

@@ -18,6 +18,7 @@ import type { Evaluation } from '../run-record.js';
 import { batchFeeds, inputKey, targetKey, weightsKey } from '../step-program.js';
 import { learningTask } from '../task/task.js';
 import { notFinite } from '../warnings.js';
+import { evaluatedExamples } from './examples.js';
 
 export interface EvaluationRequest {
   /**
@@ -160,7 +161,7 @@ export class ModelEvaluator implements Evaluator {
   async measure(set: Dataset, indices?: Uint32Array): Promise<ModelEvaluation> {
     const totals = this.#metrics.map(() => new Accumulation());
     let [loss, mass] = [0, 0];
-    for (const { batch } of this.#batches(set, indices)) {
+    for await (const { batch } of this.#batches(set, indices)) {
       const { program, metrics } = await this.#programFor(batch);
       const results = await program.run(batchFeeds(batch));
       const share = Number(results.mass?.data[0] ?? batch.target.dims[0]);
@@ -185,7 +186,7 @@ export class ModelEvaluator implements Evaluator {
   }
 
   async *predict(set: Dataset, chosen?: Uint32Array): AsyncGenerator<Predictions> {
-    for (const { indices, batch } of this.#batches(set, chosen)) {
+    for await (const { indices, batch } of this.#batches(set, chosen)) {
       const { program } = await this.#programFor(batch);
       const { prediction } = await program.run(batchFeeds(batch));
       if (!prediction) throw new Error('an evaluation program has the output prediction');
@@ -193,8 +194,16 @@ export class ModelEvaluator implements Evaluator {
     }
   }
 
-  /** All examples in order, or those given, in batches. */
-  *#batches(set: Dataset, indices: Uint32Array = Uint32Array.from({ length: set.size }, (_, i) => i)) {
+  /** All examples in order, of a streamed set those of each part that represent it, or the given ones in memory; in batches. */
+  async *#batches(set: Dataset, given?: Uint32Array): AsyncGenerator<Omit<Predictions, 'prediction'>> {
+    if (set.parts && !given) {
+      for (const part of set.parts.sizes.keys()) {
+        const read = await set.parts.read(part);
+        yield* this.#batches(read, evaluatedExamples(read));
+      }
+      return;
+    }
+    const indices = given ?? Uint32Array.from({ length: set.size }, (_, i) => i);
     for (let start = 0; start < indices.length; start += this.#batchSize) {
       const some = indices.slice(start, start + this.#batchSize);
       yield { indices: some, batch: gatherBatch(set, some) };

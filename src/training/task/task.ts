@@ -9,7 +9,7 @@ import {
   onlyInput,
   pictureInputs,
 } from '../../data/dataset.js';
-import { withTargetShape } from '../../data/views.js';
+import { withParts, withTargetShape } from '../../data/views.js';
 import { GraphError, OptionError } from '../../errors.js';
 import { formatType, type Value } from '../../graph/graph.js';
 import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../graph/inputs.js';
@@ -69,7 +69,7 @@ export function learningTask(model: Model, data: DataSplits, given?: Loss | Loss
     kind === 'autoencoding' && fitted.train.targets.dtype === 'int64' && !isMeant
       ? [labelsLeftAside(fitted.train, chosen)]
       : [];
-  const learned = mapSplits(fitted, targets);
+  const learned = mapSplits(data, (set) => withParts(set, (each) => targets(withModelInputs(model, each))));
   checkSomeCount(learned.train, chosen);
   return { kind, loss: chosen, data: learned, output: output.shape, warnings };
 }
