@@ -359,5 +359,6 @@ export type { Target } from './training/evaluation/schedule.js';
 export type { EarlyStopping } from './training/monitor.js';
 export { DivergedError } from './training/run.js';
 export type { Evaluation, Experiment, Picture, ReportData, RunRecord, StepRecord } from './training/run-record.js';
+export type { StartingPoint } from './training/starting-point.js';
 export { type LearningTask, learningTask } from './training/task/task.js';
 export type { TrainingResult } from './training/trainer.js';

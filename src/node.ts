@@ -13,3 +13,5 @@ export * from './index.js';
 export { createProgress, type Progress, type ProgressOptions } from './reporting/progress.js';
 export { renderReport } from './reporting/report/index.js';
 export { renderMarkdownTable, renderTable } from './reporting/table.js';
+export { type TensorboardOptions, tensorboard } from './reporting/tensorboard/callback.js';
+export type { HyperParameter } from './reporting/tensorboard/events.js';

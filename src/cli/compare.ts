@@ -1,8 +1,11 @@
 // `cgfac compare`: several optimizers from the same start on the same batches, one table, one report.
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { OptionError, TrainingError } from '../errors.js';
+import { dataName } from '../reporting/names.js';
+import { withConfig } from './config.js';
 import { experimentOf, makePlan, optimizerFor, type Plan } from './experiment.js';
+import { listSchema, reads } from './flag-schema.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { modelHelp, modelTitle } from './models.js';
 import {
@@ -38,9 +41,13 @@ export function command(): Command {
   const compare = new Command('compare')
     .description('Train a model with several optimizers, from the same initial parameters and on the same batches')
     .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder')
-    .option('--optimizers <names>', 'the optimizers, separated by commas', 'cgfac,kfac,adam,sgd');
+    .addOption(
+      new Option('--optimizers <names>', 'the optimizers, separated by commas')
+        .argParser(reads(listSchema(','), (text: string) => text))
+        .default('cgfac,kfac,adam,sgd'),
+    );
   for (const flag of runFlags()) compare.addOption(flag);
-  return compare.addHelpText('after', examples).action(run);
+  return withConfig(compare).addHelpText('after', examples).action(run);
 }
 
 async function run(modelName: string, flags: CompareFlags): Promise<void> {
@@ -59,7 +66,7 @@ async function run(modelName: string, flags: CompareFlags): Promise<void> {
       plan,
       outcomes.map(({ record }) => record),
     );
-    const path = await bench.report(`${plan.title} on ${plan.dataSpec}`, [experiment]);
+    const path = await bench.report(`${plan.title} on ${dataName(plan.dataSpec)}`, [experiment]);
     if (flags.json) {
       const runs = outcomes.map(({ record, warnings, diverged }) => ({
         ...runSummary(record, warnings),

@@ -7,6 +7,7 @@ import { fineTuned } from '../model/edit/fine-tuning.js';
 import { normalizedInput } from '../model/edit/normalize.js';
 import type { Model } from '../model/model.js';
 import { describeNormalization, type Normalization } from '../normalization.js';
+import type { BatchOptions } from '../training/batch-options.js';
 import { resolveTarget } from '../training/evaluation/schedule.js';
 import { splitsOf } from '../training/evaluation/splits.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
@@ -38,7 +39,10 @@ export interface Plan {
   /** Warnings about the data, a sentence each. */
   readonly warnings: readonly string[];
   readonly task: LearningTask;
+  /** Examples of a step. */
   readonly batchSize: number;
+  /** The same as the options of a run. */
+  readonly batches: BatchOptions;
   /** Steps of each run. */
   readonly total: number;
   /** Notes to print before the first step, a line each. */
@@ -72,12 +76,15 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   const epochs = flags.epochs ?? defaultEpochs / overlapOf(splits.train);
   const steps = flags.steps ?? (flags.overfit !== undefined && flags.epochs === undefined ? overfitSteps : undefined);
   const length = steps === undefined ? { epochs } : { steps };
-  const { steps: total, ...batches } = plannedRun(task, { batchSize: wanted, seed, ...variationOf(flags), ...length });
-  const { batchSize } = batches;
-  const notes = batchSize < wanted && flags.overfit === undefined ? [smallerBatches(batches, wanted)] : [];
+  const { accumulate = 1 } = flags;
+  const planned = plannedRun(task, { batchSize: wanted, accumulate, seed, ...variationOf(flags), ...length });
+  const { steps: total, batchSize } = planned;
+  const batches = { batchSize: batchSize / accumulate, accumulate };
+  const isSmaller = batchSize < accumulate * wanted && flags.overfit === undefined;
+  const notes = isSmaller ? [smallerBatches(planned, { batchSize: wanted, accumulate })] : [];
   const title = modelTitle(modelName);
   return {
-    ...{ title, dataSpec: flags.data, model, task, batchSize, total, flags, warnings, notes },
+    ...{ title, dataSpec: flags.data, model, task, batches, batchSize, total, flags, warnings, notes },
     ...(inputs && { normalization: inputs }),
     ...(targets && { targetNormalization: targets }),
   };
@@ -89,13 +96,37 @@ export const variationOf = ({ augment, oversample }: RunFlags): Pick<RunOptions,
   ...(oversample && { sampling: oversampled() }),
 });
 
-const smallerBatches = ({ batchSize, stepsPerEpoch }: Omit<PlannedRun, 'steps'>, wanted: number): string =>
-  stepsPerEpoch === 1
-    ? `Each step takes all ${batchSize} training examples: there are fewer than a batch of ${wanted}.`
-    : `An epoch is ${stepsPerEpoch} steps of at most ${batchSize} examples, not ${wanted}, so that all steps have about as many.`;
+function smallerBatches(
+  { batchSize: rows, stepsPerEpoch, examples }: PlannedRun,
+  { batchSize, accumulate }: Required<BatchOptions>,
+): string {
+  const wanted = `${accumulate > 1 ? `${accumulate} batches` : 'a batch'} of ${batchSize}`;
+  return stepsPerEpoch === 1
+    ? `Each step takes all ${examples} training examples: there are fewer than ${wanted}.`
+    : `An epoch is ${stepsPerEpoch} steps of at most ${rows} examples, not ${wanted}, so that all steps have about as many.`;
+}
 
 export function optimizerFor({ model, task, batchSize }: Plan, spec: string, shared: SharedOptions): ChosenOptimizer {
   return chooseOptimizer(spec, shared, settingOf(model, task, batchSize));
+}
+
+/** Return what distinguishes a run from others: the words of the command line. @param label the optimizer with its options */
+export function hyperParametersOf(
+  { title, dataSpec, batchSize, total, flags }: Plan,
+  label: string,
+): Record<string, string | number> {
+  const [optimizer = label, ...options] = label.split(':');
+  const own = options.flatMap((option): [string, string | number][] => {
+    const [, name = '', text = ''] = /^([^=]+)=(.*)$/.exec(option) ?? [];
+    return name === '' ? [] : [[name, Number.isFinite(Number(text)) && text !== '' ? Number(text) : text]];
+  });
+  return {
+    ...{ model: title, data: dataSpec, optimizer, 'batch-size': batchSize, steps: total, seed: flags.seed },
+    ...(typeof flags.learningRate === 'number' && { 'learning-rate': flags.learningRate }),
+    ...(typeof flags.damping === 'number' && { damping: flags.damping }),
+    ...(flags.rank !== undefined && { rank: flags.rank }),
+    ...Object.fromEntries(own),
+  };
 }
 
 /** Return sentences about the normalizations in the model and their numbers. */

@@ -10,8 +10,10 @@ import { metricNames, metricsOf } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Schedule } from '../optimizers/schedules.js';
 import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js';
+import { listSchema, reads } from './flag-schema.js';
 import { readOptions } from './named-options.js';
 import { count, number } from './number.js';
+import { type LogFlags, logFlags } from './run-logs.js';
 import { readSchedule } from './schedules.js';
 import { type StoppingFlags, stoppingFlags } from './stopping-flags.js';
 
@@ -24,14 +26,15 @@ const schedule =
   };
 
 /** Collect a flag that may be given several times. */
-const repeated = (text: string, before: readonly string[] = []): string[] => [...before, text];
+const repeated = reads(listSchema(), (text: string, before: readonly string[] = []): string[] => [...before, text]);
 
 /** The values of the shared flags. */
-export interface RunFlags extends StoppingFlags {
+export interface RunFlags extends StoppingFlags, LogFlags {
   readonly data: string;
   readonly steps?: number;
   readonly epochs?: number;
   readonly batchSize?: number;
+  readonly accumulate?: number;
   readonly learningRate?: Schedule;
   readonly damping?: Schedule;
   readonly rank?: number;
@@ -71,8 +74,12 @@ export function runFlags(): Option[] {
     ).argParser(number('--epochs', { above: 0 })),
     new Option(
       '--batch-size <n>',
-      'examples per step; at most the training set (default: 500 for autoencoders, otherwise 128)',
+      'examples per batch; at most the training set (default: 500 for autoencoders, otherwise 128)',
     ).argParser(number('--batch-size', count)),
+    new Option(
+      '--accumulate <k>',
+      'take k batches in a step, one after the other: the step of one batch k times as large, in the memory of one (default: 1)',
+    ).argParser(number('--accumulate', count)),
     new Option(
       '--learning-rate <x>',
       'learning rate, a number or a schedule; cgfac and kfac choose their own unless you set one, which selects scheduled steps',
@@ -92,7 +99,7 @@ export function runFlags(): Option[] {
     new Option(
       '--metrics <list>',
       `metrics to report, separated by commas: ${metricNames.join(', ')} (default: the metric of the loss)`,
-    ).argParser((text) => metricsOf(text.split(',').map((word) => word.trim()))),
+    ).argParser(reads(listSchema(','), (text: string) => metricsOf(text.split(',').map((word) => word.trim())))),
     new Option(
       '--target <metric=value>',
       'report when a metric first reaches a value, e.g. squaredError=6 or testAccuracy=0.98',
@@ -113,11 +120,11 @@ export function runFlags(): Option[] {
     new Option(
       '--augment <list>',
       'vary the training examples, e.g. flip,crop=4. Pictures: flip (left to right), crop=N (shift by up to N pixels), rotate=DEGREES, colour=X (brightness, contrast, saturation by 1 ± X), erase=P (hide a rectangle with probability P), fill=X (what comes from outside; 0), cutmix=ALPHA. Numbers: noise=X (in deviations of the column), mixup=ALPHA',
-    ).argParser(augmentation),
+    ).argParser(reads(listSchema(','), augmentation)),
     new Option(
       '--class-weights <list>',
       "how much the training examples of each class count: 'balanced' (all classes alike) or NAME=WEIGHT,…",
-    ).argParser(classWeights),
+    ).argParser(reads(listSchema(','), classWeights)),
     new Option(
       '--oversample',
       'repeat the training examples of smaller classes in each epoch, until all classes have as many',
@@ -139,6 +146,7 @@ export function runFlags(): Option[] {
       '--lora <r>',
       'train low-rank adapters of rank r on the dense layers; they are merged into model.onnx',
     ).argParser(number('--lora', count)),
+    ...logFlags(),
     outFlag('model.onnx, metrics.jsonl and report.html', 'runs/…'),
     overwriteFlag(),
     new Option('--json', 'print the result as one JSON object on the last line'),

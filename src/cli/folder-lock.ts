@@ -38,6 +38,13 @@ export async function lockFolder(folder: string): Promise<string | undefined> {
   return 'another process';
 }
 
+/** Return whether a process of this machine, or one of another machine, holds the lock of a folder. */
+export async function isLocked(folder: string): Promise<boolean> {
+  const holder = await readHolder(join(folder, lockName));
+  if (holder === 'gone') return false;
+  return holder === undefined || holder.host !== hostname() || isRunning(holder.process);
+}
+
 export async function unlockFolder(folder: string): Promise<void> {
   await rm(join(folder, lockName), { force: true });
 }

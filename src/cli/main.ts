@@ -13,6 +13,8 @@ interface Entry {
 const commands: Readonly<Record<string, Entry>> = {
   train: { summary: 'Train a model with one optimizer and save it', load: () => import('./train.js') },
   compare: { summary: 'Train a model with several optimizers and compare them', load: () => import('./compare.js') },
+  sweep: { summary: 'Train a model with many settings and find the best', load: () => import('./sweep.js') },
+  watch: { summary: 'Follow the runs in a folder on a page in the browser', load: () => import('./watch.js') },
   inspect: { summary: 'Show the layers of a model and their Kronecker blocks', load: () => import('./inspect.js') },
   check: { summary: 'Check the gradients of a model against finite differences', load: () => import('./check.js') },
   data: { summary: 'Show what a data set contains', load: () => import('./data.js') },

@@ -23,10 +23,18 @@ export interface RunFolderOptions {
 /** How a run ended; `running` also if its process was killed. */
 export type RunState = 'running' | 'finished' | 'interrupted' | 'diverged' | 'failed';
 
-const manifestName = 'run.json';
+export const manifestName = 'run.json';
 /** The folder of a run that is being replaced. */
 const asideName = '.cgfac-old';
-export const fileNames = { model: 'model.onnx', metrics: 'metrics.jsonl', report: 'report.html' } as const;
+export const fileNames = {
+  model: 'model.onnx',
+  metrics: 'metrics.jsonl',
+  csv: 'metrics.csv',
+  report: 'report.html',
+} as const;
+/** The folder of events for TensorBoard in that of a run. */
+export const eventsFolder = 'tensorboard';
+const isEventFile = (name: string): boolean => name.startsWith('events.out.tfevents.');
 /** Files that only runs have, also those without a manifest. */
 const marks: readonly string[] = [...Object.values(fileNames), manifestName];
 const isExternalData = (name: string): boolean => /^model\.onnx\.[0-9a-f]{12}\.data$/.test(name);
@@ -237,6 +245,8 @@ async function filesOf(path: string): Promise<string[]> {
   for (const folder of folders) {
     const inside = await readdir(join(path, folder)).catch((): string[] => []);
     external.push(...inside.filter(isExternalData).map((name) => join(folder, name)));
+    const events = await readdir(join(path, folder, eventsFolder)).catch((): string[] => []);
+    external.push(...events.filter(isEventFile).map((name) => join(folder, eventsFolder, name)));
   }
   return [...new Set([...marks.filter((mark) => names.includes(mark)), ...noted, ...external])];
 }

@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { TrainingError } from '../errors.js';
+import { dataName } from '../reporting/names.js';
+import { applyConfig, withConfig } from './config.js';
 import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { modelHelp, modelTitle } from './models.js';
@@ -33,13 +35,28 @@ interface TrainFlags extends RunFlags {
   readonly optimizer: string;
 }
 
+/**
+ * Return the flags of a run whose options are those of a file for --config.
+ * @param where the file, for messages
+ * @throws OptionError for what no flag can have
+ */
+export function trainFlagsOf(config: Readonly<Record<string, unknown>>, where: string): TrainFlags {
+  const train = withFlags(new Command('train')).parse([], { from: 'user' });
+  applyConfig(train, config, where);
+  return train.opts();
+}
+
+function withFlags(train: Command): Command {
+  train.option('--optimizer <name>', 'the optimizer, optionally with options, e.g. adam:learning-rate=0.003', 'cgfac');
+  for (const flag of runFlags()) train.addOption(flag);
+  return train;
+}
+
 export function command(): Command {
   const train = new Command('train')
     .description('Train a model with one optimizer and save it')
-    .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder')
-    .option('--optimizer <name>', 'the optimizer, optionally with options, e.g. adam:learning-rate=0.003', 'cgfac');
-  for (const flag of runFlags()) train.addOption(flag);
-  return train.addHelpText('after', examples).action(run);
+    .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder');
+  return withConfig(withFlags(train)).addHelpText('after', examples).action(run);
 }
 
 async function run(modelName: string, flags: TrainFlags): Promise<void> {
@@ -55,7 +72,7 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
     const { record, diverged, warnings } = outcome;
     const { normalization, targetNormalization } = plan;
     const experiment = experimentOf(plan, [record]);
-    await bench.report(`${plan.title} on ${plan.dataSpec}`, [experiment]);
+    await bench.report(`${plan.title} on ${dataName(plan.dataSpec)}`, [experiment]);
     if (diverged !== undefined) throw new TrainingError(diverged);
     if (flags.json) {
       const result = {

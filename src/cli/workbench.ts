@@ -1,5 +1,6 @@
 // Runs optimizers on a plan one after another: progress, metrics files and models on the way, a report at the end.
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { saveModel } from '../api/load-save.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
@@ -7,15 +8,18 @@ import { writeFileAtomically } from '../files/write.js';
 import { mostThreads } from '../options.js';
 import { openMetricsFile } from '../reporting/metrics-file.js';
 import { createProgress, type Progress } from '../reporting/progress.js';
+import type { Callbacks } from '../training/callbacks.js';
 import { DivergedError } from '../training/run.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { runMetrics, runTask } from '../training/trainer.js';
 import { describeEnvironment, typedCommand } from './environment.js';
-import { type Plan, variationOf } from './experiment.js';
+import { hyperParametersOf, type Plan, variationOf } from './experiment.js';
 import { type Interruption, interruption } from './interruption.js';
 import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
 import type { ChosenOptimizer } from './optimizers.js';
 import { fileNames, RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
+import { logsOf } from './run-logs.js';
+import { startingLine } from './starting-line.js';
 import { stoppingOptions } from './stopping-flags.js';
 
 /** The results of a run. */
@@ -106,12 +110,9 @@ export class Workbench {
    * Train with one optimizer; the folder, or the one of that name in it, gets metrics.jsonl and model.onnx. Return undefined if the
    * run was interrupted before its first step.
    */
-  async run(
-    { model, task, batchSize, total, flags }: Plan,
-    chosen: ChosenOptimizer,
-    ...name: readonly string[]
-  ): Promise<Outcome | undefined> {
+  async run(plan: Plan, chosen: ChosenOptimizer, ...name: readonly string[]): Promise<Outcome | undefined> {
     if (this.interrupted) return undefined;
+    const { model, task, batches, total, flags } = plan;
     const metrics = new LastingMetrics(
       () => this.#folder.write([...name, fileNames.metrics], openMetricsFile),
       (line) => this.progress.print(line),
@@ -142,7 +143,7 @@ export class Workbench {
       } = await runTask(model, task, {
         engine: this.#engine,
         optimizer: chosen.optimizer,
-        batchSize,
+        ...batches,
         steps: total,
         seed: flags.seed,
         signal: this.#interruption.signal,
@@ -152,13 +153,20 @@ export class Workbench {
         ...stoppingOptions(flags),
         ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
         ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
-        callbacks: {
-          onStep: async (step) => {
-            if (!this.#begun()) return;
-            await metrics.append(step);
-            this.progress.update(step);
+        callbacks: [
+          {
+            onStart: ({ startingPoint }) => {
+              if (startingPoint === undefined) return;
+              this.progress.print(startingLine(startingPoint, chosen.optimizer, model.hasNewHead === true));
+            },
+            onStep: async (step) => {
+              if (!this.#begun()) return;
+              await metrics.append(step);
+              this.progress.update(step);
+            },
           },
-        },
+          ...this.#logs(plan, chosen, name),
+        ],
       });
       if (made.steps.length === 0) return undefined;
       const record = { ...made, name: chosen.label };
@@ -178,6 +186,17 @@ export class Workbench {
     } finally {
       metrics.close();
     }
+  }
+
+  /** The logs beside metrics.jsonl that the flags ask for. */
+  #logs(plan: Plan, { label }: ChosenOptimizer, name: readonly string[]): Callbacks[] {
+    const place = {
+      write: (file: string, write: (path: string) => Promise<void>) => this.#folder.write([...name, file], write),
+      path: join(this.folder, ...name),
+      isBegun: () => !this.#folder.isEmpty,
+      warn: (line: string) => this.progress.print(line),
+    };
+    return logsOf(plan.flags, place, hyperParametersOf(plan, label));
   }
 
   /** Write report.html and return its path. */

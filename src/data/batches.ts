@@ -44,21 +44,27 @@ export interface BatchLayout {
   /** Rows of each batch. */
   readonly batchSize: number;
   readonly stepsPerEpoch: number;
-  /** Whether some batches lack one example, so that a row of theirs has weight 0. */
+  /** Whether some batches lack examples, so that rows of theirs have weight 0. */
   readonly isFilled: boolean;
 }
 
 /**
  * Return how `size` examples are divided: into as few batches as there must be, all of one size but for one example. So none is
  * left out, none counts twice, and no last batch of a few examples has a gradient of its own noise.
- * @throws OptionError for a batch size that is not a whole number of at least 1
+ * @param multiple of which the rows of a batch are one, for micro-batches
+ * @throws OptionError for a batch size that is not a whole number of at least 1, and for fewer examples than micro-batches
  */
-export function batchLayout(size: number, wanted: number): BatchLayout {
+export function batchLayout(size: number, wanted: number, multiple = 1): BatchLayout {
   if (!Number.isSafeInteger(wanted) || wanted < 1) {
     throw new OptionError(`batch size ${described(wanted)} cannot be used: expected a whole number of at least 1`);
   }
   const stepsPerEpoch = Math.ceil(size / wanted);
-  const batchSize = Math.ceil(size / stepsPerEpoch);
+  const batchSize = multiple * Math.ceil(size / (stepsPerEpoch * multiple));
+  if (multiple > size) {
+    throw new OptionError(
+      `accumulate is ${multiple}, and the training set has ${size} examples: a step takes at least one for each micro-batch`,
+    );
+  }
   return { batchSize, stepsPerEpoch, isFilled: batchSize * stepsPerEpoch !== size };
 }
 
@@ -74,12 +80,17 @@ export function batchLayout(size: number, wanted: number): BatchLayout {
  */
 export function trainingBatches(
   set: Dataset,
-  options: { readonly batchSize: number; readonly seed: number; readonly sampling?: Sampling },
+  options: {
+    readonly batchSize: number;
+    readonly seed: number;
+    readonly multiple?: number;
+    readonly sampling?: Sampling;
+  },
 ): BatchSequence {
   const { seed, sampling = shuffled() } = options;
   if (set.size === 0) throw new OptionError(`data set '${set.name}' has no examples to make a batch of`);
   const { size, order } = checkedOrder(sampling, set);
-  const { batchSize, stepsPerEpoch, isFilled } = batchLayout(size, options.batchSize);
+  const { batchSize, stepsPerEpoch, isFilled } = batchLayout(size, options.batchSize, options.multiple);
   // Consecutive steps share an epoch, and the order is a function of the epoch alone.
   let last: { epoch: number; examples: Uint32Array } = { epoch: -1, examples: new Uint32Array() };
   const bounds = (step: number): { readonly examples: Uint32Array; readonly start: number; readonly end: number } => {

@@ -40,10 +40,11 @@ interface Loaded {
 export function streamedBatches(
   name: string,
   { sizes, window, read }: Parts,
-  { batchSize: wanted, seed }: { readonly batchSize: number; readonly seed: number },
+  options: { readonly batchSize: number; readonly seed: number; readonly multiple?: number },
 ): BatchStream {
   const size = sizes.reduce((sum, each) => sum + each, 0);
-  const { batchSize, stepsPerEpoch, isFilled } = batchLayout(size, wanted);
+  const { seed } = options;
+  const { batchSize, stepsPerEpoch, isFilled } = batchLayout(size, options.batchSize, options.multiple);
   const windowsOf = (epoch: number): Window[] => {
     const order = [...permutation(sizes.length, seed, epoch)];
     let start = 0;
@@ -106,9 +107,9 @@ export function streamedBatches(
       if (!of || !set) throw new Error('an example of a streamed set is in no window');
       examples.push({ set, row: of.order[i + 1] ?? 0 });
     }
-    const [first] = examples;
-    const isShort = isFilled && first && examples.length < batchSize;
-    const batch = gathered(isShort ? [...examples, first] : examples);
+    const count = examples.length;
+    for (let row = count; row < batchSize; row++) examples.push(...examples.slice(row - count, row - count + 1));
+    const batch = gathered(examples);
     if (!isFilled) return batch;
     const weights = batch.weights ? Float32Array.from(batch.weights.data, Number) : new Float32Array(batchSize).fill(1);
     weights.fill(0, end - start);

@@ -50,5 +50,7 @@ export function modelFromBytes(bytes: Uint8Array, semantics: Semantics, options:
 }
 
 /** Return the model of other bytes, which were made of those of a model: its operators are known there as well. */
-export const modelRemade = (model: Model, bytes: Uint8Array): FileModel =>
-  modelFromBytes(bytes, standard, { name: model.name, operators: isFileModel(model) ? model.operators : {} });
+export const modelRemade = (model: Model, bytes: Uint8Array): FileModel => ({
+  ...modelFromBytes(bytes, standard, { name: model.name, operators: isFileModel(model) ? model.operators : {} }),
+  isPretrained: model.isPretrained,
+});

@@ -21,8 +21,13 @@ export interface Model {
    * training updates, and what `withNormalization` and `withTargetNormalization` take out of the data.
    */
   readonly statistics: ReadonlyMap<string, Value>;
-  /** Whether its elements come from a file or from training; false for those of a new model. */
+  /**
+   * Whether its elements come from a file or from training; false for those of a new model. A file may have been written before any
+   * training: a run measures whether they look trained (see `Setting`).
+   */
   readonly isPretrained: boolean;
+  /** Whether its last layer is new, so that its loss does not show whether the others are trained. */
+  readonly hasNewHead?: true;
   /**
    * Return a model of the same kind with new elements in some of its parameters and statistics; the others keep theirs.
    * This model does not change.

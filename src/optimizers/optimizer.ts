@@ -16,8 +16,13 @@ export interface Setting {
   readonly batchSize: number;
   /** Whether an example is one row of numbers, as in a table: neither a picture nor a sequence. */
   readonly isTable: boolean;
-  /** Whether the weights may be trained already: those of a model from a file. */
+  /** Whether the weights are trained already: those of a model from a file or from training that look so. */
   readonly isPretrained: boolean;
+  /**
+   * The model's loss at the start over the loss of a constant output, the mean of the model's own, from 0 to 1: how good the weights
+   * are at the task already. 1, the default, for new weights and for those that do not look trained.
+   */
+  readonly startLoss?: number;
 }
 
 /**

@@ -63,7 +63,7 @@ export const isVector = (parameter: ParameterInfo): boolean =>
  * };
  */
 export function parametersOf({ parameters, forward }: Pick<StepContext, 'parameters' | 'forward'>): ParameterInfo[] {
-  const layers = layersOf(parameters, forward.output);
+  const layers = layersOf(parameters, forward.network ?? forward.output);
   return [...parameters].map(([name, { dims }]) => {
     const own = layers.get(name) ?? [];
     return { name, dims, layers: own.map(({ layer }) => layer), outputsFirst: own[0]?.outputsFirst ?? false };

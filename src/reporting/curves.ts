@@ -19,12 +19,12 @@ export function curveOf(run: RunRecord, value: (record: StepRecord) => number | 
 }
 
 /**
- * Take the noise of batches out of a curve: each point becomes the mean of the points around it, one fiftieth of the curve
- * (fewer near the start). Curves under 100 points stay as they are.
+ * Take the noise of batches out of a curve: each point becomes the mean of the points around it, a twenty-fifth of the
+ * curve (fewer near the start). Curves under 100 points stay as they are.
  */
 export function smoothed(points: readonly CurvePoint[]): CurvePoint[] {
-  const reach = Math.floor(points.length / 100);
-  if (reach === 0) return [...points];
+  if (points.length < 100) return [...points];
+  const reach = Math.floor(points.length / 50);
   const sums = [0];
   for (const { value } of points) sums.push((sums.at(-1) ?? 0) + value);
   return points.map((point, index) => {

@@ -11,7 +11,7 @@ describe('findings', () => {
     ];
     const { headline, details } = findings(madeUpExperiment(runs));
     expect(headline).toBe('cgfac reaches adam’s final training loss in 0.2× the time');
-    expect(details[0]).toBe('That loss, 0.04 on its last batches, takes it 0.1× the steps.');
+    expect(details[0]).toBe('That loss, 0.04 on its last batches, takes it 1.0 s and 0.1× the steps.');
     expect(details[1]).toBe(
       'cgfac is best in training squared error (0.0400) and test squared error (0.0440), but loses to adam in time for a step (200 ms, not 100 ms).',
     );
@@ -24,8 +24,8 @@ describe('findings', () => {
       madeUpRun('cgfac', (step) => 1 / step ** 2, { secondsPerStep: 2 }),
     ];
     const { headline, details } = findings(madeUpExperiment(runs));
-    expect(headline).toBe('cgfac ends with the best training squared error, ahead of adam');
-    expect(details[0]).toBe('cgfac passes adam’s final training loss in 2× the time and 0.1× the steps.');
+    expect(headline).toBe('cgfac ends with the best training squared error, 0.0400; the next is adam with 4.00');
+    expect(details[0]).toBe('It passes adam’s final training loss in 2× the time and 0.1× the steps.');
   });
 
   it('takes no side', () => {
@@ -46,7 +46,7 @@ describe('findings', () => {
       run.name === 'cgfac' ? madeUpRun('cgfac', (step) => 1 / step ** 2, { secondsPerStep: 2 }) : run,
     );
     expect(findings(madeUpExperiment(slow)).headline).toBe(
-      'cgfac ends with the best training squared error, ahead of kfac',
+      'cgfac ends with the best training squared error, 0.0400; the next is kfac with 4.00',
     );
   });
 
@@ -60,9 +60,7 @@ describe('findings', () => {
     const target = { metric: 'squaredError', value: 12 };
     const { headline, details } = findings(madeUpExperiment(runs, { target }));
     expect(headline).toBe('cgfac reaches training squared error\u00a012 in 0.25× the time of kfac');
-    expect(details[0]).toBe(
-      'It takes 5.0 s and 10 steps. That is 0.13× the time and 0.2× the steps of adam. sgd does not get there.',
-    );
+    expect(details[0]).toBe('It takes 5.0 s and 10 steps; kfac takes 20.0 s and 8 steps. sgd does not get there.');
     expect(details[1]).toBe(
       'cgfac loses to kfac in training squared error (4.00, not 2.00), test squared error (4.40, not 2.20) and steps to the target (10, not 8).',
     );
@@ -84,8 +82,60 @@ describe('findings', () => {
       madeUpRun('adam', (step) => 2 / step, { test: { loss: 0, squaredError: 0.001 } }),
       madeUpRun('sgd', (step) => 3 / step, { stateBytes: 1024, secondsPerStep: 0.102 }),
     ];
-    expect(findings(madeUpExperiment(runs)).details[1]).toBe(
+    const { headline, details } = findings(madeUpExperiment(runs));
+    expect(headline).toBe(
+      'cgfac ends with the best training squared error, 0.0400; adam with the best test squared error, 0.00100',
+    );
+    expect(details).toEqual([
       'cgfac is best in training squared error (0.0400), but loses to adam in test squared error (0.0440, not 0.00100) and time for a step (300 ms, not 100 ms); and to sgd in optimizer memory (9 MiB, not 1 KiB).',
+    ]);
+  });
+
+  it('compares with the best rate of an optimizer, and tells the rates apart', () => {
+    const rate = (value: string, loss: (step: number) => number, rest = {}) =>
+      madeUpRun(`adam:learning-rate=${value}`, loss, rest);
+    const runs = [
+      madeUpRun('cgfac', (step) => 1 / step ** 2),
+      rate('0.0003', (step) => 9 / step),
+      rate('0.001', (step) => 4 / step),
+      rate('0.003', (step) => 2 / step),
+    ];
+    const { headline, details } = findings(madeUpExperiment(runs));
+    expect(headline).toBe('cgfac reaches adam 0.003’s final training loss in 0.1× the time');
+    expect(details).toHaveLength(2);
+    // All have the same accuracy: the loss decides who is best and who is next.
+    const equal = runs.map((run) => ({
+      ...run,
+      metric: { name: 'accuracy', lowerIsBetter: false },
+      train: { loss: run.train.loss, accuracy: 1 },
+      test: { loss: run.test.loss, accuracy: 1 },
+    }));
+    expect(findings(madeUpExperiment([...equal].reverse())).headline).toBe(headline);
+  });
+
+  it('claims no speed where yet another run was there sooner, or the rival long before its end', () => {
+    const best = madeUpRun('cgfac', (step) => 1 / step ** 2);
+    const rival = madeUpRun('kfac', (step) => 2 / step);
+    // It had the rival's final loss of 0.04 after 0.3 s, and lost it again.
+    const early = madeUpRun('adam', (step) => (step === 3 ? 0.03 : 3 / step));
+    expect(findings(madeUpExperiment([best, rival, early])).headline).toMatch(/^cgfac ends with the best/);
+    const flat = madeUpRun('kfac', (step) => Math.max(0.04, 1 / step ** 3));
+    expect(findings(madeUpExperiment([best, flat])).headline).toMatch(/^cgfac ends with the best/);
+  });
+
+  it('sets one run beside the answer that takes no learning, without praise', () => {
+    const run = madeUpRun('cgfac', (step) => 1 / step, {
+      metric: { name: 'accuracy', lowerIsBetter: false },
+      test: { loss: 0.1, accuracy: 0.97 },
+      baseline: { answer: 'commonest class', test: { loss: 2.3, accuracy: 0.112 } },
+    });
+    const headline = (accuracy: number) =>
+      findings(madeUpExperiment([{ ...run, test: { loss: 0.1, accuracy } }])).headline;
+    expect(headline(0.97)).toBe(
+      'cgfac ends with test accuracy 97.00 %; always answering the commonest class gives 11.20 %',
+    );
+    expect(headline(0.11)).toBe(
+      'cgfac ends with test accuracy 11.00 %, no better than always answering the commonest class (11.20 %)',
     );
   });
 
@@ -93,8 +143,11 @@ describe('findings', () => {
     const target = { metric: 'squaredError', value: 12 };
     const run = madeUpRun('cgfac', (step) => 1 / step, { toTarget: { steps: 1, seconds: 0.1 } });
     const { headline, details } = findings(madeUpExperiment([run], { target }));
-    expect(headline).toBe('cgfac reaches squared error 2.00 on the training set and 2.20 on the test set');
-    expect(details).toEqual(['50 steps, 5.0 s.', 'It reaches training squared error\u00a012 after 1 step and 0.1 s.']);
+    expect(headline).toBe('cgfac ends with test squared error 2.20');
+    expect(details).toEqual([
+      '50 steps in 5.0 s; training squared error 2.00.',
+      'It reaches training squared error\u00a012 after 1 step and 0.1 s.',
+    ]);
   });
 
   it('takes a run that diverged or ended worse than it began for no success, and says so', () => {
@@ -106,7 +159,7 @@ describe('findings', () => {
     const adam = madeUpRun('adam', (step) => 2 / step, { toTarget: { steps: 30, seconds: 3 } });
     const target = { metric: 'squaredError', value: 12 };
     const { headline, details } = findings(madeUpExperiment([lost, worse, adam], { target }));
-    expect(headline).toMatch(/^adam reaches/);
+    expect(headline).toMatch(/^adam ends with/);
     expect(details).toContain('sgd diverged at step 21 of 50: its loss stopped being finite.');
     expect(details).toContain('kfac ends worse than it began: its training loss is 51.0, and was 2.00 at the start.');
     const headlineOf = (...runs: (typeof lost)[]) => findings(madeUpExperiment(runs)).headline;
@@ -119,9 +172,9 @@ describe('findings', () => {
 
   it('warns neither of a loss that stayed the same nor of a step or two', () => {
     const same = madeUpRun('sgd', () => 0.3, { train: { loss: 0.3 + 1e-9, squaredError: 30 } });
-    expect(findings(madeUpExperiment([same])).headline).toMatch(/^sgd reaches/);
+    expect(findings(madeUpExperiment([same])).headline).toMatch(/^sgd ends with/);
     const short = madeUpRun('sgd', (step) => step, { count: 2 });
-    expect(findings(madeUpExperiment([short])).headline).toMatch(/^sgd reaches/);
+    expect(findings(madeUpExperiment([short])).headline).toMatch(/^sgd ends with/);
   });
 
   it('says how many steps were taken back, and where a run was stopped', () => {
@@ -135,7 +188,7 @@ describe('findings', () => {
     expect(details).toContain('2 of 122 steps of cgfac were taken back.');
     const kept = steps.map((step) => ({ ...step, optimizer: { accepted: 1 } }));
     const whole = madeUpRun('cgfac', (step) => 1 / step, { count: 122, steps: kept, planned: 122 });
-    expect(findings(madeUpExperiment([whole])).details).toEqual(['122 steps, 12.2 s.']);
+    expect(findings(madeUpExperiment([whole])).details).toEqual(['122 steps in 12.2 s; training squared error 0.820.']);
   });
 
   it('takes a run that went on from a loss that was not finite for none that diverged', () => {
@@ -145,7 +198,10 @@ describe('findings', () => {
     );
     const run = madeUpRun('cgfac', (step) => 1 / step, { steps: refused, train });
     const { headline, details } = findings(madeUpExperiment([run]));
-    expect(headline).toMatch(/^cgfac reaches/);
-    expect(details).toEqual(['50 steps, 5.0 s.', '5 of 50 steps of cgfac were taken back.']);
+    expect(headline).toMatch(/^cgfac ends with/);
+    expect(details).toEqual([
+      '50 steps in 5.0 s; training squared error 2.00.',
+      '5 of 50 steps of cgfac were taken back.',
+    ]);
   });
 });

@@ -1,11 +1,12 @@
 // The sentence above an experiment, computed from its curves: who won, by how much, and at what cost. It claims only what the
 // data bear out.
 
-import { formatMetric, formatNumber, formatSeconds, formatSteps, listed, words } from '../format.js';
+import { formatMetric, formatNumber, formatSeconds, formatSteps, listed } from '../format.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { hasDiverged, isSound, remarks, stepsDone } from '../training/verdict.js';
-import { lossCurve } from './curves.js';
-import { withDistinctNames } from './names.js';
+import { againstBaseline } from './baseline.js';
+import { type CurvePoint, lossCurve } from './curves.js';
+import { renamed, shortNames, withDistinctNames } from './names.js';
 import { type Goal, goalOf, onSet, type SplitName } from './target.js';
 import { tradeOffs } from './trade-offs.js';
 
@@ -15,36 +16,32 @@ export interface Findings {
   readonly details: readonly string[];
 }
 
-/** What the winner took to get where a rival got, as parts of the rival's seconds and steps. */
-interface Comparison {
-  readonly rival: RunRecord;
-  readonly time: number;
-  readonly steps: number;
-}
-
 interface Race extends Findings {
   readonly winner: RunRecord;
 }
+
+type Pair = readonly [RunRecord, RunRecord, ...RunRecord[]];
 
 /** A ratio of times above this could be the machine's noise: no headline. */
 const clearlyFaster = 0.95;
 
 /**
- * Return the findings of an experiment. If a target is set and reached, the winner is who reached it first; else it is who has
- * the best metric on the training set at the end. It is compared with the best of the others by the same measure. Losses along
- * the way are those of the batches, smoothed as they are drawn.
+ * Return the findings of an experiment, with the shortest names of its runs. If a target is set and reached, the winner is who
+ * reached it first; else it is who has the best metric on the training set at the end. It is compared with the best of all
+ * others by the same measure, and one sentence says where it loses.
  */
 export function findings(given: Experiment): Findings {
-  const experiment = withDistinctNames(given);
+  const distinct = withDistinctNames(given);
+  const experiment = renamed(distinct, shortNames(distinct.runs.map(({ name }) => name)));
   const { runs } = experiment;
   const goal = goalOf(experiment);
-  const ranked = runs.filter(isSound).sort((a, b) => quality(a) - quality(b));
+  const ranked = runs.filter(isSound).sort(byQuality('train'));
   const notes = runs.flatMap(remarks);
   const [best, rival, ...others] = ranked;
   if (best === undefined) return { headline: withoutSuccess(runs), details: notes };
   if (rival === undefined) return alone(best, goal, notes);
-  const { winner, headline, details } =
-    (goal && raceToTarget(goal, ranked)) ?? raceToLoss(best, [rival, ...others], goal);
+  const all: Pair = [best, rival, ...others];
+  const { winner, headline, details } = (goal && raceToTarget(goal, all)) ?? raceToLoss(all, goal);
   const losers = ranked.filter((run) => run !== winner);
   return { headline, details: [...details, ...texts(tradeOffs(winner, losers, goal)), ...notes] };
 }
@@ -57,99 +54,112 @@ function withoutSuccess(runs: readonly RunRecord[]): string {
   return hasFinite ? 'No run ends better than it began' : 'No run kept a finite loss';
 }
 
-/** The findings on the only run that has results. */
+/** The findings on the only run that has results: what it came to, beside what takes no learning. */
 function alone(run: RunRecord, goal: Goal | undefined, notes: readonly string[]): Findings {
   const { toTarget, metric } = run;
-  const result = (set: SplitName) => formatMetric(metric.name, run[set][metric.name] ?? Number.NaN);
+  const value = result(run, 'test');
+  const baseline = againstBaseline(run);
+  const verdict = baseline && (baseline.isBeaten ? `; ${baseline.text}` : `, no better than ${baseline.bare}`);
   const reached = toTarget
     ? `It reaches ${goal?.text} after ${formatSteps(toTarget.steps)} and ${formatSeconds(toTarget.seconds)}.`
     : `It does not reach ${goal?.text}.`;
   return {
-    headline: `${run.name} reaches ${words(metric.name)} ${result('train')} on the training set and ${result('test')} on the test set`,
+    headline: `${run.name} ends with ${onSet('test', metric.name)} ${value}${verdict ?? ''}`,
     details: [
-      `${stepsDone(run)}, ${formatSeconds(run.seconds)}.`,
+      `${stepsDone(run)} in ${formatSeconds(run.seconds)}; ${onSet('train', metric.name)} ${result(run, 'train')}.`,
       ...texts(goal && toTarget !== undefined && reached),
       ...notes,
     ],
   };
 }
 
-/** Who reached the target first, and how much longer the others took; undefined if nobody did. */
-function raceToTarget(goal: Goal, runs: readonly RunRecord[]): Race | undefined {
-  const [first, ...rest] = runs
+const result = (run: RunRecord, set: SplitName): string =>
+  formatMetric(run.metric.name, run[set][run.metric.name] ?? Number.NaN);
+
+/** Who reached the target first, and how long the next one took; undefined if nobody reached it. */
+function raceToTarget(goal: Goal, runs: Pair): Race | undefined {
+  const [first, rival] = runs
     .flatMap((run) => (run.toTarget ? [{ run, ...run.toTarget }] : []))
     .sort((a, b) => a.seconds - b.seconds);
   if (first === undefined) return undefined;
   const { name } = first.run;
-  const comparisons = rest.map(
-    ({ run, seconds, steps }): Comparison => ({
-      rival: run,
-      time: first.seconds / seconds,
-      steps: first.steps / steps,
-    }),
-  );
-  const inHeadline = comparisons.slice(0, 1).find(({ time }) => time < clearlyFaster);
   const late = runs.filter(({ toTarget }) => toTarget === null).map((run) => run.name);
+  const isFaster = rival !== undefined && first.seconds / rival.seconds < clearlyFaster;
+  const theirs = rival && `; ${rival.run.name} takes ${formatSeconds(rival.seconds)} and ${formatSteps(rival.steps)}`;
   const details = texts(
-    `It takes ${formatSeconds(first.seconds)} and ${formatSteps(first.steps)}.`,
-    sentence('That is', comparisons, inHeadline, (each) => `${ratios(each)} of ${each.rival.name}`),
+    `It takes ${formatSeconds(first.seconds)} and ${formatSteps(first.steps)}${theirs ?? ''}.`,
     late.length > 0 && `${listed(late)} ${late.length > 1 ? 'do' : 'does'} not get there.`,
   );
-  const headline = inHeadline
-    ? `${name} reaches ${goal.text} in ${factor(inHeadline.time)} the time of ${inHeadline.rival.name}`
-    : `${name} ${rest.length === 0 ? 'alone reaches' : 'is first to'} ${goal.text}, after ${formatSeconds(first.seconds)}`;
+  const headline = isFaster
+    ? `${name} reaches ${goal.text} in ${factor(first.seconds / rival.seconds)} the time of ${rival.run.name}`
+    : `${name} ${rival ? 'is first to reach' : 'alone reaches'} ${goal.text}, after ${formatSeconds(first.seconds)}`;
   return { winner: first.run, headline, details: [details.join(' ')] };
 }
 
-/** How soon the best run had the losses that the others ended with; the headline is about the best of them. */
-function raceToLoss(best: RunRecord, others: readonly [RunRecord, ...RunRecord[]], goal: Goal | undefined): Race {
-  const [rival] = others;
-  const comparisons = others.flatMap((other) => overtaking(best, other) ?? []);
-  const inHeadline = comparisons.find((each) => each.rival === rival && each.time < clearlyFaster);
-  const passes = sentence(`${inHeadline ? 'It' : best.name} passes`, comparisons, inHeadline, (each, index) => {
-    const loss = index === 0 ? ' final training loss' : '';
-    return `${possessive(each.rival.name)}${loss} in ${ratios(each)}`;
-  });
+/**
+ * How soon the best run had the loss that the best of the others ended with. No claim of speed if yet another run was there
+ * sooner, nor if another run is the best on the test set: the headline then says so.
+ */
+function raceToLoss([best, rival, ...others]: Pair, goal: Goal | undefined): Race {
   const missed = goal && `No run reaches ${goal.text}.`;
-  if (inHeadline === undefined) {
-    const headline = `${best.name} ends with the best ${onSet('train', best.metric.name)}, ahead of ${rival.name}`;
-    return { winner: best, headline, details: texts(missed, passes) };
+  const { name } = best.metric;
+  const [onTest] = [best, rival, ...others].sort(byQuality('test'));
+  if (onTest !== undefined && byQuality('test')(onTest, best) < 0 && result(onTest, 'test') !== result(best, 'test')) {
+    const headline = `${best.name} ends with the best ${onSet('train', name)}, ${result(best, 'train')}; ${onTest.name} with the best ${onSet('test', name)}, ${result(onTest, 'test')}`;
+    return { winner: best, headline, details: texts(missed) };
   }
-  const end = formatNumber(lossCurve(rival).at(-1)?.value ?? Number.NaN);
-  const headline = `${best.name} reaches ${possessive(rival.name)} final training loss in ${factor(inHeadline.time)} the time`;
-  const cost = `That loss, ${end} on its last batches, takes it ${factor(inHeadline.steps)} the steps.`;
-  return { winner: best, headline, details: texts(missed, texts(cost, passes).join(' ')) };
+  const passing = overtaking(best, rival);
+  const isFaster =
+    passing !== undefined &&
+    passing.time < clearlyFaster &&
+    others.every((other) => (firstAt(other, passing.loss)?.seconds ?? Number.POSITIVE_INFINITY) >= passing.at.seconds);
+  if (!isFaster) {
+    const headline = `${best.name} ends with the best ${onSet('train', name)}, ${result(best, 'train')}; the next is ${rival.name} with ${result(rival, 'train')}`;
+    const cost = passing && `It passes ${possessive(rival.name)} final training loss in ${ratios(passing)}.`;
+    return { winner: best, headline, details: texts(missed, cost) };
+  }
+  const headline = `${best.name} reaches ${possessive(rival.name)} final training loss in ${factor(passing.time)} the time`;
+  const cost = `That loss, ${formatNumber(passing.loss)} on its last batches, takes it ${formatSeconds(passing.at.seconds)} and ${factor(passing.steps)} the steps.`;
+  return { winner: best, headline, details: texts(missed, cost) };
 }
 
-/** `That is …; …; and ….`, a phrase for each comparison that is not in the headline; undefined if there is no other. */
-function sentence(
-  start: string,
-  comparisons: readonly Comparison[],
-  inHeadline: Comparison | undefined,
-  phrase: (comparison: Comparison, index: number) => string,
-): string | undefined {
-  const rest = comparisons.filter((each) => each !== inHeadline);
-  return rest.length === 0 ? undefined : `${start} ${listed(rest.map(phrase), ';')}.`;
+/** Where a run passed the final loss of another, and what it took, as parts of the other's seconds and steps. */
+interface Passing {
+  readonly loss: number;
+  readonly at: CurvePoint;
+  readonly time: number;
+  readonly steps: number;
 }
 
-const ratios = ({ time, steps }: Comparison): string => `${factor(time)} the time and ${factor(steps)} the steps`;
+/** The rival is timed where it first had its final loss, which may be long before its end. */
+function overtaking(winner: RunRecord, rival: RunRecord): Passing | undefined {
+  const end = lossCurve(rival).at(-1);
+  const theirs = end && firstAt(rival, end.value);
+  const at = end && firstAt(winner, end.value);
+  if (!theirs || !at || theirs.seconds <= 0) return undefined;
+  return { loss: end.value, at, time: at.seconds / theirs.seconds, steps: at.step / theirs.step };
+}
+
+const firstAt = (run: RunRecord, loss: number): CurvePoint | undefined =>
+  lossCurve(run).find(({ value }) => value <= loss);
+
+const ratios = ({ time, steps }: Passing): string => `${factor(time)} the time and ${factor(steps)} the steps`;
 
 /** The sentences that there are. */
 const texts = (...sentences: readonly (string | false | undefined)[]): string[] =>
   sentences.filter((text) => typeof text === 'string');
 
-/** How good a run is on the training set at the end by its metric, lower is better. */
-function quality({ train, metric }: RunRecord): number {
-  const value = train[metric.name] ?? Number.NaN;
-  if (!Number.isFinite(value)) return Number.POSITIVE_INFINITY;
-  return metric.lowerIsBetter ? value : -value;
-}
+/** The better run on a set at the end first, by its metric; of equal ones that with the lower loss. */
+const byQuality =
+  (set: SplitName) =>
+  (a: RunRecord, b: RunRecord): number =>
+    quality(a, set) - quality(b, set) || a[set].loss - b[set].loss || 0;
 
-function overtaking(winner: RunRecord, rival: RunRecord): Comparison | undefined {
-  const end = lossCurve(rival).at(-1);
-  if (end === undefined || end.seconds <= 0) return undefined;
-  const point = lossCurve(winner).find(({ value }) => value <= end.value);
-  return point && { rival, time: point.seconds / end.seconds, steps: point.step / end.step };
+/** How good a run is on a set at the end by its metric, lower is better. */
+function quality(run: RunRecord, set: SplitName): number {
+  const value = run[set][run.metric.name] ?? Number.NaN;
+  if (!Number.isFinite(value)) return Number.MAX_VALUE;
+  return run.metric.lowerIsBetter ? value : -value;
 }
 
 /** Two digits are what such timings can bear. */

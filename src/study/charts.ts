@@ -17,7 +17,7 @@ export interface LogChart extends Pick<LineChart, 'title' | 'note' | 'xName'> {
 const tickCount = 6;
 /** Up to so many different x are marked themselves. */
 const mostSizes = 8;
-export const quietInk: Ink = { colour: 'var(--quiet)', dashed: false };
+export const quietInk: Ink = { colour: 'var(--quiet)', marker: 0 };
 
 /** Return the chart; points that are not above 0 and series without points are left out. */
 export function logChart({ series, formatX = formatNumber, formatY = formatNumber, ...chart }: LogChart): Html[] {

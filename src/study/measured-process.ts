@@ -148,7 +148,7 @@ async function timedSteps(stepper: Stepper, count: number): Promise<MeasuredStep
 }
 
 /** Most memory that this process has had. Linux lets a child begin with its parent's `maxRSS`: its own peak is in /proc. */
-async function peakBytes(): Promise<number> {
+export async function peakBytes(): Promise<number> {
   const status = await readFile('/proc/self/status', 'utf8').catch(() => '');
   const [, kilobytes] = /^VmHWM:\s*(\d+) kB$/m.exec(status) ?? [];
   return 1024 * (kilobytes === undefined ? process.resourceUsage().maxRSS : Number(kilobytes));

@@ -36,6 +36,8 @@ export interface SteppedWorkload {
   readonly target: TensorData;
   /** Whether an example is one row of numbers, as in a table. */
   readonly isTable?: boolean;
+  /** Number of micro-batches of a step; 1 by default. */
+  readonly accumulate?: number;
 }
 
 /** A step that can be repeated. */
@@ -58,7 +60,7 @@ export const settingOf = ({ loss, input, isTable = false }: SteppedWorkload): Se
 
 /** Return the step of an optimizer on an engine of its own: keys of states would clash in a shared store. */
 export async function openStepper(engine: Engine, workload: SteppedWorkload, optimizer: Optimizer): Promise<Stepper> {
-  const { model, loss, input, target } = workload;
+  const { model, loss, input, target, accumulate } = workload;
   const step = buildStep({
     model,
     loss,
@@ -67,6 +69,7 @@ export async function openStepper(engine: Engine, workload: SteppedWorkload, opt
     setting: settingOf(workload),
     inputs: { dtype: input.dtype, shape: input.dims },
     targets: { dtype: target.dtype, shape: target.dims },
+    accumulate,
   });
   const program = await engine.compile(step.graph, { updates: step.updates, accept: acceptedKey, undoable: true });
   const parameters = (key: (name: string) => string) =>

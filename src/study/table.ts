@@ -47,7 +47,7 @@ export function tableHtml({ caption, columns, rows }: StudyTable): Html {
     return html`<tr><th scope="row">${first}</th>${others.map(cellHtml)}</tr>`;
   });
   // A caption inside would be as wide as the table, and scroll with it.
-  return html`<figure class="study"><figcaption>${caption}</figcaption><div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="summary" aria-label="${caption}"><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div></figure>`;
+  return html`<figure class="study"><figcaption>${caption}</figcaption><div class="scroll" tabindex="0" role="group" aria-label="${caption}"><table class="summary" aria-label="${caption}"><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div></figure>`;
 }
 
 /** Colour in percent of the deepest cell, on which text can still be read. */

@@ -2,8 +2,11 @@
 
 import { OptionError } from '../errors.js';
 import type { TensorData } from '../graph/tensor.js';
+import type { Model } from '../model/model.js';
 import { checkKeys, described, isRecord, type OptionKeys } from '../options.js';
-import type { StepRecord } from './run-record.js';
+import type { Examined } from './evaluation/examination.js';
+import type { RunRecord, StepRecord } from './run-record.js';
+import type { StartingPoint } from './starting-point.js';
 
 /** Why a run ended: all its steps are done, its signal, its time, no more progress, a callback, or an error. */
 export type StopReason = 'finished' | 'interrupted' | 'time' | 'early stopping' | 'callback' | 'error';
@@ -21,6 +24,20 @@ export interface RunControl {
    * normalization, by name: copies. They cost a read of the engine's store.
    */
   parameters(): Promise<ReadonlyMap<string, TensorData>>;
+  /** The model as it was given to the run, with its first elements. */
+  readonly model: Model;
+  /**
+   * Return the gradients of the loss by the parameters, by name: those of the iterate, on the batch of the next step. They cost a
+   * forward and a backward pass, and the first time a program that is compiled.
+   */
+  gradients(): Promise<ReadonlyMap<string, TensorData>>;
+  /** Return the first pictures of the test set as an autoencoder gives them back now; undefined for other runs. */
+  reconstructions(): Promise<RunRecord['reconstructions']>;
+  /**
+   * Return what a record tells of the trained model on the test set, for the parameters as they are now: mistakes of a classifier,
+   * the worst examples, and the like. It costs a pass over the test set.
+   */
+  examine(): Promise<Examined>;
 }
 
 /** The start of a run. */
@@ -31,6 +48,8 @@ export interface StartEvent {
   readonly stepsPerEpoch: number;
   /** Number of steps that were taken already: 0, or that of the checkpoint that the run resumes. */
   readonly resumedAt: number;
+  /** Whether the weights look trained already; only for a model from a file or from training. */
+  readonly startingPoint?: StartingPoint;
 }
 
 /** The end of a pass over the training set. */

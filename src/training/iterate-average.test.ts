@@ -10,6 +10,9 @@ test('the initial parameters are no iterate, later the past weighs more, up to t
   expect(weightOfPast(10, 1, 0.99)).toBeCloseTo(1 - 9 / 18, 12);
   expect(weightOfPast(10_000, 1, 0.99)).toBe(0.99);
   expect(weightOfPast(10_000, 4, 0.99)).toBeCloseTo(0.99 ** 4, 12);
+  // A head start: the model that a run continues weighs as much as iterates of it.
+  expect(weightOfPast(1, 1, 0.99, 4)).toBeCloseTo(1 - 9 / 36, 12);
+  expect(weightOfPast(2, 2, 0.99, 100)).toBeCloseTo(0.99 ** 2, 12);
 });
 
 test('every step joins at first, every fourth later, the last always', async () => {

@@ -14,12 +14,13 @@ const averageKey = (name: string): string => `average.${name}`;
 
 /**
  * Return the weight of the past for the iterate after `steps` steps, `since` of them after the last iterate in the average:
- * ∏ min(1 − (η + 1)/(k + η + 1), maximum) over the steps k between, with η = 8. It is the polynomial-decay average of Shamir
+ * ∏ min(1 − (η + 1)/(k + s·(η + 1)), maximum) over the steps k between, with η = 8. It is the polynomial-decay average of Shamir
  * & Zhang 2013, section 4, which forgets the beginning of a run of any length.
+ * @param headStart s: see `headStart`
  */
-export function weightOfPast(steps: number, since: number, maximum: number): number {
+export function weightOfPast(steps: number, since: number, maximum: number, headStart = 1): number {
   let weight = 1;
-  for (let k = steps - since; k < steps; k++) weight *= Math.min(1 - 9 / (k + 9), maximum);
+  for (let k = steps - since; k < steps; k++) weight *= Math.min(1 - 9 / (k + 9 * headStart), maximum);
   return weight;
 }
 
@@ -31,6 +32,7 @@ export class IterateAverage implements Remembered {
   readonly name = 'average';
   readonly #program: Program;
   readonly #maximum: number;
+  readonly #headStart: number;
   /** Keys in the engine's store, by parameter. */
   readonly keys: ReadonlyMap<string, string>;
   /** Memory of the averages, float32. */
@@ -38,16 +40,25 @@ export class IterateAverage implements Remembered {
   #joined = 0;
   #before = 0;
 
-  private constructor(program: Program, maximum: number, parameters: Model['parameters']) {
+  private constructor(program: Program, maximum: number, headStart: number, parameters: Model['parameters']) {
     this.#program = program;
     this.#maximum = maximum;
+    this.#headStart = headStart;
     this.keys = new Map([...parameters.keys()].map((name) => [name, averageKey(name)]));
     const elements = [...parameters.values()].map(({ dims }) => elementCount(dims));
     this.bytes = 4 * elements.reduce((sum, count) => sum + count, 0);
   }
 
-  /** @param maximum largest weight of the past, in (0, 1) */
-  static async of(engine: Engine, parameters: Model['parameters'], maximum: number): Promise<IterateAverage> {
+  /**
+   * @param maximum largest weight of the past, in (0, 1)
+   * @param headStart of the run: see `headStart`
+   */
+  static async of(
+    engine: Engine,
+    parameters: Model['parameters'],
+    maximum: number,
+    headStart = 1,
+  ): Promise<IterateAverage> {
     const b = new Builder();
     const keep = b.input('keep', 'float32', []);
     const outputs: Record<string, ReturnType<Builder['add']>> = {};
@@ -59,6 +70,7 @@ export class IterateAverage implements Remembered {
     return new IterateAverage(
       await engine.compile(b.build('average', outputs), { updates, undoable: true }),
       maximum,
+      headStart,
       parameters,
     );
   }
@@ -67,7 +79,7 @@ export class IterateAverage implements Remembered {
   async after(steps: number, isLast: boolean): Promise<void> {
     // The first steps change the parameters most: each of them counts.
     if (steps > 2 * interval && steps % interval !== 0 && !isLast) return;
-    const keep = weightOfPast(steps, steps - this.#joined, this.#maximum);
+    const keep = weightOfPast(steps, steps - this.#joined, this.#maximum, this.#headStart);
     this.#before = this.#joined;
     this.#joined = steps;
     await this.#program.run({ keep: { dtype: 'float32', dims: [], data: Float32Array.of(keep) } });

@@ -84,14 +84,66 @@ export interface RunRecord {
   readonly sampled?: { readonly train?: number; readonly test?: number; readonly validation?: number };
   /** Steps and seconds to the experiment's target on the whole set, if there is a target; null if it was not reached. */
   readonly toTarget?: { readonly steps: number; readonly seconds: number } | null;
-  /** Autoencoders: inputs and their reconstructions, in pairs. */
+  /**
+   * Metrics of the best answer that is the same for all examples, computed from the targets of the training set and evaluated on
+   * the test set: what a model must beat.
+   */
+  readonly baseline?: {
+    readonly answer: 'commonest class' | 'mean';
+    readonly test: Readonly<Record<string, number>>;
+  };
+  /** Autoencoders: the first inputs of the test set and their reconstructions, in pairs. */
   readonly reconstructions?: readonly { readonly input: Picture; readonly output: Picture }[];
-  /** Classifiers: counts by true class (row) and predicted class (column), and pictures with a wrong prediction. */
+  /**
+   * Classifiers: counts by true class (row) and predicted class (column) over the test set, and pictures with a wrong
+   * prediction, those with the highest loss first; `probability` is that of the true class.
+   */
   readonly confusion?: {
     readonly classes: readonly string[];
     readonly counts: readonly (readonly number[])[];
-    readonly mistakes: readonly { readonly picture: Picture; readonly actual: string; readonly predicted: string }[];
+    readonly mistakes: readonly {
+      readonly picture: Picture;
+      readonly actual: string;
+      readonly predicted: string;
+      readonly probability?: number;
+    }[];
   };
+  /**
+   * Classifiers: the area under the curve of true over false positive rates, for each class against all others (of two classes
+   * for the second), and the curve, the mean of all; of the whole test set, or of a sample of so many examples.
+   */
+  readonly roc?: {
+    readonly classes: readonly { readonly name: string; readonly area: number }[];
+    readonly points: readonly (readonly [falsePositives: number, truePositives: number])[];
+    readonly examples: number;
+  };
+  /** Classifiers: mean confidence and accuracy of the predictions in ten intervals of confidence, and the mean of the gaps. */
+  readonly calibration?: {
+    readonly error: number;
+    readonly bins: readonly { readonly count: number; readonly confidence: number; readonly accuracy: number }[];
+  };
+  /** Regressions of a few outputs: true and predicted values, for each output a list of some hundred examples. */
+  readonly predictions?: readonly (readonly (readonly [actual: number, predicted: number])[])[];
+  /** The examples of the test set with the largest losses, the largest first. */
+  readonly worst?: readonly WorstExample[];
+}
+
+/** An example on which a trained model does badly. */
+export interface WorstExample {
+  /** Its number in the test set, from 0. */
+  readonly example: number;
+  /** −log of the probability of the true class; the root mean square of the residuals; the squared error of a picture. */
+  readonly loss: number;
+  /** A class, or numbers. */
+  readonly actual?: string | readonly number[];
+  readonly predicted?: string | readonly number[];
+  /** That of the true class. */
+  readonly probability?: number;
+  /** The first values of the input. */
+  readonly inputs?: readonly number[];
+  readonly picture?: Picture;
+  /** The reconstruction of the picture. */
+  readonly output?: Picture;
 }
 
 /** A section of a report: runs that trained the same model on the same data from the same start. */

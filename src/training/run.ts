@@ -10,12 +10,14 @@ import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { type Random, random } from '../random.js';
 import type { Callbacks, RunControl, StopReason } from './callbacks.js';
 import { diagnose, isFiniteBatch } from './diagnosis.js';
+import type { Examined } from './evaluation/examination.js';
 import type { EvaluationSchedule } from './evaluation/schedule.js';
 import { History } from './history.js';
 import type { IterateAverage } from './iterate-average.js';
 import type { Monitor } from './monitor.js';
 import type { Evaluation, RunRecord, StepRecord } from './run-record.js';
 import type { Checkpointing, Json, Remembered, RunState } from './run-state.js';
+import type { StartingPoint } from './starting-point.js';
 import {
   acceptedKey,
   batchFeeds,
@@ -45,10 +47,17 @@ export interface RunParts {
   readonly maxTime: number | undefined;
   readonly callbacks: readonly Callbacks[];
   readonly checkpointing: Checkpointing | undefined;
+  /** Of a pretrained model. */
+  readonly startingPoint: StartingPoint | undefined;
   /** The tensors of the store that the run remembers. */
   readonly stored: readonly string[];
-  /** Return the parameters that are kept, from the store. */
-  readonly parameters: () => Promise<ReadonlyMap<string, TensorData>>;
+  /** What callbacks may ask for. */
+  readonly views: RunViews;
+}
+
+/** What a run shows of itself; gradients are those on the batch of a step. */
+export interface RunViews extends Pick<RunControl, 'model' | 'parameters' | 'reconstructions' | 'examine'> {
+  gradients(step: number): Promise<ReadonlyMap<string, TensorData>>;
 }
 
 /** The results of a run that diverged. */
@@ -150,8 +159,24 @@ export class Run implements Remembered, RunControl {
     this.#stopped ??= 'callback';
   }
 
+  get model(): Model {
+    return this.#parts.views.model;
+  }
+
   parameters(): Promise<ReadonlyMap<string, TensorData>> {
-    return this.#parts.parameters();
+    return this.#parts.views.parameters();
+  }
+
+  gradients(): Promise<ReadonlyMap<string, TensorData>> {
+    return this.#parts.views.gradients(this.step);
+  }
+
+  reconstructions(): Promise<RunRecord['reconstructions']> {
+    return this.#parts.views.reconstructions();
+  }
+
+  examine(): Promise<Examined> {
+    return this.#parts.views.examine();
   }
 
   /** Go on from a state, whose tensors are in the store. */
@@ -181,11 +206,14 @@ export class Run implements Remembered, RunControl {
    *   and what a callback throws
    */
   async go(): Promise<void> {
-    const { total, batches } = this.#parts;
+    const { total, batches, startingPoint } = this.#parts;
     this.#began = performance.now();
     let failure: { readonly error: unknown } | undefined;
     try {
-      const event = { steps: total, stepsPerEpoch: batches.stepsPerEpoch, resumedAt: this.step };
+      const event = {
+        ...{ steps: total, stepsPerEpoch: batches.stepsPerEpoch, resumedAt: this.step },
+        ...(startingPoint && { startingPoint }),
+      };
       await this.#call('onStart', event);
       await this.#steps();
     } catch (error) {

@@ -1,12 +1,12 @@
 // One training step as one graph: forward pass, loss, gradients, curvature and update.
-import { gradients } from '../autodiff/gradients.js';
 import type { Batch } from '../data/batches.js';
 import { OptionError, UnsupportedError } from '../errors.js';
 import { formatType, type Graph, type TensorType, type Value } from '../graph/graph.js';
 import { type Inputs, listInputs, mapInputs } from '../graph/inputs.js';
 import { allocate, elementCount, type TensorData, tensor } from '../graph/tensor.js';
+import { withoutUnreadSlices } from '../graph/unread-slices.js';
 import { type Distribution, distributions, type Loss } from '../losses/loss.js';
-import { type Forward, Objective } from '../losses/objective.js';
+import { type Forward, lossGradients, Objective } from '../losses/objective.js';
 import { type MetricParts, metricParts } from '../metrics/accumulate.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
@@ -50,6 +50,8 @@ export interface StepProgram {
   readonly noise: readonly NoiseInput[];
   /** The metric's parts of the program; undefined if they are not scalars. */
   readonly metric: MetricParts | undefined;
+  /** Most examples that the step evaluates at once. */
+  readonly atOnce: number;
   /** Names of the scalar outputs beside `loss` and those of the metric. */
   readonly diagnostics: readonly string[];
   /** Bytes of optimizer state and of what is evaluated instead of parameters; parameters and gradients excluded. */
@@ -67,6 +69,8 @@ export interface StepOptions {
   readonly targets: TensorType;
   /** Type of the examples' weights, if there are any. */
   readonly weights?: TensorType | undefined;
+  /** Number of micro-batches in which the batch is evaluated, one after the other; 1 by default. */
+  readonly accumulate?: number | undefined;
 }
 
 /** Names of a batch's tensors in programs: its only input, or one of several inputs by name; its targets; its weights. */
@@ -117,20 +121,26 @@ export function buildStep(options: StepOptions): StepProgram {
   const declared = new Declarations(b);
   const training = new TrainingMode(model, (name, dims) => declared.context.noise(name, dims, 'uniform'));
   const weights = options.weights && b.input(weightsKey, options.weights.dtype, options.weights.shape);
-  const objective = new Objective(b, model, loss, inputs, targets, training.rewrite, weights);
-  const forward = objective.evaluate(new Map([...parameters, ...statistics]));
-  const found = gradients(b, forward.loss, [...parameters.values()]);
+  const { accumulate: count = 1 } = options;
+  let atOnce = 0;
+  const evaluates = (examples: number) => {
+    atOnce = Math.max(atOnce, examples);
+  };
+  const accumulated = count > 1 ? { count, training, evaluates } : undefined;
+  const objective = new Objective(b, model, loss, inputs, targets, training.rewrite, weights, accumulated);
+  const ofMetric = new MetricSums(metric);
+  const { forward, sums } = objective.measure(new Map([...parameters, ...statistics]), parameters, ofMetric.add);
   const result = stepResult(optimizer, {
     b,
     objective,
     setting,
     forward,
     parameters,
-    gradients: new Map([...parameters.keys()].map((name, i) => [name, found[i] as Value])), // one gradient a parameter
+    gradients: lossGradients(b, forward, parameters),
     ...declared.context,
   });
   declared.checkHeld();
-  const measured = metricOfStep(b, metric, forward);
+  const measured = ofMetric.of(sums(), count);
   const finite = isFiniteScalar(b, forward.loss);
   const accepted = result.accept ? b.and(finite, result.accept) : finite;
   const outputs: Record<string, Value> = {
@@ -151,8 +161,10 @@ export function buildStep(options: StepOptions): StepProgram {
   const others = [...(result.evaluated ?? [])].filter(([, value]) => !stateOf.has(value));
   for (const [name, value] of others) update(outputs, updates, evaluatedKey(name), value);
   const initialState = Object.fromEntries([...declared.states].map(([name, { initial }]) => [stateKey(name), initial]));
+  const graph = b.build(`${optimizer.name} step of ${model.name}`, outputs);
   return {
-    graph: b.build(`${optimizer.name} step of ${model.name}`, outputs),
+    // The outputs of the whole batch can be the largest tensors of the step: they are put together only if they are read.
+    graph: accumulated ? withoutUnreadSlices(graph) : graph,
     updates,
     initialState,
     parameters: new Map([...parameters.keys()].map((name) => [name, parameterKey(name)])),
@@ -162,6 +174,7 @@ export function buildStep(options: StepOptions): StepProgram {
     steering: declared.steering,
     noise: [...declared.noise.values()],
     metric: measured,
+    atOnce: accumulated ? atOnce : objective.batchSize,
     diagnostics: [...declared.reports.keys()],
     stateBytes: others.reduce(
       (bytes, [, { dims }]) => bytes + 4 * elementCount(dims),
@@ -171,10 +184,33 @@ export function buildStep(options: StepOptions): StepProgram {
 }
 
 /** The metric's parts of the step, if they are scalars: other metrics are left to evaluations. */
-function metricOfStep(b: Builder, metric: Metric, forward: Forward): MetricParts | undefined {
-  if (metric.rows) return undefined;
-  const parts = metricParts(b, metric, forward, 'metric', false);
-  return Object.values(parts.outputs).every(({ rank }) => rank === 0) ? parts : undefined;
+class MetricSums {
+  readonly #metric: Metric;
+  #parts: MetricParts | undefined;
+
+  constructor(metric: Metric) {
+    this.#metric = metric;
+  }
+
+  /** Add the sums of an evaluation. */
+  readonly add = (b: Builder, forward: Forward): Readonly<Record<string, Value>> => {
+    if (this.#metric.rows) return {};
+    const parts = metricParts(b, this.#metric, forward, 'metric', false);
+    if (Object.values(parts.outputs).some(({ rank }) => rank > 0)) return {};
+    this.#parts = parts;
+    return parts.outputs;
+  };
+
+  /**
+   * Return the parts with the sums over the whole batch.
+   * @param count number of evaluations of equally many examples
+   */
+  of(outputs: Readonly<Record<string, Value>>, count: number): MetricParts | undefined {
+    const sums = [...(this.#parts?.sums ?? [])].map(
+      ([name, sum]) => [name, typeof sum === 'number' ? count * sum : sum] as const,
+    );
+    return this.#parts && { ...this.#parts, outputs, sums: new Map(sums) };
+  }
 }
 
 /** The program's input for a scalar of the optimizer. */

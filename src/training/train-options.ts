@@ -27,6 +27,7 @@ const runKeys: OptionKeys<RunOptions> = {
   engine: true,
   optimizer: true,
   batchSize: true,
+  accumulate: true,
   steps: true,
   epochs: true,
   augment: true,
@@ -65,8 +66,9 @@ export function checkTrainOptions(model: Model, options: TrainOptions): void {
 
 function checkRunOptions(options: RunOptions): void {
   checkOptimizer(options.optimizer);
-  const { batchSize, steps, epochs, seed, evaluateEvery, evaluationExamples } = options;
+  const { batchSize, accumulate, steps, epochs, seed, evaluateEvery, evaluationExamples } = options;
   if (batchSize !== undefined) checkedCount('batchSize', batchSize);
+  if (accumulate !== undefined) checkedCount('accumulate', accumulate);
   if (steps !== undefined) checkedCount('steps', steps, mostSteps);
   if (epochs !== undefined) checkedNumber('epochs', epochs, { above: 0 });
   if (seed !== undefined) checkedSeed(seed);

@@ -14,20 +14,25 @@ import type { TensorData } from '../graph/tensor.js';
 import { type MetricWord, metricsOf } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
+import { headStart } from '../optimizers/head-start.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checkedNumber, mostSteps } from '../options.js';
+import { type BatchOptions, usualBatchSize } from './batch-options.js';
 import { type Callbacks, callbacksOf, type StopReason } from './callbacks.js';
 import { ModelEvaluator } from './evaluation/evaluation.js';
+import { examined } from './evaluation/examination.js';
 import { evaluatedExamples } from './evaluation/examples.js';
-import { picturesOf } from './evaluation/pictures.js';
+import { firstReconstructions } from './evaluation/pictures.js';
 import { type EvaluationOptions, EvaluationSchedule } from './evaluation/schedule.js';
 import { type EvaluatedValue, evaluatedValue, splitsOf } from './evaluation/splits.js';
+import { GradientProgram } from './gradient-program.js';
 import { IterateAverage } from './iterate-average.js';
 import { Monitor, type MonitorOptions } from './monitor.js';
 import { settle } from './outcome.js';
-import { DivergedError, Run } from './run.js';
+import { DivergedError, Run, type RunViews } from './run.js';
 import type { RunRecord } from './run-record.js';
 import type { Checkpointing, RunState } from './run-state.js';
+import { type StartingPoint, startingPoint } from './starting-point.js';
 import { acceptedKey, buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
 import { weightedByClass } from './task/class-weights.js';
 import { mixedTargets } from './task/mixed-targets.js';
@@ -36,12 +41,10 @@ import type { LearningTask } from './task/task.js';
 import { checkParameters, checkTrainOptions } from './train-options.js';
 import { warningsOf } from './warnings.js';
 
-export interface RunOptions extends EvaluationOptions, MonitorOptions {
+export interface RunOptions extends BatchOptions, EvaluationOptions, MonitorOptions {
   /** The engine that computes. Several trainings can share it: each has a separate store. */
   readonly engine: Engine;
   readonly optimizer: Optimizer;
-  /** Most examples of a step; 128 by default. Those of an epoch are divided into as few batches as there must be, all of one size. */
-  readonly batchSize?: number;
   /** Number of optimizer steps. Give either `steps` or `epochs`. */
   readonly steps?: number;
   /** Number of passes over the training set, which may be fractional. */
@@ -119,6 +122,8 @@ export interface PlannedRun {
   /** Rows of each step's batch, at most the wanted ones. */
   readonly batchSize: number;
   readonly stepsPerEpoch: number;
+  /** Training examples. */
+  readonly examples: number;
 }
 
 /**
@@ -127,22 +132,25 @@ export interface PlannedRun {
  */
 export function plannedRun(task: LearningTask, options: Omit<RunOptions, 'engine' | 'optimizer'>): PlannedRun {
   const { batchSize, stepsPerEpoch } = batchesFor(task, options);
-  return { steps: stepsOf(options, stepsPerEpoch), batchSize, stepsPerEpoch };
+  const examples = exampleCount(task.data.train);
+  return { steps: stepsOf(options, stepsPerEpoch), batchSize, stepsPerEpoch, examples };
 }
 
 function batchesFor(
   task: LearningTask,
-  { batchSize = 128, seed = 0, augment, sampling }: Pick<RunOptions, 'batchSize' | 'seed' | 'augment' | 'sampling'>,
+  options: Pick<RunOptions, keyof BatchOptions | 'seed' | 'augment' | 'sampling'>,
 ): Batches {
+  const { batchSize = usualBatchSize, accumulate = 1, seed = 0, augment, sampling } = options;
   const { train } = task.data;
   if (train.parts && sampling) {
     throw new OptionError(
       `'${train.name}' is streamed: its parts decide the order of its examples; leave sampling out`,
     );
   }
+  const layout = { batchSize: accumulate * batchSize, multiple: accumulate, seed };
   const batches = train.parts
-    ? streamedBatches(train.name, train.parts, { batchSize, seed })
-    : trainingBatches(train, { batchSize, seed, ...(sampling && { sampling }) });
+    ? streamedBatches(train.name, train.parts, layout)
+    : trainingBatches(train, { ...layout, ...(sampling && { sampling }) });
   if (!augment) return batches;
   const vary = variation(train, augment, seed, () => mixedTargets(task));
   const { batchSize: rows, stepsPerEpoch } = batches;
@@ -185,6 +193,8 @@ interface Setup {
   readonly metrics: readonly Metric[];
   readonly batches: Batches;
   readonly total: number;
+  /** Of a pretrained model. */
+  readonly start: StartingPoint | undefined;
   readonly setting: Setting;
   readonly step: StepProgram;
 }
@@ -195,7 +205,8 @@ async function stepFor(model: Model, task: LearningTask, options: RunOptions): P
   const { loss } = task;
   const metrics = runMetrics(task, options);
   const { inputs, target, weights } = await batches.at(0);
-  const setting = settingOf(model, task, target.dims[0] ?? 1);
+  const start = model.isPretrained ? await startingPoint(options.engine, model, loss, task.data.train) : undefined;
+  const setting = settingOf(model, task, target.dims[0] ?? 1, start);
   const step = buildStep({
     model,
     loss,
@@ -205,8 +216,9 @@ async function stepFor(model: Model, task: LearningTask, options: RunOptions): P
     inputs: mapInputs(inputs, ({ dtype, dims }) => ({ dtype, shape: dims })),
     targets: { dtype: target.dtype, shape: target.dims },
     weights: weights && { dtype: weights.dtype, shape: weights.dims },
+    accumulate: options.accumulate,
   });
-  return { model, task, metrics, batches, total, setting, step };
+  return { model, task, metrics, batches, total, start, setting, step };
 }
 
 /** One training on its own engine: compiles its programs, runs them, and evaluates what they leave. */
@@ -222,7 +234,7 @@ class Training {
   }
 
   async run({ checkpointing, resumeFrom }: Persistence): Promise<TrainingResult> {
-    const { model, task, metrics, step, total, batches, setting } = this.#setup;
+    const { model, task, metrics, step, total, batches, start: startingPoint, setting } = this.#setup;
     const { data, loss } = task;
     const engine = this.#engine;
     const { optimizer, signal, maxTime, callbacks, seed = 0 } = this.#options;
@@ -245,8 +257,9 @@ class Training {
     const run = new Run({
       ...{ engine, step, program, averages, monitor, optimizer, setting, metrics, schedule, batches, total, seed },
       ...{ signal, maxTime, callbacks: callbacksOf(callbacks), checkpointing },
+      startingPoint,
       stored: Object.keys(start),
-      parameters: () => this.#parameters(keys),
+      views: this.#views(keys, evaluator),
     });
     if (resumeFrom) run.resume(resumeFrom);
     try {
@@ -257,13 +270,27 @@ class Training {
     return await this.#conclude(run, evaluator, { keys, initial, averages, monitor });
   }
 
+  #views(keys: ReadonlyMap<string, string>, evaluator: ModelEvaluator): RunViews {
+    const { model, task, batches } = this.#setup;
+    const { seed = 0 } = this.#options;
+    const batchAt = (step: number) => batches.at(step);
+    const gradients = new GradientProgram({ engine: this.#engine, model, loss: task.loss, batchAt, seed });
+    return {
+      model,
+      parameters: () => this.#parameters(keys),
+      gradients: (step) => gradients.at(step),
+      reconstructions: () => firstReconstructions(evaluator, task),
+      examine: () => examined(evaluator, task),
+    };
+  }
+
   async #averages(): Promise<IterateAverage | undefined> {
-    const { model, step } = this.#setup;
+    const { model, step, setting } = this.#setup;
     const { iterateAveraging } = this.#options.optimizer;
     const averaged = new Map([...model.parameters].filter(([name]) => !step.evaluated.has(name)));
     return iterateAveraging === undefined || averaged.size === 0
       ? undefined
-      : await IterateAverage.of(this.#engine, averaged, iterateAveraging);
+      : await IterateAverage.of(this.#engine, averaged, iterateAveraging, headStart(setting));
   }
 
   /** What watches the run's evaluations; undefined if no value is monitored. */
@@ -337,12 +364,13 @@ class Training {
       ...run.record(onTrain, onTest, onValidation),
       ...(outcome.start && { start: outcome.start }),
       ...(outcome.takenBack && { takenBack: true as const }),
-      ...(await picturesOf(evaluator, task)),
+      ...(await examined(evaluator, task)),
     };
     const warnings = [
       ...(optimizer.warnings?.(setting) ?? []),
       ...warningsOf(record, optimizer.remedy?.(setting)),
       ...step.steering.flatMap((steering) => steering.warning?.() ?? []),
+      ...memoryWarning(step, batches.batchSize / (this.#options.accumulate ?? 1)),
     ];
     const { stopped } = run;
     return { model: model.with(parameters), parameters, record, interrupted: run.step < total, stopped, warnings };
@@ -366,6 +394,14 @@ export function monitoredValue(
     'early stopping needs a value to watch: hold out a part of the training set (validation: 0.1, on the command line --validation 0.1), or name one (monitor)',
   );
 }
+
+/** A sentence about memory that micro-batches do not bound. */
+const memoryWarning = ({ atOnce }: StepProgram, microBatch: number): string[] =>
+  atOnce <= microBatch
+    ? []
+    : [
+        `The optimizer computes ${atOnce} examples at once, more than a micro-batch of ${microBatch}: memory is that of ${atOnce}. Set curvatureRows to ${microBatch}, or take larger micro-batches.`,
+      ];
 
 /** Steps between evaluations that choose the parameters: patience is counted in them. */
 const monitoredEvery = (total: number, { stepsPerEpoch }: Batches): number =>
@@ -408,11 +444,22 @@ function renamed(
   return Object.fromEntries(pairs.filter((pair): pair is [string, TensorData] => pair[1] !== undefined));
 }
 
-/** Return the setting of a task for the optimizer. */
-export function settingOf(model: Model, { loss, data: { train } }: LearningTask, batchSize: number): Setting {
+/**
+ * Return the setting of a task for the optimizer.
+ * @param start of a pretrained model, if it was measured
+ */
+export function settingOf(
+  model: Model,
+  { loss, data: { train } }: LearningTask,
+  batchSize: number,
+  start?: StartingPoint,
+): Setting {
   const { inputs, picture } = train;
   const isTable = !picture && isUnnamed(inputs) && inputs.dtype === 'float32' && inputs.shape.length === 1;
-  return { loss, examples: exampleCount(train), batchSize, isTable, isPretrained: model.isPretrained };
+  const startLoss = start?.share ?? 1;
+  // Behind a new head trained weights do no better than chance.
+  const isPretrained = model.isPretrained && (!start || startLoss < 1 || model.hasNewHead === true);
+  return { loss, examples: exampleCount(train), batchSize, isTable, isPretrained, startLoss };
 }
 
 /** @param keys of the parameters that are evaluated: an average begins at the initial parameters */

@@ -26,6 +26,11 @@ const keys: OptionKeys<FineTuningOptions> = { train: true, freeze: true, newHead
  */
 export function fineTuned(model: Model, options: FineTuningOptions): Model {
   checkModel('fineTuned', model);
+  const tuned = edited(model, options);
+  return options.newHead === undefined ? tuned : { ...tuned, hasNewHead: true };
+}
+
+function edited(model: Model, options: FineTuningOptions): Model {
   checkKeys('fineTuned', options, keys);
   const train = checkedTexts('train', options.train);
   const freeze = checkedTexts('freeze', options.freeze) ?? [];

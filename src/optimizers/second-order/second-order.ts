@@ -1,5 +1,4 @@
 // The second-order step: statistics of a few examples, a preconditioner, and a rule for the step's length.
-import { vectorJacobianProduct } from '../../autodiff/gradients.js';
 import type { BlockTable } from '../../curvature/blocks.js';
 import { empirical, type Fisher, type FisherInput, sampled } from '../../curvature/fisher.js';
 import type { FisherSample } from '../../curvature/fisher-sample.js';
@@ -10,6 +9,7 @@ import { OptionError } from '../../errors.js';
 import type { Value } from '../../graph/graph.js';
 import { casesOf, type Likelihood, unitLikelihood } from '../../losses/likelihood.js';
 import type { Loss } from '../../losses/loss.js';
+import { lossGradients } from '../../losses/objective.js';
 import type { Builder } from '../../ops/builder.js';
 import { checkedCount, checkedNumber, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
@@ -141,7 +141,7 @@ export function secondOrder(name: string, preconditioner: Preconditioner, option
     checkBlocks(name, context, chosen.table);
     const fisher = fisherOf(name, objective.loss, given);
     const weight = likelihood.weight(forward.output);
-    const gradients = likelihoodGradients(context, weight);
+    const gradients = lossGradients(b, forward, context.parameters, weight);
     const priorOf = priors(context, rule, estimate);
     const begun = rule.begin(context);
     context.report('damping', begun.damping);
@@ -297,15 +297,4 @@ export const mostMeasured = 32;
 function usualRows({ objective, forward }: StepContext): number {
   const cases = casesOf(objective.loss, forward.output) / objective.batchSize;
   return Math.max(4, Math.min(mostMeasured, Math.ceil(256 / cases)));
-}
-
-/**
- * Gradients of the mean negative log-likelihood, `weight` times the loss. The weight is the first cotangent of the backward
- * pass: multiplying the gradients would take a pass over all parameters.
- */
-function likelihoodGradients({ b, forward, parameters }: StepContext, weight: Value): Map<string, Value> {
-  const names = [...parameters.keys()];
-  const seed = { value: forward.loss, cotangent: weight };
-  const gradients = vectorJacobianProduct(b, [seed], [...parameters.values()]);
-  return new Map(names.map((name, i) => [name, gradients[i] as Value])); // one gradient a parameter
 }

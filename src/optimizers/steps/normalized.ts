@@ -3,13 +3,18 @@ import { total } from '../../curvature/factors/matrices.js';
 import type { Value } from '../../graph/graph.js';
 import { checkKeys, type OptionKeys } from '../../options.js';
 import { adam } from '../adam.js';
+import { headStart } from '../head-start.js';
+import type { Optimizer, Setting } from '../optimizer.js';
 import { checked, isSome, numberOf } from '../options.js';
-import { at, inverseRoot, type Schedule } from '../schedules.js';
+import { at, type Schedule } from '../schedules.js';
 import { StepWatch } from './acceptance.js';
 import { type StepRule, shrunk, stateNames, steppedParameters, sumOf } from './rule.js';
 
 export interface NormalizedOptions {
-  /** Root mean square of the change of a block's parameters; by default 0.002/√(1 + k/100) at step k. */
+  /**
+   * Root mean square of the change of a block's parameters; by default 0.002/√(1 + k/100) at step k, and for weights that are
+   * trained already 0.002/√(s + k/100): s is the loss of a constant output over the model's own loss at the start, at most 100.
+   */
   readonly learningRate?: Schedule;
   /** ε, relative to the mean eigenvalue of each block's Fisher matrix; 0.1 by default. */
   readonly damping?: Schedule;
@@ -27,6 +32,21 @@ const measureInterval = 10;
 /** Factors on the length of steps: after a step that was taken back, and after each kept step. */
 const [shorter, longer] = [0.5, 1.02];
 
+/** Steps after which a rate has fallen to 1/√2. */
+const fadingSteps = 100;
+
+/** Return the schedule that a run has by default: `inverseRoot` with the head start of the run. */
+const fading = (peak: number, setting: Setting): Schedule => {
+  const start = headStart(setting);
+  return (step) => peak / Math.sqrt(start + step / fadingSteps);
+};
+
+/** Adam with rates that fade as the length of the blocks' steps does. */
+const adamOfRest: Optimizer = {
+  name: 'adam',
+  build: (context) => adam({ learningRate: fading(3e-3, context.setting) }).build(context),
+};
+
 /**
  * Return normalized steps: m ← βm + (1 − β)∇; θ ← (1 − η·w)θ − η·Δ/rms(Δ) for each block. Δ is the natural gradient of the
  * average m, and rms(Δ) the root mean square of its elements: the learning rate sets the length of the step, as it nearly
@@ -40,7 +60,8 @@ const [shorter, longer] = [0.5, 1.02];
  */
 export function normalized(options: NormalizedOptions = {}): StepRule {
   checkKeys('normalized', options, keys);
-  const learningRate = checked('learningRate', options.learningRate ?? inverseRoot(2e-3), { above: 0 });
+  const { learningRate: given } = options;
+  const learningRate = given === undefined ? undefined : checked('learningRate', given, { above: 0 });
   const damping = checked('damping', options.damping ?? 0.1, { above: 0 });
   const momentum = checked('momentum', options.momentum ?? 0.9, { atLeast: 0, below: 1 });
   const weightDecay = checked('weightDecay', options.weightDecay ?? 0.5, { atLeast: 0 });
@@ -49,11 +70,10 @@ export function normalized(options: NormalizedOptions = {}): StepRule {
     relativeDamping: true,
     setsLengths: true,
     estimatesVariance: true,
-    rest: adam({ learningRate: inverseRoot(3e-3) }),
-    remedy:
-      options.learningRate === undefined ? 'Take larger batches, or raise the damping' : 'Lower the learning rate',
+    rest: adamOfRest,
+    remedy: given === undefined ? 'Take larger batches, or raise the damping' : 'Lower the learning rate',
     begin(context) {
-      const { b, scalar, state, report } = context;
+      const { b, scalar, state, report, setting } = context;
       const watch = new StepWatch(measureInterval);
       let share = 1;
       context.steer({
@@ -68,7 +88,8 @@ export function normalized(options: NormalizedOptions = {}): StepRule {
           share = kept;
         },
       });
-      const rate = scalar('learningRate', (step) => share * at(learningRate, step));
+      const length = learningRate ?? fading(2e-3, setting);
+      const rate = scalar('learningRate', (step) => share * at(length, step));
       const weights = {
         old: numberOf(context, 'momentum', momentum),
         decay: numberOf(context, 'weightDecay', weightDecay),

@@ -3,9 +3,12 @@
 import { formatBytes, formatMeasured, formatNumber } from '../../format.js';
 import type { RunRecord } from '../../training/run-record.js';
 import { type Html, html } from './html.js';
-import type { Ink } from './palette.js';
+import { chip, type Ink } from './palette.js';
 
 type Inks = ReadonlyMap<string, Ink>;
+/** Letters of a name that stays on one line. */
+const longestLine = 22;
+
 interface Bar {
   readonly name: string;
   readonly value: number;
@@ -44,7 +47,7 @@ function barChart(title: string, note: string, bars: readonly Bar[], inks: Inks)
     const whisker = spread && html`<i class="whisker" style="left:${percent(spread.from)};width:${width}"></i>`;
     const colour = inks.get(name)?.colour ?? 'var(--quiet)';
     const bar = value > 0 && html`<b style="width:${percent(value)};background:${colour}"></b>`;
-    return html`<tr><th scope="row">${name}</th><td class="track"><div>${bar}${whisker}</div></td><td>${text}</td></tr>`;
+    return html`<tr><th scope="row"${name.length > longestLine && html` class="long"`}>${chip(inks.get(name))}${name}</th><td class="track"><div>${bar}${whisker}</div></td><td>${text}</td></tr>`;
   });
   return html`<figure class="chart"><figcaption>${title} <small>${note}</small></figcaption><table class="bars"><tbody>${rows}</tbody></table></figure>`;
 }

@@ -4,7 +4,7 @@ import { capitalized, formatNumber, isShare, words } from '../../format.js';
 import { layerReportParts } from '../../layer-report.js';
 import type { Experiment, RunRecord, StepRecord } from '../../training/run-record.js';
 import { hasDiverged, isSound } from '../../training/verdict.js';
-import { type CurvePoint, curveOf, lossCurve, smoothed, thinned } from '../curves.js';
+import { type CurvePoint, curveOf, smoothed, thinned } from '../curves.js';
 import { shortLabels } from '../names.js';
 import { type Goal, goalOf, type SplitName } from '../target.js';
 import { type Html, html } from './html.js';
@@ -17,6 +17,8 @@ interface Curve {
   readonly run: RunRecord;
   readonly set: SplitName;
   readonly points: readonly CurvePoint[];
+  /** Before smoothing, if that changed it. */
+  readonly raw?: readonly CurvePoint[];
 }
 
 /** A quantity of both sets, drawn in one chart. */
@@ -32,7 +34,11 @@ interface Quantity {
 /** Points of a drawn line: more than the eye can tell apart at this width costs only bytes. */
 const drawnPointCount = 160;
 const tickCount = 6;
-const plainInk: Ink = { colour: 'var(--quiet)', dashed: false };
+/** Points of the raw curve behind it. */
+const rawPointCount = 120;
+/** Rows of a table of numbers. */
+const mostRows = 12;
+const plainInk: Ink = { colour: 'var(--quiet)', marker: 0 };
 /** Runs whose values exceed those of the others so many times are drawn beyond a knee of the scale. */
 const explosionRatio = 1000;
 
@@ -55,13 +61,13 @@ export function trainingCharts(experiment: Experiment, inks: Inks): Html[] {
   const quantities = [lossOf(experiment, goal?.metric === 'loss' ? goal : undefined)];
   if (metric !== undefined && metric !== 'loss')
     quantities.push(metricOf(experiment, metric, goal?.metric === metric ? goal : undefined));
-  return quantities.flatMap((quantity) => twoCharts(quantity, inks));
+  return quantities.flatMap((quantity) => [...twoCharts(quantity, inks), ...numbersOf(quantity)]);
 }
 
 /** The batches' losses, known at every step; or the loss on the training set, if that has a target. */
 function lossOf({ runs }: Experiment, goal: Goal | undefined): Quantity {
   const isWhole = goal?.set === 'train' && isEvaluated(runs, 'loss');
-  const curves = curvesOfBoth(runs, 'loss', isWhole, lossCurve);
+  const curves = curvesOfBoth(runs, 'loss', isWhole, ({ loss }) => loss);
   return { title: 'loss', curves: curves.map(aboveZero), solid: solidName(isWhole), format: formatNumber, goal };
 }
 
@@ -69,14 +75,14 @@ function lossOf({ runs }: Experiment, goal: Goal | undefined): Quantity {
 function metricOf({ runs }: Experiment, metric: string, goal: Goal | undefined): Quantity {
   const isWhole = isEvaluated(runs, metric);
   const solid = solidName(isWhole);
-  const ofBatches = (run: RunRecord) => smoothed(curveOf(run, ({ metrics }) => metrics[metric]));
-  const curves = curvesOfBoth(runs, metric, isWhole, ofBatches);
+  const curves = curvesOfBoth(runs, metric, isWhole, ({ metrics }) => metrics[metric]);
   if (!isShare(metric))
     return { title: words(metric), curves: curves.map(aboveZero), solid, format: formatNumber, goal };
-  const errors = curves.map(({ points, ...rest }) => ({
-    ...rest,
-    points: points.map((point) => ({ ...point, value: 1 - point.value < rounding ? 0 : 1 - point.value })),
-  }));
+  const asErrors = (points: readonly CurvePoint[]) =>
+    points.map((point) => ({ ...point, value: 1 - point.value < rounding ? 0 : 1 - point.value }));
+  const errors = curves.map(
+    ({ points, raw, ...rest }): Curve => ({ ...rest, points: asErrors(points), ...(raw && { raw: asErrors(raw) }) }),
+  );
   return {
     title: 'error rate',
     curves: errors.map(aboveZero),
@@ -97,11 +103,14 @@ function curvesOfBoth(
   runs: readonly RunRecord[],
   metric: string,
   isWhole: boolean,
-  ofBatches: (run: RunRecord) => CurvePoint[],
+  ofBatch: (record: StepRecord) => number | undefined,
 ): Curve[] {
-  const train = runs.map(
-    (run): Curve => ({ run, set: 'train', points: isWhole ? evaluated(run, 'train', metric) : ofBatches(run) }),
-  );
+  const train = runs.map((run): Curve => {
+    if (isWhole) return { run, set: 'train', points: evaluated(run, 'train', metric) };
+    const raw = curveOf(run, ofBatch);
+    const points = smoothed(raw);
+    return { run, set: 'train', points, ...(points.some(({ value }, i) => value !== raw[i]?.value) && { raw }) };
+  });
   const test = runs.map((run): Curve => ({ run, set: 'test', points: evaluated(run, 'test', metric) }));
   return [...train, ...test.filter(({ points }) => points.length > 1)];
 }
@@ -146,13 +155,22 @@ function twoCharts({ title, curves, solid, format, goal }: Quantity, inks: Inks)
       tickCount,
     );
     const series = drawable.map((curve): ChartSeries => {
-      const { run, set, points } = curve;
+      const { run, set, points, raw } = curve;
       const text = label(curve);
       return {
         name: set === 'test' ? `${run.name} on the test set` : run.name,
         ...(text !== undefined && { label: text }),
         ink: inks.get(run.name) ?? plainInk,
         points: drawnPoints(points, along, x, y),
+        ...(raw && {
+          raw: drawnPoints(
+            raw.filter(({ value }) => value > 0),
+            along,
+            x,
+            y,
+            rawPointCount,
+          ),
+        }),
         ...(set === 'test' && { kind: 'test' as const }),
         lost: set === 'train' && hasDiverged(run),
       };
@@ -175,8 +193,39 @@ function twoCharts({ title, curves, solid, format, goal }: Quantity, inks: Inks)
 function key(solid: string, curves: readonly Curve[]): Html | undefined {
   const both = curves.some(({ set }) => set === 'test');
   const lost = curves.some(({ run }) => hasDiverged(run));
-  if (!both && !lost) return undefined;
-  return html`<span><i></i>${solid}</span>${both && html`<span><i class="test"></i>test set</span>`}${lost && html`<span>× diverged</span>`}`;
+  const raw = curves.some((curve) => curve.raw);
+  if (!both && !lost && !raw) return undefined;
+  const smooth = raw ? `${solid}, smoothed (faint: as measured)` : solid;
+  return html`<span><i></i>${smooth}</span>${both && html`<span><i class="test"></i>test set</span>`}${lost && html`<span>× diverged</span>`}`;
+}
+
+/** The numbers behind the lines, as a table that unfolds. */
+function numbersOf({ title, curves, format }: Quantity): Html[] {
+  const drawable = curves.filter(({ points }) => points.length > 0);
+  const steps = [...new Set(drawable.flatMap(({ points }) => points.map(({ step }) => step)))].sort((a, b) => a - b);
+  // Where the test set was evaluated, all columns have a number.
+  const evaluations = new Set(
+    drawable.filter(({ set }) => set === 'test').flatMap(({ points }) => points.map(({ step }) => step)),
+  );
+  const candidates = evaluations.size > 1 ? steps.filter((step) => evaluations.has(step)) : steps;
+  const every = Math.max(1, Math.ceil(candidates.length / mostRows));
+  const shown = candidates.filter((_, index) => (candidates.length - 1 - index) % every === 0);
+  if (shown.length < 2) return [];
+  const byStep = drawable.map(({ points }) => new Map(points.map(({ step, value }) => [step, value])));
+  const both = evaluations.size > 0;
+  const head = drawable.map(
+    ({ run, set }) => html`<th scope="col">${run.name}${both && (set === 'test' ? ', test' : ', training')}</th>`,
+  );
+  const rows = shown.map((step) => {
+    const cells = byStep.map((values) => {
+      const value = values.get(step);
+      return html`<td>${value === undefined ? '–' : format(value)}</td>`;
+    });
+    return html`<tr><th scope="row">${formatNumber(step)}</th>${cells}</tr>`;
+  });
+  return [
+    html`<details class="numbers"><summary>${capitalized(title)} in numbers</summary><div class="scroll" tabindex="0" role="group" aria-label="${capitalized(title)} in numbers"><table class="list"><thead><tr><th scope="col">Step</th>${head}</tr></thead><tbody>${rows}</tbody></table></div></details>`,
+  ];
 }
 
 /** The line of a target, labelled by its set if both are drawn. */
@@ -191,10 +240,11 @@ function drawnPoints(
   along: 'step' | 'seconds',
   x: Scale,
   y: Scale,
+  count: number = drawnPointCount,
 ): (readonly [number, number])[] {
   const few = thinned(
     points,
-    drawnPointCount,
+    count,
     (point) => x.at(point[along]),
     (point) => y.at(point.value),
   );

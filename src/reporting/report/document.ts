@@ -10,10 +10,12 @@ export interface DocumentParts {
   readonly environment: Readonly<Record<string, string>>;
   readonly contents: Html | false;
   readonly main: readonly Html[];
+  /** The address of a script, for a page that is served; a report that is a file has none. */
+  readonly script?: string;
 }
 
 /** Return the document as text. */
-export function htmlDocument({ title, command, environment, contents, main }: DocumentParts): string {
+export function htmlDocument({ title, command, environment, contents, main, script }: DocumentParts): string {
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -21,7 +23,7 @@ export function htmlDocument({ title, command, environment, contents, main }: Do
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${title}</title>
-<style>${trusted(reportCss)}</style>
+<style>${trusted(reportCss)}</style>${script !== undefined && html`<script src="${script}" defer></script>`}
 </head>
 <body>
 <header><h1>${title}</h1>${contents}</header>

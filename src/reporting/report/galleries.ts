@@ -4,7 +4,7 @@ import { formatCount, formatMetric } from '../../format.js';
 import type { Experiment, Picture, RunRecord } from '../../training/run-record.js';
 import { pictureUrl } from '../png.js';
 import { type Html, html } from './html.js';
-import type { Ink } from './palette.js';
+import { chip, type Ink } from './palette.js';
 
 type Inks = ReadonlyMap<string, Ink>;
 
@@ -28,9 +28,23 @@ export function reconstructionGallery(experiment: Experiment, inks: Inks): Html 
     const some = pairs.slice(0, rowLength(pairs[0]?.input));
     const [inputs, outputs] = [some.map(({ input }) => input), some.map(({ output }) => output)];
     const inputRow = shared && index > 0 ? [] : [pictureRow('input', 'var(--quiet)', inputs)];
-    return [...inputRow, pictureRow(name, inks.get(name)?.colour ?? '', outputs)];
+    return [...inputRow, pictureRow(name, inks.get(name)?.colour ?? 'var(--ink)', outputs)];
   });
-  return html`<h3>Reconstructions</h3><p class="note">Pictures of the test set above, their reconstructions by each trained model below.</p><div class="gallery">${rows}</div>`;
+  const worst = experiment.runs.flatMap((run) => worstReconstructions(run, inks));
+  return html`<h3>Reconstructions</h3><p class="note">Pictures of the test set above, their reconstructions by each trained model below.</p><div class="gallery">${rows}</div>${worst.length > 0 && html`<details><summary>The worst of the test set</summary>${worst}</details>`}`;
+}
+
+/** The pictures with the largest errors above their reconstructions. */
+function worstReconstructions({ name, worst = [] }: RunRecord, inks: Inks): Html[] {
+  const pairs = worst.flatMap(({ picture, output }) => (picture && output ? [{ picture, output }] : []));
+  const some = pairs.slice(0, rowLength(pairs[0]?.picture));
+  if (some.length === 0) return [];
+  const inputs = some.map(({ picture }) => picture);
+  const outputs = some.map(({ output }) => output);
+  const colour = inks.get(name)?.colour ?? 'var(--ink)';
+  return [
+    html`<div class="gallery worst">${pictureRow('input', 'var(--quiet)', inputs)}${pictureRow(name, colour, outputs)}</div>`,
+  ];
 }
 
 function pictureRow(label: string, colour: string, pictures: readonly Picture[]): Html {
@@ -46,9 +60,9 @@ export function confusionGallery(experiment: Experiment, inks: Inks): Html | und
     const { name, metric } = run;
     const value = run.test[metric.name];
     const result = value === undefined ? '' : `, ${formatMetric(metric.name, value)} on the test set`;
-    const colour = inks.get(name)?.colour ?? '';
+    const colour = inks.get(name)?.colour ?? 'var(--ink)';
     const body = html`<div class="confusion">${matrix(confusion)}${mistakes(confusion)}</div>`;
-    const summary = html`<summary><strong style="color:${colour}">${name}</strong>${result}</summary>`;
+    const summary = html`<summary>${chip(inks.get(name))}<strong style="color:${colour}">${name}</strong>${result}</summary>`;
     return index === 0 ? html`<details open>${summary}${body}</details>` : html`<details>${summary}${body}</details>`;
   });
   return html`<h3>Right and wrong</h3>${sections}`;
@@ -72,7 +86,7 @@ function matrix({ classes, counts }: Confusion): Html {
     });
     return html`<tr><th scope="row">${name}</th>${cells}</tr>`;
   });
-  return html`<div class="scroll"><table class="matrix"><caption>Rows: true class. Columns: predicted.</caption><thead><tr><td></td>${head}</tr></thead><tbody>${rows}</tbody></table></div>`;
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Confusion matrix"><table class="matrix"><caption>Rows: true class. Columns: predicted.</caption><thead><tr><td></td>${head}</tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
 /** The commonest confusions, as a list. */
@@ -86,18 +100,22 @@ function commonest(classes: readonly string[], counts: Confusion['counts']): Htm
     ({ actual, predicted, count }) =>
       html`<tr><td>${classes[actual]}</td><td>${classes[predicted]}</td><td>${formatCount(count)}</td></tr>`,
   );
-  return html`<div class="scroll"><table class="list"><caption>The commonest of the mistakes among ${classes.length} classes</caption><thead><tr><th>true</th><th>predicted</th><th>times</th></tr></thead><tbody>${rows}</tbody></table></div>`;
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="The commonest mistakes"><table class="list"><caption>The commonest of the mistakes among ${classes.length} classes</caption><thead><tr><th>true</th><th>predicted</th><th>times</th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
 function mistakes({ mistakes: all }: Confusion): Html | undefined {
   const some = all.slice(0, rowLength(all[0]?.picture));
   if (some.length === 0) return undefined;
   const figures = some.map(
-    ({ picture, actual, predicted }) =>
-      html`<figure>${image(picture, `${actual}, taken for ${predicted}`)}<figcaption>${actual} <span>→ ${predicted}</span></figcaption></figure>`,
+    ({ picture, actual, predicted, probability }) =>
+      html`<figure>${image(picture, `${actual}, taken for ${predicted}`)}<figcaption>${actual} <span>→ ${predicted}</span>${probability !== undefined && html` <small>${percent(probability)}</small>`}</figcaption></figure>`,
   );
-  return html`<div class="mistakes"><p class="note">Mistaken pictures: what it is → what the model said</p><div>${figures}</div></div>`;
+  const share = some.some(({ probability }) => probability !== undefined) && ', and the probability of what it is';
+  return html`<div class="mistakes"><p class="note">The worst mistakes: what it is → what the model said${share}</p><div>${figures}</div></div>`;
 }
+
+/** `0.3 %`, `< 0.1 %` */
+const percent = (share: number): string => (share < 0.001 ? '< 0.1 %' : `${(100 * share).toFixed(1)} %`);
 
 function image(picture: Picture, description: string): Html {
   return html`<img src="${pictureUrl(picture)}" width="${picture.width}" height="${picture.height}" alt="${description}">`;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { madeUpExperiment, madeUpReport, madeUpRun } from '../../../test/support/made-up.js';
 import type { Experiment, Picture, RunRecord } from '../../training/run-record.js';
 import { renderReport } from './index.js';
-import { assignInks } from './palette.js';
+import { assignInks, markerPath } from './palette.js';
 
 const picture = (value: number): Picture => ({
   width: 2,
@@ -44,7 +44,7 @@ const report = renderReport(data);
 
 describe('renderReport', () => {
   it('escapes every name that a user may give', () => {
-    for (const name of ['cgfac', 'adam', escaped]) expect(report).toContain(`</i>${name}</th>`);
+    for (const name of ['cgfac', 'adam', escaped]) expect(report).toContain(`</svg>${name}</th>`);
     expect(report).toContain(`<title>${escaped}</title>`);
     expect(report).toContain(`<dd>${escaped}</dd>`);
     expect(report).not.toContain('alert("x")');
@@ -72,7 +72,7 @@ describe('renderReport', () => {
   });
 
   it('describes each chart, follows the scheme of the reader, and stays small with thousands of steps', () => {
-    const drawings = [...report.matchAll(/<svg [^>]*>/g)].map(([tag]) => tag);
+    const drawings = [...report.matchAll(/<svg class="(?!chip)[^>]*>/g)].map(([tag]) => tag);
     expect(drawings.length).toBeGreaterThan(8);
     for (const tag of drawings) expect(tag).toMatch(/role="img" aria-label="[^":]*\w: [^"]*cgfac/);
     expect(report).toContain('prefers-color-scheme:dark');
@@ -110,7 +110,10 @@ function charts(experiment: Experiment) {
   ].map(([, title = '', note = '', key = '', svg = '']) => ({
     title,
     note,
-    key: key.replace(/<[^>]*>/g, ' ').trim(),
+    key: key
+      .replace(/<span class="names".*$/, '')
+      .replace(/<[^>]*>/g, ' ')
+      .trim(),
     svg,
     labels: [...svg.matchAll(/<text class="end"[^>]* y="([\d.]+)"[^>]*>(.*?)<\/text>/g)].map(([, y, text]) => ({
       y: Number(y),
@@ -151,7 +154,7 @@ describe('charts', () => {
       ['Squared error', 'by time, log scale', ['training set', 'test set']],
     ]);
     for (const chart of shown.slice(0, 4)) {
-      expect(dashed(chart, '3 3')).toBe(2);
+      expect(dashed(chart, '4 3')).toBe(2);
       expect(chart.labels.map(({ text }) => text)).toEqual(['cgfac', 'adam']);
     }
     const [alone] = charts(madeUpExperiment([overfitting('cgfac')]));
@@ -164,7 +167,7 @@ describe('charts', () => {
     expect(page).toContain('Evaluated along the way on 1,000 examples of the training set; ');
     const chart = charts(madeUpExperiment([run])).find(({ title }) => title === 'Squared error');
     // The test error was 10 at all evaluations and is 40 in the table: 40 is as far above 10 as 10 above 2.5.
-    const test = chart?.lines.find(({ tag }) => tag.includes('3 3'))?.points ?? [];
+    const test = chart?.lines.find(({ tag }) => tag.includes('4 3'))?.points ?? [];
     expect(new Set(test.slice(0, -1).map(([, y]) => y)).size).toBe(1);
     expect(test.at(-1)?.[1]).toBeLessThan((test[0]?.[1] ?? 0) - 30);
   });
@@ -303,12 +306,12 @@ it('tells runs of one name apart', () => {
   expect(new Set(charts(experiment)[0]?.lines.map(({ tag }) => /--ink-\d/.exec(tag)?.[0])).size).toBe(2);
 });
 
-it('gives an optimizer one ink in all experiments, and no two the same while the palette lasts', () => {
+it('gives an optimizer one ink in all experiments, and no two runs the same', () => {
   const names = ['mine', 'adam', 'cgfac', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
   const inks = assignInks([...names, ...[...names].reverse()]);
   expect(inks.size).toBe(names.length);
   expect(new Set(names.slice(0, 8).map((name) => inks.get(name)?.colour)).size).toBe(8);
-  expect(new Set([...inks.values()].filter(({ dashed }) => !dashed).map(({ colour }) => colour)).size).toBe(8);
+  expect(new Set([...inks.values()].map((ink) => ink.colour + markerPath(ink))).size).toBe(names.length);
   const again = assignInks(['cgfac:rank=64']);
   expect(again.get('cgfac:rank=64')).toEqual(inks.get('cgfac'));
 });

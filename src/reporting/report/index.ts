@@ -2,17 +2,20 @@
 
 import { capitalized, formatCount, listed } from '../../format.js';
 import type { Experiment, ReportData } from '../../training/run-record.js';
+import { againstBaseline } from '../baseline.js';
 import { findings } from '../headline.js';
-import { withDistinctNames } from '../names.js';
+import { dataName, renamed, shortNames, withDistinctNames } from '../names.js';
 import { summaryColumns, summaryNotes } from '../summary.js';
 import { goalOf } from '../target.js';
+import { classifierCharts } from './classifier-charts.js';
 import { costs } from './cost-bars.js';
 import { optimizerCharts, trainingCharts } from './curve-charts.js';
 import { htmlDocument, unbroken } from './document.js';
 import { confusionGallery, reconstructionGallery } from './galleries.js';
 import { type Html, html } from './html.js';
 import { layerMaps } from './layer-maps.js';
-import { assignInks, type Ink } from './palette.js';
+import { assignInks, chip, type Ink } from './palette.js';
+import { predictionCharts, worstRows } from './worst-examples.js';
 
 /**
  * Return a report as one HTML document.
@@ -24,20 +27,33 @@ import { assignInks, type Ink } from './palette.js';
  * const html = renderReport({ title: 'digits', command: 'node train.js', environment, experiments: [experiment] });
  */
 export function renderReport(data: ReportData): string {
-  const experiments = data.experiments.map(withDistinctNames);
-  const inks = assignInks(experiments.flatMap(({ runs }) => runs.map(({ name }) => name)));
+  const distinct = data.experiments.map(withDistinctNames);
+  const names = distinct.flatMap(({ runs }) => runs.map(({ name }) => name));
+  const short = shortNames([...new Set(names)]);
+  const [inks, full] = [new Map<string, Ink>(), new Map<string, string>()];
+  for (const [name, ink] of assignInks(names)) {
+    inks.set(short.get(name) ?? name, ink);
+    full.set(short.get(name) ?? name, name);
+  }
+  const experiments = distinct.map((experiment) => renamed(experiment, short));
   const several = experiments.length > 1;
   const contents = experiments.map(
-    ({ model, data: set }, index) => html`<li><a href="#experiment-${index + 1}">${model} on ${set}</a></li>`,
+    ({ model, data: set }, index) => html`<li><a href="#experiment-${index + 1}">${model} on ${dataName(set)}</a></li>`,
   );
   return htmlDocument({
     ...data,
-    contents: several && html`<nav><ol>${contents}</ol></nav>`,
-    main: experiments.map((experiment, index) => experimentSection(experiment, index, inks)),
+    contents: several && html`<nav aria-label="Contents"><ol>${contents}</ol></nav>`,
+    main: experiments.map((experiment, index) => experimentSection(experiment, index, { inks, full })),
   });
 }
 
-function experimentSection(experiment: Experiment, index: number, inks: ReadonlyMap<string, Ink>): Html {
+/** How runs look and what they are called in full, by their short names. */
+interface Appearance {
+  readonly inks: ReadonlyMap<string, Ink>;
+  readonly full: ReadonlyMap<string, string>;
+}
+
+function experimentSection(experiment: Experiment, index: number, { inks, full }: Appearance): Html {
   const { headline, details } = findings(experiment);
   const sample = sampleNote(experiment);
   const { charts, constants } = optimizerCharts(experiment, inks);
@@ -47,7 +63,7 @@ function experimentSection(experiment: Experiment, index: number, inks: Readonly
 <p class="setting">${setting(experiment)}</p>
 <h2>${unbroken(headline)}</h2>
 ${details.length > 0 && html`<ul class="findings">${details.map((detail) => html`<li>${unbroken(detail)}</li>`)}</ul>`}
-${summaryTable(experiment, inks)}
+${summaryTable(experiment, { inks, full })}
 <h3>Training</h3>
 <div class="charts">${trainingCharts(experiment, inks)}</div>
 ${sample && html`<p class="note">${sample}</p>`}
@@ -56,7 +72,10 @@ ${layerMaps(experiment.runs)}
 <h3>What it cost</h3>
 ${costs(experiment.runs, inks)}
 ${reconstructionGallery(experiment, inks)}
+${predictionCharts(experiment.runs, inks)}
+${classifierCharts(experiment.runs, inks)}
 ${confusionGallery(experiment, inks)}
+${worstRows(experiment.runs, inks)}
 </section>`;
 }
 
@@ -64,7 +83,7 @@ function setting(experiment: Experiment): Html {
   const { model, data, parameters, batchSize, standardized = [] } = experiment;
   const inside = standardized.length > 0 && html` · standardizes ${standardized.join(' and ')}`;
   const goal = goalOf(experiment);
-  return html`<strong>${model}</strong> on <strong>${data}</strong> · ${formatCount(parameters)} parameters · batches of ${formatCount(batchSize)}${inside}${goal && html` · target: ${unbroken(goal.text)}`}`;
+  return html`<strong>${model}</strong> on <strong>${dataName(data)}</strong> · ${formatCount(parameters)} parameters · batches of ${formatCount(batchSize)}${inside}${goal && html` · target: ${unbroken(goal.text)}`}`;
 }
 
 /** The number of examples in the evaluations along the way, if it is not all. */
@@ -78,19 +97,34 @@ function sampleNote({ runs }: Experiment): string | undefined {
   return `Evaluated along the way on ${listed(parts)}; the last point, the table and the target are evaluated on the whole sets.`;
 }
 
+/** `ms/step`: units keep their case. */
+const isUnit = (header: string): boolean => header.includes('/');
+
+/** What takes no learning comes to on the same data. */
+function baselineNote({ runs }: Experiment): string | false {
+  const known = runs.find(({ baseline }) => baseline);
+  return (known && againstBaseline(known)?.note) ?? false;
+}
+
+/** A long name breaks between its options. */
+const breakable = (name: string): Html =>
+  html`${name.split(':').map((part, index) => (index === 0 ? part : html`:<wbr>${part}`))}`;
+
 /** A row for each run; the best of each column in bold. */
-function summaryTable(experiment: Experiment, inks: ReadonlyMap<string, Ink>): Html {
+function summaryTable(experiment: Experiment, { inks, full }: Appearance): Html {
   const columns = summaryColumns(experiment);
-  const head = columns.map(({ header }) => html`<th scope="col">${capitalized(header)}</th>`);
+  const head = columns.map(({ header }) => html`<th scope="col">${isUnit(header) ? header : capitalized(header)}</th>`);
   const rows = experiment.runs.map(({ name }, index) => {
     const cells = columns.map(({ cells }) => {
       const { text, best, warning } = cells[index] ?? { text: '' };
       if (warning) return html`<td class="warning">${text} !</td>`;
       return best ? html`<td class="best">${text}</td>` : html`<td>${text}</td>`;
     });
-    return html`<tr><th scope="row"><i class="chip" style="background:${inks.get(name)?.colour ?? ''}"></i>${name}</th>${cells}</tr>`;
+    const whole = full.get(name) ?? name;
+    const details = whole !== name && html`<small>${breakable(whole)}</small>`;
+    return html`<tr><th scope="row">${chip(inks.get(name))}${name}${details}</th>${cells}</tr>`;
   });
   const best = columns.some(({ cells }) => cells.some((cell) => cell.best)) && 'Bold: the best of its column.';
-  const notes = [best, ...summaryNotes(experiment)].filter((note) => note !== false);
-  return html`<div class="scroll"><table class="summary"><thead><tr><th scope="col">Optimizer</th>${head}</tr></thead><tbody>${rows}</tbody></table></div>${notes.map((note) => html`<p class="note">${note}</p>`)}`;
+  const notes = [best, baselineNote(experiment), ...summaryNotes(experiment)].filter((note) => note !== false);
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Results"><table class="summary"><thead><tr><th scope="col">Optimizer</th>${head}</tr></thead><tbody>${rows}</tbody></table></div>${notes.map((note) => html`<p class="note">${note}</p>`)}`;
 }

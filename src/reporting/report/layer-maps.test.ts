@@ -33,30 +33,51 @@ it('shows the last values that were measured, and shades of all', () => {
   expect(html).toContain('<th scope="col">Layer</th><th scope="col">Cosine</th><th scope="col">Effective rank A</th>');
   expect(html).toContain('<tr><th scope="row">fc0.weight</th><td>0.4</td><td>1,000</td></tr>');
   expect(html).toContain(`<tr><th scope="row">${layer}</th><td>0.4</td><td></td></tr>`);
-  const shades = (row: string) =>
-    [...row.matchAll(/<td(?: style="--strength:(\d+)%")?><\/td>/g)].map(([, each]) => each);
-  const figures = html.split('<figure').slice(1);
-  const rows = figures.map((figure) => figure.split('<tr>').slice(1).map(shades));
+  const figures = html
+    .split('<figure')
+    .slice(1)
+    .map((figure) => figure.split('</figure>')[0] ?? '');
+  expect(figures.map((figure) => /<figcaption>(.*?) </.exec(figure)?.[1])).toEqual(['Effective rank A', 'Cosine']);
+  /** Start, width and opacity of the cells of each layer's row. */
+  const rows = figures.map((figure) =>
+    figure
+      .split('<tr><th')
+      .slice(1)
+      .map((row) =>
+        [...row.matchAll(/M(\d+) 0h(\d+)v1h-\d+z" fill-opacity="([\d.]+)"/g)].map(([, ...cell]) => cell.map(Number)),
+      ),
+  );
   expect(rows).toEqual([
     [
-      ['0', '33', '67', '100'],
-      ['100', '100', '100', '100'],
+      [
+        [0, 1, 0.08],
+        [2, 1, 1],
+      ],
     ],
-    [['0', undefined, '100', undefined]],
+    [
+      [
+        [0, 1, 0.08],
+        [1, 1, 0.37],
+        [2, 1, 0.71],
+        [3, 1, 1],
+      ],
+      [[0, 4, 1]],
+    ],
   ]);
-  expect(figures[0]).toContain('0.1 (light) to 0.4 (dark); steps 1 to 4');
-  expect(figures[1]).toContain('10 (light) to 1,000 (dark), log scale; steps 1 to 4');
+  expect(figures[0]).toContain('<small>log scale</small>');
+  expect(figures[0]).toContain('aria-label="fc0.weight: 10 → 1,000"');
+  expect(figures[1]).toContain('<td>0.1 → 0.4</td>');
 });
 
 it('a long run has the means of spans of steps', () => {
-  const run = madeUpRun('cgfac', (step) => 1 / step, { count: 64 });
+  const run = madeUpRun('cgfac', (step) => 1 / step, { count: 128 });
   const steps = run.steps.map((record) => ({
     ...record,
     optimizer: { [layerReport('cosine', 'w')]: record.step % 2 },
   }));
   const [{ html } = { html: '' }] = layerMaps([{ ...run, steps }]);
-  expect(html.match(/--strength/g)).toHaveLength(32);
-  expect(html).toContain('0.5 (light) to 0.5 (dark)');
+  expect(html).toContain('viewBox="0 0 64 1"');
+  expect(html).toContain('M0 0h64v1h-64z'); // the mean of each span is 0.5
 });
 
 it('is a part of the report, and no layer has a chart of its own', () => {

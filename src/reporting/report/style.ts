@@ -8,7 +8,7 @@ const darkScheme = `--paper:#15171b;--card:#1d2025;--ink:#eceae4;--quiet:#a2a6ae
 /** The style sheet of the page. */
 export const reportCss = `
 :root{color-scheme:light dark;${lightScheme}}
-@media (prefers-color-scheme:dark){:root{${darkScheme}}}
+@media screen and (prefers-color-scheme:dark){:root{${darkScheme}}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:3.5rem clamp(1rem,4vw,3rem) 4rem;max-width:74rem;background:var(--paper);color:var(--ink);
   font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-variant-numeric:tabular-nums;
@@ -33,22 +33,28 @@ table{border-collapse:collapse}
 .summary tbody tr+tr>*{border-top:1px solid var(--grid)}
 .summary tbody th{max-width:13rem;min-width:6.5rem;white-space:normal;overflow-wrap:break-word}
 .summary th:first-child{text-align:left;padding-left:0;font-weight:600;position:sticky;left:0;background:var(--paper)}
-.summary tbody th:first-child{padding-left:1.25rem}.summary .chip{position:absolute;left:0;top:.95rem}
+.summary tbody th:first-child{padding-left:1.25rem}.summary .chip{position:absolute;left:0;top:.8rem}
+.summary th small{display:block;font-weight:400;font-size:.78rem;line-height:1.35;color:var(--quiet);overflow-wrap:anywhere}
 .summary .best,.summary .warning{font-weight:700}.summary .warning{color:var(--ink-0)}.summary td:not(.best,.warning){color:var(--quiet)}
-.chip{width:.7em;height:.7em;border-radius:50%}
+.chip{display:inline-block;width:.85em;height:.85em;margin-right:.35em;vertical-align:-.05em;overflow:visible}
+:focus-visible{outline:2px solid var(--ink-1);outline-offset:2px;border-radius:2px}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:2rem 2.5rem}
 .charts.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,19rem),1fr))}.charts.small .chart{max-width:26rem}
 .chart{margin:0;min-width:0}
 .chart figcaption{margin-bottom:.35rem;font-weight:600}.chart small,.gallery small{font-size:.85rem;font-weight:400;color:var(--quiet)}
 .key{display:flex;flex-wrap:wrap;gap:0 1.1rem;font-size:.85rem;font-weight:400;color:var(--quiet)}
 .key i{display:inline-block;width:1.7em;margin-right:.45em;vertical-align:.28em;border-top:2px solid}.key .test{border-top:1.5px dashed}
-.chart svg{display:block;width:100%;height:auto;overflow:visible}
-.charts:not(.small) svg.narrow{display:none}
-svg text{font-family:inherit}svg .end{paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}
+.key .guide{border-top:1.5px dotted}.names{display:none;flex-wrap:wrap;gap:0 1.1rem;flex-basis:100%;color:var(--ink)}
+.chart>svg{display:block;width:100%;height:auto;overflow:visible}
+.chart>svg.narrow{display:none}
+svg text{font-family:inherit}.raw{stroke-width:1;stroke-opacity:.25}.lead{fill:none;stroke-opacity:.6;stroke-dasharray:1 3}
+.mark{stroke-width:1.2}.dots{stroke-width:4;stroke-linecap:round;stroke-opacity:.45}
+.numbers{grid-column:1/-1;font-size:.9rem}.charts>.numbers{margin-top:-1rem}.numbers summary{color:var(--quiet)}
+.numbers td,.numbers th+th{text-align:right}.numbers table{margin-top:.5rem}
 .bars{width:100%;font-size:.92rem}
 .bars th{font-weight:500;text-align:left;padding:.28rem .9rem .28rem 0;white-space:nowrap}
 .bars td:last-child{text-align:right;padding-left:.9rem;white-space:nowrap}
-.bars th{max-width:11rem;white-space:normal;overflow-wrap:break-word}.bars .track{width:100%}.bars .track div{position:relative;height:1.05rem}
+.bars th.long{max-width:11rem;white-space:normal;overflow-wrap:anywhere}.bars .track{width:100%}.bars .track div{position:relative;height:1.05rem}
 .bars b{display:block;height:100%;min-width:2px;border-radius:2px}
 .whisker{position:absolute;top:50%;height:2px;margin-top:-1px;background:var(--ink)}
 .whisker::before,.whisker::after{content:'';position:absolute;top:-3px;height:8px;width:2px;background:var(--ink)}
@@ -69,14 +75,18 @@ caption{caption-side:bottom;text-align:left;color:var(--quiet);font-size:.85rem;
 .list{font-size:.9rem}.list th,.list td{padding:.25rem 1.2rem .25rem 0;text-align:left}.list thead th{color:var(--quiet);font-weight:500}
 .mistakes>div{display:grid;grid-template-columns:repeat(auto-fill,minmax(4.6rem,1fr));gap:.8rem .6rem}
 .mistakes figure{margin:0}.mistakes figcaption{font-size:.82rem;font-weight:600;margin-top:.2rem;overflow-wrap:anywhere}
-.mistakes span{color:var(--ink-0)}.mistakes .note{margin-top:0}
+.mistakes span{color:var(--ink-0)}.mistakes .note{margin-top:0}.mistakes small{font-weight:400;color:var(--quiet);white-space:nowrap}
+.worst{margin-top:.8rem}
 .part{padding-top:0}.part+.part{margin-top:3rem}.part>.charts{margin-bottom:1.5rem}.part .note{max-width:52em}
 .study{margin:0 0 1.8rem}.study figcaption{margin-bottom:.4rem;font-weight:600;font-size:.92rem;overflow-wrap:anywhere}
 .study tbody th:first-child{padding-left:0;max-width:18rem}
 .study td.heat{background:color-mix(in srgb,var(--ink-1) var(--strength),var(--paper));color:var(--ink);padding-right:.6rem}
-.layers{margin:0 0 1.8rem}.layers figcaption{margin-bottom:.4rem;font-weight:600}.layers small{font-weight:400;color:var(--quiet)}
-.layers th{padding:0 .9rem 0 0;text-align:left;font-weight:400;font-size:.85rem;white-space:nowrap}
-.layers td{min-width:.9rem;height:1.3rem;padding:0;background:color-mix(in srgb,var(--ink-1) var(--strength,0%),var(--card))}
+.layers{margin:0;min-width:0}.layers figcaption{margin-bottom:.4rem;font-weight:600}.layers small{font-weight:400;color:var(--quiet)}
+.layers table{width:100%;font-size:.85rem}.layers th{padding:0 .9rem 0 0;text-align:left;font-weight:400;white-space:nowrap;width:1%}
+.layers td{padding:1px 0;width:auto}.layers td:last-child{padding-left:.9rem;white-space:nowrap;text-align:right;width:1%;color:var(--quiet)}
+.strip{display:block;width:100%;min-width:8rem;height:1.2rem;fill:var(--ink-1);background:var(--card)}
+.shades{display:flex;gap:.5rem;align-items:center;font-size:.8rem;font-weight:400;color:var(--quiet)}.shades .strip{height:.6rem;width:8rem}
+.steps td{color:var(--quiet);font-size:.8rem}.steps td:nth-child(2){display:flex;justify-content:space-between}
 footer{margin-top:4.5rem;border-top:2px solid var(--ink)}footer h3{margin-top:1.5rem}
 pre{margin:0;padding:.9rem 1.1rem;background:var(--card);border-radius:6px;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 code span{display:inline-block}
@@ -85,10 +95,15 @@ dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(12rem,1fr));gap:1r
 dt{color:var(--quiet);font-size:.82rem}dd{margin:0;overflow-wrap:anywhere}
 @media (max-width:40rem){
   body{padding-top:1.5rem}section{padding-top:2rem}h3{margin-top:2.2rem}
-  .chart svg.wide{display:none}.charts:not(.small) svg.narrow{display:block}
+  .chart>svg.wide{display:none}.chart>svg.narrow{display:block}.names{display:flex}
   .row{grid-template-columns:1fr;gap:.15rem}.row>div{gap:3px}
   .confusion{grid-template-columns:minmax(0,1fr)}
   .matrix tbody td{min-width:1.9rem;height:1.9rem;padding:0;font-size:.72rem}.matrix th{padding:.25rem}
 }
-@media print{body{max-width:none}figure,.row{break-inside:avoid}}
+@media print{
+  body{max-width:none;padding:0;font-size:11pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}
+  figure,.row,tr,pre{break-inside:avoid}h2,h3{break-after:avoid}section+section{break-before:page}.part+.part{break-before:auto}
+  .scroll{overflow:visible}nav,.numbers{display:none}
+  details::details-content{content-visibility:visible;display:block;height:auto}summary{list-style:none}
+}
 `;

@@ -7,7 +7,7 @@ import { listInputs, mapInputs } from '../../graph/inputs.js';
 import type { TensorData } from '../../graph/tensor.js';
 import type { LossWord } from '../../losses/index.js';
 import type { Loss } from '../../losses/loss.js';
-import { Objective } from '../../losses/objective.js';
+import { type Forward, Objective } from '../../losses/objective.js';
 import { Accumulation, checkSums, figureOf, type MetricParts, metricParts, tableOf } from '../../metrics/accumulate.js';
 import { type MetricWord, metricsOf } from '../../metrics/index.js';
 import type { Metric } from '../../metrics/metric.js';
@@ -18,6 +18,7 @@ import type { Evaluation } from '../run-record.js';
 import { batchFeeds, inputKey, targetKey, weightsKey } from '../step-program.js';
 import { learningTask } from '../task/task.js';
 import { notFinite } from '../warnings.js';
+import type { ConstantAnswer } from './constant-answer.js';
 import { evaluatedExamples } from './examples.js';
 
 export interface EvaluationRequest {
@@ -89,18 +90,25 @@ export interface Evaluator {
   evaluate(set: Dataset, indices?: Uint32Array): Promise<Evaluation>;
   /** Return the model's predictions for all examples of the set, or for the given ones, batch by batch. */
   predict(set: Dataset, indices?: Uint32Array): AsyncGenerator<Predictions>;
+  /** Return the metrics that one answer for all examples of the set comes to; undefined if it does not fit the model's output. */
+  evaluateConstant(set: Dataset, answer: ConstantAnswer): Promise<Readonly<Record<string, number>> | undefined>;
 }
 
 /** A batch of examples with the model's predictions. */
-interface Predictions {
+export interface Predictions {
   /** The examples' numbers in the set. */
   readonly indices: Uint32Array;
   readonly batch: Batch;
   /** Reconstructions in the range of the data, predictions in their units, or logits. */
   readonly prediction: TensorData;
+  /** The expected targets: probabilities of the classes along the last axis, probabilities of 1, or numbers. */
+  readonly expected: TensorData;
 }
 
 const largestBatch = 500;
+
+/** What a program for batches of one size computes: figures, what the model says, or the figures of a constant answer. */
+type Purpose = 'figures' | 'predictions' | ConstantAnswer;
 
 /** A program for batches of one size, and the metrics that it computes. */
 interface Compiled {
@@ -119,8 +127,8 @@ export class ModelEvaluator implements Evaluator {
   readonly #metrics: readonly Metric[];
   readonly #keys: ReadonlyMap<string, string>;
   readonly #batchSize: number;
-  /** One program for each batch size, with weights and without: the full one and a set's remainder. */
-  readonly #programs = new Map<string, Compiled>();
+  /** One program for each purpose and batch size, with weights and without: the full one and a set's remainder. */
+  readonly #programs = new Map<Purpose, Map<string, Compiled>>();
 
   /**
    * @param engine whose closing frees the programs
@@ -151,18 +159,26 @@ export class ModelEvaluator implements Evaluator {
    * @throws OptionError that names the metric that does not
    */
   check(set: Dataset): void {
-    const [one, two] = [[0], [0, 0]].map((indices) => this.#graph(gatherBatch(set, indices)).metrics);
+    const [one, two] = [[0], [0, 0]].map((indices) => this.#graph(gatherBatch(set, indices), 'figures').metrics);
     for (const [i, metric] of this.#metrics.entries()) {
       const [first, second] = [one?.[i], two?.[i]];
       if (first && second) checkSums(metric, first, second);
     }
   }
 
-  async measure(set: Dataset, indices?: Uint32Array): Promise<ModelEvaluation> {
+  async evaluateConstant(set: Dataset, answer: ConstantAnswer) {
+    const some = evaluatedExamples(set);
+    const first = gatherBatch(set, some.slice(0, 1));
+    if (some.length === 0 || !answer.fits(this.#output(first).dims)) return undefined;
+    const { loss: _, ...metrics } = (await this.measure(set, some, answer)).values;
+    return metrics;
+  }
+
+  async measure(set: Dataset, indices?: Uint32Array, purpose: Purpose = 'figures'): Promise<ModelEvaluation> {
     const totals = this.#metrics.map(() => new Accumulation());
     let [loss, mass] = [0, 0];
     for await (const { batch } of this.#batches(set, indices)) {
-      const { program, metrics } = await this.#programFor(batch);
+      const { program, metrics } = await this.#programFor(batch, purpose);
       const results = await program.run(batchFeeds(batch));
       const share = Number(results.mass?.data[0] ?? batch.target.dims[0]);
       // A batch without weight may have no loss.
@@ -187,15 +203,15 @@ export class ModelEvaluator implements Evaluator {
 
   async *predict(set: Dataset, chosen?: Uint32Array): AsyncGenerator<Predictions> {
     for await (const { indices, batch } of this.#batches(set, chosen)) {
-      const { program } = await this.#programFor(batch);
-      const { prediction } = await program.run(batchFeeds(batch));
-      if (!prediction) throw new Error('an evaluation program has the output prediction');
-      yield { indices, batch, prediction };
+      const { program } = await this.#programFor(batch, 'predictions');
+      const { prediction, expected } = await program.run(batchFeeds(batch));
+      if (!prediction || !expected) throw new Error('a program of predictions has them as outputs');
+      yield { indices, batch, prediction, expected };
     }
   }
 
   /** All examples in order, of a streamed set those of each part that represent it, or the given ones in memory; in batches. */
-  async *#batches(set: Dataset, given?: Uint32Array): AsyncGenerator<Omit<Predictions, 'prediction'>> {
+  async *#batches(set: Dataset, given?: Uint32Array): AsyncGenerator<Pick<Predictions, 'indices' | 'batch'>> {
     if (set.parts && !given) {
       for (const part of set.parts.sizes.keys()) {
         const read = await set.parts.read(part);
@@ -210,19 +226,25 @@ export class ModelEvaluator implements Evaluator {
     }
   }
 
-  async #programFor(batch: Batch): Promise<Compiled> {
+  async #programFor(batch: Batch, purpose: Purpose): Promise<Compiled> {
     const columns = [...listInputs(batch.inputs).map(([, input]) => input), batch.target, batch.weights];
     const key = columns.map((column) => column?.dims.join() ?? 'none').join('|');
-    const known = this.#programs.get(key);
+    const programs = this.#programs.get(purpose) ?? new Map<string, Compiled>();
+    this.#programs.set(purpose, programs);
+    const known = programs.get(key);
     if (known) return known;
-    const { graph, metrics } = this.#graph(batch);
+    const { graph, metrics } = this.#graph(batch, purpose);
     const compiled = { program: await this.#engine.compile(graph), metrics };
-    this.#programs.set(key, compiled);
+    programs.set(key, compiled);
     return compiled;
   }
 
-  #graph({ inputs, target, weights }: Batch): { readonly graph: Graph; readonly metrics: readonly MetricParts[] } {
-    const b = new Builder();
+  /** The input of the loss for a batch. */
+  #output(batch: Batch): Value {
+    return this.#forward(new Builder(), batch).output;
+  }
+
+  #forward(b: Builder, { inputs, target, weights }: Batch): Forward {
     const model = this.#model;
     const objective = new Objective(
       b,
@@ -239,16 +261,28 @@ export class ModelEvaluator implements Evaluator {
         return key === undefined ? [] : [[name, b.input(key, dtype, dims)]];
       }),
     );
-    const forward = objective.evaluate(parameters);
-    const { output, expected, targets, reported: loss, weights: own } = forward;
+    return objective.evaluate(parameters);
+  }
+
+  #graph(batch: Batch, purpose: Purpose): { readonly graph: Graph; readonly metrics: readonly MetricParts[] } {
+    const b = new Builder();
+    const name = `evaluation of ${this.#model.name}`;
+    const forward = this.#forward(b, batch);
+    if (purpose === 'predictions') {
+      const { output, expected } = forward;
+      const prediction = forward.kind === 'labels' ? output : expected;
+      // One value cannot be two outputs.
+      return { graph: b.build(name, { prediction, expected: b.op('Identity', [expected]) }), metrics: [] };
+    }
+    const judged = purpose === 'figures' ? forward : { ...forward, ...purpose.outputs(b, this.#loss, forward) };
+    const { output, targets, reported: loss, weights: own } = judged;
     const mass = this.#loss.mass?.(b, output, targets, own) ?? (own && b.sum(own));
-    const metrics = this.#metrics.map((metric, i) => metricParts(b, metric, forward, `metric${i}`, true));
+    const metrics = this.#metrics.map((metric, i) => metricParts(b, metric, judged, `metric${i}`, true));
     const outputs: Record<string, Value> = {
       loss,
       ...(mass && { mass }),
-      prediction: forward.kind === 'labels' ? output : expected,
       ...Object.assign({}, ...metrics.map((parts) => parts.outputs)),
     };
-    return { graph: b.build(`evaluation of ${model.name}`, outputs), metrics };
+    return { graph: b.build(name, outputs), metrics };
   }
 }

@@ -1,71 +1,68 @@
-// Pictures for a run's record: reconstructions of an autoencoder, mistakes of a classifier with its confusion matrix.
+// Pictures for a run's record: those of examples, and reconstructions of an autoencoder, the first and the worst.
 import type { Batch, BatchArray } from '../../data/batches.js';
 import { type Dataset, pictureInputs } from '../../data/dataset.js';
 import { inputNamed } from '../../graph/inputs.js';
 import { elementCount } from '../../graph/tensor.js';
 import { takesChannelsLast } from '../../model/apply.js';
-import type { Picture, RunRecord } from '../run-record.js';
+import type { Picture, RunRecord, WorstExample } from '../run-record.js';
 import type { LearningTask } from '../task/task.js';
 import type { Evaluator } from './evaluation.js';
+import { Largest } from './largest.js';
 
 /** Most reconstructions, and most mistakes, in a record. */
-const mostPictures = 12;
+export const mostPictures = 12;
+/** Most reconstructions with the largest errors. */
+const mostWorst = 6;
 
-/** Return the part of a run's record with pictures of the test set; empty if there are none. */
-export async function picturesOf(
+/**
+ * Return the first examples of a set with their reconstructions, and those with the largest squared errors.
+ * @param among the numbers of the examples to look at; all by default
+ */
+export async function reconstructionsOf(
+  evaluator: Evaluator,
+  set: Dataset,
+  among?: Uint32Array,
+): Promise<Pick<RunRecord, 'reconstructions' | 'worst'>> {
+  const pairs: { input: Picture; output: Picture }[] = [];
+  const worst = new Largest<WorstExample>(mostWorst);
+  for await (const { indices, batch, expected } of evaluator.predict(set, among)) {
+    for (const [row, example] of indices.entries()) {
+      const pair = () => {
+        const input = inputPicture(set, batch, row);
+        const output = pictureOf(set, expected, row);
+        return input && output && { input, output };
+      };
+      const first = pairs.length < mostPictures ? pair() : undefined;
+      if (first) pairs.push(first);
+      const loss = squaredError(batch.target.data, expected.data, row, elementCount(expected.dims.slice(1)));
+      worst.offer(loss, () => {
+        const { input: picture, output } = pair() ?? {};
+        return picture && output && { example, loss, picture, output };
+      });
+    }
+  }
+  return { reconstructions: pairs, worst: worst.values };
+}
+
+/** Return the first pictures of the test set with their reconstructions; undefined for a task that reconstructs no pictures. */
+export async function firstReconstructions(
   evaluator: Evaluator,
   { kind, data: { test } }: LearningTask,
-): Promise<Pick<RunRecord, 'reconstructions' | 'confusion'>> {
-  if (kind === 'autoencoding' && test.picture) return { reconstructions: await reconstructions(evaluator, test) };
-  if (kind === 'classification' && test.classes && test.targets.shape.length === 0) {
-    return { confusion: await confusion(evaluator, test, test.classes) };
-  }
-  return {};
+): Promise<RunRecord['reconstructions']> {
+  if (kind !== 'autoencoding' || !test.picture) return undefined;
+  const first = Uint32Array.from({ length: Math.min(mostPictures, test.size) }, (_, i) => i);
+  return (await reconstructionsOf(evaluator, test, first)).reconstructions;
 }
 
-/** The first examples of the test set with their reconstructions. */
-async function reconstructions(evaluator: Evaluator, set: Dataset) {
-  const pairs: { input: Picture; output: Picture }[] = [];
-  const first = Uint32Array.from({ length: Math.min(mostPictures, set.size) }, (_, i) => i);
-  for await (const { indices, batch, prediction } of evaluator.predict(set, first)) {
-    for (let row = 0; row < indices.length; row++) {
-      const input = inputPicture(set, batch, row);
-      const output = pictureOf(set, prediction, row);
-      if (input && output) pairs.push({ input, output });
-    }
-  }
-  return pairs;
+/** The sum of the squared differences of two rows. */
+function squaredError(a: ArrayLike<number | bigint>, b: ArrayLike<number | bigint>, row: number, size: number): number {
+  let sum = 0;
+  for (let i = row * size; i < (row + 1) * size; i++) sum += (Number(a[i]) - Number(b[i])) ** 2;
+  return sum;
 }
 
-/** Counts by true and predicted class over the whole test set, and the first pictures with a wrong prediction. */
-async function confusion(evaluator: Evaluator, set: Dataset, classes: readonly string[]) {
-  const counts = classes.map(() => new Array<number>(classes.length).fill(0));
-  const mistakes: { picture: Picture; actual: string; predicted: string }[] = [];
-  for await (const { batch, prediction } of evaluator.predict(set)) {
-    const logits = prediction.dims[1] ?? 0;
-    for (const [row, label] of Array.from<number | bigint, number>(batch.target.data, Number).entries()) {
-      const predicted = largest(prediction.data, row * logits, logits);
-      const line = counts[label];
-      if (line && predicted < line.length) line[predicted] = (line[predicted] ?? 0) + 1;
-      if (predicted === label || mistakes.length >= mostPictures) continue;
-      const picture = inputPicture(set, batch, row);
-      if (picture) {
-        mistakes.push({ picture, actual: classes[label] ?? '?', predicted: classes[predicted] ?? String(predicted) });
-      }
-    }
-  }
-  return { classes, counts, mistakes };
-}
-
-/** The position of the largest of `length` elements from `start`. */
-function largest(elements: ArrayLike<number | bigint>, start: number, length: number): number {
-  let best = 0;
-  for (let i = 1; i < length; i++) if (Number(elements[start + i]) > Number(elements[start + best])) best = i;
-  return best;
-}
-
-/** The picture of an example, if exactly one of its inputs is a picture. */
-function inputPicture(set: Dataset, { inputs }: Batch, row: number): Picture | undefined {
+/** Return the picture of an example, if exactly one of its inputs is a picture. */
+export function inputPicture(set: Dataset, { inputs }: Batch, row: number): Picture | undefined {
   const [only, ...others] = pictureInputs(set);
   const input = only && others.length === 0 ? inputNamed(inputs, only.name) : undefined;
   return input && pictureOf(set, input, row);

@@ -27,7 +27,7 @@ export interface EvaluatedValue {
 }
 
 /** Return the name of a set's value in the steps' records. */
-export const keyOf = (split: Split, name: string): string => `${split}${name[0]?.toUpperCase()}${name.slice(1)}`;
+const keyOf = (split: Split, name: string): string => `${split}${name[0]?.toUpperCase()}${name.slice(1)}`;
 
 /** Return an evaluation by the names of its values in the steps' records. */
 export const named = (split: Split, evaluation: Evaluation): Record<string, number> =>
