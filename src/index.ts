@@ -48,12 +48,23 @@ export {
   type Reading,
 } from './curvature/layers/index.js';
 export type { Augmentation } from './data/augment.js';
-export { type BatchArray, batchOf, type ExampleTensors } from './data/batches.js';
-export { type DataSplits, type Dataset, dataset, type ExampleArray, onlyInput, type Task } from './data/dataset.js';
+export { type Batch, type BatchArray, batchOf, type ExampleTensors } from './data/batches.js';
+export type { ClassWeights } from './data/class-weights.js';
+export {
+  type DataSplits,
+  type Dataset,
+  dataset,
+  type ExampleArray,
+  onlyInput,
+  type Parts,
+  type Task,
+} from './data/dataset.js';
 export { type DigitsOptions, drawnDigits } from './data/digits/digits.js';
 export { measureNormalization, measureTargetNormalization } from './data/normalization.js';
+export { type ExampleOrder, oversampled, type Sampling } from './data/sampling.js';
 export { dataKinds, type LoadOptions, loadData } from './data/spec.js';
 export { type ValidationOptions, withValidation } from './data/split.js';
+export { type ExampleSource, type StreamOptions, streamed } from './data/stream.js';
 export { autoencoding, withInputShape } from './data/views.js';
 export type { Engine, Program, ProgramOptions } from './engine/engine.js';
 export { EngineError } from './engine/host/host.js';
@@ -336,6 +347,7 @@ export {
   withLearningRate,
 } from './optimizers/tuning.js';
 export { type UnfreezingOptions, unfreezing } from './optimizers/unfreezing.js';
+export { type Random, random } from './random.js';
 export {
   byProgress,
   byResidual,

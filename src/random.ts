@@ -31,7 +31,7 @@ export interface Random {
  * @throws OptionError for a number that is not finite
  * @example
  * const signs = new Float32Array(1000);
- * random(7, 'signs', step).fillSigns(signs);
+ * random(7, 'signs', 12).fillSigns(signs); // always the same
  */
 export function random(seed: number, ...streamLabels: readonly (string | number)[]): Random {
   return new Xoshiro128(...hashToState([seed, ...streamLabels]));

@@ -1,5 +1,6 @@
 // The plan of a run, for `train`, `compare` and `demo`: a model, data and options, checked before anything is computed.
 import { type DataSplits, overlapOf } from '../data/dataset.js';
+import { oversampled } from '../data/sampling.js';
 import { loadData } from '../data/spec.js';
 import { OptionError } from '../errors.js';
 import { elementCount } from '../graph/tensor.js';
@@ -7,14 +8,24 @@ import { fineTuned } from '../model/edit/fine-tuning.js';
 import { normalizedInput } from '../model/edit/normalize.js';
 import type { Model } from '../model/model.js';
 import { describeNormalization, type Normalization } from '../normalization.js';
+
 import type { UnfreezingOptions } from '../optimizers/unfreezing.js';
+import type { BatchOptions } from '../training/batch-options.js';
+
 import { resolveTarget } from '../training/evaluation/schedule.js';
 import { splitsOf } from '../training/evaluation/splits.js';
-import { type BatchOptions, microBatchSize } from '../training/micro-batch-size.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
+import { weightedByClass } from '../training/task/class-weights.js';
 import { standardizedTask } from '../training/task/standardization.js';
 import type { LearningTask } from '../training/task/task.js';
-import { monitoredValue, plannedSteps, runMetrics, settingOf } from '../training/trainer.js';
+import {
+  monitoredValue,
+  type PlannedRun,
+  plannedRun,
+  type RunOptions,
+  runMetrics,
+  settingOf,
+} from '../training/trainer.js';
 import type { RunFlags } from './flags.js';
 import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
@@ -70,37 +81,48 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
   const whole = create(seed, splits.train);
   const later = unfreezeAfter === undefined ? undefined : unfrozenLater(whole, { ...tuning, seed });
   const tuned = later?.model ?? fineTuned(whole, { ...tuning, seed });
-  const { model, task, inputs, targets, warnings } = standardizedTask(tuned, steeredData(splits, flags, seed), flags);
+  const standardized = standardizedTask(tuned, steeredData(splits, flags, seed), flags);
+  const { model, inputs, targets, warnings } = standardized;
+  const task = weightedByClass(standardized.task, flags.classWeights);
   const metrics = runMetrics(task, flags);
   if (flags.target) resolveTarget(flags.target, metrics, splitsOf(task.data));
   monitoredValue(task, metrics, stoppingOptions(flags));
   const wanted = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
-  const { size } = task.data.train;
-  const { accumulate = 1 } = flags;
-  const atOnce = microBatchSize(size, { batchSize: wanted, accumulate });
-  const batches = { batchSize: atOnce, accumulate };
-  const batchSize = accumulate * atOnce;
-  const of = accumulate > 1 ? `${accumulate} batches` : 'a batch';
-  const all = batchSize === size ? `all ${size}` : `${batchSize} of ${size}`;
-  const notes =
-    atOnce < wanted && flags.overfit === undefined
-      ? [`Each step takes ${all} training examples: there are fewer than ${of} of ${wanted}.`]
-      : [];
   const epochs = flags.epochs ?? defaultEpochs / overlapOf(splits.train);
   const steps = flags.steps ?? (flags.overfit !== undefined && flags.epochs === undefined ? overfitSteps : undefined);
   const length = steps === undefined ? { epochs } : { steps };
-  const augment = flags.augment && { augment: flags.augment };
-  const total = plannedSteps(task, { ...batches, seed, ...augment, ...length });
+  const { accumulate = 1 } = flags;
+  const variation = { batchSize: wanted, accumulate, seed, ...variationOf(flags) };
+  const planned = plannedRun(task, { ...variation, ...length });
+  const { steps: total, batchSize } = planned;
+  const batches = { batchSize: batchSize / accumulate, accumulate };
+  const isSmaller = batchSize < accumulate * wanted && flags.overfit === undefined;
+  const notes = isSmaller ? [smallerBatches(planned, { batchSize: wanted, accumulate })] : [];
   const title = modelTitle(modelName);
   const unfreezing =
-    later &&
-    unfreezingOf(later.waiting, plannedSteps(task, { batchSize, seed, ...augment, epochs: unfreezeAfter ?? 0 }), total);
+    later && unfreezingOf(later.waiting, plannedRun(task, { ...variation, epochs: unfreezeAfter ?? 0 }).steps, total);
   return {
     ...{ title, dataSpec: flags.data, model, task, batches, batchSize, total, flags, warnings, notes },
     ...(inputs && { normalization: inputs }),
     ...(targets && { targetNormalization: targets }),
     ...(unfreezing && { unfreezing }),
   };
+}
+
+/** What the flags say of the examples that a step sees. */
+export const variationOf = ({ augment, oversample }: RunFlags): Pick<RunOptions, 'augment' | 'sampling'> => ({
+  ...(augment && { augment }),
+  ...(oversample && { sampling: oversampled() }),
+});
+
+function smallerBatches(
+  { batchSize: rows, stepsPerEpoch, examples }: PlannedRun,
+  { batchSize, accumulate }: Required<BatchOptions>,
+): string {
+  const wanted = `${accumulate > 1 ? `${accumulate} batches` : 'a batch'} of ${batchSize}`;
+  return stepsPerEpoch === 1
+    ? `Each step takes all ${examples} training examples: there are fewer than ${wanted}.`
+    : `An epoch is ${stepsPerEpoch} steps of at most ${rows} examples, not ${wanted}, so that all steps have about as many.`;
 }
 
 /** @param isOneOfSeveral whether a schedule that has no effect on this optimizer may concern others */

@@ -1,6 +1,7 @@
 // The flags that several commands share, read strictly: a number is in its range, or a message says what it must be.
 import { Option } from 'commander';
 import type { Augmentation } from '../data/augment.js';
+import type { ClassWeights } from '../data/class-weights.js';
 import { dataKinds } from '../data/spec.js';
 import { OptionError } from '../errors.js';
 import { lossNames, lossOf } from '../losses/index.js';
@@ -36,6 +37,8 @@ export interface RunFlags extends StoppingFlags, SteeringFlags, LogFlags {
   readonly target?: { readonly metric: string; readonly value: number };
   readonly normalize?: boolean;
   readonly augment?: Augmentation;
+  readonly classWeights?: ClassWeights;
+  readonly oversample?: boolean;
   readonly seed: number;
   readonly threads?: number;
   readonly out?: string;
@@ -109,8 +112,16 @@ export function runFlags(): Option[] {
     new Option('--no-normalize', 'do not standardize tables'),
     new Option(
       '--augment <list>',
-      'vary pictures during training: flip (left to right), crop=N (shift by up to N pixels, filling with 0), or flip,crop=N',
+      'vary the training examples, e.g. flip,crop=4. Pictures: flip (left to right), crop=N (shift by up to N pixels), rotate=DEGREES, colour=X (brightness, contrast, saturation by 1 ± X), erase=P (hide a rectangle with probability P), fill=X (what comes from outside; 0), cutmix=ALPHA. Numbers: noise=X (in deviations of the column), mixup=ALPHA',
     ).argParser(reads(listSchema(','), augmentation)),
+    new Option(
+      '--class-weights <list>',
+      "how much the training examples of each class count: 'balanced' (all classes alike) or NAME=WEIGHT,…",
+    ).argParser(reads(listSchema(','), classWeights)),
+    new Option(
+      '--oversample',
+      'repeat the training examples of smaller classes in each epoch, until all classes have as many',
+    ).conflicts('classWeights'),
     new Option('--seed <n>', 'seed for the initial parameters, the order of the examples, and all other random numbers')
       .argParser(number('--seed', { atLeast: 0, integer: true }))
       .default(0),
@@ -151,7 +162,26 @@ export const debugFlag = (): Option => new Option('--debug', 'show the stack tra
 
 function augmentation(text: string): Augmentation {
   const parts = text.split(',').map((part) => part.trim());
-  return readOptions(`--augment '${text}'`, parts, { flip: 'boolean', crop: 'count' });
+  const numbers = ['rotate', 'colour', 'erase', 'fill', 'noise', 'mixup', 'cutmix'];
+  const kinds = {
+    flip: 'boolean',
+    crop: 'count',
+    ...Object.fromEntries(numbers.map((name) => [name, 'number'])),
+  } as const;
+  return readOptions(`--augment '${text}'`, parts, kinds);
+}
+
+function classWeights(text: string): ClassWeights {
+  if (text === 'balanced') return text;
+  const weights = new Map<string, number>();
+  for (const part of text.split(',').map((each) => each.trim())) {
+    const at = part.lastIndexOf('=');
+    const name = part.slice(0, at);
+    if (at < 1) throw new OptionError(`--class-weights is '${text}'; write balanced, or NAME=WEIGHT,NAME=WEIGHT`);
+    if (weights.has(name)) throw new OptionError(`--class-weights: '${name}' is given twice; give it once`);
+    weights.set(name, number(`--class-weights: the weight of '${name}'`, { atLeast: 0 })(part.slice(at + 1)));
+  }
+  return Object.fromEntries(weights);
 }
 
 /** Read `metric=value`. */

@@ -19,7 +19,7 @@ import { DivergedError } from '../training/run.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { runMetrics, runTask } from '../training/trainer.js';
 import { describeEnvironment, typedCommand } from './environment.js';
-import { hyperParametersOf, type Plan } from './experiment.js';
+import { hyperParametersOf, type Plan, variationOf } from './experiment.js';
 import { type Interruption, interruption } from './interruption.js';
 import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
 import { cardOf } from './model-card.js';
@@ -205,7 +205,7 @@ export class Workbench {
           steps: total,
           seed: flags.seed,
           signal: this.#interruption.signal,
-          ...(flags.augment && { augment: flags.augment }),
+          ...variationOf(flags),
           ...(flags.average && { average: flags.average }),
           ...(flags.metrics && { metrics: flags.metrics }),
           ...(flags.target && { target: flags.target }),

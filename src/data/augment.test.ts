@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
 import { inputNamed } from '../graph/inputs.js';
 import { random } from '../random.js';
-import { type Augmentation, augment, augmentedBatches } from './augment.js';
+import { type Augmentation, variation } from './augment.js';
+import { moved } from './augmentation/move.js';
 import { trainingBatches } from './batches.js';
 import { type Dataset, dataset, onlyInput, type PictureSize } from './dataset.js';
 import { autoencoding, withInputShape } from './views.js';
@@ -39,7 +40,7 @@ function explanations(
   );
 }
 
-describe('augment', () => {
+describe('moved', () => {
   it('moves and mirrors whole pictures, all channels alike', () => {
     const shapes = fc.record({
       channels: fc.integer({ min: 1, max: 3 }),
@@ -50,7 +51,7 @@ describe('augment', () => {
       fc.property(shapes, fc.boolean(), fc.nat({ max: 5 }), fc.integer(), (picture, flip, wanted, seed) => {
         const augmentation = { flip, crop: Math.min(wanted, picture.width - 1, picture.height - 1), fill: -7 };
         const source = numbered(4 * picture.channels * picture.width * picture.height);
-        const result = augment(source, picture, augmentation, random(seed));
+        const result = moved(source, picture, augmentation, random(seed));
         for (const index of [0, 1, 2, 3]) {
           expect(explanations(source, result, index, picture, augmentation).length).toBeGreaterThan(0);
         }
@@ -64,7 +65,7 @@ describe('augment', () => {
       { flip: true, crop: 1 },
     ];
     const source = numbered(300 * 24);
-    const result = augment(source, picture, augmentation, random(1));
+    const result = moved(source, picture, augmentation, random(1));
     const seen = Array.from({ length: 300 }, (_, i) =>
       JSON.stringify(explanations(source, result, i, picture, augmentation)),
     );
@@ -74,9 +75,9 @@ describe('augment', () => {
   it('leaves its source alone, and pictures that are neither moved nor mirrored', () => {
     const source = numbered(48);
     const picture = { channels: 2, height: 3, width: 4 };
-    augment(source, picture, { flip: true, crop: 2 }, random(5));
+    moved(source, picture, { flip: true, crop: 2 }, random(5));
     expect(source).toEqual(numbered(48));
-    expect(augment(source, picture, {}, random(5))).toEqual(source);
+    expect(moved(source, picture, {}, random(5))).toEqual(source);
   });
 });
 
@@ -88,10 +89,13 @@ const labelled = dataset({
   picture: { channels: 2, height: 3, width: 4 },
 });
 const varied = { flip: true, crop: 1 };
-const sequence = (set: Dataset, augmentation: Augmentation, seed = 1) =>
-  augmentedBatches(trainingBatches(set, { batchSize: 6, seed }), set, augmentation, seed);
+const sequence = (set: Dataset, augmentation: Augmentation, seed = 1) => {
+  const batches = trainingBatches(set, { batchSize: 6, seed });
+  const vary = variation(set, augmentation, seed, () => ({ classes: 10 }));
+  return { at: (step: number) => vary(batches.at(step), step) };
+};
 
-describe('augmentedBatches', () => {
+describe('varied batches', () => {
   it('are a function of the seed and the step, in any order', () => {
     const [batches, again] = [sequence(labelled, varied), sequence(labelled, varied)];
     const inOrder = [0, 1, 2, 3].map((step) => batches.at(step));

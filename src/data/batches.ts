@@ -1,11 +1,11 @@
 // Turns a data set into batches of dense arrays. Training batches are a pure function of (seed, size, batch size, step):
-// a run that stops at any step continues with exactly the batches it would have seen.
+// a run that stops at any step continues with exactly the batches it would have seen. In each epoch every example counts once.
 import { OptionError } from '../errors.js';
 import type { Inputs } from '../graph/inputs.js';
 import { elementCount } from '../graph/tensor.js';
 import { described } from '../options.js';
-import { random } from '../random.js';
 import { type Dataset, type ExampleArray, exampleStride } from './dataset.js';
+import { checkedOrder, type Sampling, shuffled } from './sampling.js';
 import { mapColumns } from './views.js';
 
 /** A batch's dense array, ready to become a tensor: dims are [batch, ...example shape]. */
@@ -22,48 +22,101 @@ export interface Batch {
   readonly weights?: BatchArray;
 }
 
-/** The endless sequence of a data set's shuffled training batches. */
-export interface BatchSequence {
-  /** Examples of each batch. */
+/** The endless sequence of a data set's training batches, made in memory or read. */
+export interface Batches {
+  /** Rows of each batch: at most the wanted batch size. */
   readonly batchSize: number;
-  /** Batches in one pass over the data; the examples left over (fewer than a batch) are dropped from that pass. */
+  /** Batches in one epoch. */
   readonly stepsPerEpoch: number;
-  /** Which examples step k (0, 1, …) trains on, [batchSize]. */
+  /** The batch of step k (0, 1, …). */
+  at(step: number): Batch | Promise<Batch>;
+}
+
+/** The batches of a data set in memory. */
+export interface BatchSequence extends Batches {
+  /** Which examples count in step k (0, 1, …): batchSize of them, or one fewer. */
   indices(step: number): Uint32Array;
-  /** The batch of step k. */
   at(step: number): Batch;
 }
 
+/** How the examples of an epoch are divided into batches of at most a wanted size. */
+export interface BatchLayout {
+  /** Rows of each batch. */
+  readonly batchSize: number;
+  readonly stepsPerEpoch: number;
+  /** Whether some batches lack examples, so that rows of theirs have weight 0. */
+  readonly isFilled: boolean;
+}
+
 /**
- * Return shuffled batches: each epoch is a fresh permutation of the data set, cut into whole batches. A batch larger than the
- * data set is the whole data set.
+ * Return how `size` examples are divided: into as few batches as there must be, all of one size but for one example. So none is
+ * left out, none counts twice, and no last batch of a few examples has a gradient of its own noise.
+ * @param multiple of which the rows of a batch are one, for micro-batches
+ * @throws OptionError for a batch size that is not a whole number of at least 1, and for fewer examples than micro-batches
+ */
+export function batchLayout(size: number, wanted: number, multiple = 1): BatchLayout {
+  if (!Number.isSafeInteger(wanted) || wanted < 1) {
+    throw new OptionError(`batch size ${described(wanted)} cannot be used: expected a whole number of at least 1`);
+  }
+  const stepsPerEpoch = Math.ceil(size / wanted);
+  const batchSize = multiple * Math.ceil(size / (stepsPerEpoch * multiple));
+  if (multiple > size) {
+    throw new OptionError(
+      `accumulate is ${multiple}, and the training set has ${size} examples: a step takes at least one for each micro-batch`,
+    );
+  }
+  return { batchSize, stepsPerEpoch, isFilled: batchSize * stepsPerEpoch !== size };
+}
+
+/**
+ * Return the batches of the set: each epoch takes the examples in an order of its own, divided as `batchLayout` says. If the
+ * batches differ by one example, all have weights, and the row that a smaller one lacks is an example of the next one with weight
+ * 0: batch normalization sees a whole batch, and the loss only the examples that count.
+ * @param options.sampling which examples make an epoch, in which order; each once, shuffled, by default
  * @throws OptionError for a batch size that is not a whole number of at least 1, and for an empty data set
  * @example
  * const batches = trainingBatches(train, { batchSize: 500, seed: 1 });
  * const { inputs, target } = batches.at(0);
  */
-export function trainingBatches(set: Dataset, options: { batchSize: number; seed: number }): BatchSequence {
-  const { seed } = options;
-  if (!Number.isSafeInteger(options.batchSize) || options.batchSize < 1) {
-    throw new OptionError(
-      `batch size ${described(options.batchSize)} cannot be used: expected a whole number of at least 1`,
-    );
-  }
+export function trainingBatches(
+  set: Dataset,
+  options: {
+    readonly batchSize: number;
+    readonly seed: number;
+    readonly multiple?: number;
+    readonly sampling?: Sampling;
+  },
+): BatchSequence {
+  const { seed, sampling = shuffled() } = options;
   if (set.size === 0) throw new OptionError(`data set '${set.name}' has no examples to make a batch of`);
-  const batchSize = Math.min(options.batchSize, set.size);
-  const stepsPerEpoch = Math.floor(set.size / batchSize);
+  const { size, order } = checkedOrder(sampling, set);
+  const { batchSize, stepsPerEpoch, isFilled } = batchLayout(size, options.batchSize, options.multiple);
   // Consecutive steps share an epoch, and the order is a function of the epoch alone.
-  let last: { epoch: number; order: Uint32Array } = { epoch: -1, order: new Uint32Array() };
-  const indices = (step: number): Uint32Array => {
+  let last: { epoch: number; examples: Uint32Array } = { epoch: -1, examples: new Uint32Array() };
+  const bounds = (step: number): { readonly examples: Uint32Array; readonly start: number; readonly end: number } => {
     if (!Number.isSafeInteger(step) || step < 0) {
       throw new OptionError(`step ${step} has no batch: expected a whole number of at least 0`);
     }
     const epoch = Math.floor(step / stepsPerEpoch);
-    if (last.epoch !== epoch) last = { epoch, order: permutation(set.size, seed, epoch) };
-    const start = (step % stepsPerEpoch) * batchSize;
-    return last.order.slice(start, start + batchSize);
+    if (last.epoch !== epoch) last = { epoch, examples: order(seed, epoch) };
+    const at = step % stepsPerEpoch;
+    const edge = (k: number) => Math.floor((k * size) / stepsPerEpoch);
+    return { examples: last.examples, start: edge(at), end: edge(at + 1) };
   };
-  return { batchSize, stepsPerEpoch, indices, at: (step) => gatherBatch(set, indices(step)) };
+  const at = (step: number): Batch => {
+    const { examples, start, end } = bounds(step);
+    if (!isFilled) return gatherBatch(set, examples.subarray(start, end));
+    const rows = Uint32Array.from({ length: batchSize }, (_, row) => examples[(start + row) % size] as number);
+    const batch = gatherBatch(set, rows);
+    const weights = batch.weights ? Float32Array.from(batch.weights.data, Number) : new Float32Array(batchSize).fill(1);
+    weights.fill(0, end - start);
+    return { ...batch, weights: { dtype: 'float32', dims: [batchSize], data: weights } };
+  };
+  const indices = (step: number): Uint32Array => {
+    const { examples, start, end } = bounds(step);
+    return examples.slice(start, end);
+  };
+  return { batchSize, stepsPerEpoch, indices, at };
 }
 
 /** Examples of a data set as tensors, whose first axis is the batch. */
@@ -90,19 +143,6 @@ export interface ExampleTensors {
 export function batchOf(set: Dataset, indices?: ArrayLike<number>): ExampleTensors {
   const { target, ...rest } = gatherBatch(set, indices ?? Array.from({ length: set.size }, (_, index) => index));
   return { ...rest, targets: target };
-}
-
-/** Return the order in which an epoch visits `size` examples: a Fisher–Yates shuffle drawn from (seed, epoch). */
-export function permutation(size: number, seed: number, epoch: number): Uint32Array {
-  const order = Uint32Array.from({ length: size }, (_, index) => index);
-  const stream = random(seed, 'shuffle', epoch);
-  for (let last = size - 1; last > 0; last--) {
-    const other = stream.integer(last + 1);
-    const moved = order[last] as number;
-    order[last] = order[other] as number;
-    order[other] = moved;
-  }
-  return order;
 }
 
 /**

@@ -65,7 +65,23 @@ export interface Dataset {
   /** Names of the integer targets 0, 1, …: class names, or a text's vocabulary. */
   readonly classes?: readonly string[];
   readonly picture?: PictureSize;
+  /** The whole of a set of which only a sample is in memory: the columns above. `streamed` makes it. */
+  readonly parts?: Parts;
 }
+
+/** Examples in parts that are read when they are needed, each with the columns of the set. */
+export interface Parts {
+  /** Number of examples of each part. */
+  readonly sizes: readonly number[];
+  /** Parts that are in memory together, whose examples are shuffled with one another. */
+  readonly window: number;
+  /** Return the examples of a part, always the same. */
+  readonly read: (part: number) => Promise<Dataset>;
+}
+
+/** Return the number of examples of a set, in memory or not. */
+export const exampleCount = ({ size, parts }: Dataset): number =>
+  parts ? parts.sizes.reduce((sum, each) => sum + each, 0) : size;
 
 const datasetKeys: OptionKeys<Dataset> = {
   name: true,
@@ -75,6 +91,7 @@ const datasetKeys: OptionKeys<Dataset> = {
   weights: true,
   classes: true,
   picture: true,
+  parts: true,
 };
 
 /** A training set, and a test set that is held out for evaluation. */
@@ -163,6 +180,7 @@ export function dataset(parts: Dataset): Dataset {
   checkedNumber(`size of data set '${parts.name}'`, parts.size, { atLeast: 0, integer: true });
   checkedTexts(`classes of data set '${parts.name}'`, parts.classes);
   checkPicture(parts);
+  checkParts(parts);
   if (!isRecord(parts.inputs)) throw notColumn(parts.name, 'inputs', parts.inputs);
   if (listInputs(parts.inputs).length === 0) {
     throw new OptionError(`data set '${parts.name}' has no inputs: expected one column, or several by name`);
@@ -252,6 +270,13 @@ const notColumn = (set: string, role: string, found: unknown): OptionError =>
     `data set '${set}': ${role} ${isPlural(role) ? 'are' : 'is'} ${described(found)}; give a column, such as ` +
       '{ dtype: "float32", shape: [4], data: Float32Array.from(numbers) }',
   );
+
+function checkParts({ name, parts }: Dataset): void {
+  const given: unknown = parts;
+  if (given === undefined) return;
+  if (isRecord(given) && Array.isArray(given.sizes) && typeof given.read === 'function') return;
+  throw new OptionError(`parts of data set '${name}' are ${described(given)}; let streamed(source) make the set`);
+}
 
 function checkPicture({ name, picture }: Dataset): void {
   if (picture === undefined) return;

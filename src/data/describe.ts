@@ -2,7 +2,7 @@
 
 import { listInputs } from '../graph/inputs.js';
 import { elementCount } from '../graph/tensor.js';
-import { type Dataset, type ExampleArray, exampleStride } from './dataset.js';
+import { type Dataset, type ExampleArray, exampleCount, exampleStride } from './dataset.js';
 import { type LoadOptions, loadData } from './spec.js';
 
 /** Up to so many classes are listed one by one; of more, only the most and the least frequent. */
@@ -18,7 +18,7 @@ export async function describeData(spec: string, options: LoadOptions = {}): Pro
 export function describeDataset(title: string, set: Dataset): string[] {
   const { picture } = set;
   const lines = [
-    `${title.padEnd(8)} ${grouped(set.size)} examples`,
+    `${title.padEnd(8)} ${grouped(exampleCount(set))} examples${whereabouts(set)}`,
     ...describeInputs(set),
     `  targets  ${set.targets === set.inputs ? 'the inputs themselves (autoencoding)' : describeColumn(set.targets, set.size)}`,
   ];
@@ -30,6 +30,9 @@ export function describeDataset(title: string, set: Dataset): string[] {
   if (set.classes && set.targets.dtype === 'int64') lines.push(...describeClasses(set.classes, set.targets, set.size));
   return lines;
 }
+
+const whereabouts = ({ size, parts }: Dataset): string =>
+  parts ? ` in ${grouped(parts.sizes.length)} parts; the rest is of ${grouped(size)} of them, drawn at random` : '';
 
 function describeInputs({ inputs, size }: Dataset): string[] {
   const listed = listInputs(inputs);

@@ -18,6 +18,11 @@ import { type Dataset, dataset, type ExampleArray, exampleStride } from './datas
  */
 export function measureNormalization(set: Dataset): Normalization {
   dataset(set);
+  const { column, channels } = measuredChannels(set);
+  return unitForConstants(momentsOf(set, column, channels, 'inputs'));
+}
+
+function measuredChannels(set: Dataset): { readonly column: ExampleArray; readonly channels: number } {
   const inputs = measured(set);
   if (inputs.dtype !== 'float32') {
     throw new OptionError(
@@ -25,7 +30,16 @@ export function measureNormalization(set: Dataset): Normalization {
     );
   }
   const [first = 1] = inputs.shape;
-  return momentsOf(set, inputs, set.picture?.channels ?? first, 'inputs');
+  return { column: inputs, channels: set.picture?.channels ?? first };
+}
+
+/**
+ * Return the deviation of each column or channel of a data set's inputs, as `measureNormalization` has them; 0 for a constant one.
+ * @throws OptionError as `measureNormalization` does
+ */
+export function measureDeviations(set: Dataset): readonly number[] {
+  const { column, channels } = measuredChannels(set);
+  return momentsOf(set, column, channels, 'inputs').deviation;
 }
 
 /**
@@ -45,13 +59,19 @@ export function measureTargetNormalization(set: Dataset): Normalization {
     );
   }
   const [first = 1, ...more] = targets.shape;
-  return momentsOf(set, targets, more.length === 0 ? first : 1, 'targets');
+  return unitForConstants(momentsOf(set, targets, more.length === 0 ? first : 1, 'targets'));
 }
+
+/** A constant column or channel is divided by 1. */
+const unitForConstants = ({ mean, deviation }: Normalization): Normalization => ({
+  mean,
+  deviation: deviation.map((each) => each || 1),
+});
 
 /** The smallest number that float32 holds with all its digits. */
 const smallest = 2 ** -126;
 
-/** @param channels number of equal parts of an example, each with its own mean and deviation */
+/** Deviations of constants are 0. @param channels number of equal parts of an example, each with its own mean and deviation */
 function momentsOf(
   { name, size, weights }: Dataset,
   column: ExampleArray,
@@ -90,7 +110,7 @@ function momentsOf(
     const variance = squares / count - offset * offset;
     const spread = scale * Math.sqrt(Math.max(0, variance));
     mean.push(scale * (origin + offset));
-    deviation.push(spread < smallest ? 1 : spread);
+    deviation.push(spread < smallest ? 0 : spread);
   }
   return { mean, deviation };
 }

@@ -33,6 +33,8 @@ interface Kind {
   readonly usage: string;
   readonly needsPath: boolean;
   readonly options: readonly string[];
+  /** Whether inputs are numbered as the targets are, as characters. */
+  readonly areInputsClasses?: true;
   readonly load: (
     path: string,
     options: SpecOptions,
@@ -66,9 +68,9 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
   npy: {
     usage:
-      'npy:DIR|FILE.npz|FILE.npy[?inputs=NAME,…&targets=NAME&weights=NAME&layout=nhwc&test=0.1&seed=0] (NumPy arrays)',
+      'npy:DIR|FILE.npz|FILE.npy[?inputs=NAME,…&targets=NAME&weights=NAME&layout=nhwc&test=0.1&seed=0&stream=4] (NumPy arrays)',
     needsPath: true,
-    options: ['inputs', 'targets', 'weights', 'layout', 'test', 'seed'],
+    options: ['inputs', 'targets', 'weights', 'layout', 'test', 'seed', 'stream'],
     load: async (path, options, modelInputs) => {
       const [{ readNamedArrays }, { arraySplits }] = await Promise.all([
         import('./readers/npz.js'),
@@ -85,21 +87,23 @@ const kinds: Readonly<Record<string, Kind>> = {
     },
   },
   csv: {
-    usage: 'csv:FILE?label=COLUMN|target=COLUMN[&weights=COLUMN&drop=A,B&test=0.1&seed=0] (with a header line)',
+    usage:
+      'csv:FILE?label=COLUMN|target=COLUMN[&weights=COLUMN&drop=A,B&test=0.1&seed=0&stream=4] (with a header line)',
     needsPath: true,
-    options: ['label', 'target', 'weights', 'drop', 'test', 'seed'],
+    options: ['label', 'target', 'weights', 'drop', 'test', 'seed', 'stream'],
     load: async (path, options) => (await import('./readers/csv.js')).readCsv(path, options.table()),
   },
   parquet: {
-    usage: 'parquet:FILE?label=COLUMN|target=COLUMN[&weights=COLUMN&drop=A,B&test=0.1&seed=0]',
+    usage: 'parquet:FILE?label=COLUMN|target=COLUMN[&weights=COLUMN&drop=A,B&test=0.1&seed=0&stream=4]',
     needsPath: true,
-    options: ['label', 'target', 'weights', 'drop', 'test', 'seed'],
+    options: ['label', 'target', 'weights', 'drop', 'test', 'seed', 'stream'],
     load: async (path, options) => (await import('./readers/parquet.js')).readParquet(path, options.table()),
   },
   text: {
-    usage: 'text:FILE[?context=64&stride=1] (characters)',
+    usage: 'text:FILE[?context=64&stride=1&stream=4] (characters)',
+    areInputsClasses: true,
     needsPath: true,
-    options: ['context', 'stride'],
+    options: ['context', 'stride', 'stream'],
     load: async (path, options) =>
       (await import('./readers/text.js')).readText(path, {
         context: options.count('context', 64),
@@ -107,9 +111,9 @@ const kinds: Readonly<Record<string, Kind>> = {
       }),
   },
   images: {
-    usage: 'images:DIR[?size=PIXELS&channels=1|3&test=0.1&seed=0] (one folder per class; needs sharp)',
+    usage: 'images:DIR[?size=PIXELS&channels=1|3&test=0.1&seed=0&stream=4] (one folder per class; needs sharp)',
     needsPath: true,
-    options: ['size', 'channels', 'test', 'seed'],
+    options: ['size', 'channels', 'test', 'seed', 'stream'],
     load: async (path, options) => {
       const { readImages } = await import('./readers/images.js');
       const size = options.text('size') === undefined ? undefined : options.count('size', 1);
@@ -161,10 +165,33 @@ export async function loadData(spec: string, options: LoadOptions = {}): Promise
       `data '${spec}': unknown option '${unknown}'${didYouMean(unknown, kind.options)}: '${name}' knows ${known}; write ${kind.usage}`,
     );
   }
-  const splits = await kind.load(path, new SpecOptions(spec, given, options.seed ?? 0), options.modelInputs);
+  const splits = await load(kind, path, new SpecOptions(spec, given, options.seed ?? 0), options.modelInputs);
   if (options.task !== 'autoencoding') return splits;
   return { train: autoencoding(splits.train), test: autoencoding(splits.test) };
 }
+
+/** Load the file of a spec, or stream the several files that it names. */
+async function load(
+  kind: Kind,
+  path: string,
+  options: SpecOptions,
+  modelInputs: readonly string[] | undefined,
+): Promise<DataSplits> {
+  const isStreamed = options.text('stream') !== undefined;
+  if (!isStreamed && !(kind.options.includes('stream') && path.includes('*'))) {
+    return await kind.load(path, options, modelInputs);
+  }
+  const { filesNamed, shardedSplits } = await import('./readers/shards.js');
+  const files = await filesNamed(path);
+  return await shardedSplits(path, files, (file) => kind.load(file, options, modelInputs), {
+    window: options.count('stream', usualWindow),
+    seed: options.seed(),
+    areInputsClasses: kind.areInputsClasses ?? false,
+  });
+}
+
+/** Files of a streamed set that are in memory together. */
+const usualWindow = 4;
 
 /** A message about a kind that does not exist; for what looks like the name of a file, how to write it as data. */
 function unknownKind(spec: string, name: string): string {

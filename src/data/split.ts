@@ -59,6 +59,11 @@ export function withValidation(data: DataSplits, { share, seed }: ValidationOpti
   checkSplits(data);
   checkedNumber('validation', share, { above: 0, below: 1 });
   const { train } = data;
+  if (train.parts) {
+    throw new OptionError(
+      `'${train.name}' is streamed: a share of it cannot be held out; give a validation set of its own (data.validation)`,
+    );
+  }
   if (data.validation) throw new OptionError('there is a validation set already: leave out the share to hold out');
   const overlap = overlapOf(train);
   if (overlap > 1) return withLastWindows(data, share, overlap);
@@ -138,7 +143,7 @@ export function sampled(set: Dataset, count: number, seed: number): Dataset {
   return takeRows(set, heldOut(every, count, random(seed, 'sample')));
 }
 
-const takeRows = (set: Dataset, rows: readonly number[]): Dataset => ({
+const takeRows = ({ parts: _, ...set }: Dataset, rows: readonly number[]): Dataset => ({
   ...set,
   size: rows.length,
   ...mapColumns(set, (column) => take(column, rows)),

@@ -13,13 +13,13 @@ import { checkShape, type Dataset, dataset, type ExampleArray, exampleStride, on
  */
 export function withInputShape(set: Dataset, shape: readonly number[]): Dataset {
   dataset(set);
-  return { ...set, inputs: reshaped(set, onlyInput(set), shape) };
+  return withParts(set, (each) => ({ ...each, inputs: reshaped(each, onlyInput(each), shape) }));
 }
 
 /** Return the same examples with targets of another shape. @throws OptionError if the numbers of elements differ */
 export function withTargetShape(set: Dataset, shape: readonly number[]): Dataset {
   if (String(shape) === String(set.targets.shape)) return set;
-  return { ...set, targets: reshaped(set, set.targets, shape, 'targets') };
+  return withParts(set, (each) => ({ ...each, targets: reshaped(each, each.targets, shape, 'targets') }));
 }
 
 /**
@@ -41,13 +41,22 @@ export function autoencoding(set: Dataset): Dataset {
       `data set '${set.name}' cannot be autoencoded: its inputs are ${set.inputs.dtype}, expected float32`,
     );
   }
-  const inputs = reshaped(set, set.inputs, [elementCount(set.inputs.shape)]);
-  const { classes: _, ...rest } = set;
-  return { ...rest, inputs, targets: inputs };
+  const shape = [elementCount(set.inputs.shape)];
+  return withParts(set, (each) => {
+    const inputs = reshaped(each, onlyInput(each), shape);
+    const { classes: _, ...rest } = each;
+    return { ...rest, inputs, targets: inputs };
+  });
 }
 
-/** Return the examples from `start` to `end` (excluded). Shares memory. */
-export function slice(set: Dataset, start: number, end: number): Dataset {
+/** Change a set, and each part of it when it is read. */
+export function withParts({ parts, ...set }: Dataset, change: (set: Dataset) => Dataset): Dataset {
+  const changed = change(set);
+  return parts ? { ...changed, parts: { ...parts, read: async (part) => change(await parts.read(part)) } } : changed;
+}
+
+/** Return the examples from `start` to `end` (excluded) of those in memory. Shares memory. */
+export function slice({ parts: _, ...set }: Dataset, start: number, end: number): Dataset {
   const from = Math.max(0, Math.min(start, set.size));
   const to = Math.max(from, Math.min(end, set.size));
   return { ...set, size: to - from, ...mapColumns(set, (column) => tail(column, from)) };

@@ -1,8 +1,11 @@
 // The loss of a model on a batch, as a function of the parameters in a graph.
+
 import { vectorJacobianProduct } from '../autodiff/gradients.js';
+import { OptionError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import type { Rewrite } from '../graph/inline.js';
 import { type Inputs, mapInputs } from '../graph/inputs.js';
+import { usesBefore } from '../graph/uses.js';
 import type { EvaluatedBatch } from '../metrics/metric.js';
 import { appliedModel, asDeclared } from '../model/apply.js';
 import { type TargetTail, targetTailOf } from '../model/edit/target-normalization.js';
@@ -52,6 +55,7 @@ export class Objective {
   readonly #batch: BatchValues;
   readonly #rewrite: Rewrite | undefined;
   readonly #accumulated: Accumulated | undefined;
+  #isChecked = false;
 
   /**
    * @param inputs the model's one input, or its inputs by name
@@ -152,6 +156,7 @@ export class Objective {
     const common = { parameters, prediction, output, given, weights, rows, ...named };
     if (!tail || !loss.inUnits) {
       const value = loss.value(b, output, given, weights);
+      this.#checkWeighted(value, weights);
       const expected = loss.expected?.(b, output) ?? output;
       return { ...common, expected, targets: given, loss: value, reported: value };
     }
@@ -160,13 +165,27 @@ export class Objective {
       Value,
     ];
     const standardized = b.div(b.sub(given, mean), deviation);
+    const value = loss.value(b, output, standardized, weights);
+    this.#checkWeighted(value, weights);
     return {
       ...common,
       expected: prediction,
       targets: standardized,
-      loss: loss.value(b, output, standardized, weights),
+      loss: value,
       reported: loss.inUnits(b, output, standardized, deviation, weights),
     };
+  }
+
+  /** @throws OptionError if weights have no effect: examples would count that must not */
+  #checkWeighted(value: Value, weights: Value | undefined): void {
+    if (!weights || this.#isChecked) return;
+    if (!usesBefore(value).has(weights)) {
+      throw new OptionError(
+        `the loss '${this.loss.name}' leaves the weights of examples aside, which the data have, or batches that lack an example: ` +
+          'let its value use them, as by weightedMean(b, values, weights), or choose a batch size that divides the examples',
+      );
+    }
+    this.#isChecked = true;
   }
 
   #inMicroBatches(

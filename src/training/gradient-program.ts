@@ -19,7 +19,7 @@ export interface GradientParts {
   readonly model: Model;
   readonly loss: Loss;
   /** The batch of a step. */
-  readonly batchAt: (step: number) => Batch;
+  readonly batchAt: (step: number) => Batch | Promise<Batch>;
   readonly seed: number;
 }
 
@@ -36,7 +36,7 @@ export class GradientProgram {
   /** Return the gradients, by the names of the parameters in the store, on the batch of a step. */
   async at(step: number): Promise<ReadonlyMap<string, TensorData>> {
     const { engine, model, batchAt, seed } = this.#parts;
-    const batch = batchAt(step);
+    const batch = await batchAt(step);
     this.#program ??= engine.compile(this.#graph(batch));
     const source = random(seed, 'gradients', step);
     const noise = [...this.#noise].map(([name, dims]): [string, TensorData] => {

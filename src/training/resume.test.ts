@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DataSplits } from '../data/dataset.js';
 import { drawnDigits } from '../data/digits/digits.js';
+import { oversampled } from '../data/sampling.js';
 import { autoencoding, slice } from '../data/views.js';
 import type { Engine } from '../engine/engine.js';
 import { nodeEngine } from '../engine/node.js';
@@ -82,6 +83,17 @@ const optimizers: readonly (readonly [string, () => Optimizer, Case])[] = [
     'a monitored run',
     () => cgfac(),
     { ...classification, options: { monitor: 'testLoss', earlyStopping: { patience: 4 }, evaluateEvery: 2 } },
+  ],
+  [
+    'varied examples in batches of unequal size',
+    () => adam(),
+    {
+      ...classification,
+      options: {
+        ...{ batchSize: 32, sampling: oversampled(), evaluateEvery: 5 },
+        augment: { flip: true, rotate: 10, colour: 0.2, erase: 0.5, noise: 0.1, mixup: 0.2, cutmix: 1 },
+      },
+    },
   ],
   ['a target', () => adam(), { ...classification, options: { target: { metric: 'accuracy', value: 0.3 } } }],
 ];

@@ -1,5 +1,5 @@
 // One training run: its loop over steps, its clock, its checkpoints, and the record that it leaves.
-import type { BatchSequence } from '../data/batches.js';
+import type { Batches } from '../data/batches.js';
 import type { Engine, Program } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
 import { elementCount, type TensorData } from '../graph/tensor.js';
@@ -38,7 +38,7 @@ export interface RunParts {
   /** The first one is the main metric. */
   readonly metrics: readonly Metric[];
   readonly schedule: EvaluationSchedule;
-  readonly batches: BatchSequence;
+  readonly batches: Batches;
   /** Steps to take. */
   readonly total: number;
   readonly seed: number;
@@ -237,7 +237,7 @@ export class Run implements Remembered, RunControl {
 
   async #steps(): Promise<void> {
     const { checkpointing, total } = this.#parts;
-    let feeds = this.#feeds(this.step);
+    let feeds = await this.#feeds(this.step);
     while (this.step < total) {
       this.#checkTime();
       if (this.#stopped !== undefined) {
@@ -248,7 +248,7 @@ export class Run implements Remembered, RunControl {
       const k = this.step;
       const isLast = k + 1 === total;
       const state = checkpointing && (isLast || this.#isDue(checkpointing, k)) ? await this.#capture() : undefined;
-      const next = k + 1 < total ? () => this.#feeds(k + 1) : () => ({});
+      const next = k + 1 < total ? () => this.#feeds(k + 1) : async () => ({});
       const taken = await this.#step(feeds, next, isLast);
       feeds = taken.next;
       if (state && taken.kept) await this.#save(state);
@@ -282,7 +282,7 @@ export class Run implements Remembered, RunControl {
     for (let attempt = 0; attempt < mostFailures && this.step < total; attempt++) {
       const state = await this.#capture();
       const k = this.step;
-      const { kept, next } = await this.#step(feeds ?? this.#feeds(k), () => this.#feeds(k + 1), true);
+      const { kept, next } = await this.#step(feeds ?? (await this.#feeds(k)), () => this.#feeds(k + 1), true);
       feeds = next;
       if (kept) return await this.#save(state);
     }
@@ -320,7 +320,7 @@ export class Run implements Remembered, RunControl {
 
   async #step(
     feeds: Record<string, TensorData>,
-    gather: () => Record<string, TensorData>,
+    gather: () => Promise<Record<string, TensorData>>,
     isLast: boolean,
   ): Promise<{ readonly kept: boolean; readonly next: Record<string, TensorData> }> {
     const { program, averages, step, signal, checkpointing } = this.#parts;
@@ -329,8 +329,7 @@ export class Run implements Remembered, RunControl {
     const started = performance.now();
     const running = program.run(given);
     // The next batch is gathered while this step computes.
-    const next = gather();
-    const results = await running;
+    const [results, next] = await Promise.all([running, gather()]);
     const numbers = scalarOutputs(results);
     if (numbers[acceptedKey] !== 0) {
       this.#committed = true;
@@ -473,11 +472,11 @@ export class Run implements Remembered, RunControl {
     };
   }
 
-  #feeds(k: number): Record<string, TensorData> {
+  async #feeds(k: number): Promise<Record<string, TensorData>> {
     const { batches, step, seed } = this.#parts;
     const source = random(seed, 'step', k);
     return {
-      ...batchFeeds(batches.at(k)),
+      ...batchFeeds(await batches.at(k)),
       ...Object.fromEntries(step.noise.map((noise) => [noise.name, drawn(noise, source)])),
     };
   }

@@ -33,6 +33,7 @@ const runKeys: OptionKeys<RunOptions> = {
   steps: true,
   epochs: true,
   augment: true,
+  sampling: true,
   seed: true,
   signal: true,
   maxTime: true,
@@ -48,6 +49,7 @@ const runKeys: OptionKeys<RunOptions> = {
 export const trainKeys: OptionKeys<TrainOptions> = {
   ...runKeys,
   data: true,
+  classWeights: true,
   loss: true,
   normalize: true,
   validation: true,

@@ -1,8 +1,11 @@
 // Trains a model: fits the data to it, compiles and runs the step, and evaluates the result.
-import { type Augmentation, augmentedBatches } from '../data/augment.js';
-import { type BatchSequence, trainingBatches } from '../data/batches.js';
-import type { DataSplits, Dataset } from '../data/dataset.js';
+import { type Augmentation, variation } from '../data/augment.js';
+import { type Batches, trainingBatches } from '../data/batches.js';
+import type { ClassWeights } from '../data/class-weights.js';
+import { type DataSplits, type Dataset, exampleCount } from '../data/dataset.js';
+import type { Sampling } from '../data/sampling.js';
 import { withValidation } from '../data/split.js';
+import { streamedBatches } from '../data/stream-batches.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
 import { formatType } from '../graph/graph.js';
@@ -14,6 +17,7 @@ import type { Model } from '../model/model.js';
 import { headStart } from '../optimizers/head-start.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { checkedNumber, mostSteps } from '../options.js';
+import { type BatchOptions, usualBatchSize } from './batch-options.js';
 import { type Callbacks, callbacksOf, type StopReason } from './callbacks.js';
 import { ModelEvaluator } from './evaluation/evaluation.js';
 import { examined } from './evaluation/examination.js';
@@ -23,7 +27,6 @@ import { type EvaluationOptions, EvaluationSchedule } from './evaluation/schedul
 import { type EvaluatedValue, evaluatedValue, splitsOf } from './evaluation/splits.js';
 import { GradientProgram } from './gradient-program.js';
 import { IterateAverage } from './iterate-average.js';
-import { type BatchOptions, microBatchSize } from './micro-batch-size.js';
 import { Monitor, type MonitorOptions } from './monitor.js';
 import { settle } from './outcome.js';
 import { DivergedError, Run, type RunViews } from './run.js';
@@ -31,6 +34,8 @@ import type { RunRecord } from './run-record.js';
 import type { Checkpointing, RunState } from './run-state.js';
 import { type StartingPoint, startingPoint } from './starting-point.js';
 import { acceptedKey, buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
+import { weightedByClass } from './task/class-weights.js';
+import { mixedTargets } from './task/mixed-targets.js';
 import { type StandardizationOptions, standardizedTask } from './task/standardization.js';
 import type { LearningTask } from './task/task.js';
 import { checkParameters, checkTrainOptions } from './train-options.js';
@@ -49,8 +54,10 @@ export interface RunOptions extends BatchOptions, EvaluationOptions, MonitorOpti
   readonly maxTime?: number;
   /** What is evaluated and kept of the weights; by default what the optimizer averages, or the last iterate. */
   readonly average?: WeightAverage;
-  /** Flips and crops the pictures of training batches, but not those that are evaluated; none by default. */
+  /** Varies the examples of training batches, but not those that are evaluated; nothing by default. */
   readonly augment?: Augmentation;
+  /** Which examples make an epoch, such as `oversampled()`; each once, shuffled, by default. */
+  readonly sampling?: Sampling;
   /** Seed of the order of the examples, of their augmentation and of the random numbers of the optimizer; 0 by default. */
   readonly seed?: number;
   /** Ends training after the current step, or the next if checkpoints are written; the model trained until then is returned. */
@@ -73,6 +80,8 @@ export interface Persistence {
 
 export interface TrainOptions extends RunOptions, StandardizationOptions {
   readonly data: DataSplits;
+  /** How much the training examples of each class count; equally by default. Sets that are evaluated keep their weights. */
+  readonly classWeights?: ClassWeights;
   /** A share of the training set to hold out for validation, of each class if there are classes; none by default. */
   readonly validation?: number;
 }
@@ -103,28 +112,52 @@ export async function train(
   persistence: Persistence = {},
 ): Promise<TrainingResult> {
   checkTrainOptions(given, options);
-  const { seed = 0, validation } = options;
+  const { seed = 0, validation, classWeights } = options;
   const data = validation === undefined ? options.data : withValidation(options.data, { share: validation, seed });
   const { model, task, warnings } = standardizedTask(given, data, options);
-  const result = await runTask(model, task, options, persistence);
+  const result = await runTask(model, weightedByClass(task, classWeights), options, persistence);
   return { ...result, warnings: [...warnings, ...result.warnings] };
 }
 
+/** How long a run is. */
+export interface PlannedRun {
+  readonly steps: number;
+  /** Rows of each step's batch, at most the wanted ones. */
+  readonly batchSize: number;
+  readonly stepsPerEpoch: number;
+  /** Training examples. */
+  readonly examples: number;
+}
+
 /**
- * Return the number of steps of a run.
+ * Return how long a run will be.
  * @throws OptionError unless exactly one of steps and epochs is given
  */
-export function plannedSteps(task: LearningTask, options: Omit<RunOptions, 'engine' | 'optimizer'>): number {
-  return stepsOf(options, batchesFor(task, options).stepsPerEpoch);
+export function plannedRun(task: LearningTask, options: Omit<RunOptions, 'engine' | 'optimizer'>): PlannedRun {
+  const { batchSize, stepsPerEpoch } = batchesFor(task, options);
+  const examples = exampleCount(task.data.train);
+  return { steps: stepsOf(options, stepsPerEpoch), batchSize, stepsPerEpoch, examples };
 }
 
 function batchesFor(
-  { data }: LearningTask,
-  { batchSize, accumulate = 1, seed = 0, augment }: Pick<RunOptions, keyof BatchOptions | 'seed' | 'augment'>,
-): BatchSequence {
-  const atOnce = microBatchSize(data.train.size, { ...(batchSize !== undefined && { batchSize }), accumulate });
-  const batches = trainingBatches(data.train, { batchSize: accumulate * atOnce, seed });
-  return augment ? augmentedBatches(batches, data.train, augment, seed) : batches;
+  task: LearningTask,
+  options: Pick<RunOptions, keyof BatchOptions | 'seed' | 'augment' | 'sampling'>,
+): Batches {
+  const { batchSize = usualBatchSize, accumulate = 1, seed = 0, augment, sampling } = options;
+  const { train } = task.data;
+  if (train.parts && sampling) {
+    throw new OptionError(
+      `'${train.name}' is streamed: its parts decide the order of its examples; leave sampling out`,
+    );
+  }
+  const layout = { batchSize: accumulate * batchSize, multiple: accumulate, seed };
+  const batches = train.parts
+    ? streamedBatches(train.name, train.parts, layout)
+    : trainingBatches(train, { ...layout, ...(sampling && { sampling }) });
+  if (!augment) return batches;
+  const vary = variation(train, augment, seed, () => mixedTargets(task));
+  const { batchSize: rows, stepsPerEpoch } = batches;
+  return { batchSize: rows, stepsPerEpoch, at: async (step) => vary(await batches.at(step), step) };
 }
 
 function stepsOf({ steps, epochs }: Pick<RunOptions, 'steps' | 'epochs'>, stepsPerEpoch: number): number {
@@ -161,7 +194,7 @@ interface Setup {
   readonly model: Model;
   readonly task: LearningTask;
   readonly metrics: readonly Metric[];
-  readonly batches: BatchSequence;
+  readonly batches: Batches;
   readonly total: number;
   /** Of a pretrained model. */
   readonly start: StartingPoint | undefined;
@@ -174,7 +207,7 @@ async function stepFor(model: Model, task: LearningTask, options: RunOptions): P
   const total = stepsOf(options, batches.stepsPerEpoch);
   const { loss } = task;
   const metrics = runMetrics(task, options);
-  const { inputs, target, weights } = batches.at(0);
+  const { inputs, target, weights } = await batches.at(0);
   const start = model.isPretrained ? await startingPoint(options.engine, model, loss, task.data.train) : undefined;
   const setting = settingOf(model, task, target.dims[0] ?? 1, start);
   const step = buildStep({
@@ -316,7 +349,7 @@ class Training {
     const { optimizer } = this.#options;
     const engine = this.#engine;
     const evaluated = new Set(keys.values());
-    const whole = (set: Dataset) => evaluator.evaluate(set, evaluatedExamples(set));
+    const whole = (set: Dataset) => evaluator.evaluate(set, set.parts ? undefined : evaluatedExamples(set));
     await monitor?.putBack();
     const outcome = await settle({
       engine,
@@ -326,7 +359,7 @@ class Training {
         monitor?.best === undefined && (averages || step.evaluated.size > 0)
           ? renamed(await engine.read([...step.parameters.values()]), step.parameters, keys)
           : undefined,
-      ...(data.train.size > quickSet && { firstBatch: { loss: run.firstLoss, size: batches.batchSize } }),
+      ...(exampleCount(data.train) > quickSet && { firstBatch: { loss: run.firstLoss, size: batches.batchSize } }),
       mayTakeBack: run.recovers,
     });
     const parameters = await this.#parameters(keys);
@@ -383,7 +416,7 @@ const memoryWarning = ({ atOnce }: StepProgram, microBatch: number): string[] =>
       ];
 
 /** Steps between evaluations that choose the parameters: patience is counted in them. */
-const monitoredEvery = (total: number, { stepsPerEpoch }: BatchSequence): number =>
+const monitoredEvery = (total: number, { stepsPerEpoch }: Batches): number =>
   Math.max(1, Math.min(Math.ceil(total / 10), Math.ceil(stepsPerEpoch)));
 
 /** The tensors of a state, if they are those of this run. @throws OptionError that names the first difference */
@@ -438,7 +471,7 @@ export function settingOf(
   const startLoss = start?.share ?? 1;
   // Behind a new head trained weights do no better than chance.
   const isPretrained = model.isPretrained && (!start || startLoss < 1 || model.hasNewHead === true);
-  return { loss, examples: train.size, batchSize, isTable, isPretrained, startLoss };
+  return { loss, examples: exampleCount(train), batchSize, isTable, isPretrained, startLoss };
 }
 
 /** @param keys of the parameters that are evaluated: an average begins at the initial parameters */

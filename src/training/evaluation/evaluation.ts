@@ -127,7 +127,7 @@ export class ModelEvaluator implements Evaluator {
   readonly #metrics: readonly Metric[];
   readonly #keys: ReadonlyMap<string, string>;
   readonly #batchSize: number;
-  /** One program for each purpose and batch size: the full one and a set's remainder. */
+  /** One program for each purpose and batch size, with weights and without: the full one and a set's remainder. */
   readonly #programs = new Map<Purpose, Map<string, Compiled>>();
 
   /**
@@ -177,7 +177,7 @@ export class ModelEvaluator implements Evaluator {
   async measure(set: Dataset, indices?: Uint32Array, purpose: Purpose = 'figures'): Promise<ModelEvaluation> {
     const totals = this.#metrics.map(() => new Accumulation());
     let [loss, mass] = [0, 0];
-    for (const { batch } of this.#batches(set, indices)) {
+    for await (const { batch } of this.#batches(set, indices)) {
       const { program, metrics } = await this.#programFor(batch, purpose);
       const results = await program.run(batchFeeds(batch));
       const share = Number(results.mass?.data[0] ?? batch.target.dims[0]);
@@ -202,7 +202,7 @@ export class ModelEvaluator implements Evaluator {
   }
 
   async *predict(set: Dataset, chosen?: Uint32Array): AsyncGenerator<Predictions> {
-    for (const { indices, batch } of this.#batches(set, chosen)) {
+    for await (const { indices, batch } of this.#batches(set, chosen)) {
       const { program } = await this.#programFor(batch, 'predictions');
       const { prediction, expected } = await program.run(batchFeeds(batch));
       if (!prediction || !expected) throw new Error('a program of predictions has them as outputs');
@@ -210,8 +210,16 @@ export class ModelEvaluator implements Evaluator {
     }
   }
 
-  /** All examples in order, or those given, in batches. */
-  *#batches(set: Dataset, indices: Uint32Array = Uint32Array.from({ length: set.size }, (_, i) => i)) {
+  /** All examples in order, of a streamed set those of each part that represent it, or the given ones in memory; in batches. */
+  async *#batches(set: Dataset, given?: Uint32Array): AsyncGenerator<Pick<Predictions, 'indices' | 'batch'>> {
+    if (set.parts && !given) {
+      for (const part of set.parts.sizes.keys()) {
+        const read = await set.parts.read(part);
+        yield* this.#batches(read, evaluatedExamples(read));
+      }
+      return;
+    }
+    const indices = given ?? Uint32Array.from({ length: set.size }, (_, i) => i);
     for (let start = 0; start < indices.length; start += this.#batchSize) {
       const some = indices.slice(start, start + this.#batchSize);
       yield { indices: some, batch: gatherBatch(set, some) };
@@ -219,8 +227,8 @@ export class ModelEvaluator implements Evaluator {
   }
 
   async #programFor(batch: Batch, purpose: Purpose): Promise<Compiled> {
-    const columns = [...listInputs(batch.inputs).map(([, input]) => input), batch.target];
-    const key = columns.map(({ dims }) => dims.join()).join('|');
+    const columns = [...listInputs(batch.inputs).map(([, input]) => input), batch.target, batch.weights];
+    const key = columns.map((column) => column?.dims.join() ?? 'none').join('|');
     const programs = this.#programs.get(purpose) ?? new Map<string, Compiled>();
     this.#programs.set(purpose, programs);
     const known = programs.get(key);

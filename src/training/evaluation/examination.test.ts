@@ -40,6 +40,7 @@ const task = (kind: LearningTask['kind'], test: Dataset): LearningTask => ({
   kind,
   loss: lossOf(kind === 'classification' ? 'softmax-cross-entropy' : 'mean-squared-error'),
   data: { train: test, test },
+  output: [],
   warnings: [],
 });
 

@@ -1,7 +1,8 @@
 // Which examples an evaluation uses: all, or of the overlapping windows over one sequence, of which there
 // are as many as the sequence has elements, some that do not overlap.
-import { permutation } from '../../data/batches.js';
+
 import { type Dataset, overlapOf } from '../../data/dataset.js';
+import { permutation } from '../../data/sampling.js';
 
 /** Most windows of a set of overlapping ones that are evaluated: of 64 characters, 128,000 predictions. */
 const mostWindows = 2000;

@@ -9,7 +9,7 @@ import {
   onlyInput,
   pictureInputs,
 } from '../../data/dataset.js';
-import { withTargetShape } from '../../data/views.js';
+import { withParts, withTargetShape } from '../../data/views.js';
 import { GraphError, OptionError } from '../../errors.js';
 import { formatType, type Value } from '../../graph/graph.js';
 import { inputNamed, inputNames, isUnnamed, listInputs, mapInputs } from '../../graph/inputs.js';
@@ -29,6 +29,8 @@ export interface LearningTask {
   readonly kind: 'classification' | 'autoencoding' | 'regression';
   readonly loss: Loss;
   readonly data: DataSplits;
+  /** Shape of an example's output. */
+  readonly output: readonly number[];
   /** What a person should know of what is learned: labels that are left aside. */
   readonly warnings: readonly string[];
 }
@@ -67,9 +69,9 @@ export function learningTask(model: Model, data: DataSplits, given?: Loss | Loss
     kind === 'autoencoding' && fitted.train.targets.dtype === 'int64' && !isMeant
       ? [labelsLeftAside(fitted.train, chosen)]
       : [];
-  const learned = mapSplits(fitted, targets);
+  const learned = mapSplits(data, (set) => withParts(set, (each) => targets(withModelInputs(model, each))));
   checkSomeCount(learned.train, chosen);
-  return { kind, loss: chosen, data: learned, warnings };
+  return { kind, loss: chosen, data: learned, output: output.shape, warnings };
 }
 
 /** @throws OptionError if the loss ignores all labels of a set: there is nothing to learn */
