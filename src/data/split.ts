@@ -34,9 +34,10 @@ export function splitAtRandom(set: Dataset, { testShare, seed }: SplitOptions): 
     }
   }
   const rows = (part: number): number[] => Array.from(held.keys()).filter((row) => held[row] === part);
+  const heldOut = { share: testShare, seed };
   return {
-    train: { ...takeRows(set, rows(0)), name: `${set.name} train` },
-    test: { ...takeRows(set, rows(1)), name: `${set.name} test` },
+    train: { ...takeRows(set, rows(0)), name: `${set.name} train`, heldOut },
+    test: { ...takeRows(set, rows(1)), name: `${set.name} test`, heldOut },
   };
 }
 

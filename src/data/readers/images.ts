@@ -119,7 +119,7 @@ async function readClasses(
     inputs: { dtype: 'float32', shape: [channels, height, width], data: pixels, scale: 1 / 255 },
     targets: { dtype: 'int64', shape: [], data: Int32Array.from(files, ({ label }) => label) },
     classes,
-    picture: { width, height, channels },
+    picture: { width, height, channels, ...(options.size !== undefined && { resized: true }) },
   });
 }
 
