@@ -12,6 +12,8 @@ interface Entry {
 
 const commands: Readonly<Record<string, Entry>> = {
   train: { summary: 'Train a model with one optimizer and save it', load: () => import('./train.js') },
+  evaluate: { summary: 'Measure the loss and the metrics of a model on data', load: () => import('./evaluate.js') },
+  predict: { summary: 'Predict pictures, rows and texts with a model', load: () => import('./predict.js') },
   compare: { summary: 'Train a model with several optimizers and compare them', load: () => import('./compare.js') },
   inspect: { summary: 'Show the layers of a model and their Kronecker blocks', load: () => import('./inspect.js') },
   check: { summary: 'Check the gradients of a model against finite differences', load: () => import('./check.js') },

@@ -53,7 +53,11 @@ function withColumns<Set extends Examples>(
       ...(missing.length > 0 ? [`lack ${someNames(missing)}${didYouMean(first, unknown)}`] : []),
       ...(unknown.length > 0 ? [`have ${someNames(unknown)}, which the model does not take`] : []),
     ];
-    return { misfit: `the columns of '${name}' ${listed(parts)}: the model takes ${someNames(names)}` };
+    return {
+      misfit: `the columns of '${name}' ${listed(parts)}: the model takes ${someNames(names)}${
+        missing.length === 0 ? `: leave out the others with ?drop=${unknown.join(',')}` : ''
+      }`,
+    };
   }
   const other = wanted.find((column) => known.get(column.name)?.size !== column.size);
   if (other) {

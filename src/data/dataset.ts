@@ -128,7 +128,7 @@ interface PictureInput {
  * Return the inputs that are pictures, also flattened ones, with their size: that of the set, or three axes of real numbers. If the
  * set has several inputs and a size of pictures, only those with as many elements are pictures.
  */
-export function pictureInputs({ inputs, picture }: Dataset): PictureInput[] {
+export function pictureInputs({ inputs, picture }: Pick<Dataset, 'inputs' | 'picture'>): PictureInput[] {
   return listInputs(inputs).flatMap(([name, column]) => {
     if (column.dtype !== 'float32') return [];
     const [channels, height, width, ...more] = column.shape;

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { FileError, messageOf, OptionError } from '../errors.js';
+import { CgfacError, FileError, messageOf, OptionError } from '../errors.js';
 
 /** What to do about each error of the operating system, by its code. */
 const adviceByCode: Readonly<Record<string, string>> = {
@@ -41,11 +41,14 @@ export function advice(error: unknown): string {
  * Write a file whole or not at all: to a temporary name in the same folder, synced to the disk, then renamed over `path`.
  * After it resolves the new content survives a power cut; if it rejects, whatever was at `path` is untouched. A link stays
  * a link: the file that it leads to is replaced.
- * @param content bytes as they are, or text as UTF-8
+ * @param content bytes as they are, or text as UTF-8, perhaps in parts; an error of cgfac in making these is thrown as it is
  * @throws FileError if any of it fails; the temporary file is removed. Also for a device, a pipe and a socket, which a rename
  *   would replace
  */
-export async function writeFileAtomically(path: string, content: Uint8Array | string): Promise<void> {
+export async function writeFileAtomically(
+  path: string,
+  content: Uint8Array | string | AsyncIterable<string>,
+): Promise<void> {
   const target = await realpath(path).catch(() => path); // nothing is there yet, or it cannot be followed
   const found = await stat(target).catch(() => undefined);
   if (found && !found.isFile() && !found.isDirectory()) {
@@ -56,7 +59,8 @@ export async function writeFileAtomically(path: string, content: Uint8Array | st
   try {
     const file = await open(temporary, 'wx');
     try {
-      await file.writeFile(content);
+      const isWhole = typeof content === 'string' || content instanceof Uint8Array;
+      for await (const part of isWhole ? [content] : content) await file.writeFile(part); // each where the last one ended
       await file.sync();
     } finally {
       await file.close();
@@ -65,6 +69,7 @@ export async function writeFileAtomically(path: string, content: Uint8Array | st
     await syncFolder(folder);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to report
+    if (error instanceof CgfacError) throw error;
     throw new FileError(`cannot write '${path}': ${advice(error)}`, { cause: error });
   }
 }

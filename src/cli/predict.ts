@@ -1,0 +1,324 @@
+// `cgfac predict`: what a model makes of pictures, rows and texts, in the words of the data that it was trained on.
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Command, Option } from 'commander';
+import { generateText } from '../api/generate.js';
+import { loadModel } from '../api/load-save.js';
+import { predictions } from '../api/predictions.js';
+import type { ExampleLabel, LabelledExamples } from '../data/readers/examples.js';
+import type { Engine } from '../engine/engine.js';
+import { nodeEngine } from '../engine/node.js';
+import { FileError, OptionError } from '../errors.js';
+import { writeFileAtomically } from '../files/write.js';
+import type { Meaning } from '../meaning.js';
+import { meaningOf, withMeaning } from '../model/meaning.js';
+import type { Model } from '../model/model.js';
+import { mostThreads } from '../options.js';
+import { debugFlag, number } from './flags.js';
+import { printWarnings } from './output.js';
+import { csvLines, jsonLines, type LabelledPrediction, printable, tableLines } from './prediction-lines.js';
+
+const examples = `
+Inputs
+  PICTURE, FOLDER       JPEG, PNG, WebP, GIF, AVIF, TIFF; a folder with those in its sub-folders (needs the package sharp)
+  FILE.csv, .tsv        rows with a header line, plain or .gz; also FILE.parquet
+  FILE.npy, .npz        NumPy arrays; their first axis are the examples
+
+A model that cgfac trained knows its classes, columns and target: columns are found by their names, and that of the target may
+be there or not. --json prints one JSON object a line, one line for each example.
+
+Examples
+  cgfac predict runs/lenet-cgfac/model.onnx photos/ --top 1
+  cgfac predict flowers.onnx new.csv --keep id --csv predictions.csv
+  cgfac predict house-prices.onnx new.parquet --json
+  cgfac predict imagenet.onnx cat.jpg --resize --classes names.txt
+  cgfac predict shakespeare.onnx --prompt 'ROMEO:' --generate 300 --temperature 0.8 --seed 1`;
+
+interface PredictFlags {
+  readonly json?: boolean;
+  readonly csv?: string;
+  readonly top?: number;
+  readonly keep?: readonly string[];
+  readonly drop?: readonly string[];
+  readonly resize?: boolean;
+  readonly classes?: readonly string[];
+  readonly prompt?: string;
+  readonly generate?: number;
+  readonly temperature?: number;
+  readonly seed?: number;
+  readonly batchSize?: number;
+  readonly threads?: number;
+}
+
+const count = { atLeast: 1, integer: true } as const;
+const names = (text: string): string[] => text.split(',').map((name) => name.trim());
+
+export function command(): Command {
+  return new Command('predict')
+    .description('Predict pictures, rows of tables and arrays with a model, or let it continue a text')
+    .argument('<model>', 'an .onnx file')
+    .argument('[inputs...]', 'pictures, folders of pictures, CSV, TSV, Parquet, NPY or NPZ files')
+    .addOption(new Option('--json', 'print one JSON object a line, one line for each example').conflicts('csv'))
+    .option('--csv <file>', 'write the predictions as CSV, whole or not at all')
+    .addOption(
+      new Option('--top <n>', 'classes to show, the most probable ones (default: 3)').argParser(number('--top', count)),
+    )
+    .addOption(
+      new Option('--keep <columns>', 'columns to show beside the predictions, separated by commas').argParser(names),
+    )
+    .addOption(new Option('--drop <columns>', 'columns to leave out, separated by commas').argParser(names))
+    .option('--resize', "scale and crop pictures to the model's size")
+    .addOption(
+      new Option(
+        '--classes <names>',
+        'names of the classes, for models that have none: separated by commas, or a file with one a line',
+      ).argParser((text) => names(text)),
+    )
+    .option('--prompt <text>', 'a text to continue, with models of characters')
+    .addOption(
+      new Option('--generate <n>', 'characters to add to the text (default: 200)').argParser(
+        number('--generate', count),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--temperature <t>',
+        'how freely characters are drawn; 0 takes the most probable (default: 1)',
+      ).argParser(number('--temperature', { atLeast: 0 })),
+    )
+    .addOption(
+      new Option('--seed <n>', 'seed of the characters that are drawn (default: 0)').argParser(
+        number('--seed', { atLeast: 0, integer: true }),
+      ),
+    )
+    .addOption(
+      new Option('--batch-size <n>', 'examples computed at once (default: what fits memory)').argParser(
+        number('--batch-size', count),
+      ),
+    )
+    .addOption(
+      new Option('--threads <n>', 'number of threads (default: all cores)').argParser(
+        number('--threads', { ...count, atMost: mostThreads }),
+      ),
+    )
+    .addOption(debugFlag())
+    .addHelpText('after', examples)
+    .action(run);
+}
+
+async function run(path: string, inputs: readonly string[], flags: PredictFlags): Promise<void> {
+  checkTogether(inputs, flags);
+  const loaded = await loadModel(path);
+  const model = flags.classes ? withClasses(loaded, await classNames(flags.classes)) : loaded;
+  if (flags.prompt === undefined && inputs.length === 0) throw new OptionError(nothingGiven(path, meaningOf(model)));
+  const open = () => nodeEngine({ worker: false, ...(flags.threads !== undefined && { threads: flags.threads }) });
+  if (flags.prompt !== undefined) return await continueText(model, flags.prompt, flags, open);
+  const { files, parts, warnings } = await openInputs(model, inputs, flags);
+  if (flags.csv !== undefined) await checkTarget(flags.csv, [path, ...files]);
+  const engine = await open();
+  try {
+    const options = { target: targetName(meaningOf(model)), hasFiles: files.length > 1 };
+    const stream = labelled(model, parts, engine, flags);
+    if (!flags.json) printWarnings(warnings);
+    if (flags.csv !== undefined) {
+      let written = 0;
+      const counted = (async function* () {
+        for await (const each of stream) {
+          written++;
+          yield each;
+        }
+      })();
+      await writeFileAtomically(flags.csv, csvLines(counted, options));
+      console.log(`Wrote ${written} prediction${written === 1 ? '' : 's'} to ${flags.csv}`);
+      return;
+    }
+    for await (const lines of (flags.json ? jsonLines : tableLines)(stream, options)) await print(lines);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** @throws OptionError for flags without effect */
+function checkTogether(inputs: readonly string[], flags: PredictFlags): void {
+  const given = (...flagNames: readonly (keyof PredictFlags)[]) => flagNames.find((name) => flags[name] !== undefined);
+  const flag = (name: string) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  if (flags.prompt === undefined) {
+    const useless = given('generate', 'temperature', 'seed');
+    if (useless) throw new OptionError(`${flag(useless)} is for texts to continue: give one with --prompt TEXT`);
+    return;
+  }
+  if (inputs.length > 0)
+    throw new OptionError(`give either a text to continue (--prompt) or inputs, not both: ${inputs[0]}`);
+  const useless = given('csv', 'top', 'keep', 'drop', 'resize', 'classes', 'batchSize');
+  if (useless) throw new OptionError(`${flag(useless)} has no effect on a text to continue (--prompt): leave it out`);
+}
+
+/** What to do if there is nothing to predict. */
+function nothingGiven(path: string, { text, columns, picture }: Meaning): string {
+  const what = text
+    ? "a text to continue: --prompt 'TEXT'"
+    : columns
+      ? `a table with the columns ${columns
+          .map(({ name }) => name)
+          .slice(0, 8)
+          .join(', ')}${columns.length > 8 ? ', …' : ''}: FILE.csv`
+      : picture
+        ? 'pictures, or a folder of pictures'
+        : 'pictures, or rows (CSV, Parquet, NPY, NPZ)';
+  return `there is nothing to predict: give ${path} ${what}`;
+}
+
+const targetName = ({ target, classes, task }: Meaning): string =>
+  target ?? (classes || task === 'classification' ? 'class' : 'prediction');
+
+function withClasses(model: Model, classes: readonly string[]): Model {
+  const meaning = meaningOf(model);
+  if (!meaning.classes) return withMeaning(model, { ...meaning, task: 'classification', classes });
+  throw new OptionError(`model '${model.name}' has names of its classes already: leave --classes out`);
+}
+
+/** The names themselves, or those in a file. */
+async function classNames(given: readonly string[]): Promise<readonly string[]> {
+  const [only = '', ...more] = given;
+  if (more.length > 0 || !existsSync(only)) return given;
+  const { decodeText, readBytes } = await import('../data/readers/files.js');
+  const lines = decodeText(await readBytes(only, 'file of class names'), only).split(/\r?\n/);
+  return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
+}
+
+interface OpenedInputs {
+  readonly files: readonly string[];
+  readonly parts: AsyncIterable<LabelledExamples>;
+  readonly warnings: readonly string[];
+}
+
+/** Find all inputs before any is predicted. @throws FileError for one that is not there; OptionError for one of no known kind */
+async function openInputs(model: Model, inputs: readonly string[], flags: PredictFlags): Promise<OpenedInputs> {
+  const readers = await import('../data/readers/examples.js');
+  const { isTable } = await import('../data/readers/rows.js');
+  const meaning = meaningOf(model);
+  const files = (await Promise.all(inputs.map(readers.filesOf))).flat();
+  const isArray = (file: string) => /\.np[yz]$/i.test(file);
+  const kinds = new Set(files.map((file) => kindOf(file, readers.isPicture(file), isTable(file), isArray(file))));
+  const useless = (['keep', 'drop'] as const).find((name) => flags[name] !== undefined && !kinds.has('table'));
+  if (useless) throw new OptionError(`--${useless} is for the columns of tables: leave it out`);
+  if (flags.resize && !kinds.has('picture')) throw new OptionError('--resize is for pictures: leave it out');
+  const pictures = files.filter(readers.isPicture);
+  const decode = pictures.length > 0 ? await (await import('../data/readers/images.js')).loadDecoder() : undefined;
+  const { setting, warnings } =
+    pictures.length > 0 ? pictureSetting(model, meaning, flags) : { setting: undefined, warnings: [] };
+  const choice = { drop: flags.drop ?? [], keep: flags.keep ?? [] };
+  const modelInputs = model.graph.inputs.map(({ name }) => name);
+  const [first] = model.graph.inputs;
+  const width = modelInputs.length === 1 && first ? readers.numbersIn(first.shape) : undefined;
+  const parts = (async function* (): AsyncGenerator<LabelledExamples> {
+    if (decode && setting) yield* readers.pictureParts(decode, pictures, setting);
+    for (const file of files) {
+      if (isTable(file)) yield* readers.rowParts(file, meaning, width, choice);
+      else if (isArray(file)) yield await readers.arrayExamples(file, modelInputs);
+    }
+  })();
+  return { files, parts, warnings };
+}
+
+function kindOf(file: string, isPicture: boolean, isTable: boolean, isArray: boolean): 'picture' | 'table' | 'array' {
+  if (isPicture) return 'picture';
+  if (isTable) return 'table';
+  if (isArray) return 'array';
+  const advice = /\.txt$/i.test(file) ? ": a text to continue is given as --prompt 'TEXT'" : '';
+  throw new OptionError(
+    `${file}: cgfac does not know what this is by its name; expected a picture, a folder of pictures, or a .csv, .tsv, .parquet, .npy or .npz file${advice}`,
+  );
+}
+
+/** How pictures become the model's input: by its file, or else by the shape of its input. */
+function pictureSetting(model: Model, { picture }: Meaning, { resize = false }: PredictFlags) {
+  if (picture) {
+    const { channels, height, width, scale, resized } = picture;
+    return { setting: { channels, scale, size: { width, height }, resize: resize || resized === true }, warnings: [] };
+  }
+  const [input, ...others] = model.graph.inputs;
+  const sizes = input?.shape.slice(1) ?? [];
+  const isLast = sizes.length === 3 && (sizes[2] === 3 || sizes[2] === 1) && sizes[0] !== 3 && sizes[0] !== 1;
+  const [channels, height, width] = isLast ? [sizes[2], sizes[0], sizes[1]] : sizes;
+  if (!input || others.length > 0 || sizes.length !== 3 || (channels !== 1 && channels !== 3)) {
+    throw new OptionError(
+      `model '${model.name}' takes no pictures: its inputs are ${model.graph.inputs.map(({ name, shape }) => `'${name}' [${shape.join(', ')}]`).join(', ')}; give rows (CSV, Parquet, NPY, NPZ)`,
+    );
+  }
+  const size = typeof height === 'number' && typeof width === 'number' ? { width, height } : undefined;
+  if (resize && !size) throw new OptionError(`model '${model.name}' takes pictures of any size: leave --resize out`);
+  const warnings = [
+    `Model '${model.name}' does not say how pixels become numbers; they are given as 0 to 1. If it was trained on others, give it a normalization (withNormalization), or its arrays as NPY.`,
+  ];
+  return { setting: { channels, scale: 1 / 255, size, resize }, warnings };
+}
+
+/** @throws OptionError if the file to write is one that is read */
+async function checkTarget(target: string, read: readonly string[]): Promise<void> {
+  const found = await stat(target).catch(() => undefined);
+  if (!found) return;
+  if (found.isDirectory()) throw new FileError(`cannot write '${target}': it is a folder; choose the path of a file`);
+  for (const file of read) {
+    const other = await stat(file).catch(() => undefined);
+    if (other?.ino !== found.ino || other.dev !== found.dev) continue;
+    throw new OptionError(`--csv '${target}' is an input, which would be lost: choose another file`);
+  }
+}
+
+/** Predictions with the labels of their examples. */
+async function* labelled(
+  model: Model,
+  parts: AsyncIterable<LabelledExamples>,
+  engine: Engine,
+  { top, batchSize }: PredictFlags,
+): AsyncGenerator<LabelledPrediction> {
+  let labels: readonly ExampleLabel[] = [];
+  let [first, next] = [0, 0];
+  const given = (async function* () {
+    for await (const part of parts) {
+      first = next;
+      next += part.labels.length;
+      labels = part.labels;
+      yield part.examples;
+    }
+  })();
+  const options = { engine, ...(top !== undefined && { top }), ...(batchSize !== undefined && { batchSize }) };
+  for await (const prediction of predictions(model, given, options)) {
+    const label = labels[prediction.index - first];
+    if (label) yield { label, prediction };
+  }
+}
+
+async function continueText(
+  model: Model,
+  prompt: string,
+  flags: PredictFlags,
+  open: () => Promise<Engine>,
+): Promise<void> {
+  const { generate: length = 200, temperature = 1, seed = 0 } = flags;
+  // Checks the text before an engine is made.
+  generateText(model, prompt, { length, temperature, seed });
+  const engine = await open();
+  try {
+    if (!flags.json) await print(printable(prompt));
+    let text = '';
+    for await (const character of generateText(model, prompt, { length, temperature, seed, engine })) {
+      text += character;
+      if (!flags.json) await print(printable(character));
+    }
+    await print(flags.json ? `${JSON.stringify({ prompt, text, temperature, seed })}\n` : '\n');
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Write to the standard output as fast as its reader takes it; nothing if that has gone. */
+async function print(text: string): Promise<void> {
+  const { stdout } = process;
+  if (stdout.destroyed || stdout.write(text)) return;
+  await new Promise<void>((resolve) => {
+    stdout.once('drain', resolve);
+    stdout.once('close', resolve);
+  });
+}
