@@ -121,21 +121,33 @@ async function run(path: string, inputs: readonly string[], flags: PredictFlags)
     const stream = labelled(model, parts, engine, flags);
     if (!flags.json) printWarnings(warnings);
     if (flags.csv !== undefined) {
-      let written = 0;
+      let lines = 0;
       const counted = (async function* () {
-        for await (const each of stream) {
-          written++;
-          yield each;
+        for await (const line of csvLines(stream, options)) {
+          lines++;
+          yield line;
         }
       })();
-      await writeFileAtomically(flags.csv, csvLines(counted, options));
-      console.log(`Wrote ${written} prediction${written === 1 ? '' : 's'} to ${flags.csv}`);
+      await writeFileAtomically(flags.csv, together(counted));
+      console.log(`Wrote ${lines - 1} prediction${lines === 2 ? '' : 's'} to ${flags.csv}`);
       return;
     }
     for await (const lines of (flags.json ? jsonLines : tableLines)(stream, options)) await print(lines);
   } finally {
     await engine.close();
   }
+}
+
+/** Many lines at once: a call of the system for each would take longer than the predictions. */
+async function* together(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  let held = '';
+  for await (const line of lines) {
+    held += line;
+    if (held.length < 2 ** 16) continue;
+    yield held;
+    held = '';
+  }
+  yield held;
 }
 
 /** @throws OptionError for flags without effect */
@@ -173,8 +185,15 @@ const targetName = ({ target, classes, task }: Meaning): string =>
 
 function withClasses(model: Model, classes: readonly string[]): Model {
   const meaning = meaningOf(model);
-  if (!meaning.classes) return withMeaning(model, { ...meaning, task: 'classification', classes });
-  throw new OptionError(`model '${model.name}' has names of its classes already: leave --classes out`);
+  if (meaning.classes)
+    throw new OptionError(`model '${model.name}' has names of its classes already: leave --classes out`);
+  const outputs = model.graph.outputs[0]?.value.knownType?.shape.at(-1);
+  if (typeof outputs === 'number' && outputs !== classes.length) {
+    throw new OptionError(
+      `--classes has ${classes.length} names, and model '${model.name}' has ${outputs} outputs: give one for each`,
+    );
+  }
+  return withMeaning(model, { ...meaning, task: 'classification', classes });
 }
 
 /** The names themselves, or those in a file. */
@@ -200,6 +219,11 @@ async function openInputs(model: Model, inputs: readonly string[], flags: Predic
   const files = (await Promise.all(inputs.map(readers.filesOf))).flat();
   const isArray = (file: string) => /\.np[yz]$/i.test(file);
   const kinds = new Set(files.map((file) => kindOf(file, readers.isPicture(file), isTable(file), isArray(file))));
+  if (meaning.text && !kinds.has('array')) {
+    throw new OptionError(
+      `model '${model.name}' continues texts: give it one with --prompt 'TEXT' instead of ${inputs[0]}`,
+    );
+  }
   const useless = (['keep', 'drop'] as const).find((name) => flags[name] !== undefined && !kinds.has('table'));
   if (useless) throw new OptionError(`--${useless} is for the columns of tables: leave it out`);
   if (flags.resize && !kinds.has('picture')) throw new OptionError('--resize is for pictures: leave it out');
@@ -318,7 +342,10 @@ async function print(text: string): Promise<void> {
   const { stdout } = process;
   if (stdout.destroyed || stdout.write(text)) return;
   await new Promise<void>((resolve) => {
-    stdout.once('drain', resolve);
-    stdout.once('close', resolve);
+    const go = () => {
+      stdout.off('drain', go).off('close', go);
+      resolve();
+    };
+    stdout.on('drain', go).on('close', go);
   });
 }
