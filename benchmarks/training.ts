@@ -77,10 +77,12 @@ async function atEqualTime(
       evaluateEvery: 1_000_000,
       seed,
       signal: stop.signal,
-      async onStep(done) {
-        if (done.seconds < seconds) return turns.step(label, done.seconds);
-        stop.abort();
-        turns.leave(label);
+      callbacks: {
+        async onStep(done) {
+          if (done.seconds < seconds) return turns.step(label, done.seconds);
+          stop.abort();
+          turns.leave(label);
+        },
       },
     });
     await engine.close();

@@ -45,8 +45,10 @@ const loss = 'mean-absolute-error'; // which outliers do not move much
 const metrics = [within(0.5), medianError, 'rmse'] as const;
 const { model } = await train(mlp({ sizes: [2, 32, 1], activation: 'tanh', seed: 1 }), {
   ...{ data, loss, metrics, optimizer: cgfac(), batchSize: 500, steps: 60, seed: 1 },
-  onStep({ step, metrics: { within } }) {
-    if (step % 20 === 0) console.log(`step ${step}: within 0.5 of the target ${within.toFixed(2)}`); // the first metric
+  callbacks: {
+    onStep({ step, metrics: { within } }) {
+      if (step % 20 === 0) console.log(`step ${step}: within 0.5 of the target ${within.toFixed(2)}`); // the first metric
+    },
   },
 });
 const { values } = await evaluate(model, data.test, { loss, metrics });

@@ -61,6 +61,7 @@ export { type DataSplits, type Dataset, dataset, type ExampleArray, onlyInput, t
 export { type DigitsOptions, drawnDigits } from './data/digits/digits.js';
 export { measureNormalization, measureTargetNormalization } from './data/normalization.js';
 export { dataKinds, type LoadOptions, loadData } from './data/spec.js';
+export { type ValidationOptions, withValidation } from './data/split.js';
 export { autoencoding, withInputShape } from './data/views.js';
 export type { Engine, Program, ProgramOptions } from './engine/engine.js';
 export { EngineError } from './engine/host/host.js';
@@ -343,7 +344,18 @@ export {
   type Stopping,
   type StoppingState,
 } from './solvers/stopping.js';
+export type {
+  Callbacks,
+  CheckpointEvent,
+  EpochEvent,
+  EvaluationEvent,
+  RunControl,
+  StartEvent,
+  StopEvent,
+  StopReason,
+} from './training/callbacks.js';
 export type { Target } from './training/evaluation/schedule.js';
+export type { EarlyStopping } from './training/monitor.js';
 export { DivergedError } from './training/run.js';
 export type { Evaluation, Experiment, Picture, ReportData, RunRecord, StepRecord } from './training/run-record.js';
 export { type LearningTask, learningTask } from './training/task/task.js';

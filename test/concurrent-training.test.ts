@@ -64,17 +64,21 @@ describe.each([true, false])('worker: %s', (worker) => {
     const [whole, failed, ended, closed] = await Promise.allSettled([
       run(1, sgd),
       run(2, sgd, {
-        onStep: ({ step }) => {
-          if (step === 3) throw new Error('the disk is full');
+        callbacks: {
+          onStep: ({ step }) => {
+            if (step === 3) throw new Error('the disk is full');
+          },
         },
       }),
       run(4, sgd, {
         signal: ending.signal,
-        onStep: ({ step }) => {
-          if (step === 2) ending.abort();
+        callbacks: {
+          onStep: ({ step }) => {
+            if (step === 2) ending.abort();
+          },
         },
       }),
-      run(5, sgd, { engine: closing, onStep: ({ step }) => (step === 2 ? closing.close() : undefined) }),
+      run(5, sgd, { engine: closing, callbacks: { onStep: ({ step }) => (step === 2 ? closing.close() : undefined) } }),
     ]);
     expect(whole.status === 'fulfilled' && outcome(whole.value)).toEqual(alone);
     expect(failed).toMatchObject({ status: 'rejected', reason: { message: 'the disk is full' } });

@@ -186,7 +186,17 @@ const cases: readonly [string, () => unknown, RegExp][] = [
   ['endless epochs', () => trained({ steps: undefined, epochs: 1e300 }), /epochs is 1e\+300; it must be .* at most/],
   ['a seed as text', () => trained({ seed: '1' }), /seed is '1'/],
   ['a controller', () => trained({ signal: new AbortController() }), /signal is a AbortController; give its \.signal/],
-  ['an onStep that is none', () => trained({ onStep: 'log' }), /onStep is 'log'; it must be a function/],
+  ['an onStep that is none', () => trained({ callbacks: { onStep: 'log' } }), /onStep is 'log'; it must be a function/],
+  [
+    'a function for callbacks',
+    () => trained({ callbacks: () => 0 }),
+    /callbacks are the function callbacks; give an object/,
+  ],
+  [
+    'an unknown event',
+    () => trained({ callbacks: { onStart() {}, onsTep() {} } }),
+    /unknown option 'onsTep' of callbacks.*onStep/,
+  ],
   [
     'a path for a model',
     () => loose(train)('model.onnx', usual),

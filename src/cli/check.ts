@@ -5,8 +5,9 @@ import type { SlopeCheck } from '../autodiff/check-slope.js';
 import { nodeEngine } from '../engine/node.js';
 import { OptionError } from '../errors.js';
 import type { Loss } from '../losses/loss.js';
-import { debugFlag, lossFlag, number } from './flags.js';
+import { debugFlag, lossFlag } from './flags.js';
 import { modelHelp, openModel } from './models.js';
+import { number } from './number.js';
 import { aligned } from './output.js';
 
 const examples = `

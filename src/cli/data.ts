@@ -1,7 +1,8 @@
 // `cgfac data`: describes a data set.
 import { Command, Option } from 'commander';
 import { dataKinds, type LoadOptions } from '../data/spec.js';
-import { debugFlag, number } from './flags.js';
+import { debugFlag } from './flags.js';
+import { number } from './number.js';
 
 const examples = `
 If you train an .onnx file, the NumPy arrays that have the names of its inputs become its inputs. There is no model

@@ -7,7 +7,8 @@ import { paint, wantsColour } from '../reporting/colour.js';
 import type { Experiment } from '../training/run-record.js';
 import { raceOf } from './compare.js';
 import { experimentOf, makePlan, optimizerFor } from './experiment.js';
-import { debugFlag, number, outFlag, overwriteFlag, type RunFlags } from './flags.js';
+import { debugFlag, outFlag, overwriteFlag, type RunFlags } from './flags.js';
+import { number } from './number.js';
 import { printTable, printWarnings } from './output.js';
 import { Workbench } from './workbench.js';
 

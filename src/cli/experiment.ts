@@ -7,13 +7,15 @@ import { normalizedInput } from '../model/edit/normalize.js';
 import type { Model } from '../model/model.js';
 import { describeNormalization, type Normalization } from '../normalization.js';
 import { resolveTarget } from '../training/evaluation/schedule.js';
+import { splitsOf } from '../training/evaluation/splits.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { standardizedTask } from '../training/task/standardization.js';
 import type { LearningTask } from '../training/task/task.js';
-import { plannedSteps, runMetrics, settingOf } from '../training/trainer.js';
+import { monitoredValue, plannedSteps, runMetrics, settingOf } from '../training/trainer.js';
 import type { RunFlags } from './flags.js';
 import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
+import { overfitSteps, steeredData, stoppingOptions } from './stopping-flags.js';
 
 /** A model, a task, and what is decided before the first step. */
 export interface Plan {
@@ -51,17 +53,20 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
     ...(lora !== undefined && { lora }),
   };
   const tuned = fineTuned(create(seed, splits.train), { ...tuning, seed });
-  const { model, task, inputs, targets, warnings } = standardizedTask(tuned, splits, flags);
-  if (flags.target) resolveTarget(flags.target, runMetrics(task, flags));
+  const { model, task, inputs, targets, warnings } = standardizedTask(tuned, steeredData(splits, flags, seed), flags);
+  const metrics = runMetrics(task, flags);
+  if (flags.target) resolveTarget(flags.target, metrics, splitsOf(task.data));
+  monitoredValue(task, metrics, stoppingOptions(flags));
   const wanted = flags.batchSize ?? (task.kind === 'autoencoding' ? 500 : 128);
   const { size } = task.data.train;
   const batchSize = Math.min(wanted, size);
   const notes =
-    batchSize < wanted
+    batchSize < wanted && flags.overfit === undefined
       ? [`Each step takes all ${size} training examples: there are fewer than a batch of ${wanted}.`]
       : [];
   const epochs = flags.epochs ?? defaultEpochs / overlapOf(splits.train);
-  const length = flags.steps === undefined ? { epochs } : { steps: flags.steps };
+  const steps = flags.steps ?? (flags.overfit !== undefined && flags.epochs === undefined ? overfitSteps : undefined);
+  const length = steps === undefined ? { epochs } : { steps };
   const augment = flags.augment && { augment: flags.augment };
   const total = plannedSteps(task, { batchSize, seed, ...augment, ...length });
   const title = modelTitle(modelName);

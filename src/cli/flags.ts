@@ -10,18 +10,9 @@ import type { Metric } from '../metrics/metric.js';
 import type { Schedule } from '../optimizers/schedules.js';
 import { checkedNumber, mostSteps, mostThreads, type Range } from '../options.js';
 import { readOptions } from './named-options.js';
+import { count, number } from './number.js';
 import { readSchedule } from './schedules.js';
-
-/** Return a reader of a flag's number. */
-export function number(flag: string, range: Range): (text: string) => number {
-  return (text) => {
-    const value = text.trim() === '' ? Number.NaN : Number(text);
-    if (Number.isNaN(value) && text.toLowerCase() !== 'nan') {
-      throw new OptionError(`${flag} is '${text}', which is not a number`);
-    }
-    return checkedNumber(flag, value, range);
-  };
-}
+import { type StoppingFlags, stoppingFlags } from './stopping-flags.js';
 
 /** Return a reader of a flag's number or schedule. */
 const schedule =
@@ -31,13 +22,11 @@ const schedule =
     return typeof value === 'number' ? checkedNumber(flag, value, range) : value;
   };
 
-const count: Range = { atLeast: 1, integer: true };
-
 /** Collect a flag that may be given several times. */
 const repeated = (text: string, before: readonly string[] = []): string[] => [...before, text];
 
 /** The values of the shared flags. */
-export interface RunFlags {
+export interface RunFlags extends StoppingFlags {
   readonly data: string;
   readonly steps?: number;
   readonly epochs?: number;
@@ -112,6 +101,7 @@ export function runFlags(): Option[] {
       '--evaluation-examples <n>',
       'examples of each set to use for evaluations during training (default: 5000; for text, 500)',
     ).argParser(number('--evaluation-examples', count)),
+    ...stoppingFlags(),
     new Option(
       '--normalize',
       'standardize inputs inside the model, per channel, and the targets of a regression; model.onnx then takes and predicts values in the units of the data (default: for tables, unless the model is a file)',

@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, Entry>> = {
   evaluate: { summary: 'Measure the loss and the metrics of a model on data', load: () => import('./evaluate.js') },
   predict: { summary: 'Predict pictures, rows and texts with a model', load: () => import('./predict.js') },
   compare: { summary: 'Train a model with several optimizers and compare them', load: () => import('./compare.js') },
+  sweep: { summary: 'Train a model with many settings and find the best', load: () => import('./sweep.js') },
   inspect: { summary: 'Show the layers of a model and their Kronecker blocks', load: () => import('./inspect.js') },
   check: { summary: 'Check the gradients of a model against finite differences', load: () => import('./check.js') },
   data: { summary: 'Show what a data set contains', load: () => import('./data.js') },

@@ -2,7 +2,6 @@
 import { paint, wantsColour } from '../reporting/colour.js';
 import { renderTable } from '../reporting/table.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
-import { stepsTakenBack } from '../training/verdict.js';
 
 export function printTable(experiment: Experiment): void {
   const width = process.stdout.columns ?? 120;
@@ -17,14 +16,18 @@ export function printWarnings(warnings: readonly string[]): void {
 
 /** Return a run's result for `--json`. */
 export function runSummary(record: RunRecord, warnings: readonly string[]) {
-  const { name, steps, seconds, train, test, batchSize, stateBytes, stepMilliseconds, toTarget } = record;
-  const takenBack = stepsTakenBack(record);
+  const { name, steps, seconds, train, test, validation, batchSize, stateBytes, stepMilliseconds, toTarget, rejected } =
+    record;
+  const { best, stopped = 'finished' } = record;
   return {
-    steps: steps.length,
-    ...(takenBack !== undefined && { takenBack }),
+    steps: steps.at(-1)?.step ?? 0,
+    ...(rejected !== undefined && { takenBack: rejected }),
+    stopped,
     seconds,
     train,
+    ...(validation && { validation }),
     test,
+    ...(best && { best }),
     optimizer: { name, stateBytes },
     batchSize,
     stepMilliseconds,

@@ -9,7 +9,8 @@ import { gridAround } from '../study/grid-edge.js';
 import { problemNames } from '../study/problems.js';
 import type { Optimizers, Study } from '../study/study.js';
 import { didYouMean } from '../suggest.js';
-import { number, target } from './flags.js';
+import { target } from './flags.js';
+import { number } from './number.js';
 
 const names = ['complexity', 'batch-size', 'defaults'] as const;
 export type StudyName = (typeof names)[number];

@@ -13,9 +13,10 @@ import type { Presentation, Study } from '../study/study.js';
 import { textTable } from '../study/table.js';
 import { didYouMean } from '../suggest.js';
 import { describeEnvironment, typedCommand } from './environment.js';
-import { debugFlag, number } from './flags.js';
+import { debugFlag } from './flags.js';
 import { lockFolder, unlockFolder } from './folder-lock.js';
 import { interruption } from './interruption.js';
+import { number } from './number.js';
 import { checkOptimizer, chooseOptimizer, sharedFor } from './optimizers.js';
 import { type StudyFlags, type StudyName, studies, studyFlags, studyNames } from './studies.js';
 
@@ -71,7 +72,9 @@ async function run(given: string, flags: StudyFlags, command: Command): Promise<
   });
   const folder = flags.out ?? join('runs', `study-${name}${flags.quick ? '-quick' : ''}`);
   try {
-    await inFolder(folder, flags.overwrite === true, () => carriedOut(study, folder, threads, flags.json === true));
+    await inFolder(folder, flags.overwrite === true, async () => {
+      await carriedOut(study, folder, threads, flags.json === true);
+    });
   } finally {
     await study.close();
   }
@@ -94,7 +97,7 @@ function refuseIdle(name: StudyName, command: Command): void {
 }
 
 /** Lock the folder while it is used; it holds a study, or nothing of another command. */
-async function inFolder(folder: string, overwrite: boolean, use: () => Promise<void>): Promise<void> {
+export async function inFolder(folder: string, overwrite: boolean, use: () => Promise<void>): Promise<void> {
   await ensureWritableFolder(folder);
   const holder = await lockFolder(folder);
   if (holder !== undefined)
@@ -117,12 +120,12 @@ async function inFolder(folder: string, overwrite: boolean, use: () => Promise<v
   }
 }
 
-async function carriedOut<Row, Result>(
+export async function carriedOut<Row, Result>(
   study: Study<Row, Result>,
   folder: string,
   threads: number,
   json: boolean,
-): Promise<void> {
+): Promise<Result | undefined> {
   const { date, cgfac: version = '', ...machine } = await describeEnvironment(threads);
   const { name, options } = study;
   const file = await CellFile.open<Row>(folder, { study: name, version, machine, options });
@@ -134,14 +137,14 @@ async function carriedOut<Row, Result>(
     if (rows === undefined) {
       say(`Stopped. The same command goes on from here ('${folder}').`);
       if (stop.exitCode !== undefined) process.exitCode = stop.exitCode;
-      return;
+      return undefined;
     }
     // The page is made of what the file has: every number in it is one of the JSON.
     const text = JSON.stringify(study.result(rows));
     const shown = study.present(JSON.parse(text) as Result);
     const environment = { cgfac: version, ...machine, ...(date !== undefined && { date }) };
     const page = studyPage(shown, {
-      title: `${study.title} · cgfac study ${name}`,
+      title: `${study.title} · cgfac ${name === 'sweep' ? '' : 'study '}${name}`,
       command: typedCommand(),
       environment,
     });
@@ -149,6 +152,7 @@ async function carriedOut<Row, Result>(
     await writeFileAtomically(join(folder, ownFiles.page), page);
     if (json) console.log(JSON.stringify({ ...(JSON.parse(text) as object), out: folder }));
     else print(shown, join(folder, ownFiles.page));
+    return JSON.parse(text) as Result;
   } finally {
     stop.dispose();
   }

@@ -9,6 +9,7 @@ import { modelHelp, modelTitle } from './models.js';
 import { checkOptimizer, optimizerHelp, sharedOptions } from './optimizers.js';
 import { printTable, printWarnings, runSummary } from './output.js';
 import { fileNames } from './run-folder.js';
+import { endingLines } from './stopping-flags.js';
 import { Workbench } from './workbench.js';
 
 const examples = `
@@ -32,13 +33,25 @@ interface TrainFlags extends RunFlags {
   readonly optimizer: string;
 }
 
+/** Return the flags of these words. @throws OptionError; commander's error for an unknown flag */
+export function trainFlagsOf(words: readonly string[]): TrainFlags {
+  const parser = withFlags(new Command('train'))
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+  return parser.parse(words, { from: 'user' }).opts();
+}
+
+function withFlags(train: Command): Command {
+  train.option('--optimizer <name>', 'the optimizer, optionally with options, e.g. adam:learning-rate=0.003', 'cgfac');
+  for (const flag of runFlags()) train.addOption(flag);
+  return train;
+}
+
 export function command(): Command {
   const train = new Command('train')
     .description('Train a model with one optimizer and save it')
-    .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder')
-    .option('--optimizer <name>', 'the optimizer, optionally with options, e.g. adam:learning-rate=0.003', 'cgfac');
-  for (const flag of runFlags()) train.addOption(flag);
-  return train.addHelpText('after', examples).action(run);
+    .argument('[model]', 'a built-in model or an .onnx file', 'autoencoder');
+  return withFlags(train).addHelpText('after', examples).action(run);
 }
 
 async function run(modelName: string, flags: TrainFlags): Promise<void> {
@@ -67,6 +80,7 @@ async function run(modelName: string, flags: TrainFlags): Promise<void> {
       return;
     }
     printTable(experiment);
+    for (const line of endingLines(record, flags)) console.log(line);
     printWarnings(warnings);
     const files = Object.values(fileNames)
       .map((file) => join(bench.folder, file))

@@ -16,6 +16,7 @@ import { type Interruption, interruption } from './interruption.js';
 import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
 import type { ChosenOptimizer } from './optimizers.js';
 import { fileNames, RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
+import { stoppingOptions } from './stopping-flags.js';
 
 /** The results of a run. */
 export interface Outcome {
@@ -148,12 +149,15 @@ export class Workbench {
         ...(flags.augment && { augment: flags.augment }),
         ...(flags.metrics && { metrics: flags.metrics }),
         ...(flags.target && { target: flags.target }),
+        ...stoppingOptions(flags),
         ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
         ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
-        onStep: async (step) => {
-          if (!this.#begun()) return;
-          await metrics.append(step);
-          this.progress.update(step);
+        callbacks: {
+          onStep: async (step) => {
+            if (!this.#begun()) return;
+            await metrics.append(step);
+            this.progress.update(step);
+          },
         },
       });
       if (made.steps.length === 0) return undefined;

@@ -96,6 +96,13 @@ const datasetKeys: OptionKeys<Dataset> = {
 export interface DataSplits {
   readonly train: Dataset;
   readonly test: Dataset;
+  /** A set by which a run is steered: when it ends, which parameters it keeps. The test set then remains unseen. */
+  readonly validation?: Dataset;
+}
+
+/** Change each set. */
+export function mapSplits({ train, test, validation }: DataSplits, change: (set: Dataset) => Dataset): DataSplits {
+  return { train: change(train), test: change(test), ...(validation && { validation: change(validation) }) };
 }
 
 /** What is learned: the targets of the set, or its inputs. */
@@ -302,7 +309,11 @@ function checkPicture({ name, picture }: Dataset): void {
  */
 export function checkSplits(splits: DataSplits): void {
   const given: unknown = splits;
-  const parts = { train: 'the training set', test: 'the set that is held out for evaluation' };
+  const parts = {
+    train: 'the training set',
+    test: 'the set that is held out for evaluation',
+    validation: 'the set that steers a run',
+  };
   if (!isRecord(given) || !('train' in given || 'test' in given)) {
     const advice =
       isRecord(given) && 'targets' in given
@@ -310,19 +321,20 @@ export function checkSplits(splits: DataSplits): void {
         : 'give { train, test }, as loadData returns them';
     throw new OptionError(`data are ${described(given)}; ${advice}`);
   }
-  checkKeys('data', splits, { train: true, test: true });
-  for (const part of ['train', 'test'] as const) {
+  checkKeys('data', splits, { train: true, test: true, validation: true });
+  for (const part of ['train', 'test', 'validation'] as const) {
+    if (part === 'validation' && splits.validation === undefined) continue;
     if (!isRecord(given[part])) {
       throw new OptionError(
         `data.${part}, ${parts[part]}, is ${described(given[part])}; give a data set made by dataset()`,
       );
     }
-    const { name, size } = dataset(splits[part]);
+    const { name, size } = dataset(given[part] as unknown as Dataset);
     if (size > 0) continue;
     throw new OptionError(
       part === 'train'
         ? `the training set '${name}' has no examples: nothing can be learned from it`
-        : `the test set '${name}' has no examples, and a model is evaluated on them: hold out at least one`,
+        : `the ${part} set '${name}' has no examples, and a model is evaluated on them: hold out at least one`,
     );
   }
 }

@@ -61,7 +61,9 @@ describe('a metric of a user is refused by its name', () => {
     }
     const steps: number[] = [];
     const options = { data: { train: set, test: set }, optimizer: sgd(), steps: 2, threads: 1, metrics: [each] };
-    await expect(train(model, { ...options, onStep: () => void steps.push(1) })).rejects.toThrow(message);
+    await expect(train(model, { ...options, callbacks: { onStep: () => void steps.push(1) } })).rejects.toThrow(
+      message,
+    );
     expect(steps).toEqual([]);
   });
 

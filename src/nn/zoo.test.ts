@@ -131,7 +131,7 @@ describe.each(models)('%s', (_name, model, data) => {
       optimizer: optimizer(),
       batchSize: count,
       steps,
-      onStep: ({ loss }) => void losses.push(loss),
+      callbacks: { onStep: ({ loss }) => void losses.push(loss) },
     });
     expect(losses).toHaveLength(steps);
     expect(losses.at(-1)).toBeLessThan(0.9 * (losses[0] ?? Number.NaN));

@@ -133,7 +133,8 @@ describe('findings', () => {
     const { details } = findings(madeUpExperiment([run]));
     expect(details).toContain('cgfac was stopped after 122 of 400 steps.');
     expect(details).toContain('2 of 122 steps of cgfac were taken back.');
-    const whole = { ...run, planned: 122, steps: steps.map((step) => ({ ...step, optimizer: { accepted: 1 } })) };
+    const kept = steps.map((step) => ({ ...step, optimizer: { accepted: 1 } }));
+    const whole = madeUpRun('cgfac', (step) => 1 / step, { count: 122, steps: kept, planned: 122 });
     expect(findings(madeUpExperiment([whole])).details).toEqual(['122 steps, 12.2 s.']);
   });
 

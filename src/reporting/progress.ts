@@ -4,7 +4,7 @@
 import { formatCount, formatMetric, formatNumber, formatSeconds, words } from '../format.js';
 import { layerReportParts } from '../layer-report.js';
 import type { RunRecord, StepRecord } from '../training/run-record.js';
-import { lowerFirstLoss, stepsDone, stepsTakenBack } from '../training/verdict.js';
+import { lowerFirstLoss, stepsDone } from '../training/verdict.js';
 import { paint, wantsColour } from './colour.js';
 
 /** What a progress line shows. */
@@ -68,7 +68,7 @@ const shortNames: Readonly<Record<string, string>> = { learningRate: 'lr', itera
  * @example
  * const progress = createProgress();
  * progress.begin('Adam', 100, 'accuracy');
- * const { record } = await train(model, { data, optimizer: adam(), steps: 100, onStep: (step) => progress.update(step) });
+ * const { record } = await train(model, { data, optimizer: adam(), steps: 100, callbacks: { onStep: progress.update } });
  * progress.finish(record);
  */
 export function createProgress(options: ProgressOptions = {}): Progress {
@@ -210,7 +210,8 @@ function renderFinished(run: RunRecord, colour: boolean): string {
   const first = lowerFirstLoss(run);
   const warning = first === undefined ? '' : ` (no success: ${formatNumber(first)} at the start)`;
   const train = `loss ${formatNumber(run.train.loss)}${warning}${name === 'loss' ? '' : `  ${result(run.train)}`}`;
-  const takenBack = stepsTakenBack(run);
+  const takenBack = run.rejected;
+  const validation = run.validation ? `  validation ${result(run.validation)}` : '';
   const cost = `${stepsDone(run)} in ${formatSeconds(run.seconds)}${takenBack ? `, ${formatCount(takenBack)} taken back` : ''}`;
-  return `${bold(run.name)}  ${train}  test ${result(run.test)}  ${dim(cost)}`;
+  return `${bold(run.name)}  ${train}${validation}  test ${result(run.test)}  ${dim(cost)}`;
 }

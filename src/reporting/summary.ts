@@ -11,7 +11,7 @@ import {
   words,
 } from '../format.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
-import { isSound, lowerFirstLoss, stepCount, stepsTakenBack } from '../training/verdict.js';
+import { isSound, lowerFirstLoss, stepCount } from '../training/verdict.js';
 
 /** One cell: its text, and whether no run is better in this column. */
 export interface SummaryCell {
@@ -74,18 +74,19 @@ export function summaryNotes({ runs }: Experiment): string[] {
 
 const takenBack: Measure = {
   header: 'taken back',
-  value: stepsTakenBack,
+  value: ({ rejected }) => rejected,
   format: (count, { steps }) => `${formatCount(count)} of ${formatCount(steps.at(-1)?.step ?? 0)}`,
 };
 
 function measures({ runs, target }: Experiment): Measure[] {
   const metric = runs[0]?.metric;
+  const sets = (['train', 'validation', 'test'] as const).filter((set) => runs.some((run) => run[set] !== undefined));
   const metrics: Measure[] =
     metric === undefined || metric.name === 'loss'
       ? []
-      : (['train', 'test'] as const).map((set) => ({
+      : sets.map((set) => ({
           header: `${set} ${words(metric.name)}`,
-          value: (run) => run[set][metric.name],
+          value: (run) => run[set]?.[metric.name],
           format: (value) => formatMetric(metric.name, value),
           lowerIsBetter: metric.lowerIsBetter,
         }));
@@ -120,7 +121,7 @@ function measures({ runs, target }: Experiment): Measure[] {
     ...metrics,
     ...others,
     { header: 'steps', value: (run) => run.steps.at(-1)?.step, format: (_, run) => stepCount(run) },
-    ...(runs.some((run) => stepsTakenBack(run)) ? [takenBack] : []),
+    ...(runs.some((run) => run.rejected) ? [takenBack] : []),
     { header: 'time', value: (run) => run.seconds, format: formatSeconds, lowerIsBetter: true },
     { header: 'ms/step', value: (run) => run.stepMilliseconds.median, format: formatMeasured, lowerIsBetter: true },
     ...targets,

@@ -74,7 +74,7 @@ export async function trainedCurve(options: TrainingRunOptions): Promise<Curve> 
       evaluateEvery: every,
       evaluationExamples,
       signal: AbortSignal.any([signal, reached.signal]),
-      onStep,
+      callbacks: { onStep },
     });
     return finished(record, false);
   } catch (error) {

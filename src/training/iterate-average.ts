@@ -3,6 +3,7 @@ import type { Engine, Program } from '../engine/engine.js';
 import { elementCount } from '../graph/tensor.js';
 import type { Model } from '../model/model.js';
 import { Builder } from '../ops/builder.js';
+import type { Json, Remembered } from './run-state.js';
 import { parameterKey } from './step-program.js';
 
 /** Steps between updates: an average over every fourth iterate is as good, and costs fewer passes over all parameters. */
@@ -26,7 +27,8 @@ export function weightOfPast(steps: number, since: number, maximum: number): num
  * ξ·average + (1 − ξ)·θ for each parameter (Polyak & Juditsky 1992; exponential as in Martens & Grosse 2015, section
  * 10): iterates that fit the noise of their batches scatter about the solution, and their average is close to it.
  */
-export class IterateAverage {
+export class IterateAverage implements Remembered {
+  readonly name = 'average';
   readonly #program: Program;
   readonly #maximum: number;
   /** Keys in the engine's store, by parameter. */
@@ -76,5 +78,15 @@ export class IterateAverage {
     if (this.#joined !== steps || steps === 0) return;
     await this.#program.undo();
     this.#joined = this.#before;
+  }
+
+  snapshot(): Json {
+    return { joined: this.#joined, before: this.#before };
+  }
+
+  restore(snapshot: Json): void {
+    const { joined, before } = snapshot as Readonly<Record<string, number>>;
+    this.#joined = joined ?? 0;
+    this.#before = before ?? 0;
   }
 }

@@ -153,7 +153,12 @@ it('metrics that do not fit the targets are refused before the first step', asyn
   const options = { engine, data, optimizer: adam(), steps: 1 };
   await expect(train(model(), { ...options, metrics: ['mae'] })).rejects.toThrow(/meanAbsoluteError is of numbers/);
   const steps: number[] = [];
-  const late = { ...options, steps: 20, metrics: ['accuracy', 'mae'] as const, onStep: () => void steps.push(1) };
+  const late = {
+    ...options,
+    steps: 20,
+    metrics: ['accuracy', 'mae'] as const,
+    callbacks: { onStep: () => void steps.push(1) },
+  };
   await expect(train(model(), late)).rejects.toThrow(/meanAbsoluteError is of numbers/);
   expect(steps).toEqual([]);
   await expect(train(model(), { ...options, metrics: ['acuracy' as 'accuracy'] })).rejects.toThrow(

@@ -1,4 +1,5 @@
 // The record of a run: training writes it, and every report reads it.
+import type { StopReason } from './callbacks.js';
 
 /** Named numbers at one logged step: what `metrics.jsonl` holds, one object a line. */
 export interface StepRecord {
@@ -20,6 +21,10 @@ export interface StepRecord {
   readonly optimizer: Readonly<Record<string, number>>;
 }
 
+/** Return whether sets were evaluated after the step. */
+export const isEvaluated = ({ metrics }: Pick<StepRecord, 'metrics'>): boolean =>
+  Object.keys(metrics).some((name) => /^(train|validation|test)[A-Z]/.test(name));
+
 /** One grey or colour picture: `height × width × channels` values in [0, 1], row by row, the channels of a pixel side by side (RGBRGB…). */
 export interface Picture {
   readonly width: number;
@@ -38,8 +43,18 @@ export type Evaluation = Readonly<Record<string, number>> & { readonly loss: num
 export interface RunRecord {
   /** The optimizer's name, unique in a comparison: `cgfac`, `kfac`, `adam`, … */
   readonly name: string;
+  /**
+   * The steps' records: all of up to 10,000; of more, each second, fourth, … one, the first, the last, and those of evaluations.
+   * `metrics.jsonl` has all.
+   */
   readonly steps: readonly StepRecord[];
+  /** Number of steps that were taken back; only for optimizers that take steps back. */
+  readonly rejected?: number;
   readonly seconds: number;
+  /** Why the run ended; left out if it took all its steps. */
+  readonly stopped?: StopReason;
+  /** The step whose parameters were kept, and the value that chose it: only if a value is monitored. */
+  readonly best?: { readonly step: number; readonly metric: string; readonly value: number };
   /** Planned number of steps; the run was stopped or diverged if `steps` has fewer. */
   readonly planned?: number;
   readonly train: Evaluation;
@@ -48,6 +63,8 @@ export interface RunRecord {
   /** Whether the run did not lower the loss on the training set, so that the model is as before training. */
   readonly takenBack?: true;
   readonly test: Evaluation;
+  /** Evaluation on the validation set, if there is one. */
+  readonly validation?: Evaluation;
   /** Examples of each step: the requested number, or all of a smaller training set. */
   readonly batchSize: number;
   /** Bytes of optimizer state (parameters and gradients excluded). */
@@ -64,7 +81,7 @@ export interface RunRecord {
    * Examples of each set in evaluations during the run (the steps' `trainLoss`, `testLoss`, …), if they are fewer than those
    * in `train` and `test`.
    */
-  readonly sampled?: { readonly train?: number; readonly test?: number };
+  readonly sampled?: { readonly train?: number; readonly test?: number; readonly validation?: number };
   /** Steps and seconds to the experiment's target on the whole set, if there is a target; null if it was not reached. */
   readonly toTarget?: { readonly steps: number; readonly seconds: number } | null;
   /** Autoencoders: inputs and their reconstructions, in pairs. */

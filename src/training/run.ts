@@ -1,4 +1,4 @@
-// One training run: its loop over steps, its clock, and the record that it leaves.
+// One training run: its loop over steps, its clock, its checkpoints, and the record that it leaves.
 import type { BatchSequence } from '../data/batches.js';
 import type { Engine, Program } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
@@ -8,10 +8,14 @@ import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
 import { type Random, random } from '../random.js';
+import type { Callbacks, RunControl, StopReason } from './callbacks.js';
 import { diagnose, isFiniteBatch } from './diagnosis.js';
 import type { EvaluationSchedule } from './evaluation/schedule.js';
+import { History } from './history.js';
 import type { IterateAverage } from './iterate-average.js';
+import type { Monitor } from './monitor.js';
 import type { Evaluation, RunRecord, StepRecord } from './run-record.js';
+import type { Checkpointing, Json, Remembered, RunState } from './run-state.js';
 import {
   acceptedKey,
   batchFeeds,
@@ -26,6 +30,7 @@ export interface RunParts {
   readonly step: StepProgram;
   readonly program: Program;
   readonly averages: IterateAverage | undefined;
+  readonly monitor: Monitor | undefined;
   readonly optimizer: Optimizer;
   readonly setting: Setting;
   /** The first one is the main metric. */
@@ -36,7 +41,14 @@ export interface RunParts {
   readonly total: number;
   readonly seed: number;
   readonly signal: AbortSignal | undefined;
-  readonly onStep: ((record: StepRecord) => void | Promise<void>) | undefined;
+  /** Seconds after which the run ends, evaluations included. */
+  readonly maxTime: number | undefined;
+  readonly callbacks: readonly Callbacks[];
+  readonly checkpointing: Checkpointing | undefined;
+  /** The tensors of the store that the run remembers. */
+  readonly stored: readonly string[];
+  /** Return the parameters that are kept, from the store. */
+  readonly parameters: () => Promise<ReadonlyMap<string, TensorData>>;
 }
 
 /** The results of a run that diverged. */
@@ -62,28 +74,58 @@ export class DivergedError extends TrainingError implements Remains {
   }
 }
 
-/** Most consecutive steps without a finite loss before the run ends. */
+/** Most consecutive steps without a finite loss before the run ends; and most further steps for a last checkpoint. */
 const mostFailures = 10;
 
-export class Run {
+export class Run implements Remembered, RunControl {
+  readonly name = 'run';
   readonly #parts: RunParts;
-  readonly #records: StepRecord[] = [];
-  readonly #milliseconds: number[] = [];
+  readonly #history = new History();
+  /** Everything that remembers numbers. */
+  readonly #remembered: readonly Remembered[];
   #seconds = 0;
+  /** Seconds of the run, evaluations included, before this process; and when this one began. */
+  #earlier = 0;
+  #began = performance.now();
   /** Consecutive steps without a finite loss. */
   #failures = 0;
   /** Whether the last kept step can be taken back. */
   #committed = false;
   /** Number of steps that were kept. */
   #kept = 0;
+  #stopped: StopReason | undefined;
+  /** The checkpoint that is being written. */
+  #saving: Promise<void> | undefined;
+  /** Steps of the checkpoints that were written and not yet told to the callbacks. */
+  readonly #saved: { readonly step: number; readonly path: string }[] = [];
+  /** Why a checkpoint could not be written. */
+  #unsaved: { readonly error: unknown } | undefined;
+  /** Whether callbacks are left out: one has thrown. */
+  #isSilent = false;
 
   constructor(parts: RunParts) {
     this.#parts = parts;
+    const { averages, schedule, monitor } = parts;
+    const steering = parts.step.steering.map(
+      (each, i): Remembered => ({
+        name: `steering ${i}`,
+        snapshot: () => each.snapshot(),
+        restore: (snapshot) => each.restore(snapshot as Readonly<Record<string, number>>),
+      }),
+    );
+    this.#remembered = [
+      this,
+      this.#history,
+      schedule,
+      ...steering,
+      ...(averages ? [averages] : []),
+      ...(monitor ? [monitor] : []),
+    ];
   }
 
   /** The loss of the first batch; NaN before it. */
   get firstLoss(): number {
-    return this.#records[0]?.loss ?? Number.NaN;
+    return this.#history.firstLoss;
   }
 
   /** Whether the optimizer takes back steps that make the loss worse. */
@@ -91,37 +133,190 @@ export class Run {
     return this.#parts.step.steering.some(({ recovers }) => recovers === true);
   }
 
-  /** Number of steps taken. */
-  get done(): number {
-    return this.#records.length;
+  get step(): number {
+    return this.#history.done;
+  }
+
+  get steps(): number {
+    return this.#parts.total;
+  }
+
+  /** Why the run ended. */
+  get stopped(): StopReason {
+    return this.#stopped ?? 'finished';
+  }
+
+  stop(): void {
+    this.#stopped ??= 'callback';
+  }
+
+  parameters(): Promise<ReadonlyMap<string, TensorData>> {
+    return this.#parts.parameters();
+  }
+
+  /** Go on from a state, whose tensors are in the store. */
+  resume({ numbers }: RunState): void {
+    for (const each of this.#remembered) {
+      const snapshot = numbers[each.name];
+      if (snapshot !== undefined) each.restore(snapshot);
+    }
+  }
+
+  snapshot(): Json {
+    const [seconds, elapsed, failures, kept] = [this.#seconds, this.#elapsed, this.#failures, this.#kept];
+    return { seconds, elapsed, failures, kept };
+  }
+
+  restore(snapshot: Json): void {
+    const { seconds, elapsed, failures, kept } = snapshot as Readonly<Record<string, number>>;
+    this.#seconds = seconds ?? 0;
+    this.#earlier = elapsed ?? 0;
+    this.#failures = failures ?? 0;
+    this.#kept = kept ?? 0;
   }
 
   /**
-   * Take all steps, or those until the signal.
-   * @throws TrainingError if the loss is not finite and cannot become finite again: the store then holds the last good state
+   * Take all steps, or those until something ends the run.
+   * @throws TrainingError if the loss is not finite and cannot become finite again: the store then holds the last good state;
+   *   and what a callback throws
    */
   async go(): Promise<void> {
-    const { program, averages, total, signal } = this.#parts;
-    let feeds = this.#feeds(0);
-    for (let k = 0; k < total && !signal?.aborted; k++) {
-      const given = { ...feeds, ...scalarFeeds(this.#parts.step, k, this.#kept) };
-      const started = performance.now();
-      const running = program.run(given);
-      // The next batch is gathered while this step computes.
-      if (k + 1 < total) feeds = this.#feeds(k + 1);
-      const results = await running;
-      const numbers = scalarOutputs(results);
-      if (numbers[acceptedKey] !== 0) {
-        this.#committed = true;
-        this.#kept += 1;
-      }
-      // An iterate whose loss is not finite will be taken back.
-      if (Number.isFinite(numbers.loss)) await averages?.after(k + 1, k + 1 === total || signal?.aborted === true);
-      const elapsed = performance.now() - started;
-      this.#milliseconds.push(elapsed);
-      this.#seconds += elapsed / 1000;
-      await this.#log(k, numbers, this.#metricOf(results), given);
+    const { total, batches } = this.#parts;
+    this.#began = performance.now();
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      const event = { steps: total, stepsPerEpoch: batches.stepsPerEpoch, resumedAt: this.step };
+      await this.#call('onStart', event);
+      await this.#steps();
+    } catch (error) {
+      failure = { error };
+      this.#stopped = 'error';
+      this.#isSilent = true;
+      // After a loss that is not finite, an earlier checkpoint is the one to go back to.
+      if (!(error instanceof TrainingError)) await this.#lastCheckpoint().catch(() => undefined);
+      this.#isSilent = false;
+      await this.#call('onError', error).catch(() => undefined); // the first error is the one to report
     }
+    await this.#saving;
+    try {
+      await this.#announceCheckpoints();
+      await this.#call('onStop', { step: this.step, reason: this.stopped });
+    } catch (error) {
+      failure ??= { error };
+    }
+    if (failure) throw failure.error;
+  }
+
+  async #steps(): Promise<void> {
+    const { checkpointing, total } = this.#parts;
+    let feeds = this.#feeds(this.step);
+    while (this.step < total) {
+      this.#checkTime();
+      if (this.#stopped !== undefined) {
+        // The time of the end is no property of the run: what it resumes from must not depend on it.
+        if (this.#stopped === 'time' || this.#stopped === 'interrupted') await this.#lastCheckpoint(feeds);
+        return;
+      }
+      const k = this.step;
+      const isLast = k + 1 === total;
+      const state = checkpointing && (isLast || this.#isDue(checkpointing, k)) ? await this.#capture() : undefined;
+      const next = k + 1 < total ? () => this.#feeds(k + 1) : () => ({});
+      const taken = await this.#step(feeds, next, isLast);
+      feeds = taken.next;
+      if (state && taken.kept) await this.#save(state);
+    }
+  }
+
+  #isDue(checkpointing: Checkpointing, step: number): boolean {
+    if (this.#saving !== undefined || step === 0) return false;
+    return checkpointing.due({ step, epoch: step / this.#parts.batches.stepsPerEpoch, seconds: this.#elapsed });
+  }
+
+  /** Seconds since the start of the run, evaluations included. */
+  get #elapsed(): number {
+    return this.#earlier + (performance.now() - this.#began) / 1000;
+  }
+
+  #checkTime(): void {
+    const { signal, maxTime } = this.#parts;
+    if (signal?.aborted) this.#stopped ??= 'interrupted';
+    else if (maxTime !== undefined && this.#elapsed >= maxTime) this.#stopped ??= 'time';
+  }
+
+  /**
+   * A checkpoint is the state before a step that was kept: the steps before it can then no longer be taken back. So the last one
+   * needs one more step.
+   */
+  async #lastCheckpoint(given?: Record<string, TensorData>): Promise<void> {
+    const { checkpointing, total } = this.#parts;
+    if (!checkpointing || this.step === 0) return;
+    let feeds = given;
+    for (let attempt = 0; attempt < mostFailures && this.step < total; attempt++) {
+      const state = await this.#capture();
+      const k = this.step;
+      const { kept, next } = await this.#step(feeds ?? this.#feeds(k), () => this.#feeds(k + 1), true);
+      feeds = next;
+      if (kept) return await this.#save(state);
+    }
+  }
+
+  async #capture(): Promise<RunState> {
+    const { engine, stored } = this.#parts;
+    const numbers = Object.fromEntries(this.#remembered.map((each) => [each.name, each.snapshot()]));
+    return { step: this.step, numbers, tensors: await engine.read(stored) };
+  }
+
+  /** Write a checkpoint while the run goes on. */
+  async #save(state: RunState): Promise<void> {
+    const { checkpointing } = this.#parts;
+    if (!checkpointing) return;
+    await this.#saving;
+    const save = async () => {
+      const { path } = await checkpointing.save(state);
+      this.#saved.push({ step: state.step, path });
+    };
+    this.#saving = save()
+      .catch((error: unknown) => {
+        this.#unsaved ??= { error };
+      })
+      .finally(() => {
+        this.#saving = undefined;
+      });
+  }
+
+  /** @throws the error of a checkpoint that could not be written */
+  async #announceCheckpoints(): Promise<void> {
+    if (this.#unsaved) throw this.#unsaved.error;
+    for (const event of this.#saved.splice(0)) await this.#call('onCheckpoint', event);
+  }
+
+  async #step(
+    feeds: Record<string, TensorData>,
+    gather: () => Record<string, TensorData>,
+    isLast: boolean,
+  ): Promise<{ readonly kept: boolean; readonly next: Record<string, TensorData> }> {
+    const { program, averages, step, signal, checkpointing } = this.#parts;
+    const k = this.step;
+    const given = { ...feeds, ...scalarFeeds(step, k, this.#kept) };
+    const started = performance.now();
+    const running = program.run(given);
+    // The next batch is gathered while this step computes.
+    const next = gather();
+    const results = await running;
+    const numbers = scalarOutputs(results);
+    if (numbers[acceptedKey] !== 0) {
+      this.#committed = true;
+      this.#kept += 1;
+    }
+    // An iterate whose loss is not finite will be taken back.
+    const kept = Number.isFinite(numbers.loss) && numbers[acceptedKey] !== 0;
+    // What a checkpoint holds must not depend on when a signal comes.
+    const ends = isLast || (!checkpointing && signal?.aborted === true);
+    if (Number.isFinite(numbers.loss)) await averages?.after(k + 1, ends);
+    const elapsed = performance.now() - started;
+    this.#seconds += elapsed / 1000;
+    await this.#log(k, numbers, this.#metricOf(results), given, elapsed);
+    return { kept, next };
   }
 
   async #log(
@@ -129,8 +324,9 @@ export class Run {
     numbers: Readonly<Record<string, number>>,
     metrics: Readonly<Record<string, number>>,
     given: Readonly<Record<string, TensorData>>,
+    milliseconds: number,
   ): Promise<void> {
-    const { step, schedule, batches, total, onStep } = this.#parts;
+    const { step, schedule, batches, total, monitor } = this.#parts;
     const loss = numbers.loss ?? Number.NaN;
     const accepted = numbers[acceptedKey] === 0 ? 0 : 1;
     const sound = Number.isFinite(loss);
@@ -145,19 +341,35 @@ export class Run {
     const fatal = sound ? undefined : await this.#failure(k, loss, given);
     const observed = { ...optimizer, loss: numbers[objectiveKey] ?? loss, accepted };
     for (const steering of step.steering) steering.observe(k, observed);
-    const evaluated = fatal ? {} : await schedule.after(k + 1, this.#seconds, k + 1 === total);
-    const record: StepRecord = {
-      step: k + 1,
-      epoch: (k + 1) / batches.stepsPerEpoch,
-      loss,
-      metrics: { ...metrics, ...evaluated },
-      seconds: this.#seconds,
-      optimizer,
-    };
-    this.#records.push(record);
-    await onStep?.(record);
-    if (fatal) throw fatal;
+    const values = fatal ? {} : await schedule.after(k + 1, this.#seconds, k + 1 === total);
+    const epoch = (k + 1) / batches.stepsPerEpoch;
+    const record = { step: k + 1, epoch, loss, metrics: { ...metrics, ...values }, seconds: this.#seconds, optimizer };
+    this.#history.add(record, milliseconds);
     if (sound) this.#failures = 0;
+    if ((await monitor?.after(k + 1, values)) === 'stop') this.#stopped ??= 'early stopping';
+    await this.#tell(record, values);
+    if (fatal) throw fatal;
+  }
+
+  async #tell(record: StepRecord, values: Readonly<Record<string, number>>): Promise<void> {
+    const { step, epoch } = record;
+    await this.#call('onStep', record);
+    if (Object.keys(values).length > 0) await this.#call('onEvaluation', { step, epoch, values });
+    if (Math.floor(epoch) > Math.floor((step - 1) / this.#parts.batches.stepsPerEpoch)) {
+      await this.#call('onEpoch', { epoch: Math.floor(epoch), step });
+    }
+    await this.#announceCheckpoints();
+  }
+
+  async #call<Name extends keyof Callbacks>(
+    name: Name,
+    event: Parameters<NonNullable<Callbacks[Name]>>[0],
+  ): Promise<void> {
+    if (this.#isSilent) return;
+    for (const callbacks of this.#parts.callbacks) {
+      const callback = callbacks[name] as ((event: unknown, run: RunControl) => void | Promise<void>) | undefined;
+      await callback?.call(callbacks, event, this);
+    }
   }
 
   /** The main metric of the batch, by its name; empty if it needs a whole set. */
@@ -187,34 +399,44 @@ export class Run {
     const last = !this.recovers || this.#failures > mostFailures;
     const error = last ? await cause() : undefined;
     // This step's updates were refused; those of the step before, which led here, are taken back.
-    if (this.#failures === 1) await this.takeBack();
+    if (this.#failures === 1) await this.#takeBack(k);
     return error;
   }
 
   /** Take back the last kept step, if that is possible: its loss is not finite. */
-  async takeBack(): Promise<void> {
+  takeBack(): Promise<void> {
+    return this.#takeBack(this.step);
+  }
+
+  /** @param done steps that are done, without one that is not recorded yet */
+  async #takeBack(done: number): Promise<void> {
     if (!this.#committed) return;
     await this.#parts.program.undo();
-    await this.#parts.averages?.undo(this.done);
+    await this.#parts.averages?.undo(done);
     this.#committed = false;
     this.#kept -= 1;
   }
 
-  record(train: Evaluation, test: Evaluation): RunRecord {
-    const { step, averages, optimizer, metrics, schedule, batches, total } = this.#parts;
+  record(train: Evaluation, test: Evaluation, validation?: Evaluation): RunRecord {
+    const { step, averages, monitor, optimizer, metrics, schedule, batches, total } = this.#parts;
     const [metric, ...others] = metrics.map(({ name, lowerIsBetter }) => ({ name, lowerIsBetter }));
     if (!metric) throw new Error('a run has no metric');
-    const toTarget = schedule.concluded(this.done, this.#seconds, train, test);
+    const toTarget = schedule.concluded(this.step, this.#seconds, { train, test, ...(validation && { validation }) });
+    const { rejected } = this.#history;
     return {
       name: optimizer.name,
-      steps: this.#records,
+      steps: this.#history.records,
+      ...(rejected !== undefined && { rejected }),
       seconds: this.#seconds,
       planned: total,
+      ...(this.stopped !== 'finished' && { stopped: this.stopped }),
+      ...(monitor?.best && { best: monitor.best }),
       train,
       test,
+      ...(validation && { validation }),
       batchSize: batches.batchSize,
       stateBytes: step.stateBytes + (averages?.bytes ?? 0),
-      stepMilliseconds: quantiles(this.#milliseconds),
+      stepMilliseconds: this.#history.stepMilliseconds(),
       metric,
       ...(others.length > 0 && { otherMetrics: others }),
       ...(schedule.sampled && { sampled: schedule.sampled }),
@@ -230,13 +452,6 @@ export class Run {
       ...Object.fromEntries(step.noise.map((noise) => [noise.name, drawn(noise, source)])),
     };
   }
-}
-
-/** The quantiles without the first step, which includes the setup of the runtime. */
-function quantiles(milliseconds: readonly number[]): RunRecord['stepMilliseconds'] {
-  const sorted = milliseconds.slice(milliseconds.length > 1 ? 1 : 0).sort((x, y) => x - y);
-  const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0;
-  return { median: quantile(0.5), p10: quantile(0.1), p90: quantile(0.9) };
 }
 
 const scalarOutputs = (result: Readonly<Record<string, TensorData>>): Record<string, number> =>

@@ -56,12 +56,14 @@ async function watched(optimizer: Optimizer, steps: number): Promise<{ start: Se
     await train(mlp({ sizes: [columns, 8, 1], seed: 1 }), {
       ...{ engine, optimizer, steps, batchSize: size, seed: 1 },
       ...{ data: { train: table, test: table }, normalize: false },
-      onStep: async (record) => {
-        // The averages of the iterates are another program's; those of a step that was taken back take it as it is then.
-        const [initial = {}] = written.mock.calls[0] ?? [];
-        const ofStep = Object.entries(initial).filter(([name]) => !name.startsWith('average.'));
-        start = bitsOf(Object.fromEntries(ofStep));
-        seen.push({ record, store: bitsOf(await store.read(ofStep.map(([name]) => name))) });
+      callbacks: {
+        onStep: async (record) => {
+          // The averages of the iterates are another program's; those of a step that was taken back take it as it is then.
+          const [initial = {}] = written.mock.calls[0] ?? [];
+          const ofStep = Object.entries(initial).filter(([name]) => !name.startsWith('average.'));
+          start = bitsOf(Object.fromEntries(ofStep));
+          seen.push({ record, store: bitsOf(await store.read(ofStep.map(([name]) => name))) });
+        },
       },
     });
   } finally {

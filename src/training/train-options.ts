@@ -19,6 +19,8 @@ import {
   mostSteps,
   type OptionKeys,
 } from '../options.js';
+import { callbacksOf } from './callbacks.js';
+import { checkMonitorOptions } from './monitor.js';
 import type { RunOptions, TrainOptions } from './trainer.js';
 
 const runKeys: OptionKeys<RunOptions> = {
@@ -30,14 +32,23 @@ const runKeys: OptionKeys<RunOptions> = {
   augment: true,
   seed: true,
   signal: true,
-  onStep: true,
+  maxTime: true,
+  callbacks: true,
+  monitor: true,
+  earlyStopping: true,
   evaluateEvery: true,
   evaluationExamples: true,
   target: true,
   metrics: true,
 };
 
-export const trainKeys: OptionKeys<TrainOptions> = { ...runKeys, data: true, loss: true, normalize: true };
+export const trainKeys: OptionKeys<TrainOptions> = {
+  ...runKeys,
+  data: true,
+  loss: true,
+  normalize: true,
+  validation: true,
+};
 
 /** @throws OptionError for options that `train` cannot use */
 export function checkTrainOptions(model: Model, options: TrainOptions): void {
@@ -62,10 +73,9 @@ function checkRunOptions(options: RunOptions): void {
   if (options.metrics !== undefined) metricsOf(options.metrics);
   checkTarget(options.target);
   checkSignal(options.signal);
-  const onStep: unknown = options.onStep;
-  if (onStep !== undefined && typeof onStep !== 'function') {
-    throw new OptionError(`onStep is ${described(onStep)}; it must be a function, which gets each step's record`);
-  }
+  if (options.maxTime !== undefined) checkedNumber('maxTime', options.maxTime, { above: 0 });
+  checkMonitorOptions(options);
+  callbacksOf(options.callbacks);
 }
 
 /** @throws OptionError for anything but an engine */

@@ -1,5 +1,6 @@
 // Remarks on a run beside its results: whether it diverged, ended worse than it began, was stopped early, or took steps back.
-import { formatCount, formatMeasured, formatSteps } from '../format.js';
+import { formatCount, formatMeasured, formatMetric, formatSteps, words } from '../format.js';
+import type { StopReason } from './callbacks.js';
 import type { RunRecord } from './run-record.js';
 
 /** In fewer steps the noise of the batches may exceed the progress. */
@@ -29,12 +30,6 @@ export function endsWorse(run: RunRecord): string | undefined {
 export const isSound = (run: RunRecord): boolean =>
   !hasDiverged(run) && !run.takenBack && lowerFirstLoss(run) === undefined;
 
-/** Return the number of steps that were taken back; undefined for optimizers that take none back. */
-export function stepsTakenBack({ steps }: RunRecord): number | undefined {
-  const measured = steps.flatMap(({ optimizer: { accepted } }) => (accepted === undefined ? [] : [accepted]));
-  return measured.length === 0 ? undefined : measured.filter((accepted) => accepted === 0).length;
-}
-
 /** Return `400 steps`, or `122 of 400 steps` if the run ended early. */
 export function stepsDone(run: RunRecord): string {
   return endedEarly(run) ? `${stepCount(run)} steps` : formatSteps(run.steps.at(-1)?.step ?? 0);
@@ -51,12 +46,16 @@ export function remarks(run: RunRecord): string[] {
   const { name, steps } = run;
   const done = steps.at(-1)?.step ?? 0;
   const worse = endsWorse(run);
-  const takenBack = stepsTakenBack(run) ?? 0;
+  const takenBack = run.rejected ?? 0;
   const found: string[] = [];
   if (hasDiverged(run)) {
     const where = done > 0 ? ` at step ${stepCount(run)}` : '';
     found.push(`${name} diverged${where}: its loss stopped being finite.`);
-  } else if (endedEarly(run)) found.push(`${name} was stopped after ${stepsDone(run)}.`);
+  }
+  const early = whyStopped(run);
+  if (early !== undefined) found.push(`${name} ${early}.`);
+  const kept = keptStep(run);
+  if (kept !== undefined) found.push(`${name} ${kept}.`);
   if (worse !== undefined) found.push(`${name} ${worse}.`);
   if (run.takenBack)
     found.push(`${name} did not lower the loss on the training set: the model is kept as it was given.`);
@@ -65,6 +64,29 @@ export function remarks(run: RunRecord): string[] {
     found.push(`${formatCount(takenBack)} of ${formatSteps(done)} of ${name} ${were} taken back.`);
   }
   return found;
+}
+
+const reasons: Readonly<Record<StopReason, string>> = {
+  finished: '',
+  interrupted: '',
+  error: '',
+  time: ': its time was up',
+  'early stopping': ', since it no longer improved',
+  callback: ' by a callback',
+};
+
+/** Return `was stopped after 30 of 200 steps, …`; undefined if a run took all its steps, or diverged. */
+export function whyStopped(run: RunRecord): string | undefined {
+  if (hasDiverged(run) || !endedEarly(run)) return undefined;
+  return `was stopped after ${stepsDone(run)}${reasons[run.stopped ?? 'finished']}`;
+}
+
+/** Return `has the parameters of step 60, …`; undefined if those of the last step are kept. */
+export function keptStep({ best, steps }: RunRecord): string | undefined {
+  if (best === undefined) return undefined;
+  const { step, metric, value } = best;
+  const which = step === steps.at(-1)?.step ? 'the last step' : `step ${formatCount(step)}`;
+  return `has the parameters of ${which}, which had the best ${words(metric)} (${formatMetric(metric, value)})`;
 }
 
 const endedEarly = ({ steps, planned }: RunRecord): boolean =>

@@ -1,6 +1,6 @@
 // Runs made up for the tests of the reports: smooth curves whose answers can be worked out by hand.
 
-import type { Experiment, ReportData, RunRecord } from '../../src/training/run-record.js';
+import type { Experiment, ReportData, RunRecord, StepRecord } from '../../src/training/run-record.js';
 
 /** A run of `count` steps whose loss at step s is `loss(s)`, each step taking `secondsPerStep`. */
 export function madeUpRun(
@@ -21,9 +21,11 @@ export function madeUpRun(
     };
   });
   const final = loss(count);
+  const accepted = (rest.steps ?? steps).flatMap(({ optimizer }: StepRecord) => optimizer.accepted ?? []);
   return {
     name,
     steps,
+    ...(accepted.length > 0 && { rejected: accepted.filter((each) => each === 0).length }),
     seconds: count * secondsPerStep,
     train: { loss: final, squaredError: 100 * final },
     test: { loss: 1.1 * final, squaredError: 110 * final },

@@ -262,7 +262,8 @@ describe('charts', () => {
         damping: 0.1,
       },
     }));
-    const experiment = madeUpExperiment([{ ...run, steps }, madeUpRun('adam', (step) => 2 / step)]);
+    const seen = madeUpRun('cgfac', (step) => 1 / step, { steps });
+    const experiment = madeUpExperiment([seen, madeUpRun('adam', (step) => 2 / step)]);
     const page = renderReport(madeUpReport([experiment]));
     expect(page).toContain('1 of 50\u00a0steps of cgfac was taken back.');
     expect(page).toContain('<td>1 of 50</td>');

@@ -27,7 +27,7 @@ async function evaluatedRun(options: EvaluationOptions, last = 100, sampleBias =
   const found: Record<number, Record<string, number>> = {};
   for (step = 1; step <= last; step++) found[step] = await schedule.after(step, step / 10, step === 100);
   const atEnd = { loss: 1, squaredError: 100 - last };
-  const toTarget = schedule.concluded(last, last / 10, atEnd, atEnd);
+  const toTarget = schedule.concluded(last, last / 10, { train: atEnd, test: atEnd });
   return { schedule, evaluated, found, toTarget };
 }
 

@@ -1,12 +1,12 @@
 // The evaluations during a run: at which steps, on which examples, and whether the target is reached.
 import type { DataSplits, Dataset } from '../../data/dataset.js';
-import { OptionError } from '../../errors.js';
-import { metricWordOf } from '../../metrics/index.js';
 import type { Metric } from '../../metrics/metric.js';
 import { checked } from '../../optimizers/options.js';
 import type { Evaluation, RunRecord } from '../run-record.js';
+import type { Json, Remembered } from '../run-state.js';
 import type { Evaluator } from './evaluation.js';
 import { evaluatedExamples, sampledExamples, usualExamples } from './examples.js';
+import { type EvaluatedValue, evaluatedValue, named, type Split, splitNames } from './splits.js';
 
 /** A value of a metric to reach: `squaredError`, `accuracy` or `loss` on the training set, `testLoss`, … on the test set. */
 export interface Target {
@@ -15,7 +15,7 @@ export interface Target {
 }
 
 export interface EvaluationOptions {
-  /** Steps between evaluations of both sets; by default a tenth of the run. */
+  /** Steps between evaluations of all sets; by default a tenth of the run, or an epoch if that is less and a value is monitored. */
   readonly evaluateEvery?: number;
   /**
    * Examples of each set in evaluations during the run, chosen at random once; by default 5,000, or 500 if each has a sequence
@@ -43,9 +43,10 @@ interface EvaluationSet {
  * Evaluates a run at regular steps, on samples. A target counts as reached only on the whole set that it names: if the sample
  * reaches it, the whole set is evaluated.
  */
-export class EvaluationSchedule {
+export class EvaluationSchedule implements Remembered {
+  readonly name = 'evaluation';
   readonly #evaluator: Evaluator;
-  readonly #sets: Readonly<Record<Split, EvaluationSet>>;
+  readonly #sets: ReadonlyMap<Split, EvaluationSet>;
   readonly #every: number;
   readonly #targetEvery: number;
   readonly #target: ResolvedTarget | undefined;
@@ -68,29 +69,37 @@ export class EvaluationSchedule {
       integer: true,
     });
     this.#evaluator = evaluator;
-    this.#sets = { train: evaluationSet(data.train, examples), test: evaluationSet(data.test, examples) };
+    this.#sets = new Map(
+      splitNames.flatMap((split) => {
+        const set = data[split];
+        return set ? [[split, evaluationSet(set, examples)] as const] : [];
+      }),
+    );
     this.#every = checked('evaluateEvery', every, { atLeast: 1, integer: true });
     this.#targetEvery = Math.min(this.#every, Math.max(1, Math.min(10, Math.floor(total / 50))));
-    this.#target = target && resolveTarget(target, metrics);
+    this.#target = target && resolveTarget(target, metrics, [...this.#sets.keys()]);
   }
 
   /** Sizes of the samples that are smaller than their set; undefined if none is. */
   get sampled(): RunRecord['sampled'] {
-    const { train, test } = this.#sets;
-    const part = ({ sample, whole }: EvaluationSet) => (sample.length < whole.length ? sample.length : undefined);
-    const [ofTrain, ofTest] = [part(train), part(test)];
-    if (ofTrain === undefined && ofTest === undefined) return undefined;
-    return { ...(ofTrain !== undefined && { train: ofTrain }), ...(ofTest !== undefined && { test: ofTest }) };
+    const parts = [...this.#sets].filter(([, { sample, whole }]) => sample.length < whole.length);
+    if (parts.length === 0) return undefined;
+    return Object.fromEntries(parts.map(([split, { sample }]) => [split, sample.length]));
   }
 
   /**
    * Return when the target was reached, at the latest by the final evaluations of the whole sets; null if it was not reached,
    * undefined if there is no target.
    */
-  concluded(steps: number, seconds: number, train: Evaluation, test: Evaluation): Reached | null | undefined {
+  concluded(
+    steps: number,
+    seconds: number,
+    final: Readonly<Partial<Record<Split, Evaluation>>>,
+  ): Reached | null | undefined {
     if (!this.#target || this.#reached) return this.#target && this.#reached;
     const { split, key } = this.#target;
-    const found = named(split, { train, test }[split])[key];
+    const evaluation = final[split];
+    const found = evaluation && named(split, evaluation)[key];
     return found !== undefined && this.#excess(found) >= 0 ? { steps, seconds } : null;
   }
 
@@ -99,10 +108,9 @@ export class EvaluationSchedule {
     const found: Record<string, number> = {};
     const target = this.#reached ? undefined : this.#target;
     const regular = isLast || step % this.#every === 0;
-    for (const split of ['train', 'test'] as const) {
+    for (const [split, { set, sample, whole }] of this.#sets) {
       const forTarget = target?.split === split && step % this.#targetEvery === 0;
       if (!regular && !forTarget) continue;
-      const { set, sample, whole } = this.#sets[split];
       Object.assign(found, named(split, await this.#evaluator.evaluate(set, sample)));
       if (target?.split !== split) continue;
       const excess = this.#excess(found[target.key] ?? Number.NaN);
@@ -117,6 +125,16 @@ export class EvaluationSchedule {
     return found;
   }
 
+  snapshot(): Json {
+    return { reached: this.#reached && { ...this.#reached }, sampleBias: this.#sampleBias };
+  }
+
+  restore(snapshot: Json): void {
+    const { reached, sampleBias } = snapshot as { readonly reached: Reached | null; readonly sampleBias: number };
+    this.#reached = reached;
+    this.#sampleBias = sampleBias;
+  }
+
   /** The difference by which a value is better than the target. */
   #excess(value: number): number {
     if (!this.#target) return Number.NaN;
@@ -124,20 +142,8 @@ export class EvaluationSchedule {
   }
 }
 
-type Split = 'train' | 'test';
-
 /** A target with its set and its key in the records. */
-interface ResolvedTarget extends Target {
-  readonly split: Split;
-  readonly key: string;
-  readonly lowerIsBetter: boolean;
-}
-
-const keyOf = (split: Split, name: string): string => `${split}${name[0]?.toUpperCase()}${name.slice(1)}`;
-
-/** An evaluation by the names of its values in the steps' records. */
-const named = (split: Split, evaluation: Evaluation): Record<string, number> =>
-  Object.fromEntries(Object.entries(evaluation).map(([name, value]) => [keyOf(split, name), value]));
+interface ResolvedTarget extends Target, EvaluatedValue {}
 
 const evaluationSet = (set: Dataset, examples: number): EvaluationSet => ({
   set,
@@ -146,27 +152,15 @@ const evaluationSet = (set: Dataset, examples: number): EvaluationSet => ({
 });
 
 /**
- * Return a target with its set, by the name of its value in the records or by the metric's word (`mae`, `testMae`,
- * `test-roc-auc`); a bare name is that of the training set.
+ * Return a target with its set, by the name of its value (see `evaluatedValue`).
  * @throws OptionError that lists the known names
  */
-export function resolveTarget(target: Target, metrics: readonly Metric[]): ResolvedTarget {
-  const loss = { name: 'loss', lowerIsBetter: true };
-  for (const split of ['train', 'test'] as const) {
-    for (const { name, lowerIsBetter } of [...metrics, loss]) {
-      const key = keyOf(split, name);
-      const word = metricWordOf(name) ?? name;
-      const accepted = [key, keyOf(split, word), `${split}-${word}`, ...(split === 'train' ? [name, word] : [])];
-      if (!accepted.includes(target.metric)) continue;
-      return { metric: target.metric, value: checked('target', target.value, {}), split, key, lowerIsBetter };
-    }
-  }
-  const known = [...metrics.map(({ name }) => name), 'loss'];
-  const names = [...known, ...known.map((name) => keyOf('test', name))];
-  const words = metrics.flatMap(({ name }) => {
-    const word = metricWordOf(name);
-    return word === undefined || word === name ? [] : [`${word} is ${name}`];
-  });
-  const synonyms = words.length > 0 ? ` (${words.join(', ')})` : '';
-  throw new OptionError(`unknown target metric '${target.metric}'; choose one of ${names.join(', ')}${synonyms}`);
-}
+export const resolveTarget = (
+  target: Target,
+  metrics: readonly Metric[],
+  splits: readonly Split[] = ['train', 'test'],
+): ResolvedTarget => ({
+  ...evaluatedValue('target metric', target.metric, metrics, splits),
+  metric: target.metric,
+  value: checked('target', target.value, {}),
+});

@@ -1,5 +1,5 @@
 // What a model's numbers mean after it was trained on a task: what the data say, and what they do not, as it was before.
-import { type Aligned, aligned, areNumbersOf } from '../../data/align.js';
+import { aligned, areNumbersOf } from '../../data/align.js';
 import type { DataSplits, Dataset } from '../../data/dataset.js';
 import { isUnnamed } from '../../graph/inputs.js';
 import { lossNames, lossOf } from '../../losses/index.js';
@@ -8,14 +8,18 @@ import type { Meaning } from '../../meaning.js';
 import type { LearningTask } from './task.js';
 
 /**
- * Return both sets brought to the meaning of a model that was trained before; as they are, with a warning, if their columns,
+ * Return all sets brought to the meaning of a model that was trained before; as they are, with a warning, if their columns,
  * classes or characters are others.
  */
 export function alignedSplits(known: Meaning, data: DataSplits): { data: DataSplits; warnings: readonly string[] } {
-  const [train, test] = [aligned(known, data.train), aligned(known, data.test)] as const;
-  if ('set' in train && 'set' in test) return { data: { train: train.set, test: test.set }, warnings: [] };
-  const warnings = [train, test].flatMap((one: Aligned<Dataset>) => ('misfit' in one ? [asGiven(one.misfit)] : []));
-  return { data, warnings: warnings.slice(0, 1) };
+  const sets: Record<string, Dataset> = {};
+  for (const [part, set] of Object.entries<Dataset | undefined>({ ...data })) {
+    if (set === undefined) continue;
+    const result = aligned(known, set);
+    if ('misfit' in result) return { data, warnings: [asGiven(result.misfit)] };
+    sets[part] = result.set;
+  }
+  return { data: { ...data, ...sets }, warnings: [] };
 }
 
 const asGiven = (misfit: string): string =>

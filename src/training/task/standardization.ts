@@ -63,7 +63,7 @@ function standardized(given: Model, data: DataSplits, { normalize, loss }: Stand
   const task = learningTask(given, data, loss);
   const { train } = data;
   // The test set, too: a loss of NaN there would look like a model that diverged.
-  for (const set of [train, data.test]) checkFinite(set);
+  for (const set of [train, data.test, ...(data.validation ? [data.validation] : [])]) checkFinite(set);
   const usual = isTable(given, train) && !given.isPretrained && !normalizesAlready(given);
   const measures = normalize ?? usual;
   const warnings = [...task.warnings];

@@ -6,6 +6,7 @@ import {
   type Dataset,
   type ExampleArray,
   exampleStride,
+  mapSplits,
   onlyInput,
   pictureInputs,
 } from '../../data/dataset.js';
@@ -50,7 +51,7 @@ export function learningTask(model: Model, data: DataSplits, given?: Loss | Loss
   checkModel('learningTask', model);
   checkSplits(data);
   const loss = typeof given === 'object' ? checkedLoss(lossOf(given)) : given && lossOf(given);
-  const fitted = { train: withModelInputs(model, data.train), test: withModelInputs(model, data.test) };
+  const fitted = mapSplits(data, (set) => withModelInputs(model, set));
   const output = outputOf(model, fitted.train);
   const kind = kindOf(model, fitted.train, output.shape, loss);
   const chosen = loss ?? (kind === 'classification' ? lossOf('softmax-cross-entropy') : output.loss);
@@ -67,7 +68,7 @@ export function learningTask(model: Model, data: DataSplits, given?: Loss | Loss
     kind === 'autoencoding' && fitted.train.targets.dtype === 'int64' && !isMeant
       ? [labelsLeftAside(fitted.train, chosen)]
       : [];
-  const learned = { train: targets(fitted.train), test: targets(fitted.test) };
+  const learned = mapSplits(fitted, targets);
   checkSomeCount(learned.train, chosen);
   return { kind, loss: chosen, data: learned, warnings };
 }
