@@ -12,7 +12,8 @@ import { metricNames, metricsOf } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
 import { meaningOf } from '../model/meaning.js';
 import { mostThreads } from '../options.js';
-import { debugFlag, lossFlag, number } from './flags.js';
+import { debugFlag, lossFlag } from './flags.js';
+import { number } from './number.js';
 import { aligned, printWarnings } from './output.js';
 import { printable, shortest } from './prediction-lines.js';
 

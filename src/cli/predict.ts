@@ -14,7 +14,8 @@ import type { Meaning } from '../meaning.js';
 import { meaningOf, withMeaning } from '../model/meaning.js';
 import type { Model } from '../model/model.js';
 import { mostThreads } from '../options.js';
-import { debugFlag, number } from './flags.js';
+import { debugFlag } from './flags.js';
+import { number } from './number.js';
 import { printWarnings } from './output.js';
 import { csvLines, jsonLines, type LabelledPrediction, printable, tableLines } from './prediction-lines.js';
 
