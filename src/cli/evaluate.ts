@@ -13,7 +13,7 @@ import type { Metric } from '../metrics/metric.js';
 import { meaningOf } from '../model/meaning.js';
 import { mostThreads } from '../options.js';
 import { debugFlag, lossFlag } from './flags.js';
-import { number } from './number.js';
+import { count, number } from './number.js';
 import { aligned, printWarnings } from './output.js';
 import { printable, shortest } from './prediction-lines.js';
 
@@ -45,7 +45,6 @@ interface EvaluateFlags {
 }
 
 export function command(): Command {
-  const count = { atLeast: 1, integer: true } as const;
   return new Command('evaluate')
     .description('Measure the loss and the metrics of a model on data')
     .argument('<model>', 'an .onnx file')
@@ -105,9 +104,9 @@ async function run(path: string, flags: EvaluateFlags): Promise<void> {
   }
   const warnings = [...(flags.split === 'test' ? aboutSplit(meaning, data) : []), ...result.warnings];
   if (flags.json) {
-    const { values, tables, loss, examples: count, classes } = result;
+    const { values, tables, loss, examples: size, classes } = result;
     const isTable = Object.keys(tables).length > 0;
-    const found = { data: flags.data, split: flags.split, examples: count, loss, values };
+    const found = { data: flags.data, split: flags.split, examples: size, loss, values };
     console.log(
       JSON.stringify({ ...found, ...(isTable && { tables }), ...(isTable && classes && { classes }), warnings }),
     );

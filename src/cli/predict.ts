@@ -15,7 +15,7 @@ import { meaningOf, withMeaning } from '../model/meaning.js';
 import type { Model } from '../model/model.js';
 import { mostThreads } from '../options.js';
 import { debugFlag } from './flags.js';
-import { number } from './number.js';
+import { count, number } from './number.js';
 import { printWarnings } from './output.js';
 import { csvLines, jsonLines, type LabelledPrediction, printable, tableLines } from './prediction-lines.js';
 
@@ -51,7 +51,6 @@ interface PredictFlags {
   readonly threads?: number;
 }
 
-const count = { atLeast: 1, integer: true } as const;
 const names = (text: string): string[] => text.split(',').map((name) => name.trim());
 
 export function command(): Command {
