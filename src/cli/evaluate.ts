@@ -5,7 +5,7 @@ import { loadModel } from '../api/load-save.js';
 import type { DataSplits } from '../data/dataset.js';
 import { dataKinds, loadData } from '../data/spec.js';
 import { nodeEngine } from '../engine/node.js';
-import { formatMetric, words } from '../format.js';
+import { formatMetric, inOneLine, words } from '../format.js';
 import type { Loss } from '../losses/loss.js';
 import type { Meaning } from '../meaning.js';
 import { metricNames, metricsOf } from '../metrics/index.js';
@@ -15,7 +15,7 @@ import { mostThreads } from '../options.js';
 import { debugFlag, lossFlag } from './flags.js';
 import { count, number } from './number.js';
 import { aligned, printWarnings } from './output.js';
-import { printable, shortest } from './prediction-lines.js';
+import { shortest } from './prediction-lines.js';
 
 const examples = `
 By default the model is evaluated on the test part of the data. If a file has none, that is the part that was held out when the
@@ -167,7 +167,7 @@ function tableLines(
   table: readonly (readonly number[])[],
   classes: readonly string[] | undefined,
 ): string[] {
-  const named = (i: number) => printable(classes?.[i] ?? String(i));
+  const named = (i: number) => inOneLine(classes?.[i] ?? String(i));
   const header = [
     name === 'confusionMatrix' ? 'true ↓  predicted →' : words(name),
     ...(table[0] ?? []).map((_, i) => named(i)),

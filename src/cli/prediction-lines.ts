@@ -1,6 +1,7 @@
 // Predictions as text: a table for people, a line of JSON for each, or CSV.
 import type { ClassShare, Prediction } from '../api/readout.js';
 import type { ExampleLabel } from '../data/readers/examples.js';
+import { inOneLine } from '../format.js';
 
 /** A prediction with what is known of its example. */
 export interface LabelledPrediction {
@@ -26,19 +27,6 @@ export function shortest(value: number): number {
   }
   return value;
 }
-
-/**
- * Return a text whose control characters, but those of new lines and tabs, and marks that reverse a line are written out: texts
- * and names come from files of anyone, and are shown in a terminal.
- */
-export const printable = (text: string): string =>
-  text.replace(/[^\P{Cc}\n\r\t]|[\u2028-\u202e\u2066-\u2069]/gu, escaped);
-
-const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-
-/** Return a text for one cell of a table. */
-const inCell = (text: string): string =>
-  printable(text.replace(/[\n\r\t]/g, (space) => JSON.stringify(space).slice(1, -1)));
 
 /** Yield a line of JSON for each prediction: the file or the row, then its class or its values. */
 export async function* jsonLines(stream: Stream, options: LineOptions): AsyncGenerator<string> {
@@ -140,7 +128,7 @@ export async function* tableLines(stream: Stream, options: LineOptions): AsyncGe
   };
   for await (const { label, prediction } of stream) {
     const cells = [...labelCells(label, options), ...tableCells(prediction, options, label)];
-    const row = cells.map(([column, cell]) => [inCell(column), inCell(cell)] as const);
+    const row = cells.map(([column, cell]) => [inOneLine(column), inOneLine(cell)] as const);
     if (widths) yield line(row.map(([, cell]) => cell));
     else if (held.push(row) === measuredRows) {
       yield release();

@@ -1,6 +1,6 @@
 // Brings data to the meaning that a model's numbers have: its order of columns, its numbers of classes, its tokens of characters.
 // Data number their classes by the names that occur in them; only by name do the labels of two files agree.
-import { listed } from '../format.js';
+import { inOneLine, listed } from '../format.js';
 import { isUnnamed } from '../graph/inputs.js';
 import type { Meaning, NamedColumn } from '../meaning.js';
 import { didYouMean } from '../suggest.js';
@@ -32,7 +32,7 @@ export function alignedExamples<Set extends Examples>(meaning: Meaning, set: Set
 
 /** Return the names of a few things, for messages: `'a', 'b', … (120 of them)`. */
 export function someNames(names: readonly string[]): string {
-  const shown = names.slice(0, 12).map((name) => `'${name}'`);
+  const shown = names.slice(0, 12).map((name) => `'${inOneLine(name)}'`);
   return names.length > shown.length ? `${shown.join(', ')}, … (${names.length} of them)` : shown.join(', ');
 }
 

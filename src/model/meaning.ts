@@ -13,8 +13,8 @@ import { checkModel, type Model } from './model.js';
  * that was trained has it, and its file; for others it is empty.
  * @throws FileError if the file's metadata are not as cgfac writes them
  * @example
- * const { model: trained } = await train(model, { data, optimizer: adam(), steps: 2 });
- * console.log(meaningOf(trained).classes);
+ * const result = await train(mlp({ seed: 1 }), { data: 'digits', optimizer: adam(), steps: 2 });
+ * console.log(meaningOf(result.model).classes);
  */
 export function meaningOf(model: Model): Meaning {
   checkModel('meaningOf', model);
