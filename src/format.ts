@@ -91,3 +91,16 @@ export function listed(parts: readonly string[], comma = ','): string {
   if (parts.length < 2) return parts.join('');
   return `${parts.slice(0, -1).join(`${comma} `)}${comma === ',' ? '' : comma} and ${parts.at(-1)}`;
 }
+
+/**
+ * Return a text whose control characters, but those of new lines and tabs, and marks that reverse a line are written out: texts
+ * and names come from files of anyone, and are shown in a terminal.
+ */
+export const printable = (text: string): string =>
+  text.replace(/[^\P{Cc}\n\r\t]|[\u2028-\u202e\u2066-\u2069]/gu, escaped);
+
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
+/** Return a text as `printable` does, with new lines and tabs written out as well. */
+export const inOneLine = (text: string): string =>
+  printable(text.replace(/[\n\r\t]/g, (space) => JSON.stringify(space).slice(1, -1)));

@@ -6,12 +6,21 @@
  */
 
 export type { CheckpointOptions, ResumeOptions } from './api/checkpointing.js';
-export { type EvaluateOptions, evaluate } from './api/evaluate.js';
+export { type EvaluatedModel, type EvaluateOptions, evaluate } from './api/evaluate.js';
 export { type FindLearningRateOptions, findLearningRate } from './api/find-learning-rate.js';
+export { type GenerateOptions, generateText } from './api/generate.js';
 export type { ArrayLike, ModelInputs, NestedArray } from './api/given.js';
 export { type JvpRequest, type JvpResult, jvp } from './api/jvp.js';
 export { type LoadModelOptions, loadModel, saveModel } from './api/load-save.js';
 export { type PredictOptions, predict, rowsOf, toNestedArray } from './api/predict.js';
+export { type PredictionInputs, type PredictionsOptions, predictions } from './api/predictions.js';
+export type {
+  ClassPrediction,
+  ClassShare,
+  NumbersPrediction,
+  PositionsPrediction,
+  Prediction,
+} from './api/readout.js';
 export { type TrainOptions, train } from './api/train.js';
 export { type GradientRequest, type ValueAndGradients, valueAndGradients } from './api/value-and-gradients.js';
 export { type VjpRequest, type VjpResult, vjp } from './api/vjp.js';
@@ -47,6 +56,7 @@ export {
   layerKinds,
   type Reading,
 } from './curvature/layers/index.js';
+export type { Examples } from './data/align.js';
 export type { Augmentation } from './data/augment.js';
 export { type Batch, type BatchArray, batchOf, type ExampleTensors } from './data/batches.js';
 export type { ClassWeights } from './data/class-weights.js';
@@ -95,6 +105,7 @@ export { meanAbsoluteError } from './losses/mean-absolute-error.js';
 export { meanSquaredError } from './losses/mean-squared-error.js';
 export { type PoissonOptions, poisson } from './losses/poisson.js';
 export { weightedMean } from './losses/reduction.js';
+export type { HeldOut, Meaning, NamedColumn, PictureMeaning } from './meaning.js';
 export { accuracy } from './metrics/accuracy.js';
 export { type CalibrationOptions, calibrationError } from './metrics/calibration-error.js';
 export { confusionMatrix } from './metrics/confusion-matrix.js';
@@ -116,6 +127,7 @@ export { withNormalization } from './model/edit/normalize.js';
 export { type Selection, selectParameters } from './model/edit/select.js';
 export { withTargetNormalization } from './model/edit/target-normalization.js';
 export type { FileModel } from './model/file-model.js';
+export { meaningOf, withMeaning } from './model/meaning.js';
 export type { Model } from './model/model.js';
 export { type Activation, type ActivationName, activations } from './nn/activations.js';
 export type { AttentionOptions } from './nn/attention.js';
@@ -369,7 +381,6 @@ export type {
   StopEvent,
   StopReason,
 } from './training/callbacks.js';
-export type { EvaluatedModel } from './training/evaluation/evaluation.js';
 export type { Target } from './training/evaluation/schedule.js';
 export type { EarlyStopping } from './training/monitor.js';
 export type { RatePoint, RateSearch, RateSweep } from './training/rate-search.js';

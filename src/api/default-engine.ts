@@ -24,19 +24,24 @@ async function defaultEngine({ threads, worker = false }: DefaultEngineOptions):
 }
 
 /**
- * Compute with a separate store, on the given engine or on a new one, which is closed afterwards.
+ * Return a separate store on the given engine, or a new engine; the caller closes it.
  * @throws OptionError if what is given is no engine; UnsupportedError if none is given and the package of ONNX Runtime is not installed
  */
+export async function openedEngine(given: Engine | undefined, options: DefaultEngineOptions = {}): Promise<Engine> {
+  const value: unknown = given;
+  if (value !== undefined && !(isRecord(value) && typeof value.open === 'function')) {
+    throw new OptionError(`engine is ${described(value)}; give one, as by await nodeEngine(), or leave it out`);
+  }
+  return given?.open() ?? (await defaultEngine(options));
+}
+
+/** Compute with a separate store, on the given engine or on a new one, which is closed afterwards. @throws as `openedEngine` does */
 export async function withEngine<Result>(
   given: Engine | undefined,
   compute: (engine: Engine) => Promise<Result>,
   options: DefaultEngineOptions = {},
 ): Promise<Result> {
-  const value: unknown = given;
-  if (value !== undefined && !(isRecord(value) && typeof value.open === 'function')) {
-    throw new OptionError(`engine is ${described(value)}; give one, as by await nodeEngine(), or leave it out`);
-  }
-  const engine = given?.open() ?? (await defaultEngine(options));
+  const engine = await openedEngine(given, options);
   try {
     return await compute(engine);
   } finally {

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import type { BlockTable } from '../curvature/blocks.js';
 import { sideForms } from '../curvature/factors/sides.js';
 import { oneExample } from '../curvature/kronecker-blocks.js';
+import { someNames } from '../data/align.js';
 import { formatBytes, formatCount, formatNumber } from '../format.js';
 import { formatType } from '../graph/graph.js';
 import { elementCount } from '../graph/tensor.js';
@@ -12,6 +13,7 @@ import { parameterReaders } from '../model/edit/dense-layers.js';
 import { normalizationOf, normalizedInput } from '../model/edit/normalize.js';
 import { targetNormalizationOf } from '../model/edit/target-normalization.js';
 import { isFileModel } from '../model/file-model.js';
+import { meaningOf } from '../model/meaning.js';
 import type { Model } from '../model/model.js';
 import { describeNormalization } from '../normalization.js';
 import { flopsOf } from '../ops/table.js';
@@ -70,6 +72,7 @@ export function describeModel(model: Model, rank: number, width = Number.POSITIV
   const normalization = normalizationOf(model);
   const targets = targetNormalizationOf(model);
   const averages = model.statistics.size;
+  const { columns, target, classes } = meaningOf(model);
   return [
     model.name,
     ...(isFileModel(model) ? [`  file    opset ${model.opset}${model.halfPrecision ? halfPrecision : ''}`] : []),
@@ -78,12 +81,15 @@ export function describeModel(model: Model, rank: number, width = Number.POSITIV
       ...(normalization && name === normalizedInput(model)
         ? [`          normalized first, by ${describeNormalization(normalization)}`]
         : []),
+      ...(columns ? [`          columns ${someNames(columns.map((column) => column.name))}`] : []),
     ]),
     ...graph.outputs.flatMap(({ name, value }, i) => [
       `  output  ${name}: ${formatType(value.knownType)}`,
       ...(targets && i === 0
         ? [`          in the units of the data, learned standardized by ${describeNormalization(targets)}`]
         : []),
+      ...(target !== undefined && i === 0 ? [`          predicts ${someNames([target])}`] : []),
+      ...(classes && i === 0 ? [`          classes ${someNames(classes)}`] : []),
     ]),
     `  ${formatCount(parameters.size)} parameter tensors, ${formatCount(total)} parameters${averages === 0 ? '' : `, ${formatCount(averages)} running averages`}`,
     `  ${formatNumber(flops)} floating-point operations an example forward${assumed && ` (${assumed})`}`,

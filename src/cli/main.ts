@@ -12,6 +12,8 @@ interface Entry {
 
 const commands: Readonly<Record<string, Entry>> = {
   train: { summary: 'Train a model with one optimizer and save it', load: () => import('./train.js') },
+  evaluate: { summary: 'Measure the loss and the metrics of a model on data', load: () => import('./evaluate.js') },
+  predict: { summary: 'Predict pictures, rows and texts with a model', load: () => import('./predict.js') },
   compare: { summary: 'Train a model with several optimizers and compare them', load: () => import('./compare.js') },
   sweep: { summary: 'Train a model with many settings and find the best', load: () => import('./sweep.js') },
   report: { summary: 'Compare the runs of several folders on one page', load: () => import('./report.js') },

@@ -113,7 +113,7 @@ function arrayDataset(
 }
 
 /** @throws FileError if an array is missing or empty, or has a number that is not finite */
-function usableArray(arrays: ReadonlyMap<string, NumberArray>, path: string, name: string): NumberArray {
+export function usableArray(arrays: ReadonlyMap<string, NumberArray>, path: string, name: string): NumberArray {
   const value = arrays.get(name);
   if (value === undefined) throw new FileError(`${path}: there is no array '${name}'`);
   if (value.shape.length === 0 || value.data.length === 0) {
@@ -130,7 +130,8 @@ function usableArray(arrays: ReadonlyMap<string, NumberArray>, path: string, nam
   return value;
 }
 
-function inputColumn({ shape, data }: NumberArray): ExampleArray {
+/** Return an array as a column: unsigned bytes are pixels. */
+export function inputColumn({ shape, data }: NumberArray): ExampleArray {
   const example = shape.length === 1 ? [1] : shape.slice(1);
   if (data instanceof Uint8Array) return { dtype: 'float32', shape: example, data, scale: 1 / 255 };
   return data instanceof Float32Array

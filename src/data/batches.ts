@@ -1,7 +1,7 @@
 // Turns a data set into batches of dense arrays. Training batches are a pure function of (seed, size, batch size, step):
 // a run that stops at any step continues with exactly the batches it would have seen. In each epoch every example counts once.
 import { OptionError } from '../errors.js';
-import type { Inputs } from '../graph/inputs.js';
+import { type Inputs, mapInputs } from '../graph/inputs.js';
 import { elementCount } from '../graph/tensor.js';
 import { described } from '../options.js';
 import { type Dataset, type ExampleArray, exampleStride } from './dataset.js';
@@ -150,14 +150,26 @@ export function batchOf(set: Dataset, indices?: ArrayLike<number>): ExampleTenso
  * @throws OptionError for an index outside the data set
  */
 export function gatherBatch(set: Dataset, indices: ArrayLike<number>): Batch {
-  for (let row = 0; row < indices.length; row++) {
-    const index = indices[row] as number;
-    if (!(Number.isInteger(index) && index >= 0 && index < set.size)) {
-      throw new OptionError(`data set '${set.name}' has no example ${index}: it has ${set.size}, numbered from 0`);
-    }
-  }
+  checkIndices(set, indices);
   const { inputs, targets, weights } = mapColumns(set, (column) => gather(column, indices));
   return { inputs, target: targets, ...(weights && { weights }) };
+}
+
+/** Copy the inputs of the examples at `indices`. @throws OptionError for an index outside the data set */
+export function gatherInputs(
+  set: Pick<Dataset, 'name' | 'size' | 'inputs'>,
+  indices: ArrayLike<number>,
+): Pick<Batch, 'inputs'> {
+  checkIndices(set, indices);
+  return { inputs: mapInputs(set.inputs, (column) => gather(column, indices)) };
+}
+
+function checkIndices({ name, size }: Pick<Dataset, 'name' | 'size'>, indices: ArrayLike<number>): void {
+  for (let row = 0; row < indices.length; row++) {
+    const index = indices[row] as number;
+    if (Number.isInteger(index) && index >= 0 && index < size) continue;
+    throw new OptionError(`data set '${name}' has no example ${index}: it has ${size}, numbered from 0`);
+  }
 }
 
 function gather(column: ExampleArray, indices: ArrayLike<number>): BatchArray {

@@ -3,6 +3,7 @@
 import { OptionError } from '../errors.js';
 import { type Inputs, inputNames, isUnnamed, listInputs } from '../graph/inputs.js';
 import { elementCount } from '../graph/tensor.js';
+import type { HeldOut, NamedColumn } from '../meaning.js';
 import { checkedNumber, checkedTexts, checkKeys, described, isRecord, type OptionKeys } from '../options.js';
 
 interface Column {
@@ -45,6 +46,8 @@ export interface PictureSize {
   readonly width: number;
   readonly height: number;
   readonly channels: number;
+  /** Pictures of other sizes were scaled and cropped to this one. */
+  readonly resized?: true;
 }
 
 const columnKeys: OptionKeys<ByteColumn> = { dtype: true, shape: true, stride: true, data: true, scale: true };
@@ -67,6 +70,14 @@ export interface Dataset {
   readonly picture?: PictureSize;
   /** The whole of a set of which only a sample is in memory: the columns above. `streamed` makes it. */
   readonly parts?: Parts;
+  /** The columns of a table, in the order of the numbers in its one input. */
+  readonly columns?: readonly NamedColumn[];
+  /** What the targets are, such as the name of their column. */
+  readonly target?: string;
+  /** The characters that the tokens 0, 1, … of the input stand for. */
+  readonly vocabulary?: readonly string[];
+  /** How the part for testing was chosen, if it was at random. */
+  readonly heldOut?: HeldOut;
 }
 
 /** Examples in parts that are read when they are needed, each with the columns of the set. */
@@ -92,6 +103,10 @@ const datasetKeys: OptionKeys<Dataset> = {
   classes: true,
   picture: true,
   parts: true,
+  columns: true,
+  target: true,
+  vocabulary: true,
+  heldOut: true,
 };
 
 /** A training set, and a test set that is held out for evaluation. */
@@ -137,7 +152,7 @@ interface PictureInput {
  * Return the inputs that are pictures, also flattened ones, with their size: that of the set, or three axes of real numbers. If the
  * set has several inputs and a size of pictures, only those with as many elements are pictures.
  */
-export function pictureInputs({ inputs, picture }: Dataset): PictureInput[] {
+export function pictureInputs({ inputs, picture }: Pick<Dataset, 'inputs' | 'picture'>): PictureInput[] {
   return listInputs(inputs).flatMap(([name, column]) => {
     if (column.dtype !== 'float32') return [];
     const [channels, height, width, ...more] = column.shape;
@@ -179,6 +194,7 @@ export function dataset(parts: Dataset): Dataset {
     throw new OptionError(`the name of a data set is ${described(parts.name)}; give a text`);
   checkedNumber(`size of data set '${parts.name}'`, parts.size, { atLeast: 0, integer: true });
   checkedTexts(`classes of data set '${parts.name}'`, parts.classes);
+  checkedTexts(`vocabulary of data set '${parts.name}'`, parts.vocabulary);
   checkPicture(parts);
   checkParts(parts);
   if (!isRecord(parts.inputs)) throw notColumn(parts.name, 'inputs', parts.inputs);
@@ -197,7 +213,33 @@ export function dataset(parts: Dataset): Dataset {
     }
   }
   checkWeights(parts);
+  checkNames(parts);
   return parts;
+}
+
+/** Check that columns are names with as many numbers as the input has. */
+function checkNames({ name, inputs, columns, target }: Dataset): void {
+  if (target !== undefined && typeof target !== 'string') {
+    throw new OptionError(
+      `the target of data set '${name}' is ${described(target)}; give the name of what is predicted`,
+    );
+  }
+  if (columns === undefined) return;
+  const given: unknown = columns;
+  const isColumn = (column: unknown) => isRecord(column) && typeof column.name === 'string';
+  if (!Array.isArray(given) || !given.every(isColumn)) {
+    throw new OptionError(
+      `the columns of data set '${name}' are ${described(given)}; give [{ name: 'age', size: 1 }, …]`,
+    );
+  }
+  for (const { name: column, size } of columns) {
+    checkedNumber(`size of column '${column}' of data set '${name}'`, size, { atLeast: 1, integer: true });
+  }
+  const numbers = columns.reduce((sum, { size }) => sum + size, 0);
+  if (isUnnamed(inputs) && elementCount(inputs.shape) === numbers) return;
+  throw new OptionError(
+    `the columns of data set '${name}' have ${numbers} numbers, and its input does not: give one input of ${numbers} numbers`,
+  );
 }
 
 const isPlural = (role: string): boolean => !role.startsWith('input ');
@@ -280,7 +322,7 @@ function checkParts({ name, parts }: Dataset): void {
 
 function checkPicture({ name, picture }: Dataset): void {
   if (picture === undefined) return;
-  checkKeys(`picture of data set '${name}'`, picture, { width: true, height: true, channels: true });
+  checkKeys(`picture of data set '${name}'`, picture, { width: true, height: true, channels: true, resized: true });
   for (const side of ['width', 'height', 'channels'] as const) {
     checkedNumber(`picture of data set '${name}': ${side}`, picture[side], { atLeast: 1, integer: true });
   }

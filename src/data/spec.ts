@@ -1,7 +1,15 @@
 // A data set named in one string, as the command line and `loadData` take it: 'digits?train=2000', 'mnist:DIR',
 // 'csv:FILE?label=COLUMN'. Readers are loaded when needed, so a browser that only draws digits loads nothing else.
 import { OptionError } from '../errors.js';
-import { checkedSeed, checkedTexts, checkedWord, checkKeys, described, type OptionKeys } from '../options.js';
+import {
+  checkedNumber,
+  checkedSeed,
+  checkedTexts,
+  checkedWord,
+  checkKeys,
+  described,
+  type OptionKeys,
+} from '../options.js';
 import { didYouMean } from '../suggest.js';
 import type { DataSplits, Task } from './dataset.js';
 import { drawnDigits } from './digits/digits.js';
@@ -13,13 +21,15 @@ import { autoencoding } from './views.js';
 export interface LoadOptions {
   /** Seed for drawing and for splitting at random; 0 by default. A `?seed=` in the spec wins. */
   readonly seed?: number;
+  /** Share held out at random of a file without a test part; 0.1 by default. A `?test=` in the spec wins. */
+  readonly testShare?: number;
   /** 'supervised' (the set's targets) by default. */
   readonly task?: Task;
   /** Names of the model's inputs: arrays of these names are inputs, unless the spec names others. */
   readonly modelInputs?: readonly string[];
 }
 
-const keys: OptionKeys<LoadOptions> = { seed: true, task: true, modelInputs: true };
+const keys: OptionKeys<LoadOptions> = { seed: true, testShare: true, task: true, modelInputs: true };
 
 /** A spec taken apart. */
 interface ParsedSpec {
@@ -141,6 +151,7 @@ export function dataKinds(): string[] {
 export async function loadData(spec: string, options: LoadOptions = {}): Promise<DataSplits> {
   checkKeys('loadData', options, keys);
   if (options.seed !== undefined) checkedSeed(options.seed);
+  if (options.testShare !== undefined) checkedNumber('testShare', options.testShare, { above: 0, below: 1 });
   checkedWord('task', options.task, ['supervised', 'autoencoding']);
   checkedTexts('modelInputs', options.modelInputs);
   if (typeof spec !== 'string') {
@@ -165,7 +176,7 @@ export async function loadData(spec: string, options: LoadOptions = {}): Promise
       `data '${spec}': unknown option '${unknown}'${didYouMean(unknown, kind.options)}: '${name}' knows ${known}; write ${kind.usage}`,
     );
   }
-  const splits = await load(kind, path, new SpecOptions(spec, given, options.seed ?? 0), options.modelInputs);
+  const splits = await load(kind, path, new SpecOptions(spec, given, options), options.modelInputs);
   if (options.task !== 'autoencoding') return splits;
   return { train: autoencoding(splits.train), test: autoencoding(splits.test) };
 }
@@ -231,12 +242,12 @@ const usualTestShare = 0.1;
 class SpecOptions {
   readonly #spec: string;
   readonly #given: ReadonlyMap<string, string>;
-  readonly #defaultSeed: number;
+  readonly #usual: LoadOptions;
 
-  constructor(spec: string, given: ReadonlyMap<string, string>, defaultSeed: number) {
+  constructor(spec: string, given: ReadonlyMap<string, string>, usual: LoadOptions) {
     this.#spec = spec;
     this.#given = given;
-    this.#defaultSeed = defaultSeed;
+    this.#usual = usual;
   }
 
   text(name: string): string | undefined {
@@ -280,7 +291,7 @@ class SpecOptions {
     const share = (value: number) => value > 0 && value < 1;
     const expected =
       'a share between 0 and 1 (models are evaluated on examples that are held out, at least one: test=0.001)';
-    const testShare = this.#number('test', usualTestShare, expected, share);
+    const testShare = this.#number('test', this.#usual.testShare ?? usualTestShare, expected, share);
     return { testShare, seed: this.seed() };
   }
 
@@ -297,7 +308,7 @@ class SpecOptions {
   }
 
   seed(): number {
-    return this.#number('seed', this.#defaultSeed, 'a whole number', Number.isSafeInteger);
+    return this.#number('seed', this.#usual.seed ?? 0, 'a whole number', Number.isSafeInteger);
   }
 
   #number(name: string, fallback: number, expected: string, accepts: (value: number) => boolean): number {

@@ -29,6 +29,7 @@ export function splitAtRandom(set: Dataset, { testShare, seed }: SplitOptions): 
   const every = Array.from({ length: set.size }, (_, row) => row);
   const held = heldOut(every, testSize, stream);
   const isHeld = new Set(held);
+  const by = { share: testShare, seed };
   return {
     train: {
       ...takeRows(
@@ -36,8 +37,9 @@ export function splitAtRandom(set: Dataset, { testShare, seed }: SplitOptions): 
         every.filter((row) => !isHeld.has(row)),
       ),
       name: `${set.name} train`,
+      heldOut: by,
     },
-    test: { ...takeRows(set, held), name: `${set.name} test` },
+    test: { ...takeRows(set, held), name: `${set.name} test`, heldOut: by },
   };
 }
 

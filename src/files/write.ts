@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { FileError, messageOf, OptionError } from '../errors.js';
+import { CgfacError, FileError, messageOf, OptionError } from '../errors.js';
 import { type Disk, disk as theDisk } from './disk.js';
 
 /** What to do about each error of the operating system, by its code. */
@@ -42,13 +42,13 @@ export function advice(error: unknown): string {
  * Write a file whole or not at all: to a temporary name in the same folder, synced to the disk, then renamed over `path`.
  * After it resolves the new content survives a power cut; if it rejects, whatever was at `path` is untouched. A link stays
  * a link: the file that it leads to is replaced.
- * @param content bytes as they are, in one or several parts, or text as UTF-8
+ * @param content bytes as they are, or text as UTF-8, in one or several parts; an error of cgfac in making these is thrown as it is
  * @throws FileError if any of it fails; the temporary file is removed. Also for a device, a pipe and a socket, which a rename
  *   would replace
  */
 export async function writeFileAtomically(
   path: string,
-  content: Uint8Array | string | Iterable<Uint8Array>,
+  content: Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<string>,
   disk: Disk = theDisk,
 ): Promise<void> {
   const target = await realpath(path).catch(() => path); // nothing is there yet, or it cannot be followed
@@ -62,9 +62,10 @@ export async function writeFileAtomically(
   try {
     const file = await disk.create(temporary);
     try {
-      for (const part of whole instanceof Uint8Array ? [whole] : whole) {
-        for (let written = 0; written < part.length; ) {
-          const count = await file.write(part.subarray(written, written + mostAtOnce));
+      for await (const part of whole instanceof Uint8Array ? [whole] : whole) {
+        const bytes = typeof part === 'string' ? Buffer.from(part) : part;
+        for (let written = 0; written < bytes.length; ) {
+          const count = await file.write(bytes.subarray(written, written + mostAtOnce));
           if (count <= 0) throw new Error('the system takes no more bytes, and does not say why');
           written += count;
         }
@@ -77,6 +78,7 @@ export async function writeFileAtomically(
     await syncFolder(folder, disk);
   } catch (error) {
     await disk.remove(temporary).catch(() => undefined); // the first error is the one to report
+    if (error instanceof CgfacError) throw error;
     throw new FileError(`cannot write '${path}': ${advice(error)}`, { cause: error });
   }
 }

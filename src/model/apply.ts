@@ -46,9 +46,7 @@ export function appliedModel(
   const bindings = new Map<Value, Value>();
   for (const declared of declarations) {
     const bound = given.get(isUnnamed(inputs) ? undefined : declared.name);
-    if (!bound) continue;
-    const isOther = bound.dtype !== declared.dtype && takesNumbersOf(declared.dtype, bound.dtype);
-    bindings.set(declared, asDeclared(b, isOther ? b.cast(bound, declared.dtype) : bound, declared.shape));
+    if (bound) bindings.set(declared, asInput(b, declared, bound));
   }
   for (const [name, value] of [...model.parameters, ...model.statistics]) {
     const bound = parameters.get(name);
@@ -58,6 +56,12 @@ export function appliedModel(
   const [prediction] = copy.outputs.values();
   if (!prediction) throw new GraphError(`model '${model.name}' has no output`);
   return { prediction, inner: wanted && copy.values.get(wanted) };
+}
+
+/** Return data for a declared input: integers in its own type, pictures in its order of axes. */
+export function asInput(b: Builder, declared: Value, data: Value): Value {
+  const isOther = data.dtype !== declared.dtype && takesNumbersOf(declared.dtype, data.dtype);
+  return asDeclared(b, isOther ? b.cast(data, declared.dtype) : data, declared.shape);
 }
 
 /** Whether an input of one type takes numbers of another: data have int64, and a model may declare int32. */

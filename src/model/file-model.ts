@@ -10,7 +10,6 @@ import { type Model, newElements, withNewElements } from './model.js';
 export interface FileModel extends Model {
   /** Version of ONNX's operator set that the file is of; the graph is of opset 21. */
   readonly opset: number;
-  readonly metadata: Readonly<Record<string, string>>;
   /** Tensors of the file that are neither trained nor updated, with the reason. */
   readonly untrained: ReadonlyMap<string, string>;
   /** The file has 16-bit floats, which the graph holds as float32. */

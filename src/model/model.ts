@@ -21,6 +21,8 @@ export interface Model {
    * training updates, and what `withNormalization` and `withTargetNormalization` take out of the data.
    */
   readonly statistics: ReadonlyMap<string, Value>;
+  /** Texts by keys that its file has as metadata; see `meaningOf` for those of cgfac. */
+  readonly metadata: Readonly<Record<string, string>>;
   /**
    * Whether its elements come from a file or from training; false for those of a new model. A file may have been written before any
    * training: a run measures whether they look trained (see `Setting`).
@@ -75,6 +77,7 @@ export function builtModel(
     graph,
     parameters,
     statistics,
+    metadata: options.metadata ?? {},
     isPretrained: false,
     with(given) {
       return withNewElements(this, given, () => ({}));

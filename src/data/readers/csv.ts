@@ -20,15 +20,25 @@ export function csvSplits(bytes: Uint8Array, path: string, options: TableOptions
   return tableSplits(columns, path, options, (row) => `record ${row + 2}`);
 }
 
+/** How a file of this name is parsed. */
+export const csvOptions = (path: string) => ({
+  delimiter: /\.tsv(\.gz)?$/.test(path) ? '\t' : ',',
+  skip_empty_lines: true,
+  bom: true,
+});
+
+export const malformed = (path: string, cause: unknown): FileError =>
+  new FileError(
+    `${path}: expected comma-separated values with one header line (${messageOf(cause)}): correct that line`,
+    { cause },
+  );
+
 function parseCsv(text: string, path: string): TableColumn[] {
   let records: string[][];
   try {
-    records = parse(text, { delimiter: /\.tsv(\.gz)?$/.test(path) ? '\t' : ',', skip_empty_lines: true, bom: true });
+    records = parse(text, csvOptions(path));
   } catch (cause) {
-    throw new FileError(
-      `${path}: expected comma-separated values with one header line (${messageOf(cause)}): correct that line`,
-      { cause },
-    );
+    throw malformed(path, cause);
   }
   const [header, ...rows] = records;
   if (header === undefined || rows.length === 0) {

@@ -80,7 +80,8 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: 'permission denied: make it readable for this user',
 };
 
-const unreadable = (path: string, what: string, cause: unknown): FileError =>
+/** Return the error of a file or folder that cannot be read. */
+export const unreadable = (path: string, what: string, cause: unknown): FileError =>
   new FileError(`${path}: cannot read this ${what}: ${reasons[systemCode(cause) ?? ''] ?? messageOf(cause)}`, {
     cause,
   });

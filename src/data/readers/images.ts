@@ -20,9 +20,15 @@ interface DecodedImage {
   readonly data: Uint8Array;
 }
 
-type Decode = (path: string, size: number | undefined, channels: 1 | 3) => Promise<DecodedImage>;
+/** Decode a file, scaled and cropped to a size if one is given. */
+export type Decode = (
+  path: string,
+  size: number | { readonly width: number; readonly height: number } | undefined,
+  channels: 1 | 3,
+) => Promise<DecodedImage>;
 
-const pictureFile = /\.(jpe?g|png|webp|gif|avif|tiff?)$/i;
+/** Files that are read as pictures, by their names. */
+export const pictureFile = /\.(jpe?g|png|webp|gif|avif|tiff?)$/i;
 
 /**
  * Read DIR/CLASS/picture files, or DIR/train/CLASS/… with DIR/test (or DIR/val) beside it. Inputs are bytes of shape
@@ -97,8 +103,7 @@ async function readClasses(
   const [first, ...rest] = files;
   const firstImage = await decode(first.path, options.size, channels);
   const { width, height } = firstImage;
-  const plane = width * height;
-  const length = channels * plane;
+  const length = channels * width * height;
   const pixels = new Uint8Array(files.length * length);
   const put = (row: number, image: DecodedImage, path: string): void => {
     if (image.width !== width || image.height !== height || image.data.length !== length) {
@@ -106,10 +111,7 @@ async function readClasses(
         `${path}: the picture is ${image.width} × ${image.height}, but ${first.path} is ${width} × ${height}: bring all to one size with ?size=PIXELS`,
       );
     }
-    for (let channel = 0; channel < channels; channel++) {
-      const start = row * length + channel * plane;
-      for (let pixel = 0; pixel < plane; pixel++) pixels[start + pixel] = image.data[pixel * channels + channel] ?? 0;
-    }
+    putPlanes(image, channels, pixels, row * length);
   };
   put(0, firstImage, first.path);
   for (const [index, { path }] of rest.entries()) put(index + 1, await decode(path, options.size, channels), path);
@@ -119,8 +121,22 @@ async function readClasses(
     inputs: { dtype: 'float32', shape: [channels, height, width], data: pixels, scale: 1 / 255 },
     targets: { dtype: 'int64', shape: [], data: Int32Array.from(files, ({ label }) => label) },
     classes,
-    picture: { width, height, channels },
+    picture: { width, height, channels, ...(options.size !== undefined && { resized: true }) },
   });
+}
+
+/** Put the pixels of a picture into an array from `start` on, one channel after another. */
+export function putPlanes(
+  { data, width, height }: DecodedImage,
+  channels: number,
+  pixels: Uint8Array,
+  start: number,
+): void {
+  const plane = width * height;
+  for (let channel = 0; channel < channels; channel++) {
+    const first = start + channel * plane;
+    for (let pixel = 0; pixel < plane; pixel++) pixels[first + pixel] = data[pixel * channels + channel] ?? 0;
+  }
 }
 
 async function subfolders(folder: string): Promise<string[]> {
@@ -129,7 +145,8 @@ async function subfolders(folder: string): Promise<string[]> {
   return names.filter((_, index) => kinds[index]);
 }
 
-async function loadDecoder(): Promise<Decode> {
+/** @throws UnsupportedError if sharp is not installed */
+export async function loadDecoder(): Promise<Decode> {
   let sharp: typeof import('sharp').default;
   try {
     sharp = (await import('sharp')).default;
@@ -142,7 +159,8 @@ async function loadDecoder(): Promise<Decode> {
   return async (path, size, channels) => {
     try {
       let image = sharp(path, { failOn: 'error' }).rotate().flatten({ background: '#ffffff' });
-      if (size !== undefined) image = image.resize(size, size, { fit: 'cover' });
+      const { width, height } = typeof size === 'number' ? { width: size, height: size } : (size ?? {});
+      if (size !== undefined) image = image.resize(width, height, { fit: 'cover' });
       image = channels === 1 ? image.toColourspace('b-w') : image.toColourspace('srgb');
       const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
       return { width: info.width, height: info.height, data };

@@ -1,6 +1,7 @@
 // Makes a data set of a table: one column is the label (classification) or the target (regression), the others are numbers and
 // become the inputs. A cell that is not a number is refused by column and row.
 import { FileError, OptionError } from '../../errors.js';
+import type { NamedColumn } from '../../meaning.js';
 import { type DataSplits, type Dataset, dataset, type ExampleArray } from '../dataset.js';
 import { type SplitOptions, splitAtRandom } from '../split.js';
 
@@ -63,13 +64,25 @@ export function tableSplits(
   const targets = (label === undefined ? numberColumn : labelColumn)(answers, predicted, path, place);
   const weightCells = columns.find((column) => column.name === weights);
   const weighted = weightCells && { weights: weightColumn(weightCells.cells, weightCells.name, path, place) };
-  return splitAtRandom(dataset({ name: path, size, inputs, ...targets, ...weighted }), options);
+  const named = { columns: namedColumns(features), target: predicted };
+  return splitAtRandom(dataset({ name: path, size, inputs, ...named, ...targets, ...weighted }), options);
 }
 
 type Place = (row: number) => string;
 
-function featureColumn(features: readonly TableColumn[], size: number, path: string, place: Place): ExampleArray {
-  const widths = features.map(({ cells }) => (isList(cells[0]) ? cells[0].length : 1));
+/** Return the columns with how many numbers each gives a row, by its first one. */
+export const namedColumns = (features: readonly TableColumn[]): NamedColumn[] =>
+  features.map(({ name, cells }) => ({ name, size: isList(cells[0]) ? cells[0].length : 1 }));
+
+/** Return columns of numbers, and of lists of numbers, as rows. @throws FileError for a cell that is neither */
+export function featureColumn(
+  features: readonly TableColumn[],
+  size: number,
+  path: string,
+  place: Place,
+  advice = leaveOut,
+): ExampleArray {
+  const widths = namedColumns(features).map((column) => column.size);
   const width = widths.reduce((sum, count) => sum + count, 0);
   const data = new Float32Array(size * width);
   let offset = 0;
@@ -84,7 +97,7 @@ function featureColumn(features: readonly TableColumn[], size: number, path: str
         );
       }
       for (let element = 0; element < count; element++) {
-        data[row * width + offset + element] = numberOf(list[element], name, path, row, place);
+        data[row * width + offset + element] = numberOf(list[element], name, path, row, place, advice);
       }
     }
     offset += count;
@@ -131,13 +144,16 @@ function labelColumn(
   return { targets: { dtype: 'int64', shape: [], data }, classes };
 }
 
-function numberOf(cell: unknown, name: string, path: string, row: number, place: Place): number {
+/** What to do about a column that holds something else than numbers. */
+const leaveOut = (column: string): string => `leave the column out with ?drop=${column}, or turn it into numbers`;
+
+function numberOf(cell: unknown, name: string, path: string, row: number, place: Place, advice = leaveOut): number {
   const isNumber = typeof cell === 'string' ? cell.trim() !== '' : isScalar(cell);
   const value = isNumber ? Number(cell) : Number.NaN;
   if (Number.isFinite(Math.fround(value))) return value;
   const found = typeof cell === 'object' && cell !== null ? 'no number' : `'${String(cell).slice(0, 40)}'`;
   throw new FileError(
-    `${path}, ${place(row)}: column '${name}' holds ${found}, expected a finite number: leave the column out with ?drop=${name}, or turn it into numbers`,
+    `${path}, ${place(row)}: column '${name}' holds ${found}, expected a finite number: ${advice(name)}`,
   );
 }
 

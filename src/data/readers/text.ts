@@ -46,7 +46,7 @@ export function textSplits(bytes: Uint8Array, path: string, options: TextOptions
       size: Math.floor((part.length - context - 1) / step) + 1,
       inputs: { dtype: 'int64', shape: [context], stride: step, data: part },
       targets: { dtype: 'int64', shape: [context], stride: step, data: part.subarray(1) },
-      classes,
+      ...{ classes, vocabulary: classes },
     });
   return {
     train: windows('train', tokens.subarray(0, cut), stride),

@@ -14,13 +14,14 @@ import { isSameNumbers, traitsOf } from '../../ops/table.js';
 import { checkedCount, checkedSeed } from '../../options.js';
 import { random } from '../../random.js';
 import { type FileModel, modelRemade } from '../file-model.js';
+import { meaningOf, withMeaning } from '../meaning.js';
 import { checkModel, type Model } from '../model.js';
 import { type DenseLayer, denseLayer, parameterReaders } from './dense-layers.js';
 import { withoutTargetNormalization } from './target-normalization.js';
 
 /**
  * Return the model with a new last layer of `classes` outputs; all names stay. A normalization of targets, which belonged
- * to the old outputs, is removed. New weights are uniform within ±1/√inputs, as those of PyTorch's Linear; the new bias is
+ * to the old outputs, is removed, and so are the names of its classes. New weights are uniform within ±1/√inputs, as those of PyTorch's Linear; the new bias is
  * zero.
  * @throws UnsupportedError naming the node if no known path leads from the output to a last layer, or if nodes after the
  *   layer compute with the old number of classes
@@ -31,7 +32,7 @@ export function replaceHead(given: Model, classes: number, seed: number): FileMo
   checkModel('replaceHead', given);
   checkedSeed(seed);
   checkedCount('the new number of classes', classes, 1_000_000);
-  const model = withoutTargetNormalization(given);
+  const model = withoutTargetMeaning(withoutTargetNormalization(given));
   const head = lastLayer(model);
   const { weight, bias } = head;
   const axisOfClasses = classAxis(model, head, classes);
@@ -45,6 +46,12 @@ export function replaceHead(given: Model, classes: number, seed: number): FileMo
   const proto = withOutputSize(decodeProto(model.encode(new Map())), axisOfClasses, classes);
   const bytes = encodeMessage(withInitializers(proto, elements, new Map()), model.name);
   return modelRemade(model, bytes);
+}
+
+/** The meaning of the inputs stays: names of columns, pictures, characters. */
+function withoutTargetMeaning(model: Model): Model {
+  const { columns, picture, text } = meaningOf(model);
+  return withMeaning(model, { ...(columns && { columns }), ...(picture && { picture }), ...(text && { text }) });
 }
 
 /** Return the shape of the head's weight or bias with another number of classes. */

@@ -2,6 +2,7 @@
 import { type Batch, gatherBatch } from '../../data/batches.js';
 import type { Dataset } from '../../data/dataset.js';
 import type { Engine, Program } from '../../engine/engine.js';
+import { OptionError } from '../../errors.js';
 import type { Graph, Value } from '../../graph/graph.js';
 import { listInputs, mapInputs } from '../../graph/inputs.js';
 import type { TensorData } from '../../graph/tensor.js';
@@ -48,41 +49,60 @@ export interface EvaluatedModel extends ModelEvaluation {
   readonly warnings: readonly string[];
 }
 
+/** A set, or parts of one that follow each other, such as those of a set larger than memory. */
+export type EvaluatedSets = Dataset | Iterable<Dataset> | AsyncIterable<Dataset>;
+
 /**
- * Return the mean loss and the metrics of a model on a whole set.
+ * Return the mean loss and the metrics of a model on a whole set, or on all parts of one together.
  * @param engine which stays open
- * @throws OptionError if the data do not fit the model, or a metric does not fit the data
+ * @throws OptionError if the data do not fit the model or have no examples, or a metric does not fit the data
  * @example
  * const { values } = await evaluateModel(engine, model, test, { metrics: [accuracy()] });
  */
 export async function evaluateModel(
   engine: Engine,
   model: Model,
-  set: Dataset,
-  { loss: given, metrics, batchSize = largestBatch }: EvaluationRequest = {},
+  sets: EvaluatedSets,
+  { loss, metrics, batchSize = largestBatch }: EvaluationRequest = {},
 ): Promise<EvaluatedModel> {
   checkedCount('batchSize', batchSize);
-  const { loss, data, warnings } = learningTask(model, { train: set, test: set }, given);
   const own = engine.open();
   try {
-    const evaluator = new ModelEvaluator(
-      own,
-      model,
-      loss,
-      metrics ? metricsOf(metrics) : [loss.metric],
-      new Map(),
-      batchSize,
-    );
-    evaluator.check(data.test);
-    const measured = await evaluator.measure(data.test);
-    return {
-      ...measured,
-      loss: loss.name,
-      warnings: [...warnings, ...notFinite(measured.values, `the set '${set.name}'`)],
-    };
+    let begun:
+      | { readonly loss: Loss; readonly measurement: Measurement; readonly about: readonly string[] }
+      | undefined;
+    const names: string[] = [];
+    for await (const set of partsOf(sets)) {
+      if (set.size === 0) continue;
+      const task = learningTask(model, { train: set, test: set }, begun?.loss ?? loss);
+      const { test } = task.data;
+      if (!begun) {
+        const chosen = metrics ? metricsOf(metrics) : [task.loss.metric];
+        const evaluator = new ModelEvaluator(own, model, task.loss, chosen, new Map(), batchSize);
+        evaluator.check(test);
+        begun = { loss: task.loss, measurement: evaluator.begin(), about: task.warnings };
+      }
+      await begun.measurement.add(test);
+      names.push(set.name);
+    }
+    if (!begun) throw new OptionError('the data to evaluate a model on have no examples');
+    const measured = begun.measurement.result();
+    const warnings = [...begun.about, ...notFinite(measured.values, `the set '${names.join("', '")}'`)];
+    return { ...measured, loss: begun.loss.name, warnings };
   } finally {
     await own.close();
   }
+}
+
+const partsOf = (sets: EvaluatedSets): Iterable<Dataset> | AsyncIterable<Dataset> =>
+  Symbol.asyncIterator in sets || Symbol.iterator in sets ? sets : [sets];
+
+/** The measuring of a set that comes in parts. */
+interface Measurement {
+  /** Add the examples of a set, or the given ones. */
+  add(set: Dataset, indices?: Uint32Array): Promise<void>;
+  /** Return loss and metrics of all that was added. */
+  result(): ModelEvaluation;
 }
 
 export interface Evaluator {
@@ -174,31 +194,43 @@ export class ModelEvaluator implements Evaluator {
     return metrics;
   }
 
-  async measure(set: Dataset, indices?: Uint32Array, purpose: Purpose = 'figures'): Promise<ModelEvaluation> {
+  async measure(set: Dataset, indices?: Uint32Array, purpose?: Purpose): Promise<ModelEvaluation> {
+    const measurement = this.begin(purpose);
+    await measurement.add(set, indices);
+    return measurement.result();
+  }
+
+  /** Begin to measure a set that comes in parts. */
+  begin(purpose: Purpose = 'figures'): Measurement {
     const totals = this.#metrics.map(() => new Accumulation());
     let [loss, mass] = [0, 0];
-    for await (const { batch } of this.#batches(set, indices)) {
-      const { program, metrics } = await this.#programFor(batch, purpose);
-      const results = await program.run(batchFeeds(batch));
-      const share = Number(results.mass?.data[0] ?? batch.target.dims[0]);
-      // A batch without weight may have no loss.
-      if (share !== 0) loss += share * Number(results.loss?.data[0]);
-      mass += share;
-      for (const [i, parts] of metrics.entries()) totals[i]?.add(parts, results);
-    }
-    const found = this.#metrics.map((metric, i) => ({ metric, numbers: totals[i]?.numbers ?? {} }));
-    return {
-      values: {
-        loss: loss / mass,
-        ...Object.fromEntries(found.map(({ metric, numbers }) => [metric.name, figureOf(metric, numbers)])),
-      },
-      tables: Object.fromEntries(
-        found.flatMap(({ metric, numbers }) => {
-          const table = tableOf(metric, numbers);
-          return table ? [[metric.name, table]] : [];
-        }),
-      ),
+    const add = async (set: Dataset, indices?: Uint32Array) => {
+      for await (const { batch } of this.#batches(set, indices)) {
+        const { program, metrics } = await this.#programFor(batch, purpose);
+        const results = await program.run(batchFeeds(batch));
+        const share = Number(results.mass?.data[0] ?? batch.target.dims[0]);
+        // A batch without weight may have no loss.
+        if (share !== 0) loss += share * Number(results.loss?.data[0]);
+        mass += share;
+        for (const [i, parts] of metrics.entries()) totals[i]?.add(parts, results);
+      }
     };
+    const result = (): ModelEvaluation => {
+      const found = this.#metrics.map((metric, i) => ({ metric, numbers: totals[i]?.numbers ?? {} }));
+      return {
+        values: {
+          loss: loss / mass,
+          ...Object.fromEntries(found.map(({ metric, numbers }) => [metric.name, figureOf(metric, numbers)])),
+        },
+        tables: Object.fromEntries(
+          found.flatMap(({ metric, numbers }) => {
+            const table = tableOf(metric, numbers);
+            return table ? [[metric.name, table]] : [];
+          }),
+        ),
+      };
+    };
+    return { add, result };
   }
 
   async *predict(set: Dataset, chosen?: Uint32Array): AsyncGenerator<Predictions> {

@@ -1,13 +1,15 @@
 // Standardization inside a model before it is trained on a data set: of its input, and of the targets of a regression.
-import type { DataSplits, Dataset } from '../../data/dataset.js';
+import { checkSplits, type DataSplits, type Dataset } from '../../data/dataset.js';
 import { checkFinite, lostDigits, measureNormalization, measureTargetNormalization } from '../../data/normalization.js';
 import { isUnnamed } from '../../graph/inputs.js';
 import type { LossWord } from '../../losses/index.js';
 import type { Loss } from '../../losses/loss.js';
 import { normalizationOf, withNormalization } from '../../model/edit/normalize.js';
 import { endsInLayer, targetNormalizationOf, withTargetNormalization } from '../../model/edit/target-normalization.js';
-import type { Model } from '../../model/model.js';
+import { meaningOf, withMeaning } from '../../model/meaning.js';
+import { checkModel, type Model } from '../../model/model.js';
 import type { Normalization } from '../../normalization.js';
+import { alignedSplits, learnedMeaning } from './meaning.js';
 import { type LearningTask, learningTask } from './task.js';
 
 export interface StandardizationOptions {
@@ -40,14 +42,24 @@ export interface StandardizedTask {
 }
 
 /**
- * Return the model with its normalizations, and its task.
+ * Return the model with its normalizations and with the meaning that its numbers get from the data, and its task.
  * @throws OptionError if the data do not fit the model, hold a number that is not finite, or cannot be normalized as requested
  */
 export function standardizedTask(
   given: Model,
-  data: DataSplits,
-  { normalize, loss }: StandardizationOptions = {},
+  splits: DataSplits,
+  options: StandardizationOptions = {},
 ): StandardizedTask {
+  checkModel('train', given);
+  checkSplits(splits);
+  const known = meaningOf(given);
+  const { data, warnings } = alignedSplits(known, splits);
+  const made = standardized(given, data, options);
+  const model = withMeaning(made.model, learnedMeaning(known, made.task, data.train));
+  return { ...made, model, warnings: [...warnings, ...made.warnings] };
+}
+
+function standardized(given: Model, data: DataSplits, { normalize, loss }: StandardizationOptions): StandardizedTask {
   const task = learningTask(given, data, loss);
   const { train } = data;
   // The test set, too: a loss of NaN there would look like a model that diverged.

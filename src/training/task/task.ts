@@ -1,4 +1,5 @@
 // The learning task of a model on a data set, decided by shapes: classify, reproduce its inputs, or predict numbers.
+import type { Examples } from '../../data/align.js';
 import {
   checkSplits,
   type DataSplits,
@@ -109,8 +110,11 @@ function withTargetsInRange(set: Dataset, kind: LearningTask['kind'], { name: lo
   );
 }
 
-/** The data with each input in the shape that the model declares. */
-function withModelInputs(model: Model, set: Dataset): Dataset {
+/**
+ * Return the data with each input in the shape that the model declares.
+ * @throws OptionError that has both shapes, or both lists of names, if they do not fit
+ */
+export function withModelInputs<Set extends Examples>(model: Model, set: Set): Set {
   const declared = new Map(model.graph.inputs.map((input) => [input.name, input]));
   const [only] = declared.values();
   if (isUnnamed(set.inputs) ? declared.size !== 1 : !sameNames([...declared.keys()], Object.keys(set.inputs))) {
@@ -140,7 +144,7 @@ function withModelInputs(model: Model, set: Dataset): Dataset {
 const sameNames = (some: readonly string[], others: readonly string[]): boolean =>
   some.length === others.length && some.every((name) => others.includes(name));
 
-function wrongNames(model: Model, set: Dataset): OptionError {
+function wrongNames(model: Model, set: Examples): OptionError {
   const declared = model.graph.inputs.map((input) => `'${input.name}' (${formatType(input.type)})`).join(', ');
   const taken = model.graph.inputs.map(({ name }) => name);
   const given = isUnnamed(set.inputs) ? taken : Object.keys(set.inputs);
@@ -156,7 +160,7 @@ function wrongNames(model: Model, set: Dataset): OptionError {
 }
 
 /** A column in the shape of the model's input. */
-function fittedColumn(model: Model, set: Dataset, column: ExampleArray, input: Value): ExampleArray {
+function fittedColumn(model: Model, set: Examples, column: ExampleArray, input: Value): ExampleArray {
   const { dtype, shape } = column;
   const wanted = input.shape.slice(1);
   const misfit = (advice: string) =>
