@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path';
 const sections = [
   ['Train and use', /^api\//],
   ['Networks', /^nn\//],
-  ['Models, files, fine-tuning', /^(model|onnx)\/|^normalization/],
-  ['Data', /^data\//],
+  ['Models, files, fine-tuning', /^(model|onnx)\/|^normalization|^meaning/],
+  ['Data', /^data\/|^random/],
   ['Losses', /^losses\//],
   ['Metrics', /^metrics\//],
   ['Schedules', /^optimizers\/schedules/],

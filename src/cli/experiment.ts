@@ -110,9 +110,23 @@ export async function makePlan(modelName: string, flags: RunFlags, data?: DataSp
 }
 
 /** What the flags say of the examples that a step sees. */
-export const variationOf = ({ augment, oversample }: RunFlags): Pick<RunOptions, 'augment' | 'sampling'> => ({
+const variationOf = ({ augment, oversample }: RunFlags): Pick<RunOptions, 'augment' | 'sampling'> => ({
   ...(augment && { augment }),
   ...(oversample && { sampling: oversampled() }),
+});
+
+/** What training takes of a plan, but for its engine and its optimizer. */
+export const runOptionsOf = ({ batches, total, flags }: Plan): Omit<RunOptions, 'engine' | 'optimizer'> => ({
+  ...batches,
+  steps: total,
+  seed: flags.seed,
+  ...variationOf(flags),
+  ...(flags.average && { average: flags.average }),
+  ...(flags.metrics && { metrics: flags.metrics }),
+  ...(flags.target && { target: flags.target }),
+  ...stoppingOptions(flags),
+  ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
+  ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
 });
 
 function smallerBatches(

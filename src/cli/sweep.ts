@@ -15,11 +15,10 @@ import { type SweepPlan, sweepPlan, sweepStudy, type TrialOutcome, type Trials }
 import { evaluatedValue, splitsOf } from '../training/evaluation/splits.js';
 import { DivergedError } from '../training/run.js';
 import { runMetrics, runTask } from '../training/trainer.js';
-import { makePlan, optimizerFor } from './experiment.js';
+import { makePlan, optimizerFor, runOptionsOf } from './experiment.js';
 import { debugFlag } from './flags.js';
 import { number } from './number.js';
 import { checkOptimizer, sharedOptions } from './optimizers.js';
-import { stoppingOptions } from './stopping-flags.js';
 import { carriedOut, inFolder } from './study.js';
 import { trainFlagsOf } from './train.js';
 
@@ -142,17 +141,11 @@ async function trialsOf(plan: SweepPlan, threads: number): Promise<Trials> {
       const steps = Math.max(1, Math.round(share * trial.total));
       try {
         const { record } = await runTask(trial.model, trial.task, {
+          ...runOptionsOf(trial),
           engine,
           optimizer: optimizerFor(trial, flags.optimizer, shared).optimizer,
-          ...trial.batches,
           steps,
-          seed: flags.seed,
           signal,
-          ...(flags.augment && { augment: flags.augment }),
-          ...(flags.metrics && { metrics: flags.metrics }),
-          ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
-          ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
-          ...stoppingOptions(flags),
           monitor: value.key,
         });
         const last = record.steps.at(-1);

@@ -1,13 +1,16 @@
 // `cgfac train`: one model, one optimizer, one folder.
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { OptionError, TrainingError } from '../errors.js';
+import { mostThreads } from '../options.js';
 import { dataName } from '../reporting/names.js';
 import { cadence } from '../training/cadence.js';
 import { withBatchSize } from './batch-size.js';
 import { type CheckpointFlags, checkpointFlags } from './checkpoint-flags.js';
 import { applyConfig, withConfig } from './config-file.js';
+import { dryRun, forecastLines } from './dry-run.js';
 import { experimentOf, makePlan, optimizerFor, standardizationLines } from './experiment.js';
 import { type RunFlags, runFlags } from './flags.js';
 import { recordGiven } from './given-options.js';
@@ -41,6 +44,7 @@ Examples
 
 interface TrainFlags extends RunFlags, CheckpointFlags {
   readonly optimizer: string;
+  readonly dryRun?: boolean;
 }
 
 /**
@@ -65,6 +69,8 @@ function trainFlagsOfWords(words: readonly string[]): TrainFlags {
 function withFlags(train: Command): Command {
   train.option('--optimizer <name>', 'the optimizer, optionally with options, e.g. adam:learning-rate=0.003', 'cgfac');
   for (const flag of [...runFlags(), ...checkpointFlags()]) train.addOption(flag);
+  const dryRun = 'take a few steps, evaluate, write a checkpoint, keep nothing, and say what the run will cost';
+  train.addOption(new Option('--dry-run', dryRun).conflicts(['resume', 'out', 'overwrite']));
   return train;
 }
 
@@ -76,9 +82,24 @@ export function command(): Command {
   return train.addHelpText('after', examples).action(async (model: string, flags: TrainFlags) => {
     const { config: _, ...words } = options(); // what the file says is among the others
     const given = { model, options: words, folder: process.cwd() };
-    if (flags.resume === undefined) await begin(given, flags);
+    if (flags.dryRun) await forecast(given, flags);
+    else if (flags.resume === undefined) await begin(given, flags);
     else await goOn(flags.resume, { model: train.args[0], options: given.options }, flags.force === true);
   });
+}
+
+/** Take a few steps, and say what the run will cost. */
+async function forecast({ model }: GivenRun, typed: TrainFlags): Promise<void> {
+  const shared = sharedOptions(typed);
+  checkOptimizer(typed.optimizer, shared);
+  const { flags, notes } = await withBatchSize(model, typed.optimizer, typed);
+  const plan = await makePlan(model, flags);
+  for (const line of [...notes, ...plan.warnings.map((warning) => `Warning: ${warning}`), ...plan.notes])
+    process.stderr.write(`${line}\n`);
+  const threads = flags.threads ?? Math.min(availableParallelism(), mostThreads);
+  const found = await dryRun(plan, optimizerFor(plan, flags.optimizer, shared), threads);
+  if (flags.json) console.log(JSON.stringify(found));
+  else for (const line of forecastLines(found, flags.checkpoints ? flags.keep : 0)) console.log(line);
 }
 
 async function begin(given: GivenRun, flags: TrainFlags): Promise<void> {

@@ -19,7 +19,7 @@ import { DivergedError } from '../training/run.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { runMetrics, runTask } from '../training/trainer.js';
 import { describeEnvironment, typedCommand } from './environment.js';
-import { hyperParametersOf, type Plan, variationOf } from './experiment.js';
+import { hyperParametersOf, type Plan, runOptionsOf } from './experiment.js';
 import { type Interruption, interruption } from './interruption.js';
 import { LastingMetrics, saveWithRoom } from './lasting-metrics.js';
 import { cardOf } from './model-card.js';
@@ -37,7 +37,6 @@ import {
 } from './run-folder.js';
 import { logsOf } from './run-logs.js';
 import { startingLine } from './starting-line.js';
-import { stoppingOptions } from './stopping-flags.js';
 
 /** The results of a run. */
 export interface Outcome {
@@ -166,7 +165,7 @@ export class Workbench {
     continuation?: Continuation,
   ): Promise<Outcome | undefined> {
     if (this.interrupted) return undefined;
-    const { model, task, batches, total, flags } = plan;
+    const { model, task, total, flags } = plan;
     const resumed = continuation?.resumption?.state;
     const taken = resumed?.step ?? 0;
     const metrics = new LastingMetrics(
@@ -201,17 +200,8 @@ export class Workbench {
         {
           engine: this.#engine,
           optimizer: chosen.optimizer,
-          ...batches,
-          steps: total,
-          seed: flags.seed,
+          ...runOptionsOf(plan),
           signal: this.#interruption.signal,
-          ...variationOf(flags),
-          ...(flags.average && { average: flags.average }),
-          ...(flags.metrics && { metrics: flags.metrics }),
-          ...(flags.target && { target: flags.target }),
-          ...stoppingOptions(flags),
-          ...(flags.evaluateEvery !== undefined && { evaluateEvery: flags.evaluateEvery }),
-          ...(flags.evaluationExamples !== undefined && { evaluationExamples: flags.evaluationExamples }),
           callbacks: [
             {
               onStart: ({ startingPoint }) => {
