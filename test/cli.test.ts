@@ -213,9 +213,9 @@ describe('cgfac train', () => {
     expect(JSON.parse(stdout)).toMatchObject({ steps: 2, batchSize: 50, warnings: [] });
     const accumulated = await cgfac([...parameters, '--accumulate', '4', '--out', join(folder, 'parts'), '--json']);
     expect(accumulated.stderr).toContain(
-      'Each step takes 48 of 50 training examples: there are fewer than 4 batches of',
+      'Each step takes all 50 training examples: there are fewer than 4 batches of 128.\n',
     );
-    expect(JSON.parse(accumulated.stdout)).toMatchObject({ steps: 2, batchSize: 48, warnings: [] });
+    expect(JSON.parse(accumulated.stdout)).toMatchObject({ steps: 2, batchSize: 52, warnings: [] });
   });
 
   it('warns of a run that made the model worse', async () => {
@@ -256,6 +256,7 @@ describe('cgfac train', () => {
     expect((await readdir(out)).sort()).toEqual(['adam', 'notes.txt', 'report.html', 'run.json', 'sgd']);
     expect((await cgfac([...again, '--overwrite'])).code).toBe(0);
     expect((await readdir(out)).sort()).toEqual([
+      'README.md',
       'checkpoints',
       'config.json',
       'metrics.jsonl',

@@ -65,7 +65,7 @@ describe('a finished run', () => {
       folder: process.cwd(),
       threads: 1,
       options: { steps: '30', optimizer: 'adam', 'checkpoint-every': '10', threads: '1' },
-      effective: { steps: 30, batchSize: 20, seed: 0, loss: 'softmax-cross-entropy', examples: { train: 72, test: 8 } },
+      effective: { steps: 30, batchSize: 18, seed: 0, loss: 'softmax-cross-entropy', examples: { train: 72, test: 8 } },
       versions: { cgfac: expect.any(String), onnxruntime: expect.any(String), node: process.version },
       fingerprints: { model: expect.stringMatching(/^[0-9a-f]{64}$/), data: expect.stringMatching(/^[0-9a-f]{64}$/) },
     });

@@ -20,22 +20,22 @@ async function written(sweep: unknown): Promise<string> {
 it('trains each setting, and says which is best', async () => {
   const path = await written({
     model: 'mlp',
-    train: { data: 'digits?train=120&test=40', validation: 0.25, steps: 4, batchSize: 30 },
-    vary: { optimizer: ['adam', 'sgd'], learningRate: [0.01, 1e-9] },
+    train: { data: 'digits?train=120&test=40', validation: 0.25, steps: 4, 'batch-size': 30 },
+    vary: { optimizer: ['adam', 'sgd'], 'learning-rate': [0.01, 1e-9] },
     search: 'grid',
   });
   const out = join(folder, 'out');
   const { code, stdout, stderr } = await cgfac(['sweep', path, '--threads', '1', '--out', out]);
   expect(code, stderr).toBe(0);
-  expect(stdout).toMatch(/^The best of 4 trials by validation loss \(\d\.\d+\): optimizer \w+, learningRate 0\.01\n/);
+  expect(stdout).toMatch(/^The best of 4 trials by validation loss \(\d\.\d+\): optimizer \w+, learning-rate 0\.01\n/);
   expect(stdout).toMatch(/Train the best:\n {2}npx cgfac train --config .*best\.json\n/);
   const best = JSON.parse(await readFile(join(out, 'best.json'), 'utf8'));
-  expect(best).toMatchObject({ model: 'mlp', steps: 4, learningRate: 0.01 });
+  expect(best).toMatchObject({ model: 'mlp', steps: 4, 'learning-rate': 0.01 });
   expect(await readFile(join(out, 'report.html'), 'utf8')).toContain('Parallel coordinates of 4 trials');
   // Nothing is trained again.
   const again = await cgfac(['sweep', path, '--threads', '1', '--out', out, '--json']);
   expect(again.stderr).toBe('');
-  expect(JSON.parse(again.stdout).best.settings).toEqual({ optimizer: best.optimizer, learningRate: 0.01 });
+  expect(JSON.parse(again.stdout).best.settings).toEqual({ optimizer: best.optimizer, 'learning-rate': 0.01 });
 });
 
 it.each([

@@ -1,7 +1,7 @@
 // `cgfac data`: describes a data set.
 import { Command, Option } from 'commander';
 import { dataKinds, type LoadOptions } from '../data/spec.js';
-import { debugFlag } from './flags.js';
+import { debugFlag } from './debug-flag.js';
 import { number } from './number.js';
 
 const examples = `

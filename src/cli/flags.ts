@@ -10,6 +10,7 @@ import { metricNames, metricsOf } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Schedule } from '../optimizers/schedules.js';
 import { mostSteps, mostThreads } from '../options.js';
+import { debugFlag } from './debug-flag.js';
 import { listSchema, reads } from './flag-schema.js';
 import { readOptions } from './named-options.js';
 import { count, number, schedule } from './number.js';
@@ -157,8 +158,6 @@ export const lossFlag = (otherwise: string): Option =>
   new Option('--loss <name>', `the loss: ${lossNames.join(', ')} (default: ${otherwise})`).argParser((text) =>
     lossOf(text),
   );
-
-export const debugFlag = (): Option => new Option('--debug', 'show the stack trace of an error');
 
 function augmentation(text: string): Augmentation {
   const parts = text.split(',').map((part) => part.trim());

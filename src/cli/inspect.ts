@@ -18,7 +18,7 @@ import type { Model } from '../model/model.js';
 import { describeNormalization } from '../normalization.js';
 import { flopsOf } from '../ops/table.js';
 import { defaultRank } from '../optimizers/second-order/factors.js';
-import { debugFlag } from './flags.js';
+import { debugFlag } from './debug-flag.js';
 import { modelHelp, openModel } from './models.js';
 import { number } from './number.js';
 import { aligned } from './output.js';

@@ -1,6 +1,6 @@
 // `cgfac optimizers`: lists the optimizers, or describes the options of one.
 import { Command } from 'commander';
-import { debugFlag } from './flags.js';
+import { debugFlag } from './debug-flag.js';
 import { describeValues } from './named-options.js';
 import { conditionsOf, type OptimizerKind } from './optimizer-kind.js';
 import { optimizerGroups, optimizerHelp, optimizerKind } from './optimizers.js';

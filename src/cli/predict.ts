@@ -15,7 +15,7 @@ import type { Meaning } from '../meaning.js';
 import { meaningOf, withMeaning } from '../model/meaning.js';
 import type { Model } from '../model/model.js';
 import { mostThreads } from '../options.js';
-import { debugFlag } from './flags.js';
+import { debugFlag } from './debug-flag.js';
 import { count, number } from './number.js';
 import { printWarnings } from './output.js';
 import { openInputs } from './prediction-inputs.js';

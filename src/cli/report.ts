@@ -7,8 +7,8 @@ import { FileError, OptionError } from '../errors.js';
 import { advice, ensureWritableFolder, systemCode, writeFileAtomically } from '../files/write.js';
 import { comparisonOf, type FoundRun } from '../reporting/comparison.js';
 import { dataName } from '../reporting/names.js';
+import { debugFlag } from './debug-flag.js';
 import { typedCommand } from './environment.js';
-import { debugFlag } from './flags.js';
 import { foundRuns } from './found-runs.js';
 import { printTable } from './output.js';
 

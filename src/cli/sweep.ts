@@ -15,8 +15,8 @@ import { type SweepPlan, sweepPlan, sweepStudy, type TrialOutcome, type Trials }
 import { evaluatedValue, splitsOf } from '../training/evaluation/splits.js';
 import { DivergedError } from '../training/run.js';
 import { runMetrics, runTask } from '../training/trainer.js';
+import { debugFlag } from './debug-flag.js';
 import { makePlan, optimizerFor, runOptionsOf } from './experiment.js';
-import { debugFlag } from './flags.js';
 import { number } from './number.js';
 import { checkOptimizer, sharedOptions } from './optimizers.js';
 import { carriedOut, inFolder } from './study.js';
@@ -29,8 +29,8 @@ The file
     "train": { "data": "digits", "validation": 0.1, "epochs": 3 },
     "vary": {
       "optimizer": ["cgfac", "adam", "sgd"],
-      "batchSize": [64, 128],
-      "learningRate": { "from": 1e-4, "to": 0.1, "scale": "log" }
+      "batch-size": [64, 128],
+      "learning-rate": { "from": 1e-4, "to": 0.1, "scale": "log" }
     },
     "search": { "kind": "random", "trials": 20 },
     "by": "val.accuracy",

@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { packageVersion } from '../api/package-version.js';
 import { OptionError } from '../errors.js';
 import { isLocked } from '../files/folder-lock.js';
-import { debugFlag } from './flags.js';
+import { debugFlag } from './debug-flag.js';
 import { number } from './number.js';
 import { fileNames, manifestName } from './run-folder.js';
 

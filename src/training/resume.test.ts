@@ -12,11 +12,14 @@ import { autoencoder, mlp } from '../nn/zoo.js';
 import { adam } from '../optimizers/adam.js';
 import { chain } from '../optimizers/chain.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
+import { reduceOnPlateau } from '../optimizers/plateau.js';
+import { scheduleFreeAdamw } from '../optimizers/schedule-free.js';
 import { cgfac } from '../optimizers/second-order/cgfac.js';
 import { kfac } from '../optimizers/second-order/kfac.js';
 import { sgd } from '../optimizers/sgd.js';
 import type { Checkpointing, RunState } from './run-state.js';
 import { type RunOptions, type TrainingResult, train } from './trainer.js';
+import { exponentialAverage } from './weight-average.js';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -94,6 +97,16 @@ const optimizers: readonly (readonly [string, () => Optimizer, Case])[] = [
         augment: { flip: true, rotate: 10, colour: 0.2, erase: 0.5, noise: 0.1, mixup: 0.2, cutmix: 1 },
       },
     },
+  ],
+  [
+    'a rate that falls with the loss of batches',
+    () => reduceOnPlateau(scheduleFreeAdamw(), { every: 2, patience: 0, factor: 0.5, threshold: 0.5 }),
+    classification,
+  ],
+  [
+    'a rate that falls with evaluations',
+    () => reduceOnPlateau(cgfac(), { monitor: 'testLoss', patience: 0, factor: 0.5, threshold: 0.5 }),
+    { ...classification, options: { evaluateEvery: 2, average: exponentialAverage(0.9) } },
   ],
   ['a target', () => adam(), { ...classification, options: { target: { metric: 'accuracy', value: 0.3 } } }],
 ];

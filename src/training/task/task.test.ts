@@ -43,7 +43,7 @@ describe('learningTask', () => {
   it('classifies where there is a logit for each class', () => {
     const task = learningTask(mlp({ seed: 0, sizes: [6, 3] }), both(labelled));
     expect(task).toMatchObject({ kind: 'classification', loss: { name: 'softmax-cross-entropy' } });
-    expect(task.data.train).toBe(labelled);
+    expect(task.data.train).toEqual(labelled);
   });
 
   it('autoencodes where as much comes out as goes in, by the loss that the end of the model suggests', () => {
