@@ -251,6 +251,7 @@ describe('cgfac train', () => {
     expect((await readdir(out)).sort()).toEqual(['adam', 'notes.txt', 'report.html', 'run.json', 'sgd']);
     expect((await cgfac([...again, '--overwrite'])).code).toBe(0);
     expect((await readdir(out)).sort()).toEqual([
+      'README.md',
       'metrics.jsonl',
       'model.onnx',
       'notes.txt',

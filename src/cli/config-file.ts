@@ -46,7 +46,7 @@ async function readConfig(path: string): Promise<Record<string, unknown>> {
  * @param where the file, for messages
  * @throws OptionError for an unknown key, and for a value that the flag would refuse
  */
-export function applyConfig(command: Command, config: Readonly<Record<string, unknown>>, where: string): void {
+function applyConfig(command: Command, config: Readonly<Record<string, unknown>>, where: string): void {
   const flags = flagsOf(command);
   const parameters = command.registeredArguments;
   const names = [...flags.keys(), ...parameters.map((parameter) => parameter.name())];

@@ -19,7 +19,7 @@ export function decodeMessage(type: string, bytes: Uint8Array): MessageJson {
   return toJson(schema, fromBinary(schema, bytes), { useProtoFieldName: true }) as MessageJson;
 }
 
-export interface ReadValue {
+interface ReadValue {
   readonly tag: string;
   readonly simple_value?: number | string;
   readonly histo?: MessageJson;
