@@ -2,7 +2,7 @@
 import { OptionError } from '../../errors.js';
 import { formatNumber } from '../../format.js';
 import { checkedCount, checkedNumber, checkKeys, described, isRecord } from '../../options.js';
-import type { Random } from '../../random.js';
+import { random } from '../../random.js';
 
 export type Choice = string | number | boolean;
 
@@ -105,14 +105,27 @@ function spaced(name: string, range: NumberRange): number[] {
   return [...new Set(values)];
 }
 
-/** Draw one combination. */
-export const drawn = (dimensions: readonly Dimension[], source: Random): Settings =>
-  Object.fromEntries(
-    dimensions.map(({ name, values }) => {
-      if (isRange(values)) return [name, numberAt(values, source.uniform())];
-      return [name, values[source.integer(values.length)] as Choice]; // lists are not empty
-    }),
+/**
+ * Draw combinations so that each dimension is covered evenly: one value from each of as many equal parts of it as there are trials,
+ * in random order (Latin hypercube sampling; McKay, Beckman & Conover 1979). Of a list each value is drawn equally often, but for one.
+ */
+export function drawn(dimensions: readonly Dimension[], trials: number, seed: number): Settings[] {
+  const columns = dimensions.map(({ name, values }) => {
+    const source = random(seed, 'sweep', name);
+    const parts = Array.from({ length: trials }, (_, part) => part);
+    for (let last = trials - 1; last > 0; last--) {
+      const other = source.integer(last + 1);
+      [parts[last], parts[other]] = [parts[other] ?? 0, parts[last] ?? 0];
+    }
+    const shares = parts.map((part) => (part + source.uniform()) / trials);
+    const choice = (share: number): Choice =>
+      isRange(values) ? numberAt(values, share) : (values[Math.floor(share * values.length)] as Choice); // a share is below 1
+    return { name, choices: shares.map(choice) };
+  });
+  return Array.from({ length: trials }, (_, trial) =>
+    Object.fromEntries(columns.map(({ name, choices }) => [name, choices[trial] as Choice])),
   );
+}
 
 /** Return whether a value is at an end of its range. */
 export function isAtEdge({ values }: Dimension, value: Choice | undefined): boolean {

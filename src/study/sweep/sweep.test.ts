@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { OptionError } from '../../errors.js';
-import { random } from '../../random.js';
 import { CellFile, measured } from '../cells.js';
 import { studyPage } from '../page.js';
 import { dimensionsOf, drawn, gridOf, isAtEdge, type Settings } from './space.js';
@@ -58,11 +57,19 @@ describe('spaces', () => {
 
   it('draw within their ranges, in ratios or differences, whole numbers if asked', () => {
     const space = dimensionsOf({ rate: { from: 1e-4, to: 1, scale: 'log' }, width: { from: 1, to: 3, integer: true } });
-    const draws = Array.from({ length: 2000 }, (_, i) => drawn(space, random(3, 'draw', i)));
-    const below = draws.filter(({ rate }) => Number(rate) < 1e-2).length / draws.length;
-    expect(Math.abs(below - 0.5)).toBeLessThan(0.05);
-    expect(new Set(draws.map(({ width }) => width))).toEqual(new Set([1, 2, 3]));
+    const draws = drawn(space, 300, 3);
+    expect(draws.filter(({ rate }) => Number(rate) < 1e-2).length).toBe(150);
+    expect([1, 2, 3].map((width) => draws.filter((each) => each.width === width).length)).toEqual([75, 150, 75]);
     expect(draws.every(({ rate }) => Number(rate) >= 1e-4 && Number(rate) <= 1)).toBe(true);
+  });
+
+  it('draw each value of a list equally often, independently of the others', () => {
+    const draws = drawn(dimensionsOf({ a: ['x', 'y', 'z'], b: [1, 2] }), 600, 1);
+    for (const a of ['x', 'y', 'z']) {
+      expect(draws.filter((each) => each.a === a).length).toBe(200);
+      const both = draws.filter((each) => each.a === a && each.b === 1).length;
+      expect(Math.abs(both - 100)).toBeLessThan(25);
+    }
   });
 
   it('know their edges', () => {

@@ -2,7 +2,6 @@
 // Koren & Somekh 2013; Jamieson & Talwalkar 2016): many short trials, of which the best go on to longer ones.
 import { OptionError } from '../../errors.js';
 import { checkedCount, checkedNumber, checkKeys, described, isRecord } from '../../options.js';
-import { random } from '../../random.js';
 import type { Cell, Study } from '../study.js';
 import { sweepPresentation } from './page.js';
 import { type Dimension, dimensionsOf, drawn, gridOf, type Settings } from './space.js';
@@ -111,7 +110,7 @@ function settingsOf({ vary, search, seed }: SweepPlan): Settings[] {
       `the grid has ${grid.length} trials; draw some of them: search 'random' with a number of trials`,
     );
   }
-  return Array.from({ length: search.trials }, (_, trial) => drawn(vary, random(seed, 'trial', trial)));
+  return drawn(vary, search.trials, seed);
 }
 
 /** The rounds of a sweep: how many trials each has, and which share of the training it gives them. */
