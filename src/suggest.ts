@@ -1,13 +1,13 @@
 // "Did you mean …?": the nearest of some known words.
 
 /**
- * Return ` (did you mean 'adam'?)` if a known word is at most a few letters away, else nothing; `learning_rate` is
- * `learningRate`.
+ * Return ` (did you mean 'adam'?)` if a known word is at most a few letters away, but not all of them, else nothing;
+ * `learning_rate` is `learningRate`.
  */
 export function didYouMean(word: string, known: readonly string[]): string {
   const near = known
     .map((candidate) => ({ candidate, distance: distance(word, candidate) }))
-    .filter(({ candidate, distance }) => distance <= Math.max(1, Math.floor(candidate.length / 3)))
+    .filter(({ candidate, distance }) => distance < candidate.length && distance <= Math.max(1, candidate.length / 3))
     .sort((a, b) => a.distance - b.distance);
   return near[0] ? ` (did you mean '${near[0].candidate}'?)` : '';
 }

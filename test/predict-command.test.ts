@@ -223,6 +223,7 @@ describe('a classifier of rows', () => {
       ['FOLDER/short.csv'],
       /the column 'sepal' of the model is missing \(did you mean 'sepals'\?\): its columns are 'petal', 'sepals'$/,
     ],
+    [['FOLDER/headerless.csv'], /its columns are '1.5', '2'; these look like data: put a line with the names/],
     [['FOLDER/new.csv', '--keep', 'idd'], /there is no column 'idd' for --keep \(did you mean 'id'\?\)/],
     [['FOLDER/twice.csv'], /the column name 'petal' occurs twice/],
     [['FOLDER/empty.csv'], /found no rows: add data$/],
@@ -243,6 +244,7 @@ describe('a classifier of rows', () => {
     [[], /there is nothing to predict: give .* a table with the columns petal, sepal: FILE\.csv$/],
   ])('refuses %j in one line', async (given, message) => {
     await writeFile(at('short.csv'), 'petal,sepals\n1,2\n');
+    await writeFile(at('headerless.csv'), '1.5,2\n3,4\n');
     await writeFile(at('twice.csv'), 'petal,petal,sepal\n1,2,3\n');
     await writeFile(at('empty.csv'), 'petal,sepal\n');
     await writeFile(at('latin.csv'), Uint8Array.of(112, 44, 233, 10, 49, 44, 50, 10));

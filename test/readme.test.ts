@@ -1,8 +1,8 @@
 // The TypeScript of the README and of the documents is type-checked and run against the built package, shortened: the blocks
-// of a document are one module, in their order.
+// of a document are one module, in their order. The commands of the README's ten minutes run as they are.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import * as node from '../src/node.js';
@@ -80,6 +80,23 @@ describe('the code of the documents', () => {
     },
     120_000,
   );
+});
+
+describe('the ten minutes of the README', () => {
+  it('work as they are written', async () => {
+    const [, section = ''] = /^## Ten minutes\n([\s\S]*?)^## /m.exec(readFileSync('README.md', 'utf8')) ?? [];
+    const commands = [...section.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(([, block = '']) => block).join('\n');
+    expect(commands.match(/npx cgfac (train|predict|evaluate)/g)).toHaveLength(4);
+    const inside = join(folder, 'ten-minutes');
+    mkdirSync(inside);
+    const cgfac = `'${process.execPath}' '${resolve('dist/cli/main.js')}'`;
+    const { stdout } = await run('bash', ['-e', '-c', commands.replaceAll('npx cgfac', cgfac)], { cwd: inside });
+    expect(stdout).toContain('narrow');
+    const kept = readdirSync(join(inside, 'runs', 'leaves'));
+    expect(kept).toEqual(expect.arrayContaining(['README.md', 'checkpoints', 'model.onnx', 'report.html']));
+    const { state, results } = JSON.parse(readFileSync(join(inside, 'runs', 'leaves', 'run.json'), 'utf8'));
+    expect([state, results[0].planned]).toEqual(['finished', 150]); // it went on: 50 passes of 3 steps
+  }, 120_000);
 });
 
 describe('the documents', () => {

@@ -36,9 +36,10 @@ export const stoppingFlags = (): Option[] => [
     '--early-stop <patience[:min-delta]>',
     'end the run after so many evaluations in a row without an improvement (of at least min-delta)',
   ).argParser(earlyStop),
-  new Option('--max-time <time>', 'end the run after a time, such as 90s, 30m or 1h30m').argParser(
-    duration('--max-time'),
-  ),
+  new Option(
+    '--max-time <time>',
+    'end the run after a time, such as 90s, 30m or 1h30m; if it was resumed, of all its parts together',
+  ).argParser(duration('--max-time')),
   new Option(
     '--overfit <n>',
     `check that the model can learn: train on n examples alone (${overfitSteps} steps unless you set them)`,

@@ -17,8 +17,14 @@ export async function readCsv(path: string, options: TableOptions): Promise<Data
 export function csvSplits(bytes: Uint8Array, path: string, options: TableOptions): DataSplits {
   const columns = parseCsv(decodeText(bytes, path), path);
   // The header is record 1; a record is a line if no quotes hold line breaks.
-  return tableSplits(columns, path, options, (row) => `record ${row + 2}`);
+  return tableSplits(columns, path, options, (row) => `record ${row + 2}`, missingHeader);
 }
+
+/** What to add to a complaint about column names, if one of them is a number: then the first line holds data. */
+export const missingHeader = (names: readonly string[]): string =>
+  names.some((name) => name.trim() !== '' && Number.isFinite(Number(name)))
+    ? '; these look like data: put a line with the names of the columns at the top'
+    : '';
 
 /** How a file of this name is parsed. */
 export const csvOptions = (path: string) => ({

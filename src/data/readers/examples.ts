@@ -117,7 +117,8 @@ export async function* rowParts(
 ): AsyncGenerator<LabelledExamples> {
   for await (const part of tableParts(path)) {
     const names = part.columns.map(({ name }) => name);
-    if (part.start === 0) checkColumns(path, names, { wanted: wanted?.map(({ name }) => name), target, choice });
+    const taken = { wanted: wanted?.map(({ name }) => name), target, choice };
+    if (part.start === 0) checkColumns(path, names, taken, part.doubt(names));
     const isInput = (name: string) => !choice.drop.includes(name) && !choice.keep.includes(name) && name !== target;
     const features = wanted
       ? wanted.flatMap(({ name }) => part.columns.find((column) => column.name === name) ?? [])
@@ -151,8 +152,9 @@ interface WantedColumns {
   readonly choice: ColumnChoice;
 }
 
-/** @throws OptionError for columns that are missing or unknown */
-function checkColumns(path: string, names: readonly string[], { wanted, target, choice }: WantedColumns): void {
+/** @throws OptionError for columns that are missing or unknown; `doubt` is added to it */
+function checkColumns(path: string, names: readonly string[], taken: WantedColumns, doubt: string): void {
+  const { wanted, target, choice } = taken;
   const repeated = names.find((name, i) => names.indexOf(name) !== i);
   if (repeated !== undefined) {
     throw new FileError(`${path}: the column name '${repeated}' occurs twice: rename one of them`);
@@ -164,7 +166,7 @@ function checkColumns(path: string, names: readonly string[], { wanted, target, 
     const absent = chosen.find((name) => !names.includes(name));
     if (absent === undefined) continue;
     throw new OptionError(
-      `${path}: there is no column '${absent}' for ${flag}${didYouMean(absent, names)}: its columns are ${someNames(names)}`,
+      `${path}: there is no column '${absent}' for ${flag}${didYouMean(absent, names)}: its columns are ${someNames(names)}${doubt}`,
     );
   }
   if (!wanted) return;
@@ -175,7 +177,7 @@ function checkColumns(path: string, names: readonly string[], { wanted, target, 
   if (missing.length > 0) {
     const [first = ''] = missing;
     throw new OptionError(
-      `${path}: the column${missing.length > 1 ? 's' : ''} ${someNames(missing)} of the model ${missing.length > 1 ? 'are' : 'is'} missing${didYouMean(first, unknown)}: its columns are ${someNames(names)}`,
+      `${path}: the column${missing.length > 1 ? 's' : ''} ${someNames(missing)} of the model ${missing.length > 1 ? 'are' : 'is'} missing${didYouMean(first, unknown)}: its columns are ${someNames(names)}${doubt}`,
     );
   }
   if (unknown.length > 0) {

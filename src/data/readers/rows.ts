@@ -5,7 +5,7 @@ import { createGunzip } from 'node:zlib';
 import { type CsvError, parse } from 'csv-parse';
 import { FileError, messageOf } from '../../errors.js';
 import { systemCode } from '../../files/write.js';
-import { csvOptions, malformed } from './csv.js';
+import { csvOptions, malformed, missingHeader } from './csv.js';
 import { unreadable } from './files.js';
 import { parquetParts } from './parquet.js';
 import type { TableColumn } from './table.js';
@@ -22,6 +22,8 @@ export interface TablePart {
   readonly start: number;
   /** Return the name of a row of the part for messages. */
   place(row: number): string;
+  /** Return what to add to a complaint about the names of the columns, or nothing. */
+  doubt(names: readonly string[]): string;
 }
 
 /** Whether a file is a table by its name. */
@@ -39,7 +41,7 @@ export async function* tableParts(path: string): AsyncGenerator<TablePart> {
     const rows = columns[0]?.cells.length ?? 0;
     // The header of a CSV file is record 1.
     const place = (row: number) => (isParquet ? `row ${from + row + 1}` : `record ${from + row + 2}`);
-    if (rows > 0) yield { columns, rows, start: from, place };
+    if (rows > 0) yield { columns, rows, start: from, place, doubt: isParquet ? () => '' : missingHeader };
     start += rows;
   }
   if (start === 0) throw new FileError(`${path}: expected a header line and rows below it, found no rows: add data`);

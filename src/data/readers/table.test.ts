@@ -97,6 +97,18 @@ describe('csvSplits', () => {
     expect(refused('a,w,y\n1,heavy,2\n2,1,3\n')).toThrow("column 'w' holds 'heavy', expected a finite number");
   });
 
+  it('names the column that was probably meant, and says if the names look like data', () => {
+    const refused = (text: string, label?: string) => () =>
+      csvSplits(encode(text), 'x.csv', { ...options, ...(label !== undefined && { label }) });
+    const headerless = '1.5,2,cat\n3,4,dog\n';
+    expect(refused(headerless, 'kind')).toThrow(
+      /columns are 1.5, 2, cat; these look like data: put a line with the names/,
+    );
+    expect(refused(headerless)).toThrow('these look like data');
+    expect(refused('a,kind\n1,cat\n2,dog\n', 'knd')).toThrow("'knd' (did you mean 'kind'?): its columns are a, kind");
+    expect(refused('a,kind\n1,cat\n2,dog\n', 'knd')).not.toThrow('look like data');
+  });
+
   it('reads back any finite table', () => {
     const finite = fc.float({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
     fc.assert(
@@ -187,7 +199,7 @@ describe('parquetSplits', () => {
       'a wrong column',
       { label: 'kinds' },
       OptionError,
-      /no column 'kinds': its columns are a, wide, b, on, note, kind/,
+      /no column 'kinds' \(did you mean 'kind'\?\): its columns are a, wide, b, on, note, kind/,
     ],
     ['a wrong drop', { label: 'kind', drop: ['nothing'] }, OptionError, /no column 'nothing'/],
   ])('refuses %s', async (_, given, type, message) => {

@@ -2,6 +2,7 @@
 // become the inputs. A cell that is not a number is refused by column and row.
 import { FileError, OptionError } from '../../errors.js';
 import type { NamedColumn } from '../../meaning.js';
+import { didYouMean } from '../../suggest.js';
 import { type DataSplits, type Dataset, dataset, type ExampleArray } from '../dataset.js';
 import { type SplitOptions, splitAtRandom } from '../split.js';
 
@@ -27,6 +28,7 @@ export interface TableOptions extends SplitOptions {
  * Return the data sets of a table. Inputs are float32 of shape [features]; labels are numbered in the order of their names
  * (numerically if all are numbers), targets are float32 of shape [1].
  * @param place names a row for messages
+ * @param doubt what to add to a complaint about the names of the columns, or nothing
  * @throws OptionError for a column that does not exist, FileError for a cell that cannot be used
  */
 export function tableSplits(
@@ -34,10 +36,12 @@ export function tableSplits(
   path: string,
   options: TableOptions,
   place: (row: number) => string,
+  doubt: (names: readonly string[]) => string = () => '',
 ): DataSplits {
   const { label, target, weights, drop = [] } = options;
   const names = columns.map((column) => column.name);
-  const listed = names.length > 40 ? `${names.slice(0, 40).join(', ')}, … (${names.length})` : names.join(', ');
+  const shown = names.length > 40 ? `${names.slice(0, 40).join(', ')}, … (${names.length})` : names.join(', ');
+  const listed = `${shown}${doubt(names)}`;
   const predicted = label ?? target;
   if (predicted === undefined || (label !== undefined && target !== undefined)) {
     throw new OptionError(
@@ -46,7 +50,9 @@ export function tableSplits(
   }
   for (const name of [predicted, ...(weights === undefined ? [] : [weights]), ...drop]) {
     if (!names.includes(name))
-      throw new OptionError(`${path}: there is no column '${name}': its columns are ${listed}`);
+      throw new OptionError(
+        `${path}: there is no column '${name}'${didYouMean(name, names)}: its columns are ${listed}`,
+      );
   }
   const repeated = names.find((name, index) => names.indexOf(name) !== index);
   if (repeated !== undefined) {

@@ -16,6 +16,8 @@ const share = (value: number): string => `${formatNumber(100 * value)} %`;
 const closeArea = 0.95;
 /** Rate of false positives that such a chart begins with. */
 const cornerStart = 1e-3;
+/** Height of such a chart at least: a perfect curve does not need room above 100 %. */
+const leastHeight = 0.01;
 /** An interval of fewer predictions has no accuracy to speak of. */
 const fewestPredictions = 10;
 /** Rows of the table of areas; of more classes those with the smallest areas. */
@@ -54,7 +56,7 @@ function rocChart(runs: readonly RunRecord[], inks: Inks): Html | undefined {
     xName: 'false positives: others taken for the class',
     // Curves in the corner are apart only where false positives are few.
     x: isClose ? logScale([cornerStart, 1], 5) : unit,
-    y: isClose ? linearScale([1, ...inCorner.map(([, y]) => y)], 5) : unit,
+    y: isClose ? linearScale([1, 1 - leastHeight, ...inCorner.map(([, y]) => y)], 5) : unit,
     formatX: share,
     formatY: share,
     series: [

@@ -111,6 +111,27 @@ describe('renderReport', () => {
     expect(report).toContain('Constant throughout: cgfac learning rate 0.1');
   });
 
+  it('draws no share above 100 %, also of a classifier that is always right', () => {
+    const perfect = madeUpExperiment([
+      madeUpRun('cgfac', (step) => 1 / step, {
+        roc: {
+          classes: [{ name: 'zero', area: 1 }],
+          points: [
+            [0, 1],
+            [1, 1],
+          ],
+          examples: 20,
+        },
+      }),
+    ]);
+    const page = renderReport(madeUpReport([perfect]));
+    const shares = [...page.slice(page.indexOf('<h3>How sure')).matchAll(/>([\d.]+)\s%</g)].map(([, share]) =>
+      Number(share),
+    );
+    expect(shares).toContain(99.6);
+    expect(Math.max(...shares)).toBe(100);
+  });
+
   it('shows what a classifier and a regression do on single examples', () => {
     expect(report).toContain('ROC curve <small>of the class &lt;script&gt;');
     expect(report).toMatch(/<th scope="row">&lt;script&gt;[^<]*<\/th><td>0\.8750<\/td>/);
