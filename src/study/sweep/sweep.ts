@@ -111,8 +111,23 @@ function settingsOf({ vary, search, seed }: SweepPlan): Settings[] {
       `the grid has ${grid.length} trials; draw some of them: search 'random' with a number of trials`,
     );
   }
-  return Array.from({ length: search.trials }, (_, trial) => drawn(vary, random(seed, 'trial', trial)));
+  // Lists alone have so many combinations; a trial is not made twice, since it would come to the same.
+  const most = vary.reduce(
+    (product, { values }) => product * ('length' in values ? values.length : Number.POSITIVE_INFINITY),
+    1,
+  );
+  if (most <= search.trials) return gridOf(vary);
+  const trials = new Map<string, Settings>();
+  for (let draw = 0; trials.size < search.trials && draw < mostDraws; draw++) {
+    const settings = drawn(vary, random(seed, 'trial', draw));
+    const key = JSON.stringify(settings);
+    if (!trials.has(key)) trials.set(key, settings);
+  }
+  return [...trials.values()];
 }
+
+/** A range of whole numbers may have fewer values than trials are asked for. */
+const mostDraws = 100_000;
 
 /** The rounds of a sweep: how many trials each has, and which share of the training it gives them. */
 export function roundsOf(search: Search, trials: number): { readonly trials: number; readonly share: number }[] {
