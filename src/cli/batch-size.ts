@@ -9,6 +9,8 @@ import { sharedOptions } from './optimizers.js';
 
 /** Share of the machine's memory that a run may take. */
 const mostShare = 0.5;
+/** Schedules, and what waits, need steps; their numbers do not matter in trials. */
+const mostTrialSteps = 1e6;
 
 /**
  * Return the flags with a number for the batch size, and a sentence that says which and why.
@@ -21,7 +23,7 @@ export async function withBatchSize<Flags extends RunFlags>(
 ): Promise<{ readonly flags: Flags; readonly notes: readonly string[] }> {
   if (flags.batchSize !== 'auto') return { flags, notes: [] };
   const { batchSize: _, ...others }: RunFlags = flags;
-  const plan = await makePlan(modelName, { ...others, steps: 1 });
+  const plan = await makePlan(modelName, { ...others, steps: mostTrialSteps });
   const shared = sharedOptions(flags);
   const engine = await nodeEngine(flags.threads === undefined ? {} : { threads: flags.threads });
   try {
@@ -30,8 +32,7 @@ export async function withBatchSize<Flags extends RunFlags>(
         mostBytes: mostShare * totalmem(),
         needsThroughput: true,
         trial: async (size) => {
-          // Schedules need steps; their numbers do not matter here.
-          const { optimizer } = optimizerFor({ ...plan, batchSize: size, total: mostTrialSteps }, spec, shared);
+          const { optimizer } = optimizerFor({ ...plan, batchSize: size }, spec, shared);
           const augment = flags.augment && { augment: flags.augment };
           const options = { engine, optimizer, seed: flags.seed, ...augment };
           return await trialOf(plan.model, plan.task, options, size, () => process.memoryUsage().rss);
@@ -46,5 +47,3 @@ export async function withBatchSize<Flags extends RunFlags>(
     await engine.close();
   }
 }
-
-const mostTrialSteps = 1e6;

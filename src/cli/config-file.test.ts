@@ -7,6 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { FileError, OptionError } from '../errors.js';
 import { command as compareCommand } from './compare.js';
 import { configSchema } from './config-file.js';
+import { listSchema, schemaOf } from './flag-schema.js';
 import { command as trainCommand } from './train.js';
 
 const commands = { train: trainCommand, compare: compareCommand };
@@ -61,6 +62,12 @@ describe('a config file', () => {
       'cgfac,adam:learning-rate=0.1',
     );
     expect((await parsed(trainCommand, { freeze: 'a.*', overwrite: false })).flags).toMatchObject({ freeze: ['a.*'] });
+  });
+
+  it.each(Object.entries(commands))('of %s gives flags that are repeated a list', (_, make) => {
+    const repeated = make().options.filter(({ description }) => /\brepeatable\b/.test(description));
+    expect(repeated.map((flag) => flag.name())).toEqual(expect.arrayContaining(['train', 'freeze', 'group']));
+    for (const flag of repeated) expect(schemaOf(flag), flag.name()).toEqual(listSchema());
   });
 
   it('is overridden by the command line, also by what a flag cannot go with', async () => {

@@ -68,6 +68,19 @@ it.each(['not JSON', '{"process": 1}', JSON.stringify({ process: 1, host: 'anoth
   },
 );
 
+it('can be resumed from checkpoints of its own, not from those of the run that it is to replace', async () => {
+  const path = join(root, 'run');
+  const checkpoint = ['checkpoints', 'step-0000000003.safetensors'];
+  await finished({ given: path }, ['config.json'], checkpoint);
+  const folder = await open({ given: path, overwrite: true });
+  expect(await folder.isResumable).toBe(false);
+  await folder.write(['config.json'], (file) => writeFile(file, 'new'));
+  expect(await folder.isResumable).toBe(false);
+  await folder.write(checkpoint, (file) => writeFile(file, 'new'));
+  expect(await folder.isResumable).toBe(true);
+  await folder.close('failed');
+});
+
 it('moves the old run aside when the new one writes, removes it when that has a model, and nothing else', async () => {
   const path = join(root, 'run');
   await finished(

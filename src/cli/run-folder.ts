@@ -163,9 +163,9 @@ export class RunFolder {
     this.#files.delete(name.join('/'));
   }
 
-  /** Whether the run can go on from a checkpoint. */
+  /** Whether the run can go on from a checkpoint: one of its own, not of the run that it was to replace. */
   get isResumable(): Promise<boolean> {
-    return isResumable(this.path);
+    return this.#old.length > 0 ? Promise.resolve(false) : isResumable(this.path);
   }
 
   /** Remove all checkpoints but the newest one, to make room; return whether there were others. */

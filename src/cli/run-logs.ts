@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Option } from 'commander';
 import { CgfacError, messageOf } from '../errors.js';
 import { MetricsCsv } from '../reporting/metrics-csv.js';
+import { stepsUntil } from '../reporting/metrics-file.js';
 import type { HyperParameter } from '../reporting/tensorboard/events.js';
 import type { Callbacks, RunControl, StartEvent } from '../training/callbacks.js';
 import { eventsFolder, fileNames } from './run-folder.js';
@@ -43,7 +44,7 @@ export function logsOf(
 ): Callbacks[] {
   const logs: Callbacks[] = [];
   const add = (what: string, open: () => Promise<Callbacks>) => logs.push(new LastingLog(what, open, isBegun, warn));
-  if (flags.csv) add(fileNames.csv, async () => csvLog(write));
+  if (flags.csv) add(fileNames.csv, async () => csvLog(write, path));
   if (flags.tensorboard || flags.tensorboardGradients) {
     add('the events for TensorBoard', async () => {
       const { tensorboard } = await import('../reporting/tensorboard/callback.js');
@@ -57,12 +58,13 @@ export function logsOf(
   return logs;
 }
 
-function csvLog(write: LogPlace['write']): Callbacks {
+/** @param folder of metrics.jsonl, which has the steps before those of a run that goes on */
+function csvLog(write: LogPlace['write'], folder: string): Callbacks {
   let file: MetricsCsv | undefined;
   return {
     onStart: ({ resumedAt }) =>
       write(fileNames.csv, async (path) => {
-        file = await MetricsCsv.open(path, resumedAt);
+        file = await MetricsCsv.open(path, resumedAt > 0 ? stepsUntil(join(folder, fileNames.metrics), resumedAt) : []);
       }),
     onStep: (record) => file?.append(record),
     onStop: () => file?.close(),

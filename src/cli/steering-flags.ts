@@ -14,6 +14,7 @@ import { evaluatedValue, splitNames } from '../training/evaluation/splits.js';
 import type { LearningTask } from '../training/task/task.js';
 import { runMetrics } from '../training/trainer.js';
 import { exponentialAverage, iterateAverage, lastIterate, type WeightAverage } from '../training/weight-average.js';
+import { listSchema, reads } from './flag-schema.js';
 import type { RunFlags } from './flags.js';
 import { type OptionKinds, readOptions } from './named-options.js';
 import { number, schedule } from './number.js';
@@ -56,7 +57,7 @@ export const steeringFlags = (): Option[] => [
   new Option(
     '--group <glob:option=value>',
     "train the parameters whose names match otherwise: 'head.*:learning-rate=10x' or '*.bias:learning-rate=2x,weight-decay=0'; repeatable, the first that matches counts",
-  ).argParser((text, before: readonly Group[] = []) => [...before, readGroup(text)]),
+  ).argParser(reads(listSchema(), (text: string, before: readonly Group[] = []) => [...before, readGroup(text)])),
   new Option(
     '--layer-decay <x>',
     'factor on the learning rate of a layer for each layer between it and the output, e.g. 0.8',

@@ -23,15 +23,19 @@ export class MetricsCsv {
   }
 
   /**
-   * Open the table of a run: an empty one, or that of a run which is resumed after a step, without the rows of later ones.
-   * @throws FileError if it cannot be read or written
+   * Begin the table of a run; that of a run which goes on is made anew from the steps before, so that it lacks none of them.
+   * @throws FileError if it cannot be written, and what reading the earlier steps throws
    */
-  static async open(path: string, resumedAt = 0): Promise<MetricsCsv> {
-    const [header, ...rows] = resumedAt > 0 ? await linesOf(path) : [];
-    const columns = header === undefined ? firstColumns : columnsOf(header);
-    const kept = rows.filter((row) => Number.parseInt(row, 10) <= resumedAt);
-    await writeFileAtomically(path, tableOf(columns, kept));
-    return new MetricsCsv(path, columns);
+  static async open(path: string, earlier: AsyncIterable<StepRecord> | Iterable<StepRecord> = []): Promise<MetricsCsv> {
+    await writeFileAtomically(path, tableOf(firstColumns, []));
+    const table = new MetricsCsv(path, firstColumns);
+    try {
+      for await (const record of earlier) await table.append(record);
+    } catch (error) {
+      table.close();
+      throw error;
+    }
+    return table;
   }
 
   /**
@@ -76,11 +80,6 @@ const tableOf = (columns: readonly string[], rows: readonly string[]): string =>
   [columns.map(quoted).join(','), ...rows].map((row) => `${row}\r\n`).join('');
 
 const quoted = (name: string): string => (/[",\r\n]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
-
-const columnsOf = (header: string): string[] =>
-  [...header.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(
-    ([, inQuotes, bare = '']) => inQuotes?.replaceAll('""', '"') ?? bare,
-  );
 
 /** The whole lines of a table. */
 async function linesOf(path: string): Promise<string[]> {

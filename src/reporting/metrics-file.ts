@@ -2,6 +2,7 @@
 
 import { closeSync, createReadStream, fsyncSync, openSync, writeSync } from 'node:fs';
 import { truncate } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
 import { FileError } from '../errors.js';
 import { advice, systemCode, writeFileAtomically } from '../files/write.js';
 import type { StepRecord } from '../training/run-record.js';
@@ -21,6 +22,27 @@ export interface MetricsFile {
   sync(): void;
   /** Sync the file to the disk and close it; further calls do nothing. */
   close(): void;
+}
+
+/**
+ * Return the records of a metrics file up to a step, one after the other.
+ * @throws FileError if the file cannot be read, or a line is damaged
+ */
+export async function* stepsUntil(path: string, last: number): AsyncGenerator<StepRecord> {
+  const special: readonly unknown[] = ['NaN', 'Infinity', '-Infinity'];
+  const file = createReadStream(path);
+  try {
+    for await (const line of createInterface({ input: file })) {
+      const record: StepRecord = JSON.parse(line, (_, value) => (special.includes(value) ? Number(value) : value));
+      if (record.step > last) return;
+      yield record;
+    }
+  } catch (cause) {
+    if (cause instanceof SyntaxError) throw new FileError(`'${path}' has a damaged line`, { cause });
+    throw cause instanceof FileError ? cause : new FileError(`cannot read '${path}': ${advice(cause)}`, { cause });
+  } finally {
+    file.destroy();
+  }
 }
 
 /**

@@ -108,10 +108,11 @@ function spaced(name: string, range: NumberRange): number[] {
 /**
  * Draw combinations so that each dimension is covered evenly: one value from each of as many equal parts of it as there are trials,
  * in random order (Latin hypercube sampling; McKay, Beckman & Conover 1979). Of a list each value is drawn equally often, but for one.
+ * @param round further rounds are other draws
  */
-export function drawn(dimensions: readonly Dimension[], trials: number, seed: number): Settings[] {
+export function drawn(dimensions: readonly Dimension[], trials: number, seed: number, round = 0): Settings[] {
   const columns = dimensions.map(({ name, values }) => {
-    const source = random(seed, 'sweep', name);
+    const source = random(seed, 'sweep', name, round);
     const parts = Array.from({ length: trials }, (_, part) => part);
     for (let last = trials - 1; last > 0; last--) {
       const other = source.integer(last + 1);

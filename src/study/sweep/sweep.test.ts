@@ -134,6 +134,17 @@ describe('a sweep', () => {
     expect(await settings(1)).not.toEqual(await settings(2));
   });
 
+  it.each([
+    ['lists', { a: [1, 2, 3], b: [1, 2] }, 5, 5],
+    ['lists with fewer combinations', { a: [1, 2, 3], b: [1, 2] }, 20, 6],
+    ['whole numbers', { a: { from: 1, to: 3, integer: true } }, 20, 3],
+  ])('makes no random trial twice: %s', async (_, vary, trials, expected) => {
+    const { cells } = sweepStudy(sweepPlan({ vary, search: { kind: 'random', trials } }), madeUp());
+    const made = await Promise.all(cells.map(async ({ run }) => (await run(new AbortController().signal)).settings));
+    expect(new Set(made.map((settings) => JSON.stringify(settings))).size).toBe(expected);
+    expect(made.length).toBe(expected);
+  });
+
   it('halves: many short trials, of which the best go on', async () => {
     const ran: string[] = [];
     const { result, rows } = await swept(plan({ search: { kind: 'halving', trials: 9, eta: 3 }, seed: 4 }), ran);

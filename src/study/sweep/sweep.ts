@@ -110,8 +110,21 @@ function settingsOf({ vary, search, seed }: SweepPlan): Settings[] {
       `the grid has ${grid.length} trials; draw some of them: search 'random' with a number of trials`,
     );
   }
-  return drawn(vary, search.trials, seed);
+  // Lists alone have so many combinations; a trial is not made twice, since it would come to the same.
+  const most = vary.reduce(
+    (product, { values }) => product * ('length' in values ? values.length : Number.POSITIVE_INFINITY),
+    1,
+  );
+  if (most <= search.trials) return gridOf(vary);
+  const trials = new Map<string, Settings>();
+  for (let round = 0; trials.size < search.trials && round < mostRounds; round++) {
+    for (const settings of drawn(vary, search.trials, seed, round)) trials.set(JSON.stringify(settings), settings);
+  }
+  return [...trials.values()].slice(0, search.trials);
 }
+
+/** A range of whole numbers may have fewer values than trials are asked for. */
+const mostRounds = 1000;
 
 /** The rounds of a sweep: how many trials each has, and which share of the training it gives them. */
 export function roundsOf(search: Search, trials: number): { readonly trials: number; readonly share: number }[] {
