@@ -3,7 +3,7 @@
 // npm run bench:overhead [-- mlp|lenet|autoencoder rounds threads]
 
 import { batchOf } from '../src/data/batches.js';
-import { type DataSplits, onlyInput } from '../src/data/dataset.js';
+import { type DataSplits, type Dataset, onlyInput } from '../src/data/dataset.js';
 import { drawnDigits } from '../src/data/digits/digits.js';
 import { autoencoding, withInputShape } from '../src/data/views.js';
 import { nodeEngine } from '../src/engine/node.js';
@@ -13,6 +13,7 @@ import { lenet } from '../src/nn/lenet.js';
 import { autoencoder, mlp } from '../src/nn/zoo.js';
 import { adam } from '../src/optimizers/adam.js';
 import { cgfac } from '../src/optimizers/second-order/cgfac.js';
+import { random } from '../src/random.js';
 import { openStepper } from '../src/study/stepper.js';
 import { train } from '../src/training/trainer.js';
 import { positive, usage } from './measure.js';
@@ -31,10 +32,22 @@ const shaped = (shape: readonly number[]): DataSplits => ({
   train: withInputShape(digits.train, shape),
   test: withInputShape(digits.test, shape),
 });
+/** Rows of 64 numbers with labels, drawn. */
+function table(name: string, size: number): Dataset {
+  const source = random(1, name);
+  const numbers = new Float32Array(64 * size);
+  source.fillNormal(numbers);
+  return {
+    ...{ name, size, inputs: { dtype: 'float32', shape: [64], data: numbers } },
+    targets: { dtype: 'int64', shape: [], data: Int32Array.from({ length: size }, () => source.integer(10)) },
+  };
+}
+
 const workloads: Readonly<Record<string, () => Workload>> = {
   mlp: () => ({
-    model: mlp({ sizes: [784, 256, 128, 10], seed: 1 }),
-    ...{ data: shaped([784]), loss: 'softmax-cross-entropy', batchSize: 64, steps: 400 },
+    model: mlp({ sizes: [64, 256, 128, 10], seed: 1 }),
+    data: { train: table('table', 4000), test: table('other table', 100) },
+    ...{ loss: 'softmax-cross-entropy', batchSize: 64, steps: 1000 },
   }),
   lenet: () => ({
     model: lenet({ seed: 1 }),
