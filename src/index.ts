@@ -381,10 +381,10 @@ export type {
   StopEvent,
   StopReason,
 } from './training/callbacks.js';
+export { DivergedError } from './training/diverged-error.js';
 export type { Target } from './training/evaluation/schedule.js';
 export type { EarlyStopping } from './training/monitor.js';
 export type { RatePoint, RateSearch, RateSweep } from './training/rate-search.js';
-export { DivergedError } from './training/run.js';
 export type { Evaluation, Experiment, Picture, ReportData, RunRecord, StepRecord } from './training/run-record.js';
 export type { StartingPoint } from './training/starting-point.js';
 export { type LearningTask, learningTask } from './training/task/task.js';

@@ -1,5 +1,5 @@
 // The plan of a run, for `train`, `compare` and `demo`: a model, data and options, checked before anything is computed.
-import { type DataSplits, overlapOf } from '../data/dataset.js';
+import { overlapOf } from '../data/dataset.js';
 import { oversampled } from '../data/sampling.js';
 import { loadData } from '../data/spec.js';
 import { OptionError } from '../errors.js';
@@ -14,18 +14,13 @@ import type { BatchOptions } from '../training/batch-options.js';
 
 import { resolveTarget } from '../training/evaluation/schedule.js';
 import { splitsOf } from '../training/evaluation/splits.js';
+import { monitoredValue } from '../training/monitor.js';
+import { type PlannedRun, plannedRun } from '../training/planned-run.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { weightedByClass } from '../training/task/class-weights.js';
 import { standardizedTask } from '../training/task/standardization.js';
 import type { LearningTask } from '../training/task/task.js';
-import {
-  monitoredValue,
-  type PlannedRun,
-  plannedRun,
-  type RunOptions,
-  runMetrics,
-  settingOf,
-} from '../training/trainer.js';
+import { type RunOptions, runMetrics, settingOf } from '../training/trainer.js';
 import type { RunFlags } from './flags.js';
 import { modelTitle, openModel } from './models.js';
 import { type ChosenOptimizer, chooseOptimizer, type SharedOptions } from './optimizers.js';
@@ -64,12 +59,12 @@ const defaultEpochs = 5;
 const autoForOne =
   '--batch-size auto finds a size for one optimizer: use it with cgfac train, and give the number here';
 
-/** Make a plan. @param data loaded already, if several plans share it */
-export async function makePlan(modelName: string, flags: RunFlags, data?: DataSplits): Promise<Plan> {
+/** Make a plan. @param load loads the data: another one, if several plans share them */
+export async function makePlan(modelName: string, flags: RunFlags, load = loadData): Promise<Plan> {
   const { seed } = flags;
   if (flags.batchSize === 'auto') throw new OptionError(autoForOne);
   const create = await openModel(modelName);
-  const splits = data ?? (await loadData(flags.data, { seed, ...(create.inputs && { modelInputs: create.inputs }) }));
+  const splits = await load(flags.data, { seed, ...(create.inputs && { modelInputs: create.inputs }) });
   const { train, freeze, newHead, lora } = flags;
   const tuning = {
     ...(train && { train }),

@@ -15,7 +15,7 @@ import { createProgress, type Progress } from '../reporting/progress.js';
 import { runResults } from '../reporting/run-result.js';
 import type { Cadence } from '../training/cadence.js';
 import type { Callbacks } from '../training/callbacks.js';
-import { DivergedError } from '../training/run.js';
+import { DivergedError } from '../training/diverged-error.js';
 import type { Experiment, RunRecord } from '../training/run-record.js';
 import { runMetrics, runTask } from '../training/trainer.js';
 import { describeEnvironment, typedCommand } from './environment.js';

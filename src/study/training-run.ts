@@ -1,6 +1,6 @@
 // One training of a study: its evaluations on the validation set, by steps and by seconds of training.
 import type { Engine } from '../engine/engine.js';
-import { DivergedError } from '../training/run.js';
+import { DivergedError } from '../training/diverged-error.js';
 import type { RunRecord, StepRecord } from '../training/run-record.js';
 import { standardizedTask } from '../training/task/standardization.js';
 import { runTask, settingOf } from '../training/trainer.js';

@@ -8,7 +8,7 @@ import { mlp } from '../nn/zoo.js';
 import { adam } from '../optimizers/adam.js';
 import { sgd } from '../optimizers/sgd.js';
 import { random } from '../random.js';
-import { DivergedError } from './run.js';
+import { DivergedError } from './diverged-error.js';
 import { type TrainOptions, train } from './trainer.js';
 
 let engine: Engine;

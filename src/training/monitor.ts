@@ -1,11 +1,15 @@
 // Watches a value of the evaluations: keeps the parameters that had the best one, and ends a run that no longer improves.
+
+import type { Batches } from '../data/batches.js';
 import type { Engine, Program } from '../engine/engine.js';
 import { OptionError } from '../errors.js';
 import type { TensorType } from '../graph/graph.js';
+import type { Metric } from '../metrics/metric.js';
 import { Builder } from '../ops/builder.js';
 import { checkedNumber, checkKeys, described } from '../options.js';
-import type { EvaluatedValue } from './evaluation/splits.js';
+import { type EvaluatedValue, evaluatedValue, splitsOf } from './evaluation/splits.js';
 import type { Json, Remembered } from './run-state.js';
+import type { LearningTask } from './task/task.js';
 
 /** When a run that no longer improves ends. */
 export interface EarlyStopping {
@@ -58,8 +62,8 @@ export class Monitor implements Remembered {
   /** Copies the parameters of the store to those of the best evaluation, and back. */
   readonly #keep: Program;
   readonly #putBack: Program;
-  /** Keys in the store of the best parameters. */
-  readonly keys: readonly string[];
+  /** Keys in the store of the best parameters, by the keys of those that are evaluated. */
+  readonly keys: ReadonlyMap<string, string>;
   #best: Best | null = null;
   /** The value of the last improvement by at least `minDelta`, and the evaluations since it. */
   #reference: number | null = null;
@@ -69,7 +73,7 @@ export class Monitor implements Remembered {
     value: EvaluatedValue,
     stopping: EarlyStopping | undefined,
     programs: { readonly keep: Program; readonly putBack: Program },
-    keys: readonly string[],
+    keys: ReadonlyMap<string, string>,
   ) {
     this.#value = value;
     this.#stopping = stopping;
@@ -102,7 +106,7 @@ export class Monitor implements Remembered {
       putBack: await copies('put back the best', bestKey, same),
     };
     const stopping = earlyStopping === undefined ? undefined : patienceOf(earlyStopping);
-    return new Monitor(value, stopping, programs, [...types.keys()].map(bestKey));
+    return new Monitor(value, stopping, programs, new Map([...types.keys()].map((key) => [key, bestKey(key)])));
   }
 
   /** The best evaluation; undefined before the first one. */
@@ -155,3 +159,25 @@ export class Monitor implements Remembered {
     this.#waited = waited;
   }
 }
+
+/**
+ * Return the value whose best parameters a run keeps; undefined if it keeps the last ones.
+ * @throws OptionError for an unknown value, and for early stopping without a value to watch
+ */
+export function monitoredValue(
+  { data }: LearningTask,
+  metrics: readonly Metric[],
+  { monitor, earlyStopping }: MonitorOptions,
+): EvaluatedValue | undefined {
+  const splits = splitsOf(data);
+  if (monitor !== undefined) return evaluatedValue('monitor', monitor, metrics, splits);
+  if (data.validation) return evaluatedValue('monitor', 'validationLoss', metrics, splits);
+  if (earlyStopping === undefined) return undefined;
+  throw new OptionError(
+    'early stopping needs a value to watch: hold out a part of the training set (validation: 0.1, on the command line --validation 0.1), or name one (monitor)',
+  );
+}
+
+/** Steps between evaluations that choose the parameters: patience is counted in them. */
+export const monitoredEvery = (total: number, { stepsPerEpoch }: Batches): number =>
+  Math.max(1, Math.min(Math.ceil(total / 10), Math.ceil(stepsPerEpoch)));

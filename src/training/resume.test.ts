@@ -191,6 +191,17 @@ it('refuses the state of another run, naming the difference', async () => {
   await expect(run(wider, adam(), { ...(resumeFrom && { resumeFrom }) })).rejects.toThrow(/\[784, 12\].*\[784, 13\]/);
 });
 
+it('refuses a state that lacks a part, or has one too many: nothing begins anew silently', async () => {
+  const { states, checkpointing } = inMemory(5);
+  await run(classification, cgfac(), { checkpointing });
+  const [whole] = states as [RunState];
+  const { 'steering 0': _, ...fewer } = whole.numbers;
+  const refused = (numbers: RunState['numbers']) => run(classification, cgfac(), { resumeFrom: { ...whole, numbers } });
+  await expect(refused(fewer)).rejects.toThrow(/of another run: its part 'steering 0' is missing/);
+  const more = { ...whole.numbers, 'steering 9': {} };
+  await expect(refused(more)).rejects.toThrow(/it has the part 'steering 9', and this run has none/);
+});
+
 it('ends the run with the error of a checkpoint that cannot be written', async () => {
   const save = async () => Promise.reject(new Error('no room'));
   await expect(run(classification, adam(), { checkpointing: { due: () => true, save } })).rejects.toThrow('no room');

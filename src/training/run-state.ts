@@ -1,4 +1,5 @@
 // All that a run remembers from step to step, as data: a checkpoint is this, and a run that is given one goes on with the same bits.
+import { OptionError } from '../errors.js';
 import type { Json } from '../exact-json.js';
 import type { TensorData } from '../graph/tensor.js';
 
@@ -37,3 +38,7 @@ export interface Checkpointing {
    */
   save(state: RunState): Promise<{ readonly path: string } | undefined>;
 }
+
+/** The error for a state that does not fit a run. @param difference a sentence about the state, `its part 'x' is missing` */
+export const ofAnotherRun = (difference: string): OptionError =>
+  new OptionError(`the state to resume from is of another run: ${difference}`);

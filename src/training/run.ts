@@ -2,13 +2,13 @@
 import type { Batches } from '../data/batches.js';
 import type { Engine, Program } from '../engine/engine.js';
 import { TrainingError } from '../errors.js';
-import { elementCount, type TensorData } from '../graph/tensor.js';
+import type { TensorData } from '../graph/tensor.js';
 import { Accumulation, figureOf } from '../metrics/accumulate.js';
 import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
-import { type Random, random } from '../random.js';
 import type { Callbacks, RunControl, StopReason } from './callbacks.js';
+import { CheckpointQueue } from './checkpoint-queue.js';
 import { diagnose, isFiniteBatch } from './diagnosis.js';
 import type { Examined } from './evaluation/examination.js';
 import type { EvaluationSchedule } from './evaluation/schedule.js';
@@ -16,16 +16,10 @@ import { History } from './history.js';
 import type { IterateAverage } from './iterate-average.js';
 import type { Monitor } from './monitor.js';
 import type { Evaluation, RunRecord, StepRecord } from './run-record.js';
-import type { Checkpointing, Json, Remembered, RunState } from './run-state.js';
+import { type Checkpointing, type Json, ofAnotherRun, type Remembered, type RunState } from './run-state.js';
 import type { StartingPoint } from './starting-point.js';
-import {
-  acceptedKey,
-  batchFeeds,
-  type NoiseInput,
-  objectiveKey,
-  type StepProgram,
-  scalarFeeds,
-} from './step-program.js';
+import { stepFeeds } from './step-feeds.js';
+import { acceptedKey, objectiveKey, type StepProgram, scalarFeeds } from './step-program.js';
 
 export interface RunParts {
   readonly engine: Engine;
@@ -60,29 +54,6 @@ export interface RunViews extends Pick<RunControl, 'model' | 'parameters' | 'rec
   gradients(step: number): Promise<ReadonlyMap<string, TensorData>>;
 }
 
-/** The results of a run that diverged. */
-export interface Remains {
-  readonly record: RunRecord;
-  /** The model with these parameters, e.g. for `saveModel`. */
-  readonly model: Model;
-  /** The last parameters with a finite loss, or their average if iterates are averaged, and running averages. */
-  readonly parameters: ReadonlyMap<string, TensorData>;
-}
-
-/** Thrown if training stops because the loss is no longer finite; it has the results until then. */
-export class DivergedError extends TrainingError implements Remains {
-  readonly record: RunRecord;
-  readonly model: Model;
-  readonly parameters: ReadonlyMap<string, TensorData>;
-
-  constructor(cause: TrainingError, { record, model, parameters }: Remains) {
-    super(cause.message, { cause });
-    this.record = record;
-    this.model = model;
-    this.parameters = parameters;
-  }
-}
-
 /** Most consecutive steps without a finite loss before the run ends; and most further steps for a last checkpoint. */
 const mostFailures = 10;
 
@@ -90,6 +61,7 @@ export class Run implements Remembered, RunControl {
   readonly name = 'run';
   readonly #parts: RunParts;
   readonly #history = new History();
+  readonly #checkpoints: CheckpointQueue | undefined;
   /** Everything that remembers numbers. */
   readonly #remembered: readonly Remembered[];
   #seconds = 0;
@@ -103,18 +75,13 @@ export class Run implements Remembered, RunControl {
   /** Number of steps that were kept. */
   #kept = 0;
   #stopped: StopReason | undefined;
-  /** The checkpoint that is being written. */
-  #saving: Promise<void> | undefined;
-  /** Steps of the checkpoints that were written and not yet told to the callbacks. */
-  readonly #saved: { readonly step: number; readonly path: string }[] = [];
-  /** Why a checkpoint could not be written. */
-  #unsaved: { readonly error: unknown } | undefined;
   /** Whether callbacks are left out: one has thrown. */
   #isSilent = false;
 
   constructor(parts: RunParts) {
     this.#parts = parts;
-    const { averages, schedule, monitor } = parts;
+    const { averages, schedule, monitor, checkpointing } = parts;
+    this.#checkpoints = checkpointing && new CheckpointQueue(checkpointing);
     const steering = parts.step.steering.map(
       (each, i): Remembered => ({
         name: `steering ${i}`,
@@ -179,11 +146,18 @@ export class Run implements Remembered, RunControl {
     return this.#parts.views.examine();
   }
 
-  /** Go on from a state, whose tensors are in the store. */
+  /**
+   * Go on from a state, whose tensors are in the store.
+   * @throws OptionError that names a part that only one of the two has
+   */
   resume({ numbers }: RunState): void {
+    const own = new Set(this.#remembered.map(({ name }) => name));
+    const alien = Object.keys(numbers).find((name) => !own.has(name));
+    if (alien !== undefined) throw ofAnotherRun(`it has the part '${alien}', and this run has none`);
     for (const each of this.#remembered) {
       const snapshot = numbers[each.name];
-      if (snapshot !== undefined) each.restore(snapshot);
+      if (snapshot === undefined) throw ofAnotherRun(`its part '${each.name}' is missing`);
+      each.restore(snapshot);
     }
   }
 
@@ -225,7 +199,7 @@ export class Run implements Remembered, RunControl {
       this.#isSilent = false;
       await this.#call('onError', error).catch(() => undefined); // the first error is the one to report
     }
-    await this.#saving;
+    await this.#checkpoints?.written();
     try {
       await this.#announceCheckpoints();
       await this.#call('onStop', { step: this.step, reason: this.stopped });
@@ -236,7 +210,7 @@ export class Run implements Remembered, RunControl {
   }
 
   async #steps(): Promise<void> {
-    const { checkpointing, total } = this.#parts;
+    const { total } = this.#parts;
     let feeds = await this.#feeds(this.step);
     while (this.step < total) {
       this.#checkTime();
@@ -247,17 +221,18 @@ export class Run implements Remembered, RunControl {
       }
       const k = this.step;
       const isLast = k + 1 === total;
-      const state = checkpointing && (isLast || this.#isDue(checkpointing, k)) ? await this.#capture() : undefined;
+      const state = this.#checkpoints && (isLast || this.#isDue(this.#checkpoints)) ? await this.#capture() : undefined;
       const next = k + 1 < total ? () => this.#feeds(k + 1) : async () => ({});
       const taken = await this.#step(feeds, next, isLast);
       feeds = taken.next;
-      if (state && taken.kept) await this.#save(state);
+      if (state && taken.kept) await this.#checkpoints?.save(state);
     }
   }
 
-  #isDue(checkpointing: Checkpointing, step: number): boolean {
-    if (this.#saving !== undefined || step === 0) return false;
-    return checkpointing.due({ step, epoch: step / this.#parts.batches.stepsPerEpoch, seconds: this.#elapsed });
+  #isDue(checkpoints: CheckpointQueue): boolean {
+    const { step } = this;
+    const epoch = step / this.#parts.batches.stepsPerEpoch;
+    return step > 0 && checkpoints.due({ step, epoch, seconds: this.#elapsed });
   }
 
   /** Seconds since the start of the run, evaluations included. */
@@ -276,15 +251,15 @@ export class Run implements Remembered, RunControl {
    * needs one more step.
    */
   async #lastCheckpoint(given?: Record<string, TensorData>): Promise<void> {
-    const { checkpointing, total } = this.#parts;
-    if (!checkpointing || this.step === 0) return;
+    const { total } = this.#parts;
+    if (!this.#checkpoints || this.step === 0) return;
     let feeds = given;
     for (let attempt = 0; attempt < mostFailures && this.step < total; attempt++) {
       const state = await this.#capture();
       const k = this.step;
       const { kept, next } = await this.#step(feeds ?? (await this.#feeds(k)), () => this.#feeds(k + 1), true);
       feeds = next;
-      if (kept) return await this.#save(state);
+      if (kept) return await this.#checkpoints.save(state);
     }
   }
 
@@ -294,28 +269,14 @@ export class Run implements Remembered, RunControl {
     return { step: this.step, numbers, tensors: await engine.read(stored) };
   }
 
-  /** Write a checkpoint while the run goes on. */
-  async #save(state: RunState): Promise<void> {
-    const { checkpointing } = this.#parts;
-    if (!checkpointing) return;
-    await this.#saving;
-    const save = async () => {
-      const saved = await checkpointing.save(state);
-      if (saved) this.#saved.push({ step: state.step, path: saved.path });
-    };
-    this.#saving = save()
-      .catch((error: unknown) => {
-        this.#unsaved ??= { error };
-      })
-      .finally(() => {
-        this.#saving = undefined;
-      });
-  }
-
   /** @throws the error of a checkpoint that could not be written */
   async #announceCheckpoints(): Promise<void> {
-    if (this.#unsaved) throw this.#unsaved.error;
-    for (const event of this.#saved.splice(0)) await this.#call('onCheckpoint', event);
+    for (const event of this.#checkpoints?.taken() ?? []) await this.#call('onCheckpoint', event);
+  }
+
+  #feeds(k: number): Promise<Record<string, TensorData>> {
+    const { batches, step, seed } = this.#parts;
+    return stepFeeds(batches, step.noise, seed, k);
   }
 
   async #step(
@@ -471,24 +432,7 @@ export class Run implements Remembered, RunControl {
       ...(toTarget !== undefined && { toTarget }),
     };
   }
-
-  async #feeds(k: number): Promise<Record<string, TensorData>> {
-    const { batches, step, seed } = this.#parts;
-    const source = random(seed, 'step', k);
-    return {
-      ...batchFeeds(await batches.at(k)),
-      ...Object.fromEntries(step.noise.map((noise) => [noise.name, drawn(noise, source)])),
-    };
-  }
 }
 
 const scalarOutputs = (result: Readonly<Record<string, TensorData>>): Record<string, number> =>
   Object.fromEntries(Object.entries(result).map(([name, { data }]) => [name, Number(data[0])]));
-
-function drawn({ dims, distribution }: NoiseInput, source: Random): TensorData {
-  const data = new Float32Array(elementCount(dims));
-  if (distribution === 'uniform') source.fillUniform(data);
-  else if (distribution === 'normal') source.fillNormal(data);
-  else source.fillSigns(data);
-  return { dtype: 'float32', dims, data };
-}

@@ -1,11 +1,10 @@
 // Trains a model: fits the data to it, compiles and runs the step, and evaluates the result.
-import { type Augmentation, variation } from '../data/augment.js';
-import { type Batches, trainingBatches } from '../data/batches.js';
+import type { Augmentation } from '../data/augment.js';
+import type { Batches } from '../data/batches.js';
 import type { ClassWeights } from '../data/class-weights.js';
 import { type DataSplits, type Dataset, exampleCount } from '../data/dataset.js';
 import type { Sampling } from '../data/sampling.js';
 import { withValidation } from '../data/split.js';
-import { streamedBatches } from '../data/stream-batches.js';
 import type { Engine } from '../engine/engine.js';
 import { OptionError, TrainingError } from '../errors.js';
 import { formatType } from '../graph/graph.js';
@@ -16,26 +15,25 @@ import type { Metric } from '../metrics/metric.js';
 import type { Model } from '../model/model.js';
 import { headStart } from '../optimizers/head-start.js';
 import type { Optimizer, Setting } from '../optimizers/optimizer.js';
-import { checkedNumber, mostSteps } from '../options.js';
-import { type BatchOptions, usualBatchSize } from './batch-options.js';
+import type { BatchOptions } from './batch-options.js';
 import { type Callbacks, callbacksOf, type StopReason } from './callbacks.js';
+import { DivergedError } from './diverged-error.js';
 import { ModelEvaluator } from './evaluation/evaluation.js';
 import { examined } from './evaluation/examination.js';
 import { evaluatedExamples } from './evaluation/examples.js';
 import { firstReconstructions } from './evaluation/pictures.js';
 import { type EvaluationOptions, EvaluationSchedule } from './evaluation/schedule.js';
-import { type EvaluatedValue, evaluatedValue, splitsOf } from './evaluation/splits.js';
 import { GradientProgram } from './gradient-program.js';
 import { IterateAverage } from './iterate-average.js';
-import { Monitor, type MonitorOptions } from './monitor.js';
+import { Monitor, type MonitorOptions, monitoredEvery, monitoredValue } from './monitor.js';
 import { settle } from './outcome.js';
-import { DivergedError, Run, type RunViews } from './run.js';
+import { batchesFor, stepsOf } from './planned-run.js';
+import { Run, type RunViews } from './run.js';
 import type { RunRecord } from './run-record.js';
-import type { Checkpointing, RunState } from './run-state.js';
+import { type Checkpointing, ofAnotherRun, type RunState } from './run-state.js';
 import { type StartingPoint, startingPoint } from './starting-point.js';
 import { acceptedKey, buildStep, parameterKey, type StepProgram, statisticKey } from './step-program.js';
 import { weightedByClass } from './task/class-weights.js';
-import { mixedTargets } from './task/mixed-targets.js';
 import { type StandardizationOptions, standardizedTask } from './task/standardization.js';
 import type { LearningTask } from './task/task.js';
 import { checkParameters, checkTrainOptions } from './train-options.js';
@@ -117,54 +115,6 @@ export async function train(
   const { model, task, warnings } = standardizedTask(given, data, options);
   const result = await runTask(model, weightedByClass(task, classWeights), options, persistence);
   return { ...result, warnings: [...warnings, ...result.warnings] };
-}
-
-/** How long a run is. */
-export interface PlannedRun {
-  readonly steps: number;
-  /** Rows of each step's batch, at most the wanted ones. */
-  readonly batchSize: number;
-  readonly stepsPerEpoch: number;
-  /** Training examples. */
-  readonly examples: number;
-}
-
-/**
- * Return how long a run will be.
- * @throws OptionError unless exactly one of steps and epochs is given
- */
-export function plannedRun(task: LearningTask, options: Omit<RunOptions, 'engine' | 'optimizer'>): PlannedRun {
-  const { batchSize, stepsPerEpoch } = batchesFor(task, options);
-  const examples = exampleCount(task.data.train);
-  return { steps: stepsOf(options, stepsPerEpoch), batchSize, stepsPerEpoch, examples };
-}
-
-function batchesFor(
-  task: LearningTask,
-  options: Pick<RunOptions, keyof BatchOptions | 'seed' | 'augment' | 'sampling'>,
-): Batches {
-  const { batchSize = usualBatchSize, accumulate = 1, seed = 0, augment, sampling } = options;
-  const { train } = task.data;
-  if (train.parts && sampling) {
-    throw new OptionError(
-      `'${train.name}' is streamed: its parts decide the order of its examples; leave sampling out`,
-    );
-  }
-  const layout = { batchSize: accumulate * batchSize, multiple: accumulate, seed };
-  const batches = train.parts
-    ? streamedBatches(train.name, train.parts, layout)
-    : trainingBatches(train, { ...layout, ...(sampling && { sampling }) });
-  if (!augment) return batches;
-  const vary = variation(train, augment, seed, () => mixedTargets(task));
-  const { batchSize: rows, stepsPerEpoch } = batches;
-  return { batchSize: rows, stepsPerEpoch, at: async (step) => vary(await batches.at(step), step) };
-}
-
-function stepsOf({ steps, epochs }: Pick<RunOptions, 'steps' | 'epochs'>, stepsPerEpoch: number): number {
-  if ((steps === undefined) === (epochs === undefined)) throw new OptionError('give either steps or epochs');
-  if (steps !== undefined) return checkedNumber('steps', steps, { atLeast: 1, atMost: mostSteps, integer: true });
-  const most = Math.floor(mostSteps / stepsPerEpoch);
-  return Math.ceil(checkedNumber('epochs', epochs ?? 1, { above: 0, atMost: most }) * stepsPerEpoch);
 }
 
 /**
@@ -252,9 +202,7 @@ class Training {
       ...(monitor && { evaluateEvery: this.#options.evaluateEvery ?? monitoredEvery(total, batches) }),
     });
     const program = await engine.compile(step.graph, { updates: step.updates, accept: acceptedKey, undoable: true });
-    const best = Object.fromEntries(
-      (monitor?.keys ?? []).map((key) => [key, named(initial, key.replace(/^best\./, ''))]),
-    );
+    const best = Object.fromEntries([...(monitor?.keys ?? [])].map(([key, kept]) => [kept, named(initial, key)]));
     const start = { ...step.initialState, ...initial, ...best };
     if (resumeFrom && resumeFrom.step >= total) {
       throw new OptionError(`the checkpoint is of step ${resumeFrom.step}, and the run has ${total}: raise its steps`);
@@ -389,24 +337,6 @@ class Training {
   }
 }
 
-/**
- * Return the value whose best parameters a run keeps; undefined if it keeps the last ones.
- * @throws OptionError for an unknown value, and for early stopping without a value to watch
- */
-export function monitoredValue(
-  { data }: LearningTask,
-  metrics: readonly Metric[],
-  { monitor, earlyStopping }: MonitorOptions,
-): EvaluatedValue | undefined {
-  const splits = splitsOf(data);
-  if (monitor !== undefined) return evaluatedValue('monitor', monitor, metrics, splits);
-  if (data.validation) return evaluatedValue('monitor', 'validationLoss', metrics, splits);
-  if (earlyStopping === undefined) return undefined;
-  throw new OptionError(
-    'early stopping needs a value to watch: hold out a part of the training set (validation: 0.1, on the command line --validation 0.1), or name one (monitor)',
-  );
-}
-
 /** A sentence about memory that micro-batches do not bound. */
 const memoryWarning = ({ atOnce }: StepProgram, microBatch: number): string[] =>
   atOnce <= microBatch
@@ -415,10 +345,6 @@ const memoryWarning = ({ atOnce }: StepProgram, microBatch: number): string[] =>
         `The optimizer computes ${atOnce} examples at once, more than a micro-batch of ${microBatch}: memory is that of ${atOnce}. Set curvatureRows to ${microBatch}, or take larger micro-batches.`,
       ];
 
-/** Steps between evaluations that choose the parameters: patience is counted in them. */
-const monitoredEvery = (total: number, { stepsPerEpoch }: Batches): number =>
-  Math.max(1, Math.min(Math.ceil(total / 10), Math.ceil(stepsPerEpoch)));
-
 /** The tensors of a state, if they are those of this run. @throws OptionError that names the first difference */
 function sameTensors({ tensors }: RunState, start: Readonly<Record<string, TensorData>>): RunState['tensors'] {
   for (const name of new Set([...Object.keys(start), ...Object.keys(tensors)])) {
@@ -426,9 +352,7 @@ function sameTensors({ tensors }: RunState, start: Readonly<Record<string, Tenso
       (each) => each && formatType({ dtype: each.dtype, shape: each.dims }),
     );
     if (wanted === found) continue;
-    throw new OptionError(
-      `the state to resume from is of another run: its tensor '${name}' is ${found ?? 'missing'}, and this run has ${wanted ?? 'none'}`,
-    );
+    throw ofAnotherRun(`its tensor '${name}' is ${found ?? 'missing'}, and this run has ${wanted ?? 'none'}`);
   }
   return tensors;
 }

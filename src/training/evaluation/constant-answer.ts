@@ -35,6 +35,21 @@ export function constantAnswer({ kind, loss, data: { train } }: LearningTask): C
   return loss.expected === undefined || isProbability ? mean(train, isProbability) : undefined;
 }
 
+/** What stands for the outputs of a model. */
+const answered = (
+  b: Builder,
+  loss: Loss,
+  { given, weights }: EvaluatedBatch,
+  output: Value,
+  expected: Value,
+): ReturnType<ConstantAnswer['outputs']> => ({
+  prediction: expected,
+  output,
+  expected,
+  targets: given,
+  reported: loss.value(b, output, given, weights),
+});
+
 /** Logits of the classes' shares. */
 function commonestClass(set: Dataset, { ignoredLabel }: Loss): ConstantAnswer {
   const counts: number[] = [];
@@ -48,20 +63,15 @@ function commonestClass(set: Dataset, { ignoredLabel }: Loss): ConstantAnswer {
   return {
     name: 'commonest class',
     fits: (output) => counts.length > 0 && (output.at(-1) ?? 0) >= counts.length,
-    outputs: (b, loss, { output: own, given, weights }) => {
+    outputs: (b, loss, batch) => {
+      const { output: own } = batch;
       const logits = Array.from({ length: own.dims.at(-1) ?? 1 }, (_, k) => logit(counts[k] ?? 0));
       const output = b.add(
         b.filled(own.dims, 0, own.dtype),
         b.constant(tensorFrom(own.dtype, [logits.length], logits)),
       );
       const expected = loss.expected?.(b, output) ?? output;
-      return {
-        prediction: expected,
-        output,
-        expected,
-        targets: given,
-        reported: loss.value(b, output, given, weights),
-      };
+      return answered(b, loss, batch, output, expected);
     },
   };
 }
@@ -82,7 +92,8 @@ function mean(set: Dataset, isProbability: boolean): ConstantAnswer {
   return {
     name: 'mean',
     fits: (output) => total > 0 && elementCount(output.slice(1)) === means.length,
-    outputs: (b, loss, { output: own, given, weights }) => {
+    outputs: (b, loss, batch) => {
+      const { output: own, given } = batch;
       const [rows = 1] = own.dims;
       const repeated = (values: readonly number[]) => {
         const one = b.constant(tensorFrom(own.dtype, [1, ...shape], values));
@@ -91,13 +102,7 @@ function mean(set: Dataset, isProbability: boolean): ConstantAnswer {
       };
       const output = repeated(isProbability ? logits : means);
       const expected = isProbability ? (loss.expected?.(b, output) ?? output) : output;
-      return {
-        prediction: expected,
-        output,
-        expected,
-        targets: given,
-        reported: loss.value(b, output, given, weights),
-      };
+      return answered(b, loss, batch, output, expected);
     },
   };
 }
