@@ -48,6 +48,10 @@ it.each([
     { train: { out: 'x' }, vary: { steps: [3] } },
     /'out' is no option of a trial; leave it out, or give --out to the sweep/,
   ],
+  [
+    { train: { csv: true }, vary: { steps: [3] } },
+    /'csv' is no option of a trial: it has no effect on what the sweep shows/,
+  ],
   [{ train: { steps: null }, vary: { optimizer: ['adam'] } }, /the sweep: steps is null; it must be /],
 ])('refuses %j', async (sweep, message) => {
   const { code, stderr } = await cgfac(['sweep', await written(sweep), '--out', join(folder, 'none')]);

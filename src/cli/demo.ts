@@ -59,7 +59,7 @@ async function run({ out: given, overwrite, threads, seed }: DemoFlags): Promise
     const data = await loadData('digits', { seed });
     for (const { model, flags } of acts) {
       if (bench.interrupted) break;
-      const plan = await makePlan(model, { data: 'digits', seed, ...flags }, data);
+      const plan = await makePlan(model, { data: 'digits', seed, ...flags }, async () => data);
       console.log(`\n${bold(model)} ${dim(`on digits, ${plan.total} steps of ${plan.batchSize}`)}`);
       const chosen = optimizers.map((name) => optimizerFor(plan, name, {}));
       const outcomes = await raceOf(bench, plan, chosen, model);

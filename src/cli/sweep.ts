@@ -10,16 +10,16 @@ import { nodeEngine } from '../engine/node.js';
 import { messageOf, OptionError } from '../errors.js';
 import { writeFileAtomically } from '../files/write.js';
 import { mostThreads } from '../options.js';
-import type { Settings } from '../study/sweep/space.js';
+import { isRange, type Settings } from '../study/sweep/space.js';
 import { type SweepPlan, sweepPlan, sweepStudy, type TrialOutcome, type Trials } from '../study/sweep/sweep.js';
+import { DivergedError } from '../training/diverged-error.js';
 import { evaluatedValue, splitsOf } from '../training/evaluation/splits.js';
-import { DivergedError } from '../training/run.js';
 import { runMetrics, runTask } from '../training/trainer.js';
 import { debugFlag } from './debug-flag.js';
 import { makePlan, optimizerFor, runOptionsOf } from './experiment.js';
 import { number } from './number.js';
 import { checkOptimizer, sharedOptions } from './optimizers.js';
-import { carriedOut, inFolder } from './study.js';
+import { carriedOut, inFolder } from './study-folder.js';
 import { trainFlagsOf } from './train.js';
 
 const examples = `
@@ -83,7 +83,7 @@ async function run(path: string, flags: SweepFlags): Promise<void> {
   const folder = flags.out ?? join('runs', `sweep-${basename(path).replace(/\.json$/, '')}`);
   try {
     await inFolder(folder, flags.overwrite === true, async () => {
-      const result = await carriedOut(study, folder, threads, flags.json === true);
+      const result = await carriedOut(study, { folder, threads, json: flags.json === true, command: 'sweep' });
       if (!result?.best) return;
       const file = join(folder, 'best.json');
       const best = { model: plan.model, ...plan.train, ...result.best.settings };
@@ -104,39 +104,50 @@ async function readJson(path: string): Promise<unknown> {
   }
 }
 
-/** The options of a single run that a sweep has no use for. */
-const ofOneRun = ['model', 'out', 'overwrite', 'json', 'threads', 'overfit'];
+/** Options that the sweep itself takes. */
+const ofTheSweep = ['model', 'out', 'overwrite', 'json', 'threads'];
+/** Options about the files, the reports or the check of a single run, of which a trial has none. */
+const ofOneRun: readonly string[] = [
+  ...['resume', 'force', 'checkpoints', 'checkpoint-every', 'keep', 'dry-run', 'overfit'],
+  ...['csv', 'tensorboard', 'tensorboard-gradients', 'diagnostics', 'target'],
+];
 
 const flagsOf = ({ train }: SweepPlan, settings: Settings) => trainFlagsOf({ ...train, ...settings }, 'the sweep');
 
 /** @throws OptionError for options that no training takes: before the first trial, for every value that is listed */
 async function trialsOf(plan: SweepPlan, threads: number): Promise<Trials> {
-  const alien = [...Object.keys(plan.train), ...plan.vary.map(({ name }) => name)].find((name) =>
-    ofOneRun.includes(name),
-  );
-  if (alien !== undefined)
-    throw new OptionError(`'${alien}' is no option of a trial; leave it out, or give --${alien} to the sweep`);
+  for (const name of [...Object.keys(plan.train), ...plan.vary.map((dimension) => dimension.name)]) {
+    if (ofTheSweep.includes(name))
+      throw new OptionError(`'${name}' is no option of a trial; leave it out, or give --${name} to the sweep`);
+    if (ofOneRun.includes(name))
+      throw new OptionError(
+        `'${name}' is no option of a trial: it has no effect on what the sweep shows; leave it out`,
+      );
+  }
   for (const settings of probesOf(plan)) {
     const flags = flagsOf(plan, settings);
     checkOptimizer(flags.optimizer, sharedOptions(flags));
   }
-  const first = await makePlan(plan.model, flagsOf(plan, probesOf(plan)[0] ?? {}));
+  // A set that several trials share is read once.
+  const loaded = new Map<string, Promise<DataSplits>>();
+  const load: typeof loadData = (spec, options) => {
+    const key = JSON.stringify([spec, options]);
+    const data = loaded.get(key) ?? loadData(spec, options);
+    loaded.set(key, data);
+    return data;
+  };
+  const first = await makePlan(plan.model, flagsOf(plan, probesOf(plan)[0] ?? {}), load);
   const metrics = runMetrics(first.task, first.flags);
   const by = plan.by ?? (first.task.data.validation ? 'validationLoss' : 'testLoss');
   const value = evaluatedValue('by', by, metrics, splitsOf(first.task.data));
   let engine: Engine | undefined;
-  const loaded = new Map<string, Promise<DataSplits>>();
   return {
     metric: value.key,
     lowerIsBetter: value.lowerIsBetter,
     async run(settings, share, signal): Promise<TrialOutcome> {
       const flags = flagsOf(plan, settings);
       const shared = sharedOptions(flags);
-      // A set that several trials share is read once.
-      const key = `${flags.data} ${flags.seed}`;
-      const data = loaded.get(key) ?? loadData(flags.data, { seed: flags.seed });
-      loaded.set(key, data);
-      const trial = await makePlan(plan.model, flags, await data);
+      const trial = await makePlan(plan.model, flags, load);
       engine ??= await nodeEngine({ threads });
       const steps = Math.max(1, Math.round(share * trial.total));
       try {
@@ -171,7 +182,7 @@ const finite = (value: number): number | null => (Number.isFinite(value) ? value
 function probesOf({ vary }: SweepPlan): Settings[] {
   const ends = vary.map(({ name, values }) => ({
     name,
-    ends: Array.isArray(values) ? values : 'from' in values ? [values.from, values.to] : [],
+    ends: isRange(values) ? [values.from, values.to] : values,
   }));
   const most = Math.max(...ends.map((each) => each.ends.length));
   return Array.from({ length: most }, (_, i) =>
